@@ -1,0 +1,32 @@
+"""tinygrad_steel: reverse-mode autodiff on NumPy, made to be seen and trusted."""
+
+from .graph import no_grad
+from .ops import (
+    log_softmax,
+    relu,
+    sigmoid,
+    sigmoid_cross_entropy,
+    softmax,
+    softmax_cross_entropy,
+)
+from .optim import SGD, Adam
+from .registry import OPS, arrays, op, values
+from .tensor import Tensor, grad
+
+__all__ = [
+    "OPS",
+    "SGD",
+    "Adam",
+    "Tensor",
+    "arrays",
+    "grad",
+    "log_softmax",
+    "no_grad",
+    "op",
+    "relu",
+    "sigmoid",
+    "sigmoid_cross_entropy",
+    "softmax",
+    "softmax_cross_entropy",
+    "values",
+]

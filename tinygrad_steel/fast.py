@@ -1,0 +1,46 @@
+"""The few NumPy-only short cuts, each beside the general road that Tensors, Dask and other arrays take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Axis = int | tuple[int, ...] | None
+
+
+def total(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """np.sum; on an ndarray without its Python layer, which costs more than adding up a small batch."""
+    if isinstance(x, np.ndarray):
+        return np.add.reduce(x, axis, keepdims=True) if keepdims else np.add.reduce(x, axis)
+    return np.sum(x, axis=axis, keepdims=keepdims)
+
+
+def largest(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """np.max, in the same way."""
+    if isinstance(x, np.ndarray):
+        return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
+    return np.max(x, axis=axis, keepdims=keepdims)
+
+
+def column(x: Any) -> Any:
+    """(N,) to (N, 1): np.expand_dims(x, 1); a single number, which stands for all N, stays as it is."""
+    if isinstance(x, np.ndarray):
+        return x[:, None]
+    return np.expand_dims(x, 1) if x.shape else x
+
+
+def stretch(g: Any, shape: tuple[int, ...]) -> Any:
+    """np.broadcast_to; on small NumPy data a filled buffer is several times cheaper than the read-only view."""
+    if isinstance(g, (np.ndarray, np.generic)):
+        full = np.empty(shape, g.dtype)
+        full[...] = g
+        return full
+    return np.broadcast_to(g, shape)
+
+
+def own(g: Any, shape: tuple[int, ...]) -> Any:
+    """`g` in this shape, as an array that nobody else can write to."""
+    if g.shape != shape:
+        return stretch(g, shape)
+    return g.copy() if shape else np.array(g)

@@ -1,0 +1,149 @@
+"""The walk back through the graph: its order, the gradients pulled along it, un-broadcasting, recording on and off."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from functools import lru_cache
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from .fast import Axis, stretch, total
+from .registry import describe
+
+# "leaves": record what comes from a leaf that has a name or wants a gradient; "all": everything; "off": nothing.
+# A ContextVar, so that one thread's no_grad is not another's.
+RECORDING: ContextVar[str] = ContextVar("recording", default="leaves")
+
+# A plain counter object: a counter kept as a class attribute costs 7-10% of a small training step.
+next_age = itertools.count().__next__
+
+
+
+@contextlib.contextmanager
+def recording(mode: str) -> Iterator[None]:
+    """Set the recording mode inside a `with`, whatever way it is left."""
+    token = RECORDING.set(mode)
+    try:
+        yield
+    finally:
+        RECORDING.reset(token)
+
+
+def no_grad() -> contextlib.AbstractContextManager[None]:
+    """Inside `with no_grad():` no history is recorded: results are constants. Holds for the current thread only.
+
+    >>> from tinygrad_steel import Tensor, no_grad
+    >>> weight = Tensor([1.0, 2.0], requires_grad=True)
+    >>> with no_grad():
+    ...     (weight * 2).requires_grad
+    False
+    """
+    return recording("off")
+
+
+def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
+    """Pull the gradient `g` of `root` back through the graph; yield each Tensor, newest first, with its whole gradient.
+
+    `graph=False` runs the vjps on arrays; a yielded gradient may then be smaller than its Tensor and stands for its
+    broadcast (the mean hands a single number on, not a full array of it). `graph=True` runs the same vjps on Tensors,
+    so that the gradients have a history of their own, and yields them in full shape.
+
+    The youngest Tensor comes first, always. Inputs exist before their outputs, so whoever adds to a Tensor's gradient
+    is younger than it and has had its turn: age *is* a topological order. Going back recursively is wrong: with
+    a = 1; b = a + a; c = b + b it leaves b for a as soon as half of b's gradient has arrived. (It also runs out of
+    stack on long chains.)
+    """
+    pending = {-root.age: (root, g)}  # by age, negated: a heap gives its smallest number first
+    order = [-root.age]
+    while order:
+        y, g = pending.pop(heappop(order))
+        op = y.op
+        if graph or op is None:
+            yield y, g
+            if op is None:
+                continue
+        if g.shape != y.shape and not (op.rowwise or op.elementwise and all_of_shape(y.arrays, y.shape)):
+            g = stretch(g, y.shape)
+        params = y.params
+        result, inputs = (y, y.inputs) if graph else (y._data, y.arrays)
+        for x, vjp in zip(y.inputs, op.vjps):
+            if not getattr(x, "requires_grad", False):
+                continue
+            if x.age > y.age:  # new data makes a leaf young again
+                raise RuntimeError(
+                    f"{describe(x)} has changed since {op.name} used it, so that its gradient would be wrong: compute the "
+                    f"loss again after changing data, or change data after backward()"
+                )
+            try:
+                gx = vjp(g, result, *inputs, **params) if params else vjp(g, result, *inputs)
+                if gx.shape != x.shape and (graph or gx.shape):
+                    gx = fit(gx, x.shape, graph)
+                if gx.dtype is not x._data.dtype and gx.dtype != x.dtype:
+                    gx = gx.astype(x.dtype)
+            except Exception as error:
+                if vjp is None:
+                    raise RuntimeError(f"{op.name} has no vjp for {describe(x)}: where no gradient is wanted, detach() it")
+                where = f"the vjp of {describe_call(op, y.inputs, y.params)} for {describe(x)}"
+                raise explained(error, where, op) from error
+            if x.op is None and not graph:
+                yield x, gx
+                continue
+            key = -x.age
+            if key in pending:
+                pending[key] = x, pending[key][1] + gx
+            else:
+                pending[key] = x, gx
+                heappush(order, key)
+
+
+def all_of_shape(arrays: Sequence[Any], shape: tuple[int, ...]) -> bool:
+    """Whether nothing was broadcast here, so that a small gradient may pass as it is."""
+    return len(arrays) == 1 or all(np.shape(x) == shape for x in arrays)
+
+
+def fit(g: Any, shape: tuple[int, ...], graph: bool = False) -> Any:
+    """Bring what a vjp returned to the shape of its input.
+
+    Where NumPy had broadcast the input, its gradient is the sum over the copies; where `g` is the smaller of the two, it
+    stands for its broadcast.
+    """
+    lead, ones = summed_axes(g.shape, shape)
+    if lead is not None:
+        g = total(g, lead)
+    if ones is not None:
+        g = total(g, ones, keepdims=True)
+    if graph and g.shape != shape:
+        g = stretch(g, shape)
+    return g
+
+
+@lru_cache(maxsize=4096)
+def summed_axes(big: tuple[int, ...], small: tuple[int, ...]) -> tuple[Axis, Axis]:
+    """The axes of `big` that `small` lacks, and those of the rest that have length 1 in `small` only; None for none."""
+    lead = tuple(range(len(big) - len(small)))
+    rest = big[len(lead) :]
+    if any(m not in (n, 1) and n != 1 for m, n in zip(rest[::-1], small[::-1])):
+        raise ValueError(f"it returned shape {big}, the input has {small}")
+    ones = tuple(i for i, (m, n) in enumerate(zip(rest, small)) if n == 1 != m) if len(big) >= len(small) else ()
+    return tuple(axes[0] if len(axes) == 1 else axes or None for axes in (lead, ones))  # type: ignore[return-value]
+
+
+def describe_call(op: Any, inputs: tuple, params: dict[str, Any]) -> str:
+    """A call as messages show it: `matmul(x: (10, 27) float64, weight: (7, 27) float64)`."""
+    return f"{op.name}({', '.join([*map(describe, inputs), *(f'{k}={v!r}' for k, v in params.items())])})"
+
+
+def explained(error: Exception, where: str, op: Any) -> Exception:
+    """The same kind of error, saying where it happened before what NumPy said of it."""
+    if op.elementwise and isinstance(error, ValueError):
+        where += " (on every axis, counted from the right, lengths must be equal or 1)"
+    for kind in (TypeError, IndexError, ValueError):  # the base classes: NumPy's own need other arguments
+        if isinstance(error, kind):
+            return kind(f"{where}: {error}")
+    error.add_note(f"in {where}")
+    return error

@@ -1,0 +1,525 @@
+"""Every rule: each op once, its forward and its vjps side by side, in NumPy terms.
+
+In a rule, `g` is the gradient of the result, `y` the result itself, then come the op's own arguments. A vjp may return
+an array that broadcasts to its input (the engine stretches it where that matters) or from it (the engine sums), and in
+any float dtype: shape and dtype are mended once, in `graph.pull`. The conventions at ties and kinks, where a derivative
+does not exist, stand in the docstring of the op they belong to.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from .fast import Axis, column, largest, total
+from .registry import arrays, op, values
+
+# Arithmetic: broadcasting is undone by the engine, so that `add` can hand `g` to both sides as it is.
+
+add = op(
+    "add",
+    np.add,
+    lambda g, y, a, b: g,
+    lambda g, y, a, b: g,
+    samples=[arrays((2, 3), (2, 3)), arrays((2, 3), (3,)), arrays((2, 1), (1, 3)), arrays((), (2,))],
+)
+subtract = op(
+    "subtract",
+    np.subtract,
+    lambda g, y, a, b: g,
+    lambda g, y, a, b: -g,
+    samples=[arrays((2, 3), (2, 3)), arrays((3,), (2, 1))],
+)
+multiply = op(
+    "multiply",
+    np.multiply,
+    lambda g, y, a, b: g * b,
+    lambda g, y, a, b: g * a,
+    samples=[arrays((2, 3), (2, 3)), arrays((2, 3), (3,)), arrays((), (2, 2))],
+)
+divide = op(
+    "divide",
+    np.divide,
+    lambda g, y, a, b: g / b,
+    lambda g, y, a, b: -g * y / b,
+    samples=[arrays((2, 3), (2, 3)), arrays((2, 1), (3,))],
+)
+negative = op("negative", np.negative, lambda g, y, x: -g, samples=[arrays((2, 3))])
+
+
+def _one_less(b: Any) -> Any:
+    """b - 1, but 1 for b = 0, where a ** (b - 1) would be infinite at a = 0 and is multiplied by b = 0 anyway."""
+    if isinstance(b, (int, float)):
+        return b - 1 if b else 1
+    return np.where(np.equal(b, 0), 1, b - 1)
+
+
+@op(
+    "power",
+    samples=[arrays((2, 3), (2, 3), positive=True), values([[-1.5, 0.7, 2.0]], 3), values([0.0, -2.0, 1.5], 2)],
+    twins=[np.power],
+    elementwise=True,
+)
+def power(a: Any, b: Any) -> Any:
+    """a ** b. A constant exponent never takes a logarithm, so that (-2) ** 3 has its gradient 12; at a = 0 the
+    derivatives of a ** 0, a ** 1 and a ** 2 are 0, 1 and 0, and that of 0 ** b with respect to b is 0 for b > 0."""
+    return operator.pow(a, b)  # not np.power: `**` squares where the exponent is 2, many times faster
+
+
+power.vjp(lambda g, y, a, b: g * b * a ** _one_less(b))
+power.vjp(lambda g, y, a, b: g * y * np.log(np.where(np.equal(a, 0), 1, a)))
+
+
+square = op("square", np.square, lambda g, y, x: 2 * g * x, samples=[arrays((2, 3))])
+sqrt = op("sqrt", np.sqrt, lambda g, y, x: g / (2 * y), samples=[arrays((2, 3), positive=True)])
+exp = op("exp", np.exp, lambda g, y, x: g * y, samples=[arrays((2, 3))])
+log = op("log", np.log, lambda g, y, x: g / x, samples=[arrays((2, 3), positive=True)])
+log1p = op("log1p", np.log1p, lambda g, y, x: g / (1 + x), samples=[arrays((2, 3), positive=True)])
+tanh = op("tanh", np.tanh, lambda g, y, x: g * (1 - y * y), samples=[arrays((2, 3))])
+abs = op("abs", np.abs, lambda g, y, x: g * np.sign(x), samples=[arrays((2, 3))])  # sign(0) = 0: the kink's slope is 0
+
+# Constants to every gradient: ops all the same, so that a mask made by one stays part of the recorded graph.
+
+sign = op("sign", np.sign, samples=[arrays((2, 3))])
+greater = op("greater", np.greater, samples=[arrays((2, 3), (3,))])
+greater_equal = op("greater_equal", np.greater_equal, samples=[values([1.0, 2.0], [1.0, 3.0])])
+less = op("less", np.less, samples=[arrays((2, 3), (3,))])
+less_equal = op("less_equal", np.less_equal, samples=[values([1.0, 2.0], [1.0, 3.0])])
+equal = op("equal", np.equal, samples=[values([1.0, 2.0], [1.0, 3.0])])
+not_equal = op("not_equal", np.not_equal, samples=[values([1.0, 2.0], [1.0, 3.0])])
+
+
+@op("astype", samples=[arrays((2, 3), dtype=np.float64)])
+def astype(x: Any, *, dtype: Any) -> Any:
+    """`x` in another dtype; its gradient comes back in the dtype of `x`."""
+    return x.astype(dtype)
+
+
+astype.vjp(lambda g, y, x, dtype: g)
+
+
+# Choosing
+
+maximum = op(  # ties share evenly: half of the gradient for each side
+    "maximum",
+    np.maximum,
+    lambda g, y, a, b: g * ((a > b) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * ((b > a) + 0.5 * (a == b)),
+    samples=[arrays((2, 3), (2, 3)), arrays((2, 3), ())],
+)
+minimum = op(  # ties share evenly
+    "minimum",
+    np.minimum,
+    lambda g, y, a, b: g * ((a < b) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * ((b < a) + 0.5 * (a == b)),
+    samples=[arrays((2, 3), (2, 3)), arrays((2, 3), ())],
+)
+
+
+@op(
+    "where",
+    samples=[values([[True, False, True]], [[1.0, 2.0, 3.0]], [[4.0], [5.0]])],
+    twins=[np.where],
+    elementwise=True,
+)
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """`a` where the condition holds, else `b`.
+
+    Both sides are computed everywhere: `where(x > 0, log(x), 0)` still takes log(0), and 0 * inf makes its gradient
+    NaN. Make the unused side safe with an inner where: `where(x > 0, log(where(x > 0, x, 1)), 0)`.
+    """
+    return np.where(condition, a, b)
+
+
+where.vjp(None)
+where.vjp(lambda g, y, condition, a, b: np.where(condition, g, 0))
+where.vjp(lambda g, y, condition, a, b: np.where(condition, 0, g))
+
+# Activations
+
+
+@op("relu", samples=[arrays((2, 3))], elementwise=True)
+def relu(x: Any) -> Any:
+    """max(x, 0); the slope at the kink x = 0 is 0, and NaN stays NaN.
+
+    >>> relu(np.array([-2.0, 3.0]))
+    array([0., 3.])
+    """
+    return np.maximum(x, 0)
+
+
+relu.vjp(lambda g, y, x: g * (x > 0))
+
+
+@op("sigmoid", samples=[arrays((2, 3))], elementwise=True)
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), arranged so that neither side overflows.
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+
+
+sigmoid.vjp(lambda g, y, x: g * y * (1 - y))
+
+
+@op("softmax", samples=[arrays((2, 3)), arrays((2, 3), axis=0), arrays((3,))])
+def softmax(x: Any, axis: int = -1) -> Any:
+    """exp(x) / sum(exp(x)) along one axis, the last by default; shifted by the maximum, so that nothing overflows.
+
+    >>> softmax(np.array([[1000.0, 1001.0], [0.0, 1.0]])).round(5)
+    array([[0.26894, 0.73106],
+           [0.26894, 0.73106]])
+    """
+    e = np.exp(x - largest(x, axis, keepdims=True))
+    return e / total(e, axis, keepdims=True)
+
+
+softmax.vjp(lambda g, y, x, axis=-1: y * (g - total(g * y, axis, keepdims=True)))
+
+
+@op("log_softmax", samples=[arrays((2, 3)), arrays((2, 3), axis=0), arrays((3,))])
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """log(softmax(x)) along one axis, the last by default, without the rounding and the log(0) of doing it in two.
+
+    >>> log_softmax(np.array([0.0, 1000.0]))
+    array([-1000.,     0.])
+    """
+    shifted = x - largest(x, axis, keepdims=True)
+    return shifted - np.log(total(np.exp(shifted), axis, keepdims=True))
+
+
+log_softmax.vjp(lambda g, y, x, axis=-1: g - np.exp(y) * total(g, axis, keepdims=True))
+
+# Losses
+
+
+@op("one_hot", samples=[values([2, 0, 1], classes=3)])
+def one_hot(ids: Any, *, classes: int) -> Any:
+    """Class ids (N,) as rows of an (N, classes) mask: bool, so that it takes on the dtype of what it multiplies."""
+    return np.equal(column(ids), np.arange(classes))
+
+
+def _label_rows(logits: Any, labels: Any) -> Any:
+    """`labels` as (N, C), whichever of its two forms it has; ValueError where it has neither."""
+    if logits.ndim == 2 and np.shape(labels) == logits.shape:
+        return labels
+    if logits.ndim != 2 or np.shape(labels) != logits.shape[:1]:
+        raise ValueError(
+            f"logits are (N, C), labels (N, C) (one-hot or soft) or class ids (N,); "
+            f"got logits {logits.shape} and labels {np.shape(labels)}"
+        )
+    classes = logits.shape[1]
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"class ids of shape (N,) must be integers, got {labels.dtype}")
+    if labels.shape[0] and not (np.min(labels) >= 0 and np.max(labels) < classes):
+        raise ValueError(f"class ids go from 0 to {classes - 1}, got {np.min(labels)} to {np.max(labels)}")
+    return one_hot(labels, classes=classes)
+
+
+@op(
+    "softmax_cross_entropy",
+    samples=[
+        values([[1.0, 2.0, 3.0], [1.0, 0.0, -1.0]], [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]),
+        values([[0.5, -1.0, 2.0], [0.1, 0.2, -0.4]], [[0.2, 0.3, 0.9], [0.5, 0.1, 0.1]]),
+        values([[1.0, 2.0, 3.0], [1.0, 0.0, -1.0]], [2, 0]),
+    ],
+    rowwise=True,
+    keeps=True,
+)
+def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
+    """The loss of each row (N,) of `logits` (N, C): -sum(labels * log_softmax(logits)), exact and without overflow.
+
+    `labels`: one-hot or soft (N, C), which need not sum to 1, or integer class ids (N,). ValueError for other shapes
+    and for ids out of range. A logit of -inf with label 0 costs nothing (0 * log 0 = 0).
+
+    Keeps softmax(logits) * sum(labels), the most of its own gradient.
+
+    >>> softmax_cross_entropy(np.array([[1000.0, 0.0], [0.0, 0.0]]), np.array([1, 0]))
+    array([1.00000000e+03, 6.93147181e-01])
+    """
+    labels = _label_rows(logits, labels)
+    shifted = logits - largest(logits, 1, keepdims=True)
+    e = np.exp(shifted)
+    sums, weights = total(e, 1, keepdims=True), total(labels, 1, keepdims=True)
+    loss = np.squeeze(weights * np.log(sums), 1) - total(labels * np.where(labels, shifted, 0.0), 1)
+    return loss, e * (weights / sums)
+
+
+@softmax_cross_entropy.vjp
+def _(g, y, logits, labels, kept=None):
+    labels = _label_rows(logits, labels)
+    if kept is None:
+        kept = softmax(logits) * total(labels, 1, keepdims=True)
+    return column(g) * (kept - labels)
+
+
+softmax_cross_entropy.vjp(lambda g, y, logits, labels, kept=None: -column(g) * log_softmax(logits))
+
+
+@op("sigmoid_cross_entropy", samples=[values([[0.3, -0.2, 2.0]], [[1.0, 0.0, 0.3]])], elementwise=True)
+def sigmoid_cross_entropy(logits: Any, labels: Any) -> Any:
+    """Elementwise -labels * log(sigmoid(logits)) - (1 - labels) * log(1 - sigmoid(logits)), exact however large.
+
+    Written as max(x, 0) - x * labels + log(1 + exp(-|x|)), the same formula with its two overflows taken out.
+
+    >>> sigmoid_cross_entropy(np.array([0.0, 1000.0, -1000.0]), np.array([1.0, 0.0, 0.0]))
+    array([6.93147181e-01, 1.00000000e+03, 0.00000000e+00])
+    """
+    return np.maximum(logits, 0) - logits * labels + np.log1p(np.exp(-np.abs(logits)))
+
+
+sigmoid_cross_entropy.vjp(lambda g, y, logits, labels: g * (sigmoid(logits) - labels))
+sigmoid_cross_entropy.vjp(lambda g, y, logits, labels: -g * logits)
+
+# Reductions: a gradient with its reduced axes put back broadcasts to the input, and the engine does the rest.
+
+
+def _spread(g: Any, axis: Axis, keepdims: bool) -> Any:
+    """Put the axes that a reduction took away back as axes of length 1."""
+    return g if keepdims or axis is None else np.expand_dims(g, axis)
+
+
+def _count(x: Any, axis: Axis) -> int:
+    """How many elements of `x` a reduction along `axis` takes together."""
+    return math.prod(x.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+_reductions = [arrays((2, 3)), arrays((2, 3), axis=0), arrays((2, 3), axis=-1, keepdims=True), arrays((2, 3, 2), axis=(0, 2))]
+
+
+@op("sum", samples=_reductions, twins=[np.sum])
+def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The sum over all elements, or along `axis` (one, or a tuple of them)."""
+    return total(x, axis, keepdims)
+
+
+sum.vjp(lambda g, y, x, axis=None, keepdims=False: _spread(g, axis, keepdims))
+
+
+@op("mean", samples=_reductions, twins=[np.mean])
+def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The mean over all elements, or along `axis` (one, or a tuple of them)."""
+    return total(x, axis, keepdims) / (x.size if axis is None else _count(x, axis))
+
+
+@mean.vjp
+def _(g, y, x, axis=None, keepdims=False):
+    return g / x.size if axis is None else _spread(g / _count(x, axis), axis, keepdims)
+
+
+def _share_of_extreme(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The elements that are the extreme share its gradient evenly."""
+    hit = np.equal(x, _spread(y, axis, keepdims))
+    return _spread(g, axis, keepdims) * (hit / total(hit, axis, keepdims=True))
+
+
+@op("max", samples=_reductions, twins=[np.max, np.amax])
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The largest element, or the largest along `axis`; ties share the gradient evenly."""
+    return largest(x, axis, keepdims)
+
+
+@op("min", samples=_reductions, twins=[np.min, np.amin])
+def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The smallest element, or the smallest along `axis`; ties share the gradient evenly."""
+    return np.min(x, axis=axis, keepdims=keepdims)
+
+
+max.vjp(_share_of_extreme)
+min.vjp(_share_of_extreme)
+
+# Products
+
+
+def _mismatch(a: Any, b: Any) -> str:
+    """What to tell somebody whose matrices do not fit."""
+    if not (np.ndim(a) and np.ndim(b)):
+        return "matmul needs vectors or matrices; for a single number use *"
+    inner, outer = a.shape[-1], b.shape[-2] if b.ndim > 1 else b.shape[0]
+    if inner == outer:
+        return "the leading axes, which count the matrices, must be equal or 1"
+    if b.shape[-1] == inner and b.ndim > 1:
+        remedy = "; the second, transposed (.T), would fit"
+    elif a.ndim > 1 and a.shape[-2] == outer:
+        remedy = "; the first, transposed (.T), would fit"
+    else:
+        remedy = ""
+    return f"the last axis of the first has length {inner}, the {'rows' if b.ndim > 1 else 'elements'} of the second are {outer}: they must be equal{remedy}"
+
+
+@op(
+    "matmul",
+    samples=[
+        arrays((2, 3), (3, 4)),
+        arrays((3,), (3,)),
+        arrays((2, 3), (3,)),
+        arrays((3,), (3, 2)),
+        arrays((2, 3, 4), (4, 5)),
+        arrays((3, 4), (2, 4, 2)),
+        arrays((2, 3, 4), (4,)),
+        arrays((3,), (2, 3, 4)),
+    ],
+    twins=[np.matmul],
+)
+def matmul(a: Any, b: Any) -> Any:
+    """a @ b, with vectors and stacks of matrices as in NumPy."""
+    try:
+        return a @ b
+    except ValueError as error:
+        raise ValueError(_mismatch(a, b)) from error
+
+
+@matmul.vjp
+def _(g, y, a, b):
+    if a.ndim == b.ndim == 2:
+        return g @ b.T
+    if b.ndim == 1:  # y[..., i] = sum over k of a[..., i, k] * b[k]
+        return g * b if a.ndim == 1 else np.expand_dims(g, -1) * b
+    if a.ndim == 1:
+        return np.squeeze(np.expand_dims(g, -2) @ np.swapaxes(b, -1, -2), -2)
+    return g @ np.swapaxes(b, -1, -2)
+
+
+@matmul.vjp
+def _(g, y, a, b):
+    if a.ndim == b.ndim == 2:
+        return a.T @ g
+    if a.ndim == 1:  # y[..., j] = sum over k of a[k] * b[..., k, j]
+        return g * a if b.ndim == 1 else np.expand_dims(a, -1) * np.expand_dims(g, -2)
+    if b.ndim == 1:
+        return np.squeeze(np.swapaxes(a, -1, -2) @ np.expand_dims(g, -1), -1)
+    return np.swapaxes(a, -1, -2) @ g
+
+
+# Shapes
+
+
+@op("reshape", samples=[arrays((2, 3), shape=(3, 2)), arrays((2, 3), shape=-1)], twins=[np.reshape])
+def reshape(x: Any, *, shape: Any) -> Any:
+    """The same elements, in row order, in another shape; one length may be -1."""
+    return np.reshape(x, shape)
+
+
+reshape.vjp(lambda g, y, x, shape: np.reshape(g, x.shape))
+
+
+@op("transpose", samples=[arrays((2, 3)), arrays((2, 3, 4), axes=(2, 0, 1))], twins=[np.transpose])
+def transpose(x: Any, axes: tuple[int, ...] | None = None) -> Any:
+    """The axes reversed, or in the order of `axes`."""
+    return np.transpose(x, axes)
+
+
+@transpose.vjp
+def _(g, y, x, axes=None):
+    if axes is None:
+        return g.T
+    return np.transpose(g, tuple(int(i) for i in np.argsort([i % x.ndim for i in axes])))
+
+
+@op("swapaxes", samples=[arrays((2, 3, 4), axis1=0, axis2=-1)], twins=[np.swapaxes])
+def swapaxes(x: Any, *, axis1: int, axis2: int) -> Any:
+    """Two axes exchanged."""
+    return np.swapaxes(x, axis1, axis2)
+
+
+swapaxes.vjp(lambda g, y, x, axis1, axis2: np.swapaxes(g, axis1, axis2))
+
+
+@op("expand_dims", samples=[arrays((2, 3), axis=1), arrays((2, 3), axis=(0, -1))], twins=[np.expand_dims])
+def expand_dims(x: Any, *, axis: Axis) -> Any:
+    """New axes of length 1."""
+    return np.expand_dims(x, axis)
+
+
+expand_dims.vjp(lambda g, y, x, axis: np.reshape(g, x.shape))
+
+
+@op("squeeze", samples=[arrays((2, 1, 3, 1)), arrays((2, 1, 3, 1), axis=1)], twins=[np.squeeze])
+def squeeze(x: Any, axis: Axis = None) -> Any:
+    """Without its axes of length 1, or without `axis`."""
+    return np.squeeze(x, axis)
+
+
+squeeze.vjp(lambda g, y, x, axis=None: np.reshape(g, x.shape))
+
+
+@op("broadcast_to", samples=[arrays((3,), shape=(2, 3)), arrays((2, 1), shape=(4, 2, 3))], twins=[np.broadcast_to])
+def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
+    """`x` repeated along new axes and along axes of length 1; its adjoint is the engine's un-broadcasting."""
+    return np.broadcast_to(x, shape)
+
+
+broadcast_to.vjp(lambda g, y, x, shape: g)
+
+# Indexing: `index` is the key as written, with HOLE where an array stands; the arrays follow `x` as inputs of their own,
+# so that labels used as an index are part of the graph and not a constant baked into it.
+
+
+class HOLE:
+    """Stands in an index for the array that is passed as an input."""
+
+
+def _key(index: Any, arrays: tuple) -> Any:
+    fill = iter(arrays)
+    if isinstance(index, tuple):
+        return tuple(next(fill) if i is HOLE else i for i in index)
+    return next(fill) if index is HOLE else index
+
+
+@op(
+    "getitem",
+    samples=[
+        arrays((3, 2), index=1),
+        arrays((3, 4), index=(slice(None), slice(1, 3))),
+        arrays((3, 2), index=(Ellipsis, None, 0)),
+        values([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0, 0, 2], index=HOLE),
+        values([[1.0, 2.0], [3.0, 4.0]], [1, 0, 1], index=(HOLE, 1)),
+    ],
+)
+def getitem(x: Any, *arrays: Any, index: Any) -> Any:
+    """x[index], for every index NumPy knows; an element taken twice gets both gradients."""
+    return x[_key(index, arrays)]
+
+
+@op(
+    "scatter",
+    samples=[
+        arrays((2,), index=1, shape=(3, 2)),
+        values([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0, 0, 2], index=HOLE, shape=(3, 2)),
+    ],
+)
+def scatter(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    """The adjoint of getitem: zeros of `shape`, with `g` added at `index`."""
+    z = np.zeros(shape, g.dtype)
+    np.add.at(z, _key(index, arrays), g)
+    return z
+
+
+getitem.vjp(lambda g, y, x, *arrays, index: scatter(g, *arrays, index=index, shape=x.shape))
+scatter.vjp(lambda g, y, x, *arrays, index, shape: getitem(g, *arrays, index=index))
+
+
+def _piece(i: int, g: Any, y: Any, *arrays: Any, axis: int = 0) -> Any:
+    """The part of `g` that array `i` of a concatenation takes up along `axis`."""
+    start = builtins.sum(x.shape[axis] for x in arrays[:i])
+    return g[(slice(None),) * (axis % y.ndim) + (slice(start, start + arrays[i].shape[axis]),)]
+
+
+@op(
+    "concatenate",
+    samples=[arrays((2, 3), (1, 3)), arrays((2, 1), (2, 2), (2, 3), axis=-1)],
+    twins=[np.concatenate],
+    sequence=True,
+    each=_piece,
+)
+def concatenate(*arrays: Any, axis: int = 0) -> Any:
+    """Arrays joined along an axis they have already."""
+    if axis is None:
+        raise ValueError("axis=None is not supported: concatenate([a.reshape(-1), b.reshape(-1)]) does the same")
+    return np.concatenate(arrays, axis=axis)

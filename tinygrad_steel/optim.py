@@ -1,0 +1,111 @@
+"""Optimizers: what to do with the gradients once `backward()` has left them in `.grad`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from .graph import next_age
+from .registry import describe
+from .tensor import Tensor
+
+
+class Optimizer:
+    """What SGD and Adam share: the parameters, and forgetting their gradients.
+
+    `parameters`: Tensors that require a gradient (ValueError for others, for none at all and for one given twice).
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], learning_rate: float):
+        self.parameters = list(parameters)
+        self.learning_rate = learning_rate
+        if not self.parameters or len({id(p) for p in self.parameters}) < len(self.parameters):
+            raise ValueError("an optimizer needs at least one parameter, and each only once")
+        for p in self.parameters:
+            if not isinstance(p, Tensor) or not p.requires_grad or p.op is not None:
+                raise ValueError(f"{describe(p)} cannot be trained: make it with Tensor(..., requires_grad=True)")
+        if not learning_rate > 0:
+            raise ValueError(f"the learning rate must be above 0, not {learning_rate}")
+
+    def zero_grad(self) -> None:
+        """Forget the gradients, so that the next `backward()` does not add to them."""
+        for p in self.parameters:
+            p.grad = None
+
+    def missing(self, p: Tensor) -> RuntimeError:
+        """The error for a step without a gradient, which would leave the parameter untrained without a word."""
+        return RuntimeError(f"{describe(p)} has no gradient: call backward() first, on a loss which it is part of")
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: `p -= learning_rate * grad`.
+
+    With `momentum` the step is `learning_rate * v`, where `v = momentum * v + grad` (Polyak's heavy ball).
+    `step()` raises RuntimeError where a parameter has no gradient.
+
+    >>> p = Tensor([1.0, 2.0], requires_grad=True)
+    >>> p.square().sum().backward()
+    >>> SGD([p], learning_rate=0.25).step()
+    >>> p.data
+    array([0.5, 1. ])
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], learning_rate: float = 0.001, momentum: float = 0.0):
+        super().__init__(parameters, learning_rate)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum is at least 0 and below 1, not {momentum}")
+        self.momentum = momentum
+        self.velocities = [np.zeros_like(p.data) for p in self.parameters]
+
+    def step(self) -> None:
+        """Move every parameter against its gradient."""
+        for i, p in enumerate(self.parameters):
+            g = p.grad
+            if g is None:
+                raise self.missing(p)
+            if self.momentum:
+                g = self.velocities[i] = self.momentum * self.velocities[i] + g
+            p._data -= self.learning_rate * g  # p.data -= ..., without the price of its checks
+            p.age = next_age()
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, 2015, algorithm 1, with its bias correction): steps scaled by the gradient's recent size.
+
+    `beta1`, `beta2`: how slowly the mean and the mean square of the gradient are forgotten; `epsilon` keeps the
+    division finite. `step()` raises RuntimeError where a parameter has no gradient.
+
+    >>> p = Tensor([1.0, 2.0], requires_grad=True)
+    >>> p.square().sum().backward()
+    >>> Adam([p], learning_rate=0.25).step()  # the first step is learning_rate * sign(gradient)
+    >>> p.data.round(6)
+    array([0.75, 1.75])
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        learning_rate: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ):
+        super().__init__(parameters, learning_rate)
+        if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
+            raise ValueError(f"beta1 and beta2 are at least 0 and below 1, not {beta1} and {beta2}")
+        self.beta1, self.beta2, self.epsilon, self.steps = beta1, beta2, epsilon, 0
+        self.means = [np.zeros_like(p.data) for p in self.parameters]
+        self.squares = [np.zeros_like(p.data) for p in self.parameters]
+
+    def step(self) -> None:
+        """Move every parameter against the running mean of its gradient."""
+        self.steps += 1
+        for i, p in enumerate(self.parameters):
+            g = p.grad
+            if g is None:
+                raise self.missing(p)
+            m = self.means[i] = self.beta1 * self.means[i] + (1 - self.beta1) * g
+            v = self.squares[i] = self.beta2 * self.squares[i] + (1 - self.beta2) * g * g
+            mean, square = m / (1 - self.beta1**self.steps), v / (1 - self.beta2**self.steps)
+            p.data -= self.learning_rate * mean / (np.sqrt(square) + self.epsilon)

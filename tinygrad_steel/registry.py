@@ -1,0 +1,198 @@
+"""What an op is: a forward in NumPy terms, one vjp per input, and samples that prove them. `OPS` lists them all."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+OPS: dict[str, Op] = {}
+TWINS: dict[Callable, Op] = {}  # NumPy's own function -> the op that stands for it on Tensors
+
+
+class Sample:
+    """One set of inputs on which an op is proven; the arrays are read-only, so that no check can spoil the next."""
+
+    def __init__(self, inputs: Iterable[Any], params: dict[str, Any]):
+        self.inputs = tuple(np.array(x) for x in inputs)
+        self.params = params
+        for x in self.inputs:
+            x.flags.writeable = False
+
+    def __repr__(self) -> str:
+        return f"Sample({', '.join(describe(x) for x in self.inputs)}, params={self.params})"
+
+
+def arrays(*shapes: tuple[int, ...], positive: bool = False, **params: Any) -> Sample:
+    """A sample of random float64 arrays of these shapes, 0.3 to 1.7 away from zero, so that no kink at 0 is near.
+
+    `positive` keeps them above zero (for log, sqrt and the like); further keywords are the op's parameters.
+    """
+    rng = np.random.default_rng(1)
+    return values(
+        *(rng.uniform(0.3, 1.7, shape) * (1 if positive else rng.choice([-1, 1], shape)) for shape in shapes), **params
+    )
+
+
+def values(*inputs: Any, **params: Any) -> Sample:
+    """A sample of just these inputs; further keywords are the op's parameters."""
+    return Sample(inputs, params)
+
+
+class Each:
+    """The vjps of an op with any number of inputs: one rule `vjp(i, g, y, *inputs)` serves input `i`."""
+
+    def __init__(self, rule: Callable):
+        self.rule = rule
+
+    def __iter__(self) -> Iterator[Callable]:
+        return (functools.partial(self.rule, i) for i in itertools.count())
+
+
+class Op:
+    """A registered operation: call it on arrays and get an array, on Tensors and get a Tensor that knows its history.
+
+    Made by `op`, never directly. Inputs are the forward's positional arguments without a default; everything else is a
+    parameter (`axis`, `keepdims`, ...), through which no gradient flows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable,
+        vjps: Any,
+        samples: Sequence[Sample],
+        elementwise: bool,
+        rowwise: bool,
+        sequence: bool,
+        keeps: bool,
+    ):
+        functools.update_wrapper(self, forward, updated=())
+        self.name, self.__name__, self.forward = name, name, forward
+        self.vjps, self.samples = vjps, list(samples)
+        self.differentiable = bool(vjps)
+        self.elementwise, self.rowwise, self.sequence, self.keeps = elementwise, rowwise, sequence, keeps
+        if isinstance(forward, np.ufunc):
+            self.input_names, self.param_names, self.variadic = ("x",) if forward.nin == 1 else ("a", "b"), (), False
+        else:
+            arguments = inspect.signature(forward).parameters.values()
+            inputs = [p for p in arguments if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+            self.variadic = any(p.kind is p.VAR_POSITIONAL for p in arguments)
+            self.input_names = tuple(p.name for p in inputs)
+            self.param_names = tuple(p.name for p in arguments if p not in inputs and p.kind is not p.VAR_POSITIONAL)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        inputs, params = self.bind(args, kwargs)
+        for x in inputs:
+            record = getattr(x, "record_op", None)  # so that this file need not know the Tensor
+            if record is not None:
+                return record(self, inputs, params)
+        y = self.forward(*inputs, **params)
+        return y[0] if self.keeps else y
+
+    def bind(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        """Sort the arguments of a call into inputs and parameters; TypeError where they do not fit the forward."""
+        arity = len(self.input_names)
+        if not kwargs and len(args) == arity and not self.sequence:
+            return args, kwargs
+        if self.sequence:
+            if not args or not isinstance(args[0], list | tuple):
+                raise TypeError(f"{self.name}: the first argument is a list or tuple of arrays, as in NumPy")
+            inputs, rest = tuple(args[0]), args[1:]
+        elif self.variadic:
+            inputs, rest = args, ()
+        else:
+            inputs, rest = args[:arity], args[arity:]
+        if len(rest) > len(self.param_names):
+            raise TypeError(f"{self.name} takes {self.signature()}: {len(args)} positional arguments are too many")
+        params = dict(zip(self.param_names, rest, strict=False))
+        for key, value in kwargs.items():
+            if key in self.param_names and key not in params:
+                params[key] = value
+            elif len(inputs) < arity and key == self.input_names[len(inputs)]:
+                inputs += (value,)
+            elif value is not None:  # None is NumPy's word for "not asked for", as in out=None
+                raise TypeError(
+                    f"{self.name} takes {self.signature()}: {key}= is not supported, or is given twice. "
+                    f"Leave it out, or register an op of your own with tinygrad_steel.op"
+                )
+        if len(inputs) < arity:
+            missing = ", ".join(self.input_names[len(inputs) :])
+            raise TypeError(f"{self.name} takes {self.signature()}: {missing} is missing")
+        return inputs, params
+
+    def signature(self) -> str:
+        """The op's arguments as a reader would write them: `(x, axis, keepdims)`."""
+        inputs = ["[a, b, ...]"] if self.sequence else [*self.input_names]
+        return f"({', '.join([*inputs, *self.param_names])})"
+
+    def vjp(self, rule: Callable) -> Callable:
+        """Decorator: the vjp of the next input, called as `rule(g, y, *inputs, **params)`."""
+        self.vjps, self.differentiable = (*self.vjps, rule), True
+        return rule
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}{self.signature()}>"
+
+
+def op(
+    name: str,
+    forward: Callable | None = None,
+    *vjps: Callable | None,
+    samples: Sequence[Sample],
+    twins: Sequence[Callable] = (),
+    elementwise: bool = False,
+    rowwise: bool = False,
+    sequence: bool = False,
+    each: Callable | None = None,
+    keeps: bool = False,
+) -> Any:
+    """Register an op: `op("exp", np.exp, lambda g, y, x: g * y, samples=[...])`, or as a decorator on the forward.
+
+    `vjps`: one rule per input, in order, each called as `vjp(g, y, *inputs, **params)` and returning the gradient of
+    that input, or an array which broadcasts to or from its shape; None where no gradient exists. No vjp at all: the
+    result is a constant to every gradient (comparisons, sign). Rules are written in NumPy terms (`np.*`, operators,
+    other ops), allocate nothing by hand and change nothing in place: then they also run on Tensors.
+    `samples`: inputs from `arrays(...)` or `values(...)`, on which the checks prove every vjp.
+    `twins`: the NumPy functions which mean this op when a Tensor is passed to them (a ufunc is its own twin).
+    `elementwise`: each element of the result depends on the same element of the (broadcast) inputs alone.
+    `rowwise`: one element of the result for each row of the inputs; its vjps accept a single number for `g`, which then
+    stands for all rows.
+    `keeps`: the forward returns `(result, something)`; on arrays the vjps get that something, which they would else have
+    to compute again, as one more argument. Under tracing they do not: give it the default None.
+    `sequence`: the inputs come as one list, as in `concatenate`; `each`: their one rule, called with the index first.
+
+    Raises ValueError where the name belongs to another op; the same definition run again replaces itself.
+
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, arrays, op
+    >>> cube = op("cube", lambda x: x * x * x, lambda g, y, x: g * 3 * x * x, samples=[arrays((2, 3))])
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> np.sum(cube(x)).backward()
+    >>> x.grad
+    array([ 3., 12.])
+    """
+    if forward is None:
+        options = dict(twins=twins, elementwise=elementwise, rowwise=rowwise, sequence=sequence, each=each, keeps=keeps)
+        return functools.partial(op, name, samples=samples, **options)
+    elementwise = elementwise or (isinstance(forward, np.ufunc) and forward.signature is None)
+    new = Op(name, forward, Each(each) if each else vjps, samples, elementwise, rowwise, sequence, keeps)
+    old = OPS.get(name)
+    if old is not None and (old.__module__, old.__qualname__) != (new.__module__, new.__qualname__):
+        raise ValueError(f"an op named {name!r} exists already ({old!r}); choose another name")
+    OPS[name] = new
+    for twin in (forward, *twins) if isinstance(forward, np.ufunc) else twins:
+        TWINS[twin] = new
+    return new
+
+
+def describe(x: Any) -> str:
+    """An input as messages show it: `weight: (27, 7) float64`, or a plain scalar as itself."""
+    if not hasattr(x, "shape") or not hasattr(x, "dtype"):
+        return repr(x)
+    name = getattr(x, "name", None)
+    return f"{name + ': ' if name else ''}{tuple(x.shape)} {x.dtype}"

@@ -1,0 +1,459 @@
+"""Tensor: an array that remembers how it was computed, and so can send gradients back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .fast import own
+from .graph import RECORDING, describe_call, explained, next_age, pull
+from .registry import TWINS, Op, describe
+
+Number = (int, float, np.number, np.bool_)
+
+
+class Tensor:
+    """An array, whether it wants a gradient, and (for results) the op and inputs it came from.
+
+    `data`: numbers, nested lists or an array; it is copied, so that changing the source later changes nothing here.
+    `requires_grad`: whether `backward()` leaves a gradient of the same shape and dtype in `.grad`; floats only.
+    `name`: shown in messages, pictures and written source. What is computed from a named Tensor is recorded even
+    where no gradient flows.
+
+    Operators, methods and NumPy functions applied to a Tensor give Tensors. `==` compares element by element; as dict
+    keys and in sets Tensors count by identity.
+
+    Raises TypeError for data that is not real numbers, and for integers that require a gradient.
+
+    >>> x = Tensor([[1.0, 2.0]], name="x")
+    >>> weight = Tensor([[3.0], [4.0]], requires_grad=True, name="weight")
+    >>> loss = (x @ weight).sum()
+    >>> loss.backward()
+    >>> weight.grad
+    array([[1.],
+           [2.]])
+    """
+
+    __slots__ = (
+        "__weakref__", "_data", "age", "arrays", "grad", "inputs", "name", "op", "params", "requires_grad", "shape",
+    )  # fmt: skip
+
+    shape: tuple[int, ...]
+    grad: Any  # an array of that shape and dtype, or None
+    name: str | None
+    requires_grad: bool
+    op: Op | None
+    inputs: tuple  # Tensors and plain numbers
+    arrays: Sequence[Any]  # the same, as the op's forward got them, and what it keeps for its vjps
+    params: dict[str, Any]
+    age: int  # creation number of the data: inputs are older than outputs, unless they have changed since
+
+    def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
+        self._data = checked_array(data)
+        if requires_grad and self._data.dtype.kind != "f":
+            raise TypeError(
+                f"Tensor{f' {name}' if name else ''}: {self._data.dtype} data cannot require a gradient; "
+                f"give floats, as in Tensor(np.array(data, dtype=float), requires_grad=True)"
+            )
+        self.shape = self._data.shape
+        self.requires_grad, self.name = bool(requires_grad), name
+        self.op, self.inputs, self.arrays, self.params, self.grad = None, (), (), {}, None
+        self.age = next_age()
+
+    # What it is
+
+    dtype: np.dtype = property(attrgetter("_data.dtype"), doc="The type of the elements.")  # type: ignore
+    ndim: int = property(attrgetter("_data.ndim"), doc="The number of axes.")  # type: ignore
+    size: int = property(attrgetter("_data.size"), doc="The number of elements.")  # type: ignore
+
+    def _set_data(self, data: Any) -> None:
+        if self.op is not None:
+            raise RuntimeError(f"{describe(self)} is the result of {self.op.name}: only a leaf can be given new data")
+        if data is not self._data:  # `t.data -= step` hands back the array it has just changed
+            data = checked_array(data)
+            if data.shape != self.shape or not np.can_cast(data.dtype, self.dtype, "same_kind"):
+                raise ValueError(f"data of {describe(self)} cannot become {describe(data)}: make a new Tensor")
+            self._data = data.astype(self.dtype, copy=False)
+        self.age = next_age()
+
+    data: Any = property(  # type: ignore
+        attrgetter("_data"),
+        _set_data,
+        doc="The array itself. Assigning (`t.data = a`, `t.data -= step`) is noticed: a backward() through results "
+        "computed before raises RuntimeError. Writing into it (`t.data[0] = 1`) is not noticed.",
+    )
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the data as a NumPy array, without history."""
+        return np.array(self._data)
+
+    def item(self) -> float:
+        """The only element, as a Python number; ValueError where there are more."""
+        if self.size != 1:
+            raise ValueError(f"item() takes the only element of a Tensor; {describe(self)} has {self.size}")
+        return self._data.item()
+
+    def detach(self) -> Tensor:
+        """A new leaf with a copy of the data, without history, through which no gradient flows."""
+        return Tensor(self._data)
+
+    def __repr__(self) -> str:
+        is_numpy = isinstance(self._data, np.ndarray)
+        facts = [np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=60) if is_numpy else repr(self._data)]
+        facts += [f"name={self.name!r}"] if self.name else []
+        facts += [f"dtype={self.dtype}"] if self.dtype != float else []
+        facts += [f"op={self.op.name}"] if self.op else []
+        facts += ["requires_grad=True"] if self.requires_grad else []
+        return f"Tensor({', '.join(facts)})"
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("a 0-d Tensor has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(f"the truth of {describe(self)} is ambiguous: compare t.data with np.any or np.all")
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"only an integer Tensor can be an index, not {describe(self)}")
+        return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    __hash__ = object.__hash__  # by identity, although == compares elements
+
+    # Gradients
+
+    def backward(self, gradient: Any = None) -> None:
+        """Add the gradient of this Tensor to `.grad` of every leaf that requires one.
+
+        `gradient`: that of the result, of its shape; 1 where the result is a single number, else needed.
+        A second call adds the same gradients again: set `.grad = None` (an optimizer's `zero_grad()`) in between.
+
+        Raises RuntimeError where nothing requires a gradient and where data was replaced since the forward pass;
+        ValueError for a missing or misshapen `gradient`.
+        """
+        for t, g in pull(self, seed(self, gradient)):
+            if t.grad is not None:
+                g = t.grad + g
+            t.grad = g.copy() if g.shape == t.shape != () else own(g, t.shape)  # `g` may be another's gradient as well
+
+    # Recording
+
+    @staticmethod
+    def record_op(op: Op, inputs: tuple, params: dict[str, Any]) -> Tensor:
+        """Run an op on the data of its inputs; the result remembers the op where something needs it to."""
+        arrays = []
+        requires_grad = tracked = lifted = False
+        for x in inputs:
+            if isinstance(x, Tensor):
+                arrays.append(x._data)
+                if x.requires_grad:
+                    requires_grad = True
+                elif x.op is not None or x.name is not None:
+                    tracked = True
+            else:
+                arrays.append(x)
+                if not isinstance(x, Number):
+                    lifted = True
+        try:
+            if lifted:  # arrays and lists become constants, copied: their owner may change them before backward()
+                inputs = tuple(x if isinstance(x, (Tensor, *Number)) else Tensor(x) for x in inputs)
+                arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
+            data = op.forward(*arrays, **params) if params else op.forward(*arrays)
+        except Exception as error:
+            raise explained(error, describe_call(op, inputs, params), op) from error
+        if op.keeps:
+            data, kept = data
+            arrays.append(kept)
+        if data.__class__ is not ndarray and not isinstance(data, (np.ndarray, np.generic)):
+            data = checked_array(data)
+        y = new(Tensor)
+        y._data, y.shape = data, data.shape
+        mode = RECORDING.get()
+        if (requires_grad or tracked) and mode != "off" or mode == "all":
+            y.op, y.inputs, y.arrays, y.params = op, inputs, arrays, params
+            y.requires_grad = requires_grad and op.differentiable
+        else:
+            y.op, y.inputs, y.arrays, y.params, y.requires_grad = None, (), (), {}, False
+        y.name = y.grad = None
+        y.age = next_age()
+        return y
+
+    # NumPy's functions and operators, when they meet a Tensor
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__":
+            raise TypeError(f"np.{ufunc.__name__}.{method} keeps no history on Tensors: use np.sum, np.max, np.min or +")
+        if kwargs.get("out") is not None:
+            raise TypeError(
+                f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an ndarray z), since its "
+                f"history would be lost: write z = z + t"
+            )
+        return twin(ufunc)(*inputs, **kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+        if function in FACTS:
+            return FACTS[function](*args, **kwargs)
+        return twin(function)(*args, **kwargs)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        raise TypeError(
+            "a Tensor does not turn into an array by itself, since its history would be lost: use np.stack([t, u]) to join "
+            "Tensors, np.where or np.concatenate in place of z[i] = t, and t.numpy() for the numbers alone"
+        )
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError("a Tensor's elements cannot be assigned: use np.where or np.concatenate to make a new Tensor")
+
+    # Operators. They and the methods below go straight to `record_op`: NumPy's dispatch costs several microseconds more.
+
+    def __add__(self, other: Any) -> Tensor:
+        return record_op(ops.add, (self, other), {})
+
+    def __radd__(self, other: Any) -> Tensor:
+        return record_op(ops.add, (other, self), {})
+
+    def __sub__(self, other: Any) -> Tensor:
+        return record_op(ops.subtract, (self, other), {})
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return record_op(ops.subtract, (other, self), {})
+
+    def __mul__(self, other: Any) -> Tensor:
+        return record_op(ops.multiply, (self, other), {})
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return record_op(ops.multiply, (other, self), {})
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return record_op(ops.divide, (self, other), {})
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return record_op(ops.divide, (other, self), {})
+
+    def __pow__(self, other: Any) -> Tensor:
+        return record_op(ops.power, (self, other), {})
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return record_op(ops.power, (other, self), {})
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return record_op(ops.matmul, (self, other), {})
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return record_op(ops.matmul, (other, self), {})
+
+    def __neg__(self) -> Tensor:
+        return record_op(ops.negative, (self,), {})
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return record_op(ops.abs, (self,), {})
+
+    def __gt__(self, other: Any) -> Tensor:
+        return record_op(ops.greater, (self, other), {})
+
+    def __ge__(self, other: Any) -> Tensor:
+        return record_op(ops.greater_equal, (self, other), {})
+
+    def __lt__(self, other: Any) -> Tensor:
+        return record_op(ops.less, (self, other), {})
+
+    def __le__(self, other: Any) -> Tensor:
+        return record_op(ops.less_equal, (self, other), {})
+
+    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return record_op(ops.equal, (self, other), {})
+
+    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return record_op(ops.not_equal, (self, other), {})
+
+    def __getitem__(self, index: Any) -> Tensor:
+        parts = index if isinstance(index, tuple) else (index,)
+        arrays = tuple(i for i in parts if isinstance(i, (Tensor, np.ndarray, list)))
+        key = tuple(ops.HOLE if isinstance(i, (Tensor, np.ndarray, list)) else i for i in parts)
+        return record_op(ops.getitem, (self, *arrays), {"index": key if isinstance(index, tuple) else key[0]})
+
+    # Methods: ndarray's names and arguments, and the activations
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The sum over all elements or along `axis`."""
+        return record_op(ops.sum, (self,), {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims})
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The mean over all elements or along `axis`."""
+        return record_op(ops.mean, (self,), {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims})
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The largest element, or the largest along `axis`."""
+        return ops.max(self, axis, keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The smallest element, or the smallest along `axis`."""
+        return ops.min(self, axis, keepdims)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
+        return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes reversed, or in this order: `t.transpose(1, 0)` or `t.transpose((1, 0))`."""
+        axes = axes[0] if len(axes) == 1 else axes or None
+        return ops.transpose(self) if axes is None else ops.transpose(self, axes=axes)
+
+    T = property(transpose, doc="The axes reversed.")
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """Two axes exchanged."""
+        return ops.swapaxes(self, axis1=axis1, axis2=axis2)
+
+    def squeeze(self, axis: Any = None) -> Tensor:
+        """Without its axes of length 1, or without `axis`."""
+        return ops.squeeze(self, axis)
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The same elements in another dtype."""
+        return ops.astype(self, dtype=np.dtype(dtype))
+
+    def square(self) -> Tensor:
+        """x * x."""
+        return record_op(ops.square, (self,), {})
+
+    def exp(self) -> Tensor:
+        """e ** x."""
+        return record_op(ops.exp, (self,), {})
+
+    def log(self) -> Tensor:
+        """The natural logarithm."""
+        return record_op(ops.log, (self,), {})
+
+    def sqrt(self) -> Tensor:
+        """The square root."""
+        return record_op(ops.sqrt, (self,), {})
+
+    def tanh(self) -> Tensor:
+        """The hyperbolic tangent."""
+        return record_op(ops.tanh, (self,), {})
+
+    def relu(self) -> Tensor:
+        """max(x, 0)."""
+        return record_op(ops.relu, (self,), {})
+
+    def sigmoid(self) -> Tensor:
+        """1 / (1 + exp(-x))."""
+        return record_op(ops.sigmoid, (self,), {})
+
+    def softmax(self, axis: int = -1) -> Tensor:
+        """exp(x) / sum(exp(x)) along `axis`."""
+        return ops.softmax(self, axis)
+
+    def log_softmax(self, axis: int = -1) -> Tensor:
+        """log(softmax(x)) along `axis`."""
+        return ops.log_softmax(self, axis)
+
+
+new, ndarray = object.__new__, np.ndarray
+record_op = Tensor.record_op
+
+# NumPy's questions about an array that concern no element of it, and so no gradient
+FACTS = {
+    np.shape: lambda t: t.shape,
+    np.ndim: lambda t: t.ndim,
+    np.size: lambda t, axis=None: t.size if axis is None else t.shape[axis],
+}
+
+
+def twin(function: Any) -> Op:
+    """The op that stands for a NumPy function; TypeError where there is none."""
+    if function not in TWINS:
+        name = f"{function.__module__}.{function.__name__}" if hasattr(function, "__module__") else function.__name__
+        raise TypeError(
+            f"{name} has no registered op, so its gradient is not known: write it with functions that have one "
+            f"(tinygrad_steel.OPS lists them), register it with tinygrad_steel.op(..., twins=[{name}]), or take t.numpy() "
+            f"where no gradient is wanted"
+        )
+    return TWINS[function]
+
+
+def checked_array(data: Any) -> Any:
+    """A copy of `data` as an array of real numbers; arrays of other libraries (Dask, CuPy) stay as they are."""
+    if isinstance(data, Tensor):
+        raise TypeError("this is a Tensor already: use it as it is, or t.detach() for a copy without history")
+    if isinstance(data, np.ma.MaskedArray):
+        raise TypeError("a masked array would lose its mask: fill it first, as in data.filled(0)")
+    if not isinstance(data, np.ndarray) and hasattr(type(data), "__array_function__"):
+        return data
+    try:
+        array = np.array(data)
+    except ValueError as error:
+        raise ValueError(f"a Tensor needs rows of equal length: {error}") from error
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"a Tensor holds real numbers, not {array.dtype} ({data!r:.60})")
+    return array
+
+
+def seed(y: Tensor, gradient: Any) -> Any:
+    """The gradient to start from at `y`: the one given, checked, or 1 for a single number."""
+    if not y.requires_grad:
+        raise RuntimeError(
+            f"{describe(y)}: no gradient flows here, since nothing it was computed from has requires_grad=True; "
+            f"make the parameters with Tensor(..., requires_grad=True), outside no_grad()"
+        )
+    if gradient is None:
+        if y.size != 1:
+            raise ValueError(
+                f"{describe(y)} is not a single number: take its mean() or sum() first, or give the gradient of each "
+                f"element, backward(gradient)"
+            )
+        # A NumPy scalar: as light as a Python float, with the shape and dtype that rules may ask for.
+        return y.dtype.type(1) if not y.shape else np.ones(y.shape, y.dtype)
+    gradient = gradient if isinstance(gradient, Tensor) else checked_array(gradient)
+    if gradient.shape != y.shape:
+        raise ValueError(f"the gradient of {describe(y)} has that shape too, not {gradient.shape}")
+    return gradient if gradient.dtype == y.dtype else gradient.astype(y.dtype)
+
+
+def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
+    """The gradient of `y` with respect to each of `xs`, as Tensors that can be differentiated again.
+
+    `xs`: one Tensor (gives one gradient) or a sequence (gives a list); leaves or results. `gradient`: that of `y`,
+    needed where `y` is not a single number. A Tensor on which `y` does not depend has gradient zero. `.grad` of the
+    leaves stays as it is. Raises ValueError where one of `xs` does not require a gradient.
+
+    >>> x = Tensor(2.0, requires_grad=True)
+    >>> first = grad(x**3, x)
+    >>> first.item(), grad(first, x).item()
+    (12.0, 12.0)
+    """
+    wanted = [xs] if isinstance(xs, Tensor) else list(xs)
+    for x in wanted:
+        if not x.requires_grad:
+            raise ValueError(f"{describe(x)} does not require a gradient: make it with requires_grad=True")
+    found = {}
+    if y.requires_grad:
+        g = seed(y, gradient)
+        keep = {id(x) for x in wanted}
+        pulled = pull(y, g if isinstance(g, Tensor) else Tensor(g), graph=True)
+        found = {id(t): g for t, g in pulled if id(t) in keep}
+    gradients = [found[id(x)] if id(x) in found else Tensor(np.zeros(x.shape, x.dtype)) for x in wanted]
+    return gradients[0] if isinstance(xs, Tensor) else gradients
