@@ -40,7 +40,9 @@ def stretch(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 def own(g: Any, shape: tuple[int, ...]) -> Any:
-    """`g` in this shape, as an array that nobody else can write to."""
+    """`g` in this shape, as an array that is no view of another."""
     if g.shape != shape:
         return stretch(g, shape)
-    return g.copy() if shape else np.array(g)
+    if isinstance(g, np.ndarray):
+        return g if g.base is None else g.copy()
+    return np.array(g) if isinstance(g, np.generic) else g

@@ -23,7 +23,6 @@ RECORDING: ContextVar[str] = ContextVar("recording", default="leaves")
 next_age = itertools.count().__next__
 
 
-
 @contextlib.contextmanager
 def recording(mode: str) -> Iterator[None]:
     """Set the recording mode inside a `with`, whatever way it is left."""
@@ -47,11 +46,12 @@ def no_grad() -> contextlib.AbstractContextManager[None]:
 
 
 def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
-    """Pull the gradient `g` of `root` back through the graph; yield each Tensor, newest first, with its whole gradient.
+    """Pull the gradient `g` of `root` back through the graph, and yield Tensors with what arrives at them.
 
-    `graph=False` runs the vjps on arrays; a yielded gradient may then be smaller than its Tensor and stands for its
-    broadcast (the mean hands a single number on, not a full array of it). `graph=True` runs the same vjps on Tensors,
-    so that the gradients have a history of their own, and yields them in full shape.
+    `graph=False` runs the vjps on arrays and yields leaves alone, once for every use of them. A gradient may be smaller
+    than its Tensor and then stands for its broadcast (the mean hands a single number on, not a full array of it).
+    `graph=True` runs the same vjps on Tensors, so that the gradients have a history of their own, and yields every
+    Tensor once, newest first, with its whole gradient in full shape.
 
     The youngest Tensor comes first, always. Inputs exist before their outputs, so whoever adds to a Tensor's gradient
     is younger than it and has had its turn: age *is* a topological order. Going back recursively is wrong: with
@@ -67,7 +67,7 @@ def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
             yield y, g
             if op is None:
                 continue
-        if g.shape != y.shape and not (op.rowwise or op.elementwise and all_of_shape(y.arrays, y.shape)):
+        if g.shape != y.shape and not (op.rowwise or (op.elementwise and all_of_shape(y.arrays, y.shape))):
             g = stretch(g, y.shape)
         params = y.params
         result, inputs = (y, y.inputs) if graph else (y._data, y.arrays)
@@ -76,8 +76,8 @@ def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
                 continue
             if x.age > y.age:  # new data makes a leaf young again
                 raise RuntimeError(
-                    f"{describe(x)} has changed since {op.name} used it, so that its gradient would be wrong: compute the "
-                    f"loss again after changing data, or change data after backward()"
+                    f"{describe(x)} has changed since {op.name} used it, so that its gradient would be wrong: compute "
+                    f"the loss again after changing data, or change data after backward()"
                 )
             try:
                 gx = vjp(g, result, *inputs, **params) if params else vjp(g, result, *inputs)
@@ -87,11 +87,13 @@ def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
                     gx = gx.astype(x.dtype)
             except Exception as error:
                 if vjp is None:
-                    raise RuntimeError(f"{op.name} has no vjp for {describe(x)}: where no gradient is wanted, detach() it")
+                    raise RuntimeError(
+                        f"{op.name} has no vjp for {describe(x)}: detach() what wants no gradient"
+                    ) from None
                 where = f"the vjp of {describe_call(op, y.inputs, y.params)} for {describe(x)}"
                 raise explained(error, where, op) from error
-            if x.op is None and not graph:
-                yield x, gx
+            if x.op is None and not graph:  # a leaf: it can take its gradient in parts
+                yield x, gx.copy() if gx is g else gx  # `g` may become another leaf's gradient, too
                 continue
             key = -x.age
             if key in pending:
@@ -109,8 +111,8 @@ def all_of_shape(arrays: Sequence[Any], shape: tuple[int, ...]) -> bool:
 def fit(g: Any, shape: tuple[int, ...], graph: bool = False) -> Any:
     """Bring what a vjp returned to the shape of its input.
 
-    Where NumPy had broadcast the input, its gradient is the sum over the copies; where `g` is the smaller of the two, it
-    stands for its broadcast.
+    Where NumPy had broadcast the input, its gradient is the sum over the copies; where `g` is the smaller of the two,
+    it stands for its broadcast.
     """
     lead, ones = summed_axes(g.shape, shape)
     if lead is not None:

@@ -207,12 +207,12 @@ def one_hot(ids: Any, *, classes: int) -> Any:
 
 def _label_rows(logits: Any, labels: Any) -> Any:
     """`labels` as (N, C), whichever of its two forms it has; ValueError where it has neither."""
-    if logits.ndim == 2 and np.shape(labels) == logits.shape:
+    if labels.shape == logits.shape and logits.ndim == 2:
         return labels
-    if logits.ndim != 2 or np.shape(labels) != logits.shape[:1]:
+    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(
             f"logits are (N, C), labels (N, C) (one-hot or soft) or class ids (N,); "
-            f"got logits {logits.shape} and labels {np.shape(labels)}"
+            f"got logits {logits.shape} and labels {labels.shape}"
         )
     classes = logits.shape[1]
     if labels.dtype.kind not in "iu":
@@ -246,9 +246,9 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     labels = _label_rows(logits, labels)
     shifted = logits - largest(logits, 1, keepdims=True)
     e = np.exp(shifted)
-    sums, weights = total(e, 1, keepdims=True), total(labels, 1, keepdims=True)
-    loss = np.squeeze(weights * np.log(sums), 1) - total(labels * np.where(labels, shifted, 0.0), 1)
-    return loss, e * (weights / sums)
+    sums, weights = total(e, 1), total(labels, 1)
+    loss = weights * np.log(sums) - total(labels * np.where(labels, shifted, 0.0), 1)
+    return loss, e * column(weights / sums)
 
 
 @softmax_cross_entropy.vjp
@@ -290,7 +290,12 @@ def _count(x: Any, axis: Axis) -> int:
     return math.prod(x.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
 
 
-_reductions = [arrays((2, 3)), arrays((2, 3), axis=0), arrays((2, 3), axis=-1, keepdims=True), arrays((2, 3, 2), axis=(0, 2))]
+_reductions = [
+    arrays((2, 3)),
+    arrays((2, 3), axis=0),
+    arrays((2, 3), axis=-1, keepdims=True),
+    arrays((2, 3, 2), axis=(0, 2)),
+]
 
 
 @op("sum", samples=_reductions, twins=[np.sum])
@@ -350,7 +355,10 @@ def _mismatch(a: Any, b: Any) -> str:
         remedy = "; the first, transposed (.T), would fit"
     else:
         remedy = ""
-    return f"the last axis of the first has length {inner}, the {'rows' if b.ndim > 1 else 'elements'} of the second are {outer}: they must be equal{remedy}"
+    return (
+        f"the last axis of the first has length {inner}, the second has {outer} "
+        f"{'rows' if b.ndim > 1 else 'elements'}: they must be equal{remedy}"
+    )
 
 
 @op(
@@ -457,8 +465,8 @@ def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
 
 broadcast_to.vjp(lambda g, y, x, shape: g)
 
-# Indexing: `index` is the key as written, with HOLE where an array stands; the arrays follow `x` as inputs of their own,
-# so that labels used as an index are part of the graph and not a constant baked into it.
+# Indexing: `index` is the key as written, with HOLE where an array stands; the arrays follow `x` as inputs of their
+# own, so that labels used as an index are part of the graph and not a constant baked into it.
 
 
 class HOLE:

@@ -91,7 +91,7 @@ class Op:
             record = getattr(x, "record_op", None)  # so that this file need not know the Tensor
             if record is not None:
                 return record(self, inputs, params)
-        y = self.forward(*inputs, **params)
+        y = self.forward(*(np.array(x) if isinstance(x, list | tuple) else x for x in inputs), **params)
         return y[0] if self.keeps else y
 
     def bind(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
@@ -162,8 +162,8 @@ def op(
     `elementwise`: each element of the result depends on the same element of the (broadcast) inputs alone.
     `rowwise`: one element of the result for each row of the inputs; its vjps accept a single number for `g`, which then
     stands for all rows.
-    `keeps`: the forward returns `(result, something)`; on arrays the vjps get that something, which they would else have
-    to compute again, as one more argument. Under tracing they do not: give it the default None.
+    `keeps`: the forward returns `(result, something)`; on arrays the vjps get that something, which they would else
+    have to compute again, as one more argument. Under tracing they do not: give it the default None.
     `sequence`: the inputs come as one list, as in `concatenate`; `each`: their one rule, called with the index first.
 
     Raises ValueError where the name belongs to another op; the same definition run again replaces itself.
@@ -182,12 +182,20 @@ def op(
     elementwise = elementwise or (isinstance(forward, np.ufunc) and forward.signature is None)
     new = Op(name, forward, Each(each) if each else vjps, samples, elementwise, rowwise, sequence, keeps)
     old = OPS.get(name)
-    if old is not None and (old.__module__, old.__qualname__) != (new.__module__, new.__qualname__):
+    if old is not None and not same_definition(old.forward, forward):
         raise ValueError(f"an op named {name!r} exists already ({old!r}); choose another name")
     OPS[name] = new
     for twin in (forward, *twins) if isinstance(forward, np.ufunc) else twins:
         TWINS[twin] = new
     return new
+
+
+def same_definition(old: Callable, new: Callable) -> bool:
+    """Whether `new` is `old` defined again: by the same name in the same module or file (a notebook cell, a script)."""
+    if getattr(old, "__qualname__", old) != getattr(new, "__qualname__", new):
+        return False
+    places = [{f.__module__, getattr(getattr(f, "__code__", None), "co_filename", None)} for f in (old, new)]
+    return bool(places[0] & places[1] - {None})
 
 
 def describe(x: Any) -> str:

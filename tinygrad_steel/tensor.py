@@ -102,8 +102,8 @@ class Tensor:
         return Tensor(self._data)
 
     def __repr__(self) -> str:
-        is_numpy = isinstance(self._data, np.ndarray)
-        facts = [np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=60) if is_numpy else repr(self._data)]
+        is_numpy = isinstance(self._data, (np.ndarray, np.generic))
+        facts = [np.array2string(self._data, separator=", ", prefix="Tensor(") if is_numpy else repr(self._data)]
         facts += [f"name={self.name!r}"] if self.name else []
         facts += [f"dtype={self.dtype}"] if self.dtype != float else []
         facts += [f"op={self.op.name}"] if self.op else []
@@ -151,9 +151,7 @@ class Tensor:
         ValueError for a missing or misshapen `gradient`.
         """
         for t, g in pull(self, seed(self, gradient)):
-            if t.grad is not None:
-                g = t.grad + g
-            t.grad = g.copy() if g.shape == t.shape != () else own(g, t.shape)  # `g` may be another's gradient as well
+            t.grad = own(g if t.grad is None else t.grad + g, t.shape)
 
     # Recording
 
@@ -188,7 +186,7 @@ class Tensor:
         y = new(Tensor)
         y._data, y.shape = data, data.shape
         mode = RECORDING.get()
-        if (requires_grad or tracked) and mode != "off" or mode == "all":
+        if ((requires_grad or tracked) and mode != "off") or mode == "all":
             y.op, y.inputs, y.arrays, y.params = op, inputs, arrays, params
             y.requires_grad = requires_grad and op.differentiable
         else:
@@ -201,11 +199,11 @@ class Tensor:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__":
-            raise TypeError(f"np.{ufunc.__name__}.{method} keeps no history on Tensors: use np.sum, np.max, np.min or +")
+            raise TypeError(f"np.{ufunc.__name__}.{method} keeps no history on Tensors: use np.sum, np.max, np.min, +")
         if kwargs.get("out") is not None:
             raise TypeError(
-                f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an ndarray z), since its "
-                f"history would be lost: write z = z + t"
+                f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an ndarray z), since "
+                f"its history would be lost: write z = z + t"
             )
         return twin(ufunc)(*inputs, **kwargs)
 
@@ -216,14 +214,14 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         raise TypeError(
-            "a Tensor does not turn into an array by itself, since its history would be lost: use np.stack([t, u]) to join "
-            "Tensors, np.where or np.concatenate in place of z[i] = t, and t.numpy() for the numbers alone"
+            "a Tensor does not turn into an array by itself, since its history would be lost: use np.stack([t, u]) to "
+            "join Tensors, np.where or np.concatenate in place of z[i] = t, and t.numpy() for the numbers alone"
         )
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError("a Tensor's elements cannot be assigned: use np.where or np.concatenate to make a new Tensor")
 
-    # Operators. They and the methods below go straight to `record_op`: NumPy's dispatch costs several microseconds more.
+    # Operators. They and the methods below go straight to `record_op`: NumPy's dispatch costs microseconds more.
 
     def __add__(self, other: Any) -> Tensor:
         return record_op(ops.add, (self, other), {})
@@ -298,11 +296,13 @@ class Tensor:
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """The sum over all elements or along `axis`."""
-        return record_op(ops.sum, (self,), {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims})
+        params = {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims}
+        return record_op(ops.sum, (self,), params)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """The mean over all elements or along `axis`."""
-        return record_op(ops.mean, (self,), {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims})
+        params = {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims}
+        return record_op(ops.mean, (self,), params)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """The largest element, or the largest along `axis`."""
@@ -389,8 +389,8 @@ def twin(function: Any) -> Op:
         name = f"{function.__module__}.{function.__name__}" if hasattr(function, "__module__") else function.__name__
         raise TypeError(
             f"{name} has no registered op, so its gradient is not known: write it with functions that have one "
-            f"(tinygrad_steel.OPS lists them), register it with tinygrad_steel.op(..., twins=[{name}]), or take t.numpy() "
-            f"where no gradient is wanted"
+            f"(tinygrad_steel.OPS lists them), register it with tinygrad_steel.op(..., twins=[{name}]), or take "
+            f"t.numpy() where no gradient is wanted"
         )
     return TWINS[function]
 

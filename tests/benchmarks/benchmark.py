@@ -9,10 +9,11 @@ machine to machine and from minute to minute, ratios within a round much less.
 
 from __future__ import annotations
 
+# ruff: noqa: E402 (the threads are set before NumPy is imported, or it is too late)
 import os
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"  # before NumPy is imported, or it is too late
+    os.environ[variable] = "1"
 
 import argparse
 import gc
@@ -34,7 +35,8 @@ def verify(contenders: dict[str, Callable]) -> None:
     """Run every contender once, from the same parameters; ValueError where one computes something else."""
     first = {name: step() for name, step in contenders.items()}
     for name, found in first.items():
-        for value, right in zip(found, first["clean NumPy"], strict=True):  # the book's epsilon shows in the tenth digit
+        for value, right in zip(found, first["clean NumPy"], strict=True):
+            # the book's epsilon shows in the tenth digit
             np.testing.assert_allclose(value, right, rtol=1e-8, atol=1e-12, err_msg=name)
 
 

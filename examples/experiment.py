@@ -1,0 +1,158 @@
+"""The training loop that the experiments share: the book's protocol, its report, and the command line."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from datasets import Dataset, load
+
+from tinygrad_steel import SGD, Tensor, no_grad
+
+
+class Epoch(NamedTuple):
+    """One line of the report: means over the epoch's batches, then the accuracy on the test rows."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    test_accuracy: float
+
+
+class Trained(NamedTuple):
+    """What a run leaves behind: the trained Tensors by name, and the history of its epochs."""
+
+    parameters: dict[str, Tensor]
+    history: list[Epoch]
+
+
+class Experiment(NamedTuple):
+    """All that an experiment says for itself.
+
+    `data`: the name of its data set. `model(x, **parameters)`: Tensors to the output. `loss(output, y)`: Tensors to one
+    number. `accuracy(output, y)`: arrays to a float.
+    """
+
+    data: str
+    model: Callable[..., Tensor]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    accuracy: Callable[[np.ndarray, np.ndarray], float]
+
+
+def same_shape(function: Callable) -> Callable:
+    """Decorator for `f(output, y)`: (N, 1) against (N,) would broadcast to N x N and give a wrong number silently."""
+
+    @functools.wraps(function)
+    def checked(output: Any, y: Any) -> Any:
+        if output.shape != y.shape:
+            raise ValueError(f"{function.__name__}: output {output.shape} and y {y.shape} must have one shape")
+        return function(output, y)
+
+    return checked
+
+
+def train(
+    experiment: Experiment,
+    epoch_count: int = 10,
+    mb_size: int = 10,
+    report: int = 1,
+    *,
+    learning_rate: float = 0.001,
+    seed: int | np.random.RandomState = 1234,
+    data: str | None = None,
+) -> Trained:
+    """Train as the book does, print a line every `report` epochs (0: none) and the final accuracy.
+
+    `seed`: a number, or a generator that goes on from where an earlier run left it. `data`: a file, a folder, "uci" or
+    "synthetic"; see `datasets.load`. Raises ValueError for settings with which no step can be made.
+    """
+    dataset = load(experiment.data, data)
+    rows = len(dataset.x)
+    if epoch_count < 0 or report < 0 or mb_size < 1 or int(rows * 0.8) < mb_size:
+        raise ValueError(
+            f"epochs and report are at least 0, the batch size 1 to {int(rows * 0.8)} (0.8 of {rows} rows); "
+            f"got epochs {epoch_count}, report {report}, batch size {mb_size}"
+        )
+    if dataset.synthetic:
+        print(dataset.synthetic)
+    rng = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
+    parameters = initial_parameters(dataset, rng)
+    order = np.arange(rows)
+    rng.shuffle(order)
+    step_count = int(rows * 0.8) // mb_size
+    training, test = order[: step_count * mb_size], order[step_count * mb_size :]
+    optimizer = SGD(parameters.values(), learning_rate)
+    history = []
+    for epoch in range(1, epoch_count + 1):
+        rng.shuffle(training)
+        figures = [
+            step(experiment, parameters, optimizer, dataset, batch) for batch in training.reshape(step_count, mb_size)
+        ]
+        loss, accuracy = np.mean(figures, axis=0)
+        history.append(Epoch(epoch, loss, accuracy, evaluate(experiment, parameters, dataset, test)))
+        if report and epoch % report == 0:
+            print(f"Epoch {epoch}: loss={loss:5.3f}, accuracy={accuracy:5.3f}/{history[-1].test_accuracy:5.3f}")
+    print(f"\nFinal Test: final accuracy = {evaluate(experiment, parameters, dataset, test):5.3f}")
+    if dataset.synthetic:
+        print(dataset.synthetic)
+    return Trained(parameters, history)
+
+
+def initial_parameters(dataset: Dataset, rng: np.random.RandomState) -> dict[str, Tensor]:
+    """One linear layer: small normal weights (inputs, outputs), zero biases."""
+    weight = rng.normal(0, 0.0030, (dataset.x.shape[1], dataset.y.shape[1]))
+    return {
+        "weight": Tensor(weight, requires_grad=True, name="weight"),
+        "bias": Tensor(np.zeros(dataset.y.shape[1]), requires_grad=True, name="bias"),
+    }
+
+
+def batch_graph(
+    experiment: Experiment, parameters: dict[str, Tensor], x: np.ndarray, y: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """Output and loss of one batch, as a graph of named Tensors."""
+    output = experiment.model(Tensor(x, name="x"), **parameters)
+    output.name = "output"
+    loss = experiment.loss(output, Tensor(y, name="y"))
+    loss.name = "loss"
+    return output, loss
+
+
+def step(
+    experiment: Experiment, parameters: dict[str, Tensor], optimizer: SGD, dataset: Dataset, batch: np.ndarray
+) -> tuple[float, float]:
+    """Train on one batch; return its loss and accuracy."""
+    output, loss = batch_graph(experiment, parameters, dataset.x[batch], dataset.y[batch])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item(), experiment.accuracy(output.numpy(), dataset.y[batch])
+
+
+def evaluate(experiment: Experiment, parameters: dict[str, Tensor], dataset: Dataset, rows: np.ndarray) -> float:
+    """The accuracy on these rows."""
+    with no_grad():
+        output = experiment.model(Tensor(dataset.x[rows]), **parameters)
+    return experiment.accuracy(output.numpy(), dataset.y[rows])
+
+
+def main(execute: Callable[..., Trained], description: str | None, **choices: list[str]) -> None:
+    """Run an experiment from the command line; `choices` are options of its own, the first being the default."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--epochs", type=int, default=10, help="times through the training rows (default 10)")
+    parser.add_argument("--batch-size", type=int, default=10, help="rows a step (default 10)")
+    parser.add_argument("--report", type=int, default=1, help="epochs between two lines, 0 for none (default 1)")
+    parser.add_argument("--learning-rate", type=float, default=0.001, help="default 0.001")
+    parser.add_argument("--seed", type=int, default=1234, help="of weights and shuffling (default 1234)")
+    parser.add_argument("--data", help="a file, a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)")
+    for name, options in choices.items():
+        parser.add_argument(f"--{name}", choices=options, default=options[0], help=f"default {options[0]}")
+    given = vars(parser.parse_args())
+    counts = [given.pop(name) for name in ("epochs", "batch_size", "report")]
+    try:
+        execute(*counts, **given)
+    except (ValueError, OSError) as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")

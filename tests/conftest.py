@@ -1,0 +1,33 @@
+"""Where the real data and the reference transcripts lie, and what to do without them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+WHERE = "TINYGRAD_STEEL_DATA is not set to the folder with abalone.csv, faults.csv and pulsar_stars.csv"
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder with the real data sets; skips without them, but fails in CI, which must have them."""
+    folder = Path(os.environ.get("TINYGRAD_STEEL_DATA", ""))
+    if not os.environ.get("TINYGRAD_STEEL_DATA") or not (folder / "faults.csv").is_file():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI runs on the real data: {WHERE}")
+        pytest.skip(WHERE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference(data_folder: Path) -> dict:
+    """The figures to reproduce, which lie beside the data."""
+    file = data_folder.parent / "reference" / "transcripts.json"
+    if not file.is_file():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI compares with the reference transcripts: {file} is missing")
+        pytest.skip(f"no reference transcripts at {file}")
+    return json.loads(file.read_text())

@@ -1,0 +1,560 @@
+"""The data sets: read right or refused, downloaded whole or not at all, and never made up without saying so."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import socket
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pooch
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+import datasets
+
+NAMES = ("abalone", "pulsar", "steel")
+PUBLISHED = dict(datasets.TABLES)
+REAL = os.environ.get("TINYGRAD_STEEL_DATA")
+HEADERS = {  # where a test makes a file of its own
+    "abalone": "Sex,Length,Diameter,Height,Whole weight,Shucked weight,Viscera weight,Shell weight,Rings",
+    "pulsar": ",".join(f" feature {i}" for i in range(8)) + ",target_class",
+    "steel": ",".join(f"column_{i}" for i in range(34)),
+}
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test reaches the network, the user's cache or, unless it asks for it, the folder with the real data."""
+    monkeypatch.delenv("TINYGRAD_STEEL_DATA", raising=False)
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    with socket.socket() as closed:  # bound, but nobody listens: a connection is refused at once
+        closed.bind(("127.0.0.1", 0))
+        for name, table in PUBLISHED.items():
+            url = f"http://127.0.0.1:{closed.getsockname()[1]}/{name}.zip"
+            monkeypatch.setitem(datasets.TABLES, name, replace(table, url=url))
+        yield
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "tinygrad_steel"
+
+
+@pytest.fixture(params=NAMES)
+def real(request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """A data set's name and its real CSV."""
+    return request.param, real_file(request.param)
+
+
+def real_file(name: str) -> Path:
+    path = Path(REAL or "", PUBLISHED[name].files[0])
+    if REAL and path.is_file():
+        return path
+    reason = f"{path.name} is not here: set TINYGRAD_STEEL_DATA to the folder that holds it"
+    return pytest.fail(f"under CI the real data must be there; {reason}") if os.environ.get("CI") else pytest.skip(reason)
+
+
+def publish(name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Make the stand-in's table the published one, and return it as the lines of a CSV without a header."""
+    made_up = datasets.load(name, "synthetic")
+    table = np.hstack([made_up.x, made_up.y])
+    digest = hashlib.sha256(table.astype("<f8").tobytes()).hexdigest()
+    monkeypatch.setitem(datasets.TABLES, name, replace(datasets.TABLES[name], sha256=digest))
+    rows = [[repr(value) for value in row] for row in table.tolist()]
+    if name == "abalone":
+        rows = [["IMF"[row.index("1.0")], *row[3:]] for row in rows]
+    return [",".join(row) for row in rows]
+
+
+def save(path: Path, lines: list[str]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(("\n".join(lines) + "\n").encode())
+    return path
+
+
+def zipped(member: str, content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(member, content)
+    return buffer.getvalue()
+
+
+def assert_same(a: datasets.Dataset, b: datasets.Dataset) -> None:
+    np.testing.assert_array_equal(a.x, b.x)
+    np.testing.assert_array_equal(a.y, b.y)
+
+
+# The real files.
+
+
+def test_real_values(real: tuple[str, Path]) -> None:
+    name, path = real
+    header = [field.strip() for field in path.read_text().splitlines()[0].split(",")]
+    text = np.genfromtxt(path, delimiter=",", skip_header=1, dtype=str, autostrip=True)
+    if name == "abalone":
+        one_hot = np.stack([text[:, 0] == letter for letter in "IMF"], axis=1)
+        x, y = np.hstack([one_hot, text[:, 1:-1].astype(float)]), text[:, -1:].astype(float)
+        header[:1] = ["Sex_I", "Sex_M", "Sex_F"]
+    else:
+        x, y = np.split(text.astype(np.float32).astype(np.float64), [8 if name == "pulsar" else 27], axis=1)
+    data = datasets.load(name, path)
+    assert data.x.dtype == data.y.dtype == np.float64
+    np.testing.assert_array_equal(data.x, x)
+    np.testing.assert_array_equal(data.y, y)
+    assert (*data.x_names, *data.y_names) == tuple(header)
+    assert (data.name, data.source, data.synthetic) == (name, str(path), "")
+
+
+def test_what_the_table_says_of_the_real_data(real: tuple[str, Path]) -> None:
+    name, path = real
+    table = PUBLISHED[name]
+    ranges = np.array([entry[1:3] for entry in table.numbers])
+    last = {"abalone": None, "pulsar": -1, "steel": -7}[name]
+    numbers = np.loadtxt(path, delimiter=",", skiprows=1, usecols=range(name == "abalone", 9 if name != "steel" else 34))
+    np.testing.assert_array_equal(numbers[:, :last].min(axis=0), ranges[:, 0])
+    np.testing.assert_array_equal(numbers[:, :last].max(axis=0), ranges[:, 1])
+    assert [whole for *_, whole in table.numbers] == (numbers[:, :last] % 1 == 0).all(axis=0).tolist()
+    data = datasets.load(name, path)
+    groups = {"abalone": data.x[:, :3], "pulsar": np.hstack([1 - data.y, data.y]), "steel": data.y}[name]
+    assert list(table.groups.values()) == groups.sum(axis=0).tolist()
+
+
+def test_ucis_own_form_of_the_real_data(real: tuple[str, Path], tmp_path: Path) -> None:
+    name, path = real
+    text = path.read_bytes().split(b"\n", 1)[1]
+    raw = tmp_path / "uci" / PUBLISHED[name].files[1]
+    raw.parent.mkdir()
+    raw.write_bytes(text.replace(b",", b"\t") if name == "steel" else text)
+    for data in (raw, raw.parent, str(raw.parent)):
+        found = datasets.load(name, data)
+        assert_same(found, datasets.load(name, path))
+        assert found.source == str(raw)
+
+
+def test_one_changed_digit_is_refused(real: tuple[str, Path], tmp_path: Path) -> None:
+    name, path = real
+    text = path.read_text()
+    at = text.rindex("1", 0, text.rindex("\n", 0, -200))
+    changed = tmp_path / path.name
+    changed.write_text(text[:at] + "2" + text[at + 1 :])
+    with pytest.raises(ValueError, match=f"{path.name} is not the published table: its numbers have the SHA-256"):
+        datasets.load(name, changed)
+
+
+def test_a_float64_digit_that_float32_does_not_see_is_refused(tmp_path: Path) -> None:
+    text = real_file("pulsar").read_text()
+    assert text.count("55.68378214") == 1
+    changed = tmp_path / "pulsar_stars.csv"
+    changed.write_text(text.replace("55.68378214", "55.68378215"))
+    with pytest.raises(ValueError, match="is not the published table"):
+        datasets.load("pulsar", changed)
+
+
+# What is tolerated, and what is not.
+
+LOOKS: dict[str, Callable[[list[str], str], str]] = {
+    "header": lambda lines, header: "\n".join([header, *lines, ""]),
+    "no header": lambda lines, header: "\n".join([*lines, ""]),
+    "BOM": lambda lines, header: "\ufeff" + "\n".join([header, *lines, ""]),
+    "BOM, no header": lambda lines, header: "\ufeff" + "\n".join([*lines, ""]),
+    "CRLF": lambda lines, header: "\r\n".join([header, *lines, ""]),
+    "CR": lambda lines, header: "\r".join([header, *lines, ""]),
+    "spaces": lambda lines, header: "\n".join(["  " + line.replace(",", " ,  ") + " " for line in [header, *lines]]),
+    "no final newline": lambda lines, header: "\n".join([header, *lines]),
+    "blank last lines": lambda lines, header: "\n".join([header, *lines, "", "  ", ""]),
+    "tabs": lambda lines, header: "\n".join([header, *lines, ""]).replace(",", "\t"),
+    "tabs, no header, CRLF": lambda lines, header: "\r\n".join([*lines, ""]).replace(",", "\t"),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("name", ["abalone", "steel"])
+def test_tolerated(name: str, look: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "any name"
+    path.write_bytes(LOOKS[look](publish(name, monkeypatch), HEADERS[name]).encode())
+    data = datasets.load(name, path)
+    assert_same(data, datasets.load(name, "synthetic"))
+    assert (data.source, data.synthetic) == (str(path), "")
+
+
+def put(row: int, column: int, field: str) -> Callable[[list[str]], None]:
+    """An edit of a file's lines: another field at this place, both counted from 0."""
+
+    def edit(lines: list[str]) -> None:
+        fields = lines[row].split(",")
+        fields[column] = field
+        lines[row] = ",".join(fields)
+
+    return edit
+
+
+MISTAKES: list[tuple[Callable[[list[str]], None], str]] = [
+    (put(5, 0, "X"), "row 6, column Sex: the field is 'X', not one of I, M, F"),
+    (put(5, 0, "m"), "row 6, column Sex: the field is 'm', not one of I, M, F"),
+    (put(5, 0, "0.5"), "row 6, column Sex: the field is '0.5', not one of I, M, F"),
+    (put(5, 0, ""), "row 6, column Sex: the field is empty"),
+    (put(2, 4, ""), "row 3, column Whole weight: the field is empty"),
+    (put(2, 4, "  "), "row 3, column Whole weight: the field is empty"),
+    (put(1, 1, "?"), "row 2, column Length: the field is '?', not a finite number"),
+    (put(1, 1, "M"), "row 2, column Length: the field is 'M', not a finite number"),
+    (put(4177, 8, "nine"), "row 4178, column Rings: the field is 'nine', not a finite number"),
+    (put(9, 8, "nan"), "row 10, column Rings: the field is 'nan', not a finite number"),
+    (put(9, 7, "-inf"), "row 10, column Shell weight: the field is '-inf', not a finite number"),
+    (put(9, 7, "1e999"), "row 10, column Shell weight: the field is '1e999', not a finite number"),
+    (put(9, 7, "0_1"), "row 10, column Shell weight: the field is '0_1', not a finite number"),
+    (put(9, 7, "\u0661"), "row 10, column Shell weight: the field is '\u0661', not a finite number"),
+    (put(9, 7, "0.1\udcff"), "row 10, column Shell weight: the field is not UTF-8 text"),
+    (put(9, 7, "0.1\0"), "row 10, column Shell weight: the field is not UTF-8 text"),
+    (put(0, 2, "Diam\udce9tre"), "row 1, column Diameter: the field is not UTF-8 text"),
+    (put(7, 8, "9,9"), "row 8: the number of columns is 10 instead of 9, Sex to Rings"),
+    (put(7, 8, "9,"), "row 8: the number of columns is 10 instead of 9, Sex to Rings"),
+    (lambda lines: lines.insert(3, "M,0.5"), "row 4: the number of columns is 2 instead of 9, Sex to Rings"),
+    (lambda lines: lines.insert(3, ""), "row 4: the number of columns is 1 instead of 9, Sex to Rings"),
+    (lambda lines: lines.insert(1, lines[0]), "row 2, column Sex: the field is 'Sex', not one of I, M, F"),
+    (lambda lines: lines.pop(), "is not the published table: 4176 rows instead of 4177"),
+    (lambda lines: lines.append(lines[-1]), "is not the published table: 4178 rows instead of 4177"),
+    (lambda lines: lines.__delitem__(slice(1, None)), "is not the published table: 0 rows instead of 4177"),
+    (lambda lines: lines.reverse() or lines.insert(0, lines.pop()), "is not the published table: its numbers have"),
+]
+
+
+@pytest.mark.parametrize(("edit", "message"), MISTAKES, ids=[message for _, message in MISTAKES])
+def test_refused(
+    edit: Callable[[list[str]], None], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [HEADERS["abalone"], *publish("abalone", monkeypatch)]
+    edit(lines)
+    path = tmp_path / "abalone.csv"
+    path.write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))},? {re.escape(message)}") as caught:
+        datasets.load("abalone", path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistake_in_the_first_row_is_not_taken_for_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = publish("abalone", monkeypatch)
+    put(0, 3, "?")(lines)
+    with pytest.raises(ValueError, match=r"row 1, column Height: the field is '\?'"):
+        datasets.load("abalone", save(tmp_path / "abalone.data", lines))
+
+
+def test_a_mistake_between_tabs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = publish("steel", monkeypatch)
+    put(1940, 33, "")(lines)
+    path = save(tmp_path / "Faults.NNA", [line.replace(",", "\t") for line in lines])
+    with pytest.raises(ValueError, match="row 1941, column Other_Faults: the field is empty"):
+        datasets.load("steel", path)
+
+
+def test_swapped_columns_are_refused_with_their_header_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [HEADERS["abalone"], *publish("abalone", monkeypatch)]
+    rows = [line.split(",") for line in lines]
+    swapped = [",".join([row[0], row[2], row[1], *row[3:]]) for row in rows]
+    with pytest.raises(ValueError, match="is not the published table: its numbers have"):
+        datasets.load("abalone", save(tmp_path / "abalone.csv", swapped))
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbf", b" \r\n\r\n"])
+def test_an_empty_file_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "faults.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"faults\.csv is empty$"):
+        datasets.load("steel", path)
+
+
+def test_another_data_sets_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "abalone.data", publish("abalone", monkeypatch))
+    with pytest.raises(ValueError, match="row 1: the number of columns is 9 instead of 34, X_Minimum to Other_Faults"):
+        datasets.load("steel", path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stand_in_is_not_the_published_table(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "file", publish(name, monkeypatch))
+    monkeypatch.setitem(datasets.TABLES, name, PUBLISHED[name])
+    with pytest.raises(ValueError, match="is not the published table: its numbers have"):
+        datasets.load(name, path)
+
+
+@pytest.mark.parametrize("missing", ["nowhere", "nowhere/faults.csv", "."])
+def test_a_missing_file_is_named(missing: str, tmp_path: Path) -> None:
+    path = tmp_path / missing
+    with pytest.raises(FileNotFoundError, match=re.escape(f"{path}: ") + r".* faults\.csv or Faults\.NNA"):
+        datasets.load("steel", path)
+
+
+def test_an_unknown_name_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no data set 'iris', only abalone, pulsar, steel"):
+        datasets.load("iris")
+
+
+# The stand-in.
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stand_in_has_the_shape_of_the_real_data(name: str) -> None:
+    data, table = datasets.load(name, "synthetic"), PUBLISHED[name]
+    assert data.synthetic == "synthetic stand-in, as asked for; figures are not the published ones"
+    rows, inputs, outputs = {"abalone": (4177, 10, 1), "pulsar": (17898, 8, 1), "steel": (1941, 27, 7)}[name]
+    assert (data.x.shape, data.y.shape) == ((rows, inputs), (rows, outputs))
+    assert (len(data.x_names), len(data.y_names)) == (inputs, outputs)
+    assert data.x.dtype == data.y.dtype == np.float64
+    numbers = {"abalone": np.hstack([data.x[:, 3:], data.y]), "pulsar": data.x, "steel": data.x}[name]
+    ranges = np.array([entry[1:3] for entry in table.numbers])
+    if name != "abalone":
+        ranges = ranges.astype(np.float32).astype(np.float64)
+    np.testing.assert_array_equal(numbers.min(axis=0), ranges[:, 0])
+    np.testing.assert_array_equal(numbers.max(axis=0), ranges[:, 1])
+    assert [whole for *_, whole in table.numbers] == (numbers % 1 == 0).all(axis=0).tolist()
+    groups = {"abalone": data.x[:, :3], "pulsar": np.hstack([1 - data.y, data.y]), "steel": data.y}[name]
+    counts = {"abalone": [1342, 1528, 1307], "pulsar": [16259, 1639], "steel": [158, 190, 391, 72, 55, 402, 673]}[name]
+    assert groups.sum(axis=0).tolist() == counts
+    np.testing.assert_array_equal(np.sort(groups, axis=1)[:, -2:], [[0, 1]] * rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stand_in_is_always_the_same_and_mixed(name: str) -> None:
+    data = datasets.load(name, "synthetic")
+    np.random.default_rng().normal(size=3)
+    assert_same(data, datasets.load(name, "synthetic"))
+    half = len(data.y) // 2
+    np.testing.assert_allclose(data.y[:half].mean(axis=0), data.y[half:].mean(axis=0), rtol=0.5)
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("abalone", 0.4), ("pulsar", 0.95), ("steel", 0.6)])
+def test_stand_in_can_be_learned(name: str, wanted: float) -> None:
+    data = datasets.load(name, "synthetic")
+    x = np.hstack([(data.x - data.x.mean(axis=0)) / data.x.std(axis=0), np.ones((len(data.x), 1))])
+    train, test = slice(0, None, 2), slice(1, None, 2)
+    guess, y = x[test] @ np.linalg.lstsq(x[train], data.y[train], rcond=None)[0], data.y[test]
+    score = {
+        "abalone": lambda: 1 - np.square(y - guess).mean() / y.var(),  # the mean scores 0
+        "pulsar": lambda: np.mean((guess > 0.5) == y),  # the majority: 0.91
+        "steel": lambda: np.mean(guess.argmax(axis=1) == y.argmax(axis=1)),  # the majority: 0.35
+    }[name]()
+    assert wanted < score < 0.999
+
+
+# Where it is looked for.
+
+
+class Server:
+    """UCI on the loopback: `answers` maps a path to a status and a body; `asked` lists the paths asked for."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[int, bytes]] = {}
+        self.asked: list[str] = []
+        self.missing_bytes = 0
+        self.silent = threading.Event()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.asked.append(self.path)
+                if self.path == "/silent":
+                    server.silent.wait(10)
+                status, body = server.answers.get(self.path, (404, b"not here"))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body) + server.missing_bytes))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.http.server_port}"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    server = Server()
+    for name in NAMES:
+        table = replace(datasets.TABLES[name], url=f"{server.address}/{name}.zip")
+        monkeypatch.setitem(datasets.TABLES, name, table)
+    thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.silent.set()
+    server.http.shutdown()
+    server.http.server_close()
+    thread.join()
+
+
+def serve(server: Server, name: str, lines: list[str]) -> bytes:
+    """Let the server have these lines as UCI has them; returns the file in the archive."""
+    content = ("\n".join(lines) + "\n").replace(",", "\t" if name == "steel" else ",").encode()
+    server.answers[f"/{name}.zip"] = (200, zipped(PUBLISHED[name].files[1], content))
+    return content
+
+
+def test_the_addresses_are_ucis() -> None:
+    root = "https://archive.ics.uci.edu/static/public"
+    assert {name: (table.url, table.files[1]) for name, table in PUBLISHED.items()} == {
+        "abalone": (f"{root}/1/abalone.zip", "abalone.data"),
+        "pulsar": (f"{root}/372/htru2.zip", "HTRU_2.csv"),
+        "steel": (f"{root}/198/steel+plates+faults.zip", "Faults.NNA"),
+    }
+
+
+@pytest.mark.parametrize("data", [None, "uci"])
+@pytest.mark.parametrize("name", NAMES)
+def test_download_once(
+    name: str,
+    data: str | None,
+    server: Server,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    content = serve(server, name, publish(name, monkeypatch))
+    for _ in range(2):
+        got = datasets.load(name, data)
+        assert_same(got, datasets.load(name, "synthetic"))
+        assert (got.source, got.synthetic) == ("UCI", "")
+        assert [path.name for path in cache.iterdir()] == [PUBLISHED[name].files[1]]
+    assert (cache / PUBLISHED[name].files[1]).read_bytes() == content
+    assert server.asked == [f"/{name}.zip"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_download_of_the_real_data(server: Server) -> None:
+    path = real_file("steel")
+    serve(server, "steel", path.read_text().splitlines()[1:])
+    assert_same(datasets.load("steel", "uci"), datasets.load("steel", path))
+
+
+def test_lookup_order(server: Server, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = publish("abalone", monkeypatch)
+    serve(server, "abalone", lines)
+    given, folder = save(tmp_path / "given", lines), tmp_path / "folder"
+    save(cache / "abalone.data", lines)
+    named = save(folder / "abalone.data", lines)
+    monkeypatch.setenv("TINYGRAD_STEEL_DATA", str(folder))
+    assert datasets.load("abalone", given).source == str(given)
+    assert datasets.load("abalone").source == datasets.load("abalone", "uci").source == str(named)
+    both = save(folder / "abalone.csv", lines)
+    assert datasets.load("abalone").source == str(both)
+    assert datasets.load("abalone", "synthetic").synthetic
+
+    monkeypatch.setenv("TINYGRAD_STEEL_DATA", str(tmp_path / "empty"))
+    assert datasets.load("abalone").source == datasets.load("abalone", "uci").source == "UCI"
+    assert server.asked == []
+    (cache / "abalone.data").unlink()
+    assert datasets.load("abalone").source == "UCI"
+    assert server.asked == ["/abalone.zip"]
+
+
+@pytest.mark.parametrize("data", [None, "uci"])
+@pytest.mark.parametrize("place", ["folder", "cache/tinygrad_steel"])
+def test_a_broken_file_is_not_passed_over(
+    place: str, data: str | None, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = publish("abalone", monkeypatch)
+    serve(server, "abalone", lines)
+    broken = save(tmp_path / place / "abalone.data", lines[:-1])
+    monkeypatch.setenv("TINYGRAD_STEEL_DATA", str(tmp_path / "folder"))
+    with pytest.raises(ValueError, match=re.escape(f"{broken} is not the published table: 4176 rows")):
+        datasets.load("abalone", data)
+    assert server.asked == []
+
+
+def assert_unreachable(name: str, why: str, cache: Path) -> None:
+    """Without a word there is the stand-in, which says why; "uci" is an error, which says it too."""
+    data = datasets.load(name)
+    assert data.synthetic == f"synthetic stand-in: {why}; figures are not the published ones"
+    assert_same(data, datasets.load(name, "synthetic"))
+    with pytest.raises(ConnectionError, match=re.escape(datasets.TABLES[name].url) + f": {why}") as caught:
+        datasets.load(name, "uci")
+    assert "\n" not in str(caught.value)
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_offline(name: str, cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert_unreachable(name, "UCI could not be reached", cache)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_server_error(server: Server, cache: Path) -> None:
+    server.answers["/steel.zip"] = (503, b"later")
+    assert_unreachable("steel", "UCI could not be reached", cache)
+
+
+def test_connection_lost(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(server, "abalone", publish("abalone", monkeypatch))
+    server.missing_bytes = 1000
+    assert_unreachable("abalone", "UCI could not be reached", cache)
+
+
+def test_no_answer(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "TIMEOUT", 0.1)
+    monkeypatch.setitem(datasets.TABLES, "steel", replace(datasets.TABLES["steel"], url=f"{server.address}/silent"))
+    assert_unreachable("steel", "UCI could not be reached", cache)
+
+
+def test_without_pooch(cache: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(server, "abalone", publish("abalone", monkeypatch))
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    assert_unreachable("abalone", "pooch is not installed", cache)
+
+
+def broken_zip(content: bytes) -> bytes:
+    archive = bytearray(zipped("Faults.NNA", content))
+    archive[len(archive) // 2] ^= 0xFF
+    return bytes(archive)
+
+
+WRONG: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "a page": (lambda content: b"<html>please log in</html>", "a sound zip archive with Faults.NNA in it"),
+    "nothing": (lambda content: b"", "a sound zip archive with Faults.NNA in it"),
+    "another file": (lambda content: zipped("Index", content), "a sound zip archive with Faults.NNA in it"),
+    "half": (lambda content: zipped("Faults.NNA", content)[:50_000], "a sound zip archive with Faults.NNA in it"),
+    "a flipped byte": (broken_zip, "a sound zip archive with Faults.NNA in it"),
+    "an empty file": (lambda content: zipped("Faults.NNA", b""), "is empty"),
+    "a row less": (
+        lambda content: zipped("Faults.NNA", content[: content.rindex(b"\n", 0, -1)]),
+        "is not the published table: 1940 rows instead of 1941",
+    ),
+    "another number": (
+        lambda content: zipped("Faults.NNA", content.replace(b"7", b"8", 1)),
+        "is not the published table: its numbers have the SHA-256",
+    ),
+}
+
+
+@pytest.mark.parametrize("data", [None, "uci"])
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_download_is_an_error(
+    wrong: str, data: str | None, server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change, message = WRONG[wrong]
+    content = serve(server, "steel", publish("steel", monkeypatch))
+    server.answers["/steel.zip"] = (200, change(content))
+    url = re.escape(f"{server.address}/steel.zip")
+    with pytest.raises(ValueError, match=f"^{url}.*{re.escape(message)}"):
+        datasets.load("steel", data)
+    assert not cache.exists()
+
+    serve(server, "steel", publish("steel", monkeypatch))  # and nothing is in the way of the next try
+    assert datasets.load("steel", data).source == "UCI"
+
+
+def test_without_a_cache_it_is_downloaded_again(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(server, "steel", publish("steel", monkeypatch))
+    save(cache.parent, ["a file where the folder should be"])
+    assert datasets.load("steel").source == datasets.load("steel").source == "UCI"
+    assert server.asked == ["/steel.zip"] * 2

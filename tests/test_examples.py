@@ -1,0 +1,177 @@
+"""The experiments: their transcripts, digit for digit, and their gradients against the hand-chained reference."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import abalone
+import experiment
+import manual_backprop
+import numpy as np
+import pulsar
+import pytest
+import steel
+from datasets import load
+
+from tinygrad_steel import Tensor
+
+EXAMPLES = Path(experiment.__file__).parent
+
+RUNS = {  # key of the reference -> the runs that lead to it, on one generator
+    "abalone": [lambda rng, data: abalone.abalone_exec(seed=rng, data=data)],
+    "abalone_second_run": [
+        lambda rng, data: abalone.abalone_exec(seed=rng, data=data),
+        lambda rng, data: abalone.abalone_exec(100, 100, 20, learning_rate=0.1, seed=rng, data=data),
+    ],
+    "pulsar": [lambda rng, data: pulsar.pulsar_exec(seed=rng, data=data)],
+    "steel_softmax": [lambda rng, data: steel.steel_exec(seed=rng, data=data)],
+    "steel_softmax_second_run": [
+        lambda rng, data: steel.steel_exec(seed=rng, data=data),
+        lambda rng, data: steel.steel_exec(learning_rate=0.0001, seed=rng, data=data),
+    ],
+    "steel_sigmoid": [lambda rng, data: steel.steel_exec(loss="sigmoid", seed=rng, data=data)],
+    "steel_sigmoid_mse": [lambda rng, data: steel.steel_exec(loss="sigmoid-mse", seed=rng, data=data)],
+}
+
+# key of the reference -> data set, loss, hand-chained step
+LOSSES = {
+    "abalone": ("abalone", abalone.loss, manual_backprop.abalone),
+    "pulsar": ("pulsar", pulsar.loss, manual_backprop.pulsar),
+    "steel_softmax": ("steel", steel.softmax_loss, manual_backprop.steel_softmax),
+    "steel_sigmoid": ("steel", steel.sigmoid_loss, manual_backprop.steel_sigmoid),
+    "steel_sigmoid_mse": ("steel", steel.sigmoid_mse_loss, manual_backprop.steel_sigmoid_mse),
+}
+
+
+@pytest.mark.parametrize("key", RUNS)
+def test_transcript_and_final_parameters_are_the_reference(key, reference, data_folder, capsys):
+    rng = np.random.RandomState(1234)
+    for run in RUNS[key]:
+        capsys.readouterr()
+        trained = run(rng, str(data_folder))
+    assert capsys.readouterr().out.splitlines() == reference[key]["transcript"]
+    for name in ("weight", "bias"):
+        np.testing.assert_allclose(trained.parameters[name].data, reference[key][name], rtol=1e-7, atol=1e-12)
+
+
+def test_every_reference_run_is_compared(reference):
+    assert set(RUNS) == set(reference)
+
+
+def first_batch(name, rng, data):
+    """The protocol's first batch and the parameters it meets, made here without the training loop."""
+    dataset = load(name, data)
+    rows = len(dataset.x)
+    weight = rng.normal(0, 0.0030, (dataset.x.shape[1], dataset.y.shape[1]))
+    order = np.arange(rows)
+    rng.shuffle(order)
+    training = order[: int(rows * 0.8) // 10 * 10]
+    rng.shuffle(training)
+    return dataset.x[training[:10]], dataset.y[training[:10]], weight, np.zeros(dataset.y.shape[1])
+
+
+def graph_step(model, loss, x, y, weight, bias):
+    weight, bias = Tensor(weight, requires_grad=True, name="weight"), Tensor(bias, requires_grad=True, name="bias")
+    output = model(Tensor(x, name="x"), weight, bias)
+    seen = Tensor(output.numpy(), requires_grad=True, name="output")  # the gradient of the output, as of a leaf
+    loss(seen, Tensor(y, name="y")).backward()
+    value = loss(output, Tensor(y, name="y"))
+    value.backward()
+    return value.item(), seen.grad, weight.grad, bias.grad
+
+
+@pytest.mark.parametrize("key", LOSSES)
+def test_first_batch_is_the_reference(key, reference, data_folder):
+    name, loss, _ = LOSSES[key]
+    batch = first_batch(name, np.random.RandomState(1234), str(data_folder))
+    found = graph_step(abalone.model, loss, *batch)
+    expected = reference[key]["first_batch"]
+    for value, part in zip(found, ("loss", "G_output", "G_weight", "G_bias"), strict=True):
+        np.testing.assert_allclose(value, expected[part], rtol=1e-9, atol=1e-12, err_msg=part)
+
+
+def assert_graph_equals_manual(key, data):
+    name, loss, manual = LOSSES[key]
+    rng = np.random.RandomState(7)
+    x, y, weight, bias = first_batch(name, rng, data)
+    for scale in (0.0, 1e-6, 1.0):  # untrained, between, and where sigmoid and softmax saturate on raw columns
+        parameters = scale * rng.normal(size=weight.shape), scale * rng.normal(size=bias.shape)
+        right = manual(x, y, *parameters)
+        for value, expected in zip(graph_step(abalone.model, loss, x, y, *parameters), right, strict=True):
+            size = np.max(np.abs(expected))  # where terms cancel, an element's own digits mean nothing
+            np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-12 * size)
+
+
+@pytest.mark.parametrize("key", LOSSES)
+def test_graph_equals_the_hand_chained_backprop_on_real_data(key, data_folder):
+    assert_graph_equals_manual(key, str(data_folder))
+
+
+@pytest.mark.parametrize("key", LOSSES)
+def test_graph_equals_the_hand_chained_backprop_on_the_stand_in(key):
+    assert_graph_equals_manual(key, "synthetic")
+
+
+@pytest.mark.parametrize("function", [abalone.loss, abalone.accuracy, pulsar.loss, pulsar.accuracy])
+def test_a_column_against_a_row_is_refused(function):
+    output, y = np.ones((4, 1)), np.ones(4)
+    if function.__name__ == "loss":
+        output, y = Tensor(output, requires_grad=True), Tensor(y)
+    with pytest.raises(ValueError, match=r"\(4, 1\) and y \(4,\)"):
+        function(output, y)
+
+
+def test_steel_exec_returns_what_was_trained_and_its_history(capsys):
+    trained = steel.steel_exec(2, 10, 1, data="synthetic")
+    assert trained.parameters["weight"].shape == (27, 7)
+    assert [epoch.epoch for epoch in trained.history] == [1, 2]
+    line = capsys.readouterr().out.splitlines()[2]
+    last = trained.history[-1]
+    assert line == f"Epoch 2: loss={last.loss:5.3f}, accuracy={last.accuracy:5.3f}/{last.test_accuracy:5.3f}"
+
+
+@pytest.mark.parametrize("settings", [{"mb_size": 0}, {"mb_size": 5000}, {"epoch_count": -1}, {"report": -1}])
+def test_settings_that_cannot_train_are_refused(settings):
+    with pytest.raises(ValueError, match="batch size 1 to 1552"):
+        steel.steel_exec(data="synthetic", **settings)
+
+
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(ValueError, match="softmax, sigmoid, sigmoid-mse"):
+        steel.steel_exec(loss="hinge", data="synthetic")
+
+
+def run_script(name, *options, **environment):
+    return subprocess.run(
+        [sys.executable, EXAMPLES / name, *options],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize("name", ["abalone.py", "pulsar.py", "steel.py"])
+def test_script_on_the_stand_in_says_so_first_and_last(name):
+    done = run_script(name, "--data", "synthetic", "--epochs", "1")
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    assert lines[0] == lines[-1] and "synthetic stand-in" in lines[0] and "not the published ones" in lines[0]
+    assert lines[1].startswith("Epoch 1: ")
+
+
+def test_script_takes_the_options(data_folder, reference):
+    options = ["--loss", "sigmoid", "--epochs", "4", "--report", "2", "--batch-size", "10", "--learning-rate", "0.001"]
+    done = run_script("steel.py", *options, "--seed", "1234", "--data", str(data_folder / "faults.csv"))
+    expected = reference["steel_sigmoid"]["transcript"]
+    assert done.stdout.splitlines()[:2] == [expected[1], expected[3]]
+
+
+def test_script_says_what_is_wrong_in_one_line():
+    for options in (["--batch-size", "0"], ["--data", "no/such/folder"]):
+        done = run_script("abalone.py", *options)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr

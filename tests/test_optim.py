@@ -1,0 +1,181 @@
+"""Optimizers: their steps against numbers by hand and scalar formulas, and what they refuse."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tinygrad_steel import SGD, Adam, Tensor
+
+pytestmark = pytest.mark.filterwarnings("error")
+OPTIMIZERS = [
+    pytest.param(SGD, id="SGD"),
+    pytest.param(lambda ps, lr: SGD(ps, lr, momentum=0.9), id="momentum"),
+    pytest.param(Adam, id="Adam"),
+]
+
+
+def parameter(data, dtype=float, name=None):
+    return Tensor(np.array(data, dtype=dtype), requires_grad=True, name=name)
+
+
+def walk(make, gradients, start):
+    """The values of a parameter as these gradients come in, one step after the other."""
+    p = parameter(start)
+    optimizer, path = make([p]), []
+    for g in gradients:
+        p.grad = np.array(g, dtype=float)
+        optimizer.step()
+        path.append(p.numpy())
+    return path
+
+
+def test_sgd():
+    path = walk(lambda ps: SGD(ps, learning_rate=0.5), [[1, -2], [4, 0]], start=[10, 20])
+    np.testing.assert_array_equal(path, [[9.5, 21], [7.5, 21]])
+
+
+def test_momentum():
+    """v = 1, 2.5, 0.25: each half of the one before plus the gradient; the steps are 0.1 v."""
+    path = walk(lambda ps: SGD(ps, learning_rate=0.1, momentum=0.5), [1, 2, -1], start=1)
+    np.testing.assert_allclose(path, [0.9, 0.65, 0.625], rtol=1e-14)
+
+
+def scalar_adam(gradients, w, rate, beta1, beta2, epsilon):
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        w -= rate * (m / (1 - beta1**t)) / (math.sqrt(v / (1 - beta2**t)) + epsilon)
+        yield w
+
+
+@pytest.mark.parametrize("settings", [(0.1, 0.9, 0.999, 1e-8), (0.5, 0.5, 0.75, 0.1)])
+def test_adam(settings):
+    gradients = np.array([[1, -3], [0.5, 0], [-2, 10]])
+    path = walk(lambda ps: Adam(ps, *settings), gradients, start=[1, 2])
+    expected = [[*scalar_adam(gradients[:, i], w, *settings)] for i, w in enumerate([1.0, 2.0])]
+    np.testing.assert_allclose(path, np.transpose(expected), rtol=1e-13)
+
+
+def test_adam_on_a_constant_slope():
+    """Both means are then exact from the first step on, thanks to their correction: every step is the learning rate."""
+    path = walk(lambda ps: Adam(ps, learning_rate=0.25), [[7, -0.01]] * 3, start=[1, 1])
+    np.testing.assert_allclose(path, [[0.75, 1.25], [0.5, 1.5], [0.25, 1.75]], rtol=1e-5)
+
+
+def test_defaults():
+    np.testing.assert_allclose(walk(SGD, [2, 2], start=1), [0.998, 0.996])
+    np.testing.assert_allclose(walk(Adam, [2, 3], start=1), [*scalar_adam([2, 3], 1, 0.001, 0.9, 0.999, 1e-8)])
+
+
+def test_training():
+    """On (w - 3)^2 with rate 1/4 the distance to 3 halves at every step."""
+    w = parameter(0)
+    optimizer = SGD([w], learning_rate=0.25)
+    for step in range(1, 11):
+        optimizer.zero_grad()
+        assert w.grad is None
+        (w - 3).square().backward()
+        optimizer.step()
+        assert w.item() == 3 - 3 * 0.5**step
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_every_parameter_moves_by_its_own_gradient(make):
+    a, b = parameter([1, 1]), parameter([[1]])
+    optimizer = make(iter([a, b]), 0.1)  # an iterator serves as well as a list
+    for _ in range(2):
+        optimizer.zero_grad()
+        (a * np.array([1.0, -1.0])).sum().backward()
+        (b * 0).sum().backward()
+        optimizer.step()
+    assert a.data[0] < 0.9 and a.data[1] > 1.1 and b.data == 1
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_the_learning_rate_can_be_changed(make):
+    p = parameter(1)
+    optimizer = make([p], 0.1)
+    optimizer.learning_rate = 1e-6
+    p.grad = np.array(1.0)
+    optimizer.step()
+    assert p.item() == pytest.approx(1 - 1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_float32_stays_float32(make):
+    p = parameter([1, 2], dtype=np.float32)
+    optimizer = make([p], 0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        p.square().sum().backward()
+        optimizer.step()
+    assert p.dtype == p.grad.dtype == np.float32
+    assert all(p.data < [1, 2])
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_a_step_leaves_gradients_alone(make):
+    p = parameter([1, 2])
+    optimizer = make([p], 0.1)
+    p.grad = given = np.array([3.0, 4.0])
+    optimizer.step()
+    optimizer.step()
+    assert p.grad is given and given.tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_a_loss_from_before_the_step_is_out_of_date(make):
+    p = parameter([1, 2], name="weight")
+    optimizer, loss = make([p], 0.1), (p * p).sum()
+    loss.backward()
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="weight.*changed.*multiply"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_a_step_without_a_gradient(make):
+    p, q = parameter([1], name="weight"), parameter([1], name="bias")
+    optimizer = make([p, q], 0.1)
+    p.grad = np.array([1.0])
+    with pytest.raises(RuntimeError, match=r"bias.*no gradient.*backward\(\)"):
+        optimizer.step()
+    assert p.data == 1  # all or nothing: the step can be tried again
+    q.grad = np.array([1.0])
+    optimizer.step()
+    assert p.data == q.data != 1
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_refused_parameters(make):
+    p = parameter([1])
+    for parameters, words in [
+        ([], "at least one"),
+        ([p, parameter([1]), p], "only once"),
+        ([p, Tensor([1.0], name="data")], "data.*requires_grad=True"),
+        ([p * 2], "cannot be trained"),
+        ([np.ones(2)], "cannot be trained"),
+        ([1.0], "cannot be trained"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            make(parameters, 0.1)
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+@pytest.mark.parametrize("rate", [0, -0.1, math.nan])
+def test_refused_learning_rates(make, rate):
+    with pytest.raises(ValueError, match=f"learning rate.*{rate}"):
+        make([parameter([1])], rate)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1, 1.5, math.nan])
+def test_refused_settings(value):
+    for make, words in [
+        (lambda ps: SGD(ps, momentum=value), "momentum"),
+        (lambda ps: Adam(ps, beta1=value), "beta1"),
+        (lambda ps: Adam(ps, beta2=value), "beta2"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            make([parameter([1])])
