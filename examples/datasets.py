@@ -157,7 +157,7 @@ def from_uci(name: str) -> Dataset:
     with tempfile.TemporaryDirectory() as folder:
         try:
             # No hash: UCI may pack its archive anew. What counts are the numbers, and they are checked below.
-            loader = pooch.HTTPDownloader(timeout=TIMEOUT)
+            loader = pooch.HTTPDownloader(timeout=TIMEOUT, stream=False)
             archive = pooch.retrieve(table.url, None, fname="archive.zip", path=folder, downloader=loader)
         except RequestException as error:
             raise ConnectionError("UCI could not be reached") from error

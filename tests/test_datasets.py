@@ -62,7 +62,9 @@ def real_file(name: str) -> Path:
     if REAL and path.is_file():
         return path
     reason = f"{path.name} is not here: set TINYGRAD_STEEL_DATA to the folder that holds it"
-    return pytest.fail(f"under CI the real data must be there; {reason}") if os.environ.get("CI") else pytest.skip(reason)
+    return (
+        pytest.fail(f"under CI the real data must be there; {reason}") if os.environ.get("CI") else pytest.skip(reason)
+    )
 
 
 def publish(name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -121,7 +123,9 @@ def test_what_the_table_says_of_the_real_data(real: tuple[str, Path]) -> None:
     table = PUBLISHED[name]
     ranges = np.array([entry[1:3] for entry in table.numbers])
     last = {"abalone": None, "pulsar": -1, "steel": -7}[name]
-    numbers = np.loadtxt(path, delimiter=",", skiprows=1, usecols=range(name == "abalone", 9 if name != "steel" else 34))
+    numbers = np.loadtxt(
+        path, delimiter=",", skiprows=1, usecols=range(name == "abalone", 9 if name != "steel" else 34)
+    )
     np.testing.assert_array_equal(numbers[:, :last].min(axis=0), ranges[:, 0])
     np.testing.assert_array_equal(numbers[:, :last].max(axis=0), ranges[:, 1])
     assert [whole for *_, whole in table.numbers] == (numbers[:, :last] % 1 == 0).all(axis=0).tolist()
@@ -551,9 +555,7 @@ def test_a_wrong_download_is_an_error(
     assert datasets.load("steel", data).source == "UCI"
 
 
-def test_without_a_cache_it_is_downloaded_again(
-    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_cache_it_is_downloaded_again(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(server, "steel", publish("steel", monkeypatch))
     save(cache.parent, ["a file where the folder should be"])
     assert datasets.load("steel").source == datasets.load("steel").source == "UCI"

@@ -46,6 +46,11 @@ LOSSES = {
 }
 
 
+def close(key):
+    """How near to the reference; its sigmoid(y) was rounded to float32 (7e-9 of the loss), which ours is not."""
+    return {"rtol": 1e-8, "atol": 1e-9} if key == "steel_sigmoid_mse" else {"rtol": 1e-11, "atol": 1e-13}
+
+
 @pytest.mark.parametrize("key", RUNS)
 def test_transcript_and_final_parameters_are_the_reference(key, reference, data_folder, capsys):
     rng = np.random.RandomState(1234)
@@ -54,7 +59,7 @@ def test_transcript_and_final_parameters_are_the_reference(key, reference, data_
         trained = run(rng, str(data_folder))
     assert capsys.readouterr().out.splitlines() == reference[key]["transcript"]
     for name in ("weight", "bias"):
-        np.testing.assert_allclose(trained.parameters[name].data, reference[key][name], rtol=1e-7, atol=1e-12)
+        np.testing.assert_allclose(trained.parameters[name].data, reference[key][name], **close(key))
 
 
 def test_every_reference_run_is_compared(reference):
@@ -90,7 +95,7 @@ def test_first_batch_is_the_reference(key, reference, data_folder):
     found = graph_step(abalone.model, loss, *batch)
     expected = reference[key]["first_batch"]
     for value, part in zip(found, ("loss", "G_output", "G_weight", "G_bias"), strict=True):
-        np.testing.assert_allclose(value, expected[part], rtol=1e-9, atol=1e-12, err_msg=part)
+        np.testing.assert_allclose(value, expected[part], **close(key), err_msg=part)
 
 
 def assert_graph_equals_manual(key, data):

@@ -1,6 +1,8 @@
 """The walk back: its order, accumulation, un-broadcasting, gradients of gradients, and recording on and off."""
 
+import copy
 import gc
+import pickle
 import threading
 import weakref
 
@@ -177,6 +179,22 @@ def test_reference_counting_alone_frees_the_graph():
         assert [ref() for ref in refs] == [None] * 4
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+def test_a_copy_is_a_leaf_of_its_own(duplicate):
+    """A copy with the age of its original would be taken for it, and get or give away the other's gradient."""
+    w = leaf([1, 2])
+    w2 = duplicate(w)
+    for f in (lambda: w * 2 + w2 * 5, lambda: w2 * 5 + w * 2):
+        first, second = grad(f().sum(), [w, w2])
+        close(first.data, [2, 2])
+        close(second.data, [5, 5])
+    (w * 2 + w2 * 5).sum().backward()
+    close(w.grad, [2, 2])
+    close(w2.grad, [5, 5])
+    w2.data -= 1
+    close(w.data, [1, 2])
 
 
 # Un-broadcasting

@@ -72,19 +72,19 @@ def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
         params = y.params
         result, inputs = (y, y.inputs) if graph else (y._data, y.arrays)
         for x, vjp in zip(y.inputs, op.vjps):
-            if not getattr(x, "requires_grad", False):
-                continue
-            if x.age > y.age:  # new data makes a leaf young again
+            if getattr(x, "age", 0) > y.age:  # new data makes a leaf young again
                 raise RuntimeError(
                     f"{describe(x)} has changed since {op.name} used it, so that its gradient would be wrong: compute "
                     f"the loss again after changing data, or change data after backward()"
                 )
+            if not getattr(x, "requires_grad", False):
+                continue
             try:
                 gx = vjp(g, result, *inputs, **params) if params else vjp(g, result, *inputs)
                 if gx.shape != x.shape and (graph or gx.shape):
                     gx = fit(gx, x.shape, graph)
                 if gx.dtype is not x._data.dtype and gx.dtype != x.dtype:
-                    gx = gx.astype(x.dtype)
+                    gx = cast(gx, x)
             except Exception as error:
                 if vjp is None:
                     raise RuntimeError(
@@ -101,6 +101,13 @@ def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
             else:
                 pending[key] = x, gx
                 heappush(order, key)
+
+
+def cast(g: Any, x: Any) -> Any:
+    """`g` in the dtype of the input it belongs to."""
+    if x.dtype.kind != "f":
+        raise TypeError(f"{x.dtype} data cannot have a gradient: requires_grad is for floats")
+    return g.astype(x.dtype)
 
 
 def all_of_shape(arrays: Sequence[Any], shape: tuple[int, ...]) -> bool:
@@ -142,7 +149,7 @@ def describe_call(op: Any, inputs: tuple, params: dict[str, Any]) -> str:
 
 def explained(error: Exception, where: str, op: Any) -> Exception:
     """The same kind of error, saying where it happened before what NumPy said of it."""
-    if op.elementwise and isinstance(error, ValueError):
+    if op.elementwise and "broadcast" in str(error):
         where += " (on every axis, counted from the right, lengths must be equal or 1)"
     for kind in (TypeError, IndexError, ValueError):  # the base classes: NumPy's own need other arguments
         if isinstance(error, kind):

@@ -78,8 +78,24 @@ square = op("square", np.square, lambda g, y, x: 2 * g * x, samples=[arrays((2, 
 sqrt = op("sqrt", np.sqrt, lambda g, y, x: g / (2 * y), samples=[arrays((2, 3), positive=True)])
 exp = op("exp", np.exp, lambda g, y, x: g * y, samples=[arrays((2, 3))])
 log = op("log", np.log, lambda g, y, x: g / x, samples=[arrays((2, 3), positive=True)])
+expm1 = op("expm1", np.expm1, lambda g, y, x: g * (y + 1), samples=[arrays((2, 3))])
 log1p = op("log1p", np.log1p, lambda g, y, x: g / (1 + x), samples=[arrays((2, 3), positive=True)])
+log2 = op("log2", np.log2, lambda g, y, x: g / (x * math.log(2)), samples=[arrays((2, 3), positive=True)])
+log10 = op("log10", np.log10, lambda g, y, x: g / (x * math.log(10)), samples=[arrays((2, 3), positive=True)])
+reciprocal = op("reciprocal", np.reciprocal, lambda g, y, x: -g * y * y, samples=[arrays((2, 3))])
+sin = op("sin", np.sin, lambda g, y, x: g * np.cos(x), samples=[arrays((2, 3))])
+cos = op("cos", np.cos, lambda g, y, x: -g * np.sin(x), samples=[arrays((2, 3))])
+sinh = op("sinh", np.sinh, lambda g, y, x: g * np.cosh(x), samples=[arrays((2, 3))])
+cosh = op("cosh", np.cosh, lambda g, y, x: g * np.sinh(x), samples=[arrays((2, 3))])
+arctan = op("arctan", np.arctan, lambda g, y, x: g / (1 + x * x), samples=[arrays((2, 3))])
 tanh = op("tanh", np.tanh, lambda g, y, x: g * (1 - y * y), samples=[arrays((2, 3))])
+logaddexp = op(
+    "logaddexp",
+    np.logaddexp,
+    lambda g, y, a, b: g * np.exp(a - y),
+    lambda g, y, a, b: g * np.exp(b - y),
+    samples=[arrays((2, 3), (3,))],
+)
 abs = op("abs", np.abs, lambda g, y, x: g * np.sign(x), samples=[arrays((2, 3))])  # sign(0) = 0: the kink's slope is 0
 
 # Constants to every gradient: ops all the same, so that a mask made by one stays part of the recorded graph.
@@ -91,6 +107,15 @@ less = op("less", np.less, samples=[arrays((2, 3), (3,))])
 less_equal = op("less_equal", np.less_equal, samples=[values([1.0, 2.0], [1.0, 3.0])])
 equal = op("equal", np.equal, samples=[values([1.0, 2.0], [1.0, 3.0])])
 not_equal = op("not_equal", np.not_equal, samples=[values([1.0, 2.0], [1.0, 3.0])])
+logical_and = op("logical_and", np.logical_and, samples=[values([True, False], [True, True])])
+logical_or = op("logical_or", np.logical_or, samples=[values([True, False], [True, True])])
+logical_not = op("logical_not", np.logical_not, samples=[values([True, False])])
+isnan = op("isnan", np.isnan, samples=[values([1.0, np.nan])])
+isinf = op("isinf", np.isinf, samples=[values([1.0, -np.inf])])
+isfinite = op("isfinite", np.isfinite, samples=[values([1.0, np.nan, np.inf])])
+floor = op("floor", np.floor, samples=[arrays((2, 3))])
+ceil = op("ceil", np.ceil, samples=[arrays((2, 3))])
+rint = op("rint", np.rint, samples=[arrays((2, 3))])
 
 
 @op("astype", samples=[arrays((2, 3), dtype=np.float64)])
@@ -118,6 +143,29 @@ minimum = op(  # ties share evenly
     lambda g, y, a, b: g * ((b < a) + 0.5 * (a == b)),
     samples=[arrays((2, 3), (2, 3)), arrays((2, 3), ())],
 )
+
+
+@op(
+    "clip",
+    samples=[arrays((2, 3), a_min=-1.0, a_max=1.0), arrays((2, 3), a_min=0.5), arrays((2, 3), a_max=0.5)],
+    twins=[np.clip],
+    elementwise=True,
+)
+def clip(x: Any, a_min: float | None = None, a_max: float | None = None) -> Any:
+    """`x` held between two numbers (for Tensors as bounds, use np.maximum and np.minimum); on a bound the slope is 1.
+
+    >>> clip(np.array([-2.0, 0.5, 3.0]), 0, 1)
+    array([0. , 0.5, 1. ])
+    """
+    if hasattr(a_min, "age") or hasattr(a_max, "age"):
+        raise TypeError("a Tensor as a bound: write np.minimum(np.maximum(x, a_min), a_max)")
+    return np.clip(x, a_min, a_max)
+
+
+@clip.vjp
+def _(g, y, x, a_min=None, a_max=None):
+    g = g if a_min is None else g * (x >= a_min)
+    return g if a_max is None else g * (x <= a_max)
 
 
 @op(
@@ -196,30 +244,49 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 log_softmax.vjp(lambda g, y, x, axis=-1: g - np.exp(y) * total(g, axis, keepdims=True))
 
+
+@op("logsumexp", samples=[arrays((2, 3)), arrays((2, 3), axis=0), arrays((2, 3), axis=1, keepdims=True)])
+def logsumexp(x: Any, axis: int = -1, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) along one axis, the last by default; shifted by the maximum, so that nothing overflows.
+
+    >>> print(f"{logsumexp(np.array([1000.0, 1000.0])):.6f}")
+    1000.693147
+    """
+    peak = largest(x, axis, keepdims=True)
+    y = peak + np.log(total(np.exp(x - peak), axis, keepdims=True))
+    return y if keepdims else np.squeeze(y, axis)
+
+
+@logsumexp.vjp
+def _(g, y, x, axis=-1, keepdims=False):
+    return _spread(g, axis, keepdims) * np.exp(x - _spread(y, axis, keepdims))
+
+
 # Losses
 
 
 @op("one_hot", samples=[values([2, 0, 1], classes=3)])
 def one_hot(ids: Any, *, classes: int) -> Any:
-    """Class ids (N,) as rows of an (N, classes) mask: bool, so that it takes on the dtype of what it multiplies."""
+    """Class ids (N,) as rows of an (N, classes) mask."""
     return np.equal(column(ids), np.arange(classes))
 
 
 def _label_rows(logits: Any, labels: Any) -> Any:
     """`labels` as (N, C), whichever of its two forms it has; ValueError where it has neither."""
-    if labels.shape == logits.shape and logits.ndim == 2:
-        return labels
-    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+    shape = getattr(labels, "shape", ())
+    if shape == logits.shape and logits.ndim == 2:
+        return labels if labels.dtype.kind == "f" else labels.astype(logits.dtype)
+    if logits.ndim != 2 or shape != logits.shape[:1]:
         raise ValueError(
             f"logits are (N, C), labels (N, C) (one-hot or soft) or class ids (N,); "
-            f"got logits {logits.shape} and labels {labels.shape}"
+            f"got logits {logits.shape} and labels {shape}"
         )
     classes = logits.shape[1]
     if labels.dtype.kind not in "iu":
         raise ValueError(f"class ids of shape (N,) must be integers, got {labels.dtype}")
     if labels.shape[0] and not (np.min(labels) >= 0 and np.max(labels) < classes):
         raise ValueError(f"class ids go from 0 to {classes - 1}, got {np.min(labels)} to {np.max(labels)}")
-    return one_hot(labels, classes=classes)
+    return one_hot(labels, classes=classes).astype(logits.dtype)
 
 
 @op(
@@ -339,6 +406,107 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 max.vjp(_share_of_extreme)
 min.vjp(_share_of_extreme)
 
+
+@op("var", samples=[*_reductions, arrays((2, 3), ddof=1)], twins=[np.var])
+def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
+    """The mean square deviation from the mean, with n - ddof in place of n."""
+    return np.var(x, axis=axis, keepdims=keepdims, ddof=ddof)
+
+
+@op("std", samples=[*_reductions, arrays((2, 3), ddof=1)], twins=[np.std])
+def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
+    """The root of the variance; where all elements are equal, a kink, its slope is 0."""
+    return np.std(x, axis=axis, keepdims=keepdims, ddof=ddof)
+
+
+def _deviation(x: Any, axis: Axis, ddof: float) -> Any:
+    """(x - mean) / (n - ddof)."""
+    n = x.size if axis is None else _count(x, axis)
+    return (x - mean(x, axis, keepdims=True)) / (n - ddof)
+
+
+@var.vjp
+def _(g, y, x, axis=None, keepdims=False, ddof=0):
+    return 2 * _spread(g, axis, keepdims) * _deviation(x, axis, ddof)
+
+
+@std.vjp
+def _(g, y, x, axis=None, keepdims=False, ddof=0):
+    return _spread(g / np.where(np.equal(y, 0), 1, y), axis, keepdims) * _deviation(x, axis, ddof)
+
+
+@op("norm", samples=_reductions)
+def norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The Euclidean length sqrt(sum(x * x)), over all elements or along `axis`; at 0, a kink, its slope is 0."""
+    return np.sqrt(total(np.square(x), axis, keepdims))
+
+
+@norm.vjp
+def _(g, y, x, axis=None, keepdims=False):
+    return _spread(g / np.where(np.equal(y, 0), 1, y), axis, keepdims) * x
+
+
+@op(
+    "prod",
+    samples=[*_reductions, values([[0.0, 2.0, 3.0], [0.0, 0.0, 4.0]], axis=1), values([0.0, 2.0, 3.0])],
+    twins=[np.prod],
+)
+def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The product over all elements or along `axis`, with exact derivatives of any order where factors are 0.
+
+    The gradient multiplies the other factors of each element anew, instead of dividing the product by the element:
+    that is exact at 0, and takes n * n numbers for n factors.
+    """
+    return np.prod(x, axis=axis, keepdims=keepdims)
+
+
+@prod.vjp
+def _(g, y, x, axis=None, keepdims=False):
+    axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    gone = [i % x.ndim for i in axes]
+    order = [i for i in range(x.ndim) if i not in gone] + gone  # the reduced axes last, there taken as one
+    n = _count(x, axes)
+    rows = np.expand_dims(np.reshape(np.transpose(x, order), (*(x.shape[i] for i in order[: -len(gone)]), n)), -2)
+    others = prod(np.where(np.eye(n, dtype=bool), 1.0, rows), axis=-1)
+    others = np.transpose(np.reshape(others, tuple(x.shape[i] for i in order)), _inverse(order))
+    return _spread(g, axis, keepdims) * others
+
+
+@op("cumsum", samples=[arrays((2, 3), axis=1), arrays((2, 3), axis=0), arrays((4,), axis=0)], twins=[np.cumsum])
+def cumsum(x: Any, *, axis: int) -> Any:
+    """The running sum along an axis."""
+    return np.cumsum(x, axis=axis)
+
+
+cumsum.vjp(lambda g, y, x, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis))
+
+# Questions that a reduction answers without a gradient
+
+
+@op("argmax", samples=[arrays((2, 3)), arrays((2, 3), axis=1)], twins=[np.argmax])
+def argmax(x: Any, axis: int | None = None) -> Any:
+    """Where the largest element is."""
+    return np.argmax(x, axis=axis)
+
+
+@op("argmin", samples=[arrays((2, 3)), arrays((2, 3), axis=1)], twins=[np.argmin])
+def argmin(x: Any, axis: int | None = None) -> Any:
+    """Where the smallest element is."""
+    return np.argmin(x, axis=axis)
+
+
+@op("any", samples=[values([[True, False]]), values([[True, False]], axis=0)], twins=[np.any])
+def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Whether an element is true."""
+    return np.any(x, axis=axis, keepdims=keepdims)
+
+
+@op("all", samples=[values([[True, False]]), values([[True, False]], axis=0)], twins=[np.all])
+def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Whether every element is true."""
+    return np.all(x, axis=axis, keepdims=keepdims)
+
+
 # Products
 
 
@@ -427,7 +595,12 @@ def transpose(x: Any, axes: tuple[int, ...] | None = None) -> Any:
 def _(g, y, x, axes=None):
     if axes is None:
         return g.T
-    return np.transpose(g, tuple(int(i) for i in np.argsort([i % x.ndim for i in axes])))
+    return np.transpose(g, _inverse([i % x.ndim for i in axes]))
+
+
+def _inverse(order: list[int]) -> tuple[int, ...]:
+    """The order of axes that undoes `order`."""
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
 @op("swapaxes", samples=[arrays((2, 3, 4), axis1=0, axis2=-1)], twins=[np.swapaxes])
@@ -465,12 +638,28 @@ def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
 
 broadcast_to.vjp(lambda g, y, x, shape: g)
 
+
+@op("flip", samples=[arrays((2, 3)), arrays((2, 3), axis=1)], twins=[np.flip])
+def flip(x: Any, axis: Axis = None) -> Any:
+    """The order of the elements reversed, along all axes or along `axis`."""
+    return np.flip(x, axis)
+
+
+flip.vjp(lambda g, y, x, axis=None: np.flip(g, axis))
+
+
 # Indexing: `index` is the key as written, with HOLE where an array stands; the arrays follow `x` as inputs of their
 # own, so that labels used as an index are part of the graph and not a constant baked into it.
 
 
-class HOLE:
+class Hole:
     """Stands in an index for the array that is passed as an input."""
+
+    def __repr__(self) -> str:
+        return "array"
+
+
+HOLE = Hole()
 
 
 def _key(index: Any, arrays: tuple) -> Any:
@@ -531,3 +720,77 @@ def concatenate(*arrays: Any, axis: int = 0) -> Any:
     if axis is None:
         raise ValueError("axis=None is not supported: concatenate([a.reshape(-1), b.reshape(-1)]) does the same")
     return np.concatenate(arrays, axis=axis)
+
+
+@op(
+    "stack",
+    samples=[arrays((2, 3), (2, 3)), arrays((2,), (2,), axis=-1)],
+    twins=[np.stack],
+    sequence=True,
+    each=lambda i, g, y, *arrays, axis=0: g[(slice(None),) * (axis % y.ndim) + (i,)],
+)
+def stack(*arrays: Any, axis: int = 0) -> Any:
+    """Arrays of one shape joined along a new axis."""
+    return np.stack(arrays, axis=axis)
+
+
+# Sums of products by letters
+
+
+def _einsum_vjp(i: int, g: Any, y: Any, *operands: Any, subscripts: str) -> Any:
+    """Swap the result's letters with the operand's; a letter that only the operand had was summed, and is stretched."""
+    terms, result = _letters(subscripts)
+    mine = terms[i]
+    others = [terms[k] for k in range(len(operands)) if k != i]
+    seen = [c for c in mine if c in result + "".join(others)]
+    found = np.einsum(
+        ",".join([result, *others]) + "->" + "".join(seen), g, *(x for k, x in enumerate(operands) if k != i)
+    )
+    return np.reshape(found, tuple(n if c in seen else 1 for c, n in zip(mine, operands[i].shape)))
+
+
+def _letters(subscripts: str) -> tuple[list[str], str]:
+    """The letters of each operand and of the result; ValueError for what is not followed here."""
+    terms, arrow, result = subscripts.replace(" ", "").partition("->")
+    if not arrow:
+        result = "".join(sorted(c for c in {*terms} - {","} if terms.count(c) == 1))
+    if "." in subscripts or builtins.any(len({*term}) < len(term) for term in terms.split(",")):
+        raise ValueError("einsum on Tensors takes plain letters, each once in an operand: no '...', no diagonals")
+    return terms.split(","), result
+
+
+@op(
+    "einsum",
+    samples=[
+        arrays((2, 3), (3, 4), subscripts="ij,jk->ik"),
+        arrays((2, 3), subscripts="ij->j"),
+        arrays((2, 3), (3,), (2,), subscripts="ij,j,i"),
+        arrays((2, 3, 4), (2, 4), subscripts="bij,bj->bi"),
+    ],
+    each=_einsum_vjp,
+)
+def einsum(*operands: Any, subscripts: str) -> Any:
+    """np.einsum with its letters as a parameter: `einsum(a, b, subscripts="ij,jk->ik")`."""
+    terms, result = _letters(subscripts)
+    return np.einsum(",".join(terms) + "->" + result, *operands)
+
+
+# Arrays of the same shape: constants, whatever the input's values
+
+
+@op("zeros_like", samples=[arrays((2, 3))], twins=[np.zeros_like])
+def zeros_like(x: Any) -> Any:
+    """Zeros of the shape and dtype of `x`."""
+    return np.zeros_like(x)
+
+
+@op("ones_like", samples=[arrays((2, 3))], twins=[np.ones_like])
+def ones_like(x: Any) -> Any:
+    """Ones of the shape and dtype of `x`."""
+    return np.ones_like(x)
+
+
+@op("full_like", samples=[arrays((2, 3), fill_value=0.5)], twins=[np.full_like])
+def full_like(x: Any, *, fill_value: float) -> Any:
+    """An array of the shape and dtype of `x`, filled with one number."""
+    return np.full_like(x, fill_value)

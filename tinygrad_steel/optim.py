@@ -33,9 +33,13 @@ class Optimizer:
         for p in self.parameters:
             p.grad = None
 
-    def missing(self, p: Tensor) -> RuntimeError:
-        """The error for a step without a gradient, which would leave the parameter untrained without a word."""
-        return RuntimeError(f"{describe(p)} has no gradient: call backward() first, on a loss which it is part of")
+    def check(self) -> None:
+        """RuntimeError where a gradient is missing: that parameter would stay untrained without a word."""
+        for p in self.parameters:
+            if p.grad is None:
+                raise RuntimeError(
+                    f"{describe(p)} has no gradient: call backward() first, on a loss which it is part of"
+                )
 
 
 class SGD(Optimizer):
@@ -60,10 +64,9 @@ class SGD(Optimizer):
 
     def step(self) -> None:
         """Move every parameter against its gradient."""
+        self.check()
         for i, p in enumerate(self.parameters):
             g = p.grad
-            if g is None:
-                raise self.missing(p)
             if self.momentum:
                 g = self.velocities[i] = self.momentum * self.velocities[i] + g
             p._data -= self.learning_rate * g  # p.data -= ..., without the price of its checks
@@ -100,11 +103,10 @@ class Adam(Optimizer):
 
     def step(self) -> None:
         """Move every parameter against the running mean of its gradient."""
+        self.check()
         self.steps += 1
         for i, p in enumerate(self.parameters):
             g = p.grad
-            if g is None:
-                raise self.missing(p)
             m = self.means[i] = self.beta1 * self.means[i] + (1 - self.beta1) * g
             v = self.squares[i] = self.beta2 * self.squares[i] + (1 - self.beta2) * g * g
             mean, square = m / (1 - self.beta1**self.steps), v / (1 - self.beta2**self.steps)

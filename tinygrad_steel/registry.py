@@ -73,8 +73,7 @@ class Op:
     ):
         functools.update_wrapper(self, forward, updated=())
         self.name, self.__name__, self.forward = name, name, forward
-        self.vjps, self.samples = vjps, list(samples)
-        self.differentiable = bool(vjps)
+        self.samples = list(samples)
         self.elementwise, self.rowwise, self.sequence, self.keeps = elementwise, rowwise, sequence, keeps
         if isinstance(forward, np.ufunc):
             self.input_names, self.param_names, self.variadic = ("x",) if forward.nin == 1 else ("a", "b"), (), False
@@ -84,6 +83,12 @@ class Op:
             self.variadic = any(p.kind is p.VAR_POSITIONAL for p in arguments)
             self.input_names = tuple(p.name for p in inputs)
             self.param_names = tuple(p.name for p in arguments if p not in inputs and p.kind is not p.VAR_POSITIONAL)
+        self.vjps: Any = vjps if isinstance(vjps, Each) else ()  # one per input: None for those not given
+        self.differentiable = bool(self.vjps)
+        self.given = 0
+        if not self.differentiable:
+            for rule in vjps:
+                self.vjp(rule)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         inputs, params = self.bind(args, kwargs)
@@ -130,9 +135,11 @@ class Op:
         inputs = ["[a, b, ...]"] if self.sequence else [*self.input_names]
         return f"({', '.join([*inputs, *self.param_names])})"
 
-    def vjp(self, rule: Callable) -> Callable:
-        """Decorator: the vjp of the next input, called as `rule(g, y, *inputs, **params)`."""
-        self.vjps, self.differentiable = (*self.vjps, rule), True
+    def vjp(self, rule: Callable | None) -> Callable | None:
+        """Decorator: the vjp of the next input, called as `rule(g, y, *inputs, **params)`; None says it has none."""
+        self.given += 1
+        self.vjps = (*self.vjps[: self.given - 1], rule, *[None] * (len(self.input_names) - self.given))
+        self.differentiable = True
         return rule
 
     def __repr__(self) -> str:

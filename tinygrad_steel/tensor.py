@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dis
+import sys
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any
@@ -12,6 +14,7 @@ from . import ops
 from .fast import own
 from .graph import RECORDING, describe_call, explained, next_age, pull
 from .registry import TWINS, Op, describe
+from .spelling import SPELLINGS
 
 Number = (int, float, np.number, np.bool_)
 
@@ -124,18 +127,26 @@ class Tensor:
         return bool(self._data)
 
     def __float__(self) -> float:
+        refuse_assignment()
         return float(self.item())
 
     def __int__(self) -> int:
+        refuse_assignment()
         return int(self.item())
 
     def __index__(self) -> int:
-        if self.dtype.kind not in "iu":
-            raise TypeError(f"only an integer Tensor can be an index, not {describe(self)}")
+        if self.dtype.kind not in "iu" or self.ndim:
+            raise TypeError(f"only a single integer can be an index, not {describe(self)}")
         return int(self.item())
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
+
+    def __reduce__(self) -> tuple:
+        # For copy, deepcopy and pickle: a leaf of its own age. A result would lose its history without a word.
+        if self.op is not None and self.requires_grad:
+            raise TypeError(f"{describe(self)} is the result of {self.op.name}: copy t.detach(), which has no history")
+        return Tensor, (self._data, self.requires_grad, self.name)
 
     __hash__ = object.__hash__  # by identity, although == compares elements
 
@@ -150,7 +161,12 @@ class Tensor:
         Raises RuntimeError where nothing requires a gradient and where data was replaced since the forward pass;
         ValueError for a missing or misshapen `gradient`.
         """
+        if isinstance(gradient, Tensor):
+            gradient = gradient._data
+        found: dict[int, tuple[Tensor, Any]] = {}  # first all of it, so that an error on the way leaves no half
         for t, g in pull(self, seed(self, gradient)):
+            found[t.age] = (t, found[t.age][1] + g if t.age in found else g)
+        for t, g in found.values():
             t.grad = own(g if t.grad is None else t.grad + g, t.shape)
 
     # Recording
@@ -190,6 +206,8 @@ class Tensor:
             y.op, y.inputs, y.arrays, y.params = op, inputs, arrays, params
             y.requires_grad = requires_grad and op.differentiable
         else:
+            if data.base is not None:
+                y._data = data.copy()  # a view, say of a parameter, would change with it and nobody would notice
             y.op, y.inputs, y.arrays, y.params, y.requires_grad = None, (), (), {}, False
         y.name = y.grad = None
         y.age = next_age()
@@ -208,9 +226,12 @@ class Tensor:
         return twin(ufunc)(*inputs, **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
-        if function in FACTS:
-            return FACTS[function](*args, **kwargs)
-        return twin(function)(*args, **kwargs)
+        if function not in SPELLINGS:
+            return twin(function)(*args, **kwargs)
+        try:
+            return SPELLINGS[function](*args, **kwargs)
+        except TypeError as error:  # arguments that the spelling does not know
+            raise TypeError(f"np.{function.__name__} on Tensors: {error}") from error
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         raise TypeError(
@@ -286,10 +307,20 @@ class Tensor:
     def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
         return record_op(ops.not_equal, (self, other), {})
 
+    def __and__(self, other: Any) -> Tensor:
+        return record_op(ops.logical_and, (self, other), {})
+
+    def __or__(self, other: Any) -> Tensor:
+        return record_op(ops.logical_or, (self, other), {})
+
+    def __invert__(self) -> Tensor:
+        return record_op(ops.logical_not, (self,), {})
+
     def __getitem__(self, index: Any) -> Tensor:
         parts = index if isinstance(index, tuple) else (index,)
-        arrays = tuple(i for i in parts if isinstance(i, (Tensor, np.ndarray, list)))
-        key = tuple(ops.HOLE if isinstance(i, (Tensor, np.ndarray, list)) else i for i in parts)
+        parts = tuple(np.array(i, dtype=None if i else int) if isinstance(i, list) else i for i in parts)
+        arrays = tuple(i for i in parts if isinstance(i, (Tensor, np.ndarray)))
+        key = tuple(ops.HOLE if isinstance(i, (Tensor, np.ndarray)) else i for i in parts)
         return record_op(ops.getitem, (self, *arrays), {"index": key if isinstance(index, tuple) else key[0]})
 
     # Methods: ndarray's names and arguments, and the activations
@@ -312,6 +343,42 @@ class Tensor:
         """The smallest element, or the smallest along `axis`."""
         return ops.min(self, axis, keepdims)
 
+    def var(self, axis: Any = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
+        """The mean square deviation from the mean."""
+        return ops.var(self, axis, keepdims, ddof)
+
+    def std(self, axis: Any = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
+        """The root of the variance."""
+        return ops.std(self, axis, keepdims, ddof)
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The product over all elements or along `axis`."""
+        return ops.prod(self, axis, keepdims)
+
+    def cumsum(self, axis: int) -> Tensor:
+        """The running sum along `axis`."""
+        return ops.cumsum(self, axis=axis)
+
+    def clip(self, min: float | None = None, max: float | None = None) -> Tensor:
+        """Held between two numbers."""
+        return ops.clip(self, min, max)
+
+    def argmax(self, axis: int | None = None) -> Tensor:
+        """Where the largest element is."""
+        return ops.argmax(self, axis)
+
+    def argmin(self, axis: int | None = None) -> Tensor:
+        """Where the smallest element is."""
+        return ops.argmin(self, axis)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Whether an element is true."""
+        return ops.any(self, axis, keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Whether every element is true."""
+        return ops.all(self, axis, keepdims)
+
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
         return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
@@ -322,6 +389,16 @@ class Tensor:
         return ops.transpose(self) if axes is None else ops.transpose(self, axes=axes)
 
     T = property(transpose, doc="The axes reversed.")
+
+    def dot(self, other: Any) -> Tensor:
+        """self @ other, or the product with a single number."""
+        return np.dot(self, other)
+
+    def ravel(self) -> Tensor:
+        """All elements along one axis."""
+        return ops.reshape(self, shape=(-1,))
+
+    flatten = ravel
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         """Two axes exchanged."""
@@ -375,12 +452,12 @@ class Tensor:
 new, ndarray = object.__new__, np.ndarray
 record_op = Tensor.record_op
 
-# NumPy's questions about an array that concern no element of it, and so no gradient
-FACTS = {
-    np.shape: lambda t: t.shape,
-    np.ndim: lambda t: t.ndim,
-    np.size: lambda t, axis=None: t.size if axis is None else t.shape[axis],
-}
+
+def refuse_assignment() -> None:
+    """TypeError where a number is asked for by `z[i] = t`: NumPy then calls float(t), and the history would be lost."""
+    frame = sys._getframe(2)
+    if dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE"):
+        raise TypeError("z[i] = t cannot keep the history of a Tensor t: use np.where, np.stack or np.concatenate")
 
 
 def twin(function: Any) -> Op:

@@ -28,7 +28,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from workloads import WORKLOADS  # noqa: E402  (after the path above)
+from workloads import WORKLOADS
 
 
 def verify(contenders: dict[str, Callable]) -> None:

@@ -1,0 +1,123 @@
+"""NumPy functions that are other spellings of registered ops, or ask about an array and need no gradient."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import ops
+
+# Each takes NumPy's own arguments; what it leaves out raises a TypeError that names it.
+SPELLINGS: dict[Callable, Callable] = {}
+
+
+def spelling(*functions: Callable) -> Callable:
+    """Decorator: this is what these NumPy functions do with Tensors."""
+
+    def register(rule: Callable) -> Callable:
+        SPELLINGS.update(dict.fromkeys(functions, rule))
+        return rule
+
+    return register
+
+
+@spelling(np.dot)
+def dot(a: Any, b: Any) -> Any:
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return ops.multiply(a, b)
+    if np.ndim(b) > 2:
+        raise TypeError("np.dot with more than two axes in the second argument: write np.einsum or @")
+    return ops.matmul(a, b)
+
+
+@spelling(np.outer)
+def outer(a: Any, b: Any) -> Any:
+    return ops.multiply(np.reshape(a, (-1, 1)), np.reshape(b, (1, -1)))
+
+
+@spelling(np.einsum)
+def einsum(subscripts: str, *operands: Any) -> Any:
+    return ops.einsum(*operands, subscripts=subscripts)
+
+
+@spelling(np.ravel)
+def ravel(a: Any) -> Any:
+    return ops.reshape(a, shape=(-1,))
+
+
+@spelling(np.moveaxis)
+def moveaxis(a: Any, source: int, destination: int) -> Any:
+    order = [i for i in range(a.ndim) if i != source % a.ndim]
+    order.insert(destination % a.ndim, source % a.ndim)
+    return ops.transpose(a, tuple(order))
+
+
+@spelling(np.atleast_2d)
+def atleast_2d(a: Any) -> Any:
+    return a if np.ndim(a) >= 2 else ops.reshape(a, shape=(1, -1))
+
+
+@spelling(np.vstack)
+def vstack(arrays: Any) -> Any:
+    return ops.concatenate([np.atleast_2d(x) for x in arrays], axis=0)
+
+
+@spelling(np.hstack)
+def hstack(arrays: Any) -> Any:
+    return ops.concatenate(list(arrays), axis=0 if np.ndim(arrays[0]) <= 1 else 1)
+
+
+@spelling(np.column_stack)
+def column_stack(arrays: Any) -> Any:
+    return ops.concatenate([np.reshape(x, (-1, 1)) if np.ndim(x) == 1 else x for x in arrays], axis=1)
+
+
+@spelling(np.split)
+def split(a: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    length, cuts = a.shape[axis], indices_or_sections
+    if isinstance(cuts, int):
+        if length % cuts:
+            raise ValueError(f"an axis of length {length} does not split into {cuts} equal parts")
+        cuts = range(length // cuts, length, length // cuts)
+    edges = [0, *(int(cut) for cut in cuts), length]
+    before = (slice(None),) * (axis % a.ndim)
+    return [a[(*before, slice(start, stop))] for start, stop in itertools.pairwise(edges)]
+
+
+@spelling(np.linalg.norm)
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    if ord not in (None, 2, "fro") or (ord == 2 and axis is None and x.ndim > 1):
+        raise TypeError("np.linalg.norm with ord on Tensors: write np.sum(np.abs(x)), np.max(np.abs(x)), ... as meant")
+    return ops.norm(x, axis, keepdims)
+
+
+@spelling(np.shape)
+def shape(a: Any) -> tuple[int, ...]:
+    return a.shape
+
+
+@spelling(np.ndim)
+def ndim(a: Any) -> int:
+    return a.ndim
+
+
+@spelling(np.size)
+def size(a: Any, axis: int | None = None) -> int:
+    return a.size if axis is None else a.shape[axis]
+
+
+def _data(x: Any) -> Any:
+    return x.numpy() if hasattr(x, "record_op") else x
+
+
+@spelling(np.allclose)
+def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    return np.allclose(_data(a), _data(b), rtol, atol, equal_nan)
+
+
+@spelling(np.array_equal)
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
+    return np.array_equal(_data(a1), _data(a2), equal_nan)
