@@ -157,6 +157,7 @@ def from_uci(name: str) -> Dataset:
     with tempfile.TemporaryDirectory() as folder:
         try:
             # No hash: UCI may pack its archive anew. What counts are the numbers, and they are checked below.
+            # No stream: pooch would leave the connection open after an error.
             loader = pooch.HTTPDownloader(timeout=TIMEOUT, stream=False)
             archive = pooch.retrieve(table.url, None, fname="archive.zip", path=folder, downloader=loader)
         except RequestException as error:
@@ -209,7 +210,7 @@ def parse(name: str, content: bytes, where: str) -> list[list[float]]:
             wanted = f"{len(columns)}, {columns[0]} to {columns[-1]}"
             raise ValueError(f"{where}, row {row}: the number of columns is {len(fields)} instead of {wanted}")
         header = row == 1 and all(math.isnan(number(field)) for field in fields)
-        for column, field in zip(columns, fields):
+        for column, field in zip(columns, fields, strict=True):
             if what := complaint(column, field, header):
                 raise ValueError(f"{where}, row {row}, column {column}: the field {what}")
         if not header:
@@ -270,7 +271,7 @@ def stand_in(name: str, why: str) -> Dataset:
     centres = rng.normal(size=(len(counts), len(columns))) * 2.5 / math.sqrt(len(columns))  # some overlap, not too much
     sizes = rng.normal(size=(len(group), 1))
     numbers = centres[group] + sizes + rng.normal(size=(len(group), len(columns)))
-    for values, (_, low, high, whole) in zip(numbers.T, columns):
+    for values, (_, low, high, whole) in zip(numbers.T, columns, strict=True):
         values[:] = np.interp(values, (values.min(), values.max()), (low, high))
         if whole:
             values[:] = np.rint(values)

@@ -678,6 +678,7 @@ def _key(index: Any, arrays: tuple) -> Any:
         values([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0, 0, 2], index=HOLE),
         values([[1.0, 2.0], [3.0, 4.0]], [1, 0, 1], index=(HOLE, 1)),
     ],
+    each=lambda i, g, y, x, *arrays, index: scatter(g, *arrays, index=index, shape=x.shape),
 )
 def getitem(x: Any, *arrays: Any, index: Any) -> Any:
     """x[index], for every index NumPy knows; an element taken twice gets both gradients."""
@@ -690,16 +691,13 @@ def getitem(x: Any, *arrays: Any, index: Any) -> Any:
         arrays((2,), index=1, shape=(3, 2)),
         values([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0, 0, 2], index=HOLE, shape=(3, 2)),
     ],
+    each=lambda i, g, y, x, *arrays, index, shape: getitem(g, *arrays, index=index),
 )
 def scatter(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """The adjoint of getitem: zeros of `shape`, with `g` added at `index`."""
     z = np.zeros(shape, g.dtype)
     np.add.at(z, _key(index, arrays), g)
     return z
-
-
-getitem.vjp(lambda g, y, x, *arrays, index: scatter(g, *arrays, index=index, shape=x.shape))
-scatter.vjp(lambda g, y, x, *arrays, index, shape: getitem(g, *arrays, index=index))
 
 
 def _piece(i: int, g: Any, y: Any, *arrays: Any, axis: int = 0) -> Any:

@@ -83,12 +83,11 @@ class Op:
             self.variadic = any(p.kind is p.VAR_POSITIONAL for p in arguments)
             self.input_names = tuple(p.name for p in inputs)
             self.param_names = tuple(p.name for p in arguments if p not in inputs and p.kind is not p.VAR_POSITIONAL)
-        self.vjps: Any = vjps if isinstance(vjps, Each) else ()  # one per input: None for those not given
-        self.differentiable = bool(self.vjps)
-        self.given = 0
-        if not self.differentiable:
-            for rule in vjps:
-                self.vjp(rule)
+        # One per input, or more: None for those that are not given.
+        self.vjps: Any = vjps if isinstance(vjps, Each) else (None,) * len(self.input_names)
+        self.differentiable, self.given = isinstance(vjps, Each), 0
+        for rule in () if self.differentiable else vjps:
+            self.vjp(rule)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         inputs, params = self.bind(args, kwargs)

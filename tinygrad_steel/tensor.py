@@ -42,7 +42,8 @@ class Tensor:
     """
 
     __slots__ = (
-        "__weakref__", "_data", "age", "arrays", "grad", "inputs", "name", "op", "params", "requires_grad", "shape",
+        "__weakref__", "_data", "age", "arrays", "grad", "inputs", "links", "name", "op", "params", "requires_grad",
+        "shape",
     )  # fmt: skip
 
     shape: tuple[int, ...]
@@ -52,6 +53,7 @@ class Tensor:
     op: Op | None
     inputs: tuple  # Tensors and plain numbers
     arrays: Sequence[Any]  # the same, as the op's forward got them, and what it keeps for its vjps
+    links: Sequence[tuple[Tensor, Any]]  # the Tensors among the inputs, each with its vjp
     params: dict[str, Any]
     age: int  # creation number of the data: inputs are older than outputs, unless they have changed since
 
@@ -64,7 +66,7 @@ class Tensor:
             )
         self.shape = self._data.shape
         self.requires_grad, self.name = bool(requires_grad), name
-        self.op, self.inputs, self.arrays, self.params, self.grad = None, (), (), {}, None
+        self.op, self.inputs, self.arrays, self.links, self.params, self.grad = None, (), (), (), {}, None
         self.age = next_age()
 
     # What it is
@@ -165,7 +167,8 @@ class Tensor:
             gradient = gradient._data
         found: dict[int, tuple[Tensor, Any]] = {}  # first all of it, so that an error on the way leaves no half
         for t, g in pull(self, seed(self, gradient)):
-            found[t.age] = (t, found[t.age][1] + g if t.age in found else g)
+            age = t.age
+            found[age] = (t, found[age][1] + g) if age in found else (t, g)
         for t, g in found.values():
             t.grad = own(g if t.grad is None else t.grad + g, t.shape)
 
@@ -174,11 +177,12 @@ class Tensor:
     @staticmethod
     def record_op(op: Op, inputs: tuple, params: dict[str, Any]) -> Tensor:
         """Run an op on the data of its inputs; the result remembers the op where something needs it to."""
-        arrays = []
+        arrays, links = [], []
         requires_grad = tracked = lifted = False
-        for x in inputs:
+        for x, vjp in zip(inputs, op.vjps):
             if isinstance(x, Tensor):
                 arrays.append(x._data)
+                links.append((x, vjp))
                 if x.requires_grad:
                     requires_grad = True
                 elif x.op is not None or x.name is not None:
@@ -203,12 +207,12 @@ class Tensor:
         y._data, y.shape = data, data.shape
         mode = RECORDING.get()
         if ((requires_grad or tracked) and mode != "off") or mode == "all":
-            y.op, y.inputs, y.arrays, y.params = op, inputs, arrays, params
+            y.op, y.inputs, y.arrays, y.links, y.params = op, inputs, arrays, links, params
             y.requires_grad = requires_grad and op.differentiable
         else:
-            if data.base is not None:
+            if getattr(data, "base", None) is not None:
                 y._data = data.copy()  # a view, say of a parameter, would change with it and nobody would notice
-            y.op, y.inputs, y.arrays, y.params, y.requires_grad = None, (), (), {}, False
+            y.op, y.inputs, y.arrays, y.links, y.params, y.requires_grad = None, (), (), (), {}, False
         y.name = y.grad = None
         y.age = next_age()
         return y
