@@ -1,4 +1,4 @@
-"""The checker checked: with rules that it must reject, and with honest ones, kinks and odd inputs that it must accept."""
+"""The checker checked: with rules that it must reject, and honest ones, kinks and odd inputs that it must accept."""
 
 import re
 
@@ -66,59 +66,68 @@ def data_of(x):
     return x.data if isinstance(x, Tensor) else x
 
 
-def twice_in_place(g, y, x):
+def writes_into_g(g, y, x):
     g *= 2
     return g * x
 
 
-def scaled_input(g, y, x):
+def writes_into_x(g, y, x):
     if isinstance(x, np.ndarray):
         x *= 2
         return g * x
     return 2 * g * x
 
 
-def wrong_on_arrays_only(g, y, x):
+def wrong_on_arrays(g, y, x):
     return 2 * g * x if isinstance(g, Tensor) else 2.01 * g * x
 
 
-def wrong_on_tensors_only(g, y, x):
+def wrong_on_tensors(g, y, x):
     return 2.01 * g * x if isinstance(g, Tensor) else 2 * g * x
 
 
-SQUARE = arrays((3, 3))
 REJECTED = {
-    "scaled": (np.exp, lambda g, y, x: 1.001 * g * y),
-    "of the wrong sign": (np.exp, lambda g, y, x: -g * y),
-    "right for g = 1 only": (np.square, lambda g, y, x: np.mean(g) * 2 * x),
-    "blind to g": (np.square, lambda g, y, x: 2 * x),
-    "not linear in g": (np.square, lambda g, y, x: 2 * g * np.abs(g) * x),
-    "of the wrong axis": (lambda x: np.sum(x, axis=1), lambda g, y, x: np.expand_dims(g, 0), SQUARE),
-    "unfit in shape": (np.square, lambda g, y, x: np.reshape(2 * g * x, (-1,))),
-    "of the wrong shape, which broadcasts": (np.square, lambda g, y, x: np.sum(2 * g * x, axis=0, keepdims=True)),
-    "a gradient of short floats": (np.square, lambda g, y, x: (2 * g * x).astype(np.float32)),
-    "a gradient of integers": (lambda x: x + 0, lambda g, y, x: g.astype(int)),
-    "no array": (lambda x: x * 3, lambda g, y, x: 3.0, arrays(())),
-    "nothing": (np.square, lambda g, y, x: None),
-    "first order only, detach": (np.exp, lambda g, y, x: g * detached(y)),
-    "first order only, data": (np.square, lambda g, y, x: 2 * g * data_of(x)),
-    "first order only, data of g": (np.square, lambda g, y, x: 2 * data_of(g) * x),
-    "first order only, all data": (np.square, lambda g, y, x: Tensor(2 * data_of(g) * data_of(x))),
-    "writing into g": (np.square, twice_in_place),
-    "writing into x": (np.square, scaled_input),
-    "wrong on arrays": (np.square, wrong_on_arrays_only),
-    "wrong on Tensors": (np.square, wrong_on_tensors_only),
-    "infinite": (np.square, lambda g, y, x: 2 * g * x / np.zeros(())),
+    "scaled": ("ratio 1.001,", np.exp, lambda g, y, x: 1.001 * g * y),
+    "of the wrong sign": ("ratio -1,", np.exp, lambda g, y, x: -g * y),
+    "right for g = 1 only": ("6 of 6", np.square, lambda g, y, x: np.mean(g) * 2 * x),
+    "blind to g": ("6 of 6", np.square, lambda g, y, x: 2 * x),
+    "not linear in g": ("6 of 6", np.square, lambda g, y, x: 2 * g * np.abs(g) * x),
+    "unfit in shape": ("returned shape (6,)", np.square, lambda g, y, x: np.reshape(2 * g * x, (-1,))),
+    "of a shape that broadcasts": ("is wrong", np.square, lambda g, y, x: np.sum(2 * g * x, axis=0, keepdims=True)),
+    "in short floats": ("returns float32", np.square, lambda g, y, x: (2 * g * x).astype(np.float32)),
+    "in integers": ("returns int64", np.negative, lambda g, y, x: (-g).astype(np.int64)),
+    "no array": ("returns float where", np.negative, lambda g, y, x: -1.0),
+    "nothing": ("returns NoneType", np.square, lambda g, y, x: None),
+    "first order only, y detached": ("second order", np.exp, lambda g, y, x: g * detached(y)),
+    "first order only, x as data": ("second order", np.square, lambda g, y, x: 2 * g * data_of(x)),
+    "first order only, g as data": ("input 1 (g)", np.square, lambda g, y, x: 2 * data_of(g) * x),
+    "first order only, all as data": ("no gradient reaches", np.square, lambda g, y, x: Tensor(data_of(2 * g * x))),
+    "writing into g": ("writes into its arguments", np.square, writes_into_g),
+    "writing into x": ("writes into its arguments", np.square, writes_into_x),
+    "wrong on arrays": ("backward() gives", np.square, wrong_on_arrays),
+    "wrong on Tensors": ("grad() gives", np.square, wrong_on_tensors),
+    "infinite": ("is not finite", np.square, lambda g, y, x: 2 * g * x / np.zeros(())),
 }
 
 
 @pytest.mark.parametrize("case", REJECTED)
 def test_wrong_vjp_is_rejected(case):
-    forward, vjp, *samples = REJECTED[case]
-    o = tried(lambda x: forward(x), vjp, samples=samples or [PLAIN])
-    message = message_of(check_op, o)
+    hint, forward, vjp = REJECTED[case]
+    message = message_of(check_op, tried(lambda x: forward(x), vjp))
     assert message.startswith("under_test, sample 0")
-    assert "(x)" in message or "(x: " in message or "sample 0, Sample(" in message
+    assert "input 0 (x)" in message or "for x: (2, 3) float64" in message
+    assert hint in message
+
+
+def test_vjp_along_the_wrong_axis_is_rejected():
+    for axis in (0, 1):  # on a square, shapes tell nothing
+        o = tried(
+            lambda x: np.sum(x, axis=1), lambda g, y, x, axis=axis: np.expand_dims(g, axis), samples=[arrays((3, 3))]
+        )
+        if axis == 1:
+            check_op(o)
+        else:
+            assert "input 0 (x)" in message_of(check_op, o)
 
 
 def test_transposed_vjp_is_rejected():
@@ -131,11 +140,6 @@ def test_transposed_vjp_is_rejected():
     check_op(o)
 
 
-def test_second_order_failure_says_so():
-    o = tried(lambda x: np.exp(x), lambda g, y, x: g * detached(y))
-    assert "second order, on the gradient of input 0 (x)" in message_of(check_op, o)
-
-
 def test_second_order_failure_across_inputs():
     o = tried(
         lambda a, b: a * b,
@@ -146,10 +150,6 @@ def test_second_order_failure_across_inputs():
     message = message_of(check_op, o)
     assert "second order, on the gradient of input 0 (a)" in message
     assert "input 1 (b)" in message
-
-
-def test_writing_is_named():
-    assert "writes into its arguments" in message_of(check_op, tried(lambda x: np.square(x), twice_in_place))
 
 
 def test_forward_that_writes_is_rejected():
@@ -172,7 +172,7 @@ def test_forward_that_leaves_float32_is_rejected():
 def test_elementwise_and_rowwise_must_be_true():
     centred = (lambda x: x - np.mean(x), lambda g, y, x: g - np.sum(g) / x.size)
     check_op(tried(*centred))
-    assert "under a mean" in message_of(check_op, tried(*centred, elementwise=True))
+    assert "under a sum" in message_of(check_op, tried(*centred, elementwise=True))
     rows = (lambda x: np.sum(x, axis=1), lambda g, y, x: np.expand_dims(g, 1) + 0 * x)
     check_op(tried(*rows))
     message_of(check_op, tried(*rows, rowwise=True))
@@ -299,6 +299,23 @@ def test_shapes():
     check_gradients(lambda x, y: np.sum(x) * y, np.empty((0, 3)), 2.0)
     check_gradients(lambda x: x, [1.0, 2.0])
     check_gradients(lambda x, unused: x * 2, [1.0, 2.0], [3.0])
+
+
+def test_samples_of_odd_shapes():
+    for sample in (values(0.5), values([0.5]), values([[0.5]]), values(np.empty(0)), values(np.empty((0, 3)))):
+        for name in ("exp", "relu", "sum", "norm", "prod", "square"):
+            check_op(OPS[name], samples=[sample])
+    check_op(
+        OPS["matmul"], samples=[values(np.empty((0, 3)), np.ones((3, 2))), values(np.ones((2, 0)), np.ones((0, 2)))]
+    )
+    check_op(OPS["softmax_cross_entropy"], samples=[values(np.empty((0, 3)), np.empty((0, 3)))])
+
+
+def test_ops_at_special_points():
+    check_op(OPS["norm"], samples=[values([0.0, 0.0])])
+    check_op(OPS["std"], samples=[values([1.0, 1.0])])
+    check_op(OPS["prod"], samples=[values([0.0, 2.0, 3.0]), values([0.0, 0.0, 3.0])])
+    check_op(OPS["clip"], samples=[values([-1.0, 0.0, 1.0, 2.0], a_min=-1.0, a_max=1.0)])
 
 
 def test_dtypes():

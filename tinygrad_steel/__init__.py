@@ -1,5 +1,6 @@
 """tinygrad_steel: reverse-mode autodiff on NumPy, made to be seen and trusted."""
 
+from .anomaly import detect_anomaly
 from .graph import no_grad
 from .ops import (
     log_softmax,
@@ -19,6 +20,7 @@ __all__ = [
     "Adam",
     "Tensor",
     "arrays",
+    "detect_anomaly",
     "grad",
     "log_softmax",
     "no_grad",

@@ -149,12 +149,24 @@ class Slope(NamedTuple):
         margin = 1e-3 * (self.high - self.low)
         return self.kink and self.low - margin <= graph <= self.high + margin
 
+    def against(self, graph: float, road: str) -> str:
+        """Both values, and by how much they are apart."""
+        ratio, apart = graph / self.value if self.value else np.inf, abs(graph - self.value)
+        message = (
+            f"{road} gives {graph:.10g}, differences give {self.value:.10g}, ratio {ratio:.6g}, off by {apart:.3g}"
+        )
+        if self.kink:
+            return f"{message}\n  a kink: every slope from {self.low:.6g} to {self.high:.6g} would do"
+        if self.error > 0.1 * apart:
+            return f"{message}\n  differences are sure to {self.error:.1g} only: the function may jump here"
+        return f"{message} (for the sum of the results, randomly weighted)"
+
 
 def measure(f: Callable[[float], np.ndarray], x: float, weights: np.ndarray, eps: float) -> Iterator[Slope]:
     """The slope of `sum(weights * f(x))` by differences, with one step after another.
 
-    Each is taken twice, whole and half, and extrapolated to 0. A relative step suits log(1e-6) and 1e9 ** 2, an absolute
-    one sin(1e5), a smaller one what is steep.
+    Each is taken twice, whole and half, and extrapolated to 0. A relative step suits log(1e-6) and 1e9 ** 2, an
+    absolute one sin(1e5), a smaller one what is steep.
     """
     y = f(x)
     for h in (size * scale for size in (1e-3, 1e-5) for scale in (max(1.0, abs(x)), min(1.0, abs(x)) or 1.0)):
@@ -214,31 +226,22 @@ def compare(
         best = None
         for slope in measure(functools.partial(case.result, wanted, i, at), float(case.data[i][at]), weights, eps):
             best = slope if best is None or slope.error < best.error else best
-            off, road = max((best.off(g, rtol, atol), road) for road, g in graph.items())
+            off, road, g = max((best.off(g, rtol, atol), road, g) for road, g in graph.items())
             if off <= 1:
                 break
         else:  # no step agrees
             if not np.isfinite(best.error):
                 raise case.error(f"{where} cannot be checked: close to its {case.data[i][at]} results are not finite")
             if not all(map(best.allows, graph.values())):
-                wrong.append((off, where, road, graph[road], best))
+                road = "the graph" if np.isclose(*graph.values(), rtol, atol) else road
+                wrong.append((off, where, road, g, best))
         if best.kink:
             kinks.add((i, at))
     if wrong:
-        raise case.error(mismatch(*max(wrong), f"{len(wrong)} of {len(elements)} elements are wrong, this one most"))
+        _, where, road, g, slope = max(wrong)
+        counted = f"{len(wrong)} of {len(elements)} elements are wrong, this one most"
+        raise case.error(f"{where} is wrong ({counted}):\n  {slope.against(g, road)}")
     return kinks
-
-
-def mismatch(off: float, where: str, road: str, graph: float, slope: Slope, count: str) -> str:
-    """Both values and by how much they are apart."""
-    ratio = graph / slope.value if slope.value else np.inf
-    message = f"{where} is wrong ({count}):\n  {road} gives {graph:.10g}, differences give {slope.value:.10g}, "
-    message += f"ratio {ratio:.6g}, apart by {abs(graph - slope.value):.3g}"
-    if slope.kink:
-        message += f"\n  a kink: every slope from {slope.low:.6g} to {slope.high:.6g} would do"
-    elif slope.error > 0.1 * abs(graph - slope.value):
-        message += f"\n  differences are sure to {slope.error:.1g} only: the function may jump here"
-    return message
 
 
 def check_sample(op: Op, what: str, sample: Sample, wanted: list[int]) -> None:
@@ -260,7 +263,7 @@ def check_sample(op: Op, what: str, sample: Sample, wanted: list[int]) -> None:
     check_rules(case, op, wanted, np.float32)
     kinks = compare(case, wanted)
     if op.elementwise or op.rowwise:  # such an op may be handed one number as the gradient of all its elements
-        compare(case._replace(what=f"{what}, under a mean", fn=lambda *xs: np.mean(run(*xs))), wanted)
+        compare(case._replace(what=f"{what}, under a sum", fn=lambda *xs: np.sum(run(*xs))), wanted)
     second = case._replace(data=[*data, random_weights(y.shape, 1)], names=[*case.names, "g"])
     for i in wanted:
         first_order = functools.partial(lambda i, *xs: grad(run(*xs[:-1]), xs[i], xs[-1]), i)

@@ -15,18 +15,31 @@ import numpy as np
 from .fast import Axis, stretch, total
 from .registry import describe
 
-# "leaves": record what comes from a leaf that has a name or wants a gradient; "all": everything; "off": nothing.
+
+class Mode:
+    """What is recorded: "leaves" (what comes from a leaf that has a name or wants a gradient), "all" or "off".
+
+    `watch`, where there is one, is shown every result and every gradient (see `anomaly.py`).
+    """
+
+    __slots__ = ("record", "watch")
+
+    def __init__(self, record: str = "leaves", watch: Any = None):
+        self.record, self.watch = record, watch
+
+
 # A ContextVar, so that one thread's no_grad is not another's.
-RECORDING: ContextVar[str] = ContextVar("recording", default="leaves")
+RECORDING: ContextVar[Mode] = ContextVar("recording", default=Mode())  # noqa: B039 (nobody changes a Mode)
 
 # A plain counter object: a counter kept as a class attribute costs 7-10% of a small training step.
 next_age = itertools.count().__next__
 
 
 @contextlib.contextmanager
-def recording(mode: str) -> Iterator[None]:
-    """Set the recording mode inside a `with`, whatever way it is left."""
-    token = RECORDING.set(mode)
+def recording(record: str | None = None, watch: Any = None) -> Iterator[None]:
+    """Change the mode inside a `with`, whatever way it is left; what is not given stays as it is."""
+    old = RECORDING.get()
+    token = RECORDING.set(Mode(record or old.record, watch or old.watch))
     try:
         yield
     finally:
@@ -60,6 +73,7 @@ def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
     """
     pending = {-root.age: (root, g)}  # by age, negated: a heap gives its smallest number first
     order = [-root.age]
+    watch = RECORDING.get().watch
     while order:
         y, g = pending.pop(heappop(order))
         op = y.op
@@ -92,6 +106,8 @@ def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
                     ) from None
                 where = f"the vjp of {describe_call(op, y.inputs, y.params)} for {describe(x)}"
                 raise explained(error, where, op) from error
+            if watch is not None:
+                watch.gradient(y, x, gx)
             if x.op is None and not graph:  # a leaf: it can take its gradient in parts
                 yield x, gx.copy() if gx is g else gx  # `g` may become another leaf's gradient, too
                 continue
@@ -151,7 +167,7 @@ def explained(error: Exception, where: str, op: Any) -> Exception:
     """The same kind of error, saying where it happened before what NumPy said of it."""
     if op.elementwise and "broadcast" in str(error):
         where += " (on every axis, counted from the right, lengths must be equal or 1)"
-    for kind in (TypeError, IndexError, ValueError):  # the base classes: NumPy's own need other arguments
+    for kind in (TypeError, IndexError, ValueError, FloatingPointError):  # the base classes: NumPy's own need other arguments
         if isinstance(error, kind):
             return kind(f"{where}: {error}")
     error.add_note(f"in {where}")

@@ -206,7 +206,7 @@ class Tensor:
         y = new(Tensor)
         y._data, y.shape = data, data.shape
         mode = RECORDING.get()
-        if ((requires_grad or tracked) and mode != "off") or mode == "all":
+        if ((requires_grad or tracked) and mode.record != "off") or mode.record == "all":
             y.op, y.inputs, y.arrays, y.links, y.params = op, inputs, arrays, links, params
             y.requires_grad = requires_grad and op.differentiable
         else:
@@ -215,6 +215,8 @@ class Tensor:
             y.op, y.inputs, y.arrays, y.links, y.params, y.requires_grad = None, (), (), (), {}, False
         y.name = y.grad = None
         y.age = next_age()
+        if mode.watch is not None:
+            mode.watch.result(y, op, inputs, params)
         return y
 
     # NumPy's functions and operators, when they meet a Tensor

@@ -1,0 +1,79 @@
+"""detect_anomaly: stop at the first NaN or infinity, and say which op, which Tensor and which line made it."""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .graph import describe_call, recording
+from .registry import describe
+
+INSIDE = (str(Path(__file__).parent), str(Path(np.__file__).parent))
+
+
+def detect_anomaly() -> contextlib.AbstractContextManager[None]:
+    """Inside `with detect_anomaly():` the first NaN or infinity raises FloatingPointError, forward or backward.
+
+    The message names the op, its inputs and the line of the user's code that called it. Put the forward pass inside as
+    well as `backward()`: the lines are noted as results are made. It slows everything down; it is for finding a fault.
+
+    >>> from tinygrad_steel import Tensor
+    >>> x = Tensor([1.0, 0.0], requires_grad=True, name="x")
+    >>> with detect_anomaly(), np.errstate(divide="ignore"):
+    ...     x.log().sum().backward()
+    Traceback (most recent call last):
+    FloatingPointError: log(x: (2,) float64) gave -inf at index (1,), at ...
+    """
+    return recording(watch=Watch())
+
+
+class Watch:
+    """Looks at every result and gradient, and notes the line where each result was made."""
+
+    def __init__(self) -> None:
+        self.lines: dict[int, str] = {}  # age of a result -> line
+
+    def result(self, y: Any, op: Any, inputs: tuple, params: dict[str, Any]) -> None:
+        """FloatingPointError where a result is not finite."""
+        self.lines[y.age] = line = users_line()
+        found = not_finite(y.data)
+        if found:
+            given = next((x for x in inputs if not_finite(getattr(x, "data", x))), None)
+            blame = (
+                ""
+                if given is None
+                else f"; its input {describe(given)} had {not_finite(getattr(given, 'data', given))}"
+            )
+            raise FloatingPointError(f"{describe_call(op, inputs, params)} gave {found}, {line}{blame}")
+
+    def gradient(self, y: Any, x: Any, g: Any) -> None:
+        """FloatingPointError where a gradient is not finite."""
+        found = not_finite(getattr(g, "data", g) if hasattr(g, "record_op") else g)
+        if found:
+            line = self.lines.get(y.age, "at a line not known, since it was computed outside detect_anomaly()")
+            call = describe_call(y.op, y.inputs, y.params)
+            raise FloatingPointError(f"the gradient of {describe(x)} through {call} is {found}; forward {line}")
+
+
+def not_finite(data: Any) -> str:
+    """The first NaN or infinity and where it is; empty where there is none."""
+    data = np.asarray(data)
+    if data.dtype.kind != "f" or np.isfinite(data).all():
+        return ""
+    index = tuple(int(i) for i in np.argwhere(~np.isfinite(data))[0])
+    return f"{data[index]} at index {index}" if index else f"{data}"
+
+
+def users_line() -> str:
+    """The innermost line that is neither in this package nor in NumPy."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
+        frame = frame.f_back
+    file, number = frame.f_code.co_filename, frame.f_lineno
+    code = linecache.getline(file, number).strip()
+    return f"at {file}:{number}, in {frame.f_code.co_name}{': ' + code if code else ''}"
