@@ -458,3 +458,10 @@ def test_a_gradient_inside_no_grad():
         loss.backward()
         assert not grad(loss, x).requires_grad
     assert x.grad == 6
+
+
+def test_a_0d_array_that_stands_for_all_rows_reaches_a_rowwise_rule():
+    logits = Tensor([[1.0, 2.0], [0.5, 0.0]], requires_grad=True)
+    softmax_cross_entropy(logits, [0, 1]).sum().backward(np.array(3.0))
+    p = np.exp(logits.data) / np.exp(logits.data).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(logits.grad, 3 * (p - np.eye(2)), rtol=1e-14)

@@ -635,3 +635,32 @@ def test_samples_are_read_only_and_away_from_kinks():
     assert sample.inputs[1].min() < 0 < arrays((50,), positive=True).inputs[0].min()
     with pytest.raises(ValueError, match="read-only"):
         sample.inputs[0][0, 0] = 1
+
+
+def test_an_op_with_any_number_of_inputs_keeps_them_all(registry):
+    first = op("test_first", lambda x, *rest: x + sum(rest), lambda g, y, x, *rest: g, samples=[arrays((2,), (2,))])
+    a, b = leaf([1, 2]), Tensor([10.0, 20.0])
+    y = first(a, b)
+    np.testing.assert_array_equal(y.data, [11, 22])
+    y.backward([3.0, 4.0])
+    np.testing.assert_array_equal(a.grad, [3, 4])
+    with pytest.raises(RuntimeError, match="test_first has no vjp"):
+        first(a, leaf([1, 2])).sum().backward()
+    above = op("test_above", lambda *xs: np.sum(np.stack(xs), axis=0) > 0, samples=[arrays((2,), (2,))], sequence=True)
+    np.testing.assert_array_equal(above([a, -b]).data, [False, False])
+
+
+def test_more_vjps_than_inputs_are_refused(registry):
+    with pytest.raises(ValueError, match=r"test_two\(x\) has a vjp for each"):
+        op("test_two", lambda x: x * 1, lambda g, y, x: g, lambda g, y, x: g, samples=[arrays((2,))])
+
+
+def test_fewer_vjps_than_inputs_are_an_error_where_one_is_needed(registry):
+    half = op("test_half", lambda a, b: a * b, lambda g, y, a, b: g * b, samples=[arrays((2,), (2,))])
+    with pytest.raises(RuntimeError, match="test_half has no vjp for"):
+        half(leaf([1, 2]), leaf([3, 4])).sum().backward()
+
+
+def test_a_cast_to_integers_wants_no_gradient():
+    assert not leaf([1.5, 2.5]).astype(int).requires_grad
+    assert leaf([1.5, 2.5]).astype(np.float32).requires_grad

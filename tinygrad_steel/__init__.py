@@ -1,6 +1,7 @@
 """tinygrad_steel: reverse-mode autodiff on NumPy, made to be seen and trusted."""
 
 from .anomaly import detect_anomaly
+from .check import GradientError, check_gradients, check_op
 from .graph import no_grad
 from .ops import (
     log_softmax,
@@ -18,8 +19,11 @@ __all__ = [
     "OPS",
     "SGD",
     "Adam",
+    "GradientError",
     "Tensor",
     "arrays",
+    "check_gradients",
+    "check_op",
     "detect_anomaly",
     "grad",
     "log_softmax",

@@ -25,9 +25,9 @@ def largest(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def column(x: Any) -> Any:
     """(N,) to (N, 1): np.expand_dims(x, 1); a single number, which stands for all N, stays as it is."""
-    if isinstance(x, np.ndarray):
-        return x[:, None]
-    return np.expand_dims(x, 1) if x.shape else x
+    if not x.shape:
+        return x
+    return x[:, None] if isinstance(x, np.ndarray) else np.expand_dims(x, 1)
 
 
 def stretch(g: Any, shape: tuple[int, ...]) -> Any:

@@ -167,7 +167,12 @@ def explained(error: Exception, where: str, op: Any) -> Exception:
     """The same kind of error, saying where it happened before what NumPy said of it."""
     if op.elementwise and "broadcast" in str(error):
         where += " (on every axis, counted from the right, lengths must be equal or 1)"
-    for kind in (TypeError, IndexError, ValueError, FloatingPointError):  # the base classes: NumPy's own need other arguments
+    for kind in (
+        TypeError,
+        IndexError,
+        ValueError,
+        FloatingPointError,
+    ):  # the base classes: NumPy's own need other arguments
         if isinstance(error, kind):
             return kind(f"{where}: {error}")
     error.add_note(f"in {where}")

@@ -118,9 +118,15 @@ ceil = op("ceil", np.ceil, samples=[arrays((2, 3))])
 rint = op("rint", np.rint, samples=[arrays((2, 3))])
 
 
+@op("asconstant", samples=[arrays((2, 3), dtype=np.int64)])
+def asconstant(x: Any, *, dtype: Any) -> Any:
+    """`x` in a dtype that cannot have a gradient: integers, bools."""
+    return x.astype(dtype)
+
+
 @op("astype", samples=[arrays((2, 3), dtype=np.float64)])
 def astype(x: Any, *, dtype: Any) -> Any:
-    """`x` in another dtype; its gradient comes back in the dtype of `x`."""
+    """`x` in another float dtype; its gradient comes back in the dtype of `x`."""
     return x.astype(dtype)
 
 

@@ -53,6 +53,13 @@ class Each:
         return (functools.partial(self.rule, i) for i in itertools.count())
 
 
+class Endless(tuple):
+    """The vjps of an op with any number of inputs but no rule for each: those given, then None without end."""
+
+    def __iter__(self) -> Iterator[Callable | None]:
+        return itertools.chain(super().__iter__(), itertools.repeat(None))
+
+
 class Op:
     """A registered operation: call it on arrays and get an array, on Tensors and get a Tensor that knows its history.
 
@@ -83,8 +90,10 @@ class Op:
             self.variadic = any(p.kind is p.VAR_POSITIONAL for p in arguments)
             self.input_names = tuple(p.name for p in inputs)
             self.param_names = tuple(p.name for p in arguments if p not in inputs and p.kind is not p.VAR_POSITIONAL)
-        # One per input, or more: None for those that are not given.
-        self.vjps: Any = vjps if isinstance(vjps, Each) else (None,) * len(self.input_names)
+        # At least one per input: None for those that are not given.
+        self.vjps: Any = (None,) * len(self.input_names)
+        if self.variadic:
+            self.vjps = vjps if isinstance(vjps, Each) else Endless()
         self.differentiable, self.given = isinstance(vjps, Each), 0
         for rule in () if self.differentiable else vjps:
             self.vjp(rule)
@@ -136,8 +145,12 @@ class Op:
 
     def vjp(self, rule: Callable | None) -> Callable | None:
         """Decorator: the vjp of the next input, called as `rule(g, y, *inputs, **params)`; None says it has none."""
+        if self.given == len(self.input_names) and not self.variadic:
+            raise ValueError(f"{self.name}{self.signature()} has a vjp for each of its inputs already")
+        rules = list(self.vjps[:])
+        rules[self.given : self.given + 1] = [rule]
+        self.vjps = type(self.vjps)(rules)
         self.given += 1
-        self.vjps = (*self.vjps[: self.given - 1], rule, *[None] * (len(self.input_names) - self.given))
         self.differentiable = True
         return rule
 

@@ -416,7 +416,8 @@ class Tensor:
 
     def astype(self, dtype: Any) -> Tensor:
         """The same elements in another dtype."""
-        return ops.astype(self, dtype=np.dtype(dtype))
+        dtype = np.dtype(dtype)
+        return (ops.astype if dtype.kind == "f" else ops.asconstant)(self, dtype=dtype)
 
     def square(self) -> Tensor:
         """x * x."""
