@@ -1,6 +1,7 @@
 """Random programs in NumPy terms, and their losses and gradients against an independent oracle, HIPS autograd."""
 
 import argparse
+import functools
 import math
 import random
 import re
@@ -13,8 +14,7 @@ import numpy as np
 
 from tinygrad_steel import Tensor, grad, ops
 
-# Templates of a line, by family, two spaces apart. A word in braces is a method of Program, which picks an operand or
-# makes an argument for the operand picked first, {main}; within a line it always stands for the same.
+# Templates of a line, by family, two spaces apart. A word in braces is one of WORDS.
 STEPS = {
     "add": "{a} + {b}  {num} + {a}  {a} + {a}  np.add({b}, {a})",
     "subtract": "{a} - {b}  {num} - {a}  np.subtract({b}, {a})",
@@ -28,33 +28,33 @@ STEPS = {
     "abs": "np.abs({a})  abs({a})",
     "maximum": "np.maximum({a}, {b})  np.maximum({b}, {a})",
     "minimum": "np.minimum({a}, {b})  np.minimum({b}, {a})",
-    "clip": "np.clip({a}, {num} - 0.5, {num} + 0.5)  {a}.clip({num} - 0.5, {num} + 0.5)  np.clip({a}, {num} - 0.5, None)",
+    "clip": "np.clip({a}, {num} - 0.5, {num} + 0.5)  {a}.clip({num} - 0.5, {num} + 0.5)",
     "where": "np.where({a} > {num}, {a}, {b})  np.where({a} <= {num}, {b}, 0.5)  np.where({mask}, {a}, {same})",
     "relu": "relu({a})",
     "sigmoid": "sigmoid({near})  1 / (1 + np.exp(-{near}))",
-    "softmax": "softmax({near}, axis={axis})  np.exp({near}) / np.sum(np.exp({near}), axis={axis}, keepdims=True)",
-    "log_softmax": "log_softmax({near}, axis={axis})  {near} - np.log(np.exp({near}).sum(axis={axis}, keepdims=True))",
-    "logsumexp": "logsumexp({near}, axis={axis})  np.log(np.sum(np.exp({near}), axis={axis}))",
+    "softmax": "softmax({row}, axis={axis})  np.exp({row}) / np.sum(np.exp({row}), axis={axis}, keepdims=True)",
+    "log_softmax": "log_softmax({row}, axis={axis})  {row} - np.log(np.exp({row}).sum(axis={axis}, keepdims=True))",
+    "logsumexp": "logsumexp({row}, axis={axis})  np.log(np.sum(np.exp({row}), axis={axis}))",
     **{name: f"np.{name}({{a}}, {{axes}})  {{a}}.{name}({{axes}})" for name in "sum mean max min prod".split()},
-    **{name: f"np.{name}({{a}}, {{axes}}, ddof={{ddof}})  {{a}}.{name}({{axes}})" for name in ("var", "std")},
+    **{name: f"np.{name}({{a}}, {{axes}}, ddof={{bit}})  {{a}}.{name}({{axes}})" for name in ("var", "std")},
     "norm": "np.linalg.norm({a})  np.linalg.norm({v}, axis={axis})",
     "cumsum": "np.cumsum({v}, axis={axis})",
     "matmul": "{v} @ {right}  {left} @ {v}  np.matmul({v}, {right})",
-    "dot": "np.dot({v}, {vector})  np.dot({vector}, {vector})  np.outer({v}, {vector})",
-    "einsum": "np.einsum({letters})",
+    "dot": "np.dot({v}, {vector})  np.outer({v}, {vector})",
+    "einsum": "np.einsum({v}, {letters})",
     "reshape": "np.reshape({a}, {shape})  {a}.reshape({shape})  np.ravel({a})",
-    "transpose": "np.transpose({a})  {v}.T  np.transpose({v}, {order})  np.moveaxis({v}, {axis}, {other})",
-    "swapaxes": "np.swapaxes({v}, {axis}, {other})  {v}.swapaxes({axis}, {other})",
+    "transpose": "np.transpose({a})  {v}.T  np.transpose({v}, {order})  np.moveaxis({v}, {axis}, {axis2})",
+    "swapaxes": "np.swapaxes({v}, {axis}, {axis2})  {v}.swapaxes({axis}, {axis2})",
     "expand_dims": "np.expand_dims({a}, {new})",
-    "squeeze": "np.squeeze({a}[None])  np.squeeze(np.sum({v}, axis={axis}, keepdims=True), {axis})",
+    "squeeze": "np.squeeze({v}[None])  np.squeeze(np.sum({v}, axis={axis}, keepdims=True), {axis})",
     "broadcast_to": "np.broadcast_to({a}, {wide})",
     "flip": "np.flip({v}, {axis})  np.flip({a})",
     "index by ints": "{v}[{ints}]",
     "index by slices": "{v}[{slices}]",
-    "index by arrays": "{v}[{take}]  {v}[{take}, ...]  {v}[..., {last}]  {v}[{pairs}]  {v}[{mask}]",
-    "concatenate": "np.concatenate([{v}, {beside}], axis={axis})  np.concatenate([{beside}, {v}, {v}], axis={axis})",
+    "index by arrays": "{v}[{take}]  {v}[{take}, ...]  {v}[..., {last}]  {matrix}[{take}, ..., {last}]  {v}[{mask}]",
+    "concatenate": "np.concatenate([{v}, {beside}], axis={axis})  np.concatenate([{same}, {v}, {v}], axis={axis})",
     "stack": "np.stack([{a}, {same}])  np.stack([{v}, {same}, {v}], axis={axis})  np.vstack([{v}, {same}])",
-    "split": "np.split({even}, 2)[1]  np.split({v}, [1])[0]",
+    "split": "np.split({even}, 2)[1]",
 }
 LOSSES = {
     "mean square": "np.mean(np.square({a} - {num}))  np.mean(({a} - {same}) ** 2)  np.mean(np.square({a}))",
@@ -64,19 +64,54 @@ LOSSES = {
     "sigmoid cross entropy": "np.mean(np.maximum({near}, 0) - {near} * {bits} + np.log1p(np.exp(-np.abs({near}))))"
     "  np.mean(sigmoid_cross_entropy({near}, {bits}))  np.sum(sigmoid_cross_entropy({near}, sigmoid({same})))",
 }
-# What must be away from 0 for a line of the family to be away from ties, kinks and poles.
-GUARDS = {
-    **dict.fromkeys(("abs", "relu", "prod", "sigmoid cross entropy"), "{main}"),
+EINSUMS = "i,i-> i,j->ij i,j->ji i,ij->j ij->j ij->ji ij,jk->ik ij,kj ij,ij-> ij,j,i-> bij,bj->bi bij,bjk->bik"
+GUARDS = {  # what must be away from 0 for a line to be away from ties, kinks and poles
+    **dict.fromkeys(("abs", "relu", "prod", "norm", "sigmoid cross entropy"), "{main}"),
     **dict.fromkeys(("maximum", "minimum"), "{a} - {b}"),
     **{"divide": "{b}", "clip": "np.abs({a} - {num}) - 0.5", "where": "{a} - {num}"},
     **{"max": "gap({a}, {axes})", "min": "gap(-{a}, {axes})", "std": "np.std({a}, {axes})"},
-    "norm": "np.linalg.norm({main}, axis=-1)",
 }
-EINSUMS = "i,i-> i,j->ij i,j->ji i,ij->j ij->j ij->ji ij,jk->ik ij,kj ij,ij-> ij,j,i-> bij,bj->bi bij,bjk->bik bij,ij->b"
+OPERANDS = {  # words for the first operand: which values will do, and how they are written
+    "a": (lambda x: True, "{}"),
+    "v": (lambda x: x.ndim > 0, "{}"),
+    "matrix": (lambda x: x.ndim > 1, "{}"),
+    "even": (lambda x: x.ndim and x.shape[0] % 2 == 0, "{}"),
+    "near": (lambda x: True, "({} / 4)"),
+    "row": (lambda x: x.ndim > 0, "({} / 4)"),
+    "logits": (lambda x: x.ndim > 0, "np.reshape({} / 4, (-1, {}))"),
+    "pos": (lambda x: True, "(np.square({}) + 0.3)"),
+}
+WORDS = {  # words for what goes with it: from the program `p`, its random numbers `r` and the operand's array `x`
+    "b": lambda p, r, x: p.shaped(*r.choice((x.shape, x.shape[1:], p.dims(1) + x.shape, [1] * x.ndim))),
+    "same": lambda p, r, x: p.shaped(*x.shape),
+    "vector": lambda p, r, x: p.shaped(x.shape[-1]),
+    "beside": lambda p, r, x: p.shaped(*(n - 1 or 2 if i == p.axes[0] % x.ndim else n for i, n in enumerate(x.shape))),
+    "right": lambda p, r, x: p.factor(x.shape[-1], True),
+    "left": lambda p, r, x: p.factor(x.shape[-2:][0], False),
+    "letters": lambda p, r, x: p.einsum(),
+    "soft": lambda p, r, x: p.shaped(x.size // x.shape[-1], x.shape[-1]),
+    "num": lambda p, r, x: f"{r.uniform(0.3, 1.7):.2f}",
+    "bit": lambda p, r, x: r.randint(0, 1),
+    "bits": lambda p, r, x: f"np.array({p.numbers.integers(0, 2, x.shape).tolist()})",
+    "mask": lambda p, r, x: f"np.array({(p.numbers.random(x.shape) < 0.6).tolist()})",
+    "ids": lambda p, r, x: f"np.array({p.numbers.integers(0, x.shape[-1], x.size // x.shape[-1]).tolist()})",
+    "onehot": lambda p, r, x: f"np.eye({x.shape[-1]})[{p['ids']}]",
+    "take": lambda p, r, x: p.places(x.shape[0]),
+    "last": lambda p, r, x: p.places(x.shape[-1]),
+    "ints": lambda p, r, x: ", ".join(str(r.randrange(-n, n)) for n in x.shape[: r.randint(1, x.ndim)]),
+    "slices": lambda p, r, x: ", ".join(r.choice((":", "::-1", f"{n // 2}:", "-1", "None, ::2")) for n in x.shape),
+    "axis": lambda p, r, x: p.axes[0],
+    "axis2": lambda p, r, x: r.choice(p.axes),
+    "order": lambda p, r, x: tuple(p.axes),
+    "axes": lambda p, r, x: f"axis={r.choice((None, *p.axes[:1], (*p.axes[:2],) or None))}, keepdims={r.random() < 0.4}",
+    "shape": lambda p, r, x: r.choice((-1, (x.size, 1), (-1, math.gcd(x.size, 12)), (math.gcd(x.size, 6), 1, -1))),
+    "wide": lambda p, r, x: (*p.dims(r.randint(0, 1)), *(n if n > 1 else r.randint(1, 4) for n in x.shape)),
+    "new": lambda p, r, x: r.choice((0, -1, x.ndim, (0, -1))),
+}
 
 
 class Unfit(Exception):
-    """A template that does not suit the values at hand."""
+    """A template does not suit the values at hand."""
 
 
 def gap(x, axis=None, keepdims=False):
@@ -86,16 +121,18 @@ def gap(x, axis=None, keepdims=False):
     return np.diff(np.sort(rows, axis=0)[-2:], axis=0) if len(rows) > 1 else np.ones(1)
 
 
+@functools.cache
 def plain(np):
-    """The library's own functions as plainly as values in a benign range allow, in the terms of a NumPy-like module."""
+    """The library's own functions, in the terms of a NumPy-like module and as plain as small values allow."""
 
     def log_softmax(x, axis=-1):
         return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
 
-    def softmax_cross_entropy(x, labels):
-        return -np.sum((np.eye(x.shape[1])[labels] if labels.ndim == 1 else labels) * log_softmax(x), axis=1)
+    def softmax_cross_entropy(x, t):
+        return -np.sum((t if t.ndim > 1 else np.eye(x.shape[1])[t]) * log_softmax(x), axis=1)
 
     return {
+        "np": np,
         "relu": lambda x: np.where(x > 0, x, 0.0),
         "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
         "softmax": lambda x, axis=-1: np.exp(log_softmax(x, axis)),
@@ -106,88 +143,92 @@ def plain(np):
     }
 
 
-OWN = {name: getattr(ops, name) for name in plain(np)}
+LIBRARY = {name: getattr(ops, name, np) for name in plain(np)}
 
 
 class Program:
-    """A random program: leaves, a constant and lines, the last of which assigns the loss. Always the same for a seed."""
+    """A random program: leaves, a constant `c` and lines, the last of which makes the loss. One seed, one program."""
 
     def __init__(self, seed):
-        self.seed, self.random, numbers = seed, random.Random(seed), np.random.default_rng(seed)
-        names = [f"x{i}" for i in range(self.random.randint(2, 4))]
-        self.leaves = {name: numbers.uniform(-2, 2, self.dims(self.random.randint(0, 3))) for name in names}
-        self.constants = {"c": numbers.uniform(-2, 2, self.dims(self.random.randint(0, 3)))}
-        self.values, self.unused, self.lines, self.families = self.leaves | self.constants, names, [], Counter()
+        self.seed, self.random, self.numbers = seed, random.Random(seed), np.random.default_rng(seed)
+        self.lines, self.families, self.unused = [], Counter(), [f"x{i}" for i in range(self.random.randint(2, 4))]
+        names = ("c", *self.unused)
+        self.data = {name: self.numbers.uniform(-2, 2, self.dims(self.random.randint(0, 3))) for name in names}
+        self.leaves, self.values = {name: x for name, x in self.data.items() if name != "c"}, dict(self.data)
         steps, losses = self.random.randint(4, 14), []
         while len(self.lines) < steps:
             if line := self.line(STEPS):
-                name = f"v{len(self.lines)}"
-                self.values[name] = self.value(line)
-                self.unused.append(name)
-                self.lines.append(f"{name} = {line}")
-        if self.random.random() < 0.2:  # leaves on which the loss does not depend
-            self.unused = [name for name in self.unused if name not in self.leaves] or names
-        while self.unused:  # every other value has its part in the loss
+                self.unused.append(f"v{len(self.lines)}")
+                self.values[self.unused[-1]] = self.value(line)
+                self.lines.append(f"{self.unused[-1]} = {line}")
+        if self.random.random() < 0.2:  # leaves without a part in the loss
+            self.unused = [name for name in self.unused if name not in self.leaves or name == "x0"]
+        while self.unused:
             losses += filter(None, [self.line(LOSSES, self.unused[-1])])
         self.lines += [f"l{i} = {line}" for i, line in enumerate(losses)]
         self.lines.append("loss = " + " + ".join(f"l{i}" for i in range(len(losses))))
         self.code = compile("\n".join(self.lines), f"<program {seed}>", "exec")
 
     def __str__(self):
-        data = [f"{name} = np.array({x.tolist()})" for name, x in {**self.leaves, **self.constants}.items()]
+        data = [f"{name} = np.array({x.tolist()})" for name, x in self.data.items()]
         return "\n".join([f"# python tests/programs.py --programs 1 --seed {self.seed}", *data, *self.lines])
 
-    def run(self, module, functions, leaves):
-        """The loss of these leaves, with `np` standing for `module`."""
-        namespace = {"np": module, **functions, **self.constants, **dict(zip(self.leaves, leaves))}
+    def run(self, functions, leaves):
+        """The loss of these leaves, with these functions."""
+        namespace = {**functions, "c": self.data["c"], **dict(zip(self.leaves, leaves))}
         exec(self.code, namespace)
         return namespace["loss"]
 
     def line(self, table, operand=None):
-        """The right side of a line from a random template, maybe with its first operand; "" where it does not suit."""
+        """The right side of a line from a random template, about this operand if given; "" where that does not suit."""
         family = self.random.choice(list(table))
-        self.words, self.operand, self.tags, template = {}, operand, [family], table[family].split("  ")
+        template = self.random.choice(table[family].split("  "))
+        word = next(word for word in re.findall(r"{(\w+)}", template) if word in OPERANDS)
+        fits, form = OPERANDS[word]
+        names = [name for name in ([operand] if operand else self.values) if fits(self.values[name])]
+        fresh = [name for name in names if name in self.unused]
+        if not names:
+            return ""
+        self.main = self.random.choice(fresh if fresh and self.random.random() < 0.5 else names)
+        x = self.x = self.values[self.main]
+        self.words = {word: form.format(self.main, *x.shape[-1:]), "main": self.main}
+        self.axes = [i - x.ndim * self.random.randint(0, 1) for i in self.random.sample(range(x.ndim), x.ndim)]
         try:
-            line = self.random.choice(template).format_map(self)
+            line = template.format_map(self)
+            size = np.max(np.abs(self.value(line)))
             if family in GUARDS and np.min(np.abs(self.value(GUARDS[family].format_map(self)))) < 0.01:
                 return ""
-            size = np.max(np.abs(self.value(line)))
         except Unfit:
             return ""
         if size > 10:
             line = self.random.choice(("({}) / {}", "np.tanh(({}) / {})")).format(line, math.ceil(size / 3))
         self.unused = [name for name in self.unused if not re.search(rf"\b{name}\b", line)]
-        self.families.update(self.tags)
+        self.families[family if "matmul" not in family else f"matmul {self.form}"] += 1
         return line
 
     def value(self, line):
         """What a line gives on arrays; Unfit where that is empty, large or not finite, or has a warning."""
         try:
             with np.errstate(all="raise", under="ignore"), warnings.catch_warnings(action="error"):
-                x = np.asarray(eval(line, {"np": np, "gap": gap, **PLAIN, **self.values}))
+                x = np.asarray(eval(line, {"gap": gap, **plain(np), **self.values}))
         except (FloatingPointError, RuntimeWarning) as error:
             raise Unfit from error
         if not 0 < x.size <= 64 or x.ndim > 4 or not np.max(np.abs(x)) < 1e6:
             raise Unfit
         return x
 
-    # The words of the templates: operands
-
     def __getitem__(self, word):
         if word not in self.words:
-            self.words[word] = getattr(self, word)()
+            self.words[word] = WORDS[word](self, self.random, self.x)
         return self.words[word]
 
-    def pick(self, fits=lambda x: True):
-        """The name of a value that fits, often one that is unused so far; the line's first is what `self.x` is about."""
-        names = [name for name in ([self.operand] if self.operand else self.values) if fits(self.values[name])]
-        if not names:
-            raise Unfit
-        fresh, self.operand = [name for name in names if name in self.unused], None
-        name = self.random.choice(fresh if fresh and self.random.random() < 0.5 else names)
-        if "main" not in self.words:
-            self.words["main"], self.x = name, self.values[name]
-        return name
+    def dims(self, count):
+        return tuple(self.random.randint(1, 4) for _ in range(count))
+
+    def places(self, size):
+        """An array of places along an axis, as an index."""
+        places = self.numbers.integers(-size, size, self.random.choice((1, 3, (2, 2)))).tolist()
+        return self.random.choice(("np.array({})", "{}")).format(places)
 
     def shaped(self, *shape):
         """A value of this shape, or elements of another value brought to this shape."""
@@ -195,35 +236,79 @@ class Program:
             return self.random.choice(names)
         name, count = self.random.choice(list(self.values)), math.prod(shape)
         size = self.values[name].size
-        places = self.random.sample(range(size), count) if count <= size else self.some(count, size)
-        return f"np.reshape(np.reshape({name}, -1)[np.array({places})], {shape})"
+        places = self.numbers.choice(size, count, replace=count > size).tolist()
+        return f"np.reshape(np.ravel({name})[np.array({places})], {shape})"
 
-    def a(self):
-        return self.pick()
+    def factor(self, inner, right):
+        """The other side of a matmul: a vector, a matrix or a stack of them."""
+        shape = (inner, *self.dims(1)) if right else (*self.dims(1), inner)
+        shape = self.random.choice(((inner,), shape, ((self.x.shape[-3:-2] or self.dims(1)) + shape), (1, *shape)))
+        self.form = " @ ".join(f"{n}-D" for n in ((self.x.ndim, len(shape)) if right else (len(shape), self.x.ndim)))
+        return self.shaped(*shape)
 
-    def v(self):
-        return self.pick(lambda x: x.ndim)
+    def einsum(self):
+        """Letters and further operands of an einsum whose first operand is the main one."""
+        letters = self.random.choice([e for e in EINSUMS.split() if len(re.match(r"\w+", e)[0]) == self.x.ndim])
+        first, *others = letters.split("->")[0].split(",")
+        sizes = dict(zip(first, self.x.shape))
+        shapes = [[sizes.setdefault(letter, *self.dims(1)) for letter in other] for other in others]
+        return ", ".join([repr(letters), self.main, *(self.shaped(*shape) for shape in shapes)])
 
-    def even(self):
-        return self.pick(lambda x: x.ndim and x.shape[0] % 2 == 0)
 
-    def main(self):
-        return self["a"]
+def disagreements(program):
+    """Where the library and the oracle differ on a program: its loss and gradients, on a tenth also of second order."""
+    from autograd import grad as oracle_grad  # here, as programs can be made without
+    from autograd import numpy as anp
+    from autograd import value_and_grad
 
-    def near(self):
-        name = self.pick()
-        size = np.max(np.abs(self.values[name]))
-        return name if size <= 3 else f"({name} / {math.ceil(size / 3)})"
+    def oracle(*leaves):
+        return program.run(plain(anp), leaves)
 
-    def pos(self):
-        name = self.pick()
-        return name if np.min(self.values[name]) > 0.2 else f"(np.square({name}) + 0.3)"
+    def oracle_slope(*leaves):
+        return sum(anp.sum(g * d) for g, d in zip(oracle_grad(oracle, which)(*leaves), directions))
 
-    def b(self):
-        self["main"]
-        shape = [1 if self.random.random() < 0.3 else n for n in self.x.shape]
-        shape = shape[self.random.randint(0, len(shape)) :] if self.random.random() < 0.4 else shape
-        return self.shaped(*(self.dims(1) if self.random.random() < 0.2 and len(shape) == self.x.ndim else ()), *shape)
+    def compare(name, got, want, tolerance):
+        worst, allowed = np.max(np.abs(got - want)), max(tolerance * np.max(np.abs(want)), 1e-12)
+        if np.shape(got) != np.shape(want) or not worst <= allowed:
+            found.append(f"{name}: {got} is not {want}, by {worst:.1e}, with {allowed:.1e} allowed, in\n{program}")
 
-    def same(self):
-        return self.shaped(*self.x.shape)
+    found, which = [], tuple(range(len(program.leaves)))
+    leaves = [Tensor(x, requires_grad=True, name=name) for name, x in program.leaves.items()]
+    loss = program.run(LIBRARY, leaves)
+    loss.backward()
+    value, gradients = value_and_grad(oracle, which)(*program.leaves.values())
+    compare("loss", loss.numpy(), value, 1e-9)
+    first = [np.zeros(x.shape) if x.grad is None else x.grad for x in leaves]
+    for x, got, want in zip(leaves, first, gradients):
+        compare(f"gradient of {x.name}", got, want, 1e-9)
+    if program.seed % 10 == 0:
+        directions = [program.numbers.uniform(-1, 1, x.shape) for x in leaves]
+        graph = grad(loss, leaves)
+        products = grad(sum(np.sum(g * d) for g, d in zip(graph, directions)), leaves)
+        expected = oracle_grad(oracle_slope, which)(*program.leaves.values())
+        for x, g, again, got, want in zip(leaves, first, graph, products, expected):
+            compare(f"gradient of {x.name} by grad()", again.numpy(), g, 1e-9)
+            compare(f"Hessian-vector product of {x.name}", got.numpy(), want, 1e-8)
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--programs", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0, help="of the first program; the next ones follow it")
+    arguments = parser.parse_args()
+    warnings.simplefilter("error")
+    start, families, wrong = time.perf_counter(), Counter(), 0
+    for seed in range(arguments.seed, arguments.seed + arguments.programs):
+        program = Program(seed)
+        families += program.families
+        for text in disagreements(program):
+            wrong += 1
+            print(text, end="\n\n")
+    print(", ".join(f"{name} {count}" for name, count in families.most_common()))
+    print(f"{arguments.programs} programs, {wrong} disagreements, {time.perf_counter() - start:.0f} s")
+    return wrong > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -43,6 +43,6 @@ def own(g: Any, shape: tuple[int, ...]) -> Any:
     """`g` in this shape, as an array that is no view of another."""
     if g.shape != shape:
         return stretch(g, shape)
-    if isinstance(g, np.ndarray):
+    if g.__class__ is np.ndarray:
         return g if g.base is None else g.copy()
     return np.array(g) if isinstance(g, np.generic) else g

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from bisect import insort
+from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import lru_cache
-from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -71,22 +71,22 @@ def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
     a = 1; b = a + a; c = b + b it leaves b for a as soon as half of b's gradient has arrived. (It also runs out of
     stack on long chains.)
     """
-    pending = {-root.age: (root, g)}  # by age, negated: a heap gives its smallest number first
-    order = [-root.age]
+    pending = {root.age: (root, g)}
+    ages = [root.age]  # in order, so that the youngest is the last
     watch = RECORDING.get().watch
-    while order:
-        y, g = pending.pop(heappop(order))
+    while ages:
+        y, g = pending.pop(ages.pop())
         op = y.op
         if graph or op is None:
             yield y, g
             if op is None:
                 continue
-        if g.shape != y.shape and not (op.rowwise or (op.elementwise and all_of_shape(y.arrays, y.shape))):
+        if g.shape != y.shape and not (op.rowwise or (op.elementwise and nothing_broadcast(y))):
             g = stretch(g, y.shape)
-        params = y.params
+        params, age = y.params, y.age
         result, inputs = (y, y.inputs) if graph else (y._data, y.arrays)
         for x, vjp in y.links:
-            if x.age > y.age:  # new data makes a leaf young again
+            if x.age > age:  # new data makes a leaf young again
                 raise RuntimeError(
                     f"{describe(x)} has changed since {op.name} used it, so that its gradient would be wrong: compute "
                     f"the loss again after changing data, or change data after backward()"
@@ -111,12 +111,11 @@ def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
             if x.op is None and not graph:  # a leaf: it can take its gradient in parts
                 yield x, gx.copy() if gx is g else gx  # `g` may become another leaf's gradient, too
                 continue
-            key = -x.age
-            if key in pending:
-                pending[key] = x, pending[key][1] + gx
+            if x.age in pending:
+                pending[x.age] = x, pending[x.age][1] + gx
             else:
-                pending[key] = x, gx
-                heappush(order, key)
+                pending[x.age] = x, gx
+                insort(ages, x.age)
 
 
 def cast(g: Any, x: Any) -> Any:
@@ -126,9 +125,9 @@ def cast(g: Any, x: Any) -> Any:
     return g.astype(x.dtype)
 
 
-def all_of_shape(arrays: Sequence[Any], shape: tuple[int, ...]) -> bool:
-    """Whether nothing was broadcast here, so that a small gradient may pass as it is."""
-    return len(arrays) == 1 or all(np.shape(x) == shape for x in arrays)
+def nothing_broadcast(y: Any) -> bool:
+    """Whether all inputs have the shape of the result, so that a small gradient may pass as it is."""
+    return len(y.arrays) == 1 or all(np.shape(x) == y.shape for x in y.arrays)
 
 
 def fit(g: Any, shape: tuple[int, ...], graph: bool = False) -> Any:

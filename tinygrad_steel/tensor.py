@@ -163,10 +163,9 @@ class Tensor:
         Raises RuntimeError where nothing requires a gradient and where data was replaced since the forward pass;
         ValueError for a missing or misshapen `gradient`.
         """
-        if isinstance(gradient, Tensor):
-            gradient = gradient._data
         found: dict[int, tuple[Tensor, Any]] = {}  # first all of it, so that an error on the way leaves no half
-        for t, g in pull(self, seed(self, gradient)):
+        start = seed(self, gradient)
+        for t, g in pull(self, start._data if isinstance(start, Tensor) else start):
             age = t.age
             found[age] = (t, found[age][1] + g) if age in found else (t, g)
         for t, g in found.values():
@@ -201,11 +200,11 @@ class Tensor:
         if op.keeps:
             data, kept = data
             arrays.append(kept)
-        if data.__class__ is not ndarray and not isinstance(data, (np.ndarray, np.generic)):
+        if data.__class__ is not np.ndarray and not isinstance(data, np.generic):
             data = checked_array(data)
         y = new(Tensor)
         y._data, y.shape = data, data.shape
-        mode = RECORDING.get()
+        mode = recording_mode()
         if ((requires_grad or tracked) and mode.record != "off") or mode.record == "all":
             y.op, y.inputs, y.arrays, y.links, y.params = op, inputs, arrays, links, params
             y.requires_grad = requires_grad and op.differentiable
@@ -456,7 +455,7 @@ class Tensor:
         return ops.log_softmax(self, axis)
 
 
-new, ndarray = object.__new__, np.ndarray
+new, recording_mode = object.__new__, RECORDING.get  # looked up once: they are called for every op
 record_op = Tensor.record_op
 
 
@@ -511,7 +510,8 @@ def seed(y: Tensor, gradient: Any) -> Any:
             )
         # A NumPy scalar: as light as a Python float, with the shape and dtype that rules may ask for.
         return y.dtype.type(1) if not y.shape else np.ones(y.shape, y.dtype)
-    gradient = gradient if isinstance(gradient, Tensor) else checked_array(gradient)
+    if not isinstance(gradient, Tensor):
+        gradient = checked_array(gradient)
     if gradient.shape != y.shape:
         raise ValueError(f"the gradient of {describe(y)} has that shape too, not {gradient.shape}")
     return gradient if gradient.dtype == y.dtype else gradient.astype(y.dtype)
