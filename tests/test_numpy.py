@@ -468,7 +468,9 @@ def test_numbers_are_taken_within_an_assignment():
     assert items == [1.5, 2.5]
 
 
-@pytest.mark.parametrize("arguments", [("ii->i", leaf(np.eye(2))), ("...i", leaf(np.eye(2))), (leaf(np.eye(2)), [0, 1])])
+@pytest.mark.parametrize(
+    "arguments", [("ii->i", leaf(np.eye(2))), ("...i", leaf(np.eye(2))), (leaf(np.eye(2)), [0, 1])]
+)
 def test_einsum_says_what_it_follows(arguments):
     with pytest.raises((TypeError, ValueError), match="einsum.*letters"):
         np.einsum(*arguments)
