@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinygrad_steel import SGD, Tensor, grad, softmax_cross_entropy
+from tinygrad_steel import SGD, Tensor, check_gradients, grad, softmax_cross_entropy
 
 
 def leaf(data, dtype=float):
@@ -462,10 +462,40 @@ def test_numbers_are_taken_by_name():
     assert items[0] is t and (sum(items) - 1).requires_grad
 
 
-def test_numbers_are_taken_within_an_assignment():
+def test_numbers_taken_lazily_within_an_assignment_are_refused_too():
+    """float(t) cannot see who asks while z[i] = ... is under way: refused rather than lost; list() first works."""
     items = [0, 0]
-    items[:] = map(float, [leaf(1.5), leaf(2.5)])
+    with pytest.raises(TypeError, match="where the number alone is meant"):
+        items[:] = map(float, [leaf(1.5), leaf(2.5)])
+    items[:] = list(map(float, [leaf(1.5), leaf(2.5)]))
     assert items == [1.5, 2.5]
+
+
+MATRIX, VECTOR = np.array([[0.5, -1.0, 2.0], [1.5, 0.3, -0.7]]), np.array([0.4, -1.2, 2.5])
+
+
+@pytest.mark.parametrize(
+    "function, inputs",
+    [
+        (np.copy, [MATRIX]),
+        (lambda x: np.take(x, [0, 2, 0]), [MATRIX]),
+        (lambda x: np.take(x, [0, 2, 0], axis=1), [MATRIX]),
+        (np.diff, [MATRIX]),
+        (lambda x: np.diff(x, n=2, axis=-1), [MATRIX]),
+        (np.vdot, [VECTOR, VECTOR + 1]),
+        (np.inner, [VECTOR, VECTOR + 1]),
+        (np.trace, [MATRIX]),
+        (np.average, [MATRIX]),
+        (lambda x, w: np.average(x, axis=1, weights=w), [MATRIX, MATRIX**2]),
+        (np.atleast_1d, [np.array(2.0)]),
+        (lambda x: np.moveaxis(np.reshape(x, (1, 2, 3)), [0, 1], [2, 0]), [MATRIX]),
+        (lambda x: np.linalg.norm(x, 2, axis=1), [MATRIX]),
+        (lambda x: np.linalg.norm(x, "fro"), [MATRIX]),
+    ],
+)
+def test_spellings_agree_with_numpy_and_with_differences(function, inputs):
+    np.testing.assert_allclose(function(*map(leaf, inputs)).data, function(*inputs), rtol=1e-14)
+    check_gradients(function, *inputs)
 
 
 @pytest.mark.parametrize(

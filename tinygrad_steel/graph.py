@@ -85,13 +85,13 @@ def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
             g = stretch(g, y.shape)
         params, age = y.params, y.age
         result, inputs = (y, y.inputs) if graph else (y._data, y.arrays)
-        for x, vjp in y.links:
-            if x.age > age:  # new data makes a leaf young again
+        for x, vjp in zip(y.inputs, op.vjps):
+            if getattr(x, "age", 0) > age:  # new data makes a leaf young again
                 raise RuntimeError(
                     f"{describe(x)} has changed since {op.name} used it, so that its gradient would be wrong: compute "
                     f"the loss again after changing data, or change data after backward()"
                 )
-            if not x.requires_grad:
+            if not getattr(x, "requires_grad", False):
                 continue
             try:
                 gx = vjp(g, result, *inputs, **params) if params else vjp(g, result, *inputs)

@@ -468,6 +468,8 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @prod.vjp
 def _(g, y, x, axis=None, keepdims=False):
+    if x.ndim == 0 or axis == ():
+        return g  # nothing was multiplied
     axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     gone = [i % x.ndim for i in axes]
     order = [i for i in range(x.ndim) if i not in gone] + gone  # the reduced axes last, there taken as one
@@ -478,7 +480,7 @@ def _(g, y, x, axis=None, keepdims=False):
     return _spread(g, axis, keepdims) * others
 
 
-@op("cumsum", samples=[arrays((2, 3), axis=1), arrays((2, 3), axis=0), arrays((4,), axis=0)], twins=[np.cumsum])
+@op("cumsum", samples=[arrays((2, 3), axis=1), arrays((2, 3), axis=0), arrays((4,), axis=0)])
 def cumsum(x: Any, *, axis: int) -> Any:
     """The running sum along an axis."""
     return np.cumsum(x, axis=axis)
@@ -585,7 +587,7 @@ def _(g, y, a, b):
 @op("reshape", samples=[arrays((2, 3), shape=(3, 2)), arrays((2, 3), shape=-1)], twins=[np.reshape])
 def reshape(x: Any, *, shape: Any) -> Any:
     """The same elements, in row order, in another shape; one length may be -1."""
-    return np.reshape(x, shape)
+    return np.reshape(x, (shape,) if isinstance(shape, int) else shape)  # Dask insists on a tuple
 
 
 reshape.vjp(lambda g, y, x, shape: np.reshape(g, x.shape))
@@ -754,12 +756,12 @@ def _einsum_vjp(i: int, g: Any, y: Any, *operands: Any, subscripts: str) -> Any:
 
 
 def _letters(subscripts: str) -> tuple[list[str], str]:
-    """The letters of each operand and of the result; ValueError for what is not followed here."""
+    """The letters of each operand and of the result; TypeError for what is not followed here."""
     terms, arrow, result = subscripts.replace(" ", "").partition("->")
     if not arrow:
         result = "".join(sorted(c for c in {*terms} - {","} if terms.count(c) == 1))
     if "." in subscripts or builtins.any(len({*term}) < len(term) for term in terms.split(",")):
-        raise ValueError("einsum on Tensors takes plain letters, each once in an operand: no '...', no diagonals")
+        raise TypeError("einsum on Tensors takes plain letters, each once in an operand: no '...', no diagonals")
     return terms.split(","), result
 
 

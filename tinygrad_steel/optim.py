@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .graph import next_age
 from .registry import describe
 from .tensor import Tensor
 
@@ -80,8 +79,7 @@ class SGD(Optimizer):
         for i, (p, g) in enumerate(zip(self.parameters, self.gradients())):
             if self.momentum:
                 g = self.velocities[i] = self.momentum * self.velocities[i] + g
-            p._data -= self.rates[i] * g  # p.data -= ..., without the price of its checks
-            p.age = next_age()
+            p.move(self.rates[i] * g)
 
 
 class Adam(Optimizer):
@@ -120,4 +118,4 @@ class Adam(Optimizer):
             m = self.means[i] = self.beta1 * self.means[i] + (1 - self.beta1) * g
             v = self.squares[i] = self.beta2 * self.squares[i] + (1 - self.beta2) * g * g
             mean, square = m / (1 - self.beta1**self.steps), v / (1 - self.beta2**self.steps)
-            p.data -= self.rates[i] * mean / (np.sqrt(square) + self.epsilon)
+            p.move(self.rates[i] * mean / (np.sqrt(square) + self.epsilon))

@@ -40,24 +40,33 @@ def outer(a: Any, b: Any) -> Any:
 
 @spelling(np.einsum)
 def einsum(subscripts: str, *operands: Any) -> Any:
+    if not isinstance(subscripts, str):
+        raise TypeError('write the letters first, as in np.einsum("ij,jk->ik", a, b)')
     return ops.einsum(*operands, subscripts=subscripts)
 
 
 @spelling(np.ravel)
-def ravel(a: Any) -> Any:
+def ravel(a: Any, order: str = "C") -> Any:
+    if order != "C":
+        raise TypeError('only order="C", row after row, is followed; write np.ravel(np.transpose(a)) for columns')
     return ops.reshape(a, shape=(-1,))
 
 
 @spelling(np.moveaxis)
-def moveaxis(a: Any, source: int, destination: int) -> Any:
-    order = [i for i in range(a.ndim) if i != source % a.ndim]
-    order.insert(destination % a.ndim, source % a.ndim)
-    return ops.transpose(a, tuple(order))
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    # NumPy itself says where each axis goes: on an array whose lengths are the numbers of its axes
+    numbers = np.moveaxis(np.broadcast_to(0, range(a.ndim)), source, destination).shape
+    return ops.transpose(a, numbers)
 
 
 @spelling(np.atleast_2d)
 def atleast_2d(a: Any) -> Any:
     return a if np.ndim(a) >= 2 else ops.reshape(a, shape=(1, -1))
+
+
+@spelling(np.atleast_1d)
+def atleast_1d(a: Any) -> Any:
+    return a if np.ndim(a) else ops.reshape(a, shape=(1,))
 
 
 @spelling(np.vstack)
@@ -67,21 +76,66 @@ def vstack(arrays: Any) -> Any:
 
 @spelling(np.hstack)
 def hstack(arrays: Any) -> Any:
-    return ops.concatenate(list(arrays), axis=0 if np.ndim(arrays[0]) <= 1 else 1)
+    arrays = [np.atleast_1d(x) for x in arrays]
+    return ops.concatenate(arrays, axis=0 if np.ndim(arrays[0]) == 1 else 1)
 
 
 @spelling(np.column_stack)
 def column_stack(arrays: Any) -> Any:
-    return ops.concatenate([np.reshape(x, (-1, 1)) if np.ndim(x) == 1 else x for x in arrays], axis=1)
+    return ops.concatenate([np.reshape(x, (-1, 1)) if np.ndim(x) <= 1 else x for x in arrays], axis=1)
+
+
+@spelling(np.cumsum)
+def cumsum(a: Any, axis: int | None = None) -> Any:
+    return ops.cumsum(np.ravel(a), axis=0) if axis is None else ops.cumsum(a, axis=axis)
+
+
+@spelling(np.copy)
+def copy(a: Any) -> Any:
+    return ops.add(a, 0)
+
+
+@spelling(np.take)
+def take(a: Any, indices: Any, axis: int | None = None) -> Any:
+    return np.ravel(a)[indices] if axis is None else a[(*(slice(None),) * (axis % a.ndim), indices)]
+
+
+@spelling(np.diff)
+def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+    before = (slice(None),) * (axis % a.ndim)
+    for _ in range(n):
+        a = a[(*before, slice(1, None))] - a[(*before, slice(None, -1))]
+    return a
+
+
+@spelling(np.vdot, np.inner)
+def inner(a: Any, b: Any) -> Any:
+    if np.ndim(a) != 1 or np.ndim(b) != 1:
+        raise TypeError("np.vdot and np.inner are followed for vectors: write np.sum(a * b) or a @ b.T, as meant")
+    return ops.matmul(a, b)
+
+
+@spelling(np.trace)
+def trace(a: Any) -> Any:
+    return ops.sum(a * np.eye(*a.shape))
+
+
+@spelling(np.average)
+def average(a: Any, axis: Any = None, weights: Any = None) -> Any:
+    if weights is None:
+        return ops.mean(a, axis)
+    if np.shape(weights) != np.shape(a):
+        raise TypeError("np.average takes weights of the shape of a")
+    return ops.sum(a * weights, axis) / ops.sum(weights, axis)
 
 
 @spelling(np.split)
 def split(a: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     length, cuts = a.shape[axis], indices_or_sections
-    if isinstance(cuts, int):
-        if length % cuts:
+    if isinstance(cuts, (int, np.integer)):
+        if cuts < 1 or length % cuts:
             raise ValueError(f"an axis of length {length} does not split into {cuts} equal parts")
-        cuts = range(length // cuts, length, length // cuts)
+        cuts = [length // cuts * i for i in range(1, cuts)]
     edges = [0, *(int(cut) for cut in cuts), length]
     before = (slice(None),) * (axis % a.ndim)
     return [a[(*before, slice(start, stop))] for start, stop in itertools.pairwise(edges)]
@@ -89,7 +143,8 @@ def split(a: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 @spelling(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    if ord not in (None, 2, "fro") or (ord == 2 and axis is None and x.ndim > 1):
+    one_axis = isinstance(axis, int) or (axis is None and x.ndim == 1)
+    if not (ord is None or (ord == "fro" and not one_axis and x.ndim > 1) or (ord == 2 and one_axis)):
         raise TypeError("np.linalg.norm with ord on Tensors: write np.sum(np.abs(x)), np.max(np.abs(x)), ... as meant")
     return ops.norm(x, axis, keepdims)
 

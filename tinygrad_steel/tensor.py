@@ -42,7 +42,7 @@ class Tensor:
     """
 
     __slots__ = (
-        "__weakref__", "_data", "age", "arrays", "grad", "inputs", "links", "name", "op", "params", "requires_grad",
+        "__weakref__", "_data", "age", "arrays", "grad", "inputs", "name", "op", "params", "requires_grad",
         "shape",
     )  # fmt: skip
 
@@ -53,7 +53,6 @@ class Tensor:
     op: Op | None
     inputs: tuple  # Tensors and plain numbers
     arrays: Sequence[Any]  # the same, as the op's forward got them, and what it keeps for its vjps
-    links: Sequence[tuple[Tensor, Any]]  # the Tensors among the inputs, each with its vjp
     params: dict[str, Any]
     age: int  # creation number of the data: inputs are older than outputs, unless they have changed since
 
@@ -66,7 +65,7 @@ class Tensor:
             )
         self.shape = self._data.shape
         self.requires_grad, self.name = bool(requires_grad), name
-        self.op, self.inputs, self.arrays, self.links, self.params, self.grad = None, (), (), (), {}, None
+        self.op, self.inputs, self.arrays, self.params, self.grad = None, (), (), {}, None
         self.age = next_age()
 
     # What it is
@@ -80,6 +79,8 @@ class Tensor:
             raise RuntimeError(f"{describe(self)} is the result of {self.op.name}: only a leaf can be given new data")
         if data is not self._data:  # `t.data -= step` hands back the array it has just changed
             data = checked_array(data)
+            if type(data) is not type(self._data):
+                raise TypeError(f"data of {describe(self)} is a {type(self._data).__name__}: make a new Tensor instead")
             if data.shape != self.shape or not np.can_cast(data.dtype, self.dtype, "same_kind"):
                 raise ValueError(f"data of {describe(self)} cannot become {describe(data)}: make a new Tensor")
             self._data = data.astype(self.dtype, copy=False)
@@ -92,6 +93,14 @@ class Tensor:
         "computed before raises RuntimeError. Writing into it (`t.data[0] = 1`) is not noticed.",
     )
 
+    def move(self, step: Any) -> None:
+        """`data -= step`, for optimizers: without the price of the checks."""
+        try:
+            self._data -= step
+        except NotImplementedError:  # an array that cannot be written into, or a step of another kind: Dask
+            self._data = self._data - step
+        self.age = next_age()
+
     def numpy(self) -> np.ndarray:
         """A copy of the data as a NumPy array, without history."""
         return np.array(self._data)
@@ -100,7 +109,7 @@ class Tensor:
         """The only element, as a Python number; ValueError where there are more."""
         if self.size != 1:
             raise ValueError(f"item() takes the only element of a Tensor; {describe(self)} has {self.size}")
-        return self._data.item()
+        return np.asarray(self._data).item()
 
     def detach(self) -> Tensor:
         """A new leaf with a copy of the data, without history, through which no gradient flows."""
@@ -126,6 +135,7 @@ class Tensor:
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError(f"the truth of {describe(self)} is ambiguous: compare t.data with np.any or np.all")
+        refuse_assignment()
         return bool(self._data)
 
     def __float__(self) -> float:
@@ -176,12 +186,11 @@ class Tensor:
     @staticmethod
     def record_op(op: Op, inputs: tuple, params: dict[str, Any]) -> Tensor:
         """Run an op on the data of its inputs; the result remembers the op where something needs it to."""
-        arrays, links = [], []
+        arrays = []
         requires_grad = tracked = lifted = False
-        for x, vjp in zip(inputs, op.vjps):
+        for x in inputs:
             if isinstance(x, Tensor):
                 arrays.append(x._data)
-                links.append((x, vjp))
                 if x.requires_grad:
                     requires_grad = True
                 elif x.op is not None or x.name is not None:
@@ -206,12 +215,12 @@ class Tensor:
         y._data, y.shape = data, data.shape
         mode = recording_mode()
         if ((requires_grad or tracked) and mode.record != "off") or mode.record == "all":
-            y.op, y.inputs, y.arrays, y.links, y.params = op, inputs, arrays, links, params
+            y.op, y.inputs, y.arrays, y.params = op, inputs, arrays, params
             y.requires_grad = requires_grad and op.differentiable
         else:
             if getattr(data, "base", None) is not None:
                 y._data = data.copy()  # a view, say of a parameter, would change with it and nobody would notice
-            y.op, y.inputs, y.arrays, y.links, y.params, y.requires_grad = None, (), (), (), {}, False
+            y.op, y.inputs, y.arrays, y.params, y.requires_grad = None, (), (), {}, False
         y.name = y.grad = None
         y.age = next_age()
         if mode.watch is not None:
@@ -360,9 +369,9 @@ class Tensor:
         """The product over all elements or along `axis`."""
         return ops.prod(self, axis, keepdims)
 
-    def cumsum(self, axis: int) -> Tensor:
-        """The running sum along `axis`."""
-        return ops.cumsum(self, axis=axis)
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        """The running sum along `axis`, or over all elements in row order."""
+        return np.cumsum(self, axis)
 
     def clip(self, min: float | None = None, max: float | None = None) -> Tensor:
         """Held between two numbers."""
@@ -463,7 +472,10 @@ def refuse_assignment() -> None:
     """TypeError where a number is asked for by `z[i] = t`: NumPy then calls float(t), and the history would be lost."""
     frame = sys._getframe(2)
     if dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE"):
-        raise TypeError("z[i] = t cannot keep the history of a Tensor t: use np.where, np.stack or np.concatenate")
+        raise TypeError(
+            "z[i] = t cannot keep the history of a Tensor t: use np.where, np.stack or np.concatenate, "
+            "or z[i] = float(t) where the number alone is meant"
+        )
 
 
 def twin(function: Any) -> Op:
