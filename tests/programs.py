@@ -135,7 +135,8 @@ class Program:
                 self.values[self.unused[-1]] = self.value(line)
                 self.lines.append(f"{self.unused[-1]} = {line}")
         if self.random.random() < 0.2:  # leaves without a part in the loss
-            self.unused = [name for name in self.unused if name not in self.leaves[1:]]
+            self.unused = [name for name in self.unused if name not in self.leaves]
+        self.unused.append("x0")  # one that has a part, whatever became of it
         while self.unused:
             losses += filter(None, [self.line(LOSSES, self.unused[-1:])])
         self.lines += [f"l{i} = {line}" for i, line in enumerate(losses)]

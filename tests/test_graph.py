@@ -8,19 +8,11 @@ import weakref
 
 import numpy as np
 import pytest
+from helpers import close, leaf
 
 from tinygrad_steel import Tensor, grad, no_grad, relu, softmax_cross_entropy
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-def leaf(data, name=None, dtype=float):
-    return Tensor(np.array(data, dtype=dtype), requires_grad=True, name=name)
-
-
-def close(actual, expected, **kwargs):
-    assert actual.shape == np.shape(expected)
-    np.testing.assert_allclose(actual, expected, **{"rtol": 1e-7, **kwargs})
 
 
 # Order and accumulation

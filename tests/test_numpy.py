@@ -4,20 +4,12 @@ import functools
 
 import numpy as np
 import pytest
+from helpers import close, differences, leaf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tinygrad_steel import SGD, Tensor, check_gradients, grad, softmax_cross_entropy
-
-
-def leaf(data, dtype=float):
-    return Tensor(np.array(data, dtype=dtype), requires_grad=True)
-
-
-def close(actual, expected, **tolerance):
-    assert actual.shape == np.shape(expected)
-    np.testing.assert_allclose(actual, expected, **{"rtol": 1e-6, "atol": 1e-8, **tolerance})
 
 
 def random(*shape, seed=1):
@@ -26,16 +18,6 @@ def random(*shape, seed=1):
     size = int(np.prod(shape))
     data = (rng.permutation(size) + rng.uniform(0.2, 0.8, size)) * 2 / (size or 1)
     return (data * rng.choice([-1, 1], size)).reshape(shape)
-
-
-def differences(f, x, h=1e-5):
-    """The gradient of the number `f(x)` by central differences."""
-    g = np.empty(x.shape)
-    for i in np.ndindex(x.shape):
-        step = np.zeros(x.shape)
-        step[i] = h
-        g[i] = (f(x + step) - f(x - step)) / (2 * h)
-    return g
 
 
 def gradients(f, data, weights, dtype=float):

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from helpers import close, differences, leaf
 
 from tinygrad_steel import (
     OPS,
@@ -22,25 +23,6 @@ from tinygrad_steel import (
 from tinygrad_steel.registry import TWINS
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-def leaf(data, name=None, dtype=float):
-    return Tensor(np.array(data, dtype=dtype), requires_grad=True, name=name)
-
-
-def close(actual, expected, **kwargs):
-    assert actual.shape == np.shape(expected)
-    np.testing.assert_allclose(actual, expected, **{"rtol": 1e-6, "atol": 1e-9, **kwargs})
-
-
-def differences(f, x, h=1e-5):
-    """The gradient of the number `f(x)` by central differences: two evaluations per element, no calculus."""
-    g = np.empty(x.shape)
-    for i in np.ndindex(x.shape):
-        step = np.zeros(x.shape)
-        step[i] = h
-        g[i] = (f(x + step) - f(x - step)) / (2 * h)
-    return g
 
 
 def gradients(f, *data, weights=None):

@@ -4,14 +4,11 @@ import re
 
 import numpy as np
 import pytest
+from helpers import leaf
 
 from tinygrad_steel import Tensor, relu, sigmoid, softmax
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-def leaf(data, name=None, dtype=float):
-    return Tensor(np.array(data, dtype=dtype), requires_grad=True, name=name)
 
 
 def test_defaults():
