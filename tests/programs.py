@@ -244,4 +244,5 @@ if __name__ == "__main__":
         families += program.families
         wrong += disagreements(program)
     print(*wrong, ", ".join(f"{name} {count}" for name, count in families.most_common()), sep="\n\n")
-    raise SystemExit(f"{len(wrong)} disagreements in {options.programs} programs" if wrong else 0)
+    print(f"{len(wrong)} disagreements in {options.programs} programs")
+    raise SystemExit(bool(wrong))

@@ -472,6 +472,8 @@ MATRIX, VECTOR = np.array([[0.5, -1.0, 2.0], [1.5, 0.3, -0.7]]), np.array([0.4, 
         (np.atleast_1d, [np.array(2.0)]),
         (lambda x: np.moveaxis(np.reshape(x, (1, 2, 3)), [0, 1], [2, 0]), [MATRIX]),
         (lambda x: np.linalg.norm(x, 2, axis=1), [MATRIX]),
+        (lambda x: np.clip(x, min=-0.6, max=1.0), [MATRIX]),
+        (lambda x: np.clip(x, -0.6, None), [MATRIX]),
         (lambda x: np.linalg.norm(x, "fro"), [MATRIX]),
     ],
 )

@@ -154,7 +154,6 @@ minimum = op(  # ties share evenly
 @op(
     "clip",
     samples=[arrays((2, 3), a_min=-1.0, a_max=1.0), arrays((2, 3), a_min=0.5), arrays((2, 3), a_max=0.5)],
-    twins=[np.clip],
     elementwise=True,
 )
 def clip(x: Any, a_min: float | None = None, a_max: float | None = None) -> Any:

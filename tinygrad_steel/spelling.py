@@ -141,6 +141,11 @@ def split(a: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return [a[(*before, slice(start, stop))] for start, stop in itertools.pairwise(edges)]
 
 
+@spelling(np.clip)
+def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    return ops.clip(a, a_min if min is None else min, a_max if max is None else max)
+
+
 @spelling(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     one_axis = isinstance(axis, int) or (axis is None and x.ndim == 1)
