@@ -36,6 +36,8 @@ def sigmoid_loss(output, y):
     return np.mean(entropy)
 
 
+# As the book has it: the labels go through the sigmoid as well, so that 0 and 1 become 0.5 and 0.73. This loss is here
+# for its figures, not as an example to follow.
 @same_shape
 def sigmoid_mse_loss(output, y):
     diff = sigmoid(output) - sigmoid(y)

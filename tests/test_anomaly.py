@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tinygrad_steel
 from tinygrad_steel import Tensor, detect_anomaly, grad
 
 
@@ -85,3 +87,13 @@ def test_other_threads_are_not_watched():
         thread.start()
         thread.join()
     assert results == [np.inf]
+
+
+def test_a_folder_whose_name_begins_alike_is_the_users():
+    """Code in tinygrad_steel_homework/ is not inside tinygrad_steel/."""
+    package = Path(tinygrad_steel.__file__).parent
+    code = compile("def f(x):\n    return np.log(x)\n", f"{package}_homework/hw.py", "exec")
+    scope = {"np": np}
+    exec(code, scope)
+    with detect_anomaly(), np.errstate(divide="ignore"), pytest.raises(FloatingPointError, match=r"hw\.py:2, in f"):
+        scope["f"](Tensor([0.0]))

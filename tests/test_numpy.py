@@ -472,6 +472,9 @@ MATRIX, VECTOR = np.array([[0.5, -1.0, 2.0], [1.5, 0.3, -0.7]]), np.array([0.4, 
         (np.atleast_1d, [np.array(2.0)]),
         (lambda x: np.moveaxis(np.reshape(x, (1, 2, 3)), [0, 1], [2, 0]), [MATRIX]),
         (lambda x: np.linalg.norm(x, 2, axis=1), [MATRIX]),
+        (lambda x: np.take(x, (0, 4)), [MATRIX]),
+        (lambda x: np.einsum("ij,ij->i", x[:, :1], x), [MATRIX]),
+        (lambda x: np.einsum("ij,ij->j", x, x[:1]), [MATRIX]),
         (lambda x: np.clip(x, min=-0.6, max=1.0), [MATRIX]),
         (lambda x: np.clip(x, -0.6, None), [MATRIX]),
         (lambda x: np.linalg.norm(x, "fro"), [MATRIX]),
@@ -690,3 +693,13 @@ def test_a_gradient_penalty_trains():
         optimizer.step()
     assert loss().item() < first.item() / 2
     close(loss().data, plain(*(p.data for p in parameters)), rtol=1e-12)
+
+
+def test_spellings_refuse_what_they_do_not_follow():
+    for call in (lambda: np.trace(leaf(np.ones((2, 2, 2)))), lambda: np.trace(leaf([1.0, 2.0]))):
+        with pytest.raises(TypeError, match="matrices"):
+            call()
+    with pytest.raises(ValueError, match="at least 0"):
+        np.diff(leaf([1.0, 2.0]), -1)
+    assert np.trace(leaf([[1.0, np.inf], [5.0, 2.0]])).item() == 3.0
+    assert np.copy(Tensor([True])).dtype == bool

@@ -646,3 +646,9 @@ def test_fewer_vjps_than_inputs_are_an_error_where_one_is_needed(registry):
 def test_a_cast_to_integers_wants_no_gradient():
     assert not leaf([1.5, 2.5]).astype(int).requires_grad
     assert leaf([1.5, 2.5]).astype(np.float32).requires_grad
+
+
+def test_two_lambdas_of_one_name_are_two_ops(registry):
+    op("test_act", lambda x: x * 2.0, samples=[arrays((2,))])
+    with pytest.raises(ValueError, match="exists already"):
+        op("test_act", lambda x: x * 3.0, samples=[arrays((2,))])

@@ -7,8 +7,9 @@ import threading
 import weakref
 
 import numpy as np
+import pytest
 
-from tinygrad_steel import SGD, Tensor, no_grad
+from tinygrad_steel import SGD, Tensor, grad, no_grad, sigmoid_cross_entropy, softmax_cross_entropy
 
 
 def linear_problem(seed):
@@ -74,3 +75,72 @@ def test_two_threads_train_while_a_third_records_nothing():
     assert results["recorded"] is False
     for seed in (1, 2):
         np.testing.assert_allclose(results[seed], train_by_hand(seed, 300), rtol=1e-10)
+
+
+VIEWS = [lambda t: t[0], lambda t: t.T, lambda t: t.reshape(4), lambda t: t[:], lambda t: np.broadcast_to(t, (3, 2, 2))]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_of_a_named_constant_does_not_change_with_it(view):
+    x, weight = Tensor([[1.0, 2.0], [3.0, 4.0]], name="x"), Tensor(2.0, requires_grad=True)
+    loss = (view(x) * weight).sum()
+    expected = view(x.numpy()).sum()
+    x.data -= 10
+    loss.backward()
+    assert weight.grad == expected
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_of_a_parameter_keeps_its_values_through_a_step(view):
+    weight = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    old, before = view(weight), view(weight.numpy()).copy()
+    weight.square().sum().backward()
+    SGD([weight], 0.1).step()
+    np.testing.assert_array_equal(old.data, before)
+
+
+def test_a_positional_dtype_is_not_taken_for_keepdims():
+    t = Tensor(np.ones((2, 3)))
+    for call in (lambda: np.sum(t, 0, float), lambda: np.var(t, 0, float), lambda: t.sum(0, float)):
+        with pytest.raises(TypeError, match="positional"):
+            call()
+
+
+def test_masks_combine_and_integers_do_not():
+    t, mask = Tensor([1.0, -1.0, 2.0]), np.array([True, True, False])
+    np.testing.assert_array_equal(((t > 0) & mask).data, [True, False, False])
+    np.testing.assert_array_equal((True & (t > 0)).data, [True, False, True])
+    np.testing.assert_array_equal((~(t > 0) | (t > 1)).data, [False, True, True])
+    for call in (lambda: ~Tensor([0, 1]), lambda: Tensor([6]) & 3, lambda: (t > 0) | 2):
+        with pytest.raises(TypeError, match="for masks"):
+            call()
+
+
+def test_arrays_as_bounds_of_clip_are_refused():
+    with pytest.raises(TypeError, match=r"np\.minimum\(np\.maximum"):
+        np.clip(Tensor([1.0, 2.0]), np.zeros(2), None)
+
+
+def test_losses_refuse_what_would_broadcast_or_leave_nothing_to_choose():
+    with pytest.raises(ValueError, match=r"\(3, 1\) and labels \(3,\)"):
+        sigmoid_cross_entropy(Tensor(np.ones((3, 1))), np.ones(3))
+    assert sigmoid_cross_entropy(Tensor(np.zeros((3, 1))), 1.0).shape == (3, 1)
+    with pytest.raises(ValueError, match="nothing to choose"):
+        softmax_cross_entropy(Tensor(np.ones((3, 1))), np.array([[0], [0], [0]]))
+
+
+def test_wrong_kinds_of_arguments_say_what_is_meant():
+    w, integers = Tensor([1.0], requires_grad=True, name="w"), Tensor([1, 2])
+    with pytest.raises(TypeError, match="True or False, not 'w'"):
+        Tensor([1.0], "w")
+    with pytest.raises(TypeError, match=r"w\.data|t\.data -= rate"):
+        w.data = w - 0.1
+    for parameters in (w, {"w": w}):
+        with pytest.raises(TypeError, match=r"a list of Tensors: \[weight, bias\]"):
+            SGD(parameters)
+    for arguments in ((np.ones(1), w), ([w], w), (w, np.ones(1))):
+        with pytest.raises(TypeError, match="takes a Tensor y"):
+            grad(*arguments)
+    integers.requires_grad = True
+    with pytest.raises(RuntimeError, match="no gradient flows"):
+        (integers * integers).sum().backward()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import linecache
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from .graph import describe_call, recording
 from .registry import describe
 
-INSIDE = (str(Path(__file__).parent), str(Path(np.__file__).parent))
+INSIDE = tuple(str(Path(file).parent) + os.sep for file in (__file__, np.__file__))
 
 
 def detect_anomaly() -> contextlib.AbstractContextManager[None]:
@@ -43,21 +44,22 @@ class Watch:
         self.lines[y.age] = line = users_line()
         found = not_finite(y.data)
         if found:
-            given = next((x for x in inputs if not_finite(getattr(x, "data", x))), None)
-            blame = (
-                ""
-                if given is None
-                else f"; its input {describe(given)} had {not_finite(getattr(given, 'data', given))}"
-            )
+            given = ((x, not_finite(values(x))) for x in inputs)
+            blame = next((f"; its input {describe(x)} had {what}" for x, what in given if what), "")
             raise FloatingPointError(f"{describe_call(op, inputs, params)} gave {found}, {line}{blame}")
 
     def gradient(self, y: Any, x: Any, g: Any) -> None:
         """FloatingPointError where a gradient is not finite."""
-        found = not_finite(getattr(g, "data", g) if hasattr(g, "record_op") else g)
+        found = not_finite(values(g))
         if found:
             line = self.lines.get(y.age, "at a line not known, since it was computed outside detect_anomaly()")
             call = describe_call(y.op, y.inputs, y.params)
             raise FloatingPointError(f"the gradient of {describe(x)} through {call} is {found}; forward {line}")
+
+
+def values(x: Any) -> Any:
+    """The array of a Tensor; anything else as it is."""
+    return x.data if hasattr(x, "record_op") else x
 
 
 def not_finite(data: Any) -> str:

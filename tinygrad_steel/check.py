@@ -60,6 +60,9 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None) -> None:
     >>> check_op(OPS["softmax"])
     >>> check_op(OPS["relu"], samples=[values([-1.0, 0.0, 2.0])])
     """
+    if op.differentiable and not isinstance(op.vjps, Each) and op.given < len(op.input_names):
+        missing = ", ".join(op.input_names[op.given :])
+        raise ValueError(f"{op.name}{op.signature()} has no vjp for {missing}: give a rule, or None for no gradient")
     given = list(op.samples if samples is None else samples)
     if not given:
         raise ValueError(f"{op.name} has no samples to be checked on: register it with samples=[arrays(...)]")

@@ -162,8 +162,8 @@ def clip(x: Any, a_min: float | None = None, a_max: float | None = None) -> Any:
     >>> clip(np.array([-2.0, 0.5, 3.0]), 0, 1)
     array([0. , 0.5, 1. ])
     """
-    if hasattr(a_min, "age") or hasattr(a_max, "age"):
-        raise TypeError("a Tensor as a bound: write np.minimum(np.maximum(x, a_min), a_max)")
+    if builtins.any(np.ndim(bound) or hasattr(bound, "record_op") for bound in (a_min, a_max)):
+        raise TypeError("bounds are plain numbers: for arrays, write np.minimum(np.maximum(x, a_min), a_max)")
     return np.clip(x, a_min, a_max)
 
 
@@ -280,7 +280,11 @@ def _label_rows(logits: Any, labels: Any) -> Any:
     """`labels` as (N, C), whichever of its two forms it has; ValueError where it has neither."""
     shape = getattr(labels, "shape", ())
     if shape == logits.shape and logits.ndim == 2:
-        return labels if labels.dtype.kind == "f" else labels.astype(logits.dtype)
+        if labels.dtype.kind == "f":
+            return labels
+        if shape[1] == 1:
+            raise ValueError(f"one class leaves nothing to choose: ids for logits {shape} are (N,), not {shape}")
+        return labels.astype(logits.dtype)
     if logits.ndim != 2 or shape != logits.shape[:1]:
         raise ValueError(
             f"logits are (N, C), labels (N, C) (one-hot or soft) or class ids (N,); "
@@ -338,11 +342,14 @@ softmax_cross_entropy.vjp(lambda g, y, logits, labels, kept=None: -column(g) * l
 def sigmoid_cross_entropy(logits: Any, labels: Any) -> Any:
     """Elementwise -labels * log(sigmoid(logits)) - (1 - labels) * log(1 - sigmoid(logits)), exact however large.
 
+    `labels`: 0 to 1, of the shape of `logits` or a single number (ValueError else: (N, 1) with (N,) would give N x N).
     Written as max(x, 0) - x * labels + log(1 + exp(-|x|)), the same formula with its two overflows taken out.
 
     >>> sigmoid_cross_entropy(np.array([0.0, 1000.0, -1000.0]), np.array([1.0, 0.0, 0.0]))
     array([6.93147181e-01, 1.00000000e+03, 0.00000000e+00])
     """
+    if getattr(labels, "ndim", 0) and logits.ndim and labels.shape != logits.shape:
+        raise ValueError(f"logits {logits.shape} and labels {labels.shape} must have one shape: reshape one of them")
     return np.maximum(logits, 0) - logits * labels + np.log1p(np.exp(-np.abs(logits)))
 
 
@@ -751,7 +758,8 @@ def _einsum_vjp(i: int, g: Any, y: Any, *operands: Any, subscripts: str) -> Any:
     found = np.einsum(
         ",".join([result, *others]) + "->" + "".join(seen), g, *(x for k, x in enumerate(operands) if k != i)
     )
-    return np.reshape(found, tuple(n if c in seen else 1 for c, n in zip(mine, operands[i].shape)))
+    lengths = dict(zip(seen, found.shape))
+    return np.reshape(found, tuple(lengths.get(c, 1) for c in mine))
 
 
 def _letters(subscripts: str) -> tuple[list[str], str]:

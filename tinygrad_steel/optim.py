@@ -17,6 +17,8 @@ class Optimizer:
     """
 
     def __init__(self, parameters: Iterable[Tensor], learning_rate: float):
+        if isinstance(parameters, (Tensor, dict)):
+            raise TypeError("give an optimizer a list of Tensors: [weight, bias], or parameters.values() of a dict")
         self.parameters = list(parameters)
         if not self.parameters or len({id(p) for p in self.parameters}) < len(self.parameters):
             raise ValueError("an optimizer needs at least one parameter, and each only once")
@@ -43,15 +45,13 @@ class Optimizer:
         for p in self.parameters:
             p.grad = None
 
-    def gradients(self) -> list[np.ndarray]:
-        """One for each parameter; RuntimeError where one is missing, which would stay untrained without a word."""
-        gradients = [p.grad for p in self.parameters]
-        for p, g in zip(self.parameters, gradients):
-            if g is None:
+    def check(self) -> None:
+        """RuntimeError where a gradient is missing: that parameter would stay untrained without a word."""
+        for p in self.parameters:
+            if p.grad is None:
                 raise RuntimeError(
                     f"{describe(p)} has no gradient: call backward() first, on a loss which it is part of"
                 )
-        return gradients
 
 
 class SGD(Optimizer):
@@ -76,10 +76,12 @@ class SGD(Optimizer):
 
     def step(self) -> None:
         """Move every parameter against its gradient."""
-        for i, (p, g) in enumerate(zip(self.parameters, self.gradients())):
-            if self.momentum:
-                g = self.velocities[i] = self.momentum * self.velocities[i] + g
-            p.move(self.rates[i] * g)
+        self.check()
+        if self.momentum:
+            self.velocities = [self.momentum * v + p.grad for v, p in zip(self.velocities, self.parameters)]
+        steps = self.velocities if self.momentum else [p.grad for p in self.parameters]
+        for p, rate, step in zip(self.parameters, self.rates, steps):
+            p.move(rate * step)
 
 
 class Adam(Optimizer):
@@ -112,9 +114,10 @@ class Adam(Optimizer):
 
     def step(self) -> None:
         """Move every parameter against the running mean of its gradient."""
-        gradients = self.gradients()
+        self.check()
         self.steps += 1
-        for i, (p, g) in enumerate(zip(self.parameters, gradients)):
+        for i, p in enumerate(self.parameters):
+            g = p.grad
             m = self.means[i] = self.beta1 * self.means[i] + (1 - self.beta1) * g
             v = self.squares[i] = self.beta2 * self.squares[i] + (1 - self.beta2) * g * g
             mean, square = m / (1 - self.beta1**self.steps), v / (1 - self.beta2**self.steps)

@@ -92,16 +92,19 @@ def cumsum(a: Any, axis: int | None = None) -> Any:
 
 @spelling(np.copy)
 def copy(a: Any) -> Any:
-    return ops.add(a, 0)
+    return a.astype(a.dtype)
 
 
 @spelling(np.take)
 def take(a: Any, indices: Any, axis: int | None = None) -> Any:
+    indices = indices if hasattr(indices, "record_op") else np.asarray(indices)
     return np.ravel(a)[indices] if axis is None else a[(*(slice(None),) * (axis % a.ndim), indices)]
 
 
 @spelling(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+    if n < 0:
+        raise ValueError(f"np.diff: n is at least 0, not {n}")
     before = (slice(None),) * (axis % a.ndim)
     for _ in range(n):
         a = a[(*before, slice(1, None))] - a[(*before, slice(None, -1))]
@@ -117,7 +120,10 @@ def inner(a: Any, b: Any) -> Any:
 
 @spelling(np.trace)
 def trace(a: Any) -> Any:
-    return ops.sum(a * np.eye(*a.shape))
+    if a.ndim != 2:
+        raise TypeError("np.trace is followed for matrices: write np.einsum with letters for more axes")
+    diagonal = list(range(min(a.shape)))
+    return ops.sum(a[diagonal, diagonal])
 
 
 @spelling(np.average)
@@ -151,7 +157,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     one_axis = isinstance(axis, int) or (axis is None and x.ndim == 1)
     if not (ord is None or (ord == "fro" and not one_axis and x.ndim > 1) or (ord == 2 and one_axis)):
         raise TypeError("np.linalg.norm with ord on Tensors: write np.sum(np.abs(x)), np.max(np.abs(x)), ... as meant")
-    return ops.norm(x, axis, keepdims)
+    return ops.norm(x, axis, keepdims=keepdims)
 
 
 @spelling(np.shape)

@@ -24,7 +24,7 @@ class Tensor:
 
     `data`: numbers, nested lists or an array; it is copied, so that changing the source later changes nothing here.
     `requires_grad`: whether `backward()` leaves a gradient of the same shape and dtype in `.grad`; floats only.
-    `name`: shown in messages, pictures and written source. What is computed from a named Tensor is recorded even
+    `name`: shown in messages. What is computed from a named Tensor is recorded even
     where no gradient flows.
 
     Operators, methods and NumPy functions applied to a Tensor give Tensors. `==` compares element by element; as dict
@@ -47,7 +47,7 @@ class Tensor:
     )  # fmt: skip
 
     shape: tuple[int, ...]
-    grad: Any  # an array of that shape and dtype, or None
+    grad: Any  # an array of that shape and dtype, or None; on leaves alone, for results there is grad(loss, t)
     name: str | None
     requires_grad: bool
     op: Op | None
@@ -57,6 +57,8 @@ class Tensor:
     age: int  # creation number of the data: inputs are older than outputs, unless they have changed since
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
+        if not isinstance(requires_grad, (bool, np.bool_)):
+            raise TypeError(f"requires_grad is True or False, not {requires_grad!r}: write Tensor(data, name=...)")
         self._data = checked_array(data)
         if requires_grad and self._data.dtype.kind != "f":
             raise TypeError(
@@ -77,6 +79,8 @@ class Tensor:
     def _set_data(self, data: Any) -> None:
         if self.op is not None:
             raise RuntimeError(f"{describe(self)} is the result of {self.op.name}: only a leaf can be given new data")
+        if isinstance(data, Tensor):
+            raise TypeError(f"data of {describe(self)} is an array, not a Tensor: write t.data -= rate * t.grad")
         if data is not self._data:  # `t.data -= step` hands back the array it has just changed
             data = checked_array(data)
             if type(data) is not type(self._data):
@@ -134,7 +138,9 @@ class Tensor:
 
     def __bool__(self) -> bool:
         if self.size != 1:
-            raise ValueError(f"the truth of {describe(self)} is ambiguous: compare t.data with np.any or np.all")
+            raise ValueError(
+                f"the truth of {describe(self)} is ambiguous: use np.any(t), np.all(t), and & | ~ for and, or, not"
+            )
         refuse_assignment()
         return bool(self._data)
 
@@ -209,7 +215,10 @@ class Tensor:
         if op.keeps:
             data, kept = data
             arrays.append(kept)
-        if data.__class__ is not np.ndarray and not isinstance(data, np.generic):
+        if data.__class__ is np.ndarray:
+            if data.base is not None and any(isinstance(x, Tensor) and x.op is None for x in inputs):
+                data = data.copy()  # a view of a leaf would change with it, and nobody would notice
+        elif not isinstance(data, np.generic):
             data = checked_array(data)
         y = new(Tensor)
         y._data, y.shape = data, data.shape
@@ -218,8 +227,6 @@ class Tensor:
             y.op, y.inputs, y.arrays, y.params = op, inputs, arrays, params
             y.requires_grad = requires_grad and op.differentiable
         else:
-            if getattr(data, "base", None) is not None:
-                y._data = data.copy()  # a view, say of a parameter, would change with it and nobody would notice
             y.op, y.inputs, y.arrays, y.params, y.requires_grad = None, (), (), {}, False
         y.name = y.grad = None
         y.age = next_age()
@@ -322,13 +329,15 @@ class Tensor:
         return record_op(ops.not_equal, (self, other), {})
 
     def __and__(self, other: Any) -> Tensor:
-        return record_op(ops.logical_and, (self, other), {})
+        return record_op(ops.logical_and, (masks_only(self), masks_only(other)), {})
 
     def __or__(self, other: Any) -> Tensor:
-        return record_op(ops.logical_or, (self, other), {})
+        return record_op(ops.logical_or, (masks_only(self), masks_only(other)), {})
 
     def __invert__(self) -> Tensor:
-        return record_op(ops.logical_not, (self,), {})
+        return record_op(ops.logical_not, (masks_only(self),), {})
+
+    __rand__, __ror__ = __and__, __or__
 
     def __getitem__(self, index: Any) -> Tensor:
         parts = index if isinstance(index, tuple) else (index,)
@@ -339,35 +348,35 @@ class Tensor:
 
     # Methods: ndarray's names and arguments, and the activations
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def sum(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
         """The sum over all elements or along `axis`."""
         params = {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims}
         return record_op(ops.sum, (self,), params)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def mean(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
         """The mean over all elements or along `axis`."""
         params = {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims}
         return record_op(ops.mean, (self,), params)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def max(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
         """The largest element, or the largest along `axis`."""
-        return ops.max(self, axis, keepdims)
+        return ops.max(self, axis, keepdims=keepdims)
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def min(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
         """The smallest element, or the smallest along `axis`."""
-        return ops.min(self, axis, keepdims)
+        return ops.min(self, axis, keepdims=keepdims)
 
-    def var(self, axis: Any = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
+    def var(self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0) -> Tensor:
         """The mean square deviation from the mean."""
-        return ops.var(self, axis, keepdims, ddof)
+        return ops.var(self, axis, keepdims=keepdims, ddof=ddof)
 
-    def std(self, axis: Any = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
+    def std(self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0) -> Tensor:
         """The root of the variance."""
-        return ops.std(self, axis, keepdims, ddof)
+        return ops.std(self, axis, keepdims=keepdims, ddof=ddof)
 
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def prod(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
         """The product over all elements or along `axis`."""
-        return ops.prod(self, axis, keepdims)
+        return ops.prod(self, axis, keepdims=keepdims)
 
     def cumsum(self, axis: int | None = None) -> Tensor:
         """The running sum along `axis`, or over all elements in row order."""
@@ -385,13 +394,13 @@ class Tensor:
         """Where the smallest element is."""
         return ops.argmin(self, axis)
 
-    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def any(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
         """Whether an element is true."""
-        return ops.any(self, axis, keepdims)
+        return ops.any(self, axis, keepdims=keepdims)
 
-    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def all(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
         """Whether every element is true."""
-        return ops.all(self, axis, keepdims)
+        return ops.all(self, axis, keepdims=keepdims)
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
@@ -478,6 +487,13 @@ def refuse_assignment() -> None:
         )
 
 
+def masks_only(x: Any) -> Any:
+    """`x`, if it is a mask: on integers & | ~ work bit by bit, which is not followed."""
+    if not isinstance(x, bool) and getattr(getattr(x, "dtype", None), "kind", None) != "b":
+        raise TypeError(f"& | ~ on Tensors are for masks (bool), not for {describe(x)}")
+    return x
+
+
 def twin(function: Any) -> Op:
     """The op that stands for a NumPy function; TypeError where there is none."""
     if function not in TWINS:
@@ -509,7 +525,7 @@ def checked_array(data: Any) -> Any:
 
 def seed(y: Tensor, gradient: Any) -> Any:
     """The gradient to start from at `y`: the one given, checked, or 1 for a single number."""
-    if not y.requires_grad:
+    if not y.requires_grad or y.dtype.kind != "f":
         raise RuntimeError(
             f"{describe(y)}: no gradient flows here, since nothing it was computed from has requires_grad=True; "
             f"make the parameters with Tensor(..., requires_grad=True), outside no_grad()"
@@ -533,7 +549,8 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     """The gradient of `y` with respect to each of `xs`, as Tensors that can be differentiated again.
 
     `xs`: one Tensor (gives one gradient) or a sequence (gives a list); leaves or results. `gradient`: that of `y`,
-    needed where `y` is not a single number. A Tensor on which `y` does not depend has gradient zero. `.grad` of the
+    needed where `y` is not a single number. A Tensor on which `y` does not depend has gradient zero (also where `y` was
+    computed inside no_grad() or from detached Tensors: then it depends on nothing). `.grad` of the
     leaves stays as it is. Raises ValueError where one of `xs` does not require a gradient.
 
     >>> x = Tensor(2.0, requires_grad=True)
@@ -542,6 +559,9 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     (12.0, 12.0)
     """
     wanted = [xs] if isinstance(xs, Tensor) else list(xs)
+    for x in (y, *wanted):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"grad(y, xs) takes a Tensor y and one or more Tensors xs, not {type(x).__name__}")
     for x in wanted:
         if not x.requires_grad:
             raise ValueError(f"{describe(x)} does not require a gradient: make it with requires_grad=True")
