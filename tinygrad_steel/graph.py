@@ -58,19 +58,19 @@ def no_grad() -> contextlib.AbstractContextManager[None]:
     return recording("off")
 
 
-def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
-    """Pull the gradient `g` of `root` back through the graph, and yield Tensors with what arrives at them.
+def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
+    """Pull the gradient `g` of `root` back through the graph: Tensors with their whole gradients, youngest first.
 
-    `graph=False` runs the vjps on arrays and yields leaves alone, once for every use of them. A gradient may be smaller
-    than its Tensor and then stands for its broadcast (the mean hands a single number on, not a full array of it).
-    `graph=True` runs the same vjps on Tensors, so that the gradients have a history of their own, and yields every
-    Tensor once, newest first, with its whole gradient in full shape.
+    `graph=False` runs the vjps on arrays and gives the leaves alone. A gradient may be smaller than its Tensor and then
+    stands for its broadcast (the mean hands a single number on, not a full array of it). `graph=True` runs the same
+    vjps on Tensors, so that the gradients have a history of their own, and gives every Tensor, in full shape.
 
     The youngest Tensor comes first, always. Inputs exist before their outputs, so whoever adds to a Tensor's gradient
     is younger than it and has had its turn: age *is* a topological order. Going back recursively is wrong: with
     a = 1; b = a + a; c = b + b it leaves b for a as soon as half of b's gradient has arrived. (It also runs out of
     stack on long chains.)
     """
+    pulled = []
     pending = {root.age: (root, g)}
     ages = [root.age]  # in order, so that the youngest is the last
     watch = RECORDING.get().watch
@@ -78,20 +78,23 @@ def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
         y, g = pending.pop(ages.pop())
         op = y.op
         if graph or op is None:
-            yield y, g
+            pulled.append((y, g))
             if op is None:
                 continue
         if g.shape != y.shape and not (op.rowwise or (op.elementwise and nothing_broadcast(y))):
             g = stretch(g, y.shape)
-        params, age = y.params, y.age
+        params = y.params
         result, inputs = (y, y.inputs) if graph else (y._data, y.arrays)
         for x, vjp in zip(y.inputs, op.vjps):
-            if getattr(x, "age", 0) > age:  # new data makes a leaf young again
+            age = getattr(x, "age", None)
+            if age is None:  # a plain number
+                continue
+            if age > y.age:  # new data makes a leaf young again
                 raise RuntimeError(
                     f"{describe(x)} has changed since {op.name} used it, so that its gradient would be wrong: compute "
                     f"the loss again after changing data, or change data after backward()"
                 )
-            if not getattr(x, "requires_grad", False):
+            if not x.requires_grad:
                 continue
             try:
                 gx = vjp(g, result, *inputs, **params) if params else vjp(g, result, *inputs)
@@ -108,14 +111,12 @@ def pull(root: Any, g: Any, graph: bool = False) -> Iterator[tuple[Any, Any]]:
                 raise explained(error, where, op) from error
             if watch is not None:
                 watch.gradient(y, x, gx)
-            if x.op is None and not graph:  # a leaf: it can take its gradient in parts
-                yield x, gx.copy() if gx is g else gx  # `g` may become another leaf's gradient, too
-                continue
-            if x.age in pending:
-                pending[x.age] = x, pending[x.age][1] + gx
+            if age in pending:
+                pending[age] = x, pending[age][1] + gx
             else:
-                pending[x.age] = x, gx
-                insort(ages, x.age)
+                pending[age] = x, gx
+                insort(ages, age)
+    return pulled
 
 
 def cast(g: Any, x: Any) -> Any:

@@ -179,13 +179,16 @@ class Tensor:
         Raises RuntimeError where nothing requires a gradient and where data was replaced since the forward pass;
         ValueError for a missing or misshapen `gradient`.
         """
-        found: dict[int, tuple[Tensor, Any]] = {}  # first all of it, so that an error on the way leaves no half
         start = seed(self, gradient)
-        for t, g in pull(self, start._data if isinstance(start, Tensor) else start):
-            age = t.age
-            found[age] = (t, found[age][1] + g) if age in found else (t, g)
-        for t, g in found.values():
-            t.grad = own(g if t.grad is None else t.grad + g, t.shape)
+        pulled = pull(self, start._data if isinstance(start, Tensor) else start)  # all first: an error leaves no half
+        taken = set()
+        for t, g in pulled:
+            if t.grad is not None:
+                g = t.grad + g
+            elif id(g) in taken:  # `add` handed one array to both of its inputs
+                g = g.copy()
+            taken.add(id(g))
+            t.grad = own(g, t.shape)
 
     # Recording
 
