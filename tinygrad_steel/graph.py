@@ -111,6 +111,8 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
                 raise explained(error, where, op) from error
             if watch is not None:
                 watch.gradient(y, x, gx)
+            if gx is g and x.op is None and not graph:
+                gx = g.copy()  # a leaf keeps it, and another may be handed the same
             if age in pending:
                 pending[age] = x, pending[age][1] + gx
             else:

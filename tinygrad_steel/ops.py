@@ -314,7 +314,7 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     `labels`: one-hot or soft (N, C), which need not sum to 1, or integer class ids (N,). ValueError for other shapes
     and for ids out of range. A logit of -inf with label 0 costs nothing (0 * log 0 = 0).
 
-    Keeps softmax(logits) * sum(labels), the most of its own gradient.
+    Keeps softmax(logits) * sum(labels) - labels, its gradient but for `g`.
 
     >>> softmax_cross_entropy(np.array([[1000.0, 0.0], [0.0, 0.0]]), np.array([1, 0]))
     array([1.00000000e+03, 6.93147181e-01])
@@ -324,15 +324,15 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     e = np.exp(shifted)
     sums, weights = total(e, 1), total(labels, 1)
     loss = weights * np.log(sums) - total(labels * np.where(labels, shifted, 0.0), 1)
-    return loss, e * column(weights / sums)
+    return loss, e * column(weights / sums) - labels
 
 
 @softmax_cross_entropy.vjp
 def _(g, y, logits, labels, kept=None):
-    labels = _label_rows(logits, labels)
     if kept is None:
-        kept = softmax(logits) * total(labels, 1, keepdims=True)
-    return column(g) * (kept - labels)
+        labels = _label_rows(logits, labels)
+        kept = softmax(logits) * total(labels, 1, keepdims=True) - labels
+    return column(g) * kept
 
 
 softmax_cross_entropy.vjp(lambda g, y, logits, labels, kept=None: -column(g) * log_softmax(logits))

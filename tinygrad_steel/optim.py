@@ -77,11 +77,13 @@ class SGD(Optimizer):
     def step(self) -> None:
         """Move every parameter against its gradient."""
         self.check()
-        if self.momentum:
-            self.velocities = [self.momentum * v + p.grad for v, p in zip(self.velocities, self.parameters)]
-        steps = self.velocities if self.momentum else [p.grad for p in self.parameters]
-        for p, rate, step in zip(self.parameters, self.rates, steps):
-            p.move(rate * step)
+        if not self.momentum:
+            for p, rate in zip(self.parameters, self.rates):
+                p.move(rate * p.grad)
+            return
+        for i, p in enumerate(self.parameters):
+            self.velocities[i] = self.momentum * self.velocities[i] + p.grad
+            p.move(self.rates[i] * self.velocities[i])
 
 
 class Adam(Optimizer):

@@ -181,14 +181,8 @@ class Tensor:
         """
         start = seed(self, gradient)
         pulled = pull(self, start._data if isinstance(start, Tensor) else start)  # all first: an error leaves no half
-        taken = set()
         for t, g in pulled:
-            if t.grad is not None:
-                g = t.grad + g
-            elif id(g) in taken:  # `add` handed one array to both of its inputs
-                g = g.copy()
-            taken.add(id(g))
-            t.grad = own(g, t.shape)
+            t.grad = own(g if t.grad is None else t.grad + g, t.shape)
 
     # Recording
 
