@@ -6,20 +6,21 @@ from typing import Any
 
 import numpy as np
 
+add_up, maximum = np.add.reduce, np.maximum.reduce  # looked up once
 Axis = int | tuple[int, ...] | None
 
 
 def total(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """np.sum; on an ndarray without its Python layer, which costs more than adding up a small batch."""
     if isinstance(x, np.ndarray):
-        return np.add.reduce(x, axis, keepdims=True) if keepdims else np.add.reduce(x, axis)
+        return add_up(x, axis, keepdims=True) if keepdims else add_up(x, axis)
     return np.sum(x, axis=axis, keepdims=keepdims)
 
 
 def largest(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """np.max, in the same way."""
     if isinstance(x, np.ndarray):
-        return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
+        return maximum(x, axis, keepdims=keepdims)
     return np.max(x, axis=axis, keepdims=keepdims)
 
 

@@ -389,7 +389,9 @@ sum.vjp(lambda g, y, x, axis=None, keepdims=False: _spread(g, axis, keepdims))
 @op("mean", samples=_reductions, twins=[np.mean])
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The mean over all elements, or along `axis` (one, or a tuple of them)."""
-    return total(x, axis, keepdims) / (x.size if axis is None else _count(x, axis))
+    if axis is None:
+        return total(x, None, keepdims) / x.size
+    return total(x, axis, keepdims) / _count(x, axis)
 
 
 @mean.vjp

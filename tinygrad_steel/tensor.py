@@ -522,24 +522,26 @@ def checked_array(data: Any) -> Any:
 
 def seed(y: Tensor, gradient: Any) -> Any:
     """The gradient to start from at `y`: the one given, checked, or 1 for a single number."""
-    if not y.requires_grad or y.dtype.kind != "f":
+    dtype = y._data.dtype
+    if not y.requires_grad or dtype.kind != "f":
         raise RuntimeError(
             f"{describe(y)}: no gradient flows here, since nothing it was computed from has requires_grad=True; "
             f"make the parameters with Tensor(..., requires_grad=True), outside no_grad()"
         )
     if gradient is None:
+        if not y.shape:  # a NumPy scalar: as light as a Python float, with the shape and dtype that rules may ask for
+            return dtype.type(1)
         if y.size != 1:
             raise ValueError(
                 f"{describe(y)} is not a single number: take its mean() or sum() first, or give the gradient of each "
                 f"element, backward(gradient)"
             )
-        # A NumPy scalar: as light as a Python float, with the shape and dtype that rules may ask for.
-        return y.dtype.type(1) if not y.shape else np.ones(y.shape, y.dtype)
+        return np.ones(y.shape, dtype)
     if not isinstance(gradient, Tensor):
         gradient = checked_array(gradient)
     if gradient.shape != y.shape:
         raise ValueError(f"the gradient of {describe(y)} has that shape too, not {gradient.shape}")
-    return gradient if gradient.dtype == y.dtype else gradient.astype(y.dtype)
+    return gradient if gradient.dtype == dtype else gradient.astype(dtype)
 
 
 def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
@@ -547,8 +549,8 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
 
     `xs`: one Tensor (gives one gradient) or a sequence (gives a list); leaves or results. `gradient`: that of `y`,
     needed where `y` is not a single number. A Tensor on which `y` does not depend has gradient zero (also where `y` was
-    computed inside no_grad() or from detached Tensors: then it depends on nothing). `.grad` of the
-    leaves stays as it is. Raises ValueError where one of `xs` does not require a gradient.
+    computed inside no_grad() or from detached Tensors: then it depends on nothing). `.grad` stays as it is. Raises
+    ValueError where one of `xs` does not require a gradient, TypeError for anything but Tensors.
 
     >>> x = Tensor(2.0, requires_grad=True)
     >>> first = grad(x**3, x)
