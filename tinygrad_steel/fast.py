@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-add_up, maximum = np.add.reduce, np.maximum.reduce  # looked up once
+ndarray, add_up, maximum = np.ndarray, np.add.reduce, np.maximum.reduce  # looked up once
 Axis = int | tuple[int, ...] | None
 
 
 def total(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """np.sum; on an ndarray without its Python layer, which costs more than adding up a small batch."""
-    if isinstance(x, np.ndarray):
+    if x.__class__ is ndarray:
         return add_up(x, axis, keepdims=True) if keepdims else add_up(x, axis)
     return np.sum(x, axis=axis, keepdims=keepdims)
 
 
 def largest(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """np.max, in the same way."""
-    if isinstance(x, np.ndarray):
+    if x.__class__ is ndarray:
         return maximum(x, axis, keepdims=keepdims)
     return np.max(x, axis=axis, keepdims=keepdims)
 
@@ -28,7 +28,7 @@ def column(x: Any) -> Any:
     """(N,) to (N, 1): np.expand_dims(x, 1); a single number, which stands for all N, stays as it is."""
     if not x.shape:
         return x
-    return x[:, None] if isinstance(x, np.ndarray) else np.expand_dims(x, 1)
+    return x[:, None] if x.__class__ is ndarray else np.expand_dims(x, 1)
 
 
 def stretch(g: Any, shape: tuple[int, ...]) -> Any:
@@ -44,6 +44,6 @@ def own(g: Any, shape: tuple[int, ...]) -> Any:
     """`g` in this shape, as an array that is no view of another."""
     if g.shape != shape:
         return stretch(g, shape)
-    if g.__class__ is np.ndarray:
+    if g.__class__ is ndarray:
         return g if g.base is None else g.copy()
     return np.array(g) if isinstance(g, np.generic) else g

@@ -81,10 +81,10 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
             pulled.append((y, g))
             if op is None:
                 continue
-        if g.shape != y.shape and not (op.rowwise or (op.elementwise and nothing_broadcast(y))):
-            g = stretch(g, y.shape)
         params = y.params
         result, inputs = (y, y.inputs) if graph else (y._data, y.arrays)
+        if g.shape != y.shape and not (op.rowwise or (op.elementwise and (len(inputs) == 1 or nothing_broadcast(y)))):
+            g = stretch(g, y.shape)
         for x, vjp in zip(y.inputs, op.vjps):
             age = getattr(x, "age", None)
             if age is None:  # a plain number
@@ -130,7 +130,7 @@ def cast(g: Any, x: Any) -> Any:
 
 def nothing_broadcast(y: Any) -> bool:
     """Whether all inputs have the shape of the result, so that a small gradient may pass as it is."""
-    return len(y.arrays) == 1 or all(np.shape(x) == y.shape for x in y.arrays)
+    return all(np.shape(x) == y.shape for x in y.arrays)
 
 
 def fit(g: Any, shape: tuple[int, ...], graph: bool = False) -> Any:
