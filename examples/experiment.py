@@ -95,7 +95,8 @@ def train(
         history.append(Epoch(epoch, loss, accuracy, evaluate(experiment, parameters, dataset, test)))
         if report and epoch % report == 0:
             print(f"Epoch {epoch}: loss={loss:5.3f}, accuracy={accuracy:5.3f}/{history[-1].test_accuracy:5.3f}")
-    print(f"\nFinal Test: final accuracy = {evaluate(experiment, parameters, dataset, test):5.3f}")
+    final = history[-1].test_accuracy if history else evaluate(experiment, parameters, dataset, test)
+    print(f"\nFinal Test: final accuracy = {final:5.3f}")
     if dataset.synthetic:
         print(dataset.synthetic)
     return Trained(parameters, history)

@@ -144,3 +144,18 @@ def test_wrong_kinds_of_arguments_say_what_is_meant():
     integers.requires_grad = True
     with pytest.raises(RuntimeError, match="no gradient flows"):
         (integers * integers).sum().backward()
+
+
+def test_a_gradient_given_as_a_tensor_stays_its_own():
+    x, given = Tensor([1.0, 2.0], requires_grad=True), Tensor([3.0, 4.0])
+    x.backward(given)
+    x.grad += 1
+    np.testing.assert_array_equal(given.data, [3, 4])
+
+
+def test_messages_name_the_op_of_a_result_without_a_name():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(ValueError, match="the result of square is not a single number"):
+        x.square().backward()
+    with pytest.raises(RuntimeError, match="the result of mean: no gradient flows"):
+        Tensor([1.0], name="x").mean().backward()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .graph import describe_call, recording
-from .registry import describe
+from .registry import data_of, describe
 
 INSIDE = tuple(str(Path(file).parent) + os.sep for file in (__file__, np.__file__))
 
@@ -44,22 +44,17 @@ class Watch:
         self.lines[y.age] = line = users_line()
         found = not_finite(y.data)
         if found:
-            given = ((x, not_finite(values(x))) for x in inputs)
+            given = ((x, not_finite(data_of(x))) for x in inputs)
             blame = next((f"; its input {describe(x)} had {what}" for x, what in given if what), "")
             raise FloatingPointError(f"{describe_call(op, inputs, params)} gave {found}, {line}{blame}")
 
     def gradient(self, y: Any, x: Any, g: Any) -> None:
         """FloatingPointError where a gradient is not finite."""
-        found = not_finite(values(g))
+        found = not_finite(data_of(g))
         if found:
             line = self.lines.get(y.age, "at a line not known, since it was computed outside detect_anomaly()")
             call = describe_call(y.op, y.inputs, y.params)
             raise FloatingPointError(f"the gradient of {describe(x)} through {call} is {found}; forward {line}")
-
-
-def values(x: Any) -> Any:
-    """The array of a Tensor; anything else as it is."""
-    return x.data if hasattr(x, "record_op") else x
 
 
 def not_finite(data: Any) -> str:

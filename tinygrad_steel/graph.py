@@ -165,16 +165,15 @@ def describe_call(op: Any, inputs: tuple, params: dict[str, Any]) -> str:
     return f"{op.name}({', '.join([*map(describe, inputs), *(f'{k}={v!r}' for k, v in params.items())])})"
 
 
+# The base classes: NumPy's own errors, derived from them, are made from other arguments than a message.
+KINDS = (TypeError, IndexError, ValueError, FloatingPointError)
+
+
 def explained(error: Exception, where: str, op: Any) -> Exception:
     """The same kind of error, saying where it happened before what NumPy said of it."""
     if op.elementwise and "broadcast" in str(error):
         where += " (on every axis, counted from the right, lengths must be equal or 1)"
-    for kind in (
-        TypeError,
-        IndexError,
-        ValueError,
-        FloatingPointError,
-    ):  # the base classes: NumPy's own need other arguments
+    for kind in KINDS:
         if isinstance(error, kind):
             return kind(f"{where}: {error}")
     error.add_note(f"in {where}")

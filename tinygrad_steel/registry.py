@@ -222,6 +222,11 @@ def same_definition(old: Callable, new: Callable) -> bool:
     return old.__module__ == new.__module__
 
 
+def data_of(x: Any) -> Any:
+    """The array of a Tensor; anything else as it is."""
+    return x.data if hasattr(x, "record_op") else x
+
+
 def describe(x: Any) -> str:
     """An input as messages show it: `weight: (27, 7) float64`, or a plain scalar as itself."""
     if not hasattr(x, "shape") or not hasattr(x, "dtype"):

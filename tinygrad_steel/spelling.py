@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
+from .registry import data_of
 
 # Each takes NumPy's own arguments; what it leaves out raises a TypeError that names it.
 SPELLINGS: dict[Callable, Callable] = {}
@@ -175,15 +176,11 @@ def size(a: Any, axis: int | None = None) -> int:
     return a.size if axis is None else a.shape[axis]
 
 
-def _data(x: Any) -> Any:
-    return x.numpy() if hasattr(x, "record_op") else x
-
-
 @spelling(np.allclose)
 def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    return np.allclose(_data(a), _data(b), rtol, atol, equal_nan)
+    return np.allclose(data_of(a), data_of(b), rtol, atol, equal_nan)
 
 
 @spelling(np.array_equal)
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
-    return np.array_equal(_data(a1), _data(a2), equal_nan)
+    return np.array_equal(data_of(a1), data_of(a2), equal_nan)

@@ -180,8 +180,9 @@ class Tensor:
         ValueError for a missing or misshapen `gradient`.
         """
         start = seed(self, gradient)
-        pulled = pull(self, start._data if isinstance(start, Tensor) else start)  # all first: an error leaves no half
-        for t, g in pulled:
+        if isinstance(start, Tensor):
+            start = start._data.copy()  # a leaf may keep it as its gradient
+        for t, g in pull(self, start):  # pulled as a whole first: an error on the way leaves no half
             t.grad = own(g if t.grad is None else t.grad + g, t.shape)
 
     # Recording
@@ -520,21 +521,26 @@ def checked_array(data: Any) -> Any:
     return array
 
 
+def described_result(y: Tensor) -> str:
+    """A Tensor as messages show it, and where it has no name, the op that it came from."""
+    return describe(y) if y.op is None or y.name else f"{describe(y)}, the result of {y.op.name}"
+
+
 def seed(y: Tensor, gradient: Any) -> Any:
     """The gradient to start from at `y`: the one given, checked, or 1 for a single number."""
     dtype = y._data.dtype
     if not y.requires_grad or dtype.kind != "f":
         raise RuntimeError(
-            f"{describe(y)}: no gradient flows here, since nothing it was computed from has requires_grad=True; "
-            f"make the parameters with Tensor(..., requires_grad=True), outside no_grad()"
+            f"{described_result(y)}: no gradient flows here, since nothing it comes from has requires_grad=True"
+            f"; make the parameters with Tensor(..., requires_grad=True), outside no_grad()"
         )
     if gradient is None:
         if not y.shape:  # a NumPy scalar: as light as a Python float, with the shape and dtype that rules may ask for
             return dtype.type(1)
         if y.size != 1:
             raise ValueError(
-                f"{describe(y)} is not a single number: take its mean() or sum() first, or give the gradient of each "
-                f"element, backward(gradient)"
+                f"{described_result(y)} is not a single number: take its mean() or sum() first, or give the gradient of "
+                f"each element, backward(gradient)"
             )
         return np.ones(y.shape, dtype)
     if not isinstance(gradient, Tensor):
