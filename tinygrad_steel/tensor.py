@@ -539,7 +539,7 @@ def seed(y: Tensor, gradient: Any) -> Any:
             return dtype.type(1)
         if y.size != 1:
             raise ValueError(
-                f"{described_result(y)} is not a single number: take its mean() or sum() first, or give the gradient of "
+                f"{described_result(y)} is not a single number: take its mean() or sum(), or give the gradient of "
                 f"each element, backward(gradient)"
             )
         return np.ones(y.shape, dtype)
