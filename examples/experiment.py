@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from datasets import Dataset, load
 
-from tinygrad_steel import SGD, Tensor, no_grad
+from tinygrad_steel import SGD, Tensor, no_grad, write_backprop
+from tinygrad_steel.trace import call_with_locals
 
 
 class Epoch(NamedTuple):
@@ -63,11 +64,13 @@ def train(
     learning_rate: float = 0.001,
     seed: int | np.random.RandomState = 1234,
     data: str | None = None,
+    source: bool = False,
 ) -> Trained:
     """Train as the book does, print a line every `report` epochs (0: none) and the final accuracy.
 
     `seed`: a number, or a generator that goes on from where an earlier run left it. `data`: a file, a folder, "uci" or
-    "synthetic"; see `datasets.load`. Raises ValueError for settings with which no step can be made.
+    "synthetic"; see `datasets.load`. `source`: print the first batch's backprop as NumPy source instead of training.
+    Raises ValueError for settings with which no step can be made.
     """
     dataset = load(experiment.data, data)
     rows = len(dataset.x)
@@ -76,7 +79,7 @@ def train(
             f"epochs and report are at least 0, the batch size 1 to {int(rows * 0.8)} (0.8 of {rows} rows); "
             f"got epochs {epoch_count}, report {report}, batch size {mb_size}"
         )
-    if dataset.synthetic:
+    if dataset.synthetic and not source:
         print(dataset.synthetic)
     rng = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
     parameters = initial_parameters(dataset, rng)
@@ -84,6 +87,11 @@ def train(
     rng.shuffle(order)
     step_count = int(rows * 0.8) // mb_size
     training, test = order[: step_count * mb_size], order[step_count * mb_size :]
+    if source:
+        rng.shuffle(training)
+        loss, names = explained_graph(experiment, parameters, dataset, training[:mb_size])
+        print(write_backprop(loss, names), end="")
+        return Trained(parameters, [])
     optimizer = SGD(parameters.values(), learning_rate)
     history = []
     for epoch in range(1, epoch_count + 1):
@@ -122,6 +130,15 @@ def batch_graph(
     return output, loss
 
 
+def explained_graph(
+    experiment: Experiment, parameters: dict[str, Tensor], dataset: Dataset, batch: np.ndarray
+) -> tuple[Tensor, dict[str, Any]]:
+    """The loss of one batch, and the names that its function gives to what it computes on the way."""
+    output, y = experiment.model(Tensor(dataset.x[batch], name="x"), **parameters), Tensor(dataset.y[batch], name="y")
+    loss, names = call_with_locals(experiment.loss, output, y)
+    return loss, {**names, "loss": loss}
+
+
 def step(
     experiment: Experiment, parameters: dict[str, Tensor], optimizer: SGD, dataset: Dataset, batch: np.ndarray
 ) -> tuple[float, float]:
@@ -149,6 +166,7 @@ def main(execute: Callable[..., Trained], description: str | None, **choices: li
     parser.add_argument("--learning-rate", type=float, default=0.001, help="default 0.001")
     parser.add_argument("--seed", type=int, default=1234, help="of weights and shuffling (default 1234)")
     parser.add_argument("--data", help="a file, a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)")
+    parser.add_argument("--source", action="store_true", help="print the backprop as NumPy source instead of training")
     for name, options in choices.items():
         parser.add_argument(f"--{name}", choices=options, default=options[0], help=f"default {options[0]}")
     given = vars(parser.parse_args())

@@ -40,8 +40,10 @@ def sigmoid_loss(output, y):
 # for its figures, not as an example to follow.
 @same_shape
 def sigmoid_mse_loss(output, y):
-    diff = sigmoid(output) - sigmoid(y)
-    return np.mean(np.square(diff))
+    probability = sigmoid(output)
+    diff = probability - sigmoid(y)
+    square = np.square(diff)
+    return np.mean(square)
 
 
 @same_shape

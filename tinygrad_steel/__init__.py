@@ -13,6 +13,7 @@ from .ops import (
 )
 from .optim import SGD, Adam
 from .registry import OPS, arrays, op, values
+from .source import formula, vjp_formulas, write_backprop
 from .tensor import Tensor, grad
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "check_gradients",
     "check_op",
     "detect_anomaly",
+    "formula",
     "grad",
     "log_softmax",
     "no_grad",
@@ -35,4 +37,6 @@ __all__ = [
     "softmax",
     "softmax_cross_entropy",
     "values",
+    "vjp_formulas",
+    "write_backprop",
 ]

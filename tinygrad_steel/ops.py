@@ -330,8 +330,8 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
 @softmax_cross_entropy.vjp
 def _(g, y, logits, labels, kept=None):
     if kept is None:
-        labels = _label_rows(logits, labels)
-        kept = softmax(logits) * total(labels, 1, keepdims=True) - labels
+        rows, p = _label_rows(logits, labels), softmax(logits)
+        kept = (p * total(rows, 1, keepdims=True) if labels.ndim == 2 else p) - rows  # the rows of class ids sum to 1
     return column(g) * kept
 
 

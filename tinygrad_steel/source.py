@@ -1,0 +1,570 @@
+"""NumPy source from a traced graph: `write_backprop`, and `formula` and `vjp_formulas` for a single result."""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import keyword
+import linecache
+import math
+import re
+import textwrap
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import ops
+from .graph import describe_call, pull, recording
+from .registry import TWINS, Op
+from .tensor import Tensor, record_op
+from .trace import Builder, Names, Node, Trace, Watch, alias, call_with_locals, trace, trace_forward
+
+WIDTH, INLINE = 100, 60  # characters of a line; of an expression that may stand inside another
+
+# How tightly the parts of an expression hold together, as in Python's grammar.
+COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)
+INFIX = {
+    **{"add": ("+", SUM), "subtract": ("-", SUM), "multiply": ("*", PRODUCT), "divide": ("/", PRODUCT)},
+    **{"matmul": ("@", PRODUCT), "power": ("**", POWER), "greater": (">", COMPARISON), "less": ("<", COMPARISON)},
+    **{"greater_equal": (">=", COMPARISON), "less_equal": ("<=", COMPARISON)},
+    **{"equal": ("==", COMPARISON), "not_equal": ("!=", COMPARISON)},
+}
+NUMPY = {"clip": "np.clip", "norm": "np.linalg.norm", "cumsum": "np.cumsum", "einsum": "np.einsum"}  # not among TWINS
+POSITIONAL = {"reshape", "transpose", "swapaxes", "expand_dims", "broadcast_to", "squeeze", "flip", "scatter"}
+
+# The one rule that writes in place: it cannot be traced, and is written as it stands in ops.py.
+SCATTER = """def scatter(g, index, shape):
+    z = np.zeros(shape, g.dtype)
+    np.add.at(z, index, g)
+    return z"""
+
+
+def write_backprop(loss: Tensor, names: Names = None) -> Source:
+    """The backprop of a loss, chained by hand as it were: source of a function `backprop` that needs NumPy alone.
+
+    Its parameters are the leaves of the graph (data first, then those that require a gradient); it computes forward and
+    backward for arrays of the traced shapes and returns the loss and the gradient of each leaf that requires one.
+    `names`: variable names for Tensors without a name, such as `locals()`. Named Tensors keep their names, `G_name` is
+    the gradient of the loss with respect to `name`; a name that cannot stand in the source is changed, and a comment
+    says so. The source comes from running the ops' own rules on Tensors: no formula is written twice.
+
+    Raises RuntimeError and ValueError as `loss.backward()` does, TypeError for an op of one's own that cannot be
+    written in NumPy terms.
+
+    >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], name="x")
+    >>> weight = Tensor([[1.0], [-1.0]], requires_grad=True, name="weight")
+    >>> source = write_backprop(np.mean(np.square(x @ weight)))
+    >>> print(source)
+    import numpy as np
+    <BLANKLINE>
+    <BLANKLINE>
+    def backprop(x, weight):
+        # forward
+        t1 = x @ weight
+        loss = np.mean(np.square(t1))
+        # backward
+        G_loss = 1.0
+        G_weight = x.T @ (2 * t1 * G_loss / 2)
+        return loss, G_weight
+    <BLANKLINE>
+    >>> backprop = source.function()
+    >>> backprop(**source.arguments)[1]
+    array([[-4.],
+           [-6.]])
+    """
+    traced = trace(loss, names)
+    definitions = Definitions()
+    writer = Writer(definitions, reserved={"backprop", *definitions.names_for(traced)})
+    body, arguments, returned = writer.backprop(traced)
+    blocks = [
+        "import numpy as np",
+        *definitions.texts.values(),
+        function("backprop", arguments.values(), body, returned),
+    ]
+    source = Source("\n\n\n".join(blocks) + "\n")
+    source.arguments = {name: node.data for node, name in arguments.items()}
+    return source
+
+
+class Source(str):
+    """Python source, and `arguments`: the arrays with which the graph was traced, by the names of its parameters."""
+
+    arguments: dict[str, Any]
+
+    def function(self) -> Callable:
+        """The function `backprop` itself; its lines show up in tracebacks."""
+        file = f"<backprop {hash(str(self)):x}>"
+        linecache.cache[file] = (len(self), None, self.splitlines(keepends=True), file)
+        namespace: dict[str, Any] = {}
+        exec(compile(self, file, "exec"), namespace)
+        return namespace["backprop"]
+
+
+def formula(t: Tensor, names: Names = None) -> str:
+    """How a Tensor was computed from the leaves, in one expression; where it grows long, a named part stands for itself.
+
+    >>> from tinygrad_steel import softmax_cross_entropy
+    >>> x, y = Tensor([[1.0, 2.0]], name="x"), Tensor([1], name="y")
+    >>> weight, bias = (Tensor(np.ones(s), requires_grad=True, name=n) for s, n in [((2, 2), "weight"), (2, "bias")])
+    >>> formula(np.mean(softmax_cross_entropy(x @ weight + bias, y)))
+    'mean(softmax_cross_entropy(x @ weight + bias, y))'
+    """
+    return Writer(None).formula(trace_forward(t, names))
+
+
+def vjp_formulas(t: Tensor, names: Names = None) -> list[str | None]:
+    """For each input of a result, how its gradient comes from `g`, that of the result; None where none flows.
+
+    `y` is the result itself where it has no name; inputs without a name are called as the op calls its arguments.
+
+    >>> x = Tensor([[1.0, 2.0]], name="x")
+    >>> weight, bias = Tensor(np.ones((2, 1)), True, "weight"), Tensor([0.0], True, "bias")
+    >>> vjp_formulas(x @ weight), vjp_formulas(np.ones((3, 1)) + bias)
+    ([None, 'x.T @ g'], [None, 'g.sum(axis=0)'])
+    """
+    if t.op is None or not t.requires_grad:
+        return [None] * len(t.inputs)
+    builder = Builder(names)
+    inputs, called = [], {"g"}
+    for x, argument in zip(t.inputs, [*t.op.input_names, *(f"x{i}" for i in range(len(t.inputs)))]):
+        if isinstance(x, Tensor):
+            name = builder.name(x) or argument + "_" * (argument in called)
+            called.add(name)
+            x = Tensor(x.data, x.requires_grad, name if x.op or x.name or x.requires_grad or x.shape else None)
+        inputs.append(x)
+    watch = Watch()
+    with recording("all"):
+        y = record_op(t.op, tuple(inputs), t.params)
+    y.name, g = builder.name(t) or "y", Tensor(np.ones(t.shape, t.dtype), name="g")
+    with recording("all", watch):
+        pulled = pull(y, g, graph=True)
+    traced = Builder(None).build(y, g, pulled, watch)
+    gradients = {node: gradient for node, gradient in traced.backward[1:]}
+    nodes = traced.loss.inputs
+    return [Writer(None).gradient_formula(traced, gradients[x]) if x in gradients else None for x in nodes]
+
+
+class Code(NamedTuple):
+    """An expression and how tightly it holds together."""
+
+    text: str
+    level: int = ATOM
+
+    def at(self, level: int) -> str:
+        """The expression where it must hold together at least so tightly."""
+        return self.text if self.level >= level else f"({self.text})"
+
+
+class Definitions:
+    """The functions that stand before `backprop`: ops that NumPy does not have, traced in their turn."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self.found: dict[Any, str] = {}
+
+    def names_for(self, traced: Trace) -> set[str]:
+        """The names that the ops of a graph may need, so that no variable takes them."""
+        nodes = {*traced.forward, *(x for edge in traced.edges for x in edge)}
+        todo, seen = [*nodes], set(nodes)
+        while todo:
+            new = [x for x in todo.pop().nodes() if x not in seen]
+            seen.update(new)
+            todo += new
+        return {identifier(x.op.name) for x in seen if x.op and numpy_name(x.op) is None and x.op.name not in INFIX}
+
+    def name(self, node: Node) -> str:
+        """The function that computes this Node from its inputs, written when it is first asked for."""
+        op = node.op
+        if op is ops.scatter:
+            self.texts["scatter"] = SCATTER
+            return "scatter"
+        shapes = [(x.shape, x.dtype) if isinstance(x, Node) else x for x in node.inputs]
+        known = (op, repr(shapes), repr(sorted(node.params.items())))
+        if known not in self.found:
+            name = identifier(op.name)
+            name += "_" * (name in RESERVED)
+            text = self.define(name, node)
+            for n in range(2, len(self.texts) + 3):  # the same op with other parameters is another function
+                if self.texts.setdefault(name, text) == text:
+                    break
+                name = f"{identifier(op.name)}_{n}"
+                text = self.define(name, node)
+            self.found[known] = name
+        return self.found[known]
+
+    def define(self, name: str, node: Node) -> str:
+        """The op's forward as a function in NumPy terms, found by running it on Tensors."""
+        op = node.op
+        names = [*op.input_names, *(f"x{i}" for i in range(len(node.inputs)))]
+        inputs = [Tensor(x.data if isinstance(x, Node) else x, name=n) for x, n in zip(node.inputs, names)]
+        try:
+            with recording("all"):
+                y, variables = call_with_locals(op.forward, *inputs, **node.params)
+            y = y[0] if op.keeps else y
+            if not isinstance(y, Tensor):
+                raise TypeError(f"on Tensors it returns {type(y).__name__}")
+        except Exception as error:
+            raise TypeError(
+                f"{describe_call(op, tuple(inputs), node.params)} cannot be written out: its forward does not run on "
+                f"Tensors ({error}); write it with np.* functions that tinygrad_steel.OPS knows, and operators"
+            ) from error
+        traced = trace_forward(y, variables)
+        return Writer(self, reserved={name, *self.names_for(traced)}).definition(name, traced, inputs, names)
+
+
+class Writer:
+    """Writes one function: which values get a line and a name of their own, and which stand inside others."""
+
+    def __init__(self, definitions: Definitions | None, reserved: Iterable[str] = ()):
+        self.definitions = definitions  # None: formulas, in which functions stand without `np.`
+        self.taken = {*RESERVED, *reserved}
+        self.codes: dict[Node, Code] = {}
+        self.lines: list[str] = []
+        self.renamed: list[str] = []
+        self.own_line: set[Node] = set()
+
+    # Three things to write
+
+    def backprop(self, traced: Trace) -> tuple[list[str], dict[Node, str], list[str]]:
+        """The lines of a backprop, its arguments and what it returns."""
+        loss, start = traced.loss, traced.start
+        leaves = [x for x in traced.leaves if not is_literal(x)]
+        leaves = [x for x in leaves if not x.wanted] + [x for x in leaves if x.wanted]
+        arguments = {x: self.claim(x, x.name or f"c{i}") for i, x in enumerate(leaves, 1)}
+        gradients = dict(traced.backward)
+        needed = behind(g for x, g in traced.backward if x.name or x.op is None)
+        steps = [g for x, g in traced.backward if g in needed and (x.op is not None or x is loss)]
+        order = schedule([*traced.forward, start], steps, [gradients[x] for x in leaves if x in gradients])
+
+        uses = Counter(x for node in order for x in {*node.nodes()})
+        sought = {g for x, g in traced.backward if x.name or x is loss or x.op is None}
+        shared = {x for x in order if uses[x] > 1 and not is_trivial(x)}
+        self.own_line = {loss, *sought, *shared} | {x for x in traced.forward if x.name}
+        self.own_line |= {x.owner for x in shared if x.owner}  # for the sake of a name: G_t1 is the gradient of t1
+        for x in traced.forward:
+            if x.name and x.op is not None:
+                self.claim(x, x.name)
+        if loss not in self.codes:
+            self.claim(loss, "loss")
+
+        self.lines.append("# forward")
+        for node in order:
+            if node is start:
+                self.lines.append("# backward")
+            self.write(node)
+        for x in leaves:
+            if x.wanted and x not in gradients:
+                name = self.free("G_" + arguments[x])
+                self.lines.append(f"{name} = np.zeros_like({arguments[x]})  # the loss does not depend on it")
+                self.codes[gradients.setdefault(x, Node(None, (), {}, x.data))] = Code(name)
+        returned = [self.codes[loss].text, *(self.codes[gradients[x]].text for x in leaves if x.wanted)]
+        return self.renamed + self.lines, arguments, returned
+
+    def definition(self, name: str, traced: Trace, inputs: list[Tensor], names: list[str]) -> str:
+        """The function of an op: its inputs are those Tensors, everything else comes from its forward."""
+        leaves = {x.name: x for x in traced.leaves if x.name}
+        arguments = [self.free(n) if n not in leaves else self.claim(leaves[n], n) for n, _ in zip(names, inputs)]
+        uses = Counter(x for node in traced.forward for x in {*node.nodes()})
+        shared = {x for x in traced.forward if uses[x] > 1 and not is_trivial(x)}
+        self.own_line = (shared | {x for x in traced.forward if x.name}) - {traced.loss}
+        for node in traced.forward[:-1]:
+            self.write(node)
+        result = self.codes.get(traced.loss) or self.expression(traced.loss)
+        return function(name, arguments, self.lines, [result.text])
+
+    def formula(self, traced: Trace) -> str:
+        """A result in one expression."""
+        for x in traced.leaves:
+            if not is_literal(x):
+                self.codes[x] = Code(x.name or f"array{x.shape}")
+        for node in traced.forward:
+            if node not in self.codes:
+                code = self.expression(node)
+                short = Code(f"{node.name or node.op.name + '(...)'}")
+                self.codes[node] = code if len(code.text) <= WIDTH or node is traced.loss else short
+        return self.codes[traced.loss].text
+
+    def gradient_formula(self, traced: Trace, gradient: Node) -> str:
+        """A gradient in terms of `g`, the result and the inputs."""
+        if gradient.op is ops.broadcast_to:  # as NumPy does by itself
+            (gradient,) = gradient.inputs
+        for node in schedule([], [gradient], []):
+            if node.op is None or node in traced.forward:
+                self.codes[node] = Code(node.name or literal(node.data) if node is not traced.start else "g")
+            else:
+                self.codes[node] = self.expression(node)
+        return self.codes[gradient].text
+
+    # Lines and names
+
+    def write(self, node: Node) -> None:
+        """Write a Node down: as a line, or for use inside other expressions."""
+        if node in self.codes and node.op is None:
+            return
+        if node.op is None and not node.gradient:
+            self.codes[node] = Code(literal(node.data))
+            return
+        code = self.first_gradient(node) if node.op is None else self.expression(node)
+        if node in self.own_line or len(code.text) > INLINE:
+            name = self.codes[node].text if node in self.codes else self.name(node)
+            self.lines.append(f"{name} = {code.text}")
+            code = Code(name)
+        self.codes[node] = code
+
+    def first_gradient(self, node: Node) -> Code:
+        """The gradient of the loss itself."""
+        if node.shape:
+            return Code(f"np.ones({node.shape}, {dtype_name(node.dtype)})")
+        return Code("1.0" if node.dtype == np.float64 else f"{dtype_name(node.dtype)}(1.0)")
+
+    def name(self, node: Node) -> str:
+        """A name for a value that gets a line of its own."""
+        owner = node.owner
+        if node.name:
+            return self.free(node.name)
+        if owner is not None and owner in self.codes and self.codes[owner].text.isidentifier():
+            return self.free("G_" + self.codes[owner].text)
+        return self.free(next(f"t{n}" for n in range(1, len(self.taken) + 2) if f"t{n}" not in self.taken))
+
+    def claim(self, node: Node, wanted: str) -> str:
+        """Give a Node its name, changed where it has to be; a comment says so."""
+        name = self.free(wanted)
+        if name != wanted:
+            self.renamed.append(f"# {wanted!r:.80} is called {name} here")
+        self.codes[node] = Code(name)
+        return name
+
+    def free(self, wanted: str) -> str:
+        """An identifier that is not taken yet, as close to what is wanted as possible."""
+        name = identifier(wanted)
+        name += "_" * (name in RESERVED)
+        found = next(f"{name}_{n}" if n > 1 else name for n in range(1, len(self.taken) + 2)
+                     if (f"{name}_{n}" if n > 1 else name) not in self.taken)  # fmt: skip
+        self.taken.add(found)
+        return found
+
+    # Expressions
+
+    def operand(self, x: Any, user: Node) -> Code:
+        """An input of `user`: a name, a number or an expression."""
+        if isinstance(x, Node) and not is_literal(x):
+            return self.codes[x]
+        return number(x.data if isinstance(x, Node) else x, user)
+
+    def expression(self, node: Node) -> Code:
+        """The op of a Node, applied to its inputs."""
+        op, params = node.op, node.params
+        codes = [self.operand(x, node) for x in node.inputs]
+        x = codes[0]
+        if op is alias:
+            return x
+        if op.name in INFIX and len(codes) == 2:
+            return self.product_with_gradient(node) or infix(op.name, *codes)
+        if op is ops.negative:
+            return Code(f"-{x.at(SIGN)}", SIGN)
+        if op is ops.transpose and not params.get("axes"):
+            return Code(f"{x.at(ATOM)}.T")
+        if op is ops.expand_dims and node.ndim == 2 and params["axis"] in (0, 1, -1, -2):
+            return Code(f"{x.at(ATOM)}[{'None' if params['axis'] in (0, -2) else ':, None'}]")
+        if op in (ops.astype, ops.asconstant) and self.definitions is None:
+            return x
+        if op in (ops.astype, ops.asconstant):
+            kind = dtype_name(np.dtype(params["dtype"]))
+            return Code(f"{x.at(ATOM)}.astype({kind})" if node.shape else f"{kind}({x.text})")
+        if op is ops.getitem:
+            array = x.at(ATOM) if node.inputs[0].shape else f"np.asarray({x.text})"
+            return Code(f"{array}[{index_text(params['index'], codes[1:])}]")
+        return Code(self.call(node, [code.text for code in codes]))
+
+    def call(self, node: Node, codes: list[str]) -> str:
+        """A function call: NumPy's, or that of a definition, which has its parameters built in."""
+        op, name = node.op, numpy_name(node.op)
+        if self.definitions is None:
+            name = op.name
+        elif name is None or (op is ops.norm and isinstance(node.params.get("axis"), tuple)):
+            name = self.definitions.name(node)
+            if op is not ops.scatter:
+                return f"{name}({', '.join(codes)})"
+        params = {k: v for k, v in node.params.items() if v is not default(op, k) and op is not ops.one_hot}
+        if op is ops.einsum:
+            return f"{name}({', '.join([repr(params['subscripts']).replace(chr(39), chr(34)), *codes])})"
+        if op is ops.scatter:
+            index = index_text(params["index"], [Code(c) for c in codes[1:]], alone=False)
+            return f"{name}({codes[0]}, {index}, {params['shape']})"
+        if self.definitions is None and op is ops.sum and codes[0].isidentifier():
+            name, codes = f"{codes[0]}.sum", []
+        codes = [f"[{', '.join(codes)}]"] if op.sequence else codes
+        style = "{1}" if op.name in POSITIONAL else "{0}={1}"
+        return f"{name}({', '.join([*codes, *(style.format(k, value_text(v)) for k, v in params.items())])})"
+
+    def product_with_gradient(self, node: Node) -> Code | None:
+        """2 * G * x as 2 * x * G, and the number by which a mean divides at the very end, as one writes them by hand."""
+        inner = node.inputs[0]
+        if node.op is not ops.multiply or not isinstance(inner, Node) or inner.op is not ops.multiply:
+            return None
+        if inner in self.own_line or self.codes[inner].text.isidentifier() or not inner.gradient:
+            return None
+        factor, g = inner.inputs if not isinstance(inner.inputs[0], Node) else inner.inputs[::-1]
+        x = node.inputs[1]
+        if isinstance(factor, Node) or not isinstance(x, Node) or x.gradient or x.dtype.kind != "f":
+            return None
+        product = infix("multiply", number(factor, node), self.codes[x])
+        if g.op is ops.divide and not isinstance(g.inputs[1], Node) and not self.codes[g].text.isidentifier():
+            product = infix("multiply", product, self.operand(g.inputs[0], g))
+            return infix("divide", product, number(g.inputs[1], g))
+        return infix("multiply", product, self.operand(g, inner))
+
+
+def behind(nodes: Iterable[Node]) -> dict[Node, None]:
+    """These Nodes and all from which they are computed, inputs first."""
+    order: dict[Node, None] = {}
+    for node in nodes:
+        todo = [node]
+        while todo:
+            waiting = [x for x in todo[-1].nodes() if x not in order]
+            todo.extend(waiting) if waiting else order.setdefault(todo.pop())
+    return order
+
+
+def schedule(past: list[Node], steps: list[Node], leaf_gradients: list[Node]) -> list[Node]:
+    """The forward, then the gradients from the loss backwards, a leaf's as soon as those that it needs are there."""
+    reached = {g: k for k, g in enumerate(steps)}
+    depth: dict[Node, int] = {}  # the step from which on it can be computed
+    for x in behind([*steps, *leaf_gradients]):
+        depth[x] = reached.get(x, max((depth[i] for i in x.nodes()), default=0))
+    return [
+        *behind([*past, *(x for k, g in enumerate(steps) for x in [g, *(y for y in leaf_gradients if depth[y] == k)])])
+    ]
+
+
+def infix(op: str, a: Code, b: Code) -> Code:
+    """Two operands with a sign between them, in parentheses where the grammar or a reader needs them."""
+    sign, level = INFIX[op]
+    if sign in "+-" and b.text.startswith("-") and b.level >= PRODUCT:
+        sign, b = "-+"[sign == "-"], Code(b.text[1:], b.level)
+    if "@" in (sign, *re.findall(r" ([@*/]) ", b.text + a.text)) and level == PRODUCT:
+        a, b = (c if c.level > level or (c is a and f" {sign} " in c.text) else Code(c.at(ATOM)) for c in (a, b))
+    left, right = (ATOM, SIGN) if sign == "**" else (level, level + 1)
+    return Code(f"{a.at(left + (level == COMPARISON))} {sign} {b.at(right)}", level)
+
+
+def function(name: str, arguments: Iterable[str], body: list[str], returned: list[str]) -> str:
+    """The source of a function."""
+    head, tail = f"def {name}({', '.join(arguments)}):", f"return {', '.join(returned)}"
+    if len(head) > WIDTH:
+        head = "\n".join(textwrap.wrap(head, WIDTH, subsequent_indent="        ", break_long_words=False))
+    if len(tail) > WIDTH:
+        tail = f"return ({', '.join(returned)})"
+        tail = "\n".join(textwrap.wrap(tail, WIDTH, subsequent_indent="        ", break_long_words=False))
+    return "\n    ".join([head, *body, tail])
+
+
+# Names and values
+
+
+RESERVED = {"np", "numpy", *keyword.kwlist, *dir(builtins)}
+
+
+def identifier(name: str) -> str:
+    """The nearest Python identifier."""
+    name = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", name)).rstrip("_") or "_"
+    return name if name.isidentifier() else f"_{name}"
+
+
+def numpy_name(op: Op) -> str | None:
+    """The NumPy function that the op is, as source calls it; None where there is none."""
+    if op.name in NUMPY:
+        return NUMPY[op.name]
+    functions = [f for f, other in TWINS.items() if other is op]
+    if isinstance(op.forward, np.ufunc):
+        functions.insert(0, op.forward)
+    for f in functions:
+        for name in (op.name, f.__name__):
+            if getattr(np, name, None) is f:
+                return f"np.{name}"
+    return None
+
+
+def default(op: Op, param: str) -> Any:
+    """What a parameter is where it is not given."""
+    return inspect.signature(op.forward).parameters[param].default
+
+
+def is_literal(node: Node) -> bool:
+    """Whether a leaf is a plain number to a reader."""
+    return node.op is None and not (node.shape or node.name or node.wanted or node.gradient)
+
+
+def is_trivial(node: Node) -> bool:
+    """Whether it is no trouble to write it, and compute it, twice."""
+    return node.op is None or (node.op in (ops.transpose, ops.expand_dims) and node.inputs[0].name is not None)
+
+
+def number(x: Any, user: Node) -> Code:
+    """A number among the inputs of `user`: typed where a plain one would change the dtype of the result."""
+    others = [i for i in user.inputs if isinstance(i, Node) and not is_literal(i)]
+    plain = x.item() if isinstance(x, np.ndarray | np.generic) else x
+    text = value_text(plain)
+    if isinstance(x, np.ndarray | np.generic) and not any(i.dtype in (x.dtype, np.float64) for i in others):
+        return Code(f"{dtype_name(x.dtype)}({text})")
+    return Code(text, SIGN if text.startswith("-") else ATOM)
+
+
+def dtype_name(dtype: np.dtype) -> str:
+    """A dtype as source has it."""
+    return "bool" if dtype == bool else f"np.{dtype.name}"
+
+
+def value_text(v: Any) -> str:
+    """A parameter's value as source."""
+    if isinstance(v, float | np.floating) and not math.isfinite(v):
+        return "np.nan" if v != v else "np.inf" if v > 0 else "-np.inf"
+    if isinstance(v, np.ndarray):
+        return literal(v)
+    if isinstance(v, np.generic):
+        return value_text(v.item())
+    if isinstance(v, tuple):
+        return f"({', '.join(map(value_text, v))}{',' * (len(v) == 1)})"
+    if isinstance(v, list):
+        return f"[{', '.join(map(value_text, v))}]"
+    if isinstance(v, np.dtype) or (isinstance(v, type) and issubclass(v, np.generic)):
+        return dtype_name(np.dtype(v))
+    if v is Ellipsis:
+        return "..."
+    return repr(v)
+
+
+def index_text(index: Any, arrays: list[Code], alone: bool = True) -> str:
+    """An index between its brackets, or (`alone=False`) as a value of its own."""
+    fill = iter(arrays)
+
+    def part(i: Any) -> str:
+        if i is ops.HOLE:
+            return next(fill).text
+        if isinstance(i, slice) and alone:
+            ends = ["" if end is None else value_text(end) for end in (i.start, i.stop, i.step)]
+            return ":".join(ends if ends[2] else ends[:2])
+        return value_text(i)
+
+    if not isinstance(index, tuple):
+        return part(index)
+    parts = ", ".join(map(part, index)) + "," * (len(index) == 1 and not alone)
+    return parts if alone and index else f"({parts})"
+
+
+def literal(x: np.ndarray) -> str:
+    """An array as source."""
+    kind = dtype_name(x.dtype)
+    if not x.ndim:
+        return value_text(x.item()) if x.dtype in (np.float64, np.int64, bool) else f"{kind}({value_text(x.item())})"
+    if x.ndim == 1 and x.size and x.dtype == np.int64 and np.array_equal(x, np.arange(len(x))):
+        return f"np.arange({len(x)})"
+    if x.ndim == 2 and len(x) > 1 and x.shape[0] == x.shape[1] and np.array_equal(x, np.eye(len(x))):
+        return f"np.eye({len(x)})" if x.dtype == np.float64 else f"np.eye({len(x)}, dtype={kind})"
+    if x.size > 1 and np.all(x == x.flat[0]):
+        return f"np.full({x.shape}, {value_text(x.flat[0])}, {kind})"
+    text = value_text(x.tolist())
+    return f"np.array({text})" if np.array(x.tolist()).dtype == x.dtype else f"np.array({text}, {kind})"

@@ -1,0 +1,296 @@
+"""A traced graph: the forward and the backward of a loss as nodes, for whoever prints, compares or compiles them."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import ops
+from .graph import pull, recording
+from .registry import OPS, Op, op
+from .tensor import Tensor, seed
+
+Names = dict[str, Any] | None
+
+
+@op("alias", samples=[])
+def alias(x: Any) -> Any:
+    """Another name for the same value: a gradient that is handed on as it is."""
+    return x
+
+
+del OPS["alias"]  # it stands in traced graphs alone
+
+
+# What only moves elements about, and so leaves an array of equal ones as it is.
+MOVES = {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.flip}
+
+
+class Node:
+    """One value of a traced graph: a leaf (`op` is None) or the result of an op, and the numbers it had when traced.
+
+    `inputs`: Nodes and plain numbers. `name`: that of the Tensor, or of the variable that holds it. `wanted`: whether it
+    is a leaf that requires a gradient. `owner`: for a gradient, the Node whose gradient it is. `gradient`: whether it
+    depends on the gradient with which the backward starts.
+    """
+
+    __slots__ = ("data", "gradient", "inputs", "name", "op", "owner", "params", "wanted")
+
+    def __init__(self, op: Op | None, inputs: tuple, params: dict[str, Any], data: Any, name: str | None = None):
+        self.op, self.inputs, self.params, self.data, self.name = op, inputs, params, data, name
+        self.owner: Node | None = None
+        self.wanted = False
+        self.gradient = any(x.gradient for x in self.nodes())
+
+    shape = property(lambda self: self.data.shape)
+    dtype = property(lambda self: self.data.dtype)
+    ndim = property(lambda self: self.data.ndim)
+
+    def nodes(self) -> Iterator[Node]:
+        """The inputs that are Nodes, in order."""
+        return (x for x in self.inputs if isinstance(x, Node))
+
+    def compute(self, *inputs: Any) -> Any:
+        """The op on these arrays in place of its inputs."""
+        y = self.op.forward(*inputs, **self.params)  # type: ignore[union-attr]
+        return np.asarray(y[0] if self.op.keeps else y)  # type: ignore[union-attr]
+
+    def __repr__(self) -> str:
+        return f"<{self.name or (self.op.name if self.op else 'leaf')} {self.shape} {self.dtype}>"
+
+
+class Trace(NamedTuple):
+    """A loss as Nodes.
+
+    `start`: the gradient of the loss, with which the backward begins. `leaves`: in the order of their first use.
+    `forward`: all Nodes behind the loss, inputs first. `backward`: those through which a gradient flows, each with its
+    gradient, from the loss backwards. `edges`: `(y, x, g)` where the gradient of `y` adds `g` to that of its input `x`.
+    `stretched`: gradients that have been broadcast to full shape though NumPy would do so by itself.
+    """
+
+    loss: Node
+    start: Node | None
+    leaves: list[Node]
+    forward: list[Node]
+    backward: list[tuple[Node, Node]]
+    edges: list[tuple[Node, Node, Node]]
+    stretched: set[Node]
+
+
+def trace(loss: Tensor, names: Names = None) -> Trace:
+    """Trace a loss of one element, forward and backward, by the very rules that `backward()` runs.
+
+    `names`: variable names for Tensors without a name, such as `locals()`. Raises what `backward()` raises: RuntimeError
+    where no gradient flows or where data has changed since, ValueError for a loss of several elements.
+    """
+    start = Tensor(seed(loss, None))
+    watch = Watch()
+    with recording("all", watch):
+        pulled = pull(loss, start, graph=True)
+    return Builder(names).build(loss, start, pulled, watch)
+
+
+def trace_forward(y: Tensor, names: Names = None) -> Trace:
+    """Trace how a Tensor was computed, without any gradient."""
+    return Builder(names).build(y, None, [], Watch())
+
+
+def call_with_locals(function: Callable, *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+    """What a Python function returns, and its local variables as they were then: names for what it has computed."""
+    code, variables = getattr(inspect.unwrap(function), "__code__", None), {}
+
+    def look(frame: Any, event: str, _: Any) -> None:
+        if event == "return" and frame.f_code is code:
+            variables.update(frame.f_locals)
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        result = function(*args, **kwargs)
+    finally:
+        sys.setprofile(before)
+    return result, variables
+
+
+class Watch:
+    """Notes what each vjp of the backward has made, and whose vjp it was."""
+
+    def __init__(self) -> None:
+        self.edges: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.steps: list[tuple[Tensor, Tensor]] = []  # a result, and the Tensor whose vjp made it
+        self.new: list[Tensor] = []
+
+    def result(self, y: Tensor, op: Op, inputs: tuple, params: dict[str, Any]) -> None:
+        """Called for every result."""
+        if not (
+            self.edges and op is ops.add and inputs[-1] is self.edges[-1][2]
+        ):  # two gradients of a Tensor, added up
+            self.new.append(y)
+
+    def gradient(self, y: Tensor, x: Tensor, g: Tensor) -> None:
+        """Called when the gradient of `y` has given that of `x`."""
+        self.edges.append((y, x, g))
+        self.steps += [(t, y) for t in self.new]
+        self.new = []
+
+
+def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
+    """The Tensors from which these were computed and they themselves, oldest first."""
+    found = {id(t): t for t in roots}
+    todo = [*found.values()]
+    while todo:
+        for x in todo.pop().inputs:
+            if isinstance(x, Tensor) and id(x) not in found:
+                found[id(x)] = x
+                todo.append(x)
+    return sorted(found.values(), key=lambda t: t.age)
+
+
+def first_use(root: Node) -> list[Node]:
+    """The leaves behind a Node, from left to right as a reader meets them."""
+    seen, todo = set(), [root]
+    found = []
+    while todo:
+        node = todo.pop()
+        if node not in seen:
+            seen.add(node)
+            todo += [*node.nodes()][::-1]
+            if node.op is None:
+                found.append(node)
+    return found
+
+
+def names_of_tensors(names: Names) -> dict[int, str]:
+    """id of a Tensor -> the variable that holds it, also in a list, tuple or dict; the first one where there are more."""
+    found: dict[int, str] = {}
+    # Not the results that IPython keeps in _, Out and the like.
+    variables = {k: v for k, v in (names or {}).items() if not k.startswith("_") and k not in ("In", "Out")}
+    todo = [*variables.items()]
+    while todo:
+        holders = []
+        for name, value in todo:
+            if isinstance(value, Tensor):
+                found.setdefault(id(value), name)
+            elif isinstance(value, dict):
+                holders += [(f"{name}[{key!r}]", v) for key, v in value.items()]
+            elif isinstance(value, list | tuple):
+                holders += [(f"{name}[{i}]", v) for i, v in enumerate(value)]
+        todo = [(name, v) for name, v in holders if name.count("[") < 4]
+    return found
+
+
+class Builder:
+    """Turns Tensors into Nodes, and leaves out what a reader would leave out."""
+
+    def __init__(self, names: Names):
+        self.names = names_of_tensors(names)
+        self.constants = {k: v for k, v in (names or {}).items() if isinstance(v, np.ndarray) and v.ndim}
+        self.made: dict[int, Node] = {}  # id of a Tensor -> its Node
+        self.known: dict[Any, Node] = {}  # what an op was applied to -> its Node
+        self.stretched: set[Node] = set()  # gradients broadcast to full shape for the engine's sake only
+        self.past: set[Node] = set()  # the forward
+
+    def build(self, loss: Tensor, start: Tensor | None, pulled: list, watch: Watch) -> Trace:
+        """The Trace of a loss, of what `pull` gave for it and of what was watched meanwhile."""
+        past = ancestors([loss])
+        forward = {id(t) for t in past}
+        sought = {id(g) for t, g in pulled if self.name(t)}
+        for t in ancestors([loss, *(g for _, g in pulled), *(g for *_, g in watch.edges)]):
+            inputs = tuple(self.made[id(x)] if isinstance(x, Tensor) else x for x in t.inputs)
+            node = Node(t.op, inputs, t.params, t.data)
+            if t is start:
+                node.gradient = True
+            elif id(t) in forward:
+                node.name, node.wanted = self.name(t), t.requires_grad and t.op is None
+                self.known.setdefault(key(node), node)
+                self.past.add(node)
+            elif t.op is not None:
+                node = self.known.setdefault(key(node), self.simple(node))
+                if node.op is ops.broadcast_to and id(t) not in sought and node.gradient:
+                    self.stretched.add(node)
+            self.made[id(t)] = node
+        gradients = self.gradients(pulled, watch)
+        root, nodes = self.made[id(loss)], [self.made[id(t)] for t in past]
+        edges = [(self.made[id(y)], self.made[id(x)], self.made[id(g)]) for y, x, g in watch.edges]
+        backward = [(self.made[id(t)], gradients[id(t)]) for t, _ in pulled]
+        return Trace(root, self.made.get(id(start)), first_use(root), nodes, backward, edges, self.stretched)
+
+    def name(self, t: Tensor) -> str | None:
+        """The name of a Tensor: its own, or that of the variable which holds it."""
+        if t.name or id(t) in self.names:
+            return t.name or self.names[id(t)]
+        if t.op is None and t.shape:  # an array in an expression was copied into a Tensor
+            same = (k for k, v in self.constants.items() if v.dtype == t.dtype and np.array_equal(v, t.data))
+            return next(same, None)
+        return None
+
+    def simple(self, node: Node) -> Node:
+        """The same value as a reader would write it."""
+        op, inputs, (x, *_) = node.op, node.inputs, node.inputs
+        if (op is ops.transpose and node.ndim < 2) or (op is ops.reshape and x.shape == node.shape):
+            return x
+        if op in (ops.multiply, ops.divide, ops.power) and isinstance(x, Node):
+            if is_one(inputs[1]) and x.shape == node.shape and x.dtype == node.dtype:
+                return x  # x * 1, x / 1, x ** 1
+        if op is ops.power and not isinstance(inputs[1], Node) and inputs[1] == 0:
+            return self.stretch(Node(None, (), {}, node.dtype.type(1)), node)
+        if op in MOVES and x in self.stretched and not x.inputs[0].shape:
+            return self.stretch(x.inputs[0], node)  # one number everywhere
+        if op.elementwise and any(i in self.stretched for i in inputs):  # NumPy broadcasts anyway
+            inputs = tuple(i.inputs[0] if i in self.stretched else i for i in inputs)
+            shape = np.broadcast_shapes(*(i.shape for i in inputs if isinstance(i, Node)))
+            if shape == node.shape:
+                return self.simple(Node(op, inputs, node.params, node.data))
+            small = Node(op, inputs, node.params, node.data)
+            small.data = small.compute(*(i.data if isinstance(i, Node) else i for i in inputs))
+            if small.dtype == node.dtype:
+                return self.stretch(self.simple(small), node)
+        return node
+
+    def stretch(self, small: Node, node: Node) -> Node:
+        """A small value broadcast to the shape of a Node."""
+        if small.shape == node.shape:
+            return small
+        found = Node(ops.broadcast_to, (small,), {"shape": node.shape}, node.data)
+        self.stretched.add(found)
+        return found
+
+    def gradients(self, pulled: list, watch: Watch) -> dict[int, Node]:
+        """id of a Tensor -> its gradient; one that is handed on as it is, has a Node of its own for each named Tensor."""
+        raw, given, found = {id(t): g for t, g in pulled}, {}, {}
+        for y, x, g in watch.edges:
+            if g is raw.get(id(y)):
+                given[id(x)] = y
+        for t, g in pulled:
+            owner, base = self.made[id(t)], self.made[id(g)]
+            giver = given.get(id(t))
+            node = found[id(giver)] if giver is not None and raw[id(giver)] is g else base
+            if owner.name and (node is not base or (node.owner and node.owner.name) or node in self.past):
+                node = Node(alias, (node,), {}, node.data)
+            if node.owner is None or (owner.name and not node.owner.name):
+                node.owner = owner
+            found[id(t)] = node
+        for t, y in watch.steps:  # the vjps of `y` use the gradient under the name that it has there
+            if id(t) in self.made and id(y) in found:
+                base, node = self.made[id(raw[id(y)])], self.made[id(t)]
+                node.inputs = tuple(found[id(y)] if i is base else i for i in node.inputs)
+        return found
+
+
+def key(node: Node) -> Any:
+    """What makes two Nodes the same value; a leaf is the same as itself alone."""
+    if node.op is None:
+        return node
+    simple = (int, float, str, tuple, slice, np.dtype, type, type(None))
+    params = [(k, repr(v) if isinstance(v, simple) else id(v)) for k, v in node.params.items()]
+    return node.op, *(i if isinstance(i, Node) else repr(i) for i in node.inputs), *sorted(params)
+
+
+def is_one(x: Any) -> bool:
+    """Whether it is the number 1, as itself or as a constant made by a rule."""
+    value = x.data if isinstance(x, Node) and x.op is None and not (x.name or x.wanted or x.gradient) else x
+    return isinstance(value, int | float | np.number) and value == 1
