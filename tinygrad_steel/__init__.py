@@ -2,6 +2,7 @@
 
 from .anomaly import detect_anomaly
 from .check import GradientError, check_gradients, check_op
+from .compare import compare_backprop
 from .graph import no_grad
 from .ops import (
     log_softmax,
@@ -25,6 +26,7 @@ __all__ = [
     "arrays",
     "check_gradients",
     "check_op",
+    "compare_backprop",
     "detect_anomaly",
     "formula",
     "grad",

@@ -104,7 +104,7 @@ class Source(str):
 
 
 def formula(t: Tensor, names: Names = None) -> str:
-    """How a Tensor was computed from the leaves, in one expression; where it grows long, a named part stands for itself.
+    """How a Tensor was computed, in one expression; where it grows too long, a named part stands for itself.
 
     >>> from tinygrad_steel import softmax_cross_entropy
     >>> x, y = Tensor([[1.0, 2.0]], name="x"), Tensor([1], name="y")
@@ -401,7 +401,7 @@ class Writer:
         return f"{name}({', '.join([*codes, *(style.format(k, value_text(v)) for k, v in params.items())])})"
 
     def product_with_gradient(self, node: Node) -> Code | None:
-        """2 * G * x as 2 * x * G, and the number by which a mean divides at the very end, as one writes them by hand."""
+        """2 * G * x as 2 * x * G, and a mean's division at the very end, as one writes them by hand."""
         inner = node.inputs[0]
         if node.op is not ops.multiply or not isinstance(inner, Node) or inner.op is not ops.multiply:
             return None
@@ -515,7 +515,7 @@ def number(x: Any, user: Node) -> Code:
 
 def dtype_name(dtype: np.dtype) -> str:
     """A dtype as source has it."""
-    return "bool" if dtype == bool else f"np.{dtype.name}"
+    return "bool" if dtype.kind == "b" else f"np.{dtype.name}"
 
 
 def value_text(v: Any) -> str:

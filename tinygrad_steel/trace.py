@@ -33,9 +33,9 @@ MOVES = {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze,
 class Node:
     """One value of a traced graph: a leaf (`op` is None) or the result of an op, and the numbers it had when traced.
 
-    `inputs`: Nodes and plain numbers. `name`: that of the Tensor, or of the variable that holds it. `wanted`: whether it
-    is a leaf that requires a gradient. `owner`: for a gradient, the Node whose gradient it is. `gradient`: whether it
-    depends on the gradient with which the backward starts.
+    `inputs`: Nodes and plain numbers. `name`: that of the Tensor, or of the variable that holds it. `wanted`: whether
+    it is a leaf that requires a gradient. `owner`: for a gradient, the Node whose gradient it is. `gradient`: whether
+    it depends on the gradient with which the backward starts.
     """
 
     __slots__ = ("data", "gradient", "inputs", "name", "op", "owner", "params", "wanted")
@@ -84,8 +84,8 @@ class Trace(NamedTuple):
 def trace(loss: Tensor, names: Names = None) -> Trace:
     """Trace a loss of one element, forward and backward, by the very rules that `backward()` runs.
 
-    `names`: variable names for Tensors without a name, such as `locals()`. Raises what `backward()` raises: RuntimeError
-    where no gradient flows or where data has changed since, ValueError for a loss of several elements.
+    `names`: variable names for Tensors without a name, such as `locals()`. Raises what `backward()` raises:
+    RuntimeError where no gradient flows or where data has changed since, ValueError for a loss of several elements.
     """
     start = Tensor(seed(loss, None))
     watch = Watch()
@@ -165,7 +165,7 @@ def first_use(root: Node) -> list[Node]:
 
 
 def names_of_tensors(names: Names) -> dict[int, str]:
-    """id of a Tensor -> the variable that holds it, also in a list, tuple or dict; the first one where there are more."""
+    """id of a Tensor -> the (first) variable that holds it, also in a list, tuple or dict."""
     found: dict[int, str] = {}
     # Not the results that IPython keeps in _, Out and the like.
     variables = {k: v for k, v in (names or {}).items() if not k.startswith("_") and k not in ("In", "Out")}
@@ -260,7 +260,7 @@ class Builder:
         return found
 
     def gradients(self, pulled: list, watch: Watch) -> dict[int, Node]:
-        """id of a Tensor -> its gradient; one that is handed on as it is, has a Node of its own for each named Tensor."""
+        """id of a Tensor -> its gradient; one that is handed on has a Node of its own for each named Tensor."""
         raw, given, found = {id(t): g for t, g in pulled}, {}, {}
         for y, x, g in watch.edges:
             if g is raw.get(id(y)):
