@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from datasets import Dataset, load
 
-from tinygrad_steel import SGD, Tensor, no_grad, write_backprop
+from tinygrad_steel import SGD, RendererNotFound, Tensor, draw, no_grad, write_backprop
 from tinygrad_steel.trace import call_with_locals
 
 
@@ -65,11 +65,14 @@ def train(
     seed: int | np.random.RandomState = 1234,
     data: str | None = None,
     source: bool = False,
+    graph: str | None = None,
+    view: str = "forward",
 ) -> Trained:
     """Train as the book does, print a line every `report` epochs (0: none) and the final accuracy.
 
     `seed`: a number, or a generator that goes on from where an earlier run left it. `data`: a file, a folder, "uci" or
-    "synthetic"; see `datasets.load`. `source`: print the first batch's backprop as NumPy source instead of training.
+    "synthetic"; see `datasets.load`. Instead of training, `source` prints the first batch's backprop as NumPy source,
+    and `graph` is a file (.svg, .png, ...) into which the loss of the first batch is drawn, in one of `draw`'s views.
     Raises ValueError for settings with which no step can be made.
     """
     dataset = load(experiment.data, data)
@@ -79,7 +82,7 @@ def train(
             f"epochs and report are at least 0, the batch size 1 to {int(rows * 0.8)} (0.8 of {rows} rows); "
             f"got epochs {epoch_count}, report {report}, batch size {mb_size}"
         )
-    if dataset.synthetic and not source:
+    if dataset.synthetic and not (source or graph):
         print(dataset.synthetic)
     rng = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
     parameters = initial_parameters(dataset, rng)
@@ -87,10 +90,14 @@ def train(
     rng.shuffle(order)
     step_count = int(rows * 0.8) // mb_size
     training, test = order[: step_count * mb_size], order[step_count * mb_size :]
-    if source:
+    if source or graph:
         rng.shuffle(training)
         loss, names = explained_graph(experiment, parameters, dataset, training[:mb_size])
-        print(write_backprop(loss, names), end="")
+        if source:
+            print(write_backprop(loss, names), end="")
+        if graph:
+            loss.backward()
+            print(f"drawn: {draw(loss, view, names).save(graph)}")
         return Trained(parameters, [])
     optimizer = SGD(parameters.values(), learning_rate)
     history = []
@@ -167,11 +174,15 @@ def main(execute: Callable[..., Trained], description: str | None, **choices: li
     parser.add_argument("--seed", type=int, default=1234, help="of weights and shuffling (default 1234)")
     parser.add_argument("--data", help="a file, a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)")
     parser.add_argument("--source", action="store_true", help="print the backprop as NumPy source instead of training")
+    parser.add_argument(
+        "--graph", metavar="FILE", help="draw the loss (.svg, .png, .pdf, .dot, .txt) instead of training"
+    )
+    parser.add_argument("--view", choices=["forward", "backward", "both"], default="forward", help="of --graph")
     for name, options in choices.items():
         parser.add_argument(f"--{name}", choices=options, default=options[0], help=f"default {options[0]}")
     given = vars(parser.parse_args())
     counts = [given.pop(name) for name in ("epochs", "batch_size", "report")]
     try:
         execute(*counts, **given)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RendererNotFound) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")

@@ -3,6 +3,7 @@
 from .anomaly import detect_anomaly
 from .check import GradientError, check_gradients, check_op
 from .compare import compare_backprop
+from .draw import Picture, RendererNotFound, draw
 from .graph import no_grad
 from .ops import (
     log_softmax,
@@ -13,6 +14,7 @@ from .ops import (
     softmax_cross_entropy,
 )
 from .optim import SGD, Adam
+from .picture import scope
 from .registry import OPS, arrays, op, values
 from .source import formula, vjp_formulas, write_backprop
 from .tensor import Tensor, grad
@@ -22,18 +24,22 @@ __all__ = [
     "SGD",
     "Adam",
     "GradientError",
+    "Picture",
+    "RendererNotFound",
     "Tensor",
     "arrays",
     "check_gradients",
     "check_op",
     "compare_backprop",
     "detect_anomaly",
+    "draw",
     "formula",
     "grad",
     "log_softmax",
     "no_grad",
     "op",
     "relu",
+    "scope",
     "sigmoid",
     "sigmoid_cross_entropy",
     "softmax",

@@ -367,7 +367,7 @@ class Comparison:
             gy = np.broadcast_to(gy, x.shape)
         for handed_on in (
             gy,
-            np.broadcast_to(gy[:, None], x.shape) if gy.ndim == 1 and gy.shape == x.shape[:1] else gy,
+            np.broadcast_to(gy[:, None], x.shape) if gy.ndim == 1 < x.ndim and gy.shape == x.shape[:1] else gy,
         ):
             if handed_on.shape == x.shape and (g not in (self.gradients[y],)):
                 yield handed_on, f"{came} is handed on unchanged: {local}"

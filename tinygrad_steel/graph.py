@@ -19,13 +19,30 @@ from .registry import describe
 class Mode:
     """What is recorded: "leaves" (what comes from a leaf that has a name or wants a gradient), "all" or "off".
 
-    `watch`, where there is one, is shown every result and every gradient (see `anomaly.py`).
+    `watch`, where there is one, is shown every result and every gradient (see `anomaly.py`, `trace.py`, `picture.py`).
     """
 
     __slots__ = ("record", "watch")
 
     def __init__(self, record: str = "leaves", watch: Any = None):
         self.record, self.watch = record, watch
+
+
+class Both:
+    """Two that watch."""
+
+    def __init__(self, first: Any, second: Any):
+        self.first, self.second = first, second
+
+    def result(self, *args: Any) -> None:
+        """Show a result to both."""
+        self.first.result(*args)
+        self.second.result(*args)
+
+    def gradient(self, *args: Any) -> None:
+        """Show a gradient to both."""
+        self.first.gradient(*args)
+        self.second.gradient(*args)
 
 
 # A ContextVar, so that one thread's no_grad is not another's.
@@ -39,7 +56,8 @@ next_age = itertools.count().__next__
 def recording(record: str | None = None, watch: Any = None) -> Iterator[None]:
     """Change the mode inside a `with`, whatever way it is left; what is not given stays as it is."""
     old = RECORDING.get()
-    token = RECORDING.set(Mode(record or old.record, watch or old.watch))
+    watch = Both(old.watch, watch) if old.watch and watch else watch or old.watch
+    token = RECORDING.set(Mode(record or old.record, watch))
     try:
         yield
     finally:

@@ -115,10 +115,11 @@ def formula(t: Tensor, names: Names = None) -> str:
     return Writer(None).formula(trace_forward(t, names))
 
 
-def vjp_formulas(t: Tensor, names: Names = None) -> list[str | None]:
+def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> list[str | None]:
     """For each input of a result, how its gradient comes from `g`, that of the result; None where none flows.
 
     `y` is the result itself where it has no name; inputs without a name are called as the op calls its arguments.
+    `taken`: names that mean something else to the reader, and are not used so.
 
     >>> x = Tensor([[1.0, 2.0]], name="x")
     >>> weight, bias = Tensor(np.ones((2, 1)), True, "weight"), Tensor([0.0], True, "bias")
@@ -128,23 +129,35 @@ def vjp_formulas(t: Tensor, names: Names = None) -> list[str | None]:
     if t.op is None or not t.requires_grad:
         return [None] * len(t.inputs)
     builder = Builder(names)
-    inputs, called = [], {"g"}
+    inputs, called = [], {"g", *taken}
     for x, argument in zip(t.inputs, [*t.op.input_names, *(f"x{i}" for i in range(len(t.inputs)))]):
         if isinstance(x, Tensor):
-            name = builder.name(x) or argument + "_" * (argument in called)
+            name = builder.name(x) or next(n for n in (argument, "h", "z", "u", f"{argument}_") if n not in called)
             called.add(name)
             x = Tensor(x.data, x.requires_grad, name if x.op or x.name or x.requires_grad or x.shape else None)
         inputs.append(x)
     watch = Watch()
     with recording("all"):
         y = record_op(t.op, tuple(inputs), t.params)
-    y.name, g = builder.name(t) or "y", Tensor(np.ones(t.shape, t.dtype), name="g")
+    y.name, g = builder.name(t) or ("y" if "y" not in called else "result"), Tensor(np.ones(t.shape, t.dtype), name="g")
     with recording("all", watch):
         pulled = pull(y, g, graph=True)
     traced = Builder(None).build(y, g, pulled, watch)
     gradients = {node: gradient for node, gradient in traced.backward[1:]}
     nodes = traced.loss.inputs
     return [Writer(None).gradient_formula(traced, gradients[x]) if x in gradients else None for x in nodes]
+
+
+def block_formula(block: list[Tensor], name: Callable[[Tensor], str]) -> str:
+    """The last Tensor of a block in terms of its leaves (`w` for w0) and of `h`, which comes from outside."""
+    writer, made = Writer(None), {}
+    for t in block:
+        inputs = tuple(made.get(id(x), x) for x in t.inputs)
+        inputs = tuple(Node(None, (), {}, x.data, "h") if isinstance(x, Tensor) else x for x in inputs)
+        node = made[id(t)] = Node(t.op, inputs, t.params, t.data, re.sub(r"\W*\d+\W*$", "", name(t)) or None)
+        writer.codes |= {x: Code("h") for x in inputs if isinstance(x, Node) and x not in writer.codes}
+        writer.codes[node] = writer.expression(node) if t.op else Code(node.name or "array")
+    return writer.codes[node].text
 
 
 class Code(NamedTuple):
