@@ -293,9 +293,15 @@ def _label_rows(logits: Any, labels: Any) -> Any:
     classes = logits.shape[1]
     if labels.dtype.kind not in "iu":
         raise ValueError(f"class ids of shape (N,) must be integers, got {labels.dtype}")
-    if labels.shape[0] and not (np.min(labels) >= 0 and np.max(labels) < classes):
-        raise ValueError(f"class ids go from 0 to {classes - 1}, got {np.min(labels)} to {np.max(labels)}")
+    if not hasattr(labels, "record_op"):  # a trace looks at no numbers, and follows a forward that did
+        check_ids(labels, classes)
     return one_hot(labels, classes=classes).astype(logits.dtype)
+
+
+def check_ids(ids: Any, classes: int) -> None:
+    """ValueError where a class id is out of range."""
+    if ids.shape[0] and not (np.min(ids) >= 0 and np.max(ids) < classes):
+        raise ValueError(f"class ids go from 0 to {classes - 1}, got {np.min(ids)} to {np.max(ids)}")
 
 
 @op(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,8 @@ class Optimizer:
             if not isinstance(p, Tensor) or not p.requires_grad or p.op is not None:
                 raise ValueError(f"{describe(p)} cannot be trained: make it with Tensor(..., requires_grad=True)")
         self.learning_rate = learning_rate
+        self.steps = 0
+        self.states: list[list[Any]] = [[] for _ in self.parameters]  # what is remembered of the steps before
 
     @property
     def learning_rate(self) -> float:
@@ -54,11 +57,29 @@ class Optimizer:
                 )
 
 
+    changing = False  # whether the numbers differ from step to step
+
+    def numbers(self, dtype: np.dtype) -> tuple[np.ndarray, ...]:
+        """The numbers in this step's rule, as 0-d arrays."""
+        raise NotImplementedError
+
+    def rule(self, g: Any, state: Sequence[Any], *numbers: Any) -> tuple[Any, list[Any]]:
+        """By what a parameter with gradient `g` is lowered, and its new state; in NumPy terms, as an op's rule."""
+        raise NotImplementedError
+
+    def step(self) -> None:
+        """Move every parameter against its gradient; RuntimeError where one has none."""
+        self.check()
+        self.steps += 1
+        for i, p in enumerate(self.parameters):
+            change, self.states[i] = self.rule(p.grad, self.states[i], *self.numbers(p.dtype))
+            p.move(change)
+
+
 class SGD(Optimizer):
     """Stochastic gradient descent: `p -= learning_rate * grad`.
 
     With `momentum` the step is `learning_rate * v`, where `v = momentum * v + grad` (Polyak's heavy ball).
-    `step()` raises RuntimeError where a parameter has no gradient.
 
     >>> p = Tensor([1.0, 2.0], requires_grad=True)
     >>> p.square().sum().backward()
@@ -72,25 +93,33 @@ class SGD(Optimizer):
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum is at least 0 and below 1, not {momentum}")
         self.momentum = momentum
-        self.velocities = [np.zeros_like(p.data) for p in self.parameters]
+        if momentum:
+            self.states = [[np.zeros_like(p.data)] for p in self.parameters]
+
+    def numbers(self, dtype: np.dtype) -> tuple[np.ndarray, ...]:
+        return np.array(self.learning_rate, dtype), np.array(self.momentum, dtype)
+
+    def rule(self, g: Any, state: Sequence[Any], *numbers: Any) -> tuple[Any, list[Any]]:
+        rate, momentum = numbers
+        if not state:
+            return rate * g, []
+        velocity = momentum * state[0] + g
+        return rate * velocity, [velocity]
 
     def step(self) -> None:
-        """Move every parameter against its gradient."""
-        self.check()
-        if not self.momentum:
-            for p, rate in zip(self.parameters, self.rates):
-                p.move(rate * p.grad)
+        if self.momentum:
+            super().step()
             return
-        for i, p in enumerate(self.parameters):
-            self.velocities[i] = self.momentum * self.velocities[i] + p.grad
-            p.move(self.rates[i] * self.velocities[i])
+        self.check()  # the shortest way: a step on a small batch takes some 30 microseconds in all
+        for p, rate in zip(self.parameters, self.rates):
+            p.move(rate * p.grad)
 
 
 class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015, algorithm 1, with its bias correction): steps scaled by the gradient's recent size.
 
     `beta1`, `beta2`: how slowly the mean and the mean square of the gradient are forgotten; `epsilon` keeps the
-    division finite. `step()` raises RuntimeError where a parameter has no gradient.
+    division finite.
 
     >>> p = Tensor([1.0, 2.0], requires_grad=True)
     >>> p.square().sum().backward()
@@ -110,17 +139,18 @@ class Adam(Optimizer):
         super().__init__(parameters, learning_rate)
         if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
             raise ValueError(f"beta1 and beta2 are at least 0 and below 1, not {beta1} and {beta2}")
-        self.beta1, self.beta2, self.epsilon, self.steps = beta1, beta2, epsilon, 0
-        self.means = [np.zeros_like(p.data) for p in self.parameters]
-        self.squares = [np.zeros_like(p.data) for p in self.parameters]
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.states = [[np.zeros_like(p.data), np.zeros_like(p.data)] for p in self.parameters]
 
-    def step(self) -> None:
-        """Move every parameter against the running mean of its gradient."""
-        self.check()
-        self.steps += 1
-        for i, p in enumerate(self.parameters):
-            g = p.grad
-            m = self.means[i] = self.beta1 * self.means[i] + (1 - self.beta1) * g
-            v = self.squares[i] = self.beta2 * self.squares[i] + (1 - self.beta2) * g * g
-            mean, square = m / (1 - self.beta1**self.steps), v / (1 - self.beta2**self.steps)
-            p.move(self.rates[i] * mean / (np.sqrt(square) + self.epsilon))
+    changing = True
+
+    def numbers(self, dtype: np.dtype) -> tuple[np.ndarray, ...]:
+        corrections = 1 - self.beta1**self.steps, 1 - self.beta2**self.steps
+        return tuple(np.array(x, dtype) for x in (self.learning_rate, *corrections))
+
+    def rule(self, g: Any, state: Sequence[Any], *numbers: Any) -> tuple[Any, list[Any]]:
+        rate, mean_correction, square_correction = numbers
+        mean = self.beta1 * state[0] + (1 - self.beta1) * g
+        square = self.beta2 * state[1] + (1 - self.beta2) * g * g
+        change = rate * (mean / mean_correction) / (np.sqrt(square / square_correction) + self.epsilon)
+        return change, [mean, square]

@@ -113,6 +113,7 @@ class Tensor:
         """The only element, as a Python number; ValueError where there are more."""
         if self.size != 1:
             raise ValueError(f"item() takes the only element of a Tensor; {describe(self)} has {self.size}")
+        refuse_tracing()
         return np.asarray(self._data).item()
 
     def detach(self) -> Tensor:
@@ -475,8 +476,17 @@ new, recording_mode = object.__new__, RECORDING.get  # looked up once: they are 
 record_op = Tensor.record_op
 
 
+def refuse_tracing() -> None:
+    """TypeError where a traced rule takes a number out of a Tensor: it would be part of what is written or compiled."""
+    if recording_mode().record == "all":
+        raise TypeError(
+            "a rule that looks at the numbers of a Tensor (if, float, item) cannot be traced: write it with np.where"
+        )
+
+
 def refuse_assignment() -> None:
     """TypeError where a number is asked for by `z[i] = t`: NumPy then calls float(t), and the history would be lost."""
+    refuse_tracing()
     frame = sys._getframe(2)
     if dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE"):
         raise TypeError(

@@ -194,12 +194,14 @@ class Builder:
         self.stretched: set[Node] = set()  # gradients broadcast to full shape for the engine's sake only
         self.past: set[Node] = set()  # the forward
 
-    def build(self, loss: Tensor, start: Tensor | None, pulled: list, watch: Watch) -> Trace:
-        """The Trace of a loss, of what `pull` gave for it and of what was watched meanwhile."""
+    def build(
+        self, loss: Tensor, start: Tensor | None, pulled: list, watch: Watch, more: Iterable[Tensor] = ()
+    ) -> Trace:
+        """The Trace of a loss, of what `pull` gave for it and of what was watched meanwhile; `more` gets Nodes, too."""
         past = ancestors([loss])
         forward = {id(t) for t in past}
         sought = {id(g) for t, g in pulled if self.name(t)}
-        for t in ancestors([loss, *(g for _, g in pulled), *(g for *_, g in watch.edges)]):
+        for t in ancestors([loss, *(g for _, g in pulled), *(g for *_, g in watch.edges), *more]):
             inputs = tuple(self.made[id(x)] if isinstance(x, Tensor) else x for x in t.inputs)
             node = Node(t.op, inputs, t.params, t.data)
             if t is start:

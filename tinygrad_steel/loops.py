@@ -1,0 +1,483 @@
+"""The numba back end: a program as loops over one block of memory, all shapes constants, compiled and kept on disk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .lower import REDUCTIONS, Program
+from .trace import Node
+
+UNROLLED = 16  # the most columns of a product that are summed side by side
+LARGE = 50_000  # multiply-adds from which on a product is left to BLAS
+INFIX = {
+    **{ops.add: "+", ops.subtract: "-", ops.multiply: "*", ops.divide: "/", ops.greater: ">", ops.less: "<"},
+    **{ops.greater_equal: ">=", ops.less_equal: "<=", ops.equal: "==", ops.not_equal: "!="},
+}
+START = {ops.sum: "0.0", ops.mean: "0.0", ops.prod: "1.0", ops.max: "-np.inf", ops.min: "np.inf"}
+TAKE = {ops.sum: "{} + {}", ops.mean: "{} + {}", ops.prod: "{} * {}", ops.max: "np.maximum({}, {})"}
+TAKE[ops.min] = "np.minimum({}, {})"
+VIEWS = {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.broadcast_to, ops.flip}
+
+FAST = '{"contract", "reassoc", "nsz"}'  # sums in another order, but NaN and infinity as they are
+SHAPE, RANGE, ROW = 1, 2, 3  # what a compiled function returns where it could not run
+
+Index = tuple[str, ...]
+
+
+class NoLoops(TypeError):
+    """An op in the program has no loop form here; the message names it."""
+
+
+class Loops:
+    """A program as source.
+
+    `places`: where the array of a Node begins in the block `m`. `segments`: functions to be run in turn, each the lines
+    of its body; between them, large products `(a, b, out)` that BLAS does.
+    """
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.dtype = self.one_dtype()
+        self.places: dict[Node, int] = {}
+        self.size = 1  # m[0] says whether all went well
+        self.values = {value: leaf for leaf, value in program.updates}
+        constants = [x for x in program.constants if x.shape]  # numbers stand in the code itself
+        leaves = [*program.feeds, *program.numbers, *constants, *(x for _, x, _ in program.parameters)]
+        for node in [*leaves, *(x for _, _, x in program.states)]:
+            self.place(node)
+        self.views = [x for x in program.nodes if is_view(x)]
+        work = [x for x in program.nodes if not is_view(x)]
+        late = self.only_for_updates(work)
+        self.kernels = [*self.grouped([x for x in work if x not in late]), *self.grouped([x for x in work if x in late])]
+        self.store_what_travels()
+        self.segments: list[Any] = [[]]
+        for kernel in self.kernels:
+            if is_large(kernel[0]):
+                self.segments += [kernel[0], []]
+            else:
+                self.segments[-1] += self.kernel(kernel)
+
+    def source(self) -> str:
+        """A module: `step` and `epoch`, or the segments between large products."""
+        lines = ['"""Written by tinygrad_steel."""', "", "import numba", "import numpy as np", ""]
+        if len(self.segments) > 1:
+            for i, body in enumerate(self.segments[::2]):
+                lines += [*self.head(f"segment{i}", [], ["m"]), *indented(body or ["pass"], 1), "    return 0", ""]
+            return "\n".join(lines)
+        (body,) = self.segments
+        feeds = [f"x{i}" for i in range(len(self.program.feeds))]
+        lines += [*self.head("step", feeds, [*feeds, "m"]), *indented(self.take_step(feeds), 1), *indented(body, 1)]
+        lines += ["    return 0", ""]
+        if self.program.feeds:
+            lines += self.epoch(feeds, body)
+        return "\n".join(lines)
+
+    def head(self, name: str, feeds: list[str], arguments: list[str]) -> list[str]:
+        """The first lines of a function."""
+        types = []
+        for argument in arguments:
+            if argument in feeds:
+                x = self.program.feeds[feeds.index(argument)]
+                types.append(f"{kind(x.dtype)}[{':,' * (x.ndim - 1)}::1]" if x.ndim else f"{kind(x.dtype)}[::1]")
+            else:
+                types.append({"order": "int64[::1]", "numbers": f"{self.dtype}[:,::1]"}.get(argument, f"{self.dtype}[::1]"))
+        options = f'cache=True, error_model="numpy", fastmath={FAST}'
+        return [f'@numba.njit("int64({", ".join(types)})", {options})', f"def {name}({', '.join(arguments)}):"]
+
+    def take_step(self, feeds: list[str]) -> list[str]:
+        """The arrays of one call into the block."""
+        lines = []
+        for name, x in zip(feeds, self.program.feeds):
+            wrong = " or ".join(f"{name}.shape[{i}] != {n}" for i, n in enumerate(x.shape)) or f"{name}.shape[0] != 1"
+            lines += [f"if {wrong}:", f"    return {SHAPE}", f"y = {name}.ravel()", f"for j in range({x.data.size}):"]
+            lines += indented(self.taken(x, "y[j]", f"{self.places[x]} + j"), 1)
+        return lines
+
+    def taken(self, x: Node, value: str, place: str) -> list[str]:
+        """One number from outside into the block; class ids have their range checked."""
+        classes = [node.params["classes"] for node in self.program.nodes if node.op is ops.one_hot and node.inputs[0] is x]
+        check = [f"if {value} < 0 or {value} >= {min(classes)}:", f"    return {RANGE}"] if classes else []
+        return [*check, f"m[{place}] = {value}"]
+
+    def epoch(self, feeds: list[str], body: list[str]) -> list[str]:
+        """All steps of an epoch: rows gathered by `order`, results of each step kept."""
+        program, rows = self.program, self.program.feeds[0].shape[0]
+        outputs = [f"out{i}" for i in range(len(program.outputs))]
+        lines = self.head("epoch", feeds, [*feeds, "order", "numbers", "losses", *outputs, "m"])
+        inner = [f"for i in range({rows}):", f"    row = order[s * {rows} + i]", "    if row < 0 or row >= x0.shape[0]:"]
+        inner += [f"        return {ROW}"]
+        for name, x in zip(feeds, program.feeds):
+            width = x.data.size // rows
+            inner += [f"    for j in range({width}):"]
+            inner += indented(self.taken(x, f"{name}_[row * {width} + j]", f"{self.places[x]} + i * {width} + j"), 2)
+        inner += [f"m[{self.places[x]}] = numbers[s, {i}]" for i, x in enumerate(program.numbers)]
+        inner += body
+        inner += [f"losses[s] = m[{self.places[self.base_of_whole(program.loss)]}]"]
+        for name, x in zip(outputs, program.outputs):
+            place, size = self.places[self.base_of_whole(x)], x.data.size
+            inner += [f"for j in range({size}):", f"    {name}[s * {size} + j] = m[{place} + j]"]
+        flattened = [f"    {name}_ = {name}.ravel()" for name in feeds]
+        return [*lines, *flattened, "    for s in range(losses.shape[0]):", *indented(inner, 2), "    return 0", ""]
+
+    # What goes where
+
+    def one_dtype(self) -> np.dtype:
+        """The float dtype of everything; NoLoops where there are two."""
+        nodes = [*self.program.nodes, *self.program.feeds, *(x for _, x, _ in self.program.parameters)]
+        dtypes = {x.dtype for x in nodes if x.dtype.kind == "f"}
+        if len(dtypes) != 1:
+            raise NoLoops(f"{' and '.join(sorted(map(str, dtypes)))} in one program: convert the data to one dtype")
+        return dtypes.pop()
+
+    def place(self, node: Node) -> None:
+        """Room for the array of a Node."""
+        if node not in self.places:
+            self.places[node] = self.size
+            self.size += node.data.size
+
+    def only_for_updates(self, work: list[Node]) -> set[Node]:
+        """What nothing but an update needs: it comes last, when nobody reads the old values any more."""
+        needed = {self.program.loss, *self.program.outputs, *(g for _, _, g in self.program.parameters)}
+        for node in reversed(self.program.nodes):
+            if node in needed:
+                needed.update(node.nodes())
+        return {x for x in work if x not in needed}
+
+    def grouped(self, work: list[Node]) -> Iterator[list[Node]]:
+        """Nodes that run in one loop nest: of one shape, and none reads another's elements but its own."""
+        left = dict.fromkeys(work)
+        while left:
+            first = next(iter(left))
+            group = [first]
+            if first.op is not ops.matmul:
+                for node in [*left][1:]:
+                    if node.op is not ops.matmul and space(node) == space(first) and self.fits(node, group, left):
+                        group.append(node)
+            for node in group:
+                del left[node]
+            yield group
+
+    def fits(self, node: Node, group: list[Node], left: dict[Node, None]) -> bool:
+        """Whether all it reads is there already, or is the same element of one in the group."""
+        at = index_names(space(node))
+        for x, index in zip(node.inputs, self.indices(node, at)):
+            if isinstance(x, Node):
+                base, where = self.base(x, index)
+                if base in left and not (base in group and where == at and base.op not in REDUCTIONS):
+                    return False
+        return True
+
+    def store_what_travels(self) -> None:
+        """Room for what is read outside of its own loop nest, and for results."""
+        for node in [self.program.loss, *self.program.outputs, *(g for _, _, g in self.program.parameters)]:
+            self.place(self.base_of_whole(node))
+        for kernel in self.kernels:
+            for node in kernel:
+                if node.op in REDUCTIONS or node.op is ops.matmul:
+                    self.place(node)
+                at = index_names(space(node))
+                for x, index in zip(node.inputs, self.indices(node, at)):
+                    if isinstance(x, Node):
+                        base, where = self.base(x, index)
+                        if base.op is not None and (base not in kernel or where != at):
+                            self.place(base)
+        for node in self.values:
+            self.place(node) if self.base_of_whole(node) is not node or node.op is None else None
+
+    def base_of_whole(self, node: Node) -> Node:
+        """The Node behind views; NoLoops for a result that is a view other than of the same elements in a row."""
+        while is_view(node):
+            if node.op not in (ops.reshape, ops.expand_dims, ops.squeeze):
+                raise NoLoops(f"a result made by {node.op.name} last: compute something from it, or leave it out")
+            node = node.inputs[0]
+        return node
+
+    # Reading
+
+    def indices(self, node: Node, at: Index) -> list[Index]:
+        """Where a Node reads its inputs, for the element `at` of its loop nest."""
+        if node.op in REDUCTIONS or node.op in (ops.one_hot,):
+            return [at] * len(node.inputs)
+        return [
+            tuple("0" if n == 1 else i for n, i in zip(x.shape, at[len(at) - x.ndim :])) if isinstance(x, Node) else ()
+            for x in node.inputs
+        ]
+
+    def base(self, x: Node, at: Index) -> tuple[Node, Index]:
+        """The Node behind views, and where its element is."""
+        while is_view(x):
+            at = index_behind(x, at)
+            x = x.inputs[0]
+        return x, at
+
+    def read(self, x: Any, at: Index, inside: dict[Node, str], here: Index) -> str:
+        """An element as an expression."""
+        if not isinstance(x, Node):
+            return number(x)
+        base, where = self.base(x, at)
+        if base in inside and where == here:
+            return inside[base]
+        if base not in self.places:
+            return number(base.data)
+        text = f"m[{flat(self.places[base], base.shape, where)}]"
+        return f"({text} != 0.0)" if base.dtype.kind == "b" else text
+
+    # Writing
+
+    def kernel(self, nodes: list[Node]) -> list[str]:
+        """The lines of one loop nest."""
+        first = nodes[0]
+        if first.op is ops.matmul:
+            return self.product(first)
+        shape = space(first)
+        at = index_names(shape)
+        before: list[list[str]] = [[] for _ in range(len(shape) + 1)]  # by depth
+        after: list[list[str]] = [[] for _ in range(len(shape) + 1)]
+        body, inside = before[-1], {}
+        start: list[str] = []
+        end: list[str] = []
+        for node in nodes:
+            if node.op in REDUCTIONS:
+                self.reduction(node, at, inside, start, before, after, end)
+                continue
+            inside[node] = name = f"t{len(inside)}"
+            body.append(f"{name} = {self.element(node, at, inside)}")
+            if node in self.places:
+                value = f"1.0 if {name} else 0.0" if node.dtype.kind == "b" else name
+                body.append(f"m[{flat(self.places[node], shape, at)}] = {value}")
+        for node in nodes:  # new values, when all old ones have been read
+            if node in self.values and node in inside:
+                body.append(f"m[{flat(self.places[self.values[node]], shape, at)}] = {inside[node]}")
+        lines, depth = list(start), 0
+        for axis, n in enumerate(shape):
+            lines += indented(before[axis], depth)
+            if n != 1:
+                lines.append("    " * depth + f"for {at[axis]} in range({n}):")
+                depth += 1
+        lines += indented(before[-1], depth)
+        for axis in range(len(shape), -1, -1):
+            if axis < len(shape) and shape[axis] != 1:
+                depth -= 1
+            lines += indented(after[axis], depth)
+        return lines + end
+
+    def reduction(
+        self, node: Node, at: Index, inside: dict, start: list, before: list[list[str]], after: list[list[str]], end: list
+    ) -> None:
+        """Sum, mean, max and the like: in a variable where the last axes go, else in the result itself."""
+        (x,), shape, op = node.inputs, node.inputs[0].shape, node.op
+        axes = node.params.get("axis", tuple(range(len(shape))))
+        kept = [i for i in range(len(shape)) if i not in axes]
+        where = flat(self.places[node], node.shape, tuple(at[i] for i in kept))
+        value = self.read(x, at, inside, at)
+        if x.dtype.kind == "b":
+            value = f"(1.0 if {value} else 0.0)"
+        count = math.prod(shape[i] for i in axes)
+        if op not in START:
+            raise NoLoops(f"{op.name} has no loop form: use sum, mean, max or min")
+        if kept == [*range(len(kept))]:
+            name, depth = f"r{self.places[node]}", len(kept)
+            before[depth].append(f"{name} = {START[op]}")
+            before[-1].append(f"{name} = {TAKE[op].format(name, value)}")
+            result = f"{name} / {count}" if op is ops.mean else name
+            (after[depth] if depth < len(shape) else before[-1]).append(f"m[{where}] = {result}")
+        else:
+            first = self.places[node]
+            start += [f"for j in range({first}, {first + node.data.size}):", f"    m[j] = {START[op]}"]
+            before[-1].append(f"m[{where}] = {TAKE[op].format(f'm[{where}]', value)}")
+            if op is ops.mean:
+                end += [f"for j in range({first}, {first + node.data.size}):", f"    m[j] /= {count}"]
+
+    def element(self, node: Node, at: Index, inside: dict[Node, str]) -> str:
+        """One element of an elementwise op."""
+        op, inputs = node.op, node.inputs
+        texts = [self.read(x, index, inside, at) for x, index in zip(inputs, self.indices(node, at))]
+        if op is ops.one_hot:
+            if inputs[0] not in self.program.feeds and inputs[0].op is not None:
+                raise NoLoops("class ids that are computed have no loop form here")
+            return f"m[{flat(self.places[inputs[0]], inputs[0].shape, at[:1])}] == {at[1]}"
+        if not op.elementwise:
+            raise NoLoops(f"{op.name} has no loop form here")
+        if op is ops.where:
+            condition = texts[0] if inputs[0].dtype.kind == "b" else f"{texts[0]} != 0.0"
+            return f"({texts[1]}) if ({condition}) else ({texts[2]})"
+        if op is ops.power:
+            return power(texts[0], inputs[1], texts[1])
+        if op is ops.square:
+            return f"{texts[0]} * {texts[0]}"
+        if op is ops.negative:
+            return f"-({texts[0]})"
+        if op in (ops.logical_and, ops.logical_or):
+            return f"({texts[0]}) {'and' if op is ops.logical_and else 'or'} ({texts[1]})"
+        if op is ops.logical_not:
+            return f"not ({texts[0]})"
+        if op in INFIX:
+            if node.dtype.kind == "b" and op in (ops.add, ops.multiply):
+                return f"({texts[0]}) {'or' if op is ops.add else 'and'} ({texts[1]})"
+            return f"({texts[0]}) {INFIX[op]} ({texts[1]})"
+        if not isinstance(getattr(np, op.name, None), np.ufunc):
+            raise NoLoops(f"{op.name} has no loop form here")
+        return f"np.{op.name}({', '.join(texts)})"
+
+    def product(self, node: Node) -> list[str]:
+        """A matrix product: its columns side by side where they are few, so that each row is read once."""
+        a, b = node.inputs
+        if not (isinstance(a, Node) and isinstance(b, Node) and 1 <= a.ndim <= 2 and 1 <= b.ndim <= 2):
+            raise NoLoops("matmul of stacks of matrices has no loop form here")
+        inner = a.shape[-1]
+        rows, columns = (a.shape[0] if a.ndim == 2 else 1), (b.shape[1] if b.ndim == 2 else 1)
+        first = self.places[node]
+
+        def left(k: str) -> str:
+            return self.read(a, ("i", k) if a.ndim == 2 else (k,), {}, ())
+
+        def right(k: str, j: str) -> str:
+            return self.read(b, (k, j) if b.ndim == 2 else (k,), {}, ())
+
+        if columns <= UNROLLED:
+            sums = [f"s{j}" for j in range(columns)]
+            return [
+                f"for i in range({rows}):",
+                *(f"    {s} = 0.0" for s in sums),
+                f"    for k in range({inner}):",
+                f"        a = {left('k')}",
+                *(f"        {s} += a * {right('k', str(j))}" for j, s in enumerate(sums)),
+                *(f"    m[{flat(first + j, (rows, columns), ('i', '0'))}] = {s}" for j, s in enumerate(sums)),
+            ]
+        return [
+            f"for i in range({rows}):",
+            f"    for j in range({columns}):",
+            f"        m[{first} + i * {columns} + j] = 0.0",
+            f"    for k in range({inner}):",
+            f"        a = {left('k')}",
+            f"        for j in range({columns}):",
+            f"            m[{first} + i * {columns} + j] += a * {right('k', 'j')}",
+        ]
+
+
+def kind(dtype: np.dtype) -> str:
+    """A dtype as numba calls it."""
+    return "boolean" if dtype.kind == "b" else str(dtype)
+
+
+def is_view(node: Node) -> bool:
+    """Whether its elements are those of its input, elsewhere."""
+    if node.op is ops.getitem:
+        return len(node.inputs) == 1
+    return node.op in VIEWS or (node.op is ops.astype) or (node.op is ops.asconstant and node.inputs[0].dtype.kind != "f")
+
+
+def is_large(node: Node) -> bool:
+    """Whether it is a product for BLAS."""
+    return node.op is ops.matmul and node.data.size * node.inputs[0].shape[-1] >= LARGE
+
+
+def space(node: Node) -> tuple[int, ...]:
+    """The shape over which a Node loops."""
+    return node.inputs[0].shape if node.op in REDUCTIONS else node.shape
+
+
+def index_names(shape: tuple[int, ...]) -> Index:
+    """A loop variable for each axis."""
+    return tuple("0" if n == 1 else f"i{axis}" for axis, n in enumerate(shape))
+
+
+def index_behind(view: Node, at: Index) -> Index:
+    """Where in the input of a view the element `at` is."""
+    (x, *_), op, params = view.inputs, view.op, view.params
+    if op is ops.transpose:
+        axes = params.get("axes") or tuple(range(x.ndim))[::-1]
+        return tuple(at[list(i % x.ndim for i in axes).index(k)] for k in range(x.ndim))
+    if op is ops.swapaxes:
+        order = list(at)
+        i, j = params["axis1"], params["axis2"]
+        order[i], order[j] = order[j], order[i]
+        return tuple(order)
+    if op is ops.broadcast_to:
+        return tuple("0" if n == 1 else i for n, i in zip(x.shape, at[len(at) - x.ndim :]))
+    if op is ops.flip:
+        axes = params.get("axis")
+        axes = range(x.ndim) if axes is None else axes if isinstance(axes, tuple) else (axes,)
+        flipped = {i % x.ndim for i in axes}
+        return tuple(f"({n - 1} - {i})" if k in flipped else i for k, (n, i) in enumerate(zip(x.shape, at)))
+    if op in (ops.reshape, ops.expand_dims, ops.squeeze):
+        return reshaped(x.shape, view.shape, at)
+    if op is ops.getitem:
+        return sliced(x.shape, params["index"], at)
+    return at
+
+
+def reshaped(old: tuple[int, ...], new: tuple[int, ...], at: Index) -> Index:
+    """The index before a reshape: the same, but for axes of length 1, or else by division."""
+    long = [i for n, i in zip(new, at) if n != 1]
+    if [n for n in new if n != 1] == [n for n in old if n != 1]:
+        left = iter(long)
+        return tuple("0" if n == 1 else next(left) for n in old)
+    position, found, step = flat(0, new, at), [], 1
+    for n in reversed(old):
+        found.append("0" if n == 1 else f"(({position}) // {step} % {n})")
+        step *= n
+    return tuple(reversed(found))
+
+
+def sliced(shape: tuple[int, ...], index: Any, at: Index) -> Index:
+    """The index before `x[index]`, for numbers, slices, None and Ellipsis."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    taken = sum(1 for part in parts if part is not None and part is not Ellipsis)
+    if not any(part is Ellipsis for part in parts):
+        parts.append(Ellipsis)
+    spot = next(i for i, part in enumerate(parts) if part is Ellipsis)
+    parts[spot : spot + 1] = [slice(None)] * (len(shape) - taken)
+    found, left, axis = [], iter(at), 0
+    for part in parts:
+        if part is None:
+            next(left)
+        elif isinstance(part, slice):
+            start, _, step = part.indices(shape[axis])
+            i = next(left)
+            found.append(i if (start, step) == (0, 1) else f"({start} + {step} * {i})")
+            axis += 1
+        elif isinstance(part, int | np.integer) and not isinstance(part, bool):
+            found.append(str(int(part) % shape[axis]))
+            axis += 1
+        else:
+            raise NoLoops(f"an index of {type(part).__name__} has no loop form here")
+    return tuple(found)
+
+
+def flat(first: int, shape: tuple[int, ...], at: Index) -> str:
+    """Where in the block an element is."""
+    terms, step, offset = [], 1, first
+    for n, i in zip(reversed(shape), reversed(at)):
+        if i.isdigit():
+            offset += int(i) * step
+        else:
+            terms.append(i if step == 1 else f"{i} * {step}")
+        step *= n
+    return " + ".join([*([str(offset)] if offset or not terms else []), *reversed(terms)])
+
+
+def number(x: Any) -> str:
+    """A constant."""
+    value = float(x)
+    return repr(value) if math.isfinite(value) else "np.nan" if value != value else f"{'-' if value < 0 else ''}np.inf"
+
+
+def power(a: str, exponent: Any, b: str) -> str:
+    """a ** b, without the function where the exponent is a small whole number."""
+    value = exponent if isinstance(exponent, int | float) else None
+    if isinstance(exponent, Node) and exponent.op is None and not exponent.shape and not exponent.name:
+        value = exponent.data.item()
+    if value == 2:
+        return f"({a}) * ({a})"
+    return f"({a}) ** ({b})"
+
+
+def indented(lines: list[str], depth: int) -> list[str]:
+    """Lines inside so many loops."""
+    return ["    " * depth + line for line in lines]
