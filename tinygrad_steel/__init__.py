@@ -3,6 +3,7 @@
 from .anomaly import detect_anomaly
 from .check import GradientError, check_gradients, check_op
 from .compare import compare_backprop
+from .compiled import compile_backprop, compile_epoch
 from .draw import Picture, RendererNotFound, draw
 from .graph import no_grad
 from .ops import (
@@ -31,6 +32,8 @@ __all__ = [
     "check_gradients",
     "check_op",
     "compare_backprop",
+    "compile_backprop",
+    "compile_epoch",
     "detect_anomaly",
     "draw",
     "formula",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import os
@@ -15,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from .graph import describe_call, explained, next_age
+from . import ops
+from .graph import describe_call, next_age
 from .loops import RANGE, ROW, Loops, NoLoops
 from .lower import Program
 from .optim import Optimizer
@@ -44,7 +46,8 @@ def compile_backprop(
     memory that the step has; a new array assigned to `.data` is noticed.
 
     `backend`: "numba" (loops in machine code, compiled once and kept on disk), "numpy" (calls into arrays allocated
-    once), or "auto": numba where it is installed and knows every op of the graph.
+    once), or "auto": numba where it is installed, every op has a loop form and no matrix product is so large that it
+    is left to BLAS.
 
     Raises what `loss.backward()` raises; NoLoops (a TypeError) where numba is asked for and an op has no loop form;
     the step itself raises ValueError for another shape or for class ids out of range: compile again for other shapes.
@@ -58,7 +61,7 @@ def compile_backprop(
     array([[-2.]])
     """
     program = Program(loss, names, optimizer, outputs)
-    return Step(program, engine_for(program, backend))
+    return Step(program, engine_for(program, backend, "step"))
 
 
 def compile_epoch(
@@ -121,7 +124,9 @@ class Step:
         """The arguments by position; TypeError where they are not those of the step."""
         given = dict(zip(self.arguments, arrays)) | named
         if len(arrays) + len(named) != len(given) or {*given} != {*self.arguments}:
-            raise TypeError(f"the step takes {', '.join(self.arguments) or 'nothing'}; got {', '.join(given) or 'nothing'}")
+            raise TypeError(
+                f"the step takes {', '.join(self.arguments) or 'nothing'}; got {', '.join(given) or 'nothing'}"
+            )
         return tuple(given[name] for name in self.arguments)
 
     def __repr__(self) -> str:
@@ -167,8 +172,12 @@ class Epoch:
         self.loss, self.batch, self.outputs = loss, batch, outputs
         self.optimizer, self.names, self.wanted_backend = optimizer, names, backend
         self.program = Program(loss, names, optimizer, outputs, feeds=batch)
-        self.engine = engine_for(self.program, backend)
-        self.backend, self.source, self.compile_seconds = self.engine.backend, self.engine.source, self.engine.compile_seconds
+        self.engine = engine_for(self.program, backend, "epoch")
+        self.backend, self.source, self.compile_seconds = (
+            self.engine.backend,
+            self.engine.source,
+            self.engine.compile_seconds,
+        )
         self.parameters = Parameters(self.program, self.engine, keep_grad=False)
         self.used = [i for i, t in enumerate(batch) if t.data is not None and self.is_used(t)]
         self.short: dict[int, Step] = {}
@@ -180,7 +189,9 @@ class Epoch:
 
     def __call__(self, *arrays: Any, order: Any = None) -> Any:
         if len(arrays) != len(self.batch):
-            raise TypeError(f"the epoch takes {len(self.batch)} arrays, one for each Tensor of the batch; got {len(arrays)}")
+            raise TypeError(
+                f"the epoch takes {len(self.batch)} arrays, one for each Tensor of the batch; got {len(arrays)}"
+            )
         arrays = tuple(np.asarray(data_of(x)) for x in arrays)
         for t, x in zip(self.batch, arrays):
             if x.shape[1:] != t.shape[1:] or x.ndim != t.ndim or len(x) != len(arrays[0]):
@@ -237,14 +248,17 @@ def rebuilt(roots: list[Tensor], replaced: dict[int, Tensor]) -> list[Tensor]:
 # Engines: `step(arrays)`, `epoch(arrays, order, count)` and `view(node)`, the memory of a Node
 
 
-def engine_for(program: Program, backend: str) -> NumPyEngine | NumbaEngine:
-    """The engine asked for, or the best there is."""
+def engine_for(program: Program, backend: str, what: str) -> NumPyEngine | NumbaEngine:
+    """The engine asked for, or the best there is; `what`: "step" or "epoch"."""
     if backend not in BACKENDS:
         raise ValueError(f"backend is one of {', '.join(BACKENDS)}, not {backend!r}")
     if backend == "numpy" or (backend == "auto" and importlib.util.find_spec("numba") is None):
         return NumPyEngine(program)
     try:
-        return NumbaEngine(program)
+        loops = Loops(program)
+        if backend == "auto" and len(loops.segments) > 1:  # NumPy is as good where it does the greater part anyway
+            return NumPyEngine(program)
+        return NumbaEngine(program, loops, what)
     except NoLoops:
         if backend == "numba":
             raise
@@ -322,10 +336,9 @@ class NumbaEngine(Engine):
 
     backend = "numba"
 
-    def __init__(self, program: Program):
-        self.program = program
-        self.loops = Loops(program)
-        self.source = self.loops.source()
+    def __init__(self, program: Program, loops: Loops, what: str):
+        self.program, self.loops = program, loops
+        self.source = loops.source(what)
         self.memory = np.zeros(self.loops.size, self.loops.dtype)
         self.views: dict[Node, np.ndarray] = {}
         for node in self.loops.places:
@@ -336,7 +349,7 @@ class NumbaEngine(Engine):
         self.module = compiled_module(self.source)
         self.compile_seconds = time.perf_counter() - start
         self.parts = self.pieces() if len(self.loops.segments) > 1 else []
-        self.place_of_loss = self.loops.places[self.loops.base_of_whole(program.loss)]
+        self.place_of_loss = self.loops.place_of_number(program.loss)
 
     def view(self, node: Node) -> np.ndarray:
         if node not in self.views:
@@ -354,15 +367,22 @@ class NumbaEngine(Engine):
             if isinstance(segment, list):
                 function = getattr(self.module, f"segment{i // 2}")
                 parts.append(lambda function=function: function(self.memory))
-            else:
+            elif segment.op is ops.matmul:
                 a, b = map(self.view, segment.inputs)
-                parts.append(lambda a=a, b=b, out=self.view(segment): np.matmul(a, b, out))
+                parts.append(functools.partial(np.matmul, a, b, self.view(segment)))
+            else:
+                parts.append(functools.partial(self.call, segment, self.view(segment)))
         return parts
+
+    def call(self, node: Node, out: np.ndarray) -> None:
+        """An op without a loop form; class ids and masks, which are floats in the memory, get their own dtype back."""
+        arrays = (self.view(x).astype(x.dtype, copy=False) if isinstance(x, Node) else x for x in node.inputs)
+        out[...] = node.compute(*arrays)
 
     def run(self) -> None:
         for node in self.program.nodes:
-            if node.op.name == "one_hot":
-                node.compute(self.view(node.inputs[0]))
+            if node.op is ops.one_hot:
+                ops.check_ids(self.view(node.inputs[0]), node.params["classes"])
         for part in self.parts:
             part()
 
@@ -385,15 +405,12 @@ class NumbaEngine(Engine):
             check_feed(node, np.asarray(x))
         if status == RANGE:
             for node in self.program.nodes:
-                if node.op.name == "one_hot":
-                    ids = arrays[self.program.feeds.index(node.inputs[0])]
-                    raise ValueError(
-                        f"class ids go from 0 to {node.params['classes'] - 1}, got {np.min(ids)} to {np.max(ids)}"
-                    )
+                if node.op is ops.one_hot:
+                    ops.check_ids(arrays[self.program.feeds.index(node.inputs[0])], node.params["classes"])
         raise ValueError("a row number is out of range" if status == ROW else "the arrays do not fit")
 
     def epoch(self, arrays: Sequence[np.ndarray], order: np.ndarray, count: int) -> tuple[np.ndarray, list[np.ndarray]]:
-        if self.parts or not self.program.feeds:
+        if not hasattr(self.module, "epoch"):
             return super().epoch(arrays, order, count)
         dtype = self.loops.dtype
         losses = np.empty(count, dtype)
@@ -416,7 +433,9 @@ class NumbaEngine(Engine):
 def check_feed(node: Node, x: np.ndarray) -> None:
     """ValueError or TypeError where an array is not what the step was compiled for."""
     if x.shape != node.shape:
-        raise ValueError(f"{node.name or 'an input'} is {x.shape}, the step was compiled for {node.shape}: compile again")
+        raise ValueError(
+            f"{node.name or 'an input'} is {x.shape}, the step was compiled for {node.shape}: compile again"
+        )
     if not np.can_cast(x.dtype, node.dtype, "same_kind"):
         raise TypeError(f"{node.name or 'an input'} is {x.dtype}, the step was compiled for {node.dtype}")
 

@@ -21,6 +21,9 @@ INFIX = {
 START = {ops.sum: "0.0", ops.mean: "0.0", ops.prod: "1.0", ops.max: "-np.inf", ops.min: "np.inf"}
 TAKE = {ops.sum: "{} + {}", ops.mean: "{} + {}", ops.prod: "{} * {}", ops.max: "np.maximum({}, {})"}
 TAKE[ops.min] = "np.minimum({}, {})"
+# Elementwise ops that are no ufunc, or are written otherwise.
+WRITTEN = {*INFIX, ops.where, ops.power, ops.square, ops.negative, ops.clip}
+WRITTEN |= {ops.logical_and, ops.logical_or, ops.logical_not}
 VIEWS = {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.broadcast_to, ops.flip}
 
 FAST = '{"contract", "reassoc", "nsz"}'  # sums in another order, but NaN and infinity as they are
@@ -30,14 +33,14 @@ Index = tuple[str, ...]
 
 
 class NoLoops(TypeError):
-    """An op in the program has no loop form here; the message names it."""
+    """The program has no form as loops; the message says why."""
 
 
 class Loops:
     """A program as source.
 
-    `places`: where the array of a Node begins in the block `m`. `segments`: functions to be run in turn, each the lines
-    of its body; between them, large products `(a, b, out)` that BLAS does.
+    `places`: where the array of a Node begins in the block `m`. `segments`: what is to be run in turn: the lines of a
+    function, then a Node that is left to NumPy (a large product, for BLAS; an op that has no loop form), and so on.
     """
 
     def __init__(self, program: Program):
@@ -53,17 +56,20 @@ class Loops:
         self.views = [x for x in program.nodes if is_view(x)]
         work = [x for x in program.nodes if not is_view(x)]
         late = self.only_for_updates(work)
-        self.kernels = [*self.grouped([x for x in work if x not in late]), *self.grouped([x for x in work if x in late])]
+        self.kernels = [
+            *self.grouped([x for x in work if x not in late]),
+            *self.grouped([x for x in work if x in late]),
+        ]
         self.store_what_travels()
         self.segments: list[Any] = [[]]
         for kernel in self.kernels:
-            if is_large(kernel[0]):
+            if self.is_call(kernel[0]):
                 self.segments += [kernel[0], []]
             else:
                 self.segments[-1] += self.kernel(kernel)
 
-    def source(self) -> str:
-        """A module: `step` and `epoch`, or the segments between large products."""
+    def source(self, what: str) -> str:
+        """A module with a function `step` or `epoch`, or with the segments between what is left to NumPy."""
         lines = ['"""Written by tinygrad_steel."""', "", "import numba", "import numpy as np", ""]
         if len(self.segments) > 1:
             for i, body in enumerate(self.segments[::2]):
@@ -71,11 +77,10 @@ class Loops:
             return "\n".join(lines)
         (body,) = self.segments
         feeds = [f"x{i}" for i in range(len(self.program.feeds))]
+        if what == "epoch" and feeds and all(map(is_row, self.program.outputs)):
+            return "\n".join(lines + self.epoch(feeds, body))
         lines += [*self.head("step", feeds, [*feeds, "m"]), *indented(self.take_step(feeds), 1), *indented(body, 1)]
-        lines += ["    return 0", ""]
-        if self.program.feeds:
-            lines += self.epoch(feeds, body)
-        return "\n".join(lines)
+        return "\n".join([*lines, "    return 0", ""])
 
     def head(self, name: str, feeds: list[str], arguments: list[str]) -> list[str]:
         """The first lines of a function."""
@@ -85,7 +90,9 @@ class Loops:
                 x = self.program.feeds[feeds.index(argument)]
                 types.append(f"{kind(x.dtype)}[{':,' * (x.ndim - 1)}::1]" if x.ndim else f"{kind(x.dtype)}[::1]")
             else:
-                types.append({"order": "int64[::1]", "numbers": f"{self.dtype}[:,::1]"}.get(argument, f"{self.dtype}[::1]"))
+                types.append(
+                    {"order": "int64[::1]", "numbers": f"{self.dtype}[:,::1]"}.get(argument, f"{self.dtype}[::1]")
+                )
         options = f'cache=True, error_model="numpy", fastmath={FAST}'
         return [f'@numba.njit("int64({", ".join(types)})", {options})', f"def {name}({', '.join(arguments)}):"]
 
@@ -100,7 +107,9 @@ class Loops:
 
     def taken(self, x: Node, value: str, place: str) -> list[str]:
         """One number from outside into the block; class ids have their range checked."""
-        classes = [node.params["classes"] for node in self.program.nodes if node.op is ops.one_hot and node.inputs[0] is x]
+        classes = [
+            node.params["classes"] for node in self.program.nodes if node.op is ops.one_hot and node.inputs[0] is x
+        ]
         check = [f"if {value} < 0 or {value} >= {min(classes)}:", f"    return {RANGE}"] if classes else []
         return [*check, f"m[{place}] = {value}"]
 
@@ -109,7 +118,11 @@ class Loops:
         program, rows = self.program, self.program.feeds[0].shape[0]
         outputs = [f"out{i}" for i in range(len(program.outputs))]
         lines = self.head("epoch", feeds, [*feeds, "order", "numbers", "losses", *outputs, "m"])
-        inner = [f"for i in range({rows}):", f"    row = order[s * {rows} + i]", "    if row < 0 or row >= x0.shape[0]:"]
+        inner = [
+            f"for i in range({rows}):",
+            f"    row = order[s * {rows} + i]",
+            "    if row < 0 or row >= x0.shape[0]:",
+        ]
         inner += [f"        return {ROW}"]
         for name, x in zip(feeds, program.feeds):
             width = x.data.size // rows
@@ -117,9 +130,9 @@ class Loops:
             inner += indented(self.taken(x, f"{name}_[row * {width} + j]", f"{self.places[x]} + i * {width} + j"), 2)
         inner += [f"m[{self.places[x]}] = numbers[s, {i}]" for i, x in enumerate(program.numbers)]
         inner += body
-        inner += [f"losses[s] = m[{self.places[self.base_of_whole(program.loss)]}]"]
+        inner += [f"losses[s] = m[{self.place_of_number(program.loss)}]"]
         for name, x in zip(outputs, program.outputs):
-            place, size = self.places[self.base_of_whole(x)], x.data.size
+            place, size = self.places[behind_views(x)], x.data.size
             inner += [f"for j in range({size}):", f"    {name}[s * {size} + j] = m[{place} + j]"]
         flattened = [f"    {name}_ = {name}.ravel()" for name in feeds]
         return [*lines, *flattened, "    for s in range(losses.shape[0]):", *indented(inner, 2), "    return 0", ""]
@@ -154,9 +167,9 @@ class Loops:
         while left:
             first = next(iter(left))
             group = [first]
-            if first.op is not ops.matmul:
+            if self.is_loop(first):
                 for node in [*left][1:]:
-                    if node.op is not ops.matmul and space(node) == space(first) and self.fits(node, group, left):
+                    if self.is_loop(node) and space(node) == space(first) and self.fits(node, group, left):
                         group.append(node)
             for node in group:
                 del left[node]
@@ -175,27 +188,43 @@ class Loops:
     def store_what_travels(self) -> None:
         """Room for what is read outside of its own loop nest, and for results."""
         for node in [self.program.loss, *self.program.outputs, *(g for _, _, g in self.program.parameters)]:
-            self.place(self.base_of_whole(node))
+            self.place(behind_views(node))
         for kernel in self.kernels:
             for node in kernel:
-                if node.op in REDUCTIONS or node.op is ops.matmul:
+                if node.op in REDUCTIONS or not self.is_loop(node):
                     self.place(node)
+                if not self.is_loop(node):
+                    for x in node.nodes():
+                        self.place(behind_views(x))
+                    continue
                 at = index_names(space(node))
                 for x, index in zip(node.inputs, self.indices(node, at)):
                     if isinstance(x, Node):
                         base, where = self.base(x, index)
                         if base.op is not None and (base not in kernel or where != at):
                             self.place(base)
-        for node in self.values:
-            self.place(node) if self.base_of_whole(node) is not node or node.op is None else None
 
-    def base_of_whole(self, node: Node) -> Node:
-        """The Node behind views; NoLoops for a result that is a view other than of the same elements in a row."""
-        while is_view(node):
-            if node.op not in (ops.reshape, ops.expand_dims, ops.squeeze):
-                raise NoLoops(f"a result made by {node.op.name} last: compute something from it, or leave it out")
-            node = node.inputs[0]
-        return node
+    def is_call(self, node: Node) -> bool:
+        """Whether it is left to NumPy."""
+        if node.op is ops.matmul:
+            small = node.data.size * node.inputs[0].shape[-1] < LARGE
+            return not (small and all(isinstance(x, Node) and 1 <= x.ndim <= 2 for x in node.inputs))
+        if node.op is ops.one_hot:
+            return node.inputs[0] not in self.program.feeds
+        if node.op in REDUCTIONS:
+            return node.op not in START
+        return node.op not in WRITTEN and not (
+            node.op.elementwise and isinstance(getattr(np, node.op.name, None), np.ufunc)
+        )
+
+    def is_loop(self, node: Node) -> bool:
+        """Whether it can share a loop nest with others."""
+        return node.op is not ops.matmul and not self.is_call(node)
+
+    def place_of_number(self, node: Node) -> int:
+        """Where the number of a 0-d Node is."""
+        base, where = self.base(node, ())
+        return int(flat(self.places[base], base.shape, where))
 
     # Reading
 
@@ -267,7 +296,14 @@ class Loops:
         return lines + end
 
     def reduction(
-        self, node: Node, at: Index, inside: dict, start: list, before: list[list[str]], after: list[list[str]], end: list
+        self,
+        node: Node,
+        at: Index,
+        inside: dict,
+        start: list,
+        before: list[list[str]],
+        after: list[list[str]],
+        end: list,
     ) -> None:
         """Sum, mean, max and the like: in a variable where the last axes go, else in the result itself."""
         (x,), shape, op = node.inputs, node.inputs[0].shape, node.op
@@ -278,8 +314,6 @@ class Loops:
         if x.dtype.kind == "b":
             value = f"(1.0 if {value} else 0.0)"
         count = math.prod(shape[i] for i in axes)
-        if op not in START:
-            raise NoLoops(f"{op.name} has no loop form: use sum, mean, max or min")
         if kept == [*range(len(kept))]:
             name, depth = f"r{self.places[node]}", len(kept)
             before[depth].append(f"{name} = {START[op]}")
@@ -298,16 +332,16 @@ class Loops:
         op, inputs = node.op, node.inputs
         texts = [self.read(x, index, inside, at) for x, index in zip(inputs, self.indices(node, at))]
         if op is ops.one_hot:
-            if inputs[0] not in self.program.feeds and inputs[0].op is not None:
-                raise NoLoops("class ids that are computed have no loop form here")
             return f"m[{flat(self.places[inputs[0]], inputs[0].shape, at[:1])}] == {at[1]}"
-        if not op.elementwise:
-            raise NoLoops(f"{op.name} has no loop form here")
+        if op is ops.clip:
+            low, high = node.params.get("a_min"), node.params.get("a_max")
+            text = texts[0] if low is None else f"np.maximum({texts[0]}, {number(low)})"
+            return text if high is None else f"np.minimum({text}, {number(high)})"
         if op is ops.where:
             condition = texts[0] if inputs[0].dtype.kind == "b" else f"{texts[0]} != 0.0"
             return f"({texts[1]}) if ({condition}) else ({texts[2]})"
         if op is ops.power:
-            return power(texts[0], inputs[1], texts[1])
+            return power_text(texts[0], inputs[1], texts[1])
         if op is ops.square:
             return f"{texts[0]} * {texts[0]}"
         if op is ops.negative:
@@ -320,15 +354,11 @@ class Loops:
             if node.dtype.kind == "b" and op in (ops.add, ops.multiply):
                 return f"({texts[0]}) {'or' if op is ops.add else 'and'} ({texts[1]})"
             return f"({texts[0]}) {INFIX[op]} ({texts[1]})"
-        if not isinstance(getattr(np, op.name, None), np.ufunc):
-            raise NoLoops(f"{op.name} has no loop form here")
         return f"np.{op.name}({', '.join(texts)})"
 
     def product(self, node: Node) -> list[str]:
         """A matrix product: its columns side by side where they are few, so that each row is read once."""
         a, b = node.inputs
-        if not (isinstance(a, Node) and isinstance(b, Node) and 1 <= a.ndim <= 2 and 1 <= b.ndim <= 2):
-            raise NoLoops("matmul of stacks of matrices has no loop form here")
         inner = a.shape[-1]
         rows, columns = (a.shape[0] if a.ndim == 2 else 1), (b.shape[1] if b.ndim == 2 else 1)
         first = self.places[node]
@@ -368,13 +398,28 @@ def kind(dtype: np.dtype) -> str:
 def is_view(node: Node) -> bool:
     """Whether its elements are those of its input, elsewhere."""
     if node.op is ops.getitem:
-        return len(node.inputs) == 1
-    return node.op in VIEWS or (node.op is ops.astype) or (node.op is ops.asconstant and node.inputs[0].dtype.kind != "f")
+        index = node.params["index"] if isinstance(node.params["index"], tuple) else (node.params["index"],)
+        plain = all(i is None or i is Ellipsis or isinstance(i, int | np.integer | slice) for i in index)
+        return plain and not any(isinstance(i, bool) for i in index) and len(node.inputs) == 1
+    return (
+        node.op in VIEWS or (node.op is ops.astype) or (node.op is ops.asconstant and node.inputs[0].dtype.kind != "f")
+    )
 
 
-def is_large(node: Node) -> bool:
-    """Whether it is a product for BLAS."""
-    return node.op is ops.matmul and node.data.size * node.inputs[0].shape[-1] >= LARGE
+def behind_views(node: Node) -> Node:
+    """The Node whose elements a view shows."""
+    while is_view(node):
+        node = node.inputs[0]
+    return node
+
+
+def is_row(node: Node) -> bool:
+    """Whether all its elements stand in a row in memory, in their order."""
+    while is_view(node):
+        if node.op not in (ops.reshape, ops.expand_dims, ops.squeeze, ops.astype, ops.asconstant):
+            return False
+        node = node.inputs[0]
+    return True
 
 
 def space(node: Node) -> tuple[int, ...]:
@@ -442,11 +487,9 @@ def sliced(shape: tuple[int, ...], index: Any, at: Index) -> Index:
             i = next(left)
             found.append(i if (start, step) == (0, 1) else f"({start} + {step} * {i})")
             axis += 1
-        elif isinstance(part, int | np.integer) and not isinstance(part, bool):
+        else:
             found.append(str(int(part) % shape[axis]))
             axis += 1
-        else:
-            raise NoLoops(f"an index of {type(part).__name__} has no loop form here")
     return tuple(found)
 
 
@@ -468,7 +511,7 @@ def number(x: Any) -> str:
     return repr(value) if math.isfinite(value) else "np.nan" if value != value else f"{'-' if value < 0 else ''}np.inf"
 
 
-def power(a: str, exponent: Any, b: str) -> str:
+def power_text(a: str, exponent: Any, b: str) -> str:
     """a ** b, without the function where the exponent is a small whole number."""
     value = exponent if isinstance(exponent, int | float) else None
     if isinstance(exponent, Node) and exponent.op is None and not exponent.shape and not exponent.name:

@@ -138,12 +138,14 @@ class Lowering:
         """The Node of an op, which may be there already, or be several Nodes."""
         if op is alias or (op is ops.astype and inputs[0].dtype == data.dtype):
             return inputs[0]
-        params = {k: v for k, v in params.items() if v is not None}
+        params = {k: v for k, v in params.items() if v is not None or k != "axis"}
         if "axis" in params and op in REDUCTIONS:  # one spelling of each, so that the same is computed once
             axes = params["axis"] if isinstance(params["axis"], tuple) else (params["axis"],)
             params["axis"] = tuple(sorted(i % inputs[0].ndim for i in axes))
         if op in REDUCTIONS and params.pop("keepdims", False):
-            small = np.reshape(data, [n for i, n in enumerate(inputs[0].shape) if i not in params.get("axis", range(99))])
+            small = np.reshape(
+                data, [n for i, n in enumerate(inputs[0].shape) if i not in params.get("axis", range(99))]
+            )
             return self.apply(ops.reshape, (self.apply(op, inputs, params, small),), {"shape": data.shape}, data)
         if not data.shape and all(x in self.literals for x in inputs if isinstance(x, Node)):
             return self.literal(data)

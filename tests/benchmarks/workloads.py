@@ -1,34 +1,97 @@
-"""What is timed: per workload, the same training step as each contender writes it, on data of the real shapes.
+"""What is timed: per workload, the same training step as each contender makes it, on data of the real shapes.
 
 A contender is a function without arguments that makes one step (forward, backward, update) and returns the loss and the
-gradients. Each keeps its own copy of the parameters, so that all of them travel the same road.
+gradients, or `Several` steps on the same batch and returns the first loss and nothing else to compare than the
+parameters. Each keeps its own copy of the parameters, so that all of them travel the same road.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.util
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_steel import SGD, Tensor, softmax_cross_entropy
+from tinygrad_steel import SGD, Tensor, compile_backprop, compile_epoch, relu, softmax_cross_entropy
 
 RATE = 0.001
+EPOCH_ROWS = 2000  # of the data set from which a compiled epoch gathers its batches, where batches are small
 
 
-def relu(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, 0)
+class Workload(NamedTuple):
+    """Data, the parameters at the start, the step by hand, and the loss as an expression of Tensors."""
+
+    x: np.ndarray
+    y: np.ndarray
+    start: Sequence[np.ndarray]
+    clean: Callable[..., Callable]
+    loss: Callable[..., Tensor]
+    book: Callable[..., Callable] | None = None
+
+    def contenders(self) -> dict[str, Callable]:
+        """Everyone who takes part, from the same parameters."""
+        found = {"clean NumPy": self.clean(self.x, self.y, *map(np.copy, self.start))}
+        if self.book:
+            found["book"] = self.book(self.x, self.y, *map(np.copy, self.start))
+        found["eager"] = self.eager()
+        found["replay"] = self.compiled_step("numpy")
+        if importlib.util.find_spec("numba"):
+            found["compiled step"] = self.compiled_step("auto")
+            found["compiled epoch"] = self.compiled_epoch()
+        return found
+
+    def graph(self) -> tuple[Tensor, Tensor, list[Tensor], Tensor]:
+        """Data, parameters and loss as Tensors."""
+        x, y = Tensor(self.x, name="x"), Tensor(self.y, name="y")
+        parameters = [Tensor(p, requires_grad=True, name=f"p{i}") for i, p in enumerate(self.start)]
+        return x, y, parameters, self.loss(x, y, *parameters)
+
+    def eager(self) -> Callable:
+        x, y, parameters, _ = self.graph()
+        x, y = x.detach(), y.detach()  # without names, as in training
+        optimizer, expression = SGD(parameters, RATE), self.loss
+
+        def step():
+            loss = expression(x, y, *parameters)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss.data, *(p.grad for p in parameters)
+
+        return step
+
+    def compiled_step(self, backend: str) -> Callable:
+        _, _, parameters, loss = self.graph()
+        compiled = compile_backprop(loss, optimizer=SGD(parameters, RATE), backend=backend)
+        x, y, gradients = self.x, self.y, [*compiled.gradients.values()]
+
+        def step():
+            return compiled(x, y), *gradients
+
+        return step
+
+    def compiled_epoch(self) -> Callable:
+        x, y, parameters, loss = self.graph()
+        epoch = compile_epoch(loss, (x, y), optimizer=SGD(parameters, RATE))
+        repeats = max(1, EPOCH_ROWS // len(self.x))
+        xs, ys = np.tile(self.x, (repeats, 1)), np.tile(self.y, (repeats, 1))
+        order = np.arange(len(xs))
+
+        def steps():
+            return epoch(xs, ys, order=order)
+
+        steps.count = repeats
+        steps.one = lambda: (epoch(self.x, self.y)[0], *(p.data for p in parameters))
+        return steps
 
 
-def steel() -> dict[str, Callable]:
+def steel() -> Workload:
     """27 features, 7 classes, batch 10: one linear layer, softmax cross entropy, SGD."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(10, 27)), np.eye(7)[rng.integers(0, 7, 10)]
     start = rng.normal(0, 0.003, (27, 7)), np.zeros(7)
-    return {
-        "clean NumPy": steel_clean(x, y, *map(np.copy, start)),
-        "book": steel_book(x, y, *map(np.copy, start)),
-        "eager": steel_eager(x, y, *start),
-    }
+    return Workload(x, y, start, steel_clean, lambda x, y, w, b: softmax_cross_entropy(x @ w + b, y).mean(), steel_book)
 
 
 def steel_clean(x, y, weight, bias):
@@ -76,31 +139,12 @@ def steel_book(x, y, weight, bias):
     return step
 
 
-def steel_eager(x, y, weight, bias):
-    x, y = Tensor(x), Tensor(y)
-    weight, bias = Tensor(weight, requires_grad=True), Tensor(bias, requires_grad=True)
-    optimizer = SGD([weight, bias], RATE)
-
-    def step():
-        loss = softmax_cross_entropy(x @ weight + bias, y).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.data, weight.grad, bias.grad
-
-    return step
-
-
-def abalone() -> dict[str, Callable]:
+def abalone() -> Workload:
     """10 features, 1 output, batch 10: one linear layer, mean square loss, SGD."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(10, 10)), rng.integers(1, 30, (10, 1)).astype(float)
     start = rng.normal(0, 0.003, (10, 1)), np.zeros(1)
-    return {
-        "clean NumPy": abalone_clean(x, y, *map(np.copy, start)),
-        "book": abalone_book(x, y, *map(np.copy, start)),
-        "eager": abalone_eager(x, y, *start),
-    }
+    return Workload(x, y, start, abalone_clean, lambda x, y, w, b: (x @ w + b - y).square().mean(), abalone_book)
 
 
 def abalone_clean(x, y, weight, bias):
@@ -141,19 +185,58 @@ def abalone_book(x, y, weight, bias):
     return step
 
 
-def abalone_eager(x, y, weight, bias):
-    x, y = Tensor(x), Tensor(y)
-    weight, bias = Tensor(weight, requires_grad=True), Tensor(bias, requires_grad=True)
-    optimizer = SGD([weight, bias], RATE)
+def mlp(widths: Sequence[int] = (27, 12, 6, 4, 7), batch: int = 10) -> Workload:
+    """Hidden layers with relu, then softmax cross entropy, SGD; the widths are inputs, hidden layers, classes."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(batch, widths[0])), np.eye(widths[-1])[rng.integers(0, widths[-1], batch)]
+    start = []
+    for inputs, outputs in zip(widths, widths[1:]):
+        start += [rng.normal(0, inputs**-0.5, (inputs, outputs)), np.zeros(outputs)]
+    return Workload(x, y, start, mlp_clean, mlp_loss)
 
+
+def mlp_loss(x, y, *parameters):
+    *hidden, (weight, bias) = zip(parameters[::2], parameters[1::2])
+    for w, b in hidden:
+        x = relu(x @ w + b)
+    return softmax_cross_entropy(x @ weight + bias, y).mean()
+
+
+def mlp_clean(x, y, *parameters):
     def step():
-        loss = (x @ weight + bias - y).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.data, weight.grad, bias.grad
+        layers, h = [*zip(parameters[::2], parameters[1::2])], x
+        hs = [x]
+        for weight, bias in layers[:-1]:
+            h = np.maximum(h @ weight + bias, 0)
+            hs.append(h)
+        weight, bias = layers[-1]
+        output = h @ weight + bias
+        shifted = output - np.max(output, axis=1, keepdims=True)
+        e = np.exp(shifted)
+        sums = np.sum(e, axis=1, keepdims=True)
+        loss = np.mean(np.log(sums[:, 0]) - np.sum(y * shifted, axis=1))
+        G, gradients = (e / sums - y) / len(x), []
+        for i in range(len(layers) - 1, -1, -1):
+            gradients[:0] = [hs[i].T @ G, np.sum(G, axis=0)]
+            if i:
+                G = (G @ layers[i][0].T) * (hs[i] > 0)
+        for p, g in zip(parameters, gradients):
+            p -= RATE * g
+        return loss, *gradients
 
     return step
 
 
-WORKLOADS: dict[str, Callable[[], dict[str, Callable]]] = {"steel": steel, "abalone": abalone}
+WORKLOADS: dict[str, Callable[[], Workload]] = {
+    "steel": steel,
+    "abalone": abalone,
+    "mlp": mlp,
+    "large": lambda: mlp((784, 512, 512, 10), 512),
+}
+
+# How cost grows: one of width, batch and depth at a time.
+SWEEPS: dict[str, dict[int, Callable[[], Workload]]] = {
+    "width": {n: (lambda n=n: mlp((27, n, n, 7))) for n in (4, 16, 64, 256)},
+    "batch": {n: (lambda n=n: mlp((27, 32, 32, 7), n)) for n in (1, 10, 100, 1000)},
+    "depth": {n: (lambda n=n: mlp((27, *[16] * n, 7))) for n in (1, 2, 4, 8)},
+}

@@ -1,0 +1,10 @@
+"""The same steps in other libraries, each as its own documentation would write them; those not installed are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def contenders(workload: Any) -> dict[str, Callable]:
+    return {}
