@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from datasets import Dataset, load
 
-from tinygrad_steel import SGD, RendererNotFound, Tensor, draw, no_grad, write_backprop
+from tinygrad_steel import SGD, RendererNotFound, Tensor, compile_epoch, draw, no_grad, write_backprop
 from tinygrad_steel.trace import call_with_locals
 
 
@@ -64,6 +65,7 @@ def train(
     learning_rate: float = 0.001,
     seed: int | np.random.RandomState = 1234,
     data: str | None = None,
+    compiled: bool = False,
     source: bool = False,
     graph: str | None = None,
     view: str = "forward",
@@ -71,7 +73,8 @@ def train(
     """Train as the book does, print a line every `report` epochs (0: none) and the final accuracy.
 
     `seed`: a number, or a generator that goes on from where an earlier run left it. `data`: a file, a folder, "uci" or
-    "synthetic"; see `datasets.load`. Instead of training, `source` prints the first batch's backprop as NumPy source,
+    "synthetic"; see `datasets.load`. `compiled`: run whole epochs in machine code, with the same results. Instead of
+    training, `source` prints the first batch's backprop as NumPy source,
     and `graph` is a file (.svg, .png, ...) into which the loss of the first batch is drawn, in one of `draw`'s views.
     Raises ValueError for settings with which no step can be made.
     """
@@ -101,12 +104,12 @@ def train(
         return Trained(parameters, [])
     optimizer = SGD(parameters.values(), learning_rate)
     history = []
+    run_epoch = eager_epoch
+    if compiled:
+        run_epoch = compiled_epoch(experiment, parameters, optimizer, dataset, mb_size)
     for epoch in range(1, epoch_count + 1):
         rng.shuffle(training)
-        figures = [
-            step(experiment, parameters, optimizer, dataset, batch) for batch in training.reshape(step_count, mb_size)
-        ]
-        loss, accuracy = np.mean(figures, axis=0)
+        loss, accuracy = run_epoch(experiment, parameters, optimizer, dataset, training.reshape(step_count, mb_size))
         history.append(Epoch(epoch, loss, accuracy, evaluate(experiment, parameters, dataset, test)))
         if report and epoch % report == 0:
             print(f"Epoch {epoch}: loss={loss:5.3f}, accuracy={accuracy:5.3f}/{history[-1].test_accuracy:5.3f}")
@@ -135,6 +138,31 @@ def batch_graph(
     loss = experiment.loss(output, Tensor(y, name="y"))
     loss.name = "loss"
     return output, loss
+
+
+def eager_epoch(
+    experiment: Experiment, parameters: dict[str, Tensor], optimizer: SGD, dataset: Dataset, batches: np.ndarray
+) -> tuple[float, float]:
+    """Train on these batches; return the means of their losses and accuracies."""
+    return np.mean([step(experiment, parameters, optimizer, dataset, batch) for batch in batches], axis=0)
+
+
+def compiled_epoch(
+    experiment: Experiment, parameters: dict[str, Tensor], optimizer: SGD, dataset: Dataset, mb_size: int
+) -> Callable[..., tuple[float, float]]:
+    """The same in machine code, for batches of that size."""
+    x, y = Tensor(dataset.x[:mb_size], name="x"), Tensor(dataset.y[:mb_size], name="y")
+    output = experiment.model(x, **parameters)
+    epoch = compile_epoch(experiment.loss(output, y), batch=(x, y), optimizer=optimizer, outputs=[output])
+    print(f"compiled in {epoch.compile_seconds:.1f} s ({epoch.backend})", file=sys.stderr)
+
+    def run(experiment: Experiment, _: Any, __: Any, dataset: Dataset, batches: np.ndarray) -> tuple[float, float]:
+        losses, (outputs,) = epoch(dataset.x, dataset.y, order=batches.ravel())
+        # of equally many rows each, so that the mean over all rows is the mean over the batches
+        accuracy = experiment.accuracy(outputs.reshape(-1, outputs.shape[-1]), dataset.y[batches.ravel()])
+        return np.mean(losses), accuracy
+
+    return run
 
 
 def explained_graph(
@@ -173,6 +201,7 @@ def main(execute: Callable[..., Trained], description: str | None, **choices: li
     parser.add_argument("--learning-rate", type=float, default=0.001, help="default 0.001")
     parser.add_argument("--seed", type=int, default=1234, help="of weights and shuffling (default 1234)")
     parser.add_argument("--data", help="a file, a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)")
+    parser.add_argument("--compiled", action="store_true", help="run whole epochs in machine code")
     parser.add_argument("--source", action="store_true", help="print the backprop as NumPy source instead of training")
     parser.add_argument(
         "--graph", metavar="FILE", help="draw the loss (.svg, .png, .pdf, .dot, .txt) instead of training"

@@ -90,7 +90,7 @@ def compile_epoch(
     >>> loss = np.mean(np.square(x @ weight - y))
     >>> epoch = compile_epoch(loss, batch=(x, y), optimizer=SGD([weight], 0.1), backend="numpy")
     >>> epoch(np.array([[1.0], [2.0], [0.5], [3.0]]), np.array([[2.0], [4.0], [1.0], [6.0]])).round(4)
-    array([2.5   , 1.1563])
+    array([2.5   , 1.1562])
     """
     if parameters is not None and {id(p) for p in parameters} != {id(p) for p in optimizer.parameters}:
         raise ValueError("the parameters are to be those of the optimizer: leave them out, or make it with them")

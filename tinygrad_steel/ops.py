@@ -325,12 +325,12 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     >>> softmax_cross_entropy(np.array([[1000.0, 0.0], [0.0, 0.0]]), np.array([1, 0]))
     array([1.00000000e+03, 6.93147181e-01])
     """
-    labels = _label_rows(logits, labels)
+    rows = _label_rows(logits, labels)
     shifted = logits - largest(logits, 1, keepdims=True)
     e = np.exp(shifted)
-    sums, weights = total(e, 1), total(labels, 1)
-    loss = weights * np.log(sums) - total(labels * np.where(labels, shifted, 0.0), 1)
-    return loss, e * column(weights / sums) - labels
+    sums, weights = total(e, 1), total(rows, 1)
+    loss = weights * np.log(sums) - total(rows * np.where(rows, shifted, 0.0), 1)
+    return loss, e * column(weights / sums) - rows
 
 
 @softmax_cross_entropy.vjp
@@ -580,6 +580,8 @@ def _(g, y, a, b):
     if b.ndim == 1:  # y[..., i] = sum over k of a[..., i, k] * b[k]
         return g * b if a.ndim == 1 else np.expand_dims(g, -1) * b
     if a.ndim == 1:
+        if b.ndim == 2:
+            return b @ g
         return np.squeeze(np.expand_dims(g, -2) @ np.swapaxes(b, -1, -2), -2)
     return g @ np.swapaxes(b, -1, -2)
 
@@ -591,6 +593,8 @@ def _(g, y, a, b):
     if a.ndim == 1:  # y[..., j] = sum over k of a[k] * b[..., k, j]
         return g * a if b.ndim == 1 else np.expand_dims(a, -1) * np.expand_dims(g, -2)
     if b.ndim == 1:
+        if a.ndim == 2:
+            return a.T @ g
         return np.squeeze(np.swapaxes(a, -1, -2) @ np.expand_dims(g, -1), -1)
     return np.swapaxes(a, -1, -2) @ g
 

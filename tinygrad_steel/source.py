@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import inspect
 import keyword
 import linecache
@@ -37,7 +38,7 @@ POSITIONAL = {"reshape", "transpose", "swapaxes", "expand_dims", "broadcast_to",
 
 # The one rule that writes in place: it cannot be traced, and is written as it stands in ops.py.
 SCATTER = """def scatter(g, index, shape):
-    z = np.zeros(shape, g.dtype)
+    z = np.zeros(shape, np.result_type(g))
     np.add.at(z, index, g)
     return z"""
 
@@ -85,7 +86,7 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
         function("backprop", arguments.values(), body, returned),
     ]
     source = Source("\n\n\n".join(blocks) + "\n")
-    source.arguments = {name: node.data for node, name in arguments.items()}
+    source.arguments = {name: node.data.copy() for node, name in arguments.items()}
     return source
 
 
@@ -129,7 +130,9 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     if t.op is None or not t.requires_grad:
         return [None] * len(t.inputs)
     builder = Builder(names)
-    inputs, called = [], {"g", *taken}
+    given = {builder.name(x) for x in t.inputs if isinstance(x, Tensor)}
+    start = next(n for n in ("g", "G", "gradient") if n not in given)
+    inputs, called = [], {start, *taken, *(n for n in given if n)}
     for x, argument in zip(t.inputs, [*t.op.input_names, *(f"x{i}" for i in range(len(t.inputs)))]):
         if isinstance(x, Tensor):
             name = builder.name(x) or next(n for n in (argument, "h", "z", "u", f"{argument}_") if n not in called)
@@ -139,13 +142,14 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     watch = Watch()
     with recording("all"):
         y = record_op(t.op, tuple(inputs), t.params)
-    y.name, g = builder.name(t) or ("y" if "y" not in called else "result"), Tensor(np.ones(t.shape, t.dtype), name="g")
+    y.name = builder.name(t) or ("y" if "y" not in called else "result")
+    g = Tensor(np.ones(t.shape, t.dtype), name=start)
     with recording("all", watch):
         pulled = pull(y, g, graph=True)
     traced = Builder(None).build(y, g, pulled, watch)
     gradients = {node: gradient for node, gradient in traced.backward[1:]}
     nodes = traced.loss.inputs
-    return [Writer(None).gradient_formula(traced, gradients[x]) if x in gradients else None for x in nodes]
+    return [Writer(None).gradient_formula(traced, gradients[x], start) if x in gradients else None for x in nodes]
 
 
 def block_formula(block: list[Tensor], name: Callable[[Tensor], str]) -> str:
@@ -186,7 +190,7 @@ class Definitions:
             new = [x for x in todo.pop().nodes() if x not in seen]
             seen.update(new)
             todo += new
-        return {identifier(x.op.name) for x in seen if x.op and numpy_name(x.op) is None and x.op.name not in INFIX}
+        return {function_name(x.op) for x in seen if x.op and numpy_name(x.op) is None and x.op.name not in INFIX}
 
     def name(self, node: Node) -> str:
         """The function that computes this Node from its inputs, written when it is first asked for."""
@@ -195,15 +199,14 @@ class Definitions:
             self.texts["scatter"] = SCATTER
             return "scatter"
         shapes = [(x.shape, x.dtype) if isinstance(x, Node) else x for x in node.inputs]
-        known = (op, repr(shapes), repr(sorted(node.params.items())))
+        known = (op, repr(shapes), *((k, exact(v)) for k, v in sorted(node.params.items())))
         if known not in self.found:
-            name = identifier(op.name)
-            name += "_" * (name in RESERVED)
+            name = function_name(op)
             text = self.define(name, node)
             for n in range(2, len(self.texts) + 3):  # the same op with other parameters is another function
                 if self.texts.setdefault(name, text) == text:
                     break
-                name = f"{identifier(op.name)}_{n}"
+                name = f"{function_name(op)}_{n}"
                 text = self.define(name, node)
             self.found[known] = name
         return self.found[known]
@@ -214,7 +217,7 @@ class Definitions:
         names = [*op.input_names, *(f"x{i}" for i in range(len(node.inputs)))]
         inputs = [Tensor(x.data if isinstance(x, Node) else x, name=n) for x, n in zip(node.inputs, names)]
         try:
-            with recording("all"):
+            with recording("all"), np.errstate(all="ignore"):
                 y, variables = call_with_locals(op.forward, *inputs, **node.params)
             y = y[0] if op.keeps else y
             if not isinstance(y, Tensor):
@@ -233,7 +236,10 @@ class Writer:
 
     def __init__(self, definitions: Definitions | None, reserved: Iterable[str] = ()):
         self.definitions = definitions  # None: formulas, in which functions stand without `np.`
+        self.functions = {*reserved}
         self.taken = {*RESERVED, *reserved}
+        self.plain = True  # whether all floats are float64, so that a plain 1.0 is one of them
+        self.short = 0
         self.codes: dict[Node, Code] = {}
         self.lines: list[str] = []
         self.renamed: list[str] = []
@@ -263,6 +269,7 @@ class Writer:
         if loss not in self.codes:
             self.claim(loss, "loss")
 
+        self.plain = all(x.dtype == np.float64 for x in order if x.dtype.kind == "f")
         self.lines.append("# forward")
         for node in order:
             if node is start:
@@ -271,7 +278,7 @@ class Writer:
         for x in leaves:
             if x.wanted and x not in gradients:
                 name = self.free("G_" + arguments[x])
-                self.lines.append(f"{name} = np.zeros_like({arguments[x]})  # the loss does not depend on it")
+                self.lines.append(f"{name} = np.zeros_like({arguments[x]})  # no gradient flows to it")
                 self.codes[gradients.setdefault(x, Node(None, (), {}, x.data))] = Code(name)
         returned = [self.codes[loss].text, *(self.codes[gradients[x]].text for x in leaves if x.wanted)]
         return self.renamed + self.lines, arguments, returned
@@ -290,23 +297,32 @@ class Writer:
 
     def formula(self, traced: Trace) -> str:
         """A result in one expression."""
-        for x in traced.leaves:
-            if not is_literal(x):
-                self.codes[x] = Code(x.name or f"array{x.shape}")
-        for node in traced.forward:
-            if node not in self.codes:
-                code = self.expression(node)
-                short = Code(f"{node.name or node.op.name + '(...)'}")
-                self.codes[node] = code if len(code.text) <= WIDTH or node is traced.loss else short
+        for named in (False, True):  # where it grows long, named parts stand for themselves
+            self.codes, long = {}, False
+            for node in traced.forward:
+                if node.op is None:
+                    text = node.name or (value_text(node.data.item()) if is_literal(node) else f"array{node.shape}")
+                    self.codes[node] = Code(text, SIGN if text.startswith("-") else ATOM)
+                elif named and node.name and node is not traced.loss:
+                    self.codes[node] = Code(node.name)
+                else:
+                    code = self.expression(node)
+                    long = long or len(code.text) > WIDTH
+                    short = Code(node.name or f"{node.op.name}(...)")
+                    self.codes[node] = code if len(code.text) <= WIDTH or node is traced.loss else short
+            if not long:
+                break
         return self.codes[traced.loss].text
 
-    def gradient_formula(self, traced: Trace, gradient: Node) -> str:
+    def gradient_formula(self, traced: Trace, gradient: Node, start: str = "g") -> str:
         """A gradient in terms of `g`, the result and the inputs."""
         if gradient.op is ops.broadcast_to:  # as NumPy does by itself
             (gradient,) = gradient.inputs
         for node in schedule([], [gradient], []):
             if node.op is None or node in traced.forward:
-                self.codes[node] = Code(node.name or literal(node.data) if node is not traced.start else "g")
+                text = node.name or literal(node.data)
+                text = text if node.name or len(text) <= INLINE else f"array{node.shape}"
+                self.codes[node] = Code(text if node is not traced.start else start)
             else:
                 self.codes[node] = self.expression(node)
         return self.codes[gradient].text
@@ -331,7 +347,7 @@ class Writer:
         """The gradient of the loss itself."""
         if node.shape:
             return Code(f"np.ones({node.shape}, {dtype_name(node.dtype)})")
-        return Code("1.0" if node.dtype == np.float64 else f"{dtype_name(node.dtype)}(1.0)")
+        return Code("1.0" if node.dtype == np.float64 and self.plain else f"{dtype_name(node.dtype)}(1.0)")
 
     def name(self, node: Node) -> str:
         """A name for a value that gets a line of its own."""
@@ -340,7 +356,9 @@ class Writer:
             return self.free(node.name)
         if owner is not None and owner in self.codes and self.codes[owner].text.isidentifier():
             return self.free("G_" + self.codes[owner].text)
-        return self.free(next(f"t{n}" for n in range(1, len(self.taken) + 2) if f"t{n}" not in self.taken))
+        while f"t{self.short}" in self.taken or not self.short:
+            self.short += 1
+        return self.free(f"t{self.short}")
 
     def claim(self, node: Node, wanted: str) -> str:
         """Give a Node its name, changed where it has to be; a comment says so."""
@@ -353,7 +371,7 @@ class Writer:
     def free(self, wanted: str) -> str:
         """An identifier that is not taken yet, as close to what is wanted as possible."""
         name = identifier(wanted)
-        name += "_" * (name in RESERVED)
+        name += "_" * (name in RESERVED or re.sub(r"_\d+$", "", name) in self.functions)
         found = next(f"{name}_{n}" if n > 1 else name for n in range(1, len(self.taken) + 2)
                      if (f"{name}_{n}" if n > 1 else name) not in self.taken)  # fmt: skip
         self.taken.add(found)
@@ -375,6 +393,8 @@ class Writer:
         if op is alias:
             return x
         if op.name in INFIX and len(codes) == 2:
+            if getattr(node.inputs[1], "dtype", np.dtype(float)).kind == "u":  # -x wraps around
+                codes[1] = Code(codes[1].at(ATOM))
             return self.product_with_gradient(node) or infix(op.name, *codes)
         if op is ops.negative:
             return Code(f"-{x.at(SIGN)}", SIGN)
@@ -402,6 +422,9 @@ class Writer:
             if op is not ops.scatter:
                 return f"{name}({', '.join(codes)})"
         params = {k: v for k, v in node.params.items() if v is not default(op, k) and op is not ops.one_hot}
+        if op is ops.clip:
+            bounds = [node.params.get("a_min"), node.params.get("a_max")]
+            return f"{name}({', '.join([*codes, *map(value_text, bounds)])})"
         if op is ops.einsum:
             return f"{name}({', '.join([repr(params['subscripts']).replace(chr(39), chr(34)), *codes])})"
         if op is ops.scatter:
@@ -410,7 +433,8 @@ class Writer:
         if self.definitions is None and op is ops.sum and codes[0].isidentifier():
             name, codes = f"{codes[0]}.sum", []
         codes = [f"[{', '.join(codes)}]"] if op.sequence else codes
-        style = "{1}" if op.name in POSITIONAL else "{0}={1}"
+        known = words(name) if name.startswith("np.") else None
+        style = "{1}" if op.name in POSITIONAL or (known and not {*params} <= known) else "{0}={1}"
         return f"{name}({', '.join([*codes, *(style.format(k, value_text(v)) for k, v in params.items())])})"
 
     def product_with_gradient(self, node: Node) -> Code | None:
@@ -467,12 +491,19 @@ def infix(op: str, a: Code, b: Code) -> Code:
 def function(name: str, arguments: Iterable[str], body: list[str], returned: list[str]) -> str:
     """The source of a function."""
     head, tail = f"def {name}({', '.join(arguments)}):", f"return {', '.join(returned)}"
-    if len(head) > WIDTH:
-        head = "\n".join(textwrap.wrap(head, WIDTH, subsequent_indent="        ", break_long_words=False))
     if len(tail) > WIDTH:
         tail = f"return ({', '.join(returned)})"
-        tail = "\n".join(textwrap.wrap(tail, WIDTH, subsequent_indent="        ", break_long_words=False))
+    head, tail = wrapped(head), wrapped(tail)
     return "\n    ".join([head, *body, tail])
+
+
+def wrapped(line: str) -> str:
+    """A line in parentheses, broken where it is too long, but not in a string."""
+    if len(line) <= WIDTH:
+        return line
+    line = re.sub(r"\"[^\"]*\"|'[^']*'", lambda found: found[0].replace(" ", "\0"), line)
+    lines = textwrap.wrap(line, WIDTH, subsequent_indent="        ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("\0", " ")
 
 
 # Names and values
@@ -483,8 +514,30 @@ RESERVED = {"np", "numpy", *keyword.kwlist, *dir(builtins)}
 
 def identifier(name: str) -> str:
     """The nearest Python identifier."""
-    name = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", name)).rstrip("_") or "_"
+    name = unicodedata.normalize("NFKC", name)
+    if not name.isidentifier():
+        name = re.sub(r"_+", "_", "".join(c if f"a{c}".isidentifier() else "_" for c in name)).rstrip("_") or "_"
     return name if name.isidentifier() else f"_{name}"
+
+
+def function_name(op: Op) -> str:
+    """How the function of an op is called."""
+    name = identifier(op.name)
+    return name + "_" * (name in {*RESERVED, "backprop"} or (name == "scatter" and op is not ops.scatter))
+
+
+def exact(v: Any) -> Any:
+    """A parameter's value, told apart from all others."""
+    return (v.shape, v.dtype.str, v.tobytes()) if isinstance(v, np.ndarray) else repr(v)
+
+
+@functools.cache
+def words(name: str) -> frozenset[str] | None:
+    """What a NumPy function calls its arguments, where that is known."""
+    try:
+        return frozenset(inspect.signature(functools.reduce(getattr, name.split(".")[1:], np)).parameters)
+    except ValueError:
+        return None
 
 
 def numpy_name(op: Op) -> str | None:
@@ -496,8 +549,9 @@ def numpy_name(op: Op) -> str | None:
         functions.insert(0, op.forward)
     for f in functions:
         for name in (op.name, f.__name__):
-            if getattr(np, name, None) is f:
-                return f"np.{name}"
+            for where, module in (("np", np), ("np.linalg", np.linalg), ("np.fft", np.fft)):
+                if getattr(module, name, None) is f:
+                    return f"{where}.{name}"
     return None
 
 
@@ -562,6 +616,8 @@ def index_text(index: Any, arrays: list[Code], alone: bool = True) -> str:
             return ":".join(ends if ends[2] else ends[:2])
         return value_text(i)
 
+    if not alone and any(isinstance(i, slice) for i in (index if isinstance(index, tuple) else (index,))):
+        return f"np.s_[{index_text(index, arrays)}]"
     if not isinstance(index, tuple):
         return part(index)
     parts = ", ".join(map(part, index)) + "," * (len(index) == 1 and not alone)
@@ -573,6 +629,8 @@ def literal(x: np.ndarray) -> str:
     kind = dtype_name(x.dtype)
     if not x.ndim:
         return value_text(x.item()) if x.dtype in (np.float64, np.int64, bool) else f"{kind}({value_text(x.item())})"
+    if not x.size:
+        return f"np.zeros({x.shape}, {kind})"
     if x.ndim == 1 and x.size and x.dtype == np.int64 and np.array_equal(x, np.arange(len(x))):
         return f"np.arange({len(x)})"
     if x.ndim == 2 and len(x) > 1 and x.shape[0] == x.shape[1] and np.array_equal(x, np.eye(len(x))):

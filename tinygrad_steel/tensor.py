@@ -341,6 +341,7 @@ class Tensor:
     def __getitem__(self, index: Any) -> Tensor:
         parts = index if isinstance(index, tuple) else (index,)
         parts = tuple(np.array(i, dtype=None if i else int) if isinstance(i, list) else i for i in parts)
+        parts = tuple(plain_slice(i) if isinstance(i, slice) else i for i in parts)
         arrays = tuple(i for i in parts if isinstance(i, (Tensor, np.ndarray)))
         key = tuple(ops.HOLE if isinstance(i, (Tensor, np.ndarray)) else i for i in parts)
         return record_op(ops.getitem, (self, *arrays), {"index": key if isinstance(index, tuple) else key[0]})
@@ -493,6 +494,11 @@ def refuse_assignment() -> None:
             "z[i] = t cannot keep the history of a Tensor t: use np.where, np.stack or np.concatenate, "
             "or z[i] = float(t) where the number alone is meant"
         )
+
+
+def plain_slice(s: slice) -> slice:
+    """A slice from plain numbers: a Tensor among them is read now, and not when a rule is traced."""
+    return slice(*(n if n is None else n.__index__() for n in (s.start, s.stop, s.step)))
 
 
 def masks_only(x: Any) -> Any:

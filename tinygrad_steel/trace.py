@@ -112,7 +112,11 @@ def call_with_locals(function: Callable, *args: Any, **kwargs: Any) -> tuple[Any
     try:
         result = function(*args, **kwargs)
     finally:
-        sys.setprofile(before)
+        if hasattr(before, "enable"):  # that of cProfile
+            sys.setprofile(None)
+            before.enable()
+        else:
+            sys.setprofile(before)
     return result, variables
 
 
@@ -150,26 +154,21 @@ def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
     return sorted(found.values(), key=lambda t: t.age)
 
 
-def first_use(root: Node) -> list[Node]:
-    """The leaves behind a Node, from left to right as a reader meets them."""
-    seen, todo = set(), [root]
-    found = []
-    while todo:
-        node = todo.pop()
-        if node not in seen:
-            seen.add(node)
-            todo += [*node.nodes()][::-1]
-            if node.op is None:
-                found.append(node)
-    return found
+def first_use(nodes: list[Node]) -> list[Node]:
+    """The leaves among Nodes, in the order in which they are used."""
+    used = dict.fromkeys(x for node in nodes for x in node.nodes() if x.op is None)
+    return [*used] or nodes
+
+
+def variables(names: Names) -> Names:
+    """The variables that give names: not the results that IPython keeps in _, Out and the like."""
+    return {k: v for k, v in (names or {}).items() if not k.startswith("_") and k not in ("In", "Out")}
 
 
 def names_of_tensors(names: Names) -> dict[int, str]:
     """id of a Tensor -> the (first) variable that holds it, also in a list, tuple or dict."""
     found: dict[int, str] = {}
-    # Not the results that IPython keeps in _, Out and the like.
-    variables = {k: v for k, v in (names or {}).items() if not k.startswith("_") and k not in ("In", "Out")}
-    todo = [*variables.items()]
+    todo = [*variables(names).items()]
     while todo:
         holders = []
         for name, value in todo:
@@ -188,7 +187,7 @@ class Builder:
 
     def __init__(self, names: Names):
         self.names = names_of_tensors(names)
-        self.constants = {k: v for k, v in (names or {}).items() if isinstance(v, np.ndarray) and v.ndim}
+        self.constants = {k: v for k, v in variables(names).items() if isinstance(v, np.ndarray) and v.ndim}
         self.made: dict[int, Node] = {}  # id of a Tensor -> its Node
         self.known: dict[Any, Node] = {}  # what an op was applied to -> its Node
         self.stretched: set[Node] = set()  # gradients broadcast to full shape for the engine's sake only
@@ -219,7 +218,7 @@ class Builder:
         root, nodes = self.made[id(loss)], [self.made[id(t)] for t in past]
         edges = [(self.made[id(y)], self.made[id(x)], self.made[id(g)]) for y, x, g in watch.edges]
         backward = [(self.made[id(t)], gradients[id(t)]) for t, _ in pulled]
-        return Trace(root, self.made.get(id(start)), first_use(root), nodes, backward, edges, self.stretched)
+        return Trace(root, self.made.get(id(start)), first_use(nodes), nodes, backward, edges, self.stretched)
 
     def name(self, t: Tensor) -> str | None:
         """The name of a Tensor: its own, or that of the variable which holds it."""
@@ -280,6 +279,21 @@ class Builder:
             if id(t) in self.made and id(y) in found:
                 base, node = self.made[id(raw[id(y)])], self.made[id(t)]
                 node.inputs = tuple(found[id(y)] if i is base else i for i in node.inputs)
+        edges: dict[int, list[tuple[Tensor, Tensor]]] = {}
+        for y, x, g in watch.edges:
+            edges.setdefault(id(x), []).append((y, g))
+        for t, total in pulled:  # and so do the sums of gradients
+            (y0, g0), *more = edges.get(id(t), [(t, total)])
+            for y, g in more[::-1]:
+                node, first = self.made[id(total)], total.inputs[0]
+                parts = [(first, y0) if first is g0 else (first, None), (g, y)]
+                if node.op is ops.add and len(node.inputs) == 2:
+                    handed = [y is not None and part is raw[id(y)] for part, y in parts]
+                    node.inputs = tuple(
+                        found[id(y)] if ok and i is self.made[id(part)] else i
+                        for ok, i, (part, y) in zip(handed, node.inputs, parts)
+                    )
+                total = first
         return found
 
 

@@ -1,4 +1,4 @@
-"""The same steps in other libraries, each as its own documentation would write them; those not installed are left out."""
+"""The same steps in other libraries, as their own documentation writes them; those not installed are left out."""
 
 from __future__ import annotations
 

@@ -8,8 +8,9 @@ parameters. Each keeps its own copy of the parameters, so that all of them trave
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -190,7 +191,7 @@ def mlp(widths: Sequence[int] = (27, 12, 6, 4, 7), batch: int = 10) -> Workload:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(batch, widths[0])), np.eye(widths[-1])[rng.integers(0, widths[-1], batch)]
     start = []
-    for inputs, outputs in zip(widths, widths[1:]):
+    for inputs, outputs in itertools.pairwise(widths):
         start += [rng.normal(0, inputs**-0.5, (inputs, outputs)), np.zeros(outputs)]
     return Workload(x, y, start, mlp_clean, mlp_loss)
 
