@@ -20,9 +20,14 @@ def accuracy(output, y):
     return 1 - np.mean(np.abs((output - y) / y))
 
 
+def metrics(output, y, names):
+    """By how many rings the estimate is off."""
+    return [f"mean absolute error = {np.mean(np.abs(output - y)):5.3f} {names[0]}"]
+
+
 def abalone_exec(epoch_count=10, mb_size=10, report=1, **settings) -> Trained:
     """Train and report; further settings as in `experiment.train`."""
-    return train(Experiment("abalone", model, loss, accuracy), epoch_count, mb_size, report, **settings)
+    return train(Experiment("abalone", model, loss, accuracy, metrics), epoch_count, mb_size, report, **settings)
 
 
 if __name__ == "__main__":

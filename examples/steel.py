@@ -51,6 +51,16 @@ def accuracy(output, y):
     return np.mean(np.argmax(output, axis=1) == np.argmax(y, axis=1))
 
 
+def metrics(output, y, names):
+    """The confusion matrix: a row for each fault, a column for what it was taken for."""
+    counts = np.zeros((len(names), len(names)), int)
+    np.add.at(counts, (np.argmax(y, axis=1), np.argmax(output, axis=1)), 1)
+    width = max(map(len, names))
+    head = " ".join(f"{name[:6]:>6}" for name in names)
+    lines = [f"{name:{width}} {' '.join(f'{n:6}' for n in row)}" for name, row in zip(names, counts)]
+    return [f"{'is / taken for':{width}} {head}", *lines]
+
+
 LOSSES = {"softmax": softmax_loss, "sigmoid": sigmoid_loss, "sigmoid-mse": sigmoid_mse_loss}
 
 
@@ -58,7 +68,7 @@ def steel_exec(epoch_count=10, mb_size=10, report=1, loss="softmax", **settings)
     """Train and report; `loss` is "softmax", "sigmoid" or "sigmoid-mse", further settings as in `experiment.train`."""
     if loss not in LOSSES:
         raise ValueError(f"loss is one of {', '.join(LOSSES)}, not {loss!r}")
-    return train(Experiment("steel", model, LOSSES[loss], accuracy), epoch_count, mb_size, report, **settings)
+    return train(Experiment("steel", model, LOSSES[loss], accuracy, metrics), epoch_count, mb_size, report, **settings)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import argparse
 import numpy as np
 import steel
 from datasets import load
-from experiment import initial_parameters
+from model import Model
 
 from tinygrad_steel import Tensor, compare_backprop, softmax_cross_entropy
 
@@ -39,7 +39,7 @@ def verify(data=None):
     """Compare each version of the chain with the graph, on the first ten plates; return the reports."""
     dataset = load("steel", data)
     rng = np.random.RandomState(1234)
-    parameters = initial_parameters(dataset, rng)
+    parameters = Model(27, (), 7, rng).parameters
     rows = rng.permutation(len(dataset.x))[:10]
     x, y = Tensor(dataset.x[rows], name="x"), Tensor(dataset.y[rows], name="y")
     arrays = (x.data, y.data, parameters["weight"].data, parameters["bias"].data)

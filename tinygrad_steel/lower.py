@@ -55,7 +55,8 @@ class Program:
     ):
         self.optimizer = optimizer
         start, watch = Tensor(seed(loss, None)), Watch()
-        with recording("all", watch):
+        # numbers mean nothing yet: Adam's corrections are 0 before the first step
+        with recording("all", watch), np.errstate(all="ignore"):
             pulled = pull(loss, start, graph=True)
             moved, self.states, numbers = self.moves(pulled)
         results = [loss, *outputs, *(new for _, new in moved)]
@@ -163,7 +164,7 @@ class Lowering:
         """The parts of which an op consists, found by running it on Tensors; None where it does not run on them."""
         stand = [Tensor(x.data) if isinstance(x, Node) else x for x in inputs]
         try:
-            with recording("all"):
+            with recording("all"), np.errstate(all="ignore"):
                 y = parts(*stand, **params)
             y = y[0] if op.keeps else y
         except Exception:  # whatever it was: the op is then called as it is
