@@ -18,7 +18,7 @@ from typing import Any
 
 import graphviz
 
-from .picture import Arrow, Card, Scene, scene, text_tree
+from .picture import Arrow, Card, Scene, printable, scene, text_tree
 from .tensor import Tensor
 from .trace import Names
 
@@ -57,7 +57,7 @@ SHAPES = {
     "constant": {"style": "filled,dashed"},
     "op": {"style": "filled,rounded"},
     "output": {"style": "filled,rounded", "penwidth": "2.6"},
-    "fold": {"style": "filled", "shape": "box3d"},
+    "fold": {"style": "filled", "shape": "box3d", "margin": "0.16,0.13"},
 }
 
 
@@ -85,7 +85,7 @@ def draw(
 
     Neither data nor `.grad` change: gradients of results are pulled for the picture alone. Raises ValueError for an
     unknown option and for a picture of more than 1,000 cards that `depth` does not limit, TypeError for anything but a
-    Tensor; the backward views raise what `tensor.backward()` raises.
+    Tensor; the backward views raise what `tensor.backward()` raises, if anything requires a gradient at all.
 
     >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> print(draw((x * x).sum(), view="backward"))
@@ -146,12 +146,12 @@ class Picture:
         return f"<Picture of {self.scene.title}: {len(self.scene.cards)} cards; .save('graph.svg') or print it>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        bundle = {"text/plain": str(self)}
+        text = str(self)
         try:
             svg = self.svg()
+            return {"text/plain": text, "image/svg+xml": svg, "text/html": f"<div>{svg[svg.index('<svg') :]}</div>"}
         except Exception as error:  # a notebook shows the text then, and why
-            return {"text/plain": f"{bundle['text/plain']}\n\n({error})"}
-        return {**bundle, "image/svg+xml": svg, "text/html": f"<div>{svg[svg.index('<svg') :]}</div>"}
+            return {"text/plain": f"{text}\n\n({error})"}
 
 
 # DOT
@@ -160,10 +160,11 @@ class Picture:
 def dot_source(scene: Scene, direction: str, colours: dict[str, Any]) -> str:
     """The scene as DOT."""
     graph = graphviz.Digraph("steel", comment="tinygrad_steel draw()")
+    sideways, key = direction in ("LR", "RL"), legend(scene, colours)
     graph.attr(
         bgcolor=colours["background"], fontcolor=colours["text"], fontname=SANS, fontsize="11", rankdir=direction,
         ordering="in", nodesep="0.32", ranksep="0.36", pad="0.25", splines="spline", outputorder="edgesfirst",
-        labelloc="t", labeljust="l", label=title(scene, colours), tooltip=" ",
+        newrank="true", labelloc="t", labeljust="l", label=title(scene, colours, key if sideways else ""), tooltip=" ",
     )  # fmt: skip
     graph.attr(
         "node", fontcolor=colours["text"], fontname=SANS, fontsize="11", height="0.3", width="0.5",
@@ -178,8 +179,9 @@ def dot_source(scene: Scene, direction: str, colours: dict[str, Any]) -> str:
     add_scope(graph, (), scene, colours, (smallest, largest))
     for arrow in scene.arrows:
         add_arrow(graph, arrow, scene, colours, (smallest, largest))
-    graph.node("legend", label=legend(scene, colours), shape="plain", style="", tooltip="legend")
-    graph.edge(scene.cards[-1].id, "legend", style="invis", minlen="1")
+    if not sideways:
+        graph.node("legend", label=f"<{key}>", shape="plain", style="", tooltip="legend")
+        graph.edge(scene.cards[-1].id, "legend", style="invis", minlen="1")
     return graph.source
 
 
@@ -194,13 +196,13 @@ def add_scope(graph: Any, path: tuple[str, ...], scene: Scene, colours: dict[str
             number = sorted({c.scope[: len(inner)] for c in scene.cards if len(c.scope) >= len(inner)}).index(inner)
             with graph.subgraph(name=f"cluster_{len(inner)}_{number}") as cluster:
                 fill, line = colours["scope"]
+                name = [markup(part, colours["muted"], 9, bold=True) for part in wrapped(inner[-1], 60)]
                 cluster.attr(
-                    label=f"<{markup(inner[-1], colours['muted'], 9, bold=True)}>", style="rounded,filled", margin="12",
-                    color=line, fillcolor=fill, penwidth="1", labeljust="l", labelloc="t",
-                    tooltip=escaped(f"scope: {' / '.join(inner)}"),
+                    label=table(name, 0), style="rounded,filled", margin="12", color=line, fillcolor=fill, penwidth="1",
+                    labeljust="l", labelloc="t", tooltip=escaped(f"scope: {' / '.join(map(printable, inner))}"),
                 )  # fmt: skip
                 add_scope(cluster, inner, scene, colours, span)
-    # A bias stands beside the product it is added to; inside the cluster, since in the root it would tear it apart.
+    # A bias stands beside the product it is added to; where one of them is in another scope, that would be torn apart.
     cards = {card.id: card for card in scene.cards if card.scope == path}
     before = {arrow.head: arrow.tail for arrow in scene.arrows if arrow.spine}
     for arrow in scene.arrows:
@@ -224,24 +226,23 @@ def add_card(graph: Any, card: Card, colours: dict[str, Any], span: tuple) -> No
 def card_label(card: Card, colours: dict[str, Any], span: tuple) -> str:
     """The text on a card, line by line."""
     muted, rows = colours["muted"], []
-    if card.kind not in ("op", "fold"):
-        rows.append(markup(card.kind.upper(), colours[card.kind][1], 7, bold=True))
+    shape = f"= {card.value}" if card.value and not (card.op and card.shape) else str(card.shape)
     if card.kind == "fold":
-        rows += [markup("FOLDED BLOCKS", colours["fold"][1], 7, bold=True)]
-        rows += [join(markup(f"{card.count} x", "", 13, MONO, True), markup(card.name, "", 10))]
-        rows += [markup(fact, muted, 9, MONO) for fact in card.facts]
+        rows.append(markup("FOLDED BLOCKS", colours["fold"][1], 7, bold=True))
+        first, *more = (markup(line, "", 10) for line in wrapped(card.name))
+        rows += [join(markup(f"{card.count} x", "", 13, MONO, True), first), *more]
     elif card.kind == "op":
         op = card.op.replace("_", " ") if card.glyph != card.op else ""
-        rows.append(join(markup(card.glyph, "", 13, MONO, True), markup(op, "", 10), named_shape(card, muted)))
+        *lines, last = wrapped(card.name) if card.name else [""]
+        first, *more = (markup(line, muted, 10, MONO) for line in [*lines, f"{last} {shape}".strip()])
+        rows += [join(markup(card.glyph, "", 13, MONO, True), markup(op, "", 10), first), *more]
     else:
-        lines = wrapped(card.name or "constant")
-        rows += [markup(line, "", 13, MONO, True) for line in lines[:-1]]
-        value = f"= {card.value}" if card.value else str(card.shape)
-        rows.append(join(markup(lines[-1], "", 13, MONO, True), markup(value, muted, 10, MONO)))
+        rows.append(markup(card.kind.upper(), colours[card.kind][1], 7, bold=True))
+        *more, last = (markup(line, "", 13, MONO, True) for line in wrapped(card.name)) if card.name else [""]
+        rows += [*more, join(last, markup(shape, muted, 10, MONO))]
     if card.kind == "output" and card.op:
         rows.append(markup(f"{card.op.replace('_', ' ')} → {'scalar ' * (not card.shape)}{card.shape}", "", 9))
-    if card.kind != "fold":
-        rows += [markup(fact, muted, 9, MONO) for fact in card.facts]
+    rows += [markup(line, muted, 9, MONO) for fact in card.facts for line in wrapped(fact, 60)]
     if card.grad is not None:
         bars = bar_count(card.grad, span)
         rows.append(
@@ -255,26 +256,16 @@ def card_label(card: Card, colours: dict[str, Any], span: tuple) -> str:
     return table(rows)
 
 
-def named_shape(card: Card, muted: str) -> str:
-    """The name of a result and its shape; a value where it is one number."""
-    lines = wrapped(card.name) if card.name else []
-    shape = f"= {card.value}" if card.value and not card.shape else str(card.shape)
-    return "<BR ALIGN='LEFT'/>".join(
-        [markup(line, muted, 10, MONO) for line in [*lines[:-1], " ".join([*lines[-1:], shape])]]
-    )
-
-
 def add_arrow(graph: Any, arrow: Arrow, scene: Scene, colours: dict[str, Any], span: tuple) -> None:
     """An arrow: along the data, against it, or both."""
-    line, purple, backward = colours["op"][1], colours["gradient"], scene.view != "forward"
+    line, purple = colours["op"][1], colours["gradient"]
     cards = scene.by_id
-    tail, head = (cards[id].name or cards[id].op or "constant" for id in (arrow.tail, arrow.head))
+    tail, head = (printable(cards[id].name or cards[id].op or cards[id].kind) for id in (arrow.tail, arrow.head))
     attributes = {"class": "steel-edge", "color": line, "edgetooltip": escaped(f"{tail} -> {head}")}
-    flows = bool(arrow.code) or arrow.size is not None
     texts = [markup(arrow.broadcast, colours["muted"], 9)] if arrow.broadcast else []
-    if backward and flows:
-        texts += [markup(text, purple, 10, MONO) for text in wrapped(arrow.code, 44)]
-        attributes["edgetooltip"] = escaped(f"{tail} -> {head}; backward: {arrow.code}")
+    if arrow.flows:
+        texts += [markup(text, purple, 10, MONO) for text in wrapped(arrow.code, 44) if arrow.code]
+        attributes["edgetooltip"] = escaped(f"{tail} -> {head}{'; backward: ' * bool(arrow.code)}{arrow.code}")
         width = 1.1 + 1.9 * bar_count(arrow.size or 0, span) / BARS
         both = scene.view == "both"
         attributes |= {"dir": "both" if both else "back", "arrowtail": "normal", "penwidth": f"{width:.1f}"}
@@ -283,11 +274,10 @@ def add_arrow(graph: Any, arrow: Arrow, scene: Scene, colours: dict[str, Any], s
             attributes["penwidth"] = "1.3"
     elif scene.view == "backward":
         attributes |= {"dir": "none", "style": "dotted", "color": colours["muted"]}
-    if texts:
-        attributes["label"], attributes["labeltooltip"] = (
-            table([f"  {t}" for t in texts], 0),
-            escaped(arrow.code or " "),
-        )
+    if texts:  # an arrow on the slant takes up to 10 points of its label's room
+        after = '<TR><TD HEIGHT="3"></TD></TR>'
+        attributes["label"] = table([f"{'  ' if arrow.spine else '     '}{text}    " for text in texts], 0, after)
+        attributes["labeltooltip"] = escaped(arrow.code or arrow.broadcast)
     if arrow.spine:
         attributes["weight"] = "20"
     outside, inside = cards[arrow.tail].scope, cards[arrow.head].scope
@@ -303,18 +293,18 @@ def bar_count(size: float, span: tuple[float, float]) -> int:
         return 0
     if high <= low * 1.0001:
         return BARS
-    return max(1, min(BARS, 1 + round((BARS - 1) * math.log(size / low) / math.log(high / low)))) if size >= low else 1
+    way = (math.log(size) - math.log(low)) / (math.log(high) - math.log(low))
+    return 1 + round((BARS - 1) * min(1.0, max(0.0, way)))
 
 
-def title(scene: Scene, colours: dict[str, Any]) -> str:
-    """The formula, and below it what the subtitle says."""
+def title(scene: Scene, colours: dict[str, Any], key: str) -> str:
+    """The formula, and below it what the subtitle says, and the legend where it belongs here."""
     rows = [markup(line, "", 13, MONO, True) for line in wrapped(scene.title, 90)]
     for line in scene.subtitle:
-        rows += [
-            markup(part, colours["gradient" if line.startswith("purple") else "muted"], 9)
-            for part in wrapped(line, 120)
-        ]
-    return table(rows, after='<TR><TD HEIGHT="6"></TD></TR>')
+        colour = colours["gradient" if line.startswith("purple") else "muted"]
+        rows += [markup(part, colour, 9) for part in wrapped(line, 120)]
+    after = '<TR><TD HEIGHT="6"></TD></TR>' + f'<TR><TD ALIGN="LEFT">{key}</TD></TR>' * bool(key)
+    return table(rows, after=after)
 
 
 def legend(scene: Scene, colours: dict[str, Any]) -> str:
@@ -334,24 +324,22 @@ def legend(scene: Scene, colours: dict[str, Any]) -> str:
         words.pop("constant")
     cells = []
     for kind in [kind for kind in words if kind in kinds]:
-        fill, line = colours[kind]
-        style = (
-            "DASHED" if "dashed" in SHAPES[kind]["style"] else "ROUNDED" if "rounded" in SHAPES[kind]["style"] else ""
-        )
-        border = f'BORDER="{2 if kind in ("parameter", "output") else 1}"' + f' STYLE="{style}"' * bool(style)
+        (fill, line), shape = colours[kind], SHAPES[kind]["style"]
+        style = next((f'STYLE="{name.upper()}"' for name in ("dashed", "rounded") if name in shape), "")
+        border = f'BORDER="{2 if kind in ("parameter", "output") else 1}" {style}'
         box = f'<TD {border} COLOR="{line}" BGCOLOR="{fill}" WIDTH="18" HEIGHT="10" FIXEDSIZE="TRUE"></TD>'
         cells.append(f'{box}<TD ALIGN="LEFT">{markup(words[kind] + "  ", colours["muted"], 9)}</TD>')
+    rows = [f"<TR>{''.join(cells[i : i + 3])}</TR>" for i in range(0, len(cells), 3)]
     if any(card.grad is not None for card in scene.cards):
         bars = markup("|||||", colours["gradient"], 9, bold=True) + markup("||||", colours["faint"], 9, bold=True)
-        meaning = markup("|grad| = Euclidean length, bar on a log scale", colours["muted"], 9)
-        cells.append(f'<TD>{bars}</TD><TD ALIGN="LEFT">{meaning}</TD>')
-    rows = "".join(f"<TR>{''.join(cells[i : i + 3])}</TR>" for i in range(0, len(cells), 3))
-    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4" CELLPADDING="1">{rows}</TABLE>>'
+        meaning = markup("  |grad| = Euclidean length, bar on a log scale", colours["muted"], 9)
+        rows.append(f'<TR><TD COLSPAN="{2 * min(3, len(cells))}" ALIGN="LEFT">{bars}{meaning}</TD></TR>')
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4" CELLPADDING="1">{"".join(rows)}</TABLE>'
 
 
 def markup(text: str, colour: str, size: int, face: str = "", bold: bool = False, italic: bool = False) -> str:
     """Text in graphviz's HTML, whatever it contains."""
-    text = html.escape(printable(text), quote=True)
+    text = html.escape(printable(text), quote=True).replace("\\", 2 * "\\")  # else \N is the name of the node
     if not text:
         return ""
     text = f"<B>{text}</B>" if bold else f"<I>{text}</I>" if italic else text
@@ -363,9 +351,10 @@ def table(rows: list[str], padding: int = 1, after: str = "") -> str:
     """Lines of text below each other, to the left; wide letters get the room that the renderer does not know of."""
     cells = []
     for row in rows:
-        wide = sum(unicodedata.east_asian_width(c) in "WF" for c in row)
-        room = f' WIDTH="{13 * wide + 8 * len(re.sub("<[^>]*>", "", row))}"' if wide else ""
-        cells.append(f'<TR><TD ALIGN="LEFT"{room}>{row}</TD></TR>')
+        texts = re.findall(r'POINT-SIZE="(\d+)"[^>]*>(?:<[BI]>)?([^<]*)', row)
+        room = sum(int(size) * 0.6 * columns(html.unescape(text)) for size, text in texts) + 8
+        wide = f' WIDTH="{room:.0f}"' if any(map(is_wide, row)) else ""
+        cells.append(f'<TR><TD ALIGN="LEFT"{wide}>{row}</TD></TR>')
     body = "".join(cells) + after
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{padding}">{body}</TABLE>>'
 
@@ -375,19 +364,33 @@ def join(*parts: str) -> str:
     return "  ".join(filter(None, parts))
 
 
+def is_wide(c: str) -> bool:
+    """Whether a letter is as wide as it is high, as those of Korean are."""
+    return unicodedata.east_asian_width(c) in "WF"
+
+
+def columns(text: str) -> float:
+    """How wide a text is, counted in letters of Courier."""
+    return sum(5 / 3 if is_wide(c) else 1 for c in text)
+
+
 def wrapped(text: str, width: int = 40) -> list[str]:
-    """A long text in several lines."""
-    return textwrap.wrap(printable(text), width, break_on_hyphens=False) or [" "]
-
-
-def printable(text: str) -> str:
-    """Newlines and other controls as Python writes them."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    """A long text in several lines that together hold every letter of it."""
+    text = printable(text)
+    width = int(width * len(text) / max(1.0, columns(text)))
+    options = {"break_on_hyphens": False, "drop_whitespace": False, "replace_whitespace": False}
+    lines = textwrap.wrap(text, max(1, width), **options) or [" "]
+    for i in range(len(lines) - 1, 0, -1):  # spaces belong to the end of the line before
+        word = lines[i].lstrip()
+        lines[i - 1] += lines[i].removesuffix(word)
+        lines[i] = word
+    return lines
 
 
 def escaped(text: str) -> str:
-    """A tooltip, in which graphviz is to see no escapes but the line breaks."""
-    return "\\n".join(graphviz.escape(printable(line)) for line in text.splitlines()) or " "
+    """A tooltip, in which graphviz, which looks for escapes twice, is to see none but the line breaks."""
+    lines = (printable(line).replace("\\", 4 * "\\").replace("&", "&amp;") for line in text.split("\n"))
+    return graphviz.nohtml("\\n".join(lines) or " ")
 
 
 # Rendering
@@ -428,7 +431,7 @@ def render(source: str, kind: str, *options: str) -> bytes:
 
 def finished_svg(svg: str, theme: str) -> str:
     """The renderer's SVG with tooltips that browsers show, ids of its own, and for "auto" both themes."""
-    mark = "steel-" + hashlib.sha256(svg.encode()).hexdigest()[:8]
+    mark = "steel-" + hashlib.sha256(f"{theme} {svg}".encode()).hexdigest()[:8]
     svg = re.sub(r'<title>[^<]*</title>(\s*<g id="a_[^"]*"><a xlink:title="([^"]*)">)', r"<title>\2</title>\1", svg)
     svg = re.sub(r'\bid="([^"]*)"', rf'id="{mark}-\1"', svg)
     svg = svg.replace("<svg ", f'<svg id="{mark}" ', 1)

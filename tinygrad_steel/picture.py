@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import graphlib
+import itertools
 import math
 import re
 import weakref
-from collections.abc import Iterable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import Context, ContextVar
 from typing import Any
 
 import numpy as np
 
 from .graph import pull, recording
-from .source import block_formula, formula, value_text, vjp_formulas
+from .source import Code, block_formula, default, formula, index_text, value_text, vjp_formulas
 from .tensor import Tensor, seed
-from .trace import Names, names_of_tensors
+from .trace import Builder, Names
 
 AUTO_FOLD, MOST_CARDS = 60, 1000
 GLYPHS = {
@@ -26,6 +28,7 @@ GLYPHS = {
     **{"softmax_cross_entropy": "CE", "sigmoid_cross_entropy": "BCE", "getitem": "[ ]"},
 }
 TARGETS = re.compile(r"(y|t|y_true|.*(target|label).*)$", re.IGNORECASE)
+NUMBER = re.compile(r"\W*\d+\W*$")  # at the end of a scope's name
 
 
 # Scopes
@@ -101,12 +104,13 @@ class Card:
 class Arrow:
     """A value on its way into an op, and its gradient on the way back.
 
-    `code`: the vjp, from `g`; empty where no gradient flows. `size`: the length of the gradient that it sends.
+    `flows`: whether a gradient is shown. `code`: the vjp, from `g`. `size`: the length of the gradient that it sends.
     """
 
     tail: str
     head: str
     broadcast: str = ""
+    flows: bool = False
     code: str = ""
     size: float | None = None
     spine: bool = False
@@ -137,7 +141,12 @@ def scene(
     depth: int | None = None,
 ) -> Scene:
     """What a drawing of `tensor` and everything behind it shows; the arguments are those of `draw`."""
-    return Draft(tensor, view, names, values, depth).scene(fold)
+
+    @np.errstate(all="ignore")
+    def drawn() -> Scene:
+        return Draft(tensor, view, names, values, depth).scene(fold)
+
+    return Context().run(drawn)  # outside of every `with`: no detect_anomaly() stops a picture of what it has found
 
 
 class Sizes:
@@ -167,12 +176,12 @@ class Draft:
             raise ValueError(f'view is "forward", "backward" or "both", not {view!r}')
         if depth is not None and depth < 1:
             raise ValueError(f"depth is how many steps back from the result are drawn, at least 1, not {depth}")
-        self.root, self.view, self.values, self.names = tensor, view, values, names
-        self.variables = names_of_tensors(names)
+        self.root, self.view, self.values, self.names, self.depth = tensor, view, values, names, depth
         self.every = reached(tensor)
         self.drawn = self.every if depth is None else reached(tensor, depth)
-        self.tensors = inputs_first(tensor, self.drawn)
-        self.left_out = f"{len(self.every) - len(self.drawn):,} nodes further back than {depth} steps are left out"
+        self.tensors = inputs_first(tensor, self.inputs)
+        builder = Builder(names)
+        self.called = {id(t): str(builder.name(t) or "") for t in self.drawn.values()}
         self.ids = {id(t): f"n{i}" for i, t in enumerate(self.tensors)}
         self.users: dict[int, list[Tensor]] = {}
         for y in self.tensors:
@@ -189,7 +198,7 @@ class Draft:
     def pull_gradients(self) -> tuple[Sizes | None, str]:
         """All gradients, pulled for this picture alone, and what the subtitle says of them."""
         root = self.root
-        wanted = [t for t in self.tensors if t.op is None and t.requires_grad]
+        wanted = [t for t in self.every.values() if t.op is None and t.requires_grad]
         if not wanted:
             return None, "nothing requires a gradient"
         if self.view == "forward" and all(t.grad is None for t in wanted):
@@ -199,42 +208,42 @@ class Draft:
             start = seed(root, None)
             with recording(watch=sizes):
                 pull(root, start)
-        except (RuntimeError, ValueError):
+        except Exception:  # data has changed since, the result has several elements, a vjp is wrong
             if self.view != "forward":
                 raise
-            return None, "gradients of parameters from backward(); those of results are out of date"
+            return None, "gradients of parameters as backward() left them, none of results"
         sizes.whole[id(root)] = np.asarray(start)
-        name = self.name(root) or "the result"
-        return sizes, f"gradients from {name}.backward()" if self.view == "forward" else f"gradients of {name}"
+        name = self.name(root)
+        forward = f"gradients from {name}.backward()" if name else "gradients from backward()"
+        return sizes, forward if self.view == "forward" else f"gradients of {name or 'the result'}"
 
     def name(self, t: Tensor) -> str:
-        """Its own name, or that of the variable that holds it."""
-        return t.name or self.variables.get(id(t), "")
+        """Its own name, or that of the variable that holds it; empty where there is none."""
+        return self.called[id(t)]
 
     def kind(self, t: Tensor) -> str:
         """What sort of card it gets."""
-        if t is self.root:
-            return "output"
         if t.op is not None:
-            return "op"
+            return "output" if t is self.root else "op"
         if t.requires_grad:
             return "parameter"
-        roles = {a for y in self.users[id(t)] for x, a in zip(y.inputs, y.op.input_names) if x is t}  # type: ignore
+        users = self.users.get(id(t), [])
+        roles = {a for y in users for x, a in zip(y.inputs, y.op.input_names) if x is t}  # type: ignore[union-attr]
         if "labels" in roles or TARGETS.match(self.name(t)):
             return "target"
         return "input" if self.name(t) else "constant"
 
     def find_spine(self) -> list[Tensor]:
-        """The way from the result back to the data: of several inputs the one that leads there."""
-        leads: set[int] = set()
+        """The longest way from the result back to the data, or to any leaf where there is no data."""
+        steps: dict[int, int] = {}  # how many lie between it and the data; absent where it does not depend on data
+        data = "input" in self.kinds.values()
         for t in self.tensors:
-            if self.kinds[id(t)] == "input" or any(id(x) in leads for x in self.inputs(t)):
-                leads.add(id(t))
+            ways = [steps[id(x)] for x in self.inputs(t) if id(x) in steps]
+            if ways or self.kinds[id(t)] == "input" or not (data or self.inputs(t)):
+                steps[id(t)] = 1 + max(ways, default=0)
         spine = [self.root]
-        while self.inputs(spine[-1]):
-            inputs = self.inputs(spine[-1])
-            ops_first = sorted(inputs, key=lambda x: (id(x) not in leads, x.op is None))
-            spine.append(ops_first[0])
+        while inputs := self.inputs(spine[-1]):
+            spine.append(max(inputs, key=lambda x: (steps.get(id(x), 0), x.op is not None)))
         return spine
 
     def scene(self, fold: bool | str) -> Scene:
@@ -243,16 +252,14 @@ class Draft:
             raise ValueError(f'fold is True, False or "auto", not {fold!r}')
         spine = {id(t) for t in self.spine}
         cards = {id(t): self.card(t, id(t) in spine) for t in self.tensors}
-        many = len(cards) > AUTO_FOLD
-        folds = Folds(self, cards, by_repetition=many) if fold is True or (fold and many) else None
-        count = len(cards) if folds is None else folds.count()
-        if count > MOST_CARDS and len(self.every) == len(self.drawn):
+        folds = Folds(self, cards) if fold is True or (fold and len(cards) > AUTO_FOLD) else None
+        shown = [*cards.values()] if folds is None else folds.cards()
+        if len(shown) > MOST_CARDS and self.depth is None:
             raise ValueError(
-                f"a picture with {count:,} cards cannot be read: draw(..., depth=20) draws the last 20 steps, and "
+                f"a picture with {len(shown):,} cards cannot be read: draw(..., depth=20) draws the last 20 steps, and "
                 f"what is computed under `with scope('block[0]'):`, `with scope('block[1]'):`, ... is folded"
             )
-        arrows = self.arrows(cards, spine, folds)
-        shown = [*cards.values()] if folds is None else folds.cards()
+        arrows = self.arrows(cards, folds)
         return Scene(self.title(), self.subtitle(folds), shown, arrows, self.view)
 
     def card(self, t: Tensor, spine: bool) -> Card:
@@ -263,26 +270,26 @@ class Draft:
         card = Card(
             self.ids[id(t)], kind, name, t.op.name if t.op else "", shape, str(t.dtype), self.scope(t), spine=spine
         )
-        numbers = [value_text(x) for x in t.inputs if not isinstance(x, Tensor)]
-        numbers += [f"{k}={value_text(v)}" for k, v in t.params.items() if k in ("axis", "keepdims", "shape", "index")]
-        card.facts += [", ".join(numbers)] if numbers else []
+        card.facts += settings(t)
         if t.size == 1 and is_numpy(t):
-            card.value = f"{t.item():.5g}"
+            card.value = f"{t.item():.5g}" if t.dtype.kind == "f" else str(t.item())
         elif self.values and t.size <= 12 and is_numpy(t):
             card.facts += np.array2string(t.data, precision=3, separator=", ").splitlines()
         card.grad, card.note = self.gradient(t, kind)
-        card.tooltip = "\n".join([f"{name or card.op or 'constant'}: {kind} {shape} {t.dtype}", *self.statistics(t)])
+        called = printable(name) or card.op or "no name"
+        card.tooltip = "\n".join([f"{called}: {kind} {shape} {t.dtype}", *self.statistics(t)])
         return card
 
     def gradient(self, t: Tensor, kind: str) -> tuple[float | None, str]:
         """The length of its gradient, and what the card says where there is none."""
         if not t.requires_grad:
             return None, "no gradient" if t.op is None else ""
-        if self.view == "forward" and t.op is None and t.grad is not None:
-            return length(t.grad), ""
-        if self.sizes is not None and id(t) in self.sizes.whole:
-            return length(self.sizes.whole[id(t)]), ""
-        return None, "no gradient yet" if kind == "parameter" else ""
+        pulled = {} if self.sizes is None else self.sizes.whole
+        g = t.grad if self.view == "forward" and t.op is None else pulled.get(id(t))
+        if g is not None:
+            return length(g), ""
+        none = "no gradient yet" if self.sizes is None or id(t) in pulled else "no gradient arrives"
+        return None, none if kind == "parameter" else ""
 
     def statistics(self, t: Tensor) -> list[str]:
         """What the tooltip tells of the numbers."""
@@ -303,34 +310,46 @@ class Draft:
         found = SCOPES.get(t.age)
         return found[1] if found and found[0]() is t else ()
 
-    def arrows(self, cards: dict[int, Card], spine: set[int], folds: Folds | None) -> list[Arrow]:
-        """One arrow for each input of each op, in order; those within a fold are left out."""
-        arrows, known, taken = [], set(), {self.name(t) for t in self.tensors}
+    def arrows(self, cards: dict[int, Card], folds: Folds | None) -> list[Arrow]:
+        """One arrow for each input of each op, in order; of several between a fold and another card the first."""
+        arrows: dict[Any, Arrow] = {}
+        taken = {self.name(t) for t in self.tensors}
+        spine = {(id(x), id(y)) for y, x in itertools.pairwise(self.spine)}
         for y in self.tensors:
-            sent = iter(self.sizes.sent.get(id(y), ()) if self.sizes else ())
+            sizes = self.sizes.sent.get(id(y), []) if self.sizes else []
+            sent = iter(sizes)
             codes: Any = None
             for i, x in enumerate(y.inputs):
                 if not isinstance(x, Tensor):
                     continue
-                flows = self.view != "forward" and x.requires_grad and y.requires_grad
+                flows = self.view != "forward" and x.requires_grad and bool(sizes)
                 size = next(sent, None) if x.requires_grad else None
                 if id(x) not in self.drawn:
                     continue
-                tail, head = cards[id(x)].id, cards[id(y)].id
-                if folds is not None:
-                    tail, head = folds.id(tail), folds.id(head)
-                    if tail == head or ((tail, head) in known and {tail, head} & folds.ids):
+                tail, head, key, inside = cards[id(x)].id, cards[id(y)].id, (id(y), i), False
+                if folds is not None and {tail, head} & folds.folded.keys():
+                    inside = head in folds.folded
+                    key = tail, head = folds.id(tail), folds.id(head)
+                    if tail == head or (key in arrows and (arrows[key].flows or not flows)):
                         continue
-                    known.add((tail, head))
-                if flows and codes is None:
-                    codes = vjp_formulas(y, self.names, taken)
-                broadcast = x.shape != y.shape and y.op is not None and y.op.elementwise and x.ndim
-                arrow = Arrow(tail, head, f"broadcast to {y.shape}" if broadcast else "", spine={id(x), id(y)} <= spine)
+                arrow = Arrow(tail, head, flows=flows, spine=(id(x), id(y)) in spine)
+                if x.ndim and x.shape != y.shape and y.op.elementwise and not inside:  # type: ignore[union-attr]
+                    arrow.broadcast = f"broadcast to {y.shape}"
                 if flows:
-                    inside = folds is not None and head in folds.ids
-                    arrow.code, arrow.size = "" if inside else codes[i] or "", size
-                arrows.append(arrow)
-        return arrows
+                    arrow.size = size
+                if flows and not inside:
+                    codes = codes or self.codes(y, taken)
+                    arrow.code = codes[i] or ""
+                arrow.spine |= key in arrows and arrows[key].spine
+                arrows[key] = arrow
+        return [*arrows.values()]
+
+    def codes(self, y: Tensor, taken: set[str]) -> list[str | None]:
+        """The vjps of an op in code; their mere name where they run on arrays alone."""
+        try:
+            return vjp_formulas(y, self.names, taken)
+        except Exception:
+            return [f"vjp of {y.op.name}"] * len(y.inputs)  # type: ignore[union-attr]
 
     def title(self) -> str:
         """The formula of the whole."""
@@ -340,14 +359,14 @@ class Draft:
 
     def subtitle(self, folds: Folds | None) -> list[str]:
         """Counts, and what is not shown."""
-        parameters = [t for t in self.tensors if self.kinds[id(t)] == "parameter"]
+        parameters = [t for t in self.every.values() if t.op is None and t.requires_grad]
         dtypes = sorted({str(t.dtype) for t in self.tensors if t.dtype.kind == "f"})
         facts = [plural(len(self.every), "node")]
         if parameters:
             facts.append(f"{plural(len(parameters), 'parameter')}, {plural(sum(t.size for t in parameters), 'value')}")
         lines = [" · ".join([*facts, *dtypes, self.gradients_from])]
-        if len(self.drawn) < len(self.every):
-            lines.append(self.left_out)
+        if left_out := len(self.every) - len(self.drawn):
+            lines.append(f"{plural(left_out, 'node')} further back than {plural(self.depth or 0, 'step')} left out")
         if folds is not None and folds.blocks:
             many = sum(len(block) for _, block in folds.blocks)
             lines.append(f"{plural(many, 'repeated block')} folded; draw(..., fold=False) shows all")
@@ -360,104 +379,144 @@ class Draft:
 
 
 class Folds:
-    """Blocks of equal structure, one after another, each lot of them to be shown as one card."""
+    """Blocks of equal structure, each lot of them to be shown as one card."""
 
-    def __init__(self, draft: Draft, cards: dict[int, Card], by_repetition: bool):
+    def __init__(self, draft: Draft, cards: dict[int, Card]):
         self.draft, self.by_tensor = draft, cards
         self.all = [*cards.values()]
+        self.edges = [(cards[id(x)].id, cards[id(y)].id) for y in draft.tensors for x in draft.inputs(y)]
         self.blocks: list[tuple[str, list[list[Card]]]] = []  # the name of a fold, and the cards of each block
+        self.folded: dict[str, str] = {}  # card -> fold
         self.find_scopes()
-        if by_repetition:
-            self.find_repetitions()
-        self.folded = {card.id: f"f{i}" for i, (_, lot) in enumerate(self.blocks) for block in lot for card in block}
-        self.ids = {*self.folded.values()}
+        self.find_repetitions()
 
     def id(self, card: str) -> str:
         """The card that is shown in its place."""
         return self.folded.get(card, card)
 
-    def count(self) -> int:
-        """How many cards are shown."""
-        return len(self.all) - len(self.folded) + len(self.blocks)
+    def inputs(self) -> dict[str, list[str]]:
+        """What is shown, and the cards from which arrows lead to it."""
+        found: dict[str, list[str]] = {self.id(card.id): [] for card in self.all}
+        for tail, head in self.edges:
+            if self.id(tail) != self.id(head):
+                found[self.id(head)].append(self.id(tail))
+        return found
+
+    def add(self, name: str, lot: list[list[Card]]) -> bool:
+        """Show these blocks as one card, unless arrows would then lead round in a circle."""
+        before = self.folded
+        self.folded = before | {card.id: f"f{len(self.blocks)}" for block in lot for card in block}
+        try:
+            graphlib.TopologicalSorter(self.inputs()).prepare()
+        except graphlib.CycleError:
+            self.folded = before
+            return False
+        self.blocks.append((name, lot))
+        return True
+
+    def tensors(self, block: list[Card]) -> list[Tensor]:
+        """The Tensors that these cards show."""
+        return [self.draft.tensors[int(card.id[1:])] for card in block]
+
+    def structure(self, block: list[Card]) -> list:
+        """What makes two blocks equal: kinds and ops, and where in the block their inputs come from."""
+        tensors = self.tensors(block)
+        places = {id(t): str(i) for i, t in enumerate(tensors)}
+        return [
+            (card.kind, card.op, *(places.get(id(x), "outside") for x in t.inputs if isinstance(x, Tensor)))
+            for card, t in zip(block, tensors)
+        ]
 
     def find_scopes(self) -> None:
-        """Scopes that are numbered and equal."""
-        lots: dict[tuple[Path, str], dict[str, list[Card]]] = {}
-        for card in self.all:
-            for depth, name in enumerate(card.scope):
-                base = re.sub(r"\W*\d+\W*$", "", name)
-                if base != name:
-                    lots.setdefault((card.scope[:depth], base), {}).setdefault(name, []).append(card)
-                    break
-        for (_, base), blocks in lots.items():
-            lot = [*blocks.values()]
-            for same in equal_runs(lot, lambda block: [(card.kind, card.op) for card in block]):
-                if len(same) > 1:
-                    self.blocks.append((base, same))
+        """Scopes that are numbered and equal, the outer ones first."""
+        for depth in range(max(len(card.scope) for card in self.all)):
+            lots: dict[tuple[Path, str], dict[str, list[Card]]] = {}
+            for card in self.all:
+                if len(card.scope) > depth and NUMBER.search(card.scope[depth]) and card.id not in self.folded:
+                    path = card.scope[:depth], NUMBER.sub("", card.scope[depth])
+                    lots.setdefault(path, {}).setdefault(card.scope[depth], []).append(card)
+            for (_, base), blocks in lots.items():
+                for same in equal_runs([*blocks.values()], self.structure):
+                    if len(same) > 1:
+                        self.add(base or "block", same)
 
     def find_repetitions(self) -> None:
-        """Steps of the spine that come again and again, each with the leaves that it alone uses."""
-        taken = {card.id for _, lot in self.blocks for block in lot for card in block}
-        spine = [self.by_tensor[id(t)] for t in self.draft.spine[::-1] if t.op is not None and t is not self.draft.root]
-        ids = {card.id for card in spine}
-        beside: dict[str, list[Card]] = {}
-        for t in self.draft.tensors:
-            card, users = self.by_tensor[id(t)], self.draft.users.get(id(t), [])
-            if card.id not in ids and card.kind in ("parameter", "constant") and len({id(y) for y in users}) == 1:
-                beside.setdefault(self.by_tensor[id(users[0])].id, []).append(card)
-        steps = [[*beside.get(card.id, []), card] for card in spine]
-        kinds = [repr([(card.kind, card.op) for card in step]) for step in steps]
+        """Steps of the spine that come again and again, each with what it alone uses; a numbered scope is one step."""
+        steps: dict[str, int] = {}  # card -> number of its step
+        names: list[str] = []
+        last: Any = None
+        for t in self.draft.spine[-1:0:-1]:
+            card = self.by_tensor[id(t)]
+            scope = next((card.scope[: i + 1] for i, name in enumerate(card.scope) if NUMBER.search(name)), ())
+            if not scope or scope != last:
+                names.append(NUMBER.sub("", scope[-1]) or "block" if scope else card.op)
+            last = scope
+            if card.op and card.id not in self.folded:
+                steps[card.id] = len(names) - 1
+        for t in self.draft.tensors[::-1]:
+            card = self.by_tensor[id(t)]
+            if card.kind in ("op", "parameter", "constant") and not card.spine and card.id not in self.folded:
+                users = {steps.get(self.by_tensor[id(y)].id, -1) for y in self.draft.users.get(id(t), [])}
+                if len(users) == 1 and -1 not in users:
+                    steps.setdefault(card.id, users.pop())
+        blocks: list[list[Card]] = [[] for _ in names]
+        for card in self.all:
+            if card.id in steps:
+                blocks[steps[card.id]].append(card)
+        kinds = [repr(self.structure(block)) if block else f"folded {i}" for i, block in enumerate(blocks)]
         i = 0
-        while i < len(steps):
+        while i < len(kinds):
             period, times = longest_repetition(kinds, i)
-            block = steps[i : i + period]
-            if times * period < 6 or times < 3 or any(card.id in taken for step in block for card in step):
-                i += 1
-                continue
-            starts = range(i, i + times * period, period)
-            lot = [[card for step in steps[k : k + period] for card in step] for k in starts]
-            self.blocks.append((" -> ".join(step[-1].op for step in block), lot))
-            i += times * period
+            lot = [[*itertools.chain(*blocks[k : k + period])] for k in range(i, i + period * times, period)]
+            worth_it = times > 2 and sum(map(len, lot)) > 5
+            if worth_it:
+                self.add(" -> ".join(names[i : i + period]), lot)
+            i += period * times if worth_it else 1
 
     def cards(self) -> list[Card]:
-        """The cards to show: each fold stands where its first block stood."""
-        shown, done = [], set()
-        for card in self.all:
-            fold = self.folded.get(card.id)
-            if fold is None:
-                shown.append(card)
-            elif fold not in done:
-                done.add(fold)
-                shown.append(self.fold_card(fold))
-        return shown
+        """The cards to show, inputs first."""
+        inputs, by_id = self.inputs(), {card.id: card for card in self.all}
+        shown = inputs_first(self.by_tensor[id(self.draft.root)].id, inputs.__getitem__)
+        return [by_id[id] if id in by_id else self.fold_card(id) for id in shown]
 
     def fold_card(self, fold: str) -> Card:
         """One card for a lot of equal blocks."""
         name, lot = self.blocks[int(fold[1:])]
-        parameters = [card for block in lot for card in block if card.kind == "parameter"]
-        results = [[card for card in block if card.op][-1] for block in lot]
-        card = Card(
-            fold, "fold", name, "", results[-1].shape, results[-1].dtype, common([c.scope for b in lot for c in b])
-        )
+        every = [*itertools.chain(*lot)]
+        parameters = [card for card in every if card.kind == "parameter"]
+        card = Card(fold, "fold", name, "", lot[-1][-1].shape, lot[-1][-1].dtype, common(c.scope for c in every))
         card.count, card.spine = len(lot), any(c.spine for c in lot[0])
-        block = [self.draft.tensors[int(c.id[1:])] for c in lot[0]]
-        inside = {id(t) for t in block}
-        came = [x for t in block for x in t.inputs if isinstance(x, Tensor) and id(x) not in inside]
-        shapes = [str(came[0].shape)] * bool(came) + [str(result.shape) for result in results]
-        shapes = shapes if len(shapes) <= 5 else [*shapes[:2], "...", shapes[-1]]
-        card.facts += [block_formula(block, self.draft.name), " -> ".join(shapes)]
+        first, last = self.tensors(lot[0]), self.tensors(lot[-1])
+        used = {id(x) for t in last for x in t.inputs} - {id(t) for t in first}
+        shared = [x for t in first for x in self.draft.inputs(t) if x.op is None and id(x) in used]
+        formulas = dict.fromkeys(block_formula([*shared, *block], self.draft.name) for block in (first, last))
+        card.facts += [", ..., ".join(formulas), " -> ".join(self.shapes(lot))]
         if parameters:
             sizes = sum(math.prod(p.shape) for p in parameters)
             named = [p.name for p in parameters if p.name]
             few = named if len(named) <= 4 else [*named[:2], "...", *named[-2:]]
             card.facts.append(f"{', '.join(few)}{' · ' if few else ''}{plural(sizes, 'value')}")
-        grads = [p.grad for p in parameters or [c for b in lot for c in b] if p.grad is not None]
+            card.note = parameters[0].note
+        grads = [p.grad for p in parameters or every if p.grad is not None]
         if grads:
-            card.grad = max(grads)
-            low, high = f"{min(grads):.3g}", f"{max(grads):.3g}"
+            low, high = (f"{end(grads):.3g}" for end in (np.min, np.max))
+            card.grad = float(np.max(grads))
             card.note = low if low == high else f"{low} to {high}"
-        card.tooltip = f"{len(lot)} blocks, each: " + ", ".join(c.op or c.name for c in lot[0])
+        card.tooltip = f"{len(lot)} blocks, each: " + ", ".join(c.op or c.name or c.kind for c in lot[0])
         return card
+
+    def shapes(self, lot: list[list[Card]]) -> list[str]:
+        """The shape that comes in, and those that the blocks make of it, one after another or side by side."""
+        blocks = [{id(t): t for t in self.tensors(block)} for block in lot[:2]]
+        came, before = (
+            [x for t in block.values() for x in t.inputs if isinstance(x, Tensor) and id(x) not in block]
+            for block in blocks
+        )
+        results = [str(block[-1].shape) for block in lot]
+        if len({*results}) == 1 and not any(id(x) in blocks[0] for x in before):
+            results = results[:1]
+        shapes = [str(x.shape) for x in came[:1]] + results
+        return shapes if len(shapes) <= 5 else [*shapes[:2], "...", shapes[-1]]
 
 
 def reached(root: Tensor, depth: int | None = None) -> dict[int, Tensor]:
@@ -471,25 +530,20 @@ def reached(root: Tensor, depth: int | None = None) -> dict[int, Tensor]:
     return found
 
 
-def inputs_first(root: Tensor, drawn: dict[int, Tensor]) -> list[Tensor]:
-    """The Tensors drawn, from left to right as the formula has them."""
-    order: dict[int, Tensor] = {}
+def inputs_first(root: Any, inputs: Callable[[Any], list]) -> list:
+    """Everything from which `root` is computed and itself, from left to right as the formula has it."""
+    order: dict[Any, None] = {}
     todo = [root]
     while todo:
-        inputs = [x for x in todo[-1].inputs if isinstance(x, Tensor) and id(x) in drawn]
-        waiting = [x for x in inputs if id(x) not in order]
-        if waiting:
-            todo += waiting[::-1]
-        else:
-            t = todo.pop()
-            order[id(t)] = t
-    return [*order.values()]
+        waiting = [x for x in inputs(todo[-1]) if x not in order]
+        todo.extend(waiting[::-1]) if waiting else order.setdefault(todo.pop())
+    return [*order]
 
 
 def longest_repetition(kinds: list[str], start: int) -> tuple[int, int]:
     """The length of a block at `start`, and how often it comes in a row, where that covers most."""
     best = (1, 1)
-    for period in range(1, 9):
+    for period in range(1, 33):
         times = 1
         while kinds[start + times * period : start + (times + 1) * period] == kinds[start : start + period]:
             times += 1
@@ -512,14 +566,35 @@ def equal_runs(items: list, key: Any) -> Iterator[list]:
 
 def common(paths: Iterable[Path]) -> Path:
     """The scope in which all of these are."""
-    paths = list(paths)
-    shared = [names[0] for names in zip(*paths) if len({*names}) == 1]
-    return tuple(shared[: next((i for i, names in enumerate(zip(*paths)) if len({*names}) > 1), len(shared))])
+    return tuple(names[0] for names in itertools.takewhile(lambda names: len({*names}) == 1, zip(*paths)))
 
 
 def length(g: Any) -> float:
-    """The Euclidean length."""
-    return float(np.sqrt(np.sum(np.square(np.asarray(g, dtype=float)))))
+    """The Euclidean length, also of numbers whose squares are too large or too small."""
+    g = np.abs(np.asarray(g, dtype=float))
+    top = float(np.max(g, initial=0.0))
+    return top * float(np.sqrt(np.sum(np.square(g / top)))) if 0 < top < math.inf else top
+
+
+def settings(t: Tensor) -> list[str]:
+    """Plain numbers among the inputs of a result, where they stand, and parameters that are not as usual."""
+    words = []
+    numbers = [x for x in t.inputs if not isinstance(x, Tensor)]
+    if numbers and len(t.inputs) == 2 and t.op is not None and t.op.name in GLYPHS:
+        words.append(f" {GLYPHS[t.op.name]} ".join("_" if isinstance(x, Tensor) else number_text(x) for x in t.inputs))
+    else:
+        words += [number_text(x) for x in numbers]
+    for key, value in t.params.items():
+        if key == "index":
+            words.append(f"[{index_text(value, [Code('...')] * len(t.inputs))}]")
+        elif repr(value) != repr(default(t.op, key)):  # type: ignore[arg-type]
+            words.append(f"{key}={re.sub(' at 0x[0-9a-f]+', '', value_text(value))}")
+    return [", ".join(words)] if words else []
+
+
+def number_text(x: Any) -> str:
+    """A plain number, not longer than it needs to be."""
+    return f"{x:.6g}" if isinstance(x, float | np.floating) else value_text(x)
 
 
 def is_numpy(t: Tensor) -> bool:
@@ -538,7 +613,7 @@ def text_tree(scene: Scene) -> str:
     inputs: dict[str, list[Arrow]] = {}
     for arrow in scene.arrows:
         inputs.setdefault(arrow.head, []).append(arrow)
-    lines, seen = [scene.title, *scene.subtitle, ""], set()
+    lines, seen = [printable(line) for line in (scene.title, *scene.subtitle, "")], set()
     todo = [(scene.cards[-1].id, "", "", "")]
     while todo:
         id, mark, indent, label = todo.pop()
@@ -549,7 +624,8 @@ def text_tree(scene: Scene) -> str:
         seen.add(id)
         arrows = inputs.get(id, [])
         for i, arrow in reversed([*enumerate(arrows)]):
-            label = "".join(f"  [{text}]" for text in (arrow.broadcast, arrow.code and f"sent: {arrow.code}") if text)
+            texts = (arrow.broadcast, arrow.code and f"sent: {printable(arrow.code)}")
+            label = "".join(f"  [{text}]" for text in texts if text)
             if len(arrows) == 1:
                 todo.append((arrow.tail, f"{indent}^ ", indent, label))
             else:
@@ -572,4 +648,9 @@ def describe_card(card: Card) -> str:
         words.append(f"|grad| {card.note or f'{card.grad:.3g}'}")
     elif card.note:
         words.append(card.note)
-    return "  ".join(filter(None, words))
+    return "  ".join(printable(word) for word in words if word)
+
+
+def printable(text: str) -> str:
+    """Newlines and other controls as Python writes them."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

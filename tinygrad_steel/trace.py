@@ -151,7 +151,7 @@ def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
             if isinstance(x, Tensor) and id(x) not in found:
                 found[id(x)] = x
                 todo.append(x)
-    return sorted(found.values(), key=lambda t: t.age)
+    return sorted(found.values(), key=lambda t: (t.op is not None, t.age))  # new data makes a leaf young
 
 
 def first_use(nodes: list[Node]) -> list[Node]:
