@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write {workload: {contender: ratio}} here")
     parser.add_argument("--plot", metavar="FILE", help="draw the sweeps (needs matplotlib)")
     options = parser.parse_args()
-    rounds, seconds = (15, 2.0) if options.quick else (41, 12.0)
+    rounds, seconds = (9, 1.5) if options.quick else (41, 12.0)
     results = {name: run(name, make, options, rounds, seconds) for name, make in WORKLOADS.items()}
     if options.sweeps or options.plot:
         sweeps = {

@@ -2,9 +2,170 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from workloads import EPOCH_ROWS, RATE, Workload
 
-def contenders(workload: Any) -> dict[str, Callable]:
-    return {}
+
+def contenders(workload: Workload) -> dict[str, Callable]:
+    """A step of each library that is installed, in float64 and one thread."""
+    found: dict[str, Callable] = {}
+    for module, makers in PEERS.items():
+        if importlib.util.find_spec(module):
+            for name, make in makers.items():
+                try:
+                    found[name] = make(workload)
+                    found[name]()  # some find out only here that they lack a compiler
+                    found[name] = make(workload)
+                except Exception as error:  # whatever a library that is half installed may raise
+                    found.pop(name, None)
+                    print(f"{name} is left out: {str(error).splitlines()[0]:.100}", file=sys.stderr)
+    return found
+
+
+def torch_eager(workload: Workload, compiled: bool = False) -> Callable:
+    import torch
+
+    torch.set_num_threads(1)
+    x, y = torch.tensor(workload.x), torch.tensor(workload.y)
+    parameters = [torch.tensor(p, requires_grad=True) for p in workload.start]
+    optimizer = torch.optim.SGD(parameters, RATE)
+
+    def loss_of(x, y, parameters):
+        for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2]):
+            x = torch.relu(x @ weight + bias)
+        output = x @ parameters[-2] + parameters[-1]
+        return (
+            torch.nn.functional.mse_loss(output, y) if workload.square else torch.nn.functional.cross_entropy(output, y)
+        )
+
+    function = torch.compile(loss_of) if compiled else loss_of
+
+    def step():
+        optimizer.zero_grad()
+        loss = function(x, y, parameters)
+        loss.backward()
+        optimizer.step()
+        return loss.detach(), *(p.grad for p in parameters)
+
+    return step
+
+
+def torch_compiled(workload: Workload) -> Callable:
+    return torch_eager(workload, compiled=True)
+
+
+def jax_parts(workload: Workload) -> tuple[Any, list[Any], Callable]:
+    """JAX, the parameters, and a step as a pure function."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    jnp = jax.numpy
+
+    def loss_of(parameters, x, y):
+        for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2]):
+            x = jax.nn.relu(x @ weight + bias)
+        output = x @ parameters[-2] + parameters[-1]
+        if workload.square:
+            return jnp.mean(jnp.square(output - y))
+        return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(output), axis=1))
+
+    def step(parameters, batch):
+        loss, gradients = jax.value_and_grad(loss_of)(parameters, *batch)
+        return [p - RATE * g for p, g in zip(parameters, gradients)], (loss, gradients)
+
+    return jax, [jnp.asarray(p) for p in workload.start], step
+
+
+def jax_jit(workload: Workload) -> Callable:
+    jax, parameters, pure = jax_parts(workload)
+    jitted, batch = jax.jit(pure), (jax.numpy.asarray(workload.x), jax.numpy.asarray(workload.y))
+
+    def step():
+        nonlocal parameters
+        parameters, (loss, gradients) = jitted(parameters, batch)
+        jax.block_until_ready(parameters)
+        return loss, *gradients
+
+    return step
+
+
+def jax_scan(workload: Workload) -> Callable:
+    jax, parameters, pure = jax_parts(workload)
+    scan = jax.jit(
+        lambda parameters, xs, ys: jax.lax.scan(lambda p, b: (pure(p, b)[0], pure(p, b)[1][0]), parameters, (xs, ys))
+    )
+    repeats = max(1, EPOCH_ROWS // len(workload.x))
+    xs, ys = (jax.numpy.asarray(np.tile(a, (repeats, 1, 1))) for a in (workload.x, workload.y))
+
+    def steps():
+        nonlocal parameters
+        parameters, losses = scan(parameters, xs, ys)
+        jax.block_until_ready(parameters)
+        return losses
+
+    def one():
+        moved, losses = scan(parameters, xs[:1], ys[:1])
+        return losses[0], *moved
+
+    steps.count, steps.one = repeats, one
+    return steps
+
+
+def hips_autograd(workload: Workload) -> Callable:
+    import autograd
+    import autograd.numpy as anp
+
+    def loss_of(parameters, x, y):
+        for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2]):
+            x = anp.maximum(x @ weight + bias, 0)
+        output = x @ parameters[-2] + parameters[-1]
+        if workload.square:
+            return anp.mean((output - y) ** 2)
+        shifted = output - anp.max(output, axis=1, keepdims=True)
+        return anp.mean(anp.log(anp.sum(anp.exp(shifted), axis=1)) - anp.sum(y * shifted, axis=1))
+
+    differentiate = autograd.value_and_grad(loss_of)
+    parameters = [p.copy() for p in workload.start]
+
+    def step():
+        loss, gradients = differentiate(parameters, workload.x, workload.y)
+        for p, g in zip(parameters, gradients):
+            p -= RATE * g
+        return loss, *gradients
+
+    return step
+
+
+def mygrad_eager(workload: Workload) -> Callable:
+    import mygrad
+    from mygrad.nnet import relu, softmax_crossentropy
+
+    parameters = [mygrad.tensor(p) for p in workload.start]
+    ids = np.argmax(workload.y, axis=1)
+
+    def step():
+        x = workload.x
+        for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2]):
+            x = relu(x @ weight + bias)
+        output = x @ parameters[-2] + parameters[-1]
+        loss = mygrad.mean((output - workload.y) ** 2) if workload.square else softmax_crossentropy(output, ids)
+        loss.backward()
+        gradients = [p.grad for p in parameters]
+        for p, g in zip(parameters, gradients):
+            p.data -= RATE * g
+        return loss.data, *gradients
+
+    return step
+
+
+PEERS: dict[str, dict[str, Callable[[Workload], Callable]]] = {
+    "torch": {"torch eager": torch_eager, "torch.compile": torch_compiled},
+    "jax": {"JAX jit": jax_jit, "JAX lax.scan": jax_scan},
+    "autograd": {"HIPS autograd": hips_autograd},
+    "mygrad": {"MyGrad": mygrad_eager},
+}
