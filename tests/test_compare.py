@@ -1,0 +1,988 @@
+"""compare_backprop: faults planted in hand-written chains are found, named and explained; right chains are left alone.
+
+What is wrong with a chain, and since which step, is known from the fault that was planted, never from the report.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from types import SimpleNamespace
+
+import abalone
+import manual_backprop
+import numpy as np
+import pulsar
+import pytest
+import steel
+from helpers import leaf
+
+from tinygrad_steel import GradientError, Tensor, compare_backprop, relu, sigmoid, softmax, softmax_cross_entropy
+from tinygrad_steel.trace import call_with_locals
+
+# Graphs: each returns its loss and its variables.
+
+
+def experiment(function, inputs, outputs):
+    """One linear layer under the loss of an example, on ten rows."""
+
+    def graph(rng, dtype, scale):
+        x = Tensor((rng.normal(size=(10, inputs)) * scale).astype(dtype), name="x")
+        y = Tensor(labels(rng, outputs, dtype), name="y")
+        weight, bias = leaf(rng.normal(0, 0.3, (inputs, outputs)), dtype), leaf(rng.normal(0, 0.3, outputs), dtype)
+        output = x @ weight + bias
+        loss, names = call_with_locals(function, output, y)
+        return loss, {**names, "x": x, "y": y, "weight": weight, "bias": bias}
+
+    return graph
+
+
+def labels(rng, outputs, dtype=float):
+    """One-hot rows, or one column of 0 and 1."""
+    classes = rng.permutation(np.arange(10) % max(2, outputs))
+    return (np.eye(outputs)[classes] if outputs > 1 else classes[:, None]).astype(dtype)
+
+
+def one_hidden(rng, dtype, scale):
+    x, y = Tensor((rng.normal(size=(10, 27)) * scale).astype(dtype)), Tensor(labels(rng, 7, dtype))
+    W1, b1 = leaf(rng.normal(0, 0.5, (27, 8)), dtype), leaf(rng.normal(0, 0.5, 8), dtype)
+    W2, b2 = leaf(rng.normal(0, 0.5, (8, 7)), dtype), leaf(rng.normal(0, 0.5, 7), dtype)
+    z = x @ W1 + b1
+    h = relu(z)
+    output = h @ W2 + b2
+    entropy = softmax_cross_entropy(output, y)
+    return np.mean(entropy), locals()
+
+
+def two_hidden(rng, dtype, scale):
+    x, y = Tensor((rng.normal(size=(10, 6)) * scale).astype(dtype)), Tensor(rng.normal(size=(10, 3)).astype(dtype))
+    W1, b1 = leaf(rng.normal(0, 0.5, (6, 5)), dtype), leaf(rng.normal(0, 0.5, 5), dtype)
+    W2, b2 = leaf(rng.normal(0, 0.5, (5, 5)), dtype), leaf(rng.normal(0, 0.5, 5), dtype)
+    W3, b3 = leaf(rng.normal(0, 0.5, (5, 3)), dtype), leaf(rng.normal(0, 0.5, 3), dtype)
+    z1 = x @ W1 + b1
+    h1 = relu(z1)
+    z2 = h1 @ W2 + b2
+    h2 = relu(z2)
+    output = h2 @ W3 + b3
+    diff = output - y
+    return np.mean(np.square(diff)), locals()
+
+
+def all_square(rng, dtype, scale):
+    """No shape gives away a wrong axis or a forgotten transpose."""
+    x, y = Tensor((rng.normal(size=(4, 4)) * scale).astype(dtype)), Tensor(rng.normal(size=(4, 4)).astype(dtype))
+    W, b = leaf(rng.normal(0, 0.5, (4, 4)), dtype), leaf(rng.normal(0, 0.5, 4), dtype)
+    z = x @ W + b
+    h = np.tanh(z)
+    diff = h - y
+    m = np.mean(np.square(diff), axis=1)
+    return np.sum(m), locals()
+
+
+def shared(rng, dtype, scale):
+    """A residual connection, a weight used in two layers, and weight decay."""
+    x, y = Tensor((rng.normal(size=(6, 4)) * scale).astype(dtype)), Tensor(rng.normal(size=(6, 4)).astype(dtype))
+    W, V = leaf(rng.normal(0, 0.5, (4, 4)), dtype), leaf(rng.normal(0, 0.5, (4, 4)), dtype)
+    z = x @ W
+    h = relu(z)
+    r = h @ V
+    s = r + h
+    o = s @ V
+    diff = o - y
+    return np.mean(np.square(diff)) + 0.01 * np.sum(np.square(W)) + 0.01 * np.sum(V * V), locals()
+
+
+def embedding(rng, dtype, scale):
+    table, y = leaf(rng.normal(size=(5, 3)), dtype), Tensor(rng.normal(size=(5, 3)).astype(dtype))
+    rows = table[np.array([0, 1, 1, 4, 1])]
+    diff = rows - y
+    return np.sum(np.square(diff)), locals()
+
+
+def by_softmax(rng, dtype, scale):
+    """Mean square of a softmax: nothing cancels, as it does under the cross entropy."""
+    x, y = Tensor((rng.normal(size=(10, 4)) * scale).astype(dtype)), Tensor(rng.normal(size=(10, 3)).astype(dtype))
+    W = leaf(rng.normal(0, 0.5, (4, 3)), dtype)
+    z = x @ W
+    p = softmax(z)
+    diff = p - y
+    return np.mean(np.square(diff)), locals()
+
+
+def by_hand(rng, dtype, scale):
+    """The same with a softmax written out."""
+    x, y = Tensor((rng.normal(size=(10, 4)) * scale).astype(dtype)), Tensor(rng.normal(size=(10, 3)).astype(dtype))
+    W = leaf(rng.normal(0, 0.5, (4, 3)), dtype)
+    z = x @ W
+    e = np.exp(z - np.max(z, axis=1, keepdims=True))
+    p = e / np.sum(e, axis=1, keepdims=True)
+    diff = p - y
+    return np.mean(np.square(diff)), locals()
+
+
+# Their backprop chained by hand, from the loss backwards: `n` has all values and the gradients so far.
+
+soft, sig = manual_backprop.stable_softmax, manual_backprop.stable_sigmoid
+LINEAR = {"G_weight": lambda n: n.x.T @ n.G_output, "G_bias": lambda n: n.G_output.sum(axis=0)}
+SQUARE = {"G_square": lambda n: np.full_like(n.square, 1 / n.square.size), "G_diff": lambda n: 2 * n.diff * n.G_square}
+ENTROPY = {"G_entropy": lambda n: np.full_like(n.entropy, 1 / n.entropy.size)}
+SOFT = {"G_diff": lambda n: 2 * n.diff / n.diff.size, "G_p": lambda n: n.G_diff}
+SOFT |= {
+    "G_z": lambda n: n.p * (n.G_p - np.sum(n.G_p * n.p, axis=1, keepdims=True)),
+    "G_W": lambda n: n.x.T @ n.G_z,
+}
+PROBLEMS = {
+    "abalone": (experiment(abalone.loss, 8, 1), {**SQUARE, "G_output": lambda n: n.G_diff, **LINEAR}),
+    "pulsar": (
+        experiment(pulsar.loss, 8, 1),
+        {**ENTROPY, "G_output": lambda n: (sig(n.output) - n.y) * n.G_entropy, **LINEAR},
+    ),
+    "softmax": (
+        experiment(steel.softmax_loss, 27, 7),
+        {**ENTROPY, "G_output": lambda n: (soft(n.output) - n.y) * n.G_entropy[:, None], **LINEAR},
+    ),
+    "sigmoid": (
+        experiment(steel.sigmoid_loss, 27, 7),
+        {**ENTROPY, "G_output": lambda n: (sig(n.output) - n.y) * n.G_entropy, **LINEAR},
+    ),
+    "sigmoid-mse": (
+        experiment(steel.sigmoid_mse_loss, 27, 7),
+        {
+            **SQUARE,
+            "G_probability": lambda n: n.G_diff,
+            "G_output": lambda n: n.G_probability * n.probability * (1 - n.probability),
+            **LINEAR,
+        },
+    ),
+    "one hidden": (
+        one_hidden,
+        {
+            "G_output": lambda n: (soft(n.output) - n.y) / len(n.y),
+            "G_W2": lambda n: n.h.T @ n.G_output,
+            "G_b2": lambda n: n.G_output.sum(axis=0),
+            "G_h": lambda n: n.G_output @ n.W2.T,
+            "G_z": lambda n: n.G_h * (n.z > 0),
+            "G_W1": lambda n: n.x.T @ n.G_z,
+            "G_b1": lambda n: n.G_z.sum(axis=0),
+        },
+    ),
+    "two hidden": (
+        two_hidden,
+        {
+            "G_diff": lambda n: 2 * n.diff / n.diff.size,
+            "G_output": lambda n: n.G_diff,
+            "G_W3": lambda n: n.h2.T @ n.G_output,
+            "G_b3": lambda n: n.G_output.sum(axis=0),
+            "G_h2": lambda n: n.G_output @ n.W3.T,
+            "G_z2": lambda n: n.G_h2 * (n.z2 > 0),
+            "G_W2": lambda n: n.h1.T @ n.G_z2,
+            "G_b2": lambda n: n.G_z2.sum(axis=0),
+            "G_h1": lambda n: n.G_z2 @ n.W2.T,
+            "G_z1": lambda n: n.G_h1 * (n.z1 > 0),
+            "G_W1": lambda n: n.x.T @ n.G_z1,
+            "G_b1": lambda n: n.G_z1.sum(axis=0),
+        },
+    ),
+    "all square": (
+        all_square,
+        {
+            "G_m": lambda n: np.ones_like(n.m),
+            "G_diff": lambda n: 2 * n.diff * n.G_m[:, None] / 4,
+            "G_h": lambda n: n.G_diff,
+            "G_z": lambda n: n.G_h * (1 - n.h**2),
+            "G_W": lambda n: n.x.T @ n.G_z,
+            "G_b": lambda n: n.G_z.sum(axis=0),
+        },
+    ),
+    "shared": (
+        shared,
+        {
+            "G_diff": lambda n: 2 * n.diff / n.diff.size,
+            "G_o": lambda n: n.G_diff,
+            "G_s": lambda n: n.G_o @ n.V.T,
+            "G_r": lambda n: n.G_s,
+            "G_h": lambda n: n.G_s + n.G_r @ n.V.T,
+            "G_z": lambda n: n.G_h * (n.z > 0),
+            "G_W": lambda n: n.x.T @ n.G_z + 0.02 * n.W,
+            "G_V": lambda n: n.s.T @ n.G_o + n.h.T @ n.G_r + 0.02 * n.V,
+        },
+    ),
+    "embedding": (
+        embedding,
+        {"G_diff": lambda n: 2 * n.diff, "G_rows": lambda n: n.G_diff, "G_table": lambda n: scattered(n.G_rows)},
+    ),
+    "by softmax": (by_softmax, SOFT),
+    "by hand": (by_hand, SOFT),
+}
+
+
+def scattered(g):
+    z = np.zeros((5, 3), g.dtype)
+    np.add.at(z, [0, 1, 1, 4, 1], g)
+    return z
+
+
+def assigned(g):
+    z = np.zeros((5, 3), g.dtype)
+    z[[0, 1, 1, 4, 1]] = g
+    return z
+
+
+def problem(name, dtype=float, scale=1.0, seed=0):
+    """A loss, its named Tensors, and the steps of its chain."""
+    graph, steps = PROBLEMS[name]
+    loss, names = graph(np.random.default_rng(seed), dtype, scale)
+    return loss, {k: v for k, v in names.items() if isinstance(v, Tensor)}, steps
+
+
+def chain(names, steps, broken={}, cast=np.asarray):  # noqa: B006
+    """The gradients by hand, where `broken` replaces steps; what does not fit stops no later step."""
+    n = SimpleNamespace(**{name: cast(t.data) for name, t in names.items()})
+    found = {}
+    with np.errstate(invalid="ignore"):
+        for step, right in steps.items():
+            found[step] = broken.get(step, right)(n)
+            setattr(n, step, found[step] if np.shape(found[step]) == np.shape(right(n)) else right(n))
+    return found
+
+
+def leaves(names, gradients):
+    return {k: g for k, g in gradients.items() if names[k[2:]].op is None}
+
+
+def reason(report):
+    return report.first_wrong.reason if report.first_wrong else ""
+
+
+# The faults: problem, step, words of the reason, what is computed instead.
+
+FAULTS = {
+    ("abalone", "G_diff"): {
+        "2 times too small everywhere: a factor 2 is missing": lambda n: n.diff * n.G_square,
+        "G_square is handed on unchanged: the factor square'(diff) = 2 * diff is missing": lambda n: n.G_square,
+        "the factor diff is there twice": lambda n: 2 * n.diff**2 * n.G_square,
+        "`- y` is missing in diff": lambda n: 2 * n.output * n.G_square,
+        "the sign is wrong": lambda n: 2 * (n.y - n.output) * n.G_square,
+        "the sign of y is wrong in diff": lambda n: 2 * (n.output + n.y) * n.G_square,
+    },
+    ("abalone", "G_weight"): {
+        "the transpose: shape (1, 8) is not (8, 1)": lambda n: n.G_output.T @ n.x,
+        "computed from diff in place of G_output": lambda n: n.x.T @ n.diff,
+    },
+    ("abalone", "G_bias"): {
+        "not summed over axis 0, along which bias (1,) was broadcast": lambda n: n.G_output,
+    },
+    ("abalone", "G_output"): {
+        "these are the numbers of G_square": lambda n: n.G_square,
+    },
+    ("sigmoid-mse", "G_diff"): {
+        "computed with y in place of sigmoid(y)": lambda n: 2 * (n.probability - n.y) * n.G_square,
+    },
+    ("sigmoid-mse", "G_output"): {
+        "G_probability is handed on unchanged: the factor sigmoid'(output) = probability * (1 - probability) is":
+            lambda n: n.G_probability,
+        "computed with output in place of probability": lambda n: n.G_probability * n.output * (1 - n.output),
+        "sigmoid(probability) in place of probability":
+            lambda n: n.G_probability * sig(n.probability) * (1 - sig(n.probability)),
+        "the factor (1 - probability) is missing": lambda n: n.G_probability * n.probability,
+        "the factor probability is missing": lambda n: n.G_probability * (1 - n.probability),
+        "`1 -` is missing in 1 - probability": lambda n: n.G_probability * n.probability**2,
+        "the sign of probability is wrong": lambda n: n.G_probability * n.probability * (1 + n.probability),
+        "the sign is wrong": lambda n: n.G_probability * n.probability * (n.probability - 1),
+    },
+    ("all square", "G_z"): {
+        "G_h is handed on unchanged: the factor tanh'(z) = (1 - h * h) is missing": lambda n: n.G_h,
+        "computed with z in place of h": lambda n: n.G_h * (1 - n.z**2),
+        "tanh(h) in place of h": lambda n: n.G_h * (1 - np.tanh(n.h) ** 2),
+        "the factor h is missing in h * h": lambda n: n.G_h * (1 - n.h),
+        "the local derivative alone: it is not multiplied with G_h": lambda n: 1 - n.h**2,
+    },
+    ("all square", "G_W"): {
+        "the transpose of what is right": lambda n: n.G_z.T @ n.x,
+        "x @ G_z instead of x.T @ G_z": lambda n: n.x @ n.G_z,
+        "G_z @ x instead of x.T @ G_z": lambda n: n.G_z @ n.x,
+        "x @ G_z.T instead of x.T @ G_z": lambda n: n.x @ n.G_z.T,
+    },
+    ("all square", "G_b"): {
+        "summed over axis 1 instead of axis 0": lambda n: n.G_z.sum(axis=1),
+    },
+    ("all square", "G_diff"): {
+        "not divided by the batch size 4": lambda n: 2 * n.diff * n.G_m[:, None],
+    },
+    ("pulsar", "G_output"): {
+        "`- y` is missing in sigmoid(output) - y": lambda n: sig(n.output) * n.G_entropy,
+        "the sign is wrong": lambda n: (n.y - sig(n.output)) * n.G_entropy,
+        "the sign of y is wrong": lambda n: (n.y + sig(n.output)) * n.G_entropy,
+        "computed with output in place of sigmoid(output)": lambda n: (n.output - n.y) * n.G_entropy,
+        "sigmoid(sigmoid(output)) in place of sigmoid(output)": lambda n: (sig(sig(n.output)) - n.y) * n.G_entropy,
+        "multiplied by sigmoid(output) * (1 - sigmoid(output)), which sigmoid_cross_entropy' has in it":
+            lambda n: (sig(n.output) - n.y) * n.G_entropy * sig(n.output) * (1 - sig(n.output)),
+        "10 times too large everywhere: not divided by the batch size 10": lambda n: sig(n.output) - n.y,
+        "divided by the batch size 10 once too often": lambda n: (sig(n.output) - n.y) * n.G_entropy / 10,
+    },
+    ("softmax", "G_output"): {
+        "`- y` is missing in softmax(output) - y": lambda n: soft(n.output) * n.G_entropy[:, None],
+        "the sign is wrong": lambda n: (n.y - soft(n.output)) * n.G_entropy[:, None],
+        "not divided by the batch size 10": lambda n: soft(n.output) - n.y,
+        "divided by the number of classes 7 instead of the batch size 10": lambda n: (soft(n.output) - n.y) / 7,
+        "divided by the number of classes 7 once too often": lambda n: (soft(n.output) - n.y) / 70,
+        "softmax along axis 0 instead of axis -1": lambda n: (soft(n.output.T).T - n.y) * n.G_entropy[:, None],
+        "computed with output in place of softmax(output)": lambda n: (n.output - n.y) * n.G_entropy[:, None],
+        "G_entropy is handed on unchanged": lambda n: np.tile(n.G_entropy[:, None], 7),
+        "this is output itself": lambda n: n.output,
+    },
+    ("softmax", "G_weight"): {
+        "the transpose: shape (7, 27) is not (27, 7)": lambda n: n.G_output.T @ n.x,
+        "these are the numbers of G_bias: shape (7,) is not (27, 7)": lambda n: n.G_output.sum(axis=0),
+    },
+    ("softmax", "G_bias"): {
+        "not summed over axis 0, along which bias (7,) was broadcast to (10, 7): shape (10, 7) is not (7,)":
+            lambda n: n.G_output,
+        "summed over axis 1 instead of axis 0": lambda n: n.G_output.sum(axis=1),
+        "summed over axes (0, 1) instead of axis 0": lambda n: n.G_output.sum(),
+        "right numbers in a wrong shape: shape (1, 7) is not (7,)": lambda n: n.G_output.sum(axis=0, keepdims=True),
+        "divided by the batch size 10 once too often": lambda n: n.G_output.mean(axis=0),
+    },
+    ("sigmoid", "G_output"): {
+        "`- y` is missing in sigmoid(output) - y": lambda n: sig(n.output) * n.G_entropy,
+    },
+    ("sigmoid", "G_entropy"): {
+        "not divided by the number of classes 7": lambda n: np.full((10, 7), 1 / 10, n.x.dtype),
+        "not divided by the batch size 10": lambda n: np.full((10, 7), 1 / 7, n.x.dtype),
+        "not divided by the number of elements 70": lambda n: np.ones_like(n.entropy),
+    },
+    ("by softmax", "G_z"): {
+        "the diagonal of softmax's Jacobian alone": lambda n: n.G_p * n.p * (1 - n.p),
+        "G_p is handed on unchanged: the factor softmax'(z) is missing": lambda n: n.G_p,
+        "sum along axis 0 instead of axis -1": lambda n: n.p * (n.G_p - np.sum(n.G_p * n.p, axis=0)),
+        "`- sum(G_p * p, axis=-1, keepdims=True)` is missing": lambda n: n.p * n.G_p,
+    },
+    ("by hand", "G_z"): {
+        "the diagonal of softmax's Jacobian alone": lambda n: n.G_p * n.p * (1 - n.p),
+        "`- sum(G_p * p, axis=-1, keepdims=True)` is missing": lambda n: n.p * n.G_p,
+    },
+    ("one hidden", "G_z"): {
+        "G_h is handed on unchanged: the factor relu'(z) = (z > 0) is missing": lambda n: n.G_h,
+        "z > 0 is the wrong way round": lambda n: n.G_h * (n.z < 0),
+        "computed with h in place of z > 0": lambda n: n.G_h * n.h,
+    },
+    ("two hidden", "G_z1"): {
+        "G_h1 is handed on unchanged: the factor relu'(z1) = (z1 > 0) is missing": lambda n: n.G_h1,
+        "computed with z2 in place of z1": lambda n: n.G_h1 * (n.z2 > 0),
+    },
+    ("two hidden", "G_z2"): {
+        "computed with z1 in place of z2": lambda n: n.G_h2 * (n.z1 > 0),
+        "computed with G_h2 in place of z2": lambda n: n.G_h2 * (n.G_h2 > 0),
+        "the local derivative alone: it is not multiplied with G_h2": lambda n: 1.0 * (n.z2 > 0).astype(n.x.dtype),
+    },
+    ("two hidden", "G_W2"): {
+        "the transpose of what is right": lambda n: n.G_z2.T @ n.h1,
+        "computed with z1 in place of h1": lambda n: n.z1.T @ n.G_z2,
+        "computed from G_h2 in place of G_z2": lambda n: n.h1.T @ n.G_h2,
+    },
+    ("two hidden", "G_h1"): {
+        "G_z2 @ W2 instead of G_z2 @ W2.T": lambda n: n.G_z2 @ n.W2,
+        "computed from G_h2 in place of G_z2": lambda n: n.G_h2 @ n.W2.T,
+        "these are the numbers of G_h2": lambda n: n.G_h2,
+    },
+    ("two hidden", "G_h2"): {
+        "the transpose: shape (5, 10) is not (10, 5)": lambda n: n.W3 @ n.G_output.T,
+    },
+    ("two hidden", "G_W3"): {
+        "computed with h1 in place of h2": lambda n: n.h1.T @ n.G_output,
+    },
+    ("two hidden", "G_b2"): {
+        "computed from G_h2 in place of G_z2": lambda n: n.G_h2.sum(axis=0),
+    },
+    ("shared", "G_h"): {
+        "the gradient that comes through s is missing": lambda n: n.G_r @ n.V.T,
+        "the gradient that comes through r is missing": lambda n: n.G_s,
+        "in what comes through s: the sign is wrong": lambda n: n.G_r @ n.V.T - n.G_s,
+    },
+    ("shared", "G_V"): {
+        "the gradient that comes through r is missing": lambda n: n.s.T @ n.G_o + 0.02 * n.V,
+        "only the gradient that comes through o is there": lambda n: n.s.T @ n.G_o,
+        "only the gradient that comes through r is there": lambda n: n.h.T @ n.G_r,
+        "the gradient that comes through V * V is missing": lambda n: n.s.T @ n.G_o + n.h.T @ n.G_r,
+        "in what comes through V * V: 2 times too small everywhere":
+            lambda n: n.s.T @ n.G_o + n.h.T @ n.G_r + 0.01 * n.V,
+        "`+ h` is missing in s": lambda n: n.r.T @ n.G_o + n.h.T @ n.G_r + 0.02 * n.V,
+    },
+    ("shared", "G_W"): {
+        "the gradient that comes through square(W) is missing": lambda n: n.x.T @ n.G_z,
+        "in what comes through square(W): 2 times too small everywhere: a factor 2 is missing":
+            lambda n: n.x.T @ n.G_z + 0.01 * n.W,
+        "in what comes through square(W): 100 times too large everywhere: the factor 0.01 is missing":
+            lambda n: n.x.T @ n.G_z + 2 * n.W,
+    },
+    ("embedding", "G_table"): {
+        "an element taken twice gets both gradients (np.add.at)": lambda n: assigned(n.G_rows),
+    },
+}  # fmt: skip
+
+
+ROWS = [(name, step, words, fault) for (name, step), row in FAULTS.items() for words, fault in row.items()]
+CONSTANT = re.compile("the sign is wrong$|not divided by|divided by .* once too often|instead of the batch|a factor 2")
+ALONE = {  # what explains the leaves as well, where they alone are handed over
+    "computed from G_h2 in place of G_z2": "from a fault at G_z2: G_h2 is handed on unchanged",
+    "these are the numbers of G_square": "from a fault at G_diff: G_square is handed on unchanged",
+    "these are the numbers of G_h2": "from a fault at G_z1: computed from G_h2 in place of G_h1",
+    "this is output itself": "computed from output in place of G_output",
+}
+PRECISIONS = {"float64": (np.float64, np.asarray), "float32": (np.float32, np.asarray)}
+PRECISIONS["float32 by hand"] = np.float64, lambda a: a.astype(np.float32)
+
+
+def rows(*more, of=ROWS):
+    return pytest.mark.parametrize(
+        ("name", "step", "words", "fault", *more), of, ids=lambda v: "" if callable(v) else str(v)
+    )
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@rows()
+def test_fault_is_found_and_explained(name, step, words, fault, precision):
+    dtype, cast = PRECISIONS[precision]
+    loss, names, steps = problem(name, dtype)
+    report = compare_backprop(loss, names, **chain(names, steps, {step: fault}, cast))
+    assert report.ok is False
+    assert (report.first_wrong.name, [s.verdict for s in report.steps].count("wrong")) == (step, 1)
+    assert words in report.first_wrong.reason
+
+
+@rows()
+def test_fault_is_found_from_the_leaves_alone(name, step, words, fault):
+    loss, names, steps = problem(name)
+    right, wrong = chain(names, steps), chain(names, steps, {step: fault})
+    if right[step].shape != wrong[step].shape and names[step[2:]].op:
+        pytest.skip("nobody can go on with a wrong shape")
+    report = compare_backprop(loss, names, **leaves(names, wrong))
+    if names[step[2:]].op and not CONSTANT.search(words):
+        words = ALONE.get(words, f"from a fault at {step}: {words}")
+        assert [s.verdict for s in report.steps].count("wrong") == 1 or "output in place" in words
+    assert ALONE.get(words, words) in report.first_wrong.reason
+
+
+@rows(of=[row for row in ROWS if row[0] in ("abalone", "pulsar", "softmax", "sigmoid")])
+def test_fault_is_found_on_raw_data_that_saturates(name, step, words, fault):
+    loss, names, steps = problem(name, scale=1e6)
+    right, wrong = (chain(names, steps, broken) for broken in ({}, {step: fault}))
+    report = compare_backprop(loss, names, **wrong)
+    if np.array_equal(right[step], wrong[step]):
+        assert report.ok
+    else:
+        assert report.first_wrong.name == step
+        assert words in report.first_wrong.reason or not np.any(wrong[step])
+
+
+# Faults of any step
+
+EVERYWHERE = {  # the words of the reason, and what is done to a right gradient
+    "2 times too large everywhere: a factor 2 too much": lambda g: 2 * g,
+    "2 times too small everywhere: a factor 2 is missing": lambda g: g / 2,
+    "the sign is wrong": lambda g: -g,
+    "the sign is wrong, and it is 2 times too large everywhere": lambda g: -2 * g,
+    "10 times too large everywhere: not divided by the batch size 10": lambda g: 10 * g,
+    "10 times too small everywhere: divided by the batch size 10 once too often": lambda g: g / 10,
+    "100 times too large everywhere: multiplied by the batch size 10 instead of divided by it": lambda g: 100 * g,
+    "7 times too large everywhere": lambda g: 7 * g,
+    "3.7 times too large everywhere": lambda g: 3.7 * g,
+    "zero everywhere: the gradient does not arrive here": lambda g: 0 * g,
+    "right numbers in a wrong shape": lambda g: g[:, None],
+    "nan instead of": lambda g: np.where(np.arange(g.size).reshape(g.shape) == g.size - 1, np.nan, g),
+    "inf instead of": lambda g: np.where(np.arange(g.size).reshape(g.shape) == 0, np.inf, g),
+}
+FIVE = ("abalone", "pulsar", "softmax", "sigmoid", "sigmoid-mse")
+BATCHES_OF_TEN = (*FIVE, "one hidden", "two hidden")
+
+
+@pytest.mark.parametrize("name", BATCHES_OF_TEN)
+@pytest.mark.parametrize("words", EVERYWHERE)
+def test_fault_of_any_step_is_found_at_every_step(name, words):
+    loss, names, steps = problem(name)
+    for step in steps:
+        broken = {step: lambda n, right=steps[step]: EVERYWHERE[words](right(n))}
+        report = compare_backprop(loss, names, **chain(names, steps, broken))
+        assert (report.first_wrong.name, [s.verdict for s in report.steps].count("wrong")) == (step, 1)
+        if report.first_wrong.shape not in ((1,), (1, 1)) or words[0] not in "37":
+            assert words in report.first_wrong.reason
+
+
+@pytest.mark.parametrize("name", BATCHES_OF_TEN)
+def test_transpose_is_found_at_every_step(name):
+    loss, names, steps = problem(name)
+    right = chain(names, steps)
+    for step, g in right.items():
+        if g.ndim == 2:
+            report = compare_backprop(loss, names, **{**right, step: g.T})
+            assert report.first_wrong.name == step
+            assert report.first_wrong.reason.startswith("the transpose")
+
+
+@pytest.mark.parametrize("name", BATCHES_OF_TEN)
+def test_gradient_of_another_tensor_is_recognized(name):
+    loss, names, steps = problem(name)
+    right = chain(names, steps)
+    matrices = [step for step, g in right.items() if g.ndim == 2 and g.size > 1]
+    for step, other in itertools.pairwise(matrices):
+        if right[step].shape != right[other].shape:
+            report = compare_backprop(loss, names, **{**right, step: right[other]})
+            equal = [k for k, g in right.items() if np.array_equal(g, right[other])]
+            assert any(f"these are the numbers of {k}: shape" in report.first_wrong.reason for k in equal)
+
+
+def test_gradients_exchanged():
+    loss, names, steps = problem("two hidden")
+    right = chain(names, steps)
+    report = compare_backprop(loss, names, **{**right, "G_b1": right["G_b2"], "G_b2": right["G_b1"]})
+    assert [s.name for s in report.steps if s.verdict == "wrong"] == ["G_b2", "G_b1"]
+    assert "G_z1 in place of G_z2" in report.first_wrong.reason  # which is how G_b1 comes about
+
+
+# No false alarm
+
+
+@pytest.mark.parametrize("precision", [*PRECISIONS, "through float32"])
+@pytest.mark.parametrize("scale", [1, 100, 1e3, 1e6])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_right_chain_is_right(name, scale, precision):
+    """Also where a softmax saturates, so that little is left of gradients but rounding errors."""
+    dtype, cast = PRECISIONS.get(precision, (float, lambda a: a.astype(np.float32).astype(float)))
+    loss, names, steps = problem(name, dtype, scale)
+    gradients = chain(names, steps, cast=cast)
+    for handed in (gradients, leaves(names, gradients)):
+        report = compare_backprop(loss, names, **handed)
+        assert report.ok is True, report
+        assert precision != "float64" or {s.verdict for s in report.steps} == {"right"}
+
+
+@pytest.mark.parametrize("scale", [1, 1e6])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_right_part_of_a_chain_is_right(name, scale):
+    loss, names, steps = problem(name, scale=scale)
+    gradients = chain(names, steps)
+    for handed in [*({k: g} for k, g in gradients.items()), dict([*gradients.items()][::2])]:
+        assert {s.verdict for s in compare_backprop(loss, names, **handed).steps} == {"right"}
+
+
+REFERENCE = dict(zip(FIVE, ("abalone", "pulsar", "steel_softmax", "steel_sigmoid", "steel_sigmoid_mse")))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scale", [1, 1e6])
+@pytest.mark.parametrize("name", FIVE)
+def test_hand_chained_reference_is_right(name, scale, precision):
+    dtype, cast = PRECISIONS[precision]
+    for seed in range(3):
+        loss, names, _ = problem(name, dtype, scale, seed)
+        inputs = [cast(names[k].data) for k in ("x", "y", "weight", "bias")]
+        _, G_output, G_weight, G_bias = getattr(manual_backprop, REFERENCE[name])(*inputs)
+        assert compare_backprop(loss, names, G_output=G_output, G_weight=G_weight, G_bias=G_bias).ok
+        assert compare_backprop(loss, names, G_weight=G_weight, G_bias=G_bias).ok
+
+
+def test_float32_is_called_what_it_is():
+    loss, names, steps = problem("sigmoid")
+    report = compare_backprop(loss, names, **chain(names, steps, cast=lambda a: a.astype(np.float32)))
+    assert {s.verdict for s in report.steps} == {"right, but for float32 rounding"}
+    rounded = {k: g.astype(np.float32).astype(float) for k, g in chain(names, steps).items()}
+    assert compare_backprop(loss, names, G_output=rounded["G_output"]).steps[0].verdict.endswith("float32 rounding")
+
+
+@pytest.mark.parametrize(("dtype", "error", "ok"), [
+    (np.float64, 1e-11, True), (np.float64, 1e-3, False), (np.float32, 1e-5, True), (np.float32, 1e-3, False),
+])  # fmt: skip
+def test_tolerance_follows_the_dtype(dtype, error, ok):
+    loss, names, steps = problem("two hidden", dtype)
+    g = chain(names, steps)["G_W2"]
+    off = np.random.default_rng(1).uniform(-error, error, g.shape).astype(dtype) * np.max(np.abs(g))
+    assert compare_backprop(loss, names, G_W2=g + off).ok is ok
+
+
+def test_small_weight_decay_is_no_rounding():
+    x, y = Tensor(np.random.default_rng(0).normal(size=(10, 4))), Tensor(np.ones((10, 3)))
+    W = leaf(np.random.default_rng(1).normal(size=(4, 3)))
+    loss = np.mean(np.square(x @ W - y)) + 1e-6 * np.sum(np.square(W))
+    report = compare_backprop(loss, locals(), G_W=x.data.T @ (2 * (x.data @ W.data - y.data) / 30))
+    assert reason(report) == "the gradient that comes through square(W) is missing"
+
+
+# The loss with an epsilon and the gradient of the one without
+
+
+def cross_entropy(kind, scale, seed=0):
+    """A graph with an epsilon in its logarithm, and the chain of the exact loss."""
+    rng = np.random.default_rng(seed)
+    outputs = 1 if "sigmoid" in kind else 7
+    x, y, W = (
+        Tensor(rng.normal(size=(10, 27)) * scale),
+        Tensor(labels(rng, outputs)),
+        leaf(rng.normal(size=(27, outputs))),
+    )
+    z = x @ W
+    if kind == "softmax by hand":
+        e = np.exp(z - np.max(z, axis=1, keepdims=True))
+        p = e / np.sum(e, axis=1, keepdims=True)
+    elif kind == "sigmoid by hand":
+        p = np.exp(np.minimum(z, 0)) / (1 + np.exp(-np.abs(z)))
+    else:
+        p = sigmoid(z) if outputs == 1 else softmax(z)
+    if outputs == 1:
+        entropy = -y * np.log(p + 1e-10) - (1 - y) * np.log(1 - p + 1e-10)
+    elif kind == "the right class alone":
+        entropy = -np.log(p[np.arange(10), np.argmax(y.data, axis=1)] + 1e-10)
+    else:
+        held = {"maximum": lambda: np.maximum(p, 1e-10), "clip": lambda: np.clip(p, 1e-10, 1)}
+        entropy = -np.sum(y * np.log(held[kind]() if kind in held else p + 1e-10), axis=1)
+    loss = np.mean(entropy)
+    G_z = (p.data - y.data) / 10
+    return loss, locals(), {"G_z": G_z, "G_W": x.data.T @ G_z}
+
+
+KINDS = ["softmax", "softmax by hand", "maximum", "clip", "the right class alone", "sigmoid", "sigmoid by hand"]
+
+
+@pytest.mark.parametrize("handed", [("G_z", "G_W"), ("G_W",)])
+@pytest.mark.parametrize("scale", [10, 1e6])
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradient_of_the_exact_loss_is_recognized(kind, scale, handed):
+    loss, names, exact = cross_entropy(kind, scale)
+    report = compare_backprop(loss, names, **{k: exact[k] for k in handed})
+    assert [s.verdict for s in report.steps] == ["wrong", "follows from a wrong one"][: len(handed)]
+    assert "belongs to the exact cross entropy and not to the one with epsilon" in report.first_wrong.reason
+    assert f"where {kind.split()[0] if 'sig' in kind else 'softmax'}(z) saturates, log(" in report.first_wrong.reason
+    assert "softmax_cross_entropy or sigmoid_cross_entropy" in report.first_wrong.reason
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_epsilon_does_no_harm_where_nothing_saturates(kind):
+    loss, names, exact = cross_entropy(kind, 0.01)
+    report = compare_backprop(loss, names, **exact)
+    assert report.ok
+    assert report.steps[0].verdict in ("right", "right, but for the epsilon in log")
+
+
+@pytest.mark.parametrize("scale", [0.01, 10, 1e6])
+@pytest.mark.parametrize("kind", ["softmax", "softmax by hand", "sigmoid", "sigmoid by hand"])
+def test_no_word_of_the_exact_loss_where_epsilon_was_differentiated(kind, scale):
+    loss, names, _ = cross_entropy(kind, scale)
+    x, y, p = (names[k].data for k in "xyp")
+    if "sigmoid" in kind:
+        G_p = (-y / (p + 1e-10) + (1 - y) / (1 - p + 1e-10)) / 10
+        G_z = G_p * p * (1 - p)
+    else:
+        G_p = -y / (p + 1e-10) / 10
+        G_z = p * (G_p - np.sum(G_p * p, axis=1, keepdims=True))
+    assert compare_backprop(loss, names, G_p=G_p, G_z=G_z, G_W=x.T @ G_z).ok
+    report = compare_backprop(loss, names, G_z=G_z * np.linspace(1, 2, G_z.size).reshape(G_z.shape))
+    assert report.ok is False or not np.any(G_z)
+    assert "exact" not in reason(report)
+
+
+def test_epsilon_left_out_of_the_derivative_of_the_logarithm():
+    loss, names, _ = cross_entropy("softmax", 1)
+    y, p = names["y"].data, names["p"].data
+    assert "`+ 1e-10` is missing in p + 1e-10" in reason(compare_backprop(loss, names, G_p=-y / p / 10))
+
+
+# Means, kinks, shapes
+
+
+@pytest.mark.parametrize(("columns", "words", "fault"), [
+    (3, "divided by the batch size 6 instead of the number of classes 3", lambda g: np.tile(g[:, None] / 6, 3)),
+    (3, "not divided by the number of classes 3", lambda g: np.tile(g[:, None], 3)),
+    (6, "G_m / 6 is spread along the wrong axis", lambda g: np.tile(g / 6, (6, 1))),
+])  # fmt: skip
+def test_mean_over_the_wrong_axis(columns, words, fault):
+    z, y = leaf(np.random.default_rng(0).normal(size=(6, columns))), Tensor(np.arange(6.0))
+    m = np.mean(z, axis=1)
+    loss = np.sum(np.square(m - y))
+    G_m = 2 * (m.data - y.data)
+    assert compare_backprop(loss, locals(), G_m=G_m, G_z=np.tile(G_m[:, None], columns) / columns).ok
+    report = compare_backprop(loss, locals(), G_m=G_m, G_z=fault(G_m))
+    assert report.first_wrong.name == "G_z"
+    assert words in report.first_wrong.reason
+
+
+KINKS = {  # the function, and its slope at 0 by other conventions
+    "relu": (relu, [1]),
+    "abs": (np.abs, [1, -1]),
+    "maximum": (lambda z: np.maximum(z, 0), [0, 1]),
+    "clip": (lambda z: np.clip(z, 0, None), [0]),
+    "where": (lambda z: np.where(z > 0, z, 0.1 * z), [1]),
+}
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_other_convention_at_a_kink(name):
+    function, slopes = KINKS[name]
+    z, weight = leaf([[-2.0, 0.0, 1.0], [0.0, 3.0, -1.0]]), Tensor(np.arange(1.0, 7).reshape(2, 3))
+    a = function(z)
+    loss = np.sum(weight * a)
+    loss.backward()
+    assert compare_backprop(loss, locals(), G_a=weight.data, G_z=z.grad).ok
+    for slope in slopes:
+        by_hand = np.where(z.data == 0, slope * weight.data, z.grad)
+        assert "right except at the kink z == 0" in reason(compare_backprop(loss, locals(), G_z=by_hand))
+
+
+def test_shapes_are_compared_first():
+    loss, names, steps = problem("abalone")
+    right = chain(names, steps)
+    report = compare_backprop(loss, names, **{**right, "G_output": right["G_output"][:, 0]})
+    assert report.first_wrong.reason == "right numbers in a wrong shape: shape (10,) is not (10, 1)"
+    assert np.isnan(report.first_wrong.absolute)
+    assert re.search(r"^G_output +\(10,\) +- +- +wrong$", str(report), re.MULTILINE)
+
+
+# What follows
+
+
+def test_two_faults():
+    loss, names, steps = problem("two hidden")
+    broken = {"G_z2": lambda n: n.G_h2, "G_z1": lambda n: -n.G_h1 * (n.z1 > 0)}
+    report = compare_backprop(loss, names, **chain(names, steps, broken))
+    verdicts = {s.name: s.verdict for s in report.steps}
+    assert report.first_wrong.name == "G_z2"
+    assert "First wrong step: G_z2, G_h2 is handed on unchanged" in str(report)
+    assert "Wrong as well: G_z1, the sign is wrong." in str(report)
+    assert {verdicts[k] for k in ("G_diff", "G_output", "G_W3", "G_b3", "G_h2")} == {"right"}
+    follow = ("G_W2", "G_b2", "G_h1", "G_W1", "G_b1")
+    assert {verdicts[k] for k in follow} == {"follows from a wrong one"}
+
+
+def test_right_again_after_a_wrong_step_is_right():
+    loss, names, steps = problem("softmax")
+    right = chain(names, steps)
+    report = compare_backprop(loss, names, **{**right, "G_output": -right["G_output"]})
+    assert [s.verdict for s in report.steps if s.name != "G_output"] == ["right"] * 3
+
+
+def test_nan_is_followed():
+    loss, names, steps = problem("softmax")
+    report = compare_backprop(loss, names, **chain(names, steps, {"G_entropy": lambda n: n.entropy * np.nan}))
+    assert [s.verdict for s in report.steps] == ["wrong"] + ["follows from a wrong one"] * 3
+
+
+# The checker is honest
+
+
+def test_no_reason_is_made_up():
+    """Wrong gradients that no fault explains: random ones, and right ones that were tampered with."""
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        loss, names, steps = problem(list(PROBLEMS)[seed % len(PROBLEMS)], seed=seed)
+        right = chain(names, steps)
+        step = rng.choice([k for k, g in right.items() if g.size > 1])
+        g = right[step].copy()
+        noise = rng.normal(size=g.shape)
+        g = [noise, g * (1.5 + noise), g + 1e-3 * noise, g + (noise == np.max(noise))][seed % 4]
+        report = compare_backprop(loss, names, **{**right, step: g})
+        assert report.first_wrong.name == step
+        assert re.fullmatch(r"(all \d+|\d+ of \d+) elements differ, most at index .* instead of .*", reason(report))
+
+
+def test_one_wrong_number_is_not_explained_by_a_factor():
+    loss, names, _ = problem("abalone")
+    assert reason(compare_backprop(loss, names, G_bias=np.array([-1.5]))).startswith("-1.5 instead of ")
+
+
+def test_most_different_element_is_named():
+    loss, names, steps = problem("softmax")
+    g = chain(names, steps)["G_weight"].copy()
+    g[3, 2], g[4, 1] = 7, 5
+    assert "2 of 189 elements differ, most at index (3, 2): 7 instead of " in reason(
+        compare_backprop(loss, names, G_weight=g)
+    )
+
+
+# The report
+
+
+def test_report_of_a_right_chain():
+    loss, names, steps = problem("softmax")
+    report = compare_backprop(loss, names, **chain(names, steps))
+    assert (report.ok, report.first_wrong) == (True, None)
+    assert [(s.name, s.shape) for s in report.steps][:2] == [("G_entropy", (10,)), ("G_output", (10, 7))]
+    assert str(report).endswith("All 4 gradients are right.")
+    assert str(compare_backprop(loss, names, G_bias=chain(names, steps)["G_bias"])).endswith("The gradient is right.")
+    report.raise_if_wrong()
+
+
+def test_report_of_a_wrong_chain():
+    loss, names, steps = problem("sigmoid-mse")
+    report = compare_backprop(loss, names, **chain(names, steps, {"G_output": lambda n: n.G_probability}))
+    assert repr(report) == str(report)
+    assert str(report).splitlines()[0].split() == ["gradient", "shape", "largest", "difference", "relative", "verdict"]
+    assert str(report).splitlines()[-2].startswith("First wrong step: G_output, G_probability is handed on unchanged")
+    assert str(report).splitlines()[-1] == (
+        "  the graph has  G_output = G_probability * probability * (1 - probability)"
+    )
+    assert report.first_wrong.relative == pytest.approx(report.first_wrong.absolute / np.max(np.abs(right_output())))
+    with pytest.raises(GradientError, match="First wrong step: G_output"):
+        report.raise_if_wrong()
+
+
+def right_output():
+    _, names, steps = problem("sigmoid-mse")
+    return chain(names, steps)["G_output"]
+
+
+def test_no_gradient_handed_over():
+    loss, names, _ = problem("softmax")
+    assert compare_backprop(loss, names).ok
+    assert compare_backprop(loss, names).steps == []
+
+
+def test_report_in_a_notebook_is_escaped():
+    x, W = Tensor([[1.0, 2.0], [3.0, 4.0]], name="<b>x"), leaf([[1.0, 0.5], [2.0, 0.0]], name="W<b>&")
+    page = compare_backprop(np.sum(x @ W), **{"G_W<b>&": x.data @ np.ones((2, 2))})._repr_html_()
+    assert page.startswith("<table><tr><th>gradient</th>")
+    assert page.count("<tr>") == 2
+    assert "&lt;b&gt;x @ " in page
+    assert "<b>" not in page
+
+
+def test_what_has_no_name_is_called_what_it_is():
+    x, y, W = Tensor([[1.0, 2.0], [3.0, 4.0]]), Tensor([[1.0], [0.0]], name="y"), leaf([[1.0], [2.0]])
+    loss = np.mean(np.square(x @ W - y))
+    report = compare_backprop(loss, locals(), G_W=x.data.T @ np.ones((2, 1)) / 2)
+    assert report.first_wrong.reason == (
+        "from a fault at the gradient of x @ W - y: the gradient of square(x @ W - y) is handed on unchanged: "
+        "the factor square'(x @ W - y) = 2 * (x @ W - y) is missing"
+    )
+
+
+def test_lines_of_the_graph_are_those_of_the_step():
+    loss, names, steps = problem("two hidden")
+    wrong = compare_backprop(loss, names, **chain(names, steps, {"G_z1": lambda n: n.G_h1})).first_wrong
+    assert wrong.code == ["G_z1 = G_h1 * (z1 > 0)"]
+
+
+# Names
+
+
+@pytest.mark.parametrize(("name", "message"), {
+    "G_outptu": r"G_outptu is not a gradient of this graph \(did you mean G_output\?\); it has G_loss, .*names=locals",
+    "weight": r"did you mean G_weight\?",
+    "G_nothing_of_the_kind": r"graph; it has",
+    "G_x": r"G_x: no gradient flows to x; make it with requires_grad=True",
+}.items())  # fmt: skip
+def test_unknown_name(name, message):
+    loss, names, _ = problem("softmax")
+    with pytest.raises(ValueError, match=message):
+        compare_backprop(loss, names, **{name: 1.0})
+
+
+def test_leaf_to_which_no_derivative_leads():
+    x, mask = leaf([1.0, -2.0], name="x"), leaf([1.0, -1.0], name="mask")
+    with pytest.raises(ValueError, match="no gradient flows to mask; no derivative leads to it"):
+        compare_backprop(np.sum(x * (mask > 0)), G_mask=np.zeros(2))
+
+
+def test_ambiguous_name():
+    h = leaf([1.0, 2.0], name="h")
+    again = np.tanh(h)
+    again.name = "h"
+    with pytest.raises(ValueError, match="G_h is ambiguous: 2 Tensors are called h; name them apart"):
+        compare_backprop(np.sum(again), G_h=np.ones(2))
+
+
+def test_names_of_tensors_of_locals_and_of_lists():
+    x, weights = Tensor([[1.0, 2.0]]), [leaf([[0.5], [1.0]], name="first"), leaf([[2.0]])]
+    output = (x @ weights[0]) @ weights[1]
+    loss = np.sum(output)
+    grads = {"G_first": [[2.0], [4.0]], "G_weights_1": [[2.5]], "G_output": [[1.0]]}
+    report = compare_backprop(loss, locals(), **grads)
+    assert report.ok
+    assert {s.name for s in report.steps} == set(grads)
+
+
+def test_gradient_of_the_loss_itself():
+    loss, names, _ = problem("softmax")
+    assert compare_backprop(loss, names, G_loss=1.0).ok
+    assert "2 times too large" in reason(compare_backprop(loss, names, G_loss=2.0))
+
+
+def test_no_graph_no_comparison():
+    with pytest.raises(RuntimeError):
+        compare_backprop(Tensor(3.0), G_x=1.0)
+    with pytest.raises(ValueError):
+        compare_backprop(leaf([1.0, 2.0]) * 2, G_x=1.0)
+
+
+# Whatever is handed over
+
+
+@pytest.mark.parametrize("value", [
+    None, "1.0", [None, 1.0], [[1.0], [1.0, 2.0]], {"a": 1}, np.array([1, "a"], object), 1j, b"x",
+])  # fmt: skip
+def test_what_is_no_array_of_numbers_is_a_type_error(value):
+    loss, names, _ = problem("softmax")
+    with pytest.raises(TypeError, match="G_bias is to be an array of numbers"):
+        compare_backprop(loss, names, G_bias=value)
+
+
+ODD = [0, 1.5, True, [], [[]], np.zeros((0, 7)), np.zeros((10, 7, 1)), np.ones(70), np.ones((2, 3, 4, 5)), np.ones(7)]
+ODD += [np.full((10, 7), v) for v in (np.nan, np.inf, 1e308, 1e-320)] + [np.ones((10, 7), bool), np.arange(70) * 10**15]
+ODD += [np.ones((10, 1)), np.ones((1, 7)), np.ones((7, 10)), np.float32(2), np.ones(10), np.ones((27, 10))]
+
+
+@pytest.mark.parametrize("name", ["softmax", "all square"])
+def test_odd_input_is_wrong_and_nothing_worse(name):
+    loss, names, steps = problem(name)
+    right = chain(names, steps)
+    for step in ["G_loss", *right]:
+        for value in ODD:
+            report = compare_backprop(loss, names, **{**right, step: value})
+            assert str(report)
+            assert report._repr_html_()
+            if np.shape(value) != np.shape(right.get(step, 1.0)):
+                assert report.first_wrong.name == step
+                assert f"shape {np.shape(value)} is not" in report.first_wrong.reason
+
+
+def test_lists_tensors_and_views_are_taken_as_arrays():
+    loss, names, steps = problem("softmax")
+    right = chain(names, steps)
+    for make in (np.ndarray.tolist, Tensor, np.asfortranarray, lambda g: np.repeat(g, 2, axis=0)[::2], np.longdouble):
+        assert compare_backprop(loss, names, **{k: make(g) for k, g in right.items()}).ok
+
+
+def test_nothing_is_changed():
+    loss, names, steps = problem("two hidden")
+    gradients = chain(names, steps, {"G_z2": lambda n: n.G_h2, "G_W1": lambda n: -n.x.T @ n.G_z1})
+    before = {k: (t.data.copy(), t.grad, t.name) for k, t in names.items()}
+    copies = {k: g.copy() for k, g in gradients.items()}
+    compare_backprop(loss, names, **gradients)
+    for k, t in names.items():
+        np.testing.assert_array_equal(t.data, before[k][0])
+        assert (t.grad, t.name) == before[k][1:]
+    for k, g in gradients.items():
+        np.testing.assert_array_equal(g, copies[k])
+    loss.backward()  # the graph is as it was
+
+
+# Time
+
+
+def test_wrong_gradient_of_a_network_is_explained_at_once():
+    loss, names, steps = problem("two hidden")
+    right = chain(names, steps)
+    begin = time.perf_counter()
+    compare_backprop(loss, names, G_W1=right["G_W1"] + np.random.default_rng(0).normal(size=(6, 5)))  # all are tried
+    assert time.perf_counter() - begin < 1
+
+
+def test_long_chain_takes_seconds():
+    W, h = leaf(np.eye(8)), Tensor(np.random.default_rng(0).normal(size=(10, 8)), name="x")
+    for i in range(125):
+        for k, step in enumerate([lambda h: h @ W, np.tanh, lambda h: 1.01 * h, lambda h, old=h: h + 0.001 * old]):
+            h = step(h)
+            h.name = f"h{i}_{k}"
+    loss = np.mean(np.square(h))
+    begin = time.perf_counter()
+    report = compare_backprop(loss, {"W": W}, G_W=np.random.default_rng(1).normal(size=(8, 8)))
+    assert reason(report).startswith("all 64 elements differ")
+    assert time.perf_counter() - begin < 10
