@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from datasets import load
+from datasets import Dataset, load
 from model import Model, Scaling
 
 from tinygrad_steel import SGD, Adam, RendererNotFound, Tensor, compile_epoch, draw, no_grad, write_backprop
@@ -35,13 +35,15 @@ class Epoch(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What a run leaves behind: the trained Tensors by name, the history of its epochs, and what the test rows say."""
+    """What a run leaves behind: the trained Tensors by name, the history of its epochs, the model and its data."""
 
     parameters: dict[str, Tensor]
     history: list[Epoch]
     model: Model
+    dataset: Dataset
+    training: np.ndarray  # row numbers
+    test: np.ndarray
     output: np.ndarray  # for the test rows
-    y: np.ndarray
 
 
 class Experiment(NamedTuple):
@@ -135,6 +137,7 @@ def train(
     if balance:
         training = balanced(dataset.y, training)
         step_count = len(training) // mb_size
+    run = Run(experiment, model, OPTIMIZERS[optimizer](model.parameters.values(), learning_rate), x, dataset.y, mb_size)
     if source or graph:
         rng.shuffle(training)
         loss, names = explained_graph(experiment, model, x[training[:mb_size]], dataset.y[training[:mb_size]])
@@ -143,8 +146,7 @@ def train(
         if graph:
             loss.backward()
             print(f"drawn: {draw(loss, view, names).save(graph)}")
-        return Trained(model.parameters, [], model, np.empty(0), np.empty(0))
-    run = Run(experiment, model, OPTIMIZERS[optimizer](model.parameters.values(), learning_rate), x, dataset.y, mb_size)
+        return Trained(model.parameters, [], model, dataset, training, test, run.output(test))
     run_epoch = run.compiled() if compiled else run.eager
     history: list[Epoch] = []
     bar = Bar(epoch_count, quiet)
@@ -177,7 +179,7 @@ def train(
         print(f"plotted: {plot}")
     if dataset.synthetic:
         print(dataset.synthetic)
-    return Trained(model.parameters, history, model, run.output(test), dataset.y[test])
+    return Trained(model.parameters, history, model, dataset, training, test, run.output(test))
 
 
 class Run:

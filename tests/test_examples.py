@@ -14,6 +14,7 @@ import numpy as np
 import pulsar
 import pytest
 import steel
+import verify_manual
 from datasets import load
 
 from tinygrad_steel import Tensor
@@ -147,6 +148,49 @@ def test_settings_that_cannot_train_are_refused(settings):
 def test_an_unknown_loss_is_refused():
     with pytest.raises(ValueError, match="softmax, sigmoid, sigmoid-mse"):
         steel.steel_exec(loss="hinge", data="synthetic")
+
+
+def test_verify_manual_names_each_mistake():
+    reports = verify_manual.verify("synthetic")
+    found = {title: (r.first_wrong.name, r.first_wrong.reason) for title, r in reports.items() if not r.ok}
+    assert reports["no mistake"].ok and len(found) == len(reports) - 1 == 4
+    name, reason = found["the mean's division forgotten"]
+    assert name == "G_entropy" and "not divided by the batch size 10" in reason
+    assert found["softmax and labels exchanged"] == ("G_output", "the sign is wrong")
+    name, reason = found["the bias summed along the wrong axis"]
+    assert name == "G_bias" and "axis 1 instead of axis 0" in reason
+    name, reason = found["the book's gradient against the book's loss"]
+    assert name == "G_output" and "belongs to the exact cross entropy and not to the one with epsilon" in reason
+
+
+def test_the_compiled_transcript_is_the_eager_one(data_folder, capsys):
+    for execute, settings in [
+        (abalone.abalone_exec, {}),
+        (pulsar.pulsar_exec, {}),
+        (steel.steel_exec, {"loss": "sigmoid"}),
+    ]:
+        eager, compiled = (execute(2, data=str(data_folder), compiled=c, **settings) for c in (False, True))
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[: len(lines) // 2] == lines[len(lines) // 2 :]
+        for name, p in eager.parameters.items():
+            np.testing.assert_allclose(compiled.parameters[name].data, p.data, rtol=1e-9, atol=1e-9)
+
+
+def test_source_prints_a_backprop_that_runs(capsys):
+    abalone.abalone_exec(data="synthetic", source=True)
+    text = capsys.readouterr().out
+    namespace = {}
+    exec(text, namespace)
+    x, y, weight, bias = np.ones((10, 10)), np.zeros((10, 1)), np.full((10, 1), 0.1), np.zeros(1)
+    loss, G_weight, G_bias = namespace["backprop"](x, y, weight, bias)
+    assert np.allclose([loss, G_weight[3, 0], G_bias[0]], [1.0, 2.0, 2.0])
+
+
+def test_graph_draws_the_first_batch(tmp_path, capsys):
+    steel.steel_exec(data="synthetic", graph=str(tmp_path / "steel.txt"), view="backward")
+    text = (tmp_path / "steel.txt").read_text()
+    assert "weight  (27, 7)  parameter" in text and "sent: x.T @ g" in text
+    assert f"drawn: {tmp_path / 'steel.txt'}" in capsys.readouterr().out
 
 
 def run_script(name, *options, **environment):

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import html
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import ops
 from .check import GradientError
+from .faults import EXACT_LOSS, Search, distance, largest, tolerance
 from .registry import data_of
-from .source import INFIX, WIDTH, Code, Definitions, Writer, behind, default
 from .tensor import Tensor
-from .trace import Names, Node, Trace, alias, trace
+from .trace import Names, Node, Trace, trace
 
-# Relative to the largest element: by itemsize, else 1e-9; and what float32 may do on the way (at least, at most).
-RTOL, ROUNDING = {2: 1e-2, 4: 1e-4}, (1e-5, 1e-2)
+ROUNDING = 1e-5, 1e-2  # what float32 may do on the way, relative to the largest element: at least, at most
 EPS32 = float(np.finfo(np.float32).eps)
 RIGHT, ROUNDED, WRONG, FOLLOWS = "right", "right, but for float32 rounding", "wrong", "follows from a wrong one"
-NEAREST, TRIES = 40, 5000  # steps that are looked at for a fault between two gradients handed over, and faults in all
 EPSILON = "right, but for the epsilon in log"
-EXACT_LOSS = "this gradient belongs to the exact cross entropy and not to the one with epsilon in the graph"
-NOTHING: Mapping = MappingProxyType({})
+# Ops that hand on one of their inputs as it is, and so round nothing.
+CHOOSING = {ops.max, ops.min, ops.maximum, ops.minimum, ops.clip, ops.relu, ops.where, ops.abs}
 
 
 class Step(NamedTuple):
@@ -132,28 +127,13 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
     return Comparison(trace(loss, names), manual).report()
 
 
-class Comparison:
-    """One run: the graph, the gradients handed over, and what each step makes of those before it."""
+class Comparison(Search):
+    """One run: what was handed over, and what each step makes of those before it."""
 
     def __init__(self, traced: Trace, manual: dict[str, Any]):
-        self.traced = traced
-        self.gradients = dict(traced.backward)
-        self.writer, self.lines = written(traced)
-        self.nodes = behind([*traced.forward, *self.writer.codes, *self.gradients.values()])
-        self.spoken = self.spell(self.nodes)
-        self.order = [g for g in self.nodes if g.gradient and g.op]
-        self.forward = {x: i for i, x in enumerate(traced.forward)}
-        self.edges: dict[Node, list[tuple[Node, Node]]] = {x: [] for x in self.gradients}  # x: y, what it adds for x
-        for y, x, g in traced.edges:
-            gy = self.gradients[y]
-            self.edges[x].append((y, gy if without_alias(g) is without_alias(gy) else g))
-        self.softmaxes = [p for p in self.gradients if p.op in (ops.softmax, ops.divide)]  # as one op, and by hand
-        self.causes = [*causes(traced)]
+        super().__init__(traced)
         self.manual = {self.find(name): handed(name, value) for name, value in manual.items()}
-        self.values: dict[Node, np.ndarray] = {}  # gradients, as they follow from those handed over so far
         self.spoiled = self.rounded = False
-
-    # What is what
 
     def find(self, name: str) -> Node:
         """The gradient of that name; ValueError where there is none, or more than one."""
@@ -175,57 +155,11 @@ class Comparison:
             f"Give names with name=... or names=locals()"
         )
 
-    def name(self, g: Node) -> str:
-        """What the written source calls the gradient of a named Tensor; empty for others, whose names nobody knows."""
-        known = g in self.writer.codes and (g is self.traced.start or (g.owner and g.owner.name))
-        return self.writer.codes[g].text if known else ""
-
-    def called(self, y: Node) -> str:
-        """The gradient of `y` in a sentence."""
-        return self.name(self.gradients[y]) or f"the gradient of {self.text(y)}"
-
-    def text(self, x: Any, level: int = 0) -> str:
-        """A value in a sentence, for a place where it must hold together so tightly."""
-        return self.spoken[x].at(level) if isinstance(x, Node) else f"{x:g}"
-
-    def spell(self, nodes: Iterable[Node]) -> dict[Node, Code]:
-        """How to call these Nodes, which come inputs first: by their names, or by what they are computed from."""
-        speaker = Writer(None)
-        for x in nodes:
-            if x.name or self.name(x):
-                code = Code(x.name or self.name(x))
-            elif x.op is None:
-                code = Code(f"array{x.shape}" if x.shape else f"{x.data:g}")
-            else:
-                code = speaker.expression(x)
-            speaker.codes[x] = code if len(code.text) <= WIDTH else Code(f"{x.op.name}(...)")
-        return speaker.codes
-
     def code(self, name: str) -> list[str]:
         """The line of a gradient in the written source, and those of the short names in it."""
         line = self.lines.get(name)
         short = [self.lines[t] for t in re.findall(r"\bt\d+\b", line or "") if t in self.lines]
         return [line, *dict.fromkeys(short)] if line else []
-
-    # Values
-
-    def value(self, x: Any, changed: Mapping[Node, np.ndarray] = NOTHING) -> Any:
-        """A number, or what a Node is, given the gradients handed over so far and what has `changed`."""
-        return changed.get(x, self.values.get(x, x.data)) if isinstance(x, Node) else x
-
-    def compute(self, node: Node, changed: Mapping[Node, np.ndarray] = NOTHING) -> np.ndarray:
-        """A Node from its inputs, as these are now."""
-        return node.compute(*(self.value(x, changed) for x in node.inputs))
-
-    def replay(self, changed: dict[Node, np.ndarray], path: Iterable[Node]) -> dict[Node, np.ndarray]:
-        """What becomes of the Nodes of a path, inputs first, where some have changed."""
-        values = dict(changed)
-        for node in path:
-            if node not in values and any(x in values for x in node.inputs):
-                values[node] = self.compute(node, values)
-        return values
-
-    # Verdicts
 
     @np.errstate(all="ignore")
     def report(self) -> Report:
@@ -285,394 +219,6 @@ class Comparison:
                     found[x] = max(found.get(x, 0), 16 * largest(values[x] - x.data))
         return found
 
-    # Reasons
-
-    def reason(self, node: Node, m: np.ndarray, expected: np.ndarray) -> str:
-        """Why `m` is wrong, in words that follow the name of the gradient; empty where nothing usual explains it."""
-        found = ""
-        if m.shape == expected.shape:
-            found = self.factor_reason(constant_factor(m, expected)) or self.epsilon_reason(node, m, expected)
-        elif same(m.T, expected):
-            found = "the transpose"
-        elif m.size == expected.size and same(m.reshape(expected.shape), expected):
-            found = "right numbers in a wrong shape"
-        found = found or self.fault(node, m, expected) or self.taken_for(node, m)
-        if m.shape != expected.shape:
-            return f"{found}{': ' if found else ''}shape {m.shape} is not {expected.shape}"
-        if m.ndim > 1 and same(m.T, expected) and not same(m, expected):
-            return f"the transpose of what is right{': ' if found else ''}{found}"
-        return found
-
-    def factor_reason(self, factor: float | None, plain: bool = False) -> str:
-        """A constant factor, where it is one that has a meaning; `plain`: any other one too."""
-        if factor is None or not np.isfinite(factor):
-            return ""
-        if abs(factor) < 1e-9:
-            return "zero everywhere: the gradient does not arrive here"
-        size, sign = abs(factor), "the sign is wrong" if factor < 0 else ""
-        if np.isclose(size, 1, rtol=1e-5):
-            return sign
-        known = [(number, text) for number, text in self.causes if np.isclose(size, number, rtol=1e-5)][:2]
-        if not (known or plain):
-            return ""
-        size = known[0][0] if known else size
-        found = f"{size:.6g} times too large everywhere" if size > 1 else f"{1 / size:.6g} times too small everywhere"
-        reason = ", or ".join(text for _, text in known)
-        return f"{sign}{', and it is ' if sign else ''}{found}{': ' if known else ''}{reason}"
-
-    def fault(self, node: Node, m: np.ndarray, expected: np.ndarray) -> str:
-        """The usual fault that gives just `m`: in this step, or in one between it and those handed over before."""
-        owners, path = self.region(node)
-        if found := self.kink(node, m, expected, path):
-            return found
-        search = [(x, self.parts(x, node, m, expected, path, False)) for x in owners]
-        search += [(x, self.faults(x)) for x in owners]
-        search += [(x, self.through(x, self.mixed_up)) for x in owners]
-        search += [(x, self.parts(x, node, m, expected, path, True)) for x in owners]
-        suspects = ((x, value, reason) for x, found in search for value, reason in found)
-        for x, value, reason in itertools.islice(suspects, TRIES):
-            g = self.gradients[x]
-            if g is node or value.shape == g.shape:
-                found = self.replay({g: value}, path)
-                if explains(found[node], m, expected):
-                    self.values |= found  # what comes next may follow from it
-                    return reason if g is node else f"from a fault at {self.called(x)}: {reason}"
-        return ""
-
-    def kink(self, node: Node, m: np.ndarray, expected: np.ndarray, path: list[Node]) -> str:
-        """Whether `m` follows another convention at a kink."""
-        known = {*path}
-        path = [x for x in self.nodes if x in known or not (x.gradient or x in self.forward)]
-        for f in self.nodes:
-            for value in KINKS[f.op](*(self.value(i) for i in f.inputs)) if f.op in KINKS else ():
-                found = self.replay({f: value}, path)
-                if node in found and explains(found[node], m, expected):
-                    self.values |= found
-                    at = " == ".join([*(self.text(i) for i in f.inputs), "0"][:2])
-                    return f"right except at the kink {at}: the slope there is a convention, and another one here"
-        return ""
-
-    def region(self, node: Node) -> tuple[list[Node], list[Node]]:
-        """Whose gradients may be at fault for `node`, itself first, and the gradients on the way to it."""
-        owners: dict[Node, list[Node]] = {}
-        for x, g in self.gradients.items():
-            owners.setdefault(g, []).append(x)
-        found, todo, seen = [], [node], {node}
-        while todo and len(found) < NEAREST:
-            g = todo.pop(0)
-            found += owners.get(g, [])
-            new = [x for x in g.nodes() if x.gradient and x not in seen and x not in self.manual]
-            seen.update(new)
-            todo += new
-        return found, [g for g in self.order if g in seen]
-
-    def without(self, x: Node) -> Iterator[tuple[Node, np.ndarray]]:
-        """For each `y` that was computed from `x`, the gradient of `x` as it comes through the others."""
-        edges = self.edges[x]
-        for y in dict.fromkeys(y for y, _ in edges):
-            if others := [self.value(g) for other, g in edges if other is not y]:
-                yield y, sum(others)
-
-    def parts(
-        self, x: Node, node: Node, m: np.ndarray, expected: np.ndarray, path: list[Node], plain: bool
-    ) -> Iterator[tuple[np.ndarray, str]]:
-        """A factor on one of several ways to the gradient of `x`, as it has to be for `node` to become `m`."""
-        g = self.gradients[x]
-        for y, others in self.without(x) if m.shape == expected.shape else ():
-            rest = self.replay({g: others}, path)[node]
-            factor = ratio(m - rest, expected - rest)
-            if factor is not None and abs(factor) < tolerance(m, g):
-                yield others, f"the gradient that comes through {self.text(y)} is missing"
-            elif reason := self.factor_reason(factor, plain and several(expected - rest)):
-                yield others + factor * (self.value(g) - others), f"in what comes through {self.text(y)}: {reason}"
-
-    def faults(self, x: Node) -> Iterator[tuple[np.ndarray, str]]:
-        """Wrong gradients of `x` as people compute them, each with its reason."""
-        for y, others in self.without(x):
-            only = self.value(self.gradients[x]) - others
-            yield only, f"only the gradient that comes through {self.text(y)} is there"
-        for p in self.softmaxes:
-            if p is not x and probability(x, p) == "softmax":
-                g, whole = self.value(self.gradients[p]) * p.data, "each element depends on its whole row"
-                yield g * (1 - p.data), f"the diagonal of softmax's Jacobian alone: {whole}"
-                text = f"{self.called(p)} * {self.text(p, 3)}"
-                yield g, f"`- sum({text}, axis=-1, keepdims=True)` is missing: {whole}"
-        yield from self.through(x, self.changes)
-
-    def through(self, x: Node, rule: Callable) -> Iterator[tuple[np.ndarray, str]]:
-        """Wrong gradients of `x` by a rule that changes something on the way from the gradient of a `y`."""
-        edges = self.edges[x]
-        for k, (y, g) in enumerate(edges):
-            rest = sum(self.value(other) for i, (_, other) in enumerate(edges) if i != k)
-            inner = self.between(self.gradients[y], g)
-            for changed, reason in rule(x, y, g, inner) if g is not self.gradients[y] else ():
-                with contextlib.suppress(Exception):  # shapes that do not fit: nobody has computed that
-                    changed = self.replay(changed, inner)
-                    yield changed.get(g, self.value(g)) + rest, reason
-
-    def between(self, gy: Node, g: Node) -> list[Node]:
-        """What is computed on the way from one gradient to another, inputs first."""
-        start, order, todo = same_value(gy), {}, [g]
-        while todo:
-            new = [x for x in todo[-1].nodes() if x.op and not (x in order or x in start or x in self.forward)]
-            todo.extend(new) if new else order.setdefault(todo.pop())
-        return [*order]
-
-    def changes(self, x: Node, y: Node, g: Node, inner: list[Node]) -> Iterator[tuple[dict[Node, np.ndarray], str]]:
-        """What people do in place of a step from the gradient of `y` to `g`, that of its input `x`, and the reasons."""
-        gy = self.gradients[y]
-        given, came = self.value(gy), self.called(y)
-        handed_on, missing = stretched(given, x.shape), self.derivative(g, same_value(gy))
-        if handed_on is not None and missing != "":
-            factor = missing if missing and y.op.name in INFIX else f"{y.op.name}'({self.text(x)})"
-            factor += f" = {missing}" if missing and factor != missing else ""
-            yield {g: handed_on}, f"{came} is handed on unchanged: the factor {factor} is missing"
-        alone = np.ones(gy.shape, gy.dtype)
-        yield dict.fromkeys(same_value(gy), alone), f"the local derivative alone: it is not multiplied with {came}"
-        for node in inner:
-            yield from self.left_out(node)
-        yield from self.unbroadcast(x, y, g)
-        if y.op is ops.matmul and x.ndim == y.ndim == 2:
-            yield from self.products(x, y, g)
-        if y.op is ops.getitem:
-            z = np.zeros(x.shape, x.dtype)
-            z[ops._key(y.params["index"], tuple(i.data for i in y.inputs[1:]))] = given
-            yield {g: z}, "assigned where it has to be added: an element taken twice gets both gradients (np.add.at)"
-        if x.shape == y.shape:
-            yield dict.fromkeys(same_value(gy), self.value(g)), f"the step through {self.text(y)} is taken twice"
-        used = dict.fromkeys([*inner, *(i for node in inner for i in node.nodes() if i not in same_value(gy))])
-        for node in used:
-            yield from self.altered(node)
-            if node.op in (ops.sigmoid, ops.softmax) and y.op is not node.op:
-                p, text = self.value(node), self.text(node)
-                reason = f"multiplied by {text} * (1 - {text}), which {y.op.name}' has in it"
-                yield {g: self.value(g) * p * (1 - p)}, reason
-        for node in used:
-            for i in [node, *(node.nodes() if node.op in (ops.add, ops.subtract) else ())]:
-                for value, text in self.lookalikes(i, x) if not i.gradient else ():
-                    changed = {node: value if i is node else self.compute(node, {i: value})}
-                    yield changed, f"computed with {text} in place of {self.text(i)}"
-
-    def mixed_up(self, x: Node, y: Node, g: Node, inner: list[Node]) -> Iterator[tuple[dict[Node, np.ndarray], str]]:
-        """Another gradient in place of that of `y`."""
-        gy = self.gradients[y]
-        for value, text in self.lookalikes(gy, x):
-            yield dict.fromkeys(same_value(gy), value), f"computed from {text} in place of {self.called(y)}"
-
-    def derivative(self, node: Node, start: set[Node]) -> str | None:
-        """What a step multiplies a gradient with; None where it does more than that."""
-        if node in start:
-            return ""
-        if node.op in (alias, ops.broadcast_to, ops.expand_dims, ops.negative):
-            inner = self.derivative(node.inputs[0], start)
-            return f"-{inner or 1}" if node.op is ops.negative and inner is not None else inner
-        if node.op not in (ops.multiply, ops.divide):
-            return None
-        a, b = (
-            self.derivative(i, start) if isinstance(i, Node) and i.gradient else self.text(i, 3) for i in node.inputs
-        )
-        if a is None or b is None:
-            return None
-        return f"{a or 1} / {b}" if node.op is ops.divide else f"{a} * {b}" if a and b else a or b
-
-    def left_out(self, node: Node) -> Iterator[tuple[dict[Node, np.ndarray], str]]:
-        """A factor left out, or there twice."""
-        if node.op not in (ops.multiply, ops.divide):
-            return
-        a, b = node.inputs
-        where = "" if node.gradient else f" in {self.text(node)}"
-        for f, other in [(b, a)] if node.op is ops.divide else [(a, b), (b, a)]:
-            if isinstance(f, Node) and f.gradient:
-                continue
-            text = f"the factor {self.text(f, 3)}" if node.op is ops.multiply else f"the division by {self.text(f, 3)}"
-            yield {node: np.broadcast_to(self.value(other), node.shape)}, f"{text} is missing{where}"
-            yield {node: node.op.forward(self.value(node), self.value(f))}, f"{text} is there twice{where}"
-
-    def altered(self, f: Node) -> Iterator[tuple[dict[Node, np.ndarray], str]]:
-        """A value of the local derivative without a term, with a wrong sign, inverted, along another axis."""
-        inputs = [self.value(i) for i in f.inputs]
-        texts = [self.text(i, 1) for i in f.inputs]
-        if f.op in (ops.subtract, ops.add):
-            (a, b), sign, where = inputs, "+-"[f.op is ops.subtract], self.text(f)
-            yield {f: a}, f"`{sign} {texts[1]}` is missing in {where}"
-            yield {f: b}, f"`{texts[0]} {sign}` is missing in {where}"
-            yield {f: a + b if sign == "-" else a - b}, f"the sign of {texts[1]} is wrong in {where}"
-        if f.dtype == bool:
-            yield {f: ~self.value(f)}, f"{self.text(f)} is the wrong way round"
-        with contextlib.suppress(Exception):
-            if len(inputs) == 1 and not f.gradient:
-                yield {f: f.compute(self.value(f))}, f"{f.op.name}({self.text(f)}) in place of {self.text(f)}"
-            axis = f.params.get("axis", default(f.op, "axis"))
-            for other in range(inputs[0].ndim + (f.op is ops.expand_dims)) if isinstance(axis, int) else ():
-                reason = f"{f.op.name} along axis {other} instead of axis {axis}"
-                reason = f"{texts[0]} is spread along the wrong axis" if f.op is ops.expand_dims else reason
-                yield {f: Node(f.op, f.inputs, {**f.params, "axis": other}, f.data).compute(*inputs)}, reason
-
-    def lookalikes(self, f: Node, x: Node) -> list[tuple[np.ndarray, str]]:
-        """Values and gradients for which `f` may be mistaken: those of its shape that are near `x`."""
-        if not f.shape:
-            return []
-        found = [(i, self.gradients.get(i, i)) for i in self.forward] + [(i, i) for i in self.forward]
-        found = [(i, v) for i, v in found if v.shape == f.shape and v is not f and (i is v or self.name(v))]
-        found.sort(key=lambda pair: (pair[0].op is not f.op, abs(self.forward[pair[0]] - self.forward[x])))
-        return [(self.value(v), self.text(v)) for _, v in found[: NEAREST // 2]]
-
-    def unbroadcast(self, x: Node, y: Node, g: Node) -> Iterator[tuple[dict[Node, np.ndarray], str]]:
-        """A sum over the axes along which `x` was broadcast, left out or taken along others."""
-        node = g
-        while node.op in (alias, ops.broadcast_to):
-            node = node.inputs[0]
-        if y.shape == x.shape or node.op is not ops.sum:
-            return
-        axis = node.params.get("axis")
-        while node.op is ops.sum:
-            node = node.inputs[0]
-        full, was = self.value(node), f"axis {axis}, along which {self.text(x)} {x.shape} was broadcast to {y.shape}"
-        yield {g: full}, f"not summed over {was}"
-        for count in range(1, full.ndim + 1):
-            for axes in itertools.combinations(range(full.ndim), count):
-                over = f"axis {axes[0]}" if count == 1 else f"axes {axes}"
-                yield {g: full.sum(axis=axes)}, f"summed over {over} instead of {was}"
-
-    def products(self, x: Node, y: Node, g: Node) -> Iterator[tuple[dict[Node, np.ndarray], str]]:
-        """A product with the wrong transposes, or in the wrong order."""
-        other = next((i for i in y.inputs if i is not x), x)
-        a, text = other.data, self.text(other, 5)
-        gy, came = self.value(self.gradients[y]), self.text(self.gradients[y], 5)
-        right = f"{came} @ {text}.T" if y.inputs[0] is x else f"{text}.T @ {came}"
-        for left, second in itertools.product([(a, text), (a.T, f"{text}.T")], [(gy, came), (gy.T, f"{came}.T")]):
-            for (b, b_text), (c, c_text) in ((left, second), (second, left)):
-                if b.shape[1] == c.shape[0] and f"{b_text} @ {c_text}" != right:
-                    yield {g: b @ c}, f"{b_text} @ {c_text} instead of {right}"
-
-    def fallback(self, m: np.ndarray, expected: np.ndarray) -> str:
-        """What can be said where no usual fault explains it."""
-        if several(expected) and (found := self.factor_reason(constant_factor(m, expected), plain=True)):
-            return found
-        off = distance(m, expected)
-        where = tuple(int(i) for i in np.unravel_index(np.argmax(off), m.shape))
-        found = f"{m[where]:.6g} instead of {expected[where] + 0:.6g}"
-        if m.size == 1:
-            return found
-        wrong = int(np.sum(off > tolerance(m, expected) * largest(expected)))
-        count = f"all {m.size}" if wrong == m.size else f"{wrong} of {m.size}"
-        return f"{count} elements differ, most at index {where}: {found}"
-
-    def taken_for(self, node: Node, m: np.ndarray) -> str:
-        """Whether `m` is another gradient, or no gradient at all."""
-        if m.size < 2 or not np.any(m):
-            return ""
-        for g in reversed(self.gradients.values()):
-            if g is not node and self.name(g) and (same(m, g.data) or same(m, self.value(g))):
-                return f"these are the numbers of {self.name(g)}"
-        return next((f"this is {x.name} itself" for x in self.forward if x.name and same(m, x.data)), "")
-
-    def epsilon_reason(self, node: Node, m: np.ndarray, expected: np.ndarray) -> str:
-        """Whether `m` belongs to the loss without the epsilon that the graph has in its logarithm."""
-        logs = [x for x in self.traced.forward if x.op is ops.log and has_epsilon(x.inputs[0]) and x in self.gradients]
-        owners, path = self.region(node) if logs else ([], [])
-        for z in owners:
-            value, kind = np.zeros(()), ""
-            for log in logs:
-                g = self.value(self.gradients[log])
-                for p in log.inputs[0].nodes():
-                    if p.op is ops.getitem:  # the probability of the right class alone
-                        g = next(iter(p.op.vjps))(g, p.data, *(i.data for i in p.inputs), **p.params)
-                        p = p.inputs[0]
-                    if found := probability(z, p):
-                        kind, value = found, value + PROBABILITIES[found][1](g, p.data)
-            if value.shape == z.shape and kind:
-                found = self.replay({self.gradients[z]: value}, path)
-                if explains(found[node], m, expected):
-                    self.values |= found
-                    return (
-                        f"{EXACT_LOSS}: where {kind.split()[-1]}({self.text(z)}) saturates, {self.text(log)} is flat "
-                        f"and its derivative almost 0; take softmax_cross_entropy or sigmoid_cross_entropy, which are "
-                        f"exact, or differentiate the epsilon too"
-                    )
-        return ""
-
-
-# Probabilities, and what their exact logarithm makes of its gradient `g`.
-PROBABILITIES = {
-    "softmax": (ops.softmax, lambda g, p: g - p * np.sum(g, axis=-1, keepdims=True)),
-    "sigmoid": (ops.sigmoid, lambda g, p: g * (1 - p)),
-    "1 - sigmoid": (lambda z: 1 - ops.sigmoid(z), lambda g, p: -g * (1 - p)),
-}
-# Ops that hand on one of their inputs as it is.
-CHOOSING = {ops.max, ops.min, ops.maximum, ops.minimum, ops.clip, ops.relu, ops.where, ops.abs}
-# What other conventions have at a kink.
-KINKS = {
-    ops.greater: lambda a, b: [a >= b],
-    ops.greater_equal: lambda a, b: [a > b],
-    ops.less: lambda a, b: [a <= b],
-    ops.less_equal: lambda a, b: [a < b],
-    ops.equal: lambda a, b: [(a == b) * 0.0, (a == b) * 2.0],  # half for each side, or all for one
-    ops.sign: lambda x: [np.where(x >= 0, 1.0, -1.0), np.where(x > 0, 1.0, -1.0)],
-}
-
-
-def probability(z: Node, p: Node) -> str:
-    """Which function makes `p` of `z`, however it is written; empty where it is another one."""
-    if not z.ndim or z.shape != p.shape or p.op is None:
-        return ""
-    return next((kind for kind, (function, _) in PROBABILITIES.items() if same(function(z.data), p.data, 1e-7)), "")
-
-
-def has_epsilon(x: Node) -> bool:
-    """Whether it is `p + epsilon`, or a `p` that is held above it."""
-    values = [data_of_node(i) for i in x.inputs] if x.op in (ops.add, ops.maximum) else []
-    values += [x.params.get("a_min") or 0] if x.op is ops.clip else []
-    return any(np.ndim(value) == 0 and 0 < value <= 1e-3 for value in values)
-
-
-def causes(traced: Trace) -> Iterator[tuple[float, str]]:
-    """The factors by which people get a gradient wrong, and how, the plainest first."""
-    rows = next((x.shape[0] for x in traced.leaves if x.shape and not x.wanted), 0)
-    counts, divisors, factors = {rows: f"the batch size {rows}"}, [], []
-    for y in traced.forward:
-        x = y.inputs[0] if y.op else y
-        one_a_row = isinstance(x, Node) and y.shape == x.shape[:-1] and y.op is not ops.matmul
-        if y.op in (ops.mean, ops.sum) or one_a_row:
-            if x.ndim > 1:
-                counts.setdefault(x.shape[-1], f"the number of classes {x.shape[-1]}")
-            counts.setdefault(x.data.size, f"the number of elements {x.data.size}")
-            divisors += [x.data.size // max(1, y.data.size)] * (y.op is ops.mean)
-        numbers = [float(data_of_node(i)) for i in y.inputs if not isinstance(i, Node) or not (i.op or i.shape)]
-        factors += numbers if y.op is ops.multiply else []
-        divisors += numbers if y.op is ops.divide and len(numbers) else []
-    counts = {n: text for n, text in counts.items() if n > 1}
-    for n, text in counts.items():
-        part = any(d % n == 0 for d in divisors)
-        yield n, f"not divided by {text}" if part else f"multiplied by {text} once too often"
-        yield 1 / n, f"divided by {text} once too often"
-        if part:
-            yield n * n, f"multiplied by {text} instead of divided by it"
-    yield 2, "a factor 2 too much"
-    yield 1 / 2, "a factor 2 is missing"
-    for c in {abs(c) for c in factors} - {0, 1, 2}:
-        yield 1 / c, f"the factor {c:g} is missing"
-        yield c, f"the factor {c:g} is there twice"
-    for d in {abs(d) for d in divisors} - {0, 1}:
-        right = counts.get(d, f"{d:g}")
-        if d not in counts:
-            yield d, f"not divided by {right}"
-            yield 1 / d, f"divided by {right} once too often"
-        yield from ((d / n, f"divided by {text} instead of {right}") for n, text in counts.items() if d % n)
-
-
-def written(traced: Trace) -> tuple[Writer, dict[str, str]]:
-    """The writer of the source, which knows what everything is called, and the line of each gradient."""
-    definitions = Definitions()
-    for kind in (definitions, None):
-        writer = Writer(kind, reserved={"backprop", *definitions.names_for(traced)})
-        try:
-            lines, _, _ = writer.backprop(traced)
-        except TypeError:  # an op that cannot be written out still has a name
-            continue
-        return writer, {line.partition(" = ")[0]: line for line in lines}
-    return writer, {}
-
 
 def handed(name: str, value: Any) -> np.ndarray:
     """A gradient that was handed over, as an array of numbers."""
@@ -690,82 +236,3 @@ def reshaped(m: np.ndarray, expected: np.ndarray) -> np.ndarray:
     if m.shape != expected.shape and m.shape == expected.shape[::-1]:
         return m.T
     return m.reshape(expected.shape) if m.size == expected.size else expected
-
-
-def stretched(g: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """`g` broadcast to a shape, as a column where it has one number for each row; None where it does not fit."""
-    for spread in (g[..., None], g):
-        with contextlib.suppress(ValueError):
-            return np.broadcast_to(spread, shape)
-    return None
-
-
-def without_alias(g: Node) -> Node:
-    """The gradient that is handed on under this name."""
-    while g.op is alias:
-        (g,) = g.inputs
-    return g
-
-
-def same_value(g: Node) -> set[Node]:
-    """A gradient, and those that it is but for its name and for being broadcast."""
-    found = {g}
-    while g.op in (alias, ops.broadcast_to):
-        (g,) = g.inputs
-        found.add(g)
-    return found
-
-
-def data_of_node(x: Any) -> Any:
-    """The array of a Node; a number as it is."""
-    return x.data if isinstance(x, Node) else x
-
-
-def tolerance(*arrays: Any) -> float:
-    """Relative to the largest element: that of the least precise dtype."""
-    return max(RTOL.get(a.dtype.itemsize, 1e-9) for a in arrays)
-
-
-def largest(x: np.ndarray) -> float:
-    """The largest absolute value but for inf and NaN."""
-    return float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
-
-
-def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """|a - b|; 0 where both are the same inf or NaN, inf where one of them is NaN."""
-    off = np.abs(a - b)
-    if np.all(np.isfinite(off)):
-        return off
-    return np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, np.where(np.isnan(off), np.inf, off))
-
-
-def same(a: np.ndarray, b: np.ndarray, rtol: float = 1e-8) -> bool:
-    """Whether two gradients are the same, but for rounding."""
-    if a.shape != b.shape:
-        return False
-    rtol = max(rtol, tolerance(a, b) if a.itemsize < 8 or b.itemsize < 8 else 0)
-    return bool(np.all(distance(a, b) <= rtol * largest(b)))
-
-
-def explains(found: np.ndarray, m: np.ndarray, expected: np.ndarray) -> bool:
-    """Whether `m` is what was found, and that something else than what was expected."""
-    if not same(found, m):
-        return False
-    return m.shape != expected.shape or bool(np.max(distance(found, m)) < 0.01 * np.max(distance(m, expected)))
-
-
-def several(x: np.ndarray) -> bool:
-    """Whether more than one element counts, so that a common factor says something."""
-    return int(np.sum(np.abs(x) > 1e-6 * largest(x))) > 1
-
-
-def constant_factor(m: np.ndarray, expected: np.ndarray) -> float | None:
-    """The number by which all of `expected` was multiplied; None where it is not one number."""
-    factor = ratio(m, expected)
-    return factor if factor is not None and (same(factor * expected, m) or not np.any(m)) else None
-
-
-def ratio(a: np.ndarray, b: np.ndarray) -> float | None:
-    """The number with which `b` comes nearest to `a`."""
-    square = float(np.sum(b * b))
-    return float(np.sum(a * b)) / square if square else None
