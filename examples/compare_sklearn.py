@@ -19,7 +19,7 @@ GOOD = {"hidden": (64, 32), "init": "he", "standardize": True, "optimizer": "ada
 # name: how to train it, epochs, learning rate, what the figure is called, and the figure from outputs and targets
 EXPERIMENTS = {
     "steel": (steel.steel_exec, 40, 0.0005, "accuracy", steel.accuracy),
-    "abalone": (abalone.abalone_exec, 40, 0.0005, "mean absolute error", lambda output, y: np.mean(np.abs(output - y))),
+    "abalone": (abalone.abalone_exec, 60, 0.001, "mean absolute error", lambda output, y: np.mean(np.abs(output - y))),
     "pulsar": (pulsar.pulsar_exec, 20, 0.0005, "F1", lambda output, y: pulsar.scores(output, y)[2]),
 }
 
