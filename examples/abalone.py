@@ -1,4 +1,4 @@
-"""Abalone: how many rings has the shell? A linear regression with a mean square loss."""
+"""Abalone: how many rings has the shell? A linear regression, or a perceptron, with a mean square loss."""
 
 import numpy as np
 from experiment import Experiment, Trained, main, same_shape, train

@@ -6,8 +6,11 @@ import argparse
 import functools
 import importlib.util
 import math
+import os
 import sys
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +18,7 @@ from datasets import Dataset, load
 from model import Model, Scaling
 
 from tinygrad_steel import SGD, Adam, RendererNotFound, Tensor, compile_epoch, draw, no_grad, write_backprop
+from tinygrad_steel.export import find_onnx
 from tinygrad_steel.optim import Optimizer
 from tinygrad_steel.trace import call_with_locals
 
@@ -44,6 +48,8 @@ class Trained(NamedTuple):
     training: np.ndarray  # row numbers
     test: np.ndarray
     output: np.ndarray  # for the test rows
+    seconds: float = 0.0  # of the epochs, without compiling
+    stopped: bool = False  # by Ctrl-C
 
 
 class Experiment(NamedTuple):
@@ -51,7 +57,8 @@ class Experiment(NamedTuple):
 
     `data`: the name of its data set. `model(x, weight, bias)`: Tensors to the output, after the hidden layers if there
     are any. `loss(output, y)`: Tensors to one number. `accuracy(output, y)`: arrays to a float. `metrics(output, y,
-    names)`: lines with more figures, `names` being those of the columns of `y`.
+    names)`: lines with more figures, `names` being those of the columns of `y`. `prediction`: what makes probabilities
+    of the output, if it is not the prediction itself; for exported models.
     """
 
     data: str
@@ -59,6 +66,7 @@ class Experiment(NamedTuple):
     loss: Callable[[Tensor, Tensor], Tensor]
     accuracy: Callable[[np.ndarray, np.ndarray], float]
     metrics: Callable[[np.ndarray, np.ndarray, Sequence[str]], list[str]]
+    prediction: Callable[[Tensor], Tensor] | None = None
 
 
 def same_shape(function: Callable) -> Callable:
@@ -73,6 +81,7 @@ def same_shape(function: Callable) -> Callable:
     return checked
 
 
+@np.errstate(all="ignore")  # a loss that is not finite says more than NumPy's warnings
 def train(
     experiment: Experiment,
     epoch_count: int = 10,
@@ -93,6 +102,7 @@ def train(
     check_loss: bool = True,
     plot: str | None = None,
     save: str | None = None,
+    onnx: str | None = None,
     load_from: str | None = None,
     source: bool = False,
     graph: str | None = None,
@@ -106,12 +116,24 @@ def train(
     from where an earlier run left it. `data`: a file, a folder, "uci" or "synthetic"; see `datasets.load`.
 
     What comes out: `metrics` prints more figures of the test rows, `quiet` shows no bar, `plot` is a file for curves of
-    loss and accuracy, `save` and `load_from` are .npz files. Ctrl-C ends the training, but nothing else. `check_loss`:
-    FloatingPointError, with advice, for a loss that is not finite. Instead of training, `source` prints the first
-    batch's backprop as NumPy source, and `graph` is a file into which its loss is drawn, in one of `draw`'s views.
+    loss and accuracy, `onnx` one for the trained model with its scaling, whose output are probabilities. Ctrl-C ends
+    the training, but nothing else. `check_loss`: FloatingPointError, with advice, for a loss that is not finite.
+    Instead of training, `source` prints the first batch's backprop as NumPy source, and `graph` is a file into which
+    its loss is drawn, in one of `draw`'s views.
 
-    Raises ValueError for settings with which no step can be made.
+    `save` and `load_from` are .npz files. Whoever goes on from one uses its parameters, its scaling and its test rows
+    (with others, a model would be tested on what it was trained with); the optimizer begins anew.
+
+    Raises ValueError for settings with which no step can be made, and for files that are not what they should be.
     """
+    if (source or graph) and (save or plot or onnx):
+        raise ValueError("source and graph train nothing: there is nothing to save, to export or to plot")
+    if onnx:
+        find_onnx()  # before the training, not after it
+    for file in (save, plot, onnx):
+        if file and (Path(file).is_dir() or not os.access(Path(file).parent, os.W_OK)):
+            raise OSError(f"{file} cannot be written: it is a folder, or not in one in which you may write")
+    figure = empty_figure(plot) if plot else None
     dataset = load(experiment.data, data)
     rows = len(dataset.x)
     if epoch_count < 0 or report < 0 or mb_size < 1 or int(rows * 0.8) < mb_size:
@@ -127,16 +149,24 @@ def train(
     model = Model(dataset.x.shape[1], hidden, dataset.y.shape[1], rng, init)
     order = np.arange(rows)
     rng.shuffle(order)
-    step_count = int(rows * 0.8) // mb_size
-    training, test = order[: step_count * mb_size], order[step_count * mb_size :]
-    if standardize:
-        model.scaling = Scaling.of(dataset.x[training])
+    training, test = np.split(order, [int(rows * 0.8) // mb_size * mb_size])
+    earlier: dict[str, Any] = {"epochs": 0, "init": init, "standardize": standardize}
     if load_from:
-        model.load(load_from, data=experiment.data)
-    x = model.scaling(dataset.x) if standardize or load_from else dataset.x
+        test, earlier = model.load(load_from, rows, data=experiment.data, synthetic=bool(dataset.synthetic))
+        training = order[~np.isin(order, test)]
+        if standardize and not earlier["standardize"]:
+            raise ValueError(f"{load_from} was trained without --standardize, and can only go on without it")
+        if not (source or graph):
+            inputs = "standardised" if earlier["standardize"] else "raw"
+            print(f"loaded: {load_from} (epochs: {earlier['epochs']}, inputs: {inputs})")
+    elif standardize:
+        model.scaling = Scaling.of(dataset.x[training])
+    x = model.scaling(dataset.x) if earlier["standardize"] else dataset.x
     if balance:
         training = balanced(dataset.y, training)
-        step_count = len(training) // mb_size
+    step_count = len(training) // mb_size
+    if not step_count:
+        raise ValueError(f"a batch of {mb_size} is more than the {len(training)} training rows")
     run = Run(experiment, model, OPTIMIZERS[optimizer](model.parameters.values(), learning_rate), x, dataset.y, mb_size)
     if source or graph:
         rng.shuffle(training)
@@ -149,6 +179,8 @@ def train(
         return Trained(model.parameters, [], model, dataset, training, test, run.output(test))
     run_epoch = run.compiled() if compiled else run.eager
     history: list[Epoch] = []
+    stopped = False
+    start = time.perf_counter()
     bar = Bar(epoch_count, quiet)
     try:
         for epoch in range(1, epoch_count + 1):
@@ -157,7 +189,7 @@ def train(
             if check_loss and not math.isfinite(loss):
                 raise FloatingPointError(
                     f"the loss is {loss} in epoch {epoch}: try a smaller --learning-rate than {learning_rate:g}"
-                    f"{'' if standardize else ', or --standardize'} (--keep-going trains on)"
+                    f"{'' if earlier['standardize'] else ', or --standardize'} (--keep-going trains on)"
                 )
             history.append(Epoch(epoch, loss, accuracy, run.test_accuracy(test)))
             line = f"loss={loss:5.3f}, accuracy={accuracy:5.3f}/{history[-1].test_accuracy:5.3f}"
@@ -165,21 +197,41 @@ def train(
             if report and epoch % report == 0:
                 bar.print(f"Epoch {epoch}: {line}")
     except KeyboardInterrupt:
+        stopped = True
         bar.print(f"stopped by Ctrl-C in epoch {len(history) + 1} of {epoch_count}")
     finally:
         bar.close()
+    seconds = time.perf_counter() - start
     print(f"\nFinal Test: final accuracy = {run.test_accuracy(test):5.3f}")
     if metrics:
         print(*experiment.metrics(run.output(test), dataset.y[test], dataset.y_names), sep="\n")
     if save:
-        model.save(save, data=experiment.data)
+        model.save(
+            save,
+            test,
+            data=experiment.data,
+            synthetic=bool(dataset.synthetic),
+            loss=experiment.loss.__name__,
+            init=earlier["init"],
+            standardize=earlier["standardize"],
+            balance=balance,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            batch_size=mb_size,
+            epochs=earlier["epochs"] + len(history),  # in all
+            seed=None if isinstance(seed, np.random.RandomState) else seed,
+        )
         print(f"saved: {save}")
-    if plot:
-        curves(history, plot)
+    if onnx:
+        model.export(onnx, experiment.model, experiment.prediction)
+        print(f"exported: {onnx}")
+    if figure is not None:
+        draw_curves(figure, history)
+        figure.savefig(plot, dpi=120)
         print(f"plotted: {plot}")
     if dataset.synthetic:
         print(dataset.synthetic)
-    return Trained(model.parameters, history, model, dataset, training, test, run.output(test))
+    return Trained(model.parameters, history, model, dataset, training, test, run.output(test), seconds, stopped)
 
 
 class Run:
@@ -208,8 +260,9 @@ class Run:
         x, y = Tensor(self.x[: self.mb_size], name="x"), Tensor(self.y[: self.mb_size], name="y")
         output = self.model(x, self.experiment.model)
         loss = self.experiment.loss(output, y)
+        print("compiling ...", end=" ", file=sys.stderr, flush=True)
         epoch = compile_epoch(loss, batch=(x, y), optimizer=self.optimizer, outputs=[output])
-        print(f"compiled in {epoch.compile_seconds:.1f} s ({epoch.backend})", file=sys.stderr)
+        print(f"{epoch.compile_seconds:.1f} s ({epoch.backend})", file=sys.stderr)
 
         def run(batches: np.ndarray) -> tuple[float, float]:
             rows = batches.ravel()
@@ -237,7 +290,7 @@ class Bar:
         if not quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm"):
             from tqdm import tqdm  # only for those who train at a terminal
 
-            self.bar, self.print = tqdm(total=epochs, unit="epoch", leave=False), tqdm.write
+            self.bar, self.print = tqdm(total=epochs, unit=" epochs", leave=False, dynamic_ncols=True), tqdm.write
 
     def advance(self, text: str) -> None:
         """One epoch more."""
@@ -283,20 +336,35 @@ def explained_graph(
     return loss, {**names, "loss": loss}
 
 
-def curves(history: list[Epoch], file: str) -> None:
-    """Draw loss and accuracy over the epochs."""
-    from matplotlib.figure import Figure  # without pyplot: no window, no global state
-
+def empty_figure(file: str) -> Any:
+    """A figure for this file; an ImportError without matplotlib, a ValueError for a suffix that it does not know."""
+    try:
+        from matplotlib.figure import Figure  # without pyplot: no window, no global state
+    except ImportError as error:
+        raise ImportError('curves need matplotlib: pip install "tinygrad_steel[plot]"') from error
     figure = Figure(figsize=(8, 3.5), layout="constrained")
+    if Path(file).suffix[1:].lower() not in figure.canvas.get_supported_filetypes():
+        raise ValueError(f"{file}: curves are drawn into a file such as curves.png, curves.svg or curves.pdf")
+    return figure
+
+
+def draw_curves(figure: Any, history: list[Epoch]) -> None:
+    """Loss and accuracy over the epochs."""
     left, right = figure.subplots(1, 2)
-    epochs = [epoch.epoch for epoch in history]
-    left.plot(epochs, [epoch.loss for epoch in history], color="#0B6FB3")
-    left.set(xlabel="epoch", title="loss")
-    right.plot(epochs, [epoch.accuracy for epoch in history], color="#0B6FB3", label="training")
-    right.plot(epochs, [epoch.test_accuracy for epoch in history], color="#9A5200", ls="--", label="test")
-    right.set(xlabel="epoch", title="accuracy")
+    marker = "." if len(history) < 20 else ""  # without one, a single epoch could not be seen
+    for axes, name, color, style, label in [
+        (left, "loss", "#0B6FB3", "-", "training"),
+        (right, "accuracy", "#0B6FB3", "-", "training"),
+        (right, "test_accuracy", "#9A5200", "--", "test"),
+    ]:
+        values = [getattr(epoch, name) for epoch in history]
+        axes.plot([epoch.epoch for epoch in history], values, marker=marker, color=color, ls=style, label=label)
+    left.set(title="loss")
+    right.set(title="accuracy")
     right.legend()
-    figure.savefig(file, dpi=120)
+    for axes in (left, right):
+        axes.set(xlabel="epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
 
 
 def widths(text: str) -> tuple[int, ...]:
@@ -311,32 +379,38 @@ def main(execute: Callable[..., Trained], description: str | None, **choices: li
     """Run an experiment from the command line; `choices` are options of its own, the first being the default."""
     parser = argparse.ArgumentParser(description=description)
     add = parser.add_argument
-    add("--epochs", type=int, default=10, help="times through the training rows (default 10)")
-    add("--batch-size", type=int, default=10, help="rows a step (default 10)")
-    add("--report", type=int, default=1, help="epochs between two lines, 0 for none (default 1)")
-    add("--hidden", type=widths, default=(), metavar="12,6,4", help="widths of hidden layers (default none)")
-    add("--init", choices=["book", "he"], default="book", help="of the weights: normal(0, 0.003), or by the inputs")
+    add("--epochs", type=int, default=10, metavar="N", help="times through the training rows (default 10)")
+    add("--batch-size", type=int, default=10, metavar="N", help="rows a step (default 10)")
+    add("--report", type=int, default=1, metavar="N", help="epochs from one line to the next, 0 for none (default 1)")
+    add("--hidden", type=widths, default=(), metavar="12,6,4", help="widths of hidden layers, with relu (default none)")
+    add("--init", choices=["book", "he"], default="book", help="first weights: normal(0, 0.003) or (0, sqrt(2/inputs))")
     add("--standardize", action="store_true", help="inputs to mean 0 and deviation 1, by the training rows")
-    add("--balance", action="store_true", help="repeat training rows of the rarer class (pulsar)")
-    add("--optimizer", choices=[*OPTIMIZERS], default="sgd", help="default sgd")
-    add("--learning-rate", type=float, default=0.001, help="default 0.001")
-    add("--seed", type=int, default=1234, help="of weights and shuffling (default 1234)")
+    add("--balance", action="store_true", help="repeat training rows of the rarer class until both are equal (pulsar)")
+    add("--optimizer", choices=[*OPTIMIZERS], default="sgd", help="default sgd; momentum is 0.9")
+    add("--learning-rate", type=float, default=0.001, metavar="RATE", help="default 0.001")
+    add("--seed", type=int, default=1234, metavar="N", help="of weights and shuffling (default 1234)")
     add("--data", help="a file, a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)")
     add("--compiled", action="store_true", help="run whole epochs in machine code")
-    add("--metrics", action="store_true", help="more figures of the test rows at the end")
-    add("--plot", metavar="FILE", help="draw curves of loss and accuracy (needs matplotlib)")
+    add("--metrics", action="store_true", help="more figures of the test rows: F1 and the like, or a confusion matrix")
+    add("--plot", metavar="FILE", help="draw curves of loss and accuracy (.png, .svg, .pdf; needs matplotlib)")
     add("--save", metavar="FILE", help="keep the trained model (.npz)")
-    add("--load", metavar="FILE", dest="load_from", help="go on from a model kept with --save")
-    add("--quiet", action="store_true", help="no progress bar")
+    add("--onnx", metavar="FILE", help="export the trained model (needs onnx)")
+    add("--load", metavar="FILE", dest="load_from", help="go on from a kept model: its weights, scaling and test rows")
+    add("--quiet", action="store_true", help="no progress bar (without a terminal, there is none anyway)")
     add("--keep-going", action="store_false", dest="check_loss", help="train on when the loss is not finite")
     add("--source", action="store_true", help="print the backprop as NumPy source instead of training")
     add("--graph", metavar="FILE", help="draw the loss (.svg, .png, .pdf, .dot, .txt) instead of training")
-    add("--view", choices=["forward", "backward", "both"], default="forward", help="of --graph")
+    add("--view", choices=["forward", "backward", "both"], default="forward", help="of --graph (default forward)")
     for name, options in choices.items():
         add(f"--{name}", choices=options, default=options[0], help=f"default {options[0]}")
     given = vars(parser.parse_args())
     counts = [given.pop(name) for name in ("epochs", "batch_size", "report")]
+    sys.stdout.reconfigure(line_buffering=True)  # each epoch's line at once, through a pipe as well
     try:
-        execute(*counts, **given)
-    except (ValueError, OSError, RendererNotFound, FloatingPointError) as error:
+        trained = execute(*counts, **given)
+    except (ValueError, OSError, ImportError, RendererNotFound, FloatingPointError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, f"{parser.prog}: stopped by Ctrl-C\n")
+    if trained.stopped:
+        sys.exit(130)  # as a shell has it, so that what depends on a whole training does not begin

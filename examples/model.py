@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_steel import Tensor, no_grad, relu, scope
+from tinygrad_steel import Tensor, export_onnx, no_grad, relu, scope
 
 BOOK_SPREAD = 0.0030
 
@@ -25,7 +24,10 @@ class Scaling(NamedTuple):
     @classmethod
     def of(cls, rows: np.ndarray) -> Scaling:
         """That of these rows."""
-        return cls(rows.mean(axis=0), rows.std(axis=0))
+        constant = rows.min(axis=0) == rows.max(
+            axis=0
+        )  # whose std need not be 0: the mean of many 0.1 is not quite 0.1
+        return cls(rows.mean(axis=0), np.where(constant, 0.0, rows.std(axis=0)))
 
     @classmethod
     def none(cls, columns: int) -> Scaling:
@@ -48,7 +50,7 @@ class Model:
     def __init__(
         self, inputs: int, hidden: Iterable[int], outputs: int, rng: np.random.RandomState, init: str = "book"
     ):
-        self.widths = [inputs, *hidden, outputs]
+        self.widths = [int(width) for width in (inputs, *hidden, outputs)]
         if min(self.widths) < 1:
             raise ValueError(f"a layer has at least one unit, got widths {self.widths}")
         if init not in ("book", "he"):
@@ -70,11 +72,13 @@ class Model:
         return [*zip(found[::2], found[1::2])]
 
     def __call__(self, x: Tensor, output_layer: Callable[..., Tensor], explained: bool = False) -> Tensor:
-        """The output for a batch; `explained`: with the scopes that a picture shows."""
+        """The output for a batch; `explained`: with the scopes and names that a picture shows."""
         *hidden, (weight, bias) = self.layers
         for i, (w, b) in enumerate(hidden):
-            with scope(f"hidden[{i}]") if explained else contextlib.nullcontext():
+            with scope(f"hidden[{i + 1}]") if explained else contextlib.nullcontext():
                 x = relu(x @ w + b)
+            if explained:
+                x.name = f"hidden_{i + 1}"
         return output_layer(x, weight, bias)
 
     def predict(self, x: np.ndarray, output_layer: Callable[..., Tensor]) -> np.ndarray:
@@ -82,29 +86,59 @@ class Model:
         with no_grad():
             return self(Tensor(self.scaling(x)), output_layer).numpy()
 
-    def save(self, file: str | Path, **settings: Any) -> None:
-        """Write parameters, scaling and settings into an .npz file, in which nothing is pickled."""
-        arrays = {f"parameter {name}": p.data for name, p in self.parameters.items()}
-        text = json.dumps({**settings, "widths": self.widths})
-        with open(file, "wb") as f:  # as np.savez would add a suffix of its own
-            np.savez(f, mean=self.scaling.mean, std=self.scaling.std, settings=np.array(text), **arrays)
+    def export(
+        self,
+        file: str | Path,
+        output_layer: Callable[..., Tensor],
+        prediction: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        """Write scaling, network and `prediction` (softmax, sigmoid, or None) as an ONNX file.
 
-    def load(self, file: str | Path, **settings: Any) -> None:
-        """Take parameters and scaling from a file; ValueError where names, shapes or these settings differ."""
+        Its input `x` are rows as they come from the table, as many as wanted, its result is `output`, both float64.
+        """
+        x = Tensor(np.zeros((2, self.widths[0])), name="x")
+        scaled = np.any(self.scaling.mean != 0) or np.any(self.scaling.std != 1)
+        output = self(self.scaling(x) if scaled else x, output_layer)
+        if prediction is not None:
+            output = prediction(output)
+        output.name = "output"
+        export_onnx(output, file, inputs=x, names=self.scaling._asdict())
+
+    def save(self, file: str | Path, test: np.ndarray, **settings: Any) -> None:
+        """Write parameters, scaling, numbers of the test rows and settings into an .npz file; nothing is pickled."""
+        arrays = {f"parameter {name}": p.data for name, p in self.parameters.items()}
+        text = json.dumps({**settings, "widths": self.widths}, default=lambda x: x.tolist())  # numbers of NumPy's
+        with open(file, "wb") as f:  # as np.savez would add a suffix of its own
+            np.savez(f, mean=self.scaling.mean, std=self.scaling.std, test=test, settings=np.array(text), **arrays)
+
+    def load(self, file: str | Path, rows: int, **settings: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        """Take parameters and scaling from a file; return the test rows, of so many `rows`, and the settings in it.
+
+        Raises ValueError where the file is none of `save`'s, and where names, shapes or these settings differ.
+        """
         try:
-            with np.load(file, allow_pickle=False) as found:
+            with open(file, "rb") as f, np.load(f, allow_pickle=False) as found:  # np.load would leave half of one open
                 arrays = {name: found[name] for name in found.files}
-            kept = json.loads(str(arrays.pop("settings")))
-            scaling = Scaling(arrays.pop("mean"), arrays.pop("std"))
-        except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
-            raise ValueError(f"{file} is not a model saved by these examples: {error}") from error
+            kept = dict(json.loads(str(arrays.pop("settings"))))
+            test = arrays.pop("test").astype(int, casting="safe").reshape(-1)
+            sound = {"epochs", "init", "standardize"} <= {*kept}
+            sound = sound and 0 < len(test) < rows and np.isin(test, np.arange(rows)).all()
+        except OSError:
+            raise
+        except Exception:  # of many kinds, as anything may be in a file
+            sound = False
+        if not sound:
+            raise ValueError(f"{file} is not a model saved by these examples, or not a whole one")
         for name, value in {**settings, "widths": self.widths}.items():
             if kept.get(name) != value:
                 raise ValueError(f"{file} has {name} {kept.get(name)!r}, this run has {value!r}")
-        shapes = {f"parameter {name}": p.shape for name, p in self.parameters.items()}
-        given = {name: x.shape for name, x in arrays.items()}
-        if given != shapes:
-            raise ValueError(f"{file} has {given}, this model has {shapes}")
+        own = {f"parameter {name}": p.data for name, p in self.parameters.items()}
+        own |= {"mean": self.scaling.mean, "std": self.scaling.std}
+        for name in sorted({*own, *arrays}):
+            given, wanted = (f"{x[name].shape} {x[name].dtype}" if name in x else "none" for x in (arrays, own))
+            if given != wanted:
+                raise ValueError(f"{file} has {name}: {given}, this model {wanted}")
         for name, p in self.parameters.items():
             p.data = arrays[f"parameter {name}"]
-        self.scaling = scaling
+        self.scaling = Scaling(arrays["mean"], arrays["std"])
+        return test, kept

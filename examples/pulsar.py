@@ -1,9 +1,9 @@
-"""Pulsar: is the candidate a pulsar? A logistic regression with the cross entropy of a sigmoid."""
+"""Pulsar: is the candidate a pulsar? A logistic regression, or a perceptron, with the cross entropy of a sigmoid."""
 
 import numpy as np
 from experiment import Experiment, Trained, main, same_shape, train
 
-from tinygrad_steel import sigmoid_cross_entropy
+from tinygrad_steel import sigmoid, sigmoid_cross_entropy
 
 
 def model(x, weight, bias):
@@ -37,7 +37,8 @@ def metrics(output, y, names):
 
 def pulsar_exec(epoch_count=10, mb_size=10, report=1, **settings) -> Trained:
     """Train and report; further settings as in `experiment.train`."""
-    return train(Experiment("pulsar", model, loss, accuracy, metrics), epoch_count, mb_size, report, **settings)
+    pulsar = Experiment("pulsar", model, loss, accuracy, metrics, prediction=sigmoid)
+    return train(pulsar, epoch_count, mb_size, report, **settings)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Steel plates: which of seven faults is it? One linear layer under one of three losses."""
+"""Steel plates: which of seven faults is it? A linear layer, or a perceptron, under one of three losses."""
 
 import numpy as np
 from experiment import Experiment, Trained, main, same_shape, train
@@ -55,10 +55,11 @@ def metrics(output, y, names):
     """The confusion matrix: a row for each fault, a column for what it was taken for."""
     counts = np.zeros((len(names), len(names)), int)
     np.add.at(counts, (np.argmax(y, axis=1), np.argmax(output, axis=1)), 1)
-    width = max(map(len, names))
+    title = "is / taken for"
+    width = max(map(len, [title, *names]))
     head = " ".join(f"{name[:6]:>6}" for name in names)
     lines = [f"{name:{width}} {' '.join(f'{n:6}' for n in row)}" for name, row in zip(names, counts)]
-    return [f"{'is / taken for':{width}} {head}", *lines]
+    return [f"{title:{width}} {head}", *lines]
 
 
 LOSSES = {"softmax": softmax_loss, "sigmoid": sigmoid_loss, "sigmoid-mse": sigmoid_mse_loss}
@@ -68,7 +69,9 @@ def steel_exec(epoch_count=10, mb_size=10, report=1, loss="softmax", **settings)
     """Train and report; `loss` is "softmax", "sigmoid" or "sigmoid-mse", further settings as in `experiment.train`."""
     if loss not in LOSSES:
         raise ValueError(f"loss is one of {', '.join(LOSSES)}, not {loss!r}")
-    return train(Experiment("steel", model, LOSSES[loss], accuracy, metrics), epoch_count, mb_size, report, **settings)
+    prediction = softmax if loss == "softmax" else sigmoid
+    steel = Experiment("steel", model, LOSSES[loss], accuracy, metrics, prediction)
+    return train(steel, epoch_count, mb_size, report, **settings)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import collections
 import concurrent.futures as cf
 import contextlib
 import csv
-import functools
 import importlib
 import io
 import itertools
@@ -23,7 +22,6 @@ import os
 import signal
 import statistics
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,7 +35,7 @@ from pulsar import pulsar_exec, scores
 from steel import LOSSES, steel_exec
 
 Row = Mapping[str, Any]
-Opener = Callable[[], contextlib.AbstractContextManager[cf.Executor]]
+OpenExecutor = Callable[[], contextlib.AbstractContextManager[cf.Executor]]
 
 DEFAULTS = {"epochs": 10, "batch_size": 10, "optimizer": "sgd", "init": "book"}
 DEFAULTS |= {"standardize": False, "balance": False, "compiled": False, "data": None}
@@ -109,27 +107,24 @@ def run(settings: Row) -> dict[str, Any]:
 
     Raises KeyboardInterrupt where Ctrl-C ended the training before its last epoch.
     """
-    start = time.perf_counter()
     kind = KINDS[settings["experiment"]]
     given = {name: settings[name] for name in SETTINGS if name not in ("experiment", "epochs", "batch_size")}
     if not kind.losses:
         del given["loss"]
     HERE.silent = True
     try:
-        with np.errstate(all="ignore"):  # a loss that is not finite is an error, which says more than a warning
-            trained = kind.execute(settings["epochs"], settings["batch_size"], 0, **given)
-        if len(trained.history) < settings["epochs"]:
+        trained = kind.execute(settings["epochs"], settings["batch_size"], 0, **given)
+        if trained.stopped:
             raise KeyboardInterrupt
         if trained.dataset.synthetic and settings["data"] != "synthetic":
             raise FileNotFoundError(f"the real data is not here ({trained.dataset.synthetic})")
         last, value = trained.history[-1], kind.value(trained.output, trained.dataset.y[trained.test])
         results = {"status": "done", "test_accuracy": float(last.test_accuracy), "last_loss": float(last.loss)}
-        results |= {"metric": kind.metric, "value": float(value)}
+        return results | {"metric": kind.metric, "value": float(value), "seconds": round(trained.seconds, 3)}
     except Exception as error:
-        results = failure("failed", error)
+        return failure("failed", error)
     finally:
         HERE.silent = False
-    return {**results, "seconds": round(time.perf_counter() - start, 3)}
 
 
 def failure(status: str, error: BaseException) -> dict[str, str]:
@@ -173,7 +168,7 @@ def read(file: str | os.PathLike[str]) -> list[dict[str, str]]:
 
 def sweep(
     combinations: Iterable[Row],
-    open_executor: Opener,
+    open_executor: OpenExecutor,
     file: str | os.PathLike[str],
     *,
     run: Callable[[Row], Row] = run,
@@ -185,8 +180,8 @@ def sweep(
     """Run the combinations that are not in the file yet, add each as it finishes, and return the file's rows.
 
     `open_executor` makes an executor, and another when a worker's death has broken the first. At most `at_once` runs
-    are under way. A run whose worker dies is tried again, alone, `tries` times in all; then its row says that it is
-    lost. `retry`: run again what is in the file as failed or lost. No two sweeps may write one file at a time.
+    are under way. A run whose worker dies is tried again, `tries` times in all; then its row says that it is lost.
+    `retry`: run again what is in the file as failed or lost. No two sweeps may write one file at a time.
 
     Raises ValueError for a file of another kind. What was finished is in the file after any other error, too, which is
     one of the executor, or KeyboardInterrupt.
@@ -214,21 +209,21 @@ def sweep(
             say(f"{next(count)}/{total}{what}: " + (f"{row['test_accuracy']:.3f}" if done else row["error"]))
 
         while waiting or suspects:
-            # One suspect at a time: a run that kills its worker may take those beside it along.
+            # One suspect at a time: a run that breaks its executor takes those beside it along.
             lost = run_all(waiting or suspects, at_once if waiting else 1, open_executor, run, finish)
             for settings, error in lost:
                 deaths[key(settings)] += 1
-                if deaths[key(settings)] < tries:
-                    suspects.append(settings)
-                else:
+                if deaths[key(settings)] == tries:
                     finish(settings, failure("lost", error))
+                else:
+                    (suspects if isinstance(error, cf.BrokenExecutor) else waiting).append(settings)
     return read(file)
 
 
 def run_all(
     queue: collections.deque[Row],
     at_once: float,
-    open_executor: Opener,
+    open_executor: OpenExecutor,
     run: Callable[[Row], Row],
     finish: Callable[[Row, Row], None],
 ) -> list[tuple[Row, BaseException]]:
@@ -242,7 +237,9 @@ def run_all(
                     settings = queue.popleft()
                     try:
                         under_way[executor.submit(run, settings)] = settings
-                    except cf.BrokenExecutor as error:
+                    except Exception as error:
+                        if not worker_died(error):
+                            raise
                         lost.append((settings, error))
                 for future in cf.wait(under_way, return_when=cf.FIRST_COMPLETED).done:
                     settings = under_way.pop(future)
@@ -256,14 +253,16 @@ def run_all(
         except BaseException:
             for future in under_way:
                 future.cancel()
-            executor.shutdown(wait=False)
+            with contextlib.suppress(Exception):  # of an executor that is in no state to be shut down
+                executor.shutdown(wait=False)
             raise
     return lost
 
 
-def worker_died(error: BaseException) -> bool:
-    """Whether it was not the run that failed; Dask's error is known by its name, as Dask need not be installed."""
-    return isinstance(error, (cf.BrokenExecutor, cf.CancelledError)) or type(error).__name__ == "KilledWorker"
+def worker_died(error: BaseException | None) -> bool:
+    """Whether it was not the run that failed; Dask's errors are known by their names, as Dask need not be installed."""
+    names = ("KilledWorker", "ClosedClientError")
+    return isinstance(error, (cf.BrokenExecutor, cf.CancelledError)) or type(error).__name__ in names
 
 
 @contextlib.contextmanager
@@ -287,19 +286,24 @@ def start_process() -> None:
 
 
 @contextlib.contextmanager
-def cluster(address: str) -> Iterator[tuple[Opener, Callable[[Row], Row]]]:
-    """What opens executors of a Dask cluster, and `run` as they take it.
+def cluster(address: str) -> Iterator[cf.Executor]:
+    """An executor on a Dask cluster, for `run_there`.
 
     Raises OSError where there is no cluster, and ImportError where its workers cannot import what they are to run.
     """
     from dask.distributed import Client  # only for those who have a cluster
 
     with Client(address) as client:
-        # Lambdas are sent as they are, without this module's name: the scheduler need not be able to import it.
-        client.run(lambda: bool(importlib.import_module("sweep")))
-        # Not pure: Dask would answer the second try with what it knows of the first.
-        opener = functools.partial(client.get_executor, pure=False)
-        yield opener, lambda settings: importlib.import_module("sweep").run(settings)
+        try:
+            client.run(lambda: bool(importlib.import_module("sweep")))
+        except ImportError as error:
+            raise ImportError(f"the workers need this folder's modules in their PYTHONPATH: {error}") from error
+        with client.get_executor(pure=False) as executor:  # not pure: a second try is not answered with the first's end
+            yield executor
+
+
+# A lambda is sent as it is, without this module's name: Dask's scheduler, unlike its workers, need not find the module.
+run_there = lambda settings: importlib.import_module("sweep").run(settings)  # noqa: E731
 
 
 def summary(rows: Iterable[Mapping[str, str]]) -> str:
@@ -378,10 +382,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             fixed = {**given, "data": "synthetic"} if sentence else given
             combinations += grid([name], range(first, first + count), *varied, **fixed)
         print(*sentences, sep="\n", end="\n" if sentences else "")
-        here = contextlib.nullcontext((lambda: processes(workers), run))
-        with cluster(address) if address else here as (open_executor, run_one):
-            at_once = math.inf if address else workers
-            rows = sweep(combinations, open_executor, file, run=run_one, at_once=at_once, retry=retry)
+        if address:
+            rows = sweep(combinations, lambda: cluster(address), file, retry=retry, run=run_there)
+        else:
+            rows = sweep(combinations, lambda: processes(workers), file, retry=retry, at_once=workers)
     except (ValueError, OSError, ImportError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     except KeyboardInterrupt:

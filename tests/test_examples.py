@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import steel
 import verify_manual
 from datasets import load
 
-from tinygrad_steel import Tensor
+from tinygrad_steel import Tensor, sigmoid, softmax
 
 EXAMPLES = Path(experiment.__file__).parent
 
@@ -224,3 +225,18 @@ def test_script_says_what_is_wrong_in_one_line():
         done = run_script("abalone.py", *options)
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("options", [{}, {"hidden": (5,), "standardize": True}])
+@pytest.mark.parametrize("execute", [abalone.abalone_exec, pulsar.pulsar_exec, steel.steel_exec])
+def test_exported_model_predicts_as_the_trained_one(execute, options, tmp_path, capsys):
+    if importlib.util.find_spec("onnxruntime") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("onnxruntime is not installed")
+    import onnxruntime
+
+    file = tmp_path / "model.onnx"
+    trained = execute(1, 100, 0, data="synthetic", onnx=str(file), **options)
+    assert f"exported: {file}" in capsys.readouterr().out
+    (found,) = onnxruntime.InferenceSession(file).run(None, {"x": trained.dataset.x[trained.test]})
+    prediction = {abalone.abalone_exec: lambda y: y, steel.steel_exec: softmax}.get(execute, sigmoid)
+    np.testing.assert_allclose(found, prediction(trained.output), rtol=1e-6, atol=1e-6)

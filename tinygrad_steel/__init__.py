@@ -5,6 +5,7 @@ from .check import GradientError, check_gradients, check_op
 from .compare import compare_backprop
 from .compiled import compile_backprop, compile_epoch
 from .draw import Picture, RendererNotFound, draw
+from .export import export_onnx
 from .graph import no_grad
 from .ops import (
     log_softmax,
@@ -36,6 +37,7 @@ __all__ = [
     "compile_epoch",
     "detect_anomaly",
     "draw",
+    "export_onnx",
     "formula",
     "grad",
     "log_softmax",

@@ -10,7 +10,7 @@ import numpy as np
 from . import ops
 from .graph import pull, recording
 from .optim import Optimizer
-from .registry import Op
+from .registry import Op, describe
 from .source import behind, numpy_name
 from .tensor import Tensor, seed
 from .trace import Builder, Names, Node, Watch, alias, ancestors, key
@@ -34,15 +34,36 @@ PARTS: dict[Op, Callable] = {
 }
 
 
+POWERS = {2: ops.square, 0.5: ops.sqrt, -1: ops.reciprocal}  # what `**` does instead, for these exponents
 REDUCTIONS = {ops.sum, ops.mean, ops.max, ops.min, ops.prod, ops.any, ops.all}
+VIEWS = {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.broadcast_to, ops.flip}
+
+
+def is_view(node: Node) -> bool:
+    """Whether its elements are those of its input, elsewhere."""
+    if node.op is ops.getitem:
+        index = node.params["index"] if isinstance(node.params["index"], tuple) else (node.params["index"],)
+        plain = all(i is None or i is Ellipsis or isinstance(i, int | np.integer | slice) for i in index)
+        return plain and not any(isinstance(i, bool) for i in index) and len(node.inputs) == 1
+    if node.op is ops.asconstant:
+        return node.inputs[0].dtype.kind != "f" and np.can_cast(node.inputs[0].dtype, node.dtype)
+    return node.op in VIEWS or node.op is ops.astype
+
+
+def behind_views(node: Node) -> Node:
+    """The Node whose elements a view shows."""
+    while is_view(node):
+        node = node.inputs[0]
+    return node
 
 
 class Program:
     """One training step.
 
-    `feeds`: leaves whose arrays come with each call. `parameters`: `(Tensor, leaf, gradient)`. `states`: `(optimizer's
-    list, its index, leaf)`. `numbers`: 0-d leaves for the optimizer's numbers, which differ from step to step.
+    `feeds`: leaves whose arrays come with each call. `parameters`: `(Tensor, leaf, gradient)`. `states`: `(i, k, leaf)`
+    for `optimizer.states[i][k]`. `numbers`: 0-d leaves for the optimizer's numbers, which differ from step to step.
     `updates`: `(leaf, Node of its new value)`, to be done when everything else is. `nodes`: what is computed, in order.
+    `fixed`: the Tensors whose data is part of the program.
     """
 
     def __init__(
@@ -54,36 +75,73 @@ class Program:
         feeds: Sequence[Tensor] | None = None,
     ):
         self.optimizer = optimizer
+        if isinstance(outputs, Tensor):
+            raise TypeError("outputs is a list of Tensors: write outputs=[output]")
+        for t in ancestors([loss, *outputs]):
+            if not isinstance(t.data, np.ndarray | np.generic):
+                raise TypeError(f"{describe(t)} is a {type(t.data).__name__}: compiled steps are for NumPy's arrays")
+        with np.errstate(all="ignore"):  # the loss has warned already, if need be
+            self.trace(loss, names, outputs, feeds)
+
+    def trace(self, loss: Tensor, names: Names, outputs: Sequence[Tensor], feeds: Sequence[Tensor] | None) -> None:
+        """Forward, backward and update as Nodes."""
         start, watch = Tensor(seed(loss, None)), Watch()
-        # numbers mean nothing yet: Adam's corrections are 0 before the first step
-        with recording("all", watch), np.errstate(all="ignore"):
+        with recording("all", watch):
             pulled = pull(loss, start, graph=True)
-            moved, self.states, numbers = self.moves(pulled)
+            moved, states, numbers = self.moves(pulled)
         results = [loss, *outputs, *(new for _, new in moved)]
-        self.builder = Builder(names)
-        traced = self.builder.build(loss, start, pulled, watch, [*results, *(leaf for leaf, _ in moved), *numbers])
-        made = self.builder.made
+        builder = Builder(names)
+        traced = builder.build(loss, start, pulled, watch, [*results, *(leaf for leaf, _ in moved), *numbers])
+        made = builder.made
         fed = [made[id(t)] for t in feeds if id(t) in made] if feeds is not None else None
-        lowering = Lowering({made[id(start)]}, {*(made[id(t)] for t in numbers), *(fed or ())})
+        changing = {made[id(t)] for t in (*numbers, *(leaf for *_, leaf in states))}
+        lowering = Lowering({made[id(start)]}, {*changing, *(fed or ())})
         gradients = dict(traced.backward)
         wanted = [x for x in traced.leaves if x.wanted]
         roots = [made[id(t)] for t in results] + [gradients[x] for x in wanted if x in gradients]
         lowering.run(behind(roots))
         new = lowering.made
         tensors = {made[id(t)]: t for t in ancestors([loss, *outputs])}
+        taken: set[Node] = set()
 
-        self.loss = new[made[id(loss)]]
-        self.outputs = [new[made[id(t)]] for t in outputs]
+        def result(node: Node) -> Node:
+            """A Node as an array of its own, which whoever gets it may keep and write into."""
+            node = new[node]
+            if node.op is None or is_view(node) or node in taken:
+                node = Node(ops.add, (node, False), {}, node.data)
+            taken.add(node)
+            return node
+
+        self.loss = result(made[id(loss)])
+        self.outputs = [result(made[id(t)]) for t in outputs]
         self.numbers = [made[id(t)] for t in numbers]
-        self.parameters = [(tensors[x], x, new[gradients[x]]) for x in wanted if x in gradients]
-        self.updates = [(made[id(leaf)], new[made[id(value)]]) for leaf, value in moved]
-        self.states = [(place, i, made[id(leaf)]) for place, i, leaf in self.states]
+        self.parameters = [(tensors[x], x, result(gradients[x])) for x in wanted if x in gradients]
+        self.updates = [(made[id(leaf)], result(made[id(value)])) for leaf, value in moved]
+        self.states = [(i, k, made[id(leaf)]) for i, k, leaf in states]
         self.feeds = [x for x in traced.leaves if x.name and not x.wanted] if fed is None else fed
+        self.fixed = [t for x, t in tensors.items() if x.op is None and not (x.wanted or x in self.feeds)]
+        self.check_names([tensors[x] for x in self.feeds])
+        for t in outputs:
+            if any(t is constant for constant in self.fixed):
+                raise ValueError(f"the output {describe(t)} is a constant: nothing recorded of how it was computed")
         results = [self.loss, *self.outputs, *(g for _, _, g in self.parameters), *(value for _, value in self.updates)]
         order = behind(results)
         self.nodes = [x for x in order if x.op is not None]
         known = {*self.feeds, *self.numbers, *(x for _, x, _ in self.parameters), *(x for _, _, x in self.states)}
         self.constants = [x for x in order if x.op is None and x not in known]
+
+    def classes(self, feed: Node) -> list[int]:
+        """The numbers of classes of which a feed holds ids."""
+        return [node.params["classes"] for node in self.nodes if node.op is ops.one_hot and node.inputs[0] is feed]
+
+    def check_names(self, feeds: list[Tensor]) -> None:
+        """ValueError where numbers in the program may come from a Tensor without a name: that would not be recorded."""
+        unnamed = [t for t in feeds if t.name is None]
+        if any(t.age < other.age for t in unnamed for other in self.fixed):
+            raise ValueError(
+                f"there is an array in the loss that may have been computed from {describe(unnamed[0])}, which has no "
+                f"name: make it with Tensor(..., name=...), so that what is computed from it is recorded"
+            )
 
     def moves(self, pulled: list) -> tuple[list, list, list]:
         """What the optimizer makes of the gradients: new values for parameters and for what it remembers."""
@@ -91,16 +149,18 @@ class Program:
             return [], [], []
         gradients = {id(t): g for t, g in pulled}
         moved, states, numbers = [], [], {}
-        for p, state in zip(self.optimizer.parameters, self.optimizer.states):
+        for i, (p, state) in enumerate(zip(self.optimizer.parameters, self.optimizer.states)):
             if id(p) not in gradients:
                 raise ValueError(f"the loss does not depend on the optimizer's {p!r:.80}: leave it out there")
             if p.dtype not in numbers:
+                self.optimizer.steps += 1  # of the next step: Adam has none before the first
                 given = self.optimizer.numbers(p.dtype)
-                numbers[p.dtype] = [Tensor(x, name=f"number{i}") for i, x in enumerate(given)]
+                self.optimizer.steps -= 1
+                numbers[p.dtype] = [Tensor(x, name="number") for x in given]
             old = [Tensor(x) for x in state]
             change, new = self.optimizer.rule(gradients[id(p)], old, *numbers[p.dtype])
             moved += [(p, p - change), *zip(old, new)]
-            states += [(state, i, leaf) for i, leaf in enumerate(old)]
+            states += [(i, k, leaf) for k, leaf in enumerate(old)]
         if len(numbers) > 1:
             raise TypeError("parameters of different dtypes cannot be compiled into one step")
         return moved, states, [t for given in numbers.values() for t in given]
@@ -142,7 +202,7 @@ class Lowering:
         params = {k: v for k, v in params.items() if v is not None or k != "axis"}
         if "axis" in params and op in REDUCTIONS:  # one spelling of each, so that the same is computed once
             axes = params["axis"] if isinstance(params["axis"], tuple) else (params["axis"],)
-            params["axis"] = tuple(sorted(i % inputs[0].ndim for i in axes))
+            params["axis"] = tuple(sorted({i % inputs[0].ndim for i in axes if inputs[0].ndim}))
         if op in REDUCTIONS and params.pop("keepdims", False):
             small = np.reshape(
                 data, [n for i, n in enumerate(inputs[0].shape) if i not in params.get("axis", range(99))]
@@ -150,26 +210,35 @@ class Lowering:
             return self.apply(ops.reshape, (self.apply(op, inputs, params, small),), {"shape": data.shape}, data)
         if not data.shape and all(x in self.literals for x in inputs if isinstance(x, Node)):
             return self.literal(data)
+        if op is ops.power and isinstance(inputs[0], Node) and inputs[0].dtype == data.dtype and data.dtype.kind == "f":
+            exponent = inputs[1].data.item() if inputs[1] in self.literals else inputs[1]
+            if inputs[0].shape == data.shape and not isinstance(exponent, Node) and exponent in POWERS:
+                op, inputs = POWERS[exponent], inputs[:1]
         parts = PARTS.get(op)
         if parts is None and numpy_name(op) is None and op not in PRIMITIVE:
             parts = op.forward
         if parts is not None:
-            found = self.expand(op, parts, inputs, params)
+            found = self.expand(op, parts, inputs, params, data)
             if found is not None:
                 return found
         node = Node(op, inputs, params, data)
         return self.known.setdefault(key(node), node)
 
-    def expand(self, op: Op, parts: Callable, inputs: tuple, params: dict[str, Any]) -> Node | None:
-        """The parts of which an op consists, found by running it on Tensors; None where it does not run on them."""
+    def expand(self, op: Op, parts: Callable, inputs: tuple, params: dict[str, Any], data: Any) -> Node | None:
+        """The parts of which an op consists, found by running it on Tensors; None where it does not run on them.
+
+        Nor on one that gives something else there than on arrays (it looks at types, or draws random numbers).
+        """
         stand = [Tensor(x.data) if isinstance(x, Node) else x for x in inputs]
         try:
-            with recording("all"), np.errstate(all="ignore"):
+            with recording("all"):
                 y = parts(*stand, **params)
             y = y[0] if op.keeps else y
         except Exception:  # whatever it was: the op is then called as it is
             return None
-        if not isinstance(y, Tensor):
+        if not isinstance(y, Tensor) or y.shape != data.shape or y.dtype != data.dtype:
+            return None
+        if not np.allclose(y.data, data, equal_nan=True):
             return None
         made = {id(t): x for t, x in zip(stand, inputs) if isinstance(t, Tensor)}
         for t in ancestors([y]):

@@ -1,0 +1,427 @@
+"""ONNX: the forward of a graph as a file that runs without Python; which op becomes what stands in `MAPPING`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import lower, ops
+from .graph import describe_call
+from .registry import Op, describe
+from .source import behind
+from .tensor import Tensor
+from .trace import Builder, Names, Node, alias, ancestors
+
+OPSET, IR = 18, 8  # of December 2022, known to onnxruntime since 1.14; later ones bring nothing that is used here
+BOOL, INT, END = np.dtype(bool), np.dtype(np.int64), 2**63 - 1
+
+
+def export_onnx(
+    output: Tensor | Sequence[Tensor],
+    file: str | Path,
+    inputs: Tensor | Sequence[Tensor],
+    names: Names = None,
+    batch: str | None = "batch",
+) -> None:
+    """Write how `output` is computed from `inputs` into an ONNX file (opset 18), which onnx has checked before.
+
+    `output`: a Tensor, or several. `inputs`: the leaf, or leaves, that the file's user supplies, with names; all other
+    leaves (parameters, constants, what was detached or computed in no_grad()) go into the file with the numbers that
+    they have now. `names`: variable names for Tensors without a name, such as `locals()`; an output without any is
+    called `output`, and a name that is taken becomes `name_2`. An op without a mapping, such as one of your own, is
+    written as the parts of its forward. Shapes and dtypes stay what they are: float64 is a double there, too (integers
+    and masks are reckoned in int64). On NaNs, max, min and argmax are up to the runtime. (onnxruntime before 1.32
+    optimises some float64 graphs wrongly, x * sigmoid(x) for one: load them there with ORT_ENABLE_BASIC.)
+
+    `batch`: the name of the first axis of those inputs that are as long as the first of them: the file takes any number
+    of rows. A graph that takes rows together (a mean over the batch) or needs as many as were traced is refused, as a
+    number of rows written into it could be wrong; `reshape(x, (len(x), ...))` is understood. A plain number that Python
+    made of the rows' number, as in `x / len(x)`, cannot be told from others: it stays as it is. None: the file takes
+    exactly as many rows as were traced, and every graph is fine.
+
+    Raises ImportError without onnx; TypeError for an op without a mapping, named with its inputs, and for longdouble;
+    ValueError for an input that has no name, is no leaf or leads to no output, and for a graph that needs its number of
+    rows.
+    """
+    onnx = find_onnx()
+    outputs, inputs = ([x] if isinstance(x, Tensor) else list(x) for x in (output, inputs))
+    with np.errstate(all="ignore"):
+        made = nodes_of(outputs, inputs, names)
+        fed = [made[id(x)] for x in inputs]
+        parts = Parts(set(), set(fed))
+        parts.run(behind(made[id(t)] for t in outputs))
+        results: list[Node] = []
+        for node in (parts.made[made[id(t)]] for t in outputs):
+            again = node.op is None or node in results  # ONNX wants each output to be the result of a node of its own
+            results.append(Node(alias, (node,), {}, node.data, node.name) if again else node)
+        order = [*behind(results)]
+        axes = batch_axes(order, fed) if batch else {}
+    graph = Graph(onnx, fed, results, axes, batch)
+    for node in order:
+        if node.op is not None:
+            graph.write(node)
+    model = graph.model()
+    onnx.checker.check_model(model, full_check=True)
+    Path(file).write_bytes(model.SerializeToString())
+
+
+def find_onnx() -> Any:
+    """The module onnx; an ImportError that says how to install it where it is missing."""
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError('ONNX files need onnx: pip install "tinygrad_steel[onnx]"') from error
+    return onnx
+
+
+def nodes_of(outputs: Sequence[Tensor], inputs: Sequence[Tensor], names: Names) -> dict[int, Node]:
+    """id of a Tensor -> its Node, for all behind the outputs; TypeError and ValueError for what cannot be exported."""
+    for t in (*outputs, *inputs):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"outputs and inputs are Tensors, not {type(t).__name__}")
+    builder, made = Builder(names), {}
+    for t in ancestors(outputs):
+        if t.dtype.kind == "f" and t.dtype.itemsize > 8:
+            raise TypeError(f"{describe(t)}: ONNX has no such dtype, take float64 or float32")
+        given = tuple(made[id(x)] if isinstance(x, Tensor) else x for x in t.inputs)
+        node = made[id(t)] = Node(t.op, given, t.params, t.data, builder.name(t))
+        if t.op is not None:  # parameters may have changed since
+            node.data = node.compute(*(x.data if isinstance(x, Node) else x for x in given))
+    for x in inputs:
+        if x.op is not None or not x.name:  # without one, what is computed from it may be recorded as a constant
+            raise ValueError(f'an input is a leaf with a name, as in Tensor(data, name="x"), not {x!r:.80}')
+        if id(x) not in made:
+            raise ValueError(f"no output depends on {describe(x)}: compute it from this very Tensor, outside no_grad()")
+    return made
+
+
+def batch_axes(order: Iterable[Node], fed: Sequence[Node]) -> dict[Node, int | None]:
+    """Which axis of each Node counts the rows of a batch, found by computing everything for another number of rows.
+
+    Raises ValueError, with the op, where that fails, or where the rows are not one axis of the result.
+    """
+    rows = next((x.shape[0] for x in fed if x.shape), 0)
+    more = 2 * rows + 3
+    axes: dict[Node, int | None] = {}
+    new: dict[Node, Any] = {}
+    for node in order:
+        if node.op is None:
+            axes[node] = 0 if node in fed and node.shape[:1] == (rows,) else None
+            new[node] = node.data if axes[node] is None else np.resize(node.data, (more, *node.shape[1:]))
+            continue
+        known = {axes[x] for x in node.nodes()}
+        if node.op is ops.reshape and known == {0} and node.shape[:1] == (rows,) != (1,):  # each row keeps its elements
+            node.params = {"shape": (-1, *node.shape[1:])}
+        try:
+            new[node] = node.compute(*(new[x] if isinstance(x, Node) else x for x in node.inputs))
+            changed = [(i, n) for i, (m, n) in enumerate(zip(node.shape, new[node].shape, strict=True)) if m != n]
+            fits = known <= {None} if not changed else len(changed) == 1 and changed[0][1] == more
+            fits = fits and all(node.shape[i] == rows for i, _ in changed)
+            if node.op is ops.reshape and changed:  # elsewhere, one number may be that of the rows or another
+                fits = fits and known == {0} and changed[0][0] == 0
+        except Exception:  # whatever it was: it does not work for another number of rows
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"{describe_call(node.op, node.inputs, node.params)} takes the rows of a batch together, or needs as "
+                f"many as were traced, and may be wrong for other batches: keep the rows apart (-1 is their number in "
+                f"a reshape), or export for batches of {rows} alone, with batch=None"
+            )
+        axes[node] = changed[0][0] if changed else None
+    return axes
+
+
+class Parts(lower.Lowering):
+    """Rewrites Nodes into such as have a mapping."""
+
+    def run(self, order: Iterable[Node]) -> None:
+        """Rewrite these Nodes, inputs first; each keeps its name."""
+        for node in order:
+            self.within: list[Op] = []
+            super().run([node])
+            self.made[node].name = self.made[node].name or node.name
+
+    def apply(self, op: Op, inputs: tuple, params: dict[str, Any], data: Any) -> Node:
+        """The op itself where it has a mapping for these dtypes, else its parts; TypeError where they have none."""
+        integers = all(x.dtype.kind != "f" for x in inputs if isinstance(x, Node))
+        if op.name in MAPPING and not (integers and MAPPING[op.name] in FLOATS):
+            return Node(op, inputs, params, np.asarray(data))
+        self.within.append(op)
+        found = self.expand(op, PARTS.get(op.name) or lower.PARTS.get(op, op.forward), inputs, params, data)
+        if found is None:
+            raise unmapped(op, inputs, params, self.within[:-1])
+        self.within.pop()
+        return found
+
+
+def unmapped(op: Any, inputs: tuple, params: dict[str, Any], within: Sequence[Op] = ()) -> TypeError:
+    """What to tell somebody whose op has no mapping."""
+    whole = f", a part of {within[0].name}," if within else ""
+    return TypeError(
+        f"{describe_call(op, inputs, params)}{whole} has no ONNX mapping: write it with ops that have one "
+        f"(tinygrad_steel.export.MAPPING lists them; an op of your own needs a forward that runs on Tensors), or "
+        f"export what it is computed from"
+    )
+
+
+class Graph:
+    """An ONNX graph in the making: its nodes and constants, and the name of each value.
+
+    `fed`, `results`: its inputs and outputs. `axes`: the batch axes of Nodes; `batch`: how they are called.
+    """
+
+    def __init__(
+        self, onnx: Any, fed: list[Node], results: list[Node], axes: dict[Node, int | None], batch: str | None
+    ):
+        self.onnx, self.fed, self.results, self.axes, self.batch = onnx, fed, results, axes, batch
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.taken: set[str] = set()
+        self.dtypes: dict[str, np.dtype] = {}  # of values, by name
+        self.values: dict[Any, str] = {(x, x.dtype): self.unique(x.name or "") for x in fed}
+        self.called = {node: self.unique(node.name or "output") for node in results}
+
+    def write(self, node: Node) -> None:
+        """Append what computes a Node."""
+        self.name = self.called.get(node) or self.unique(node.name or node.op.name)  # type: ignore[union-attr]
+        rule = MAPPING[node.op.name]  # type: ignore[union-attr]
+        result = self.add(rule, node, *node.inputs) if isinstance(rule, str) else rule(self, node)
+        if self.dtypes[result] != node.dtype:
+            self.emit("Cast", [result], node.dtype, to=self.type(node.dtype))
+        self.nodes[-1].name = self.nodes[-1].output[0] = self.values[node, node.dtype] = self.name
+
+    def add(self, kind: str, node: Node, *inputs: Any, **attributes: Any) -> str:
+        """Append an ONNX op with these inputs: Nodes and numbers, brought to the dtype that it needs, and names."""
+        take = give = node.dtype if kind in MOVES else BOOL if kind in LOGIC else reckoned(node.dtype)
+        if kind in COMPARISONS:
+            take = np.result_type(*(reckoned(x.dtype) if isinstance(x, Node) else x for x in node.inputs))
+        return self.emit(kind, [x if isinstance(x, str) else self.value(x, take) for x in inputs], give, **attributes)
+
+    def emit(self, kind: str, inputs: list[str], dtype: np.dtype, **attributes: Any) -> str:
+        """Append an ONNX op and return the name of its result."""
+        name = self.unique(f"{self.name}_{kind}")
+        self.nodes.append(self.onnx.helper.make_node(kind, inputs, [name], name, **attributes))
+        self.dtypes[name] = BOOL if kind in COMPARISONS else dtype
+        return name
+
+    def value(self, x: Any, dtype: np.dtype) -> str:
+        """The name of a Node or a plain number in a dtype."""
+        if not isinstance(x, Node):
+            return self.constant(np.asarray(x, dtype))
+        if (x, dtype) not in self.values:
+            if x.op is None and x not in self.fed:
+                self.values[x, dtype] = self.constant(np.asarray(x.data, dtype), x.name)
+            else:
+                self.values[x, dtype] = self.emit("Cast", [self.value(x, x.dtype)], dtype, to=self.type(dtype))
+        return self.values[x, dtype]
+
+    def constant(self, data: np.ndarray, name: str | None = None) -> str:
+        """The name of an array that is part of the file; the same for equal ones without a name."""
+        key = (data.dtype, data.shape, data.tobytes())
+        if not name and key in self.values:
+            return self.values[key]
+        found = self.unique(name or "constant")
+        self.constants.append(self.onnx.numpy_helper.from_array(data, found))
+        if not name:
+            self.values[key] = found
+        return found
+
+    def numbers(self, values: Any) -> str:
+        """Axes, lengths and the like, which are inputs in ONNX."""
+        return self.constant(np.array(values, INT))
+
+    def lengths(self, node: Node, rows: Any) -> list[Any]:
+        """The shape of a Node, with `rows` for the batch axis."""
+        return [rows if self.axes.get(node) == i else n for i, n in enumerate(node.shape)]
+
+    def unique(self, name: str) -> str:
+        """This name, or the next one that is not taken."""
+        names = (name if i == 1 else f"{name}_{i}" for i in range(1, len(self.taken) + 2))
+        found = next(x for x in names if x not in self.taken)
+        self.taken.add(found)
+        return found
+
+    def type(self, dtype: np.dtype) -> int:
+        """ONNX's number for a dtype."""
+        return self.onnx.helper.np_dtype_to_tensor_dtype(dtype.newbyteorder("="))
+
+    def model(self) -> Any:
+        """The whole as onnx's ModelProto."""
+        helper = self.onnx.helper
+        inputs, outputs = (
+            [
+                helper.make_tensor_value_info(self.values[x, x.dtype], self.type(x.dtype), self.lengths(x, self.batch))
+                for x in nodes
+            ]
+            for nodes in (self.fed, self.results)
+        )
+        graph = helper.make_graph(self.nodes, "graph", inputs, outputs, self.constants)
+        opset = [helper.make_opsetid("", OPSET)]
+        return helper.make_model(graph, opset_imports=opset, ir_version=IR, producer_name="tinygrad_steel")
+
+
+def reckoned(dtype: np.dtype) -> np.dtype:
+    """In what a runtime computes: floats as they are, all else in int64, for which every op has a kernel."""
+    return dtype.newbyteorder("=") if dtype.kind == "f" else INT
+
+
+# Rules: `(graph, node)` to the name of the result, for ops whose parameters ONNX writes in another way.
+
+
+def along(kind: str, axis: int) -> Callable:
+    """The rule of an op along one axis."""
+    return lambda graph, node: graph.add(kind, node, *node.inputs, axis=node.params.get("axis", axis))
+
+
+def reduction(kind: str) -> Callable:
+    """The rule of an op with `axis` and `keepdims`."""
+
+    def rule(graph: Graph, node: Node) -> str:
+        x, axis = node.inputs[0], node.params.get("axis")
+        axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        if not axes:  # for ONNX, none means all of them
+            return graph.add("Identity", node, x)
+        return graph.add(kind, node, x, graph.numbers(axes), keepdims=int(bool(node.params.get("keepdims"))))
+
+    return rule
+
+
+def position(kind: str) -> Callable:
+    """The rule of argmax and argmin."""
+
+    def rule(graph: Graph, node: Node) -> str:
+        x, axis = node.inputs[0], node.params.get("axis")
+        name = graph.value(x, reckoned(x.dtype))
+        if axis is None:
+            name = graph.emit("Reshape", [name, graph.numbers([-1])], reckoned(x.dtype))
+        return graph.emit(kind, [name], INT, axis=axis or 0, keepdims=0)
+
+    return rule
+
+
+def cast(graph: Graph, node: Node) -> str:
+    x = node.inputs[0]
+    return graph.emit("Cast", [graph.value(x, x.dtype)], node.dtype, to=graph.type(node.dtype))
+
+
+def where(graph: Graph, node: Node) -> str:
+    condition, a, b = node.inputs
+    return graph.add("Where", node, graph.value(condition, BOOL), a, b)
+
+
+def reshape(graph: Graph, node: Node) -> str:
+    lengths = graph.lengths(node, -1)
+    return graph.add("Reshape", node, node.inputs[0], graph.numbers(lengths), allowzero=int(0 in lengths))
+
+
+def squeeze(graph: Graph, node: Node) -> str:
+    x, axis = node.inputs[0], node.params.get("axis")
+    axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else [*np.atleast_1d(axis)]
+    return graph.add("Squeeze", node, x, graph.numbers(axes)) if axes else graph.add("Identity", node, x)
+
+
+def transpose(graph: Graph, node: Node) -> str:
+    axes = node.params.get("axes")
+    order = {} if axes is None else {"perm": [i % node.ndim for i in axes]}
+    return graph.add("Transpose", node, *node.inputs, **order)
+
+
+def full_like(graph: Graph, node: Node) -> str:
+    x = node.inputs[0]
+    shape = graph.emit("Shape", [graph.value(x, x.dtype)], INT)
+    return graph.add("Expand", node, node.params["fill_value"], shape)
+
+
+def getitem(graph: Graph, node: Node) -> str:
+    """Integers, slices, None and ..., or one array of integers among full slices."""
+    (x, *arrays), index = node.inputs, node.params["index"]
+    index = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(i, bool | np.bool_) for i in index):
+        raise unmapped(node.op, node.inputs, node.params)
+    rest = (slice(None),) * (x.ndim - sum(i is not None and i is not Ellipsis for i in index))
+    at = index.index(Ellipsis) if Ellipsis in index else len(index)
+    index = (*index[:at], *rest, *index[at + 1 :])
+    if arrays:
+        at, others = index.index(ops.HOLE), [i for i in index if i is not ops.HOLE]
+        if arrays[0].dtype.kind not in "iu" or others != [slice(None)] * (x.ndim - 1):
+            raise unmapped(node.op, node.inputs, node.params)
+        return graph.add("Gather", node, x, graph.value(arrays[0], INT), axis=at)
+    new = [i for i, part in enumerate(i for i in index if i is None or isinstance(i, slice)) if part is None]
+    index = [i for i in index if i is not None]
+    gone = [i for i, part in enumerate(index) if not isinstance(part, slice)]
+    slices = [i if isinstance(i, slice) else slice(i, i + 1 or None) for i in index]
+    steps = [s.step or 1 for s in slices]
+    starts = [(0 if step > 0 else END) if s.start is None else s.start for s, step in zip(slices, steps)]
+    ends = [(END if step > 0 else -END) if s.stop is None else s.stop for s, step in zip(slices, steps)]
+    bounds = map(graph.numbers, (starts, ends, range(x.ndim), steps))
+    name = graph.add("Slice", node, x, *bounds) if x.ndim else graph.add("Identity", node, x)
+    for kind, axes in (("Squeeze", gone), ("Unsqueeze", new)):
+        name = graph.add(kind, node, name, graph.numbers(axes)) if axes else name
+    return name
+
+
+# An op's name -> that of ONNX's op with the same inputs, or a rule.
+MAPPING: dict[str, str | Callable] = {
+    # arithmetic
+    **{"add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "negative": "Neg", "power": "Pow"},
+    **{"exp": "Exp", "log": "Log", "sqrt": "Sqrt", "abs": "Abs", "sign": "Sign", "reciprocal": "Reciprocal"},
+    **{"sin": "Sin", "floor": "Floor", "ceil": "Ceil", "rint": "Round", "asconstant": cast, "astype": cast},
+    # products
+    **{"matmul": "MatMul", "einsum": lambda g, n: g.add("Einsum", n, *n.inputs, equation=n.params["subscripts"])},
+    # activations
+    **{"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"},
+    **{"softmax": along("Softmax", -1), "log_softmax": along("LogSoftmax", -1)},
+    # choosing
+    **{"greater": "Greater", "greater_equal": "GreaterOrEqual", "less": "Less", "less_equal": "LessOrEqual"},
+    **{"equal": "Equal", "isnan": "IsNaN", "isinf": "IsInf"},
+    **{"logical_and": "And", "logical_or": "Or", "logical_not": "Not"},
+    **{"maximum": "Max", "minimum": "Min", "where": where},
+    # reductions
+    **{"sum": reduction("ReduceSum"), "mean": reduction("ReduceMean"), "prod": reduction("ReduceProd")},
+    **{"max": reduction("ReduceMax"), "min": reduction("ReduceMin")},
+    **{"argmax": position("ArgMax"), "argmin": position("ArgMin")},
+    "cumsum": lambda g, n: g.add("CumSum", n, *n.inputs, g.numbers(n.params["axis"])),
+    # shapes
+    **{"alias": "Identity", "reshape": reshape, "transpose": transpose, "squeeze": squeeze, "getitem": getitem},
+    "expand_dims": lambda g, n: g.add("Unsqueeze", n, *n.inputs, g.numbers(np.atleast_1d(n.params["axis"]))),
+    "broadcast_to": lambda g, n: g.add("Expand", n, *n.inputs, g.numbers(n.shape)),
+    **{"concatenate": along("Concat", 0), "full_like": full_like},
+}
+# The kinds by dtype; all others take and give that in which the result is reckoned.
+COMPARISONS = {"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "IsNaN", "IsInf"}  # give masks
+LOGIC = {"And", "Or", "Not"}  # masks to masks
+MOVES = {"Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Expand", "Slice", "Gather", "Concat"}  # any dtype
+FLOATS = {"Relu", "Floor", "Ceil", "Round", "IsNaN", "IsInf"}  # no integers
+
+
+def flip(x: Any, axis: Any = None) -> Any:
+    axes = range(x.ndim) if axis is None else [i % x.ndim for i in np.atleast_1d(axis)]
+    return x[tuple(slice(None, None, -1) if i in axes else slice(None) for i in range(x.ndim))]
+
+
+def clip(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    x = x if a_min is None else np.maximum(x, a_min)
+    return x if a_max is None else np.minimum(x, a_max)
+
+
+# What ONNX lacks, or onnxruntime in float64 (where it has no kernel, or a faulty optimisation), in simpler terms.
+PARTS: dict[str, Callable] = {
+    **{"square": lambda x: x * x, "log1p": lambda x: np.log(1 + x), "expm1": lambda x: np.exp(x) - 1},
+    **{"log2": lambda x: np.log(x) / math.log(2), "log10": lambda x: np.log(x) / math.log(10)},
+    "cos": lambda x: np.sin(x + math.pi / 2),
+    "logaddexp": lambda a, b: np.maximum(a, b) + np.log(1 + np.exp(-np.abs(a - b))),
+    "not_equal": lambda a, b: ~np.equal(a, b),
+    "isfinite": lambda x: ~(np.isnan(x) | np.isinf(x)),
+    "any": lambda x, **params: np.max(x.astype(bool), **params),
+    "all": lambda x, **params: np.min(x.astype(bool), **params),
+    "clip": clip,
+    "flip": flip,
+    "swapaxes": lambda x, axis1, axis2: np.transpose(x, np.swapaxes(np.empty(range(x.ndim)), axis1, axis2).shape),
+    "stack": lambda *arrays, axis=0: np.concatenate([np.expand_dims(x, axis) for x in arrays], axis=axis),
+    "zeros_like": lambda x: np.full_like(x, fill_value=0),
+    "ones_like": lambda x: np.full_like(x, fill_value=1),
+}
