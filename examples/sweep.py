@@ -265,12 +265,26 @@ def worker_died(error: BaseException | None) -> bool:
     return isinstance(error, (cf.BrokenExecutor, cf.CancelledError)) or type(error).__name__ in names
 
 
+class Processes(cf.ProcessPoolExecutor):
+    """Processes that leave Ctrl-C to this one, from their first moment on."""
+
+    def submit(self, *args: Any, **options: Any) -> cf.Future:
+        """Submit, with the signal blocked, as processes that start here inherit that."""
+        if not hasattr(signal, "pthread_sigmask"):  # on Windows
+            return super().submit(*args, **options)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            return super().submit(*args, **options)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 @contextlib.contextmanager
 def processes(workers: int) -> Iterator[cf.Executor]:
     """An executor of so many processes, which after Ctrl-C or another error are ended, not waited for."""
     others = multiprocessing.active_children()
     context = multiprocessing.get_context("spawn")  # a fork would have this process's threads, half alive
-    with cf.ProcessPoolExecutor(workers, mp_context=context, initializer=start_process) as executor:
+    with Processes(workers, mp_context=context, initializer=start_process) as executor:
         try:
             yield executor
         except BaseException:

@@ -55,9 +55,10 @@ def quietly(combinations, file, run=run, open_executor=Inline, at_once=1, **opti
 
 def wait_for(condition, seconds=60):
     end = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.01)
+    return found
 
 
 def seeds(rows):
@@ -265,7 +266,7 @@ def dies(folder, times, settings):
 
 @pytest.fixture
 def importable_dies(tmp_path, monkeypatch):
-    """The same from a module that worker processes can import, which they cannot a test under every name it may have."""
+    """The same, from a module that worker processes can import under its name."""
     (tmp_path / "dying.py").write_text(f"import os\nimport signal\n\n\n{inspect.getsource(dies)}")
     monkeypatch.syspath_prepend(tmp_path)
     yield importlib.import_module("dying").dies
@@ -304,29 +305,41 @@ def test_a_run_that_the_cluster_has_lost_is_tried_again(file):
 
 def test_a_dask_worker_killed_midway_loses_nothing_and_repeats_nothing(dask_cluster, tmp_path, file):
     def slow(settings):  # sent by value, as it is no module's
-        name = f"{settings['seed']} {os.getpid()}"
-        (tmp_path / f"{name} begun").touch()
+        (tmp_path / f"{settings['seed']} {os.getpid()} begun").touch()
         time.sleep(0.3)
-        (tmp_path / f"{name} ended").touch()
         return {"status": "done", "test_accuracy": settings["seed"] / 10, "last_loss": 1.0}
 
-    def of(what):
-        return {path.name.removesuffix(what) for path in tmp_path.glob(f"*{what}")}
+    def begun():
+        return {path.name for path in tmp_path.glob("* begun")}
 
     killed = []
 
     def kill_one_at_work(line):
         if line.startswith("3/"):
-            wait_for(lambda: of("begun") - of("ended"))
-            seed, pid = (of("begun") - of("ended")).pop().split()
+            before = begun()
+            seed, pid, _ = wait_for(lambda: begun() - before).pop().split()
             os.kill(int(pid), signal.SIGKILL)
             killed.append(int(seed))
 
     open_executor = functools.partial(script.cluster, dask_cluster.scheduler_address)
     rows = sweep(grid(["steel"], range(12)), open_executor, file, run=slow, say=kill_one_at_work)
     assert seeds(rows) == [*range(12)] and {row["status"] for row in rows} == {"done"}
-    begun = Counter(int(name.split()[0]) for name in of("begun"))
-    assert len(killed) == 1 and begun[killed[0]] == 2  # so the one that was killed was really at work
+    times = Counter(int(name.split()[0]) for name in begun())
+    assert len(killed) == 1 and times[killed[0]] == 2  # so the one that was killed was really at work
+
+
+def test_a_run_that_kills_its_dask_worker_is_tried_again(dask_cluster, tmp_path, file, monkeypatch):
+    monkeypatch.setattr(dask_cluster.scheduler, "allowed_failures", 0)  # Dask's own tries, before its KilledWorker
+
+    def dies_once(settings):
+        if settings["seed"] == 1 and not (tmp_path / "died").exists():
+            (tmp_path / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"status": "done", "test_accuracy": 0.5}
+
+    open_executor = functools.partial(script.cluster, dask_cluster.scheduler_address)
+    rows = quietly(GRID, file, dies_once, open_executor, at_once=math.inf)
+    assert seeds(rows) == [0, 1, 2, 3] and {row["status"] for row in rows} == {"done"}
 
 
 # The summary

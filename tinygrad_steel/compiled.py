@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .graph import describe_call, next_age
-from .loops import RANGE, ROW, Loops, NoLoops
-from .lower import Program
+from .graph import describe_call, next_age, recording
+from .loops import Loops, NoLoops
+from .lower import Program, next_numbers
 from .optim import Optimizer
 from .registry import data_of, describe
-from .replay import Replay
-from .tensor import Tensor, record_op
+from .replay import Replay, fill
+from .tensor import Tensor, checked_array, record_op
 from .trace import Names, Node, ancestors
 
 BACKENDS = ("auto", "numba", "numpy")
@@ -49,8 +49,13 @@ def compile_backprop(
     once), or "auto": numba where it is installed, every op has a loop form and no matrix product is so large that it
     is left to BLAS.
 
-    Raises what `loss.backward()` raises; NoLoops (a TypeError) where numba is asked for and an op has no loop form;
-    the step itself raises ValueError for another shape or for class ids out of range: compile again for other shapes.
+    What has no history is a constant: arrays and random numbers in the expression, and whatever came into it by
+    `detach()`, `numpy()`, `item()` or from inside `no_grad()`. What differs from step to step is a named Tensor.
+
+    Raises what `loss.backward()` raises; NoLoops (a TypeError) where numba is asked for and cannot do it, as for two
+    float dtypes (what only has no loop form is called between loops). The step itself raises ValueError for another
+    shape or for class ids out of range, RuntimeError where a constant or a setting of the optimizer other than its
+    learning rate has changed: compile again.
 
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
@@ -92,12 +97,18 @@ def compile_epoch(
     >>> epoch(np.array([[1.0], [2.0], [0.5], [3.0]]), np.array([[2.0], [4.0], [1.0], [6.0]])).round(4)
     array([2.5   , 1.1562])
     """
+    if not isinstance(optimizer, Optimizer) or isinstance(batch, Tensor) or isinstance(outputs, Tensor):
+        raise TypeError("compile_epoch takes an optimizer, and lists of Tensors: batch=(x, y), outputs=[output]")
     if parameters is not None and {id(p) for p in parameters} != {id(p) for p in optimizer.parameters}:
         raise ValueError("the parameters are to be those of the optimizer: leave them out, or make it with them")
     if not batch or any(not isinstance(t, Tensor) or t.op is not None or not t.shape for t in batch):
         raise ValueError("batch=(x, y) takes the Tensors that hold the mini-batch, rows along their first axis")
+    if any(t.requires_grad for t in batch) or len({id(t) for t in batch}) < len(batch):
+        raise ValueError("the Tensors of the batch are data: each once, and none with requires_grad=True")
     if len({t.shape[0] for t in batch}) > 1:
         raise ValueError(f"the batch has {' and '.join(str(t.shape[0]) for t in batch)} rows: they are to be equal")
+    if not batch[0].shape[0]:
+        raise ValueError("the batch has no rows: trace the loss with at least one")
     return Epoch(loss, list(batch), optimizer, list(outputs), names, backend)
 
 
@@ -108,11 +119,19 @@ class Step:
         self.program, self.engine = program, engine
         self.backend, self.source, self.compile_seconds = engine.backend, engine.source, engine.compile_seconds
         self.arguments = [x.name or f"x{i}" for i, x in enumerate(program.feeds)]
-        self.outputs = [engine.view(x) for x in program.outputs]
-        self.gradients = {p.name or f"parameter{i}": engine.view(g) for i, (p, _, g) in enumerate(program.parameters)}
-        self.parameters = Parameters(program, engine, keep_grad=program.optimizer is None)
+        self.parameters = Parameters(program, engine)
 
-    def __call__(self, *arrays: Any, **named: Any) -> float:
+    @property
+    def outputs(self) -> list[np.ndarray]:
+        """The arrays of the outputs, in the order in which they were asked for."""
+        return [self.engine.view(x).astype(x.dtype, copy=False) for x in self.program.outputs]
+
+    @property
+    def gradients(self) -> dict[str, np.ndarray]:
+        """The gradients by the names of the parameters."""
+        return {p.name or f"parameter{i}": self.engine.view(g) for i, (p, _, g) in enumerate(self.program.parameters)}
+
+    def __call__(self, /, *arrays: Any, **named: Any) -> float:
         if named or len(arrays) != len(self.arguments):
             arrays = self.in_order(arrays, named)
         self.parameters.before()
@@ -122,11 +141,12 @@ class Step:
 
     def in_order(self, arrays: tuple, named: dict[str, Any]) -> tuple:
         """The arguments by position; TypeError where they are not those of the step."""
-        given = dict(zip(self.arguments, arrays)) | named
-        if len(arrays) + len(named) != len(given) or {*given} != {*self.arguments}:
-            raise TypeError(
-                f"the step takes {', '.join(self.arguments) or 'nothing'}; got {', '.join(given) or 'nothing'}"
-            )
+        names = [*self.arguments[: len(arrays)], *("one more" for _ in arrays[len(self.arguments) :]), *named]
+        if sorted(names) != sorted(self.arguments):
+            takes, got = (", ".join(x) or "nothing" for x in (self.arguments, names))
+            twice = " (by position, as two have one name)" if len({*self.arguments}) < len(self.arguments) else ""
+            raise TypeError(f"the step takes {takes}{twice}; got {got}")
+        given = dict(zip(names, (*arrays, *named.values())))
         return tuple(given[name] for name in self.arguments)
 
     def __repr__(self) -> str:
@@ -136,31 +156,44 @@ class Step:
 class Parameters:
     """Keeps Tensors and the memory of a compiled step together."""
 
-    def __init__(self, program: Program, engine: Any, keep_grad: bool):
-        self.program, self.keep_grad = program, keep_grad
+    def __init__(self, program: Program, engine: NumPyEngine | NumbaEngine):
         self.pairs = [(p, engine.view(x), engine.view(g)) for p, x, g in program.parameters]
-        self.states = [(place, i, engine.view(x)) for place, i, x in program.states]
+        self.states = [(i, k, engine.view(x)) for i, k, x in program.states]
         moved = {id(p) for p in program.optimizer.parameters} if program.optimizer else set()
         self.moved = [p for p, _, _ in self.pairs if id(p) in moved]
+        self.fixed = [(t, t.age) for t in program.fixed]
+        self.optimizer, self.settings = program.optimizer, settings(program.optimizer)
 
     def before(self) -> None:
-        """Take over data that was assigned meanwhile."""
+        """Take over data that was assigned meanwhile; RuntimeError where that was a constant's."""
         for p, data, _ in self.pairs:
             if p._data is not data:
                 np.copyto(data, p._data)
                 p._data = data
-        for place, i, data in self.states:
-            if place[i] is not data:
-                np.copyto(data, place[i])
-                place[i] = data
+        for i, k, data in self.states:
+            state = self.optimizer.states[i]  # type: ignore[union-attr]
+            if state[k] is not data:
+                np.copyto(data, state[k])
+                state[k] = data
+        for t, age in self.fixed:
+            if t.age != age:
+                raise RuntimeError(f"{describe(t)} has changed since it was compiled in as a constant: compile again")
+        for name, value in self.settings:
+            if getattr(self.optimizer, name) != value:
+                raise RuntimeError(f"the optimizer's {name} has changed since the step was compiled: compile again")
 
     def after(self) -> None:
         """Gradients to where backward() leaves them; and parameters have changed."""
-        if self.keep_grad:
-            for p, _, g in self.pairs:
-                p.grad = g
+        for p, _, g in self.pairs:
+            p.grad = g
         for p in self.moved:
             p.age = next_age()
+
+
+def settings(optimizer: Optimizer | None) -> list[tuple[str, float]]:
+    """The numbers that an optimizer was made with, but for the learning rate, which may change."""
+    numbers = vars(optimizer).items() if optimizer else ()
+    return [(k, v) for k, v in numbers if isinstance(v, int | float) and k not in ("steps", "_learning_rate")]
 
 
 class Epoch:
@@ -178,47 +211,66 @@ class Epoch:
             self.engine.source,
             self.engine.compile_seconds,
         )
-        self.parameters = Parameters(self.program, self.engine, keep_grad=False)
-        self.used = [i for i, t in enumerate(batch) if t.data is not None and self.is_used(t)]
+        self.parameters = Parameters(self.program, self.engine)
+        behind = {id(t) for t in ancestors([loss, *outputs])}
+        self.used = [i for i, t in enumerate(batch) if id(t) in behind]  # those on which the loss depends
+        for t in batch:
+            if id(t) not in behind and t.name is None:
+                raise ValueError(
+                    f"{describe(t)} of the batch has no part in the loss, or none that was recorded: "
+                    f"make it with Tensor(..., name=...)"
+                )
         self.short: dict[int, Step] = {}
         self.last_outputs: list[np.ndarray] = []
-
-    def is_used(self, t: Tensor) -> bool:
-        """Whether the loss depends on it."""
-        return any(x is t for x in ancestors([self.loss, *self.outputs]))
 
     def __call__(self, *arrays: Any, order: Any = None) -> Any:
         if len(arrays) != len(self.batch):
             raise TypeError(
                 f"the epoch takes {len(self.batch)} arrays, one for each Tensor of the batch; got {len(arrays)}"
             )
-        arrays = tuple(np.asarray(data_of(x)) for x in arrays)
+        arrays = tuple(map(array_of, arrays))
         for t, x in zip(self.batch, arrays):
             if x.shape[1:] != t.shape[1:] or x.ndim != t.ndim or len(x) != len(arrays[0]):
+                shape = ", ".join(["rows", *map(str, t.shape[1:])])
                 raise ValueError(
-                    f"{describe(t)} was compiled: give an array (rows, {str(t.shape[1:])[1:]} with as many rows as the "
-                    f"others, not {x.shape}"
+                    f"{describe(t)} was compiled: give an array ({shape}), as many rows as the others, not {x.shape}"
                 )
-        order = np.arange(len(arrays[0])) if order is None else np.ascontiguousarray(order, dtype=np.int64)
-        if order.ndim != 1 or (order.size and not 0 <= order.min() <= order.max() < len(arrays[0])):
-            raise ValueError(f"order is a list of row numbers from 0 to {len(arrays[0]) - 1}")
+        order = self.row_numbers(order, len(arrays[0]))
         rows = self.batch[0].shape[0]
         count, rest = divmod(len(order), rows)
+        used = tuple(fitting(x, a, rows=True) for x, a in zip(self.program.feeds, (arrays[i] for i in self.used)))
+        for x, a in zip(self.program.feeds, used):
+            for classes in self.program.classes(x):
+                ops.check_ids(a[order], classes)
         self.parameters.before()
-        used = tuple(arrays[i] for i in self.used)
-        losses, outputs = self.engine.epoch(used, order[: count * rows], count)
-        self.parameters.after()
+        try:
+            losses, outputs = self.engine.epoch(used, order[: count * rows], count)
+        finally:
+            if count:
+                self.parameters.after()
+        self.last_outputs = []
         if rest:
             short = self.short_step(rest)
             losses = np.append(losses, short(*(x[order[count * rows :]] for x in used)))
             self.last_outputs = [np.array(x) for x in short.outputs]
         return (losses, outputs) if self.outputs else losses
 
+    @staticmethod
+    def row_numbers(order: Any, rows: int) -> np.ndarray:
+        """`order` as an array for the loops; ValueError where it is none of row numbers."""
+        numbers = np.arange(rows) if order is None else np.asarray(data_of(order))
+        if numbers.ndim != 1 or (
+            numbers.size and (numbers.dtype.kind not in "iu" or not 0 <= numbers.min() <= numbers.max() < rows)
+        ):
+            raise ValueError(f"order is a list of row numbers from 0 to {rows - 1}, not {describe(numbers)}")
+        return np.array(numbers, dtype=np.int64)
+
     def short_step(self, rows: int) -> Step:
         """The step for a last batch of so many rows, from the same expression."""
         if rows not in self.short:
             fewer = {id(t): Tensor(t.data[:rows], name=t.name) for t in self.batch}
-            loss, *outputs = rebuilt([self.loss, *self.outputs], fewer)
+            with recording("all"), np.errstate(all="ignore"):  # also inside no_grad()
+                loss, *outputs = rebuilt([self.loss, *self.outputs], fewer)
             feeds = [fewer[id(self.batch[i])] for i in self.used]
             program = Program(loss, self.names, self.optimizer, outputs, feeds=feeds)
             self.short[rows] = Step(program, NumPyEngine(program))
@@ -238,9 +290,14 @@ def rebuilt(roots: list[Tensor], replaced: dict[int, Tensor]) -> list[Tensor]:
             made[id(t)] = t
             continue
         inputs = tuple(made[id(x)] if isinstance(x, Tensor) else x for x in t.inputs)
-        made[id(t)] = record_op(t.op, inputs, t.params)
-        made[id(t)].name = t.name
-        if len(t.shape) != len(made[id(t)].shape):
+        y = made[id(t)] = record_op(t.op, inputs, t.params)
+        y.name = t.name
+        stretched = t.op.elementwise and any(
+            n == full != 1 and less != y.shape[-k]
+            for old, new in zip(t.inputs, inputs)
+            for k, (n, full, less) in enumerate(zip(np.shape(old)[::-1], t.shape[::-1], np.shape(new)[::-1]), 1)
+        )
+        if stretched or len(t.shape) != len(y.shape):
             raise ValueError(f"{describe_call(t.op, inputs, t.params)} does not work for a shorter batch")
     return [made[id(t)] for t in roots]
 
@@ -259,7 +316,7 @@ def engine_for(program: Program, backend: str, what: str) -> NumPyEngine | Numba
         if backend == "auto" and len(loops.segments) > 1:  # NumPy is as good where it does the greater part anyway
             return NumPyEngine(program)
         return NumbaEngine(program, loops, what)
-    except NoLoops:
+    except (NoLoops, ImportError):  # numba may be there, but not for this version of NumPy
         if backend == "numba":
             raise
         return NumPyEngine(program)
@@ -273,27 +330,33 @@ class Engine:
     last_rate: float | None = None
 
     def renew_numbers(self) -> None:
-        """The optimizer's numbers for the next step, which it counts, into the memory if they have changed."""
+        """The optimizer's numbers for the next step into the memory, if they have changed."""
         optimizer = self.program.optimizer
-        if optimizer is None:
-            return
-        optimizer.steps += 1
-        if optimizer.changing or self.last_rate != optimizer.learning_rate:
+        if optimizer is not None and (optimizer.changing or self.last_rate != optimizer.learning_rate):
             self.last_rate = optimizer.learning_rate
-            for node, x in zip(self.program.numbers, optimizer.numbers(self.program.loss.dtype)):
+            for node, x in zip(self.program.numbers, next_numbers(optimizer, self.program.loss.dtype)):
                 self.view(node)[...] = x
+
+    def count_step(self) -> None:
+        """For the optimizer, when all has gone well."""
+        if self.program.optimizer is not None:
+            self.program.optimizer.steps += 1
 
     def view(self, node: Node) -> np.ndarray:
         """The array in which a Node's numbers are."""
         raise NotImplementedError
 
+    @functools.cached_property
+    def feeds(self) -> list[tuple[Node, np.ndarray]]:
+        """The leaves whose arrays come with each call, and where they go."""
+        return [(node, self.view(node)) for node in self.program.feeds]
+
     def take(self, arrays: Sequence[Any]) -> None:
         """Arrays of one step into the memory."""
-        for node, x in zip(self.program.feeds, arrays):
-            memory = self.view(node)
-            if x.__class__ is not np.ndarray or x.shape != memory.shape or x.dtype != memory.dtype:
+        for (node, memory), x in zip(self.feeds, arrays):
+            if x.__class__ is not np.ndarray or x.shape != memory.shape or x.dtype is not memory.dtype:
                 x = fitting(node, x)
-            np.copyto(memory, x, "unsafe")  # class ids are floats there, if need be
+            memory[...] = x  # class ids are floats there, if need be
 
     def run(self) -> None:
         """Everything, from what is in the memory."""
@@ -304,13 +367,19 @@ class Engine:
         self.take(arrays)
         self.renew_numbers()
         self.run()
-        return self.view(self.program.loss).item()
+        self.count_step()
+        return self.loss.item()
+
+    @functools.cached_property
+    def loss(self) -> np.ndarray:
+        """Where the loss is."""
+        return self.view(self.program.loss)
 
     def epoch(self, arrays: Sequence[np.ndarray], order: np.ndarray, count: int) -> tuple[np.ndarray, list[np.ndarray]]:
         """`count` steps on rows gathered by `order`."""
         losses = np.empty(count, self.program.loss.dtype)
         outputs = [np.empty((count, *x.shape), x.dtype) for x in self.program.outputs]
-        for s, rows in enumerate(order.reshape(count, -1)):
+        for s, rows in enumerate(order.reshape(count, -1) if count else ()):
             losses[s] = self.step([x[rows] for x in arrays])
             for kept, x in zip(outputs, self.program.outputs):
                 kept[s] = self.view(x)
@@ -349,65 +418,80 @@ class NumbaEngine(Engine):
         self.module = compiled_module(self.source)
         self.compile_seconds = time.perf_counter() - start
         self.parts = self.pieces() if len(self.loops.segments) > 1 else []
-        self.place_of_loss = self.loops.place_of_number(program.loss)
+        self.place_of_loss = self.loops.places[program.loss]
+        self.ids = [(self.view(x), classes) for x in program.feeds for classes in program.classes(x)]
+        self.scalars = not all(x.ndim for x in program.feeds)
 
     def view(self, node: Node) -> np.ndarray:
-        if node not in self.views:
-            if node in self.loops.places:
-                first = self.loops.places[node]
-                self.views[node] = self.memory[first : first + node.data.size].reshape(node.shape)
-            else:
-                self.views[node] = node.compute(*(self.view(x) if isinstance(x, Node) else x for x in node.inputs))
-        return self.views[node]
+        if node in self.views:
+            return self.views[node]
+        if node in self.loops.places:
+            first = self.loops.places[node]
+            found = self.memory[first : first + node.data.size].reshape(node.shape)
+        else:
+            found = node.compute(*(self.view(x) if isinstance(x, Node) else x for x in node.inputs))
+        if np.may_share_memory(found, self.memory):  # else it is a copy, made anew each time
+            self.views[node] = found
+        return found
 
     def pieces(self) -> list[Callable[[], Any]]:
         """What a step with large products consists of."""
         parts: list[Callable[[], Any]] = []
         for i, segment in enumerate(self.loops.segments):
             if isinstance(segment, list):
-                function = getattr(self.module, f"segment{i // 2}")
-                parts.append(lambda function=function: function(self.memory))
-            elif segment.op is ops.matmul:
-                a, b = map(self.view, segment.inputs)
-                parts.append(functools.partial(np.matmul, a, b, self.view(segment)))
+                parts += [functools.partial(getattr(self.module, f"segment{i}"), self.memory)] if segment else []
+            elif segment.op is ops.matmul and segment.dtype.kind == "f" and all(map(self.is_kept, segment.inputs)):
+                parts.append(functools.partial(np.matmul, *map(self.view, segment.inputs), self.view(segment)))
             else:
                 parts.append(functools.partial(self.call, segment, self.view(segment)))
         return parts
 
+    def is_kept(self, x: Any) -> bool:
+        """Whether an input is, once and for all, an array in the memory."""
+        return isinstance(x, Node) and x.dtype.kind == "f" and self.view(x) is self.views.get(x)
+
     def call(self, node: Node, out: np.ndarray) -> None:
         """An op without a loop form; class ids and masks, which are floats in the memory, get their own dtype back."""
-        arrays = (self.view(x).astype(x.dtype, copy=False) if isinstance(x, Node) else x for x in node.inputs)
-        out[...] = node.compute(*arrays)
+        arrays = [self.view(x).astype(x.dtype, copy=False) if isinstance(x, Node) else x for x in node.inputs]
+        if node.op is ops.one_hot:
+            ops.check_ids(arrays[0], node.params["classes"])
+        fill(out, node.compute, *arrays)
 
     def run(self) -> None:
-        for node in self.program.nodes:
-            if node.op is ops.one_hot:
-                ops.check_ids(self.view(node.inputs[0]), node.params["classes"])
+        for ids, classes in self.ids:
+            ops.check_ids(ids, classes)
         for part in self.parts:
             part()
 
     def step(self, arrays: Sequence[Any]) -> float:
         if self.parts:
             return super().step(arrays)
+        fit = not self.scalars  # the compiled function takes numbers as arrays of one element, and would not see a mask
+        for x in arrays:
+            fit = fit and x.__class__ is np.ndarray
         self.renew_numbers()
         try:
+            arrays = arrays if fit else self.fitted(arrays)
             status = self.module.step(*arrays, self.memory)
-        except TypeError:  # another dtype or layout than was compiled for, or no array at all
-            arrays = [fitting(node, x) for node, x in zip(self.program.feeds, arrays)]
+        except TypeError:  # another dtype or layout than was compiled for
+            arrays = self.fitted(arrays)
             status = self.module.step(*arrays, self.memory)
         if status:
-            self.refuse(status, arrays)
+            self.refuse(arrays)
+        self.count_step()
         return self.memory.item(self.place_of_loss)
 
-    def refuse(self, status: int, arrays: Sequence[Any]) -> None:
-        """ValueError for what the compiled function could not take."""
+    def fitted(self, arrays: Sequence[Any]) -> list[np.ndarray]:
+        """The arrays as they were compiled for, as far as that is possible."""
+        return [fitting(node, x) for node, x in zip(self.program.feeds, arrays)]
+
+    def refuse(self, arrays: Sequence[np.ndarray]) -> None:
+        """ValueError for what the compiled function did not take."""
         for node, x in zip(self.program.feeds, arrays):
-            check_feed(node, np.asarray(x))
-        if status == RANGE:
-            for node in self.program.nodes:
-                if node.op is ops.one_hot:
-                    ops.check_ids(arrays[self.program.feeds.index(node.inputs[0])], node.params["classes"])
-        raise ValueError("a row number is out of range" if status == ROW else "the arrays do not fit")
+            check_feed(node, x if node.ndim else x.reshape(()))
+            for classes in self.program.classes(node):
+                ops.check_ids(x, classes)
+        raise ValueError("the arrays are not those for which the step was compiled")
 
     def epoch(self, arrays: Sequence[np.ndarray], order: np.ndarray, count: int) -> tuple[np.ndarray, list[np.ndarray]]:
         if not hasattr(self.module, "epoch"):
@@ -423,16 +507,14 @@ class NumbaEngine(Engine):
         if not optimizer.changing:
             numbers[1:] = numbers[:1]
         optimizer.steps = start + count
-        arrays = [fitting(node, x, rows=True) for node, x in zip(self.program.feeds, arrays)]
-        status = self.module.epoch(*arrays, order, numbers, losses, *outputs, self.memory)
-        if status:
-            self.refuse(status, [x[order] for x in arrays])
-        return losses, [kept.reshape(count, *x.shape) for kept, x in zip(outputs, self.program.outputs)]
+        self.module.epoch(*arrays, order, numbers, losses, *outputs, self.memory)
+        shaped = (kept.reshape(count, *x.shape) for kept, x in zip(outputs, self.program.outputs))
+        return losses, [kept.astype(x.dtype, copy=False) for kept, x in zip(shaped, self.program.outputs)]
 
 
-def check_feed(node: Node, x: np.ndarray) -> None:
-    """ValueError or TypeError where an array is not what the step was compiled for."""
-    if x.shape != node.shape:
+def check_feed(node: Node, x: np.ndarray, rows: bool = False) -> None:
+    """ValueError or TypeError where an array is not what the step was compiled for; `rows`: with any number of them."""
+    if x.shape[rows:] != node.shape[rows:]:
         raise ValueError(
             f"{node.name or 'an input'} is {x.shape}, the step was compiled for {node.shape}: compile again"
         )
@@ -440,17 +522,29 @@ def check_feed(node: Node, x: np.ndarray) -> None:
         raise TypeError(f"{node.name or 'an input'} is {x.dtype}, the step was compiled for {node.dtype}")
 
 
+def array_of(x: Any) -> np.ndarray:
+    """What was given for data as an array; TypeError as from Tensor where it is none of real numbers."""
+    x = data_of(x)
+    is_array = isinstance(x, np.ndarray) and not isinstance(x, np.ma.MaskedArray)
+    return np.asarray(x) if is_array else checked_array(x)
+
+
 def fitting(node: Node, x: Any, rows: bool = False) -> np.ndarray:
-    """An array in the dtype and layout for which the step was compiled."""
-    x = np.asarray(data_of(x))
-    check_feed(node, x[: node.shape[0]] if rows else x)
-    return np.ascontiguousarray(x, dtype=node.dtype).reshape(x.shape if node.ndim else (1,))
+    """An array in the dtype and layout for which the step was compiled; one element where that is a single number."""
+    x = array_of(x)
+    check_feed(node, x, rows)
+    y = np.require(x, node.dtype.newbyteorder("="), "CAW")
+    if x.dtype.kind in "iu" and not np.can_cast(x.dtype, y.dtype) and not np.array_equal(x, y):
+        raise ValueError(f"{node.name or 'an input'} has numbers too large for {y.dtype}, which was compiled for it")
+    return y.reshape(y.shape or (1,))
 
 
 def compiled_module(source: str) -> ModuleType:
     """The module with this source, from the folder in which numba keeps what it has compiled."""
-    import numba  # where it is not installed, the NumPy back end does all
-
+    try:
+        import numba  # where it is not installed, the NumPy back end does all
+    except ImportError as error:
+        raise ImportError(f'backend="numba" needs numba: pip install "tinygrad_steel[jit]" ({error})') from error
     versions = f"{source}\n{numba.__version__} {np.__version__} {sys.version}"
     name = "step_" + hashlib.sha256(versions.encode()).hexdigest()[:20]
     file = cache_folder() / f"{name}.py"
@@ -461,7 +555,10 @@ def compiled_module(source: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.modules[name] = module  # numba looks for it there when it loads what it has kept
-    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    try:
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
+    except numba.core.errors.NumbaError as error:
+        raise NoLoops(f"numba {numba.__version__} cannot compile this step: {error}") from error
     return module
 
 
@@ -475,4 +572,10 @@ def cache_folder() -> Path:
             return folder
     except OSError:
         pass
+    return temporary_folder()
+
+
+@functools.cache
+def temporary_folder() -> Path:
+    """One for this process, which goes with it."""
     return Path(tempfile.mkdtemp(prefix="tinygrad_steel_"))

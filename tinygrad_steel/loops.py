@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .lower import REDUCTIONS, Program
+from .lower import REDUCTIONS, Program, behind_views, is_view
+from .registry import Op
 from .trace import Node
 
 UNROLLED = 16  # the most columns of a product that are summed side by side
@@ -22,12 +23,12 @@ START = {ops.sum: "0.0", ops.mean: "0.0", ops.prod: "1.0", ops.max: "-np.inf", o
 TAKE = {ops.sum: "{} + {}", ops.mean: "{} + {}", ops.prod: "{} * {}", ops.max: "np.maximum({}, {})"}
 TAKE[ops.min] = "np.minimum({}, {})"
 # Elementwise ops that are no ufunc, or are written otherwise.
-WRITTEN = {*INFIX, ops.where, ops.power, ops.square, ops.negative, ops.clip}
-WRITTEN |= {ops.logical_and, ops.logical_or, ops.logical_not}
-VIEWS = {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.broadcast_to, ops.flip}
+LOGIC = {ops.logical_and: "({}) and ({})", ops.logical_or: "({}) or ({})", ops.logical_not: "not ({})"}
+WRITTEN = {*INFIX, *LOGIC, ops.where, ops.power, ops.square, ops.negative, ops.clip}
+# What makes masks in loops.
+MASKS = {*INFIX, *LOGIC, ops.where, ops.isnan, ops.isinf, ops.isfinite}
 
-FAST = '{"contract", "reassoc", "nsz"}'  # sums in another order, but NaN and infinity as they are
-SHAPE, RANGE, ROW = 1, 2, 3  # what a compiled function returns where it could not run
+SHAPE, RANGE = 1, 2  # what a compiled function returns where it could not run
 
 Index = tuple[str, ...]
 
@@ -53,13 +54,13 @@ class Loops:
         leaves = [*program.feeds, *program.numbers, *constants, *(x for _, x, _ in program.parameters)]
         for node in [*leaves, *(x for _, _, x in program.states)]:
             self.place(node)
-        self.views = [x for x in program.nodes if is_view(x)]
         work = [x for x in program.nodes if not is_view(x)]
         late = self.only_for_updates(work)
         self.kernels = [
             *self.grouped([x for x in work if x not in late]),
             *self.grouped([x for x in work if x in late]),
         ]
+        self.check_updates(late)
         self.store_what_travels()
         self.segments: list[Any] = [[]]
         for kernel in self.kernels:
@@ -72,12 +73,13 @@ class Loops:
         """A module with a function `step` or `epoch`, or with the segments between what is left to NumPy."""
         lines = ['"""Written by tinygrad_steel."""', "", "import numba", "import numpy as np", ""]
         if len(self.segments) > 1:
-            for i, body in enumerate(self.segments[::2]):
-                lines += [*self.head(f"segment{i}", [], ["m"]), *indented(body or ["pass"], 1), "    return 0", ""]
+            for i, body in enumerate(self.segments):
+                if isinstance(body, list) and body:
+                    lines += [*self.head(f"segment{i}", [], ["m"]), *indented(body, 1), "    return 0", ""]
             return "\n".join(lines)
         (body,) = self.segments
         feeds = [f"x{i}" for i in range(len(self.program.feeds))]
-        if what == "epoch" and feeds and all(map(is_row, self.program.outputs)):
+        if what == "epoch" and feeds:
             return "\n".join(lines + self.epoch(feeds, body))
         lines += [*self.head("step", feeds, [*feeds, "m"]), *indented(self.take_step(feeds), 1), *indented(body, 1)]
         return "\n".join([*lines, "    return 0", ""])
@@ -90,10 +92,9 @@ class Loops:
                 x = self.program.feeds[feeds.index(argument)]
                 types.append(f"{kind(x.dtype)}[{':,' * (x.ndim - 1)}::1]" if x.ndim else f"{kind(x.dtype)}[::1]")
             else:
-                types.append(
-                    {"order": "int64[::1]", "numbers": f"{self.dtype}[:,::1]"}.get(argument, f"{self.dtype}[::1]")
-                )
-        options = f'cache=True, error_model="numpy", fastmath={FAST}'
+                known = {"order": "int64[::1]", "numbers": f"{self.dtype}[:,::1]"}
+                types.append(known.get(argument, f"{self.dtype}[::1]"))
+        options = 'cache=True, error_model="numpy"'  # no fastmath: (x + c) - c is not x, and it saves no time
         return [f'@numba.njit("int64({", ".join(types)})", {options})', f"def {name}({', '.join(arguments)}):"]
 
     def take_step(self, feeds: list[str]) -> list[str]:
@@ -107,9 +108,7 @@ class Loops:
 
     def taken(self, x: Node, value: str, place: str) -> list[str]:
         """One number from outside into the block; class ids have their range checked."""
-        classes = [
-            node.params["classes"] for node in self.program.nodes if node.op is ops.one_hot and node.inputs[0] is x
-        ]
+        classes = self.program.classes(x)
         check = [f"if {value} < 0 or {value} >= {min(classes)}:", f"    return {RANGE}"] if classes else []
         return [*check, f"m[{place}] = {value}"]
 
@@ -118,22 +117,17 @@ class Loops:
         program, rows = self.program, self.program.feeds[0].shape[0]
         outputs = [f"out{i}" for i in range(len(program.outputs))]
         lines = self.head("epoch", feeds, [*feeds, "order", "numbers", "losses", *outputs, "m"])
-        inner = [
-            f"for i in range({rows}):",
-            f"    row = order[s * {rows} + i]",
-            "    if row < 0 or row >= x0.shape[0]:",
-        ]
-        inner += [f"        return {ROW}"]
+        inner = [f"for i in range({rows}):", f"    row = order[s * {rows} + i]"]
         for name, x in zip(feeds, program.feeds):
             width = x.data.size // rows
             inner += [f"    for j in range({width}):"]
             inner += indented(self.taken(x, f"{name}_[row * {width} + j]", f"{self.places[x]} + i * {width} + j"), 2)
         inner += [f"m[{self.places[x]}] = numbers[s, {i}]" for i, x in enumerate(program.numbers)]
         inner += body
-        inner += [f"losses[s] = m[{self.place_of_number(program.loss)}]"]
+        inner += [f"losses[s] = m[{self.places[program.loss]}]"]
         for name, x in zip(outputs, program.outputs):
-            place, size = self.places[behind_views(x)], x.data.size
-            inner += [f"for j in range({size}):", f"    {name}[s * {size} + j] = m[{place} + j]"]
+            size = x.data.size
+            inner += [f"for j in range({size}):", f"    {name}[s * {size} + j] = m[{self.places[x]} + j]"]
         flattened = [f"    {name}_ = {name}.ravel()" for name in feeds]
         return [*lines, *flattened, "    for s in range(losses.shape[0]):", *indented(inner, 2), "    return 0", ""]
 
@@ -145,6 +139,8 @@ class Loops:
         dtypes = {x.dtype for x in nodes if x.dtype.kind == "f"}
         if len(dtypes) != 1:
             raise NoLoops(f"{' and '.join(sorted(map(str, dtypes)))} in one program: convert the data to one dtype")
+        if not dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}:
+            raise NoLoops(f"there are no loops for {dtypes.pop()}: use float64 or float32")
         return dtypes.pop()
 
     def place(self, node: Node) -> None:
@@ -160,6 +156,22 @@ class Loops:
             if node in needed:
                 needed.update(node.nodes())
         return {x for x in work if x not in needed}
+
+    def check_updates(self, late: set[Node]) -> None:
+        """NoLoops where an optimizer's rule is not elementwise: its old values might be gone before they are read."""
+        written: dict[Node, list[Node]] = {}
+        for kernel in self.kernels:
+            for node in kernel:
+                if node in self.values and node in late and self.is_loop(node) and node.op not in REDUCTIONS:
+                    written[self.values[node]] = kernel
+            for node in kernel:
+                at = index_names(space(node))
+                for x, index in zip(node.inputs, self.indices(node, at)):
+                    leaf = behind_views(x) if isinstance(x, Node) else None
+                    if leaf in written and (written[leaf] is not kernel or self.base(x, index)[1] != at):
+                        raise NoLoops("the optimizer's rule reads old values after it has renewed them")
+        if len(written) < len(self.program.updates):
+            raise NoLoops("the optimizer's rule renews something otherwise than element by element")
 
     def grouped(self, work: list[Node]) -> Iterator[list[Node]]:
         """Nodes that run in one loop nest: of one shape, and none reads another's elements but its own."""
@@ -188,7 +200,7 @@ class Loops:
     def store_what_travels(self) -> None:
         """Room for what is read outside of its own loop nest, and for results."""
         for node in [self.program.loss, *self.program.outputs, *(g for _, _, g in self.program.parameters)]:
-            self.place(behind_views(node))
+            self.place(node)
         for kernel in self.kernels:
             for node in kernel:
                 if node.op in REDUCTIONS or not self.is_loop(node):
@@ -207,24 +219,21 @@ class Loops:
     def is_call(self, node: Node) -> bool:
         """Whether it is left to NumPy."""
         if node.op is ops.matmul:
-            small = node.data.size * node.inputs[0].shape[-1] < LARGE
+            small = node.data.size * node.inputs[0].shape[-1] < LARGE and node.dtype.kind == "f"
             return not (small and all(isinstance(x, Node) and 1 <= x.ndim <= 2 for x in node.inputs))
         if node.op is ops.one_hot:
             return node.inputs[0] not in self.program.feeds
         if node.op in REDUCTIONS:
             return node.op not in START
-        return node.op not in WRITTEN and not (
-            node.op.elementwise and isinstance(getattr(np, node.op.name, None), np.ufunc)
-        )
+        if node.dtype.kind == "f":
+            return node.op not in WRITTEN and not is_ufunc(node.op)
+        if node.dtype.kind == "b":
+            return node.op not in MASKS
+        return True  # integers wrap around, and divide in their own way
 
     def is_loop(self, node: Node) -> bool:
         """Whether it can share a loop nest with others."""
         return node.op is not ops.matmul and not self.is_call(node)
-
-    def place_of_number(self, node: Node) -> int:
-        """Where the number of a 0-d Node is."""
-        base, where = self.base(node, ())
-        return int(flat(self.places[base], base.shape, where))
 
     # Reading
 
@@ -247,14 +256,21 @@ class Loops:
     def read(self, x: Any, at: Index, inside: dict[Node, str], here: Index) -> str:
         """An element as an expression."""
         if not isinstance(x, Node):
-            return number(x)
+            return self.number(x)
         base, where = self.base(x, at)
         if base in inside and where == here:
-            return inside[base]
+            return as_number(inside[base]) if is_mask(base) and not is_mask(x) else inside[base]
         if base not in self.places:
-            return number(base.data)
+            return self.number(base.data)
         text = f"m[{flat(self.places[base], base.shape, where)}]"
-        return f"({text} != 0.0)" if base.dtype.kind == "b" else text
+        return f"({text} != 0.0)" if is_mask(x) else text
+
+    def number(self, x: Any) -> str:
+        """A constant."""
+        value = float(x)
+        sign = "-" if value < 0 else ""
+        text = repr(value) if math.isfinite(value) else "np.nan" if value != value else f"{sign}np.inf"
+        return text if self.dtype == np.float64 else f"np.{self.dtype}({text})"
 
     # Writing
 
@@ -277,11 +293,14 @@ class Loops:
             inside[node] = name = f"t{len(inside)}"
             body.append(f"{name} = {self.element(node, at, inside)}")
             if node in self.places:
-                value = f"1.0 if {name} else 0.0" if node.dtype.kind == "b" else name
+                value = as_number(name) if is_mask(node) else name
                 body.append(f"m[{flat(self.places[node], shape, at)}] = {value}")
         for node in nodes:  # new values, when all old ones have been read
             if node in self.values and node in inside:
                 body.append(f"m[{flat(self.places[self.values[node]], shape, at)}] = {inside[node]}")
+        place = flat(0, shape, at)
+        if " + " in place:  # of most arrays, the same element
+            body[:] = [f"k = {place}", *(line.replace(f"{place}]", "k]") for line in body)]
         lines, depth = list(start), 0
         for axis, n in enumerate(shape):
             lines += indented(before[axis], depth)
@@ -311,8 +330,7 @@ class Loops:
         kept = [i for i in range(len(shape)) if i not in axes]
         where = flat(self.places[node], node.shape, tuple(at[i] for i in kept))
         value = self.read(x, at, inside, at)
-        if x.dtype.kind == "b":
-            value = f"(1.0 if {value} else 0.0)"
+        value = as_number(value) if is_mask(x) else value
         count = math.prod(shape[i] for i in axes)
         if kept == [*range(len(kept))]:
             name, depth = f"r{self.places[node]}", len(kept)
@@ -335,25 +353,23 @@ class Loops:
             return f"m[{flat(self.places[inputs[0]], inputs[0].shape, at[:1])}] == {at[1]}"
         if op is ops.clip:
             low, high = node.params.get("a_min"), node.params.get("a_max")
-            text = texts[0] if low is None else f"np.maximum({texts[0]}, {number(low)})"
-            return text if high is None else f"np.minimum({text}, {number(high)})"
+            text = texts[0] if low is None else f"np.maximum({texts[0]}, {self.number(low)})"
+            return text if high is None else f"np.minimum({text}, {self.number(high)})"
         if op is ops.where:
-            condition = texts[0] if inputs[0].dtype.kind == "b" else f"{texts[0]} != 0.0"
-            return f"({texts[1]}) if ({condition}) else ({texts[2]})"
+            return f"({texts[1]}) if ({texts[0] if is_mask(inputs[0]) else texts[0] + ' != 0.0'}) else ({texts[2]})"
+        if op in (ops.add, ops.multiply) and is_mask(node):
+            op = ops.logical_or if op is ops.add else ops.logical_and
+        if op in LOGIC:
+            return LOGIC[op].format(*(t if is_mask(x) else f"{t} != 0.0" for t, x in zip(texts, inputs)))
+        if op in INFIX:
+            return f"({texts[0]}) {INFIX[op]} ({texts[1]})"
+        texts = [as_number(text) if is_mask(x) else text for text, x in zip(texts, inputs)]
         if op is ops.power:
-            return power_text(texts[0], inputs[1], texts[1])
+            return f"({texts[0]}) ** ({texts[1]})"
         if op is ops.square:
-            return f"{texts[0]} * {texts[0]}"
+            return f"({texts[0]}) * ({texts[0]})"
         if op is ops.negative:
             return f"-({texts[0]})"
-        if op in (ops.logical_and, ops.logical_or):
-            return f"({texts[0]}) {'and' if op is ops.logical_and else 'or'} ({texts[1]})"
-        if op is ops.logical_not:
-            return f"not ({texts[0]})"
-        if op in INFIX:
-            if node.dtype.kind == "b" and op in (ops.add, ops.multiply):
-                return f"({texts[0]}) {'or' if op is ops.add else 'and'} ({texts[1]})"
-            return f"({texts[0]}) {INFIX[op]} ({texts[1]})"
         return f"np.{op.name}({', '.join(texts)})"
 
     def product(self, node: Node) -> list[str]:
@@ -392,34 +408,22 @@ class Loops:
 
 def kind(dtype: np.dtype) -> str:
     """A dtype as numba calls it."""
-    return "boolean" if dtype.kind == "b" else str(dtype)
+    return "boolean" if dtype.kind == "b" else dtype.name
 
 
-def is_view(node: Node) -> bool:
-    """Whether its elements are those of its input, elsewhere."""
-    if node.op is ops.getitem:
-        index = node.params["index"] if isinstance(node.params["index"], tuple) else (node.params["index"],)
-        plain = all(i is None or i is Ellipsis or isinstance(i, int | np.integer | slice) for i in index)
-        return plain and not any(isinstance(i, bool) for i in index) and len(node.inputs) == 1
-    return (
-        node.op in VIEWS or (node.op is ops.astype) or (node.op is ops.asconstant and node.inputs[0].dtype.kind != "f")
-    )
+def is_ufunc(op: Op) -> bool:
+    """Whether it is one of NumPy's functions that numba knows as well."""
+    return isinstance(op.forward, np.ufunc) and getattr(ops, op.name, None) is op
 
 
-def behind_views(node: Node) -> Node:
-    """The Node whose elements a view shows."""
-    while is_view(node):
-        node = node.inputs[0]
-    return node
+def is_mask(x: Any) -> bool:
+    """Whether its elements are truth values."""
+    return isinstance(x, Node) and x.dtype.kind == "b"
 
 
-def is_row(node: Node) -> bool:
-    """Whether all its elements stand in a row in memory, in their order."""
-    while is_view(node):
-        if node.op not in (ops.reshape, ops.expand_dims, ops.squeeze, ops.astype, ops.asconstant):
-            return False
-        node = node.inputs[0]
-    return True
+def as_number(mask: str) -> str:
+    """An element of a mask as a number."""
+    return f"(1.0 if {mask} else 0.0)"
 
 
 def space(node: Node) -> tuple[int, ...]:
@@ -449,7 +453,7 @@ def index_behind(view: Node, at: Index) -> Index:
         axes = params.get("axis")
         axes = range(x.ndim) if axes is None else axes if isinstance(axes, tuple) else (axes,)
         flipped = {i % x.ndim for i in axes}
-        return tuple(f"({n - 1} - {i})" if k in flipped else i for k, (n, i) in enumerate(zip(x.shape, at)))
+        return tuple(along(n - 1, -1, i) if k in flipped else i for k, (n, i) in enumerate(zip(x.shape, at)))
     if op in (ops.reshape, ops.expand_dims, ops.squeeze):
         return reshaped(x.shape, view.shape, at)
     if op is ops.getitem:
@@ -465,9 +469,17 @@ def reshaped(old: tuple[int, ...], new: tuple[int, ...], at: Index) -> Index:
         return tuple("0" if n == 1 else next(left) for n in old)
     position, found, step = flat(0, new, at), [], 1
     for n in reversed(old):
-        found.append("0" if n == 1 else f"(({position}) // {step} % {n})")
+        known = position.isdigit() and str(int(position) // step % max(n, 1))
+        found.append("0" if n < 2 else known or f"(({position}) // {step} % {n})")
         step *= n
     return tuple(reversed(found))
+
+
+def along(start: int, step: int, i: str) -> str:
+    """start + step * i"""
+    if i.isdigit():
+        return str(start + step * int(i))
+    return i if (start, step) == (0, 1) else f"({start} + {step} * {i})"
 
 
 def sliced(shape: tuple[int, ...], index: Any, at: Index) -> Index:
@@ -484,8 +496,7 @@ def sliced(shape: tuple[int, ...], index: Any, at: Index) -> Index:
             next(left)
         elif isinstance(part, slice):
             start, _, step = part.indices(shape[axis])
-            i = next(left)
-            found.append(i if (start, step) == (0, 1) else f"({start} + {step} * {i})")
+            found.append(along(start, step, next(left)))
             axis += 1
         else:
             found.append(str(int(part) % shape[axis]))
@@ -503,22 +514,6 @@ def flat(first: int, shape: tuple[int, ...], at: Index) -> str:
             terms.append(i if step == 1 else f"{i} * {step}")
         step *= n
     return " + ".join([*([str(offset)] if offset or not terms else []), *reversed(terms)])
-
-
-def number(x: Any) -> str:
-    """A constant."""
-    value = float(x)
-    return repr(value) if math.isfinite(value) else "np.nan" if value != value else f"{'-' if value < 0 else ''}np.inf"
-
-
-def power_text(a: str, exponent: Any, b: str) -> str:
-    """a ** b, without the function where the exponent is a small whole number."""
-    value = exponent if isinstance(exponent, int | float) else None
-    if isinstance(exponent, Node) and exponent.op is None and not exponent.shape and not exponent.name:
-        value = exponent.data.item()
-    if value == 2:
-        return f"({a}) * ({a})"
-    return f"({a}) ** ({b})"
 
 
 def indented(lines: list[str], depth: int) -> list[str]:

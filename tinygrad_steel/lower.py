@@ -153,9 +153,7 @@ class Program:
             if id(p) not in gradients:
                 raise ValueError(f"the loss does not depend on the optimizer's {p!r:.80}: leave it out there")
             if p.dtype not in numbers:
-                self.optimizer.steps += 1  # of the next step: Adam has none before the first
-                given = self.optimizer.numbers(p.dtype)
-                self.optimizer.steps -= 1
+                given = next_numbers(self.optimizer, p.dtype)
                 numbers[p.dtype] = [Tensor(x, name="number") for x in given]
             old = [Tensor(x) for x in state]
             change, new = self.optimizer.rule(gradients[id(p)], old, *numbers[p.dtype])
@@ -164,6 +162,15 @@ class Program:
         if len(numbers) > 1:
             raise TypeError("parameters of different dtypes cannot be compiled into one step")
         return moved, states, [t for given in numbers.values() for t in given]
+
+
+def next_numbers(optimizer: Optimizer, dtype: np.dtype) -> tuple[np.ndarray, ...]:
+    """The optimizer's numbers for the step that comes next, which has not been counted yet."""
+    optimizer.steps += 1
+    try:
+        return optimizer.numbers(dtype)
+    finally:
+        optimizer.steps -= 1
 
 
 class Lowering:

@@ -56,7 +56,6 @@ class Optimizer:
                     f"{describe(p)} has no gradient: call backward() first, on a loss which it is part of"
                 )
 
-
     changing = False  # whether the numbers differ from step to step
 
     def numbers(self, dtype: np.dtype) -> tuple[np.ndarray, ...]:

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .lower import Program
+from .lower import VIEWS, Program, behind_views
 from .trace import Node
 
-# Ops whose result is a view of their input: made once, when the program is built.
-VIEWS = {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.broadcast_to, ops.flip}
 REDUCTIONS = {ops.sum: "add", ops.mean: "add", ops.max: "maximum", ops.min: "minimum", ops.prod: "multiply"}
 
 
@@ -32,15 +30,15 @@ class Replay:
             self.hold(node, np.array(node.data))
         for tensor, node, _ in program.parameters:
             self.hold(node, tensor.data)
-        for place, i, node in program.states:
-            self.hold(node, place[i])
+        for i, k, node in program.states:
+            self.hold(node, np.array(program.optimizer.states[i][k]))
         readers: dict[Node, int] = {}
         for i, node in enumerate(program.nodes):
-            readers |= dict.fromkeys(node.nodes(), i)
+            readers |= dict.fromkeys(map(behind_views, node.nodes()), i)
         place_of = {value: leaf for leaf, value in program.updates}
         for i, node in enumerate(program.nodes):
             leaf = place_of.get(node)
-            in_place = leaf is not None and node.op.elementwise and readers.get(leaf, i) <= i
+            in_place = leaf is not None and ufunc_of(node) is not None and readers.get(leaf, i) <= i
             self.add(node, self.buffers[leaf] if in_place else None)
         self.update()
         self.source = "\n    ".join(["def run():", *(self.lines or ["pass"])]) + "\n"
@@ -56,6 +54,7 @@ class Replay:
 
     def function(self, function: Callable, name: str) -> str:
         """A function under a name; the same name for the same function."""
+        name = name if name.isidentifier() else "function"
         while self.scope.setdefault(name, function) != function:
             name += "_"
         return name
@@ -68,23 +67,27 @@ class Replay:
         self.scope[name] = x
         return name
 
+    def number(self, x: Any, node: Node) -> Any:
+        """A plain number among the inputs of a Node, as the array that NumPy would make of it at every call."""
+        dtypes = {i.dtype for i in node.nodes()}
+        plain = isinstance(x, int | float) and not isinstance(x, bool) and len(dtypes) == 1
+        return np.array(x, dtypes.pop()) if plain and next(iter(dtypes)).kind == "f" else x
+
     def add(self, node: Node, place: Any = None) -> None:
         """The call for one Node, which may write right into the place of what it renews."""
         op, data = node.op, node.data
         arrays = [self.buffers[x] if isinstance(x, Node) else x for x in node.inputs]
-        if op in VIEWS or (op is ops.getitem and len(arrays) == 1):
+        if op in VIEWS or (op is ops.getitem and len(arrays) == 1):  # a view is made once
             view = node.compute(*arrays)
             if np.shares_memory(view, arrays[0]):
                 self.hold(node, view)
                 return
-        inputs = [self.text(x) for x in node.inputs]
+        inputs = [self.text(x if isinstance(x, Node) else self.number(x, node)) for x in node.inputs]
         out = self.hold(node, np.empty(data.shape, data.dtype) if place is None else place)
-        ufunc = getattr(np, op.name, None) if op.elementwise else None
-        if isinstance(ufunc, np.ufunc) or op is ops.matmul:
-            ufunc = np.matmul if op is ops.matmul else ufunc
-            if op is ops.power and not isinstance(node.inputs[1], Node) and node.inputs[1] == 2:
-                ufunc, inputs = np.square, inputs[:1]  # as `**` does
-            self.lines.append(f"{self.function(ufunc, ufunc.__name__)}({', '.join(inputs)}, {out})")
+        ufunc = ufunc_of(node)
+        if ufunc is not None:
+            by_name = "out=" if ufunc in (np.maximum, np.minimum) else ""  # NumPy wants it so for these two
+            self.lines.append(f"{self.function(ufunc, ufunc.__name__)}({', '.join(inputs)}, {by_name}{out})")
         elif op in REDUCTIONS:
             name = REDUCTIONS[op]
             axis = node.params.get("axis")
@@ -93,20 +96,40 @@ class Replay:
             self.lines.append(f"{reduce}({inputs[0]}, {axis!r}, None, {out})")
             if op is ops.mean:
                 count = arrays[0].size // max(1, data.size)
-                self.lines.append(f"{self.function(np.divide, 'divide')}({out}, {count}, {out})")
+                divisor = self.text(np.array(count, data.dtype))
+                self.lines.append(f"{self.function(np.divide, 'divide')}({out}, {divisor}, {out})")
         elif op is ops.where:
             self.lines.append(f"{self.function(np.copyto, 'copyto')}({out}, {inputs[2]})")
-            mask = inputs[0] if arrays[0].dtype == bool else f"{inputs[0]} != 0"
+            mask = inputs[0] if np.asarray(arrays[0]).dtype == bool else f"{inputs[0]} != 0"
             self.lines.append(f"copyto({out}, {inputs[1]}, where={mask})")
         elif op in (ops.astype, ops.asconstant):
             self.lines.append(f"{self.function(np.copyto, 'copyto')}({out}, {inputs[0]}, 'unsafe')")
         else:
             if op is ops.one_hot:
                 self.lines.append(f"{self.function(ops.check_ids, 'check_ids')}({inputs[0]}, {node.params['classes']})")
-            self.lines.append(f"{out}[...] = {self.function(node.compute, op.name)}({', '.join(inputs)})")
+            compute = self.function(node.compute, f"op_{op.name}")
+            self.lines.append(f"{self.function(fill, 'fill')}({', '.join([out, compute, *inputs])})")
 
     def update(self) -> None:
         """New values into the places of the old ones, when all of them are known."""
         for leaf, value in self.program.updates:
             if self.buffers[leaf] is not self.buffers[value]:
                 self.lines.append(f"{self.function(np.copyto, 'copyto')}({self.names[leaf]}, {self.names[value]})")
+
+
+def ufunc_of(node: Node) -> np.ufunc | None:
+    """NumPy's function that writes the result of a Node into an array; None where there is none."""
+    known = {ops.power: np.power, ops.matmul: np.matmul}
+    return known.get(node.op, node.op.forward if isinstance(node.op.forward, np.ufunc) else None)
+
+
+def fill(out: np.ndarray, compute: Callable, *inputs: Any) -> None:
+    """The result of a Node into its array; ValueError where the numbers, not only the shapes, decide on its shape."""
+    y = compute(*inputs)
+    if y.shape != out.shape:
+        node = compute.__self__
+        raise ValueError(
+            f"{node.op.name} gives {y.shape}, the step was compiled for {out.shape}: a shape that depends on the data "
+            f"cannot be compiled; write where(mask, x, 0) in place of x[mask]"
+        )
+    out[...] = y
