@@ -64,6 +64,14 @@ def recording(record: str | None = None, watch: Any = None) -> Iterator[None]:
         RECORDING.reset(token)
 
 
+def refuse_tracing() -> None:
+    """TypeError where a traced rule takes a number out of a Tensor: it would be part of what is written or compiled."""
+    if RECORDING.get().record == "all":
+        raise TypeError(
+            "a rule that looks at the numbers of a Tensor (if, float, item) cannot be traced: write it with np.where"
+        )
+
+
 def no_grad() -> contextlib.AbstractContextManager[None]:
     """Inside `with no_grad():` no history is recorded: results are constants. Holds for the current thread only.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
+from .graph import refuse_tracing
 from .registry import data_of
 
 # Each takes NumPy's own arguments; what it leaves out raises a TypeError that names it.
@@ -178,9 +179,11 @@ def size(a: Any, axis: int | None = None) -> int:
 
 @spelling(np.allclose)
 def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    refuse_tracing()
     return np.allclose(data_of(a), data_of(b), rtol, atol, equal_nan)
 
 
 @spelling(np.array_equal)
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
+    refuse_tracing()
     return np.array_equal(data_of(a1), data_of(a2), equal_nan)

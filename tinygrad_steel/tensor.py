@@ -12,7 +12,7 @@ import numpy as np
 
 from . import ops
 from .fast import own
-from .graph import RECORDING, describe_call, explained, next_age, pull
+from .graph import RECORDING, describe_call, explained, next_age, pull, refuse_tracing
 from .registry import TWINS, Op, describe
 from .spelling import SPELLINGS
 
@@ -475,14 +475,6 @@ class Tensor:
 
 new, recording_mode = object.__new__, RECORDING.get  # looked up once: they are called for every op
 record_op = Tensor.record_op
-
-
-def refuse_tracing() -> None:
-    """TypeError where a traced rule takes a number out of a Tensor: it would be part of what is written or compiled."""
-    if recording_mode().record == "all":
-        raise TypeError(
-            "a rule that looks at the numbers of a Tensor (if, float, item) cannot be traced: write it with np.where"
-        )
 
 
 def refuse_assignment() -> None:
