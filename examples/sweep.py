@@ -312,7 +312,7 @@ def cluster(address: str) -> Iterator[cf.Executor]:
             client.run(lambda: bool(importlib.import_module("sweep")))
         except ImportError as error:
             raise ImportError(f"the workers need this folder's modules in their PYTHONPATH: {error}") from error
-        with client.get_executor(pure=False) as executor:  # not pure: a second try is not answered with the first's end
+        with client.get_executor(pure=False) as executor:  # not pure: each try is a run of its own
             yield executor
 
 
