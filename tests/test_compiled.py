@@ -76,6 +76,14 @@ def uncompiled(monkeypatch, tmp_path):
     monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path))
 
 
+@pytest.fixture(params=["numpy", "loops"])
+def either(request):
+    """NumPy, or the loops run by Python: where it matters what they read and write, not how numba compiles it."""
+    if request.param == "loops":
+        request.getfixturevalue("uncompiled")
+    return {"numpy": "numpy", "loops": "numba"}[request.param]
+
+
 @pytest.fixture
 def registry():
     """Whatever a test registers is forgotten afterwards."""
@@ -722,6 +730,18 @@ def test_two_dtypes_have_no_loops():
     assert compile_backprop(np.sum(p * p))() == 3
 
 
+def test_two_dtypes_and_integers():
+    """float32 and float64 meet as NumPy lets them meet, and every gradient has the dtype of its parameter."""
+
+    def f(p, q, x):
+        y = p * 0.1 + q.astype(np.float32) * x
+        return weighted(y * q) + weighted(np.where(y > 0, p, 2)) + np.mean(p) + np.sum(softmax_cross_entropy(y, x))
+
+    p, q = random((3, 4), (3, 4))
+    x = np.array([[1, 0, 0, 2], [0, 1, 0, 0], [0, 0, 3, 1]], np.int16)
+    agrees("numpy", f, [p.astype(np.float32), q], [x], others=[([-p.astype(np.float32), q], [x[::-1]])], tolerance=1e-6)
+
+
 def test_parameters_of_two_dtypes():
     p, q = Tensor(np.ones(3), requires_grad=True), Tensor(np.ones(3, np.float32), requires_grad=True)
     with pytest.raises(TypeError, match="different dtypes"):
@@ -809,9 +829,10 @@ def test_own_ops_that_do_not_run_on_tensors(backend, registry):
     branching.vjp(lambda g, y, x: g * y / x)
     typed = op("fill", lambda x: np.tanh(x) if isinstance(x, np.ndarray) else x, samples=[])
     typed.vjp(lambda g, y, x: g * (1 - y * y))
+    roll = op("roll", np.roll, lambda g, y, x, n: np.concatenate([g[n:], g[:n]]), samples=[])
 
     def f(p, x):
-        return weighted(running(p * x)) + weighted(branching(p + x)) + np.sum(typed(p))
+        return weighted(running(p * x)) + weighted(branching(p + x)) + np.sum(typed(p)) + weighted(roll(p * x, 2))
 
     p, x = random(5, 5)
     agrees(backend, f, [p], [x], others=[([p], [-x]), ([-p], [-np.abs(x) * 5]), ([np.abs(p)], [np.abs(x)])])
@@ -833,6 +854,13 @@ def test_a_rule_that_branches_on_numbers_is_refused(backend, registry):
     (p,), _ = tensors(random(3), ())
     with pytest.raises(TypeError, match="a rule that looks at the numbers of a Tensor .* write it with np.where"):
         compile_backprop(np.sum(bad(p)), backend=backend)
+
+
+def test_a_rule_that_is_another_on_tensors_is_refused(registry):
+    kept = op("kept", lambda x: (x * 2, 3), lambda g, y, x, kept=None: g * (kept or 2), samples=[], keeps=True)
+    (p,), _ = tensors(random(3), ())
+    with pytest.raises(TypeError, match=r"the gradient of p0: \(3,\) float64 is another one when .* traced"):
+        compile_backprop(np.sum(kept(p)), backend="numpy")
 
 
 @pytest.mark.parametrize("close", [np.allclose, np.array_equal])
@@ -1048,7 +1076,7 @@ def test_gradients_do_not_add_up(backend):
         assert p.grad is g or np.shares_memory(p.grad, g)
 
 
-def test_gradients_can_be_written_into(backend):
+def test_gradients_can_be_written_into(either):
     """As when they are clipped; those that are equal, constant or views of others are arrays of their own as well."""
 
     def f(p, q, r, s, t, u):
@@ -1056,7 +1084,7 @@ def test_gradients_can_be_written_into(backend):
 
     parameters = random((2, 3), (2, 3), (2, 3), (4,), (), (3, 2))
     ps, _ = tensors(parameters, ())
-    step = compile_backprop(f(*ps), backend=backend)
+    step = compile_backprop(f(*ps), backend=either)
     for _ in range(3):
         step()
         gradients = [p.grad for p in ps]
@@ -1083,9 +1111,9 @@ def test_an_eager_optimizer_after_compiled_gradients(backend):
         same(p.data, q.data)
 
 
-def test_arrays_without_elements(backend):
+def test_arrays_without_elements(either):
     (p, q), (x,) = tensors([np.zeros((0, 3)), np.ones(2)], [np.zeros((2, 0))])
-    step = compile_backprop(np.sum(x @ p) + np.sum(q), optimizer=SGD([p, q], 0.5), backend=backend)
+    step = compile_backprop(np.sum(x @ p) + np.sum(q), optimizer=SGD([p, q], 0.5), backend=either)
     assert step(x.data) == 2 and step(x.data) == 1 and p.grad.shape == (0, 3)
 
 
@@ -1140,7 +1168,7 @@ def values_of(text, **names):
     return [eval(e, {"np": np, "Tensor": Tensor, **LIBRARY, **names}) for e in re.split(r"\s{2,}", text.strip())]
 
 
-def test_views_and_indices(backend):
+def test_views_and_indices(either):
     """Of parameters, of data and of what was computed, alone, on top of each other, and with reductions."""
 
     def f(p, x):
@@ -1160,10 +1188,10 @@ def test_views_and_indices(backend):
         )
 
     p, x, q, z = random(*[(2, 3, 4)] * 4)
-    agrees(backend, f, [p], [x], others=[([q], [z]), ([q], [np.ascontiguousarray(z.T).T])])
+    agrees(either, f, [p], [x], others=[([q], [z]), ([q], [np.ascontiguousarray(z.T).T])])
 
 
-def test_numbers_and_axes_of_length_one(backend):
+def test_numbers_and_axes_of_length_one(either):
     """0-d parameters, data and constants; one row, one column, one class; axes that need no loop."""
 
     def f(a, b, c, d, t, x):
@@ -1180,7 +1208,7 @@ def test_numbers_and_axes_of_length_one(backend):
         )
 
     a, b, c, d, x, y = random((), (1, 1), (1, 3), (1,), (1, 3), (1, 3), positive=True)
-    agrees(backend, f, [a, b, c, d], [np.array(0.7), x], others=[([a * 2, b * 3, c, d], [np.array(-2.0), y])])
+    agrees(either, f, [a, b, c, d], [np.array(0.7), x], others=[([a * 2, b * 3, c, d], [np.array(-2.0), y])])
 
 
 def test_single_numbers_as_arguments(backend):
@@ -1262,7 +1290,7 @@ def test_bools_and_integers_as_data(backend):
     agrees(backend, f, random(3), data, others=[(random(3, seed=4), other)])
 
 
-def test_constants_of_the_expression(backend):
+def test_constants_of_the_expression(either):
     """Arrays, lists and numbers in it, 1.0 among them, and weight decay."""
     ones = np.ones((2, 3))
 
@@ -1272,7 +1300,7 @@ def test_constants_of_the_expression(backend):
         return np.sum(np.square(y.T @ x)) * 0.5 + decay + np.sum((p + p) * q) + np.sum(ones)
 
     p, q, x, z = random((2, 3), (2, 3), (2, 4), (2, 4))
-    agrees(backend, f, [p, q], [x], others=[([q, p], [z]), ([p, p], [x])])
+    agrees(either, f, [p, q], [x], others=[([q, p], [z]), ([p, p], [x])])
 
 
 def test_powers(backend):
@@ -1289,7 +1317,7 @@ def test_powers(backend):
     agrees(backend, f, [p], [q], others=[([q], [-p])])
 
 
-def test_what_is_left_to_numpy_between_loops(backend):
+def test_what_is_left_to_numpy_between_loops(either):
     """Also where it reads what no view of memory can show."""
 
     def f(p, x, ids):
@@ -1304,9 +1332,7 @@ def test_what_is_left_to_numpy_between_loops(backend):
         )
 
     p, x = random((2, 3, 4), (2, 3, 4))
-    agrees(
-        backend, f, [p], [x, np.array([1, 0])], others=[([p], [-x, np.array([0, 0])]), ([x], [p, np.array([-1, 1])])]
-    )
+    agrees(either, f, [p], [x, np.array([1, 0])], others=[([p], [-x, np.array([0, 0])]), ([x], [p, np.array([-1, 1])])])
 
 
 def test_large_products_are_left_to_blas(backend):
@@ -1319,5 +1345,5 @@ def test_large_products_are_left_to_blas(backend):
     agrees(backend, f, [p, q], [x], others=[([r, s], [z])])
 
 
-def test_many_columns(backend):
-    agrees(backend, lambda p, x: np.mean(np.square(x @ p)), random((3, 20)), random((4, 3)))
+def test_many_columns(either):
+    agrees(either, lambda p, x: np.mean(np.square(x @ p)), random((3, 20)), random((4, 3)))

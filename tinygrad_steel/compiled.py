@@ -8,6 +8,7 @@ import importlib.util
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -332,8 +333,8 @@ class Engine:
     def renew_numbers(self) -> None:
         """The optimizer's numbers for the next step into the memory, if they have changed."""
         optimizer = self.program.optimizer
-        if optimizer is not None and (optimizer.changing or self.last_rate != optimizer.learning_rate):
-            self.last_rate = optimizer.learning_rate
+        if optimizer is not None and (optimizer.changing or self.last_rate != optimizer._learning_rate):
+            self.last_rate = optimizer._learning_rate
             for node, x in zip(self.program.numbers, next_numbers(optimizer, self.program.loss.dtype)):
                 self.view(node)[...] = x
 
@@ -549,9 +550,9 @@ def compiled_module(source: str) -> ModuleType:
     name = "step_" + hashlib.sha256(versions.encode()).hexdigest()[:20]
     file = cache_folder() / f"{name}.py"
     if not file.exists():
-        part = file.with_suffix(f".{os.getpid()}.part")
+        part = file.with_suffix(f".{os.getpid()}_{threading.get_ident()}.part")
         part.write_text(source)
-        part.replace(file)  # at once, as several processes may be at it
+        part.replace(file)  # at once, as several processes or threads may be at it
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.modules[name] = module  # numba looks for it there when it loads what it has kept

@@ -373,18 +373,26 @@ class Loops:
         return f"np.{op.name}({', '.join(texts)})"
 
     def product(self, node: Node) -> list[str]:
-        """A matrix product: its columns side by side where they are few, so that each row is read once."""
+        """A matrix product; where they are few, its elements or its columns are summed side by side."""
         a, b = node.inputs
         inner = a.shape[-1]
         rows, columns = (a.shape[0] if a.ndim == 2 else 1), (b.shape[1] if b.ndim == 2 else 1)
         first = self.places[node]
 
-        def left(k: str) -> str:
-            return self.read(a, ("i", k) if a.ndim == 2 else (k,), {}, ())
+        def left(k: str, i: str = "i") -> str:
+            return self.read(a, (i, k) if a.ndim == 2 else (k,), {}, ())
 
         def right(k: str, j: str) -> str:
             return self.read(b, (k, j) if b.ndim == 2 else (k,), {}, ())
 
+        if 0 < rows * columns <= UNROLLED:
+            places = [(str(i), str(j)) for i in range(rows) for j in range(columns)]
+            return [
+                *(f"s{i}_{j} = 0.0" for i, j in places),
+                f"for k in range({inner}):",
+                *(f"    s{i}_{j} += {left('k', i)} * {right('k', j)}" for i, j in places),
+                *(f"m[{flat(first, (rows, columns), (i, j))}] = s{i}_{j}" for i, j in places),
+            ]
         if columns <= UNROLLED:
             sums = [f"s{j}" for j in range(columns)]
             return [

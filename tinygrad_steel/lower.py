@@ -97,6 +97,7 @@ class Program:
         changing = {made[id(t)] for t in (*numbers, *(leaf for *_, leaf in states))}
         lowering = Lowering({made[id(start)]}, {*changing, *(fed or ())})
         gradients = dict(traced.backward)
+        check_gradients(loss, {id(t): g.data for t, g in pulled})
         wanted = [x for x in traced.leaves if x.wanted]
         roots = [made[id(t)] for t in results] + [gradients[x] for x in wanted if x in gradients]
         lowering.run(behind(roots))
@@ -162,6 +163,17 @@ class Program:
         if len(numbers) > 1:
             raise TypeError("parameters of different dtypes cannot be compiled into one step")
         return moved, states, [t for given in numbers.values() for t in given]
+
+
+def check_gradients(loss: Tensor, traced: dict[int, np.ndarray]) -> None:
+    """TypeError where an op's rule gives something else on Tensors, where it is traced, than on arrays."""
+    for t, g in pull(loss, seed(loss, None)):
+        error, rounding = np.abs(traced[id(t)] - g), np.sqrt(np.finfo(t.dtype).eps)
+        if np.max(error, initial=0, where=np.isfinite(error)) > 1e-3 * np.max(np.abs(g), initial=0) + rounding:
+            raise TypeError(
+                f"the gradient of {describe(t)} is another one when the rules of its ops are traced: a rule may not "
+                f"look at the types of what it gets, and what an op keeps may be missing"
+            )
 
 
 def next_numbers(optimizer: Optimizer, dtype: np.dtype) -> tuple[np.ndarray, ...]:

@@ -82,9 +82,9 @@ class Replay:
             if np.shares_memory(view, arrays[0]):
                 self.hold(node, view)
                 return
-        inputs = [self.text(x if isinstance(x, Node) else self.number(x, node)) for x in node.inputs]
-        out = self.hold(node, np.empty(data.shape, data.dtype) if place is None else place)
         ufunc = ufunc_of(node)
+        inputs = [self.text(x if ufunc is None else self.number(x, node)) for x in node.inputs]
+        out = self.hold(node, np.empty(data.shape, data.dtype) if place is None else place)
         if ufunc is not None:
             by_name = "out=" if ufunc in (np.maximum, np.minimum) else ""  # NumPy wants it so for these two
             self.lines.append(f"{self.function(ufunc, ufunc.__name__)}({', '.join(inputs)}, {by_name}{out})")

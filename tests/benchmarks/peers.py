@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from workloads import EPOCH_ROWS, RATE, Workload
+from workloads import RATE, Workload
 
 
 def contenders(workload: Workload) -> dict[str, Callable]:
@@ -99,7 +99,7 @@ def jax_scan(workload: Workload) -> Callable:
     scan = jax.jit(
         lambda parameters, xs, ys: jax.lax.scan(lambda p, b: (pure(p, b)[0], pure(p, b)[1][0]), parameters, (xs, ys))
     )
-    repeats = max(1, EPOCH_ROWS // len(workload.x))
+    repeats = max(2, workload.rows // len(workload.x))
     xs, ys = (jax.numpy.asarray(np.tile(a, (repeats, 1, 1))) for a in (workload.x, workload.y))
 
     def steps():

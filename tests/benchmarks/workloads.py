@@ -17,7 +17,6 @@ import numpy as np
 from tinygrad_steel import SGD, Tensor, compile_backprop, compile_epoch, relu, softmax_cross_entropy
 
 RATE = 0.001
-EPOCH_ROWS = 2000  # of the data set from which a compiled epoch gathers its batches, where batches are small
 
 
 class Workload(NamedTuple):
@@ -30,6 +29,7 @@ class Workload(NamedTuple):
     loss: Callable[..., Tensor]
     book: Callable[..., Callable] | None = None
     square: bool = False  # mean square instead of softmax cross entropy
+    rows: int = 1550  # of the training set, from which an epoch gathers its batches: as many as the real one has
 
     def contenders(self) -> dict[str, Callable]:
         """Everyone who takes part, from the same parameters."""
@@ -76,7 +76,7 @@ class Workload(NamedTuple):
     def compiled_epoch(self) -> Callable:
         x, y, parameters, loss = self.graph()
         epoch = compile_epoch(loss, (x, y), optimizer=SGD(parameters, RATE))
-        repeats = max(1, EPOCH_ROWS // len(self.x))
+        repeats = max(2, self.rows // len(self.x))
         xs, ys = np.tile(self.x, (repeats, 1)), np.tile(self.y, (repeats, 1))
         order = np.arange(len(xs))
 
@@ -146,7 +146,7 @@ def abalone() -> Workload:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(10, 10)), rng.integers(1, 30, (10, 1)).astype(float)
     start = rng.normal(0, 0.003, (10, 1)), np.zeros(1)
-    return Workload(x, y, start, abalone_clean, abalone_loss, abalone_book, square=True)
+    return Workload(x, y, start, abalone_clean, abalone_loss, abalone_book, square=True, rows=3340)
 
 
 def abalone_loss(x, y, weight, bias):
