@@ -20,9 +20,13 @@ def accuracy(output, y):
     return 1 - np.mean(np.abs((output - y) / y))
 
 
-def metrics(output, y, names):
+def mean_absolute_error(output, y):
     """By how many rings the estimate is off."""
-    return [f"mean absolute error = {np.mean(np.abs(output - y)):5.3f} {names[0]}"]
+    return np.mean(np.abs(output - y))
+
+
+def metrics(output, y, names):
+    return [f"mean absolute error = {mean_absolute_error(output, y):5.3f} {names[0]}"]
 
 
 def abalone_exec(epoch_count=10, mb_size=10, report=1, **settings) -> Trained:

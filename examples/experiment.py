@@ -99,6 +99,7 @@ def train(
     compiled: bool = False,
     metrics: bool = False,
     quiet: bool = True,
+    say: Callable[..., None] = print,
     check_loss: bool = True,
     plot: str | None = None,
     save: str | None = None,
@@ -115,11 +116,11 @@ def train(
     both are equally many; `compiled` runs whole epochs in machine code. `seed`: a number, or a generator that goes on
     from where an earlier run left it. `data`: a file, a folder, "uci" or "synthetic"; see `datasets.load`.
 
-    What comes out: `metrics` prints more figures of the test rows, `quiet` shows no bar, `plot` is a file for curves of
-    loss and accuracy, `onnx` one for the trained model with its scaling, whose output are probabilities. Ctrl-C ends
-    the training, but nothing else. `check_loss`: FloatingPointError, with advice, for a loss that is not finite.
-    Instead of training, `source` prints the first batch's backprop as NumPy source, and `graph` is a file into which
-    its loss is drawn, in one of `draw`'s views.
+    What comes out: `metrics` prints more figures of the test rows, `quiet` shows no bar, `say` is called in place of
+    print, `plot` is a file for curves of loss and accuracy, `onnx` one for the trained model with its scaling, whose
+    output are probabilities. Ctrl-C ends the training, but nothing else. `check_loss`: FloatingPointError, with advice,
+    for a loss that is not finite. Instead of training, `source` prints the first batch's backprop as NumPy source, and
+    `graph` is a file into which its loss is drawn, in one of `draw`'s views.
 
     `save` and `load_from` are .npz files. Whoever goes on from one uses its parameters, its scaling and its test rows
     (with others, a model would be tested on what it was trained with); the optimizer begins anew.
@@ -144,7 +145,7 @@ def train(
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer is one of {', '.join(OPTIMIZERS)}, not {optimizer!r}")
     if dataset.synthetic and not (source or graph):
-        print(dataset.synthetic)
+        say(dataset.synthetic)
     rng = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
     model = Model(dataset.x.shape[1], hidden, dataset.y.shape[1], rng, init)
     order = np.arange(rows)
@@ -158,7 +159,7 @@ def train(
             raise ValueError(f"{load_from} was trained without --standardize, and can only go on without it")
         if not (source or graph):
             inputs = "standardised" if earlier["standardize"] else "raw"
-            print(f"loaded: {load_from} (epochs: {earlier['epochs']}, inputs: {inputs})")
+            say(f"loaded: {load_from} (epochs: {earlier['epochs']}, inputs: {inputs})")
     elif standardize:
         model.scaling = Scaling.of(dataset.x[training])
     x = model.scaling(dataset.x) if earlier["standardize"] else dataset.x
@@ -172,16 +173,16 @@ def train(
         rng.shuffle(training)
         loss, names = explained_graph(experiment, model, x[training[:mb_size]], dataset.y[training[:mb_size]])
         if source:
-            print(write_backprop(loss, names), end="")
+            say(write_backprop(loss, names), end="")
         if graph:
             loss.backward()
-            print(f"drawn: {draw(loss, view, names).save(graph)}")
+            say(f"drawn: {draw(loss, view, names).save(graph)}")
         return Trained(model.parameters, [], model, dataset, training, test, run.output(test))
-    run_epoch = run.compiled() if compiled else run.eager
+    run_epoch = run.compiled(say) if compiled else run.eager
     history: list[Epoch] = []
     stopped = False
     start = time.perf_counter()
-    bar = Bar(epoch_count, quiet)
+    bar = Bar(epoch_count, quiet, say)
     try:
         for epoch in range(1, epoch_count + 1):
             rng.shuffle(training)
@@ -202,9 +203,9 @@ def train(
     finally:
         bar.close()
     seconds = time.perf_counter() - start
-    print(f"\nFinal Test: final accuracy = {run.test_accuracy(test):5.3f}")
+    say(f"\nFinal Test: final accuracy = {run.test_accuracy(test):5.3f}")
     if metrics:
-        print(*experiment.metrics(run.output(test), dataset.y[test], dataset.y_names), sep="\n")
+        say(*experiment.metrics(run.output(test), dataset.y[test], dataset.y_names), sep="\n")
     if save:
         model.save(
             save,
@@ -221,16 +222,16 @@ def train(
             epochs=earlier["epochs"] + len(history),  # in all
             seed=None if isinstance(seed, np.random.RandomState) else seed,
         )
-        print(f"saved: {save}")
+        say(f"saved: {save}")
     if onnx:
         model.export(onnx, experiment.model, experiment.prediction)
-        print(f"exported: {onnx}")
+        say(f"exported: {onnx}")
     if figure is not None:
         draw_curves(figure, history)
         figure.savefig(plot, dpi=120)
-        print(f"plotted: {plot}")
+        say(f"plotted: {plot}")
     if dataset.synthetic:
-        print(dataset.synthetic)
+        say(dataset.synthetic)
     return Trained(model.parameters, history, model, dataset, training, test, run.output(test), seconds, stopped)
 
 
@@ -255,14 +256,14 @@ class Run:
         """Train on these batches; return the means of their losses and accuracies."""
         return tuple(np.mean([self.step(batch) for batch in batches], axis=0))
 
-    def compiled(self) -> Callable[[np.ndarray], tuple[float, float]]:
+    def compiled(self, say: Callable[..., None]) -> Callable[[np.ndarray], tuple[float, float]]:
         """The same in machine code."""
         x, y = Tensor(self.x[: self.mb_size], name="x"), Tensor(self.y[: self.mb_size], name="y")
         output = self.model(x, self.experiment.model)
         loss = self.experiment.loss(output, y)
-        print("compiling ...", end=" ", file=sys.stderr, flush=True)
+        say("compiling ...", end=" ", file=sys.stderr, flush=True)
         epoch = compile_epoch(loss, batch=(x, y), optimizer=self.optimizer, outputs=[output])
-        print(f"{epoch.compile_seconds:.1f} s ({epoch.backend})", file=sys.stderr)
+        say(f"{epoch.compile_seconds:.1f} s ({epoch.backend})", file=sys.stderr)
 
         def run(batches: np.ndarray) -> tuple[float, float]:
             rows = batches.ravel()
@@ -285,8 +286,8 @@ class Run:
 class Bar:
     """A progress bar where somebody looks at one, and the lines printed beside it."""
 
-    def __init__(self, epochs: int, quiet: bool):
-        self.bar, self.print = None, print
+    def __init__(self, epochs: int, quiet: bool, say: Callable[..., None]):
+        self.bar, self.print = None, say
         if not quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm"):
             from tqdm import tqdm  # only for those who train at a terminal
 
@@ -375,22 +376,28 @@ def widths(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"widths are whole numbers with commas, as in 12,6,4, not {text!r}") from None
 
 
-def main(execute: Callable[..., Trained], description: str | None, **choices: list[str]) -> None:
-    """Run an experiment from the command line; `choices` are options of its own, the first being the default."""
-    parser = argparse.ArgumentParser(description=description)
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Options that mean the same for one training and for many."""
     add = parser.add_argument
     add("--epochs", type=int, default=10, metavar="N", help="times through the training rows (default 10)")
     add("--batch-size", type=int, default=10, metavar="N", help="rows a step (default 10)")
-    add("--report", type=int, default=1, metavar="N", help="epochs from one line to the next, 0 for none (default 1)")
-    add("--hidden", type=widths, default=(), metavar="12,6,4", help="widths of hidden layers, with relu (default none)")
     add("--init", choices=["book", "he"], default="book", help="first weights: normal(0, 0.003) or (0, sqrt(2/inputs))")
     add("--standardize", action="store_true", help="inputs to mean 0 and deviation 1, by the training rows")
     add("--balance", action="store_true", help="repeat training rows of the rarer class until both are equal (pulsar)")
     add("--optimizer", choices=[*OPTIMIZERS], default="sgd", help="default sgd; momentum is 0.9")
-    add("--learning-rate", type=float, default=0.001, metavar="RATE", help="default 0.001")
-    add("--seed", type=int, default=1234, metavar="N", help="of weights and shuffling (default 1234)")
     add("--data", help="a file, a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)")
     add("--compiled", action="store_true", help="run whole epochs in machine code")
+
+
+def main(execute: Callable[..., Trained], description: str | None, **choices: list[str]) -> None:
+    """Run an experiment from the command line; `choices` are options of its own, the first being the default."""
+    parser = argparse.ArgumentParser(description=description)
+    add = parser.add_argument
+    add_training_options(parser)
+    add("--report", type=int, default=1, metavar="N", help="epochs from one line to the next, 0 for none (default 1)")
+    add("--hidden", type=widths, default=(), metavar="12,6,4", help="widths of hidden layers, with relu (default none)")
+    add("--learning-rate", type=float, default=0.001, metavar="RATE", help="default 0.001")
+    add("--seed", type=int, default=1234, metavar="N", help="of weights and shuffling (default 1234)")
     add("--metrics", action="store_true", help="more figures of the test rows: F1 and the like, or a confusion matrix")
     add("--plot", metavar="FILE", help="draw curves of loss and accuracy (.png, .svg, .pdf; needs matplotlib)")
     add("--save", metavar="FILE", help="keep the trained model (.npz)")

@@ -24,9 +24,8 @@ class Scaling(NamedTuple):
     @classmethod
     def of(cls, rows: np.ndarray) -> Scaling:
         """That of these rows."""
-        constant = rows.min(axis=0) == rows.max(
-            axis=0
-        )  # whose std need not be 0: the mean of many 0.1 is not quite 0.1
+        # a constant column's std need not be 0: the mean of many 0.1 is not quite 0.1
+        constant = rows.min(axis=0) == rows.max(axis=0)
         return cls(rows.mean(axis=0), np.where(constant, 0.0, rows.std(axis=0)))
 
     @classmethod

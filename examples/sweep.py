@@ -26,11 +26,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import experiment
 import numpy as np
-from abalone import abalone_exec
+from abalone import abalone_exec, mean_absolute_error
 from datasets import load
-from experiment import OPTIMIZERS, Trained, widths
+from experiment import Trained, add_training_options, widths
 from pulsar import pulsar_exec, scores
 from steel import LOSSES, steel_exec
 
@@ -59,21 +58,10 @@ def mean_recall(output: np.ndarray, y: np.ndarray) -> float:
 
 
 KINDS = {
-    "abalone": Kind(abalone_exec, [], "mean absolute error", lambda output, y: np.mean(np.abs(output - y))),
+    "abalone": Kind(abalone_exec, [], "mean absolute error", mean_absolute_error),
     "pulsar": Kind(pulsar_exec, [], "F1", lambda output, y: scores(output, y)[2]),
     "steel": Kind(steel_exec, [*LOSSES], "mean recall", mean_recall),
 }
-
-
-class Here(threading.local):
-    """What holds for one thread: whether it prints nothing."""
-
-    silent = False
-
-
-HERE = Here()
-# `train` prints its final line even with report=0, and standard output cannot be redirected for one thread alone.
-experiment.print = lambda *args, **options: None if HERE.silent else print(*args, **options)
 
 
 def grid(
@@ -111,9 +99,8 @@ def run(settings: Row) -> dict[str, Any]:
     given = {name: settings[name] for name in SETTINGS if name not in ("experiment", "epochs", "batch_size")}
     if not kind.losses:
         del given["loss"]
-    HERE.silent = True
     try:
-        trained = kind.execute(settings["epochs"], settings["batch_size"], 0, **given)
+        trained = kind.execute(settings["epochs"], settings["batch_size"], 0, say=silent, **given)
         if trained.stopped:
             raise KeyboardInterrupt
         if trained.dataset.synthetic and settings["data"] != "synthetic":
@@ -123,8 +110,10 @@ def run(settings: Row) -> dict[str, Any]:
         return results | {"metric": kind.metric, "value": float(value), "seconds": round(trained.seconds, 3)}
     except Exception as error:
         return failure("failed", error)
-    finally:
-        HERE.silent = False
+
+
+def silent(*_: Any, **__: Any) -> None:
+    """Say nothing."""
 
 
 def failure(status: str, error: BaseException) -> dict[str, str]:
@@ -369,14 +358,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--learning-rates", type=rates, default=[0.001], metavar="0.001,0.0005", help="default 0.001")
     add("--hidden", type=widths, nargs="+", default=[()], metavar="12,6,4", help='widths of hidden layers, "": none')
     add("--losses", default="softmax", metavar="LOSS,LOSS", help=f"of steel: {', '.join(LOSSES)} (default softmax)")
-    add("--epochs", type=int, default=10, help="times through the training rows (default 10)")
-    add("--batch-size", type=int, default=10, help="rows a step (default 10)")
-    add("--optimizer", choices=[*OPTIMIZERS], default="sgd", help="default sgd")
-    add("--init", choices=["book", "he"], default="book", help="of the weights: normal(0, 0.003), or by the inputs")
-    add("--standardize", action="store_true", help="inputs to mean 0 and deviation 1, by the training rows")
-    add("--balance", action="store_true", help="repeat training rows of the rarer class (pulsar)")
-    add("--compiled", action="store_true", help="run whole epochs in machine code")
-    add("--data", help="a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)")
+    add_training_options(parser)
     add("--out", default="sweep.csv", metavar="FILE", help="what is finished, one row each (default sweep.csv)")
     add("--retry", action="store_true", help="run again what is in the file as failed or lost")
     add("--workers", type=int, default=os.cpu_count(), metavar="N", help="processes (default: one for each core)")

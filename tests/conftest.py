@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tinygrad_steel import OPS
+from tinygrad_steel.registry import TWINS
 
 WHERE = "TINYGRAD_STEEL_DATA is not set to the folder with abalone.csv, faults.csv and pulsar_stars.csv"
 
@@ -31,3 +35,13 @@ def reference(data_folder: Path) -> dict:
             pytest.fail(f"CI compares with the reference transcripts: {file} is missing")
         pytest.skip(f"no reference transcripts at {file}")
     return json.loads(file.read_text())
+
+
+@pytest.fixture
+def registry() -> Iterator[None]:
+    """Whatever a test registers is forgotten afterwards."""
+    before = dict(OPS), dict(TWINS)
+    yield
+    for table, old in zip((OPS, TWINS), before, strict=True):
+        table.clear()
+        table.update(old)

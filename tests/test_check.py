@@ -8,9 +8,8 @@ import steel
 
 from tinygrad_steel import OPS, Tensor, arrays, op, relu, softmax_cross_entropy, values
 from tinygrad_steel.check import GradientError, check_gradients, check_op
-from tinygrad_steel.registry import TWINS
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("registry")]
 
 
 def in_library(o):
@@ -18,16 +17,6 @@ def in_library(o):
 
 
 LIBRARY = [name for name, o in OPS.items() if in_library(o)]
-
-
-@pytest.fixture(autouse=True)
-def registry():
-    """Ops made in a test are gone after it."""
-    ops, twins = dict(OPS), dict(TWINS)
-    yield
-    for table, saved in ((OPS, ops), (TWINS, twins)):
-        table.clear()
-        table.update(saved)
 
 
 PLAIN = arrays((2, 3))

@@ -42,7 +42,6 @@ from tinygrad_steel import (
 from tinygrad_steel.check import random_weights
 from tinygrad_steel.loops import NoLoops
 from tinygrad_steel.optim import Optimizer
-from tinygrad_steel.registry import TWINS
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
 EXACT = 1e-10  # relative to the largest number of an array
@@ -82,16 +81,6 @@ def either(request):
     if request.param == "loops":
         request.getfixturevalue("uncompiled")
     return {"numpy": "numpy", "loops": "numba"}[request.param]
-
-
-@pytest.fixture
-def registry():
-    """Whatever a test registers is forgotten afterwards."""
-    before = dict(OPS), dict(TWINS)
-    yield
-    for table, old in zip((OPS, TWINS), before, strict=True):
-        table.clear()
-        table.update(old)
 
 
 def same(got, want, tolerance=EXACT):

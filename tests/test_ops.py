@@ -20,7 +20,6 @@ from tinygrad_steel import (
     softmax_cross_entropy,
     values,
 )
-from tinygrad_steel.registry import TWINS
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -518,16 +517,6 @@ def test_astype_sends_the_gradient_back_in_its_own_dtype():
 
 
 # The registry
-
-
-@pytest.fixture
-def registry():
-    """Whatever a test registers is forgotten afterwards."""
-    before = dict(OPS), dict(TWINS)
-    yield
-    for table, old in zip((OPS, TWINS), before, strict=True):
-        table.clear()
-        table.update(old)
 
 
 def test_an_op_of_ones_own(registry):

@@ -46,7 +46,6 @@ from tinygrad_steel import (
     vjp_formulas,
     write_backprop,
 )
-from tinygrad_steel.registry import TWINS
 from tinygrad_steel.trace import call_with_locals
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -54,14 +53,7 @@ OURS = [o for o in OPS.values() if o.__module__.split(".")[0] in ("tinygrad_stee
 SAMPLES = [pytest.param(o, s, id=f"{o.name}-{i}") for o in OURS for i, s in enumerate(o.samples)]
 
 
-@pytest.fixture(autouse=True)
-def registry():
-    """Ops made in a test are gone after it."""
-    before = dict(OPS), dict(TWINS)
-    yield
-    for table, old in zip((OPS, TWINS), before, strict=True):
-        table.clear()
-        table.update(old)
+pytestmark = pytest.mark.usefixtures("registry")
 
 
 def normal(*shape, seed=0):

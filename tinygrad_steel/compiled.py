@@ -204,7 +204,7 @@ class Epoch:
         self, loss: Tensor, batch: list[Tensor], optimizer: Optimizer, outputs: list[Tensor], names: Names, backend: str
     ):
         self.loss, self.batch, self.outputs = loss, batch, outputs
-        self.optimizer, self.names, self.wanted_backend = optimizer, names, backend
+        self.optimizer, self.names = optimizer, names
         self.program = Program(loss, names, optimizer, outputs, feeds=batch)
         self.engine = engine_for(self.program, backend, "epoch")
         self.backend, self.source, self.compile_seconds = (

@@ -174,11 +174,11 @@ def dot_source(scene: Scene, direction: str, colours: dict[str, Any]) -> str:
         "edge", arrowhead="normal", arrowsize="0.65", color=colours["op"][1], fontcolor=colours["muted"], fontname=SANS,
         fontsize="9", penwidth="1.1",
     )  # fmt: skip
-    largest = max((card.grad for card in scene.cards if card.grad and math.isfinite(card.grad)), default=0.0)
-    smallest = min((card.grad for card in scene.cards if card.grad and math.isfinite(card.grad)), default=0.0)
-    add_scope(graph, (), scene, colours, (smallest, largest))
+    sizes = [card.grad for card in scene.cards if card.grad and math.isfinite(card.grad)]
+    span = min(sizes, default=0.0), max(sizes, default=0.0)
+    add_scope(graph, (), scene, colours, span)
     for arrow in scene.arrows:
-        add_arrow(graph, arrow, scene, colours, (smallest, largest))
+        add_arrow(graph, arrow, scene, colours, span)
     if not sideways:
         graph.node("legend", label=f"<{key}>", shape="plain", style="", tooltip="legend")
         graph.edge(scene.cards[-1].id, "legend", style="invis", minlen="1")

@@ -14,7 +14,7 @@ from .graph import describe_call
 from .registry import Op, describe
 from .source import behind
 from .tensor import Tensor
-from .trace import Builder, Names, Node, alias, ancestors
+from .trace import Builder, Names, Node, alias, ancestors, data_of_node
 
 OPSET, IR = 18, 8  # of December 2022, known to onnxruntime since 1.14; later ones bring nothing that is used here
 BOOL, INT, END = np.dtype(bool), np.dtype(np.int64), 2**63 - 1
@@ -90,7 +90,7 @@ def nodes_of(outputs: Sequence[Tensor], inputs: Sequence[Tensor], names: Names) 
         given = tuple(made[id(x)] if isinstance(x, Tensor) else x for x in t.inputs)
         node = made[id(t)] = Node(t.op, given, t.params, t.data, builder.name(t))
         if t.op is not None:  # parameters may have changed since
-            node.data = node.compute(*(x.data if isinstance(x, Node) else x for x in given))
+            node.data = node.compute(*map(data_of_node, given))
     for x in inputs:
         if x.op is not None or not x.name:  # without one, what is computed from it may be recorded as a constant
             raise ValueError(f'an input is a leaf with a name, as in Tensor(data, name="x"), not {x!r:.80}')

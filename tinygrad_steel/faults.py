@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .source import INFIX, WIDTH, Code, Definitions, Writer, behind, default
-from .trace import Node, Trace, alias
+from .source import INFIX, WIDTH, Code, Definitions, Writer, behind
+from .trace import Node, Trace, alias, data_of_node
 
 # Relative to the largest element: by itemsize.
 RTOL = {2: 1e-2, 4: 1e-4, 8: 1e-9, 16: 1e-9}
@@ -304,7 +304,7 @@ class Search:
         with contextlib.suppress(Exception):
             if len(inputs) == 1 and not f.gradient:
                 yield {f: f.compute(self.value(f))}, f"{f.op.name}({self.text(f)}) in place of {self.text(f)}"
-            axis = f.params.get("axis", default(f.op, "axis"))
+            axis = f.params.get("axis", f.op.defaults.get("axis"))
             for other in range(inputs[0].ndim + (f.op is ops.expand_dims)) if isinstance(axis, int) else ():
                 reason = f"{f.op.name} along axis {other} instead of axis {axis}"
                 reason = f"{texts[0]} is spread along the wrong axis" if f.op is ops.expand_dims else reason
@@ -496,11 +496,6 @@ def same_value(g: Node) -> set[Node]:
         (g,) = g.inputs
         found.add(g)
     return found
-
-
-def data_of_node(x: Any) -> Any:
-    """The array of a Node; a number as it is."""
-    return x.data if isinstance(x, Node) else x
 
 
 def tolerance(*arrays: Any) -> float:

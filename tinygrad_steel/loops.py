@@ -11,22 +11,20 @@ import numpy as np
 from . import ops
 from .lower import REDUCTIONS, Program, behind_views, is_view
 from .registry import Op
+from .source import INFIX
 from .trace import Node
 
 UNROLLED = 16  # the most columns of a product that are summed side by side
 LARGE = 50_000  # multiply-adds from which on a product is left to BLAS
-INFIX = {
-    **{ops.add: "+", ops.subtract: "-", ops.multiply: "*", ops.divide: "/", ops.greater: ">", ops.less: "<"},
-    **{ops.greater_equal: ">=", ops.less_equal: "<=", ops.equal: "==", ops.not_equal: "!="},
-}
+SIGNS = {getattr(ops, name): sign for name, (sign, _) in INFIX.items() if name not in ("matmul", "power")}
 START = {ops.sum: "0.0", ops.mean: "0.0", ops.prod: "1.0", ops.max: "-np.inf", ops.min: "np.inf"}
 TAKE = {ops.sum: "{} + {}", ops.mean: "{} + {}", ops.prod: "{} * {}", ops.max: "np.maximum({}, {})"}
 TAKE[ops.min] = "np.minimum({}, {})"
 # Elementwise ops that are no ufunc, or are written otherwise.
 LOGIC = {ops.logical_and: "({}) and ({})", ops.logical_or: "({}) or ({})", ops.logical_not: "not ({})"}
-WRITTEN = {*INFIX, *LOGIC, ops.where, ops.power, ops.square, ops.negative, ops.clip}
+WRITTEN = {*SIGNS, *LOGIC, ops.where, ops.power, ops.square, ops.negative, ops.clip}
 # What makes masks in loops.
-MASKS = {*INFIX, *LOGIC, ops.where, ops.isnan, ops.isinf, ops.isfinite}
+MASKS = {*SIGNS, *LOGIC, ops.where, ops.isnan, ops.isinf, ops.isfinite}
 
 SHAPE, RANGE = 1, 2  # what a compiled function returns where it could not run
 
@@ -48,7 +46,7 @@ class Loops:
         self.program = program
         self.dtype = self.one_dtype()
         self.places: dict[Node, int] = {}
-        self.size = 1  # m[0] says whether all went well
+        self.size = 0
         self.values = {value: leaf for leaf, value in program.updates}
         constants = [x for x in program.constants if x.shape]  # numbers stand in the code itself
         leaves = [*program.feeds, *program.numbers, *constants, *(x for _, x, _ in program.parameters)]
@@ -103,25 +101,21 @@ class Loops:
         for name, x in zip(feeds, self.program.feeds):
             wrong = " or ".join(f"{name}.shape[{i}] != {n}" for i, n in enumerate(x.shape)) or f"{name}.shape[0] != 1"
             lines += [f"if {wrong}:", f"    return {SHAPE}", f"y = {name}.ravel()", f"for j in range({x.data.size}):"]
-            lines += indented(self.taken(x, "y[j]", f"{self.places[x]} + j"), 1)
+            if classes := self.program.classes(x):
+                lines += [f"    if y[j] < 0 or y[j] >= {min(classes)}:", f"        return {RANGE}"]
+            lines += [f"    m[{self.places[x]} + j] = y[j]"]
         return lines
 
-    def taken(self, x: Node, value: str, place: str) -> list[str]:
-        """One number from outside into the block; class ids have their range checked."""
-        classes = self.program.classes(x)
-        check = [f"if {value} < 0 or {value} >= {min(classes)}:", f"    return {RANGE}"] if classes else []
-        return [*check, f"m[{place}] = {value}"]
-
     def epoch(self, feeds: list[str], body: list[str]) -> list[str]:
-        """All steps of an epoch: rows gathered by `order`, results of each step kept."""
+        """All steps of an epoch: rows gathered by `order`, which are checked before, and results of each step kept."""
         program, rows = self.program, self.program.feeds[0].shape[0]
         outputs = [f"out{i}" for i in range(len(program.outputs))]
         lines = self.head("epoch", feeds, [*feeds, "order", "numbers", "losses", *outputs, "m"])
         inner = [f"for i in range({rows}):", f"    row = order[s * {rows} + i]"]
         for name, x in zip(feeds, program.feeds):
             width = x.data.size // rows
-            inner += [f"    for j in range({width}):"]
-            inner += indented(self.taken(x, f"{name}_[row * {width} + j]", f"{self.places[x]} + i * {width} + j"), 2)
+            taken = f"m[{self.places[x]} + i * {width} + j] = {name}_[row * {width} + j]"
+            inner += [f"    for j in range({width}):", f"        {taken}"]
         inner += [f"m[{self.places[x]}] = numbers[s, {i}]" for i, x in enumerate(program.numbers)]
         inner += body
         inner += [f"losses[s] = m[{self.places[program.loss]}]"]
@@ -239,7 +233,7 @@ class Loops:
 
     def indices(self, node: Node, at: Index) -> list[Index]:
         """Where a Node reads its inputs, for the element `at` of its loop nest."""
-        if node.op in REDUCTIONS or node.op in (ops.one_hot,):
+        if node.op in REDUCTIONS or node.op is ops.one_hot:
             return [at] * len(node.inputs)
         return [
             tuple("0" if n == 1 else i for n, i in zip(x.shape, at[len(at) - x.ndim :])) if isinstance(x, Node) else ()
@@ -361,8 +355,8 @@ class Loops:
             op = ops.logical_or if op is ops.add else ops.logical_and
         if op in LOGIC:
             return LOGIC[op].format(*(t if is_mask(x) else f"{t} != 0.0" for t, x in zip(texts, inputs)))
-        if op in INFIX:
-            return f"({texts[0]}) {INFIX[op]} ({texts[1]})"
+        if op in SIGNS:
+            return f"({texts[0]}) {SIGNS[op]} ({texts[1]})"
         texts = [as_number(text) if is_mask(x) else text for text, x in zip(texts, inputs)]
         if op is ops.power:
             return f"({texts[0]}) ** ({texts[1]})"

@@ -13,7 +13,7 @@ from .optim import Optimizer
 from .registry import Op, describe
 from .source import behind, numpy_name
 from .tensor import Tensor, seed
-from .trace import Builder, Names, Node, Watch, alias, ancestors, key
+from .trace import MOVES, Builder, Names, Node, Watch, alias, ancestors, key
 
 # Ops that stay as they are though NumPy does not have them under that name.
 PRIMITIVE = {ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot}
@@ -32,11 +32,9 @@ PARTS: dict[Op, Callable] = {
     ops.var: var,
     ops.std: lambda x, **params: np.sqrt(var(x, **params)),
 }
-
-
 POWERS = {2: ops.square, 0.5: ops.sqrt, -1: ops.reciprocal}  # what `**` does instead, for these exponents
 REDUCTIONS = {ops.sum, ops.mean, ops.max, ops.min, ops.prod, ops.any, ops.all}
-VIEWS = {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.broadcast_to, ops.flip}
+VIEWS = {*MOVES, ops.broadcast_to}
 
 
 def is_view(node: Node) -> bool:
@@ -97,7 +95,7 @@ class Program:
         changing = {made[id(t)] for t in (*numbers, *(leaf for *_, leaf in states))}
         lowering = Lowering({made[id(start)]}, {*changing, *(fed or ())})
         gradients = dict(traced.backward)
-        check_gradients(loss, {id(t): g.data for t, g in pulled})
+        check_tracing(loss, {id(t): g.data for t, g in pulled})
         wanted = [x for x in traced.leaves if x.wanted]
         roots = [made[id(t)] for t in results] + [gradients[x] for x in wanted if x in gradients]
         lowering.run(behind(roots))
@@ -165,7 +163,7 @@ class Program:
         return moved, states, [t for given in numbers.values() for t in given]
 
 
-def check_gradients(loss: Tensor, traced: dict[int, np.ndarray]) -> None:
+def check_tracing(loss: Tensor, traced: dict[int, np.ndarray]) -> None:
     """TypeError where an op's rule gives something else on Tensors, where it is traced, than on arrays."""
     for t, g in pull(loss, seed(loss, None)):
         error, rounding = np.abs(traced[id(t)] - g), np.sqrt(np.finfo(t.dtype).eps)

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from .graph import pull, recording
-from .source import Code, block_formula, default, formula, index_text, value_text, vjp_formulas
+from .source import INFIX, Code, block_formula, formula, index_text, value_text, vjp_formulas
 from .tensor import Tensor, seed
 from .trace import Builder, Names
 
 AUTO_FOLD, MOST_CARDS = 60, 1000
 GLYPHS = {
-    **{"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "power": "**", "negative": "-"},
-    **{"greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!="},
+    **{name: sign for name, (sign, _) in INFIX.items()},
+    "negative": "-",
     **{"softmax_cross_entropy": "CE", "sigmoid_cross_entropy": "BCE", "getitem": "[ ]"},
 }
 TARGETS = re.compile(r"(y|t|y_true|.*(target|label).*)$", re.IGNORECASE)
@@ -587,7 +587,7 @@ def settings(t: Tensor) -> list[str]:
     for key, value in t.params.items():
         if key == "index":
             words.append(f"[{index_text(value, [Code('...')] * len(t.inputs))}]")
-        elif repr(value) != repr(default(t.op, key)):  # type: ignore[arg-type]
+        elif repr(value) != repr(t.op.defaults[key]):  # type: ignore[union-attr]
             words.append(f"{key}={re.sub(' at 0x[0-9a-f]+', '', value_text(value))}")
     return [", ".join(words)] if words else []
 

@@ -84,11 +84,13 @@ class Op:
         self.elementwise, self.rowwise, self.sequence, self.keeps = elementwise, rowwise, sequence, keeps
         if isinstance(forward, np.ufunc):
             self.input_names, self.param_names, self.variadic = ("x",) if forward.nin == 1 else ("a", "b"), (), False
+            self.defaults: dict[str, Any] = {}
         else:
             arguments = inspect.signature(forward).parameters.values()
             inputs = [p for p in arguments if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
             self.variadic = any(p.kind is p.VAR_POSITIONAL for p in arguments)
             self.input_names = tuple(p.name for p in inputs)
+            self.defaults = {p.name: p.default for p in arguments}
             self.param_names = tuple(p.name for p in arguments if p not in inputs and p.kind is not p.VAR_POSITIONAL)
         # At least one per input: None for those that are not given.
         self.vjps: Any = (None,) * len(self.input_names)

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import ops
-from .graph import describe_call, pull, recording
+from .graph import describe_call, recording
 from .registry import TWINS, Op
 from .tensor import Tensor, record_op
-from .trace import Builder, Names, Node, Trace, Watch, alias, call_with_locals, trace, trace_forward
+from .trace import Builder, Names, Node, Trace, alias, call_with_locals, data_of_node, trace, trace_forward
 
 WIDTH, INLINE = 100, 60  # characters of a line; of an expression that may stand inside another
 
@@ -133,22 +133,17 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     given = {builder.name(x) for x in t.inputs if isinstance(x, Tensor)}
     start = next(n for n in ("g", "G", "gradient") if n not in given)
     inputs, called = [], {start, *taken, *(n for n in given if n)}
-    for x, argument in zip(t.inputs, [*t.op.input_names, *(f"x{i}" for i in range(len(t.inputs)))]):
+    for x, argument in zip(t.inputs, argument_names(t.op, len(t.inputs))):
         if isinstance(x, Tensor):
             name = builder.name(x) or next(n for n in (argument, "h", "z", "u", f"{argument}_") if n not in called)
             called.add(name)
             x = Tensor(x.data, x.requires_grad, name if x.op or x.name or x.requires_grad or x.shape else None)
         inputs.append(x)
-    watch = Watch()
     with recording("all"):
         y = record_op(t.op, tuple(inputs), t.params)
     y.name = builder.name(t) or ("y" if "y" not in called else "result")
-    g = Tensor(np.ones(t.shape, t.dtype), name=start)
-    with recording("all", watch):
-        pulled = pull(y, g, graph=True)
-    traced = Builder(None).build(y, g, pulled, watch)
-    gradients = {node: gradient for node, gradient in traced.backward[1:]}
-    nodes = traced.loss.inputs
+    traced = trace(y, start=Tensor(np.ones(t.shape, t.dtype), name=start))
+    gradients, nodes = dict(traced.backward[1:]), traced.loss.inputs
     return [Writer(None).gradient_formula(traced, gradients[x], start) if x in gradients else None for x in nodes]
 
 
@@ -214,8 +209,8 @@ class Definitions:
     def define(self, name: str, node: Node) -> str:
         """The op's forward as a function in NumPy terms, found by running it on Tensors."""
         op = node.op
-        names = [*op.input_names, *(f"x{i}" for i in range(len(node.inputs)))]
-        inputs = [Tensor(x.data if isinstance(x, Node) else x, name=n) for x, n in zip(node.inputs, names)]
+        names = argument_names(op, len(node.inputs))
+        inputs = [Tensor(data_of_node(x), name=n) for x, n in zip(node.inputs, names)]
         try:
             with recording("all"), np.errstate(all="ignore"):
                 y, variables = call_with_locals(op.forward, *inputs, **node.params)
@@ -383,7 +378,7 @@ class Writer:
         """An input of `user`: a name, a number or an expression."""
         if isinstance(x, Node) and not is_literal(x):
             return self.codes[x]
-        return number(x.data if isinstance(x, Node) else x, user)
+        return number(data_of_node(x), user)
 
     def expression(self, node: Node) -> Code:
         """The op of a Node, applied to its inputs."""
@@ -421,7 +416,7 @@ class Writer:
             name = self.definitions.name(node)
             if op is not ops.scatter:
                 return f"{name}({', '.join(codes)})"
-        params = {k: v for k, v in node.params.items() if v is not default(op, k) and op is not ops.one_hot}
+        params = {k: v for k, v in node.params.items() if v is not op.defaults[k] and op is not ops.one_hot}
         if op is ops.clip:
             bounds = [node.params.get("a_min"), node.params.get("a_max")]
             return f"{name}({', '.join([*codes, *map(value_text, bounds)])})"
@@ -555,9 +550,9 @@ def numpy_name(op: Op) -> str | None:
     return None
 
 
-def default(op: Op, param: str) -> Any:
-    """What a parameter is where it is not given."""
-    return inspect.signature(op.forward).parameters[param].default
+def argument_names(op: Op, count: int) -> list[str]:
+    """What the op calls its first `count` inputs; x0, x1, ... where it takes any number of them."""
+    return [*op.input_names, *(f"x{i}" for i in range(count))][:count]
 
 
 def is_literal(node: Node) -> bool:

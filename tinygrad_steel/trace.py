@@ -81,13 +81,14 @@ class Trace(NamedTuple):
     stretched: set[Node]
 
 
-def trace(loss: Tensor, names: Names = None) -> Trace:
+def trace(loss: Tensor, names: Names = None, start: Tensor | None = None) -> Trace:
     """Trace a loss of one element, forward and backward, by the very rules that `backward()` runs.
 
-    `names`: variable names for Tensors without a name, such as `locals()`. Raises what `backward()` raises:
-    RuntimeError where no gradient flows or where data has changed since, ValueError for a loss of several elements.
+    `names`: variable names for Tensors without a name, such as `locals()`. `start`: the gradient of the loss, which may
+    then have several elements. Raises what `backward()` raises: RuntimeError where no gradient flows or where data has
+    changed since, ValueError for a loss of several elements.
     """
-    start = Tensor(seed(loss, None))
+    start = Tensor(seed(loss, None)) if start is None else start
     watch = Watch()
     with recording("all", watch):
         pulled = pull(loss, start, graph=True)
@@ -130,9 +131,8 @@ class Watch:
 
     def result(self, y: Tensor, op: Op, inputs: tuple, params: dict[str, Any]) -> None:
         """Called for every result."""
-        if not (
-            self.edges and op is ops.add and inputs[-1] is self.edges[-1][2]
-        ):  # two gradients of a Tensor, added up
+        added_up = self.edges and op is ops.add and inputs[-1] is self.edges[-1][2]  # two gradients of one Tensor
+        if not added_up:
             self.new.append(y)
 
     def gradient(self, y: Tensor, x: Tensor, g: Tensor) -> None:
@@ -247,7 +247,7 @@ class Builder:
             if shape == node.shape:
                 return self.simple(Node(op, inputs, node.params, node.data))
             small = Node(op, inputs, node.params, node.data)
-            small.data = small.compute(*(i.data if isinstance(i, Node) else i for i in inputs))
+            small.data = small.compute(*map(data_of_node, inputs))
             if small.dtype == node.dtype:
                 return self.stretch(self.simple(small), node)
         return node
@@ -295,6 +295,11 @@ class Builder:
                     )
                 total = first
         return found
+
+
+def data_of_node(x: Any) -> Any:
+    """The array of a Node; a number as it is."""
+    return x.data if isinstance(x, Node) else x
 
 
 def key(node: Node) -> Any:

@@ -1,8 +1,9 @@
 """What is timed: per workload, the same training step as each contender makes it, on data of the real shapes.
 
 A contender is a function without arguments that makes one step (forward, backward, update) and returns the loss and the
-gradients, or `Several` steps on the same batch and returns the first loss and nothing else to compare than the
-parameters. Each keeps its own copy of the parameters, so that all of them travel the same road.
+gradients. One that makes a whole epoch says in `count` of how many steps, and has in `one` a function that makes a
+single one and returns the loss and the parameters. Each keeps its own copy of the parameters, so that all of them
+travel the same road.
 """
 
 from __future__ import annotations
