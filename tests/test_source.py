@@ -783,6 +783,17 @@ def test_an_alias_in_a_sum_of_gradients_has_its_later_name():
     assert unused(source) == set() and "G_a = G_loss + G_b" in body(source)
 
 
+def test_a_sum_of_gradients_has_the_names_of_its_own_way():
+    """Not that of `d`, whose gradient is the same and has its turn after the sum."""
+    p, a = leaf(1.0, name="p"), leaf(2.0, name="a")
+    d = p + 1
+    b = a + 1
+    s = b + a
+    loss = s + d
+    lines = body(agrees(loss, locals()))
+    assert "G_a = G_s + G_b" in lines and "G_p = G_d" in lines
+
+
 @pytest.mark.parametrize(
     "f",
     [

@@ -263,7 +263,8 @@ class Epoch:
         if numbers.ndim != 1 or (
             numbers.size and (numbers.dtype.kind not in "iu" or not 0 <= numbers.min() <= numbers.max() < rows)
         ):
-            raise ValueError(f"order is a list of row numbers from 0 to {rows - 1}, not {describe(numbers)}")
+            found = f" with {numbers.min()} to {numbers.max()}" if numbers.dtype.kind in "iu" and numbers.size else ""
+            raise ValueError(f"order is a list of row numbers from 0 to {rows - 1}, not {describe(numbers)}{found}")
         return np.array(numbers, dtype=np.int64)
 
     def short_step(self, rows: int) -> Step:
