@@ -9,6 +9,7 @@ does not exist, stand in the docstring of the op they belong to.
 from __future__ import annotations
 
 import builtins
+import itertools
 import math
 import operator
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .fast import Axis, column, largest, total
-from .registry import arrays, op, values
+from .registry import OPS, arrays, op, values
 
 # Arithmetic: broadcasting is undone by the engine, so that `add` can hand `g` to both sides as it is.
 
@@ -98,9 +99,15 @@ logaddexp = op(
 )
 abs = op("abs", np.abs, lambda g, y, x: g * np.sign(x), samples=[arrays((2, 3))])  # sign(0) = 0: the kink's slope is 0
 
+# Slope zero wherever they have one: they keep their history, so that what stands before them gets a gradient of zeros.
+
+sign = op("sign", np.sign, lambda g, y, x: 0 * g, samples=[arrays((2, 3))])
+floor = op("floor", np.floor, lambda g, y, x: 0 * g, samples=[arrays((2, 3))])
+ceil = op("ceil", np.ceil, lambda g, y, x: 0 * g, samples=[arrays((2, 3))])
+rint = op("rint", np.rint, lambda g, y, x: 0 * g, samples=[arrays((2, 3))])
+
 # Constants to every gradient: ops all the same, so that a mask made by one stays part of the recorded graph.
 
-sign = op("sign", np.sign, samples=[arrays((2, 3))])
 greater = op("greater", np.greater, samples=[arrays((2, 3), (3,))])
 greater_equal = op("greater_equal", np.greater_equal, samples=[values([1.0, 2.0], [1.0, 3.0])])
 less = op("less", np.less, samples=[arrays((2, 3), (3,))])
@@ -113,9 +120,6 @@ logical_not = op("logical_not", np.logical_not, samples=[values([True, False])])
 isnan = op("isnan", np.isnan, samples=[values([1.0, np.nan])])
 isinf = op("isinf", np.isinf, samples=[values([1.0, -np.inf])])
 isfinite = op("isfinite", np.isfinite, samples=[values([1.0, np.nan, np.inf])])
-floor = op("floor", np.floor, samples=[arrays((2, 3))])
-ceil = op("ceil", np.ceil, samples=[arrays((2, 3))])
-rint = op("rint", np.rint, samples=[arrays((2, 3))])
 
 
 @op("asconstant", samples=[arrays((2, 3), dtype=np.int64)])
@@ -721,15 +725,37 @@ def getitem(x: Any, *arrays: Any, index: Any) -> Any:
 )
 def scatter(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """The adjoint of getitem: zeros of `shape`, with `g` added at `index`."""
+    if not arrays and _only_new_axes(index):
+        return np.reshape(g, shape)
+    if not isinstance(g, (np.ndarray, np.generic)):
+        raise TypeError(
+            f"the gradient of indexing is followed on NumPy's arrays, not on a {type(g).__module__} "
+            f"{type(g).__name__}: index the array before it goes into a Tensor"
+        )
     z = np.zeros(shape, g.dtype)
-    np.add.at(z, _key(index, arrays), g)
+    if arrays:
+        np.add.at(z, _key(index, arrays), g)
+    else:  # numbers and slices take no element twice
+        z[index] = g
     return z
 
 
-def _piece(i: int, g: Any, y: Any, *arrays: Any, axis: int = 0) -> Any:
-    """The part of `g` that array `i` of a concatenation takes up along `axis`."""
-    start = builtins.sum(x.shape[axis] for x in arrays[:i])
-    return g[(slice(None),) * (axis % y.ndim) + (slice(start, start + arrays[i].shape[axis]),)]
+def _only_new_axes(index: Any) -> bool:
+    """Whether an index takes every element, once and in order."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return builtins.all(i is None or i is Ellipsis or i == slice(None) for i in parts)
+
+
+def _pieces(g: Any, y: Any, *arrays: Any, axis: int = 0) -> list[Any]:
+    """The parts of `g` that the arrays of a concatenation take up along `axis`."""
+    before, ends = (slice(None),) * (axis % y.ndim), itertools.accumulate(x.shape[axis] for x in arrays)
+    return [g[(*before, slice(end - x.shape[axis], end))] for x, end in zip(arrays, ends)]
+
+
+def _layers(g: Any, y: Any, *arrays: Any, axis: int = 0) -> list[Any]:
+    """The part of `g` that belongs to each array of a stack."""
+    before = (slice(None),) * (axis % y.ndim)
+    return [g[(*before, i)] for i in range(len(arrays))]
 
 
 @op(
@@ -737,7 +763,7 @@ def _piece(i: int, g: Any, y: Any, *arrays: Any, axis: int = 0) -> Any:
     samples=[arrays((2, 3), (1, 3)), arrays((2, 1), (2, 2), (2, 3), axis=-1)],
     twins=[np.concatenate],
     sequence=True,
-    each=_piece,
+    joint=_pieces,
 )
 def concatenate(*arrays: Any, axis: int = 0) -> Any:
     """Arrays joined along an axis they have already."""
@@ -751,7 +777,7 @@ def concatenate(*arrays: Any, axis: int = 0) -> Any:
     samples=[arrays((2, 3), (2, 3)), arrays((2,), (2,), axis=-1)],
     twins=[np.stack],
     sequence=True,
-    each=lambda i, g, y, *arrays, axis=0: g[(slice(None),) * (axis % y.ndim) + (i,)],
+    joint=_layers,
 )
 def stack(*arrays: Any, axis: int = 0) -> Any:
     """Arrays of one shape joined along a new axis."""
@@ -819,3 +845,7 @@ def ones_like(x: Any) -> Any:
 def full_like(x: Any, *, fill_value: float) -> Any:
     """An array of the shape and dtype of `x`, filled with one number."""
     return np.full_like(x, fill_value)
+
+
+for _known in OPS.values():
+    _known.foreign = False

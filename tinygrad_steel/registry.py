@@ -77,11 +77,14 @@ class Op:
         rowwise: bool,
         sequence: bool,
         keeps: bool,
+        joint: Callable | None = None,
     ):
         functools.update_wrapper(self, forward, updated=())
         self.name, self.__name__, self.forward = name, name, forward
         self.samples = list(samples)
         self.elementwise, self.rowwise, self.sequence, self.keeps = elementwise, rowwise, sequence, keeps
+        self.joint = joint
+        self.foreign = True  # until ops.py has said that its own rules hand out no array that somebody else has
         if isinstance(forward, np.ufunc):
             self.input_names, self.param_names, self.variadic = ("x",) if forward.nin == 1 else ("a", "b"), (), False
             self.defaults: dict[str, Any] = {}
@@ -172,6 +175,7 @@ def op(
     rowwise: bool = False,
     sequence: bool = False,
     each: Callable | None = None,
+    joint: Callable | None = None,
     keeps: bool = False,
 ) -> Any:
     """Register an op: `op("exp", np.exp, lambda g, y, x: g * y, samples=[...])`, or as a decorator on the forward.
@@ -187,7 +191,9 @@ def op(
     stands for all rows.
     `keeps`: the forward returns `(result, something)`; on arrays the vjps get that something, which they would else
     have to compute again, as one more argument. In grad(), on Tensors, they do not: give it the default None.
-    `sequence`: the inputs come as one list, as in `concatenate`; `each`: their one rule, called with the index first.
+    `sequence`: the inputs come as one list, as in `concatenate`; `each`: their one rule, called with the index first;
+    `joint`: one rule, called as a vjp is, that returns the gradients of all inputs in order (what takes n inputs apart
+    costs n steps, and not n for each of them).
 
     Raises ValueError where the name belongs to another op; the same definition run again replaces itself.
 
@@ -201,9 +207,12 @@ def op(
     """
     if forward is None:
         options = dict(twins=twins, elementwise=elementwise, rowwise=rowwise, sequence=sequence, each=each, keeps=keeps)
+        options["joint"] = joint
         return functools.partial(op, name, samples=samples, **options)
     elementwise = elementwise or (isinstance(forward, np.ufunc) and forward.signature is None)
-    new = Op(name, forward, Each(each) if each else vjps, samples, elementwise, rowwise, sequence, keeps)
+    if joint:
+        each = functools.partial(piece, joint)
+    new = Op(name, forward, Each(each) if each else vjps, samples, elementwise, rowwise, sequence, keeps, joint)
     old = OPS.get(name)
     if old is not None and not same_definition(old.forward, forward):
         raise ValueError(f"an op named {name!r} exists already ({old!r}); choose another name")
@@ -211,6 +220,11 @@ def op(
     for twin in (forward, *twins) if isinstance(forward, np.ufunc) else twins:
         TWINS[twin] = new
     return new
+
+
+def piece(joint: Callable, i: int, *args: Any, **params: Any) -> Any:
+    """What a joint rule gives input `i`."""
+    return joint(*args, **params)[i]
 
 
 def same_definition(old: Callable, new: Callable) -> bool:
