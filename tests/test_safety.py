@@ -141,7 +141,8 @@ def test_wrong_kinds_of_arguments_say_what_is_meant():
     for arguments in ((np.ones(1), w), ([w], w), (w, np.ones(1))):
         with pytest.raises(TypeError, match="takes a Tensor y"):
             grad(*arguments)
-    integers.requires_grad = True
+    with pytest.raises(TypeError, match="int64 data cannot require a gradient"):
+        integers.requires_grad = True
     with pytest.raises(RuntimeError, match="no gradient flows"):
         (integers * integers).sum().backward()
 

@@ -40,10 +40,12 @@ def stretch(g: Any, shape: tuple[int, ...]) -> Any:
     return np.broadcast_to(g, shape)
 
 
-def own(g: Any, shape: tuple[int, ...]) -> Any:
-    """`g` in this shape, as an array that is no view of another."""
-    if g.shape != shape:
-        return stretch(g, shape)
+def own(g: Any, array: Any) -> Any:
+    """`g` as the gradient of a leaf with this array: in its shape, and no view of another array."""
+    if g.shape != array.shape:
+        g = stretch(g, array.shape)
     if g.__class__ is ndarray:
+        if array.__class__ is not ndarray and not isinstance(array, np.generic):  # lazy, or on a device
+            return np.zeros_like(array) + g
         return g if g.base is None else g.copy()
     return np.array(g) if isinstance(g, np.generic) else g

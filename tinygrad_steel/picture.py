@@ -295,7 +295,7 @@ class Draft:
         """What the tooltip tells of the numbers."""
         if t.dtype.kind != "f" or not t.size or not is_numpy(t):
             return []
-        numbers = {"": t.data, "gradient ": self.sizes.whole.get(id(t)) if self.sizes else t.grad}
+        numbers = {"": t.data, "gradient ": self.sizes.whole.get(id(t)) if self.sizes else getattr(t, "grad", None)}
         return [
             f"{what}mean {np.mean(x):.3g}, min {np.min(x):.3g}, max {np.max(x):.3g}"
             for what, x in numbers.items()

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import ops
 from .graph import refuse_tracing
+from .reads import BRANCH, remember
 from .registry import data_of
 
 # Each takes NumPy's own arguments; what it leaves out raises a TypeError that names it.
@@ -177,13 +178,21 @@ def size(a: Any, axis: int | None = None) -> int:
     return a.size if axis is None else a.shape[axis]
 
 
+def read(*arrays: Any) -> None:
+    """Note that an answer about these arrays leaves the graph."""
+    refuse_tracing()
+    for t in arrays:
+        if hasattr(t, "record_op"):
+            remember(t, BRANCH)
+
+
 @spelling(np.allclose)
 def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    refuse_tracing()
+    read(a, b)
     return np.allclose(data_of(a), data_of(b), rtol, atol, equal_nan)
 
 
 @spelling(np.array_equal)
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
-    refuse_tracing()
+    read(a1, a2)
     return np.array_equal(data_of(a1), data_of(a2), equal_nan)
