@@ -11,6 +11,7 @@ import numpy as np
 
 from . import lower, ops
 from .graph import describe_call
+from .reads import refuse_reads
 from .registry import Op, describe
 from .source import behind
 from .tensor import Tensor
@@ -43,7 +44,8 @@ def export_onnx(
     made of the rows' number, as in `x / len(x)`, cannot be told from others: it stays as it is. None: the file takes
     exactly as many rows as were traced, and every graph is fine.
 
-    Raises ImportError without onnx; TypeError for an op without a mapping, named with its inputs, and for longdouble;
+    Raises ImportError without onnx; TypeError for an op without a mapping, named with its inputs, for longdouble, and
+    where Python has read a number that comes from an input (`if t > 0`, `rows[t]`);
     ValueError for an input that has no name, is no leaf or leads to no output, and for a graph that needs its number of
     rows.
     """
@@ -91,6 +93,8 @@ def nodes_of(outputs: Sequence[Tensor], inputs: Sequence[Tensor], names: Names) 
         node = made[id(t)] = Node(t.op, given, t.params, t.data, builder.name(t))
         if t.op is not None:  # parameters may have changed since
             node.data = node.compute(*map(data_of_node, given))
+    if any(t.op is not None for t in outputs):
+        refuse_reads(outputs, inputs, "the file would keep that number")
     for x in inputs:
         if x.op is not None or not x.name:  # without one, what is computed from it may be recorded as a constant
             raise ValueError(f'an input is a leaf with a name, as in Tensor(data, name="x"), not {x!r:.80}')

@@ -9,7 +9,8 @@ import numpy as np
 
 from . import ops
 from .graph import pull, recording
-from .optim import Optimizer
+from .optim import Optimizer, working
+from .reads import refuse_reads
 from .registry import Op, describe
 from .source import behind, numpy_name
 from .tensor import Tensor, seed
@@ -120,6 +121,8 @@ class Program:
         self.feeds = [x for x in traced.leaves if x.name and not x.wanted] if fed is None else fed
         self.fixed = [t for x, t in tensors.items() if x.op is None and not (x.wanted or x in self.feeds)]
         self.check_names([tensors[x] for x in self.feeds])
+        changing = [*(feeds or ()), *(tensors[x] for x in (*self.feeds, *wanted))]
+        refuse_reads([loss, *outputs], changing, "the compiled step would keep that number")
         for t in outputs:
             if any(t is constant for constant in self.fixed):
                 raise ValueError(f"the output {describe(t)} is a constant: nothing recorded of how it was computed")
@@ -155,7 +158,8 @@ class Program:
                 given = next_numbers(self.optimizer, p.dtype)
                 numbers[p.dtype] = [Tensor(x, name="number") for x in given]
             old = [Tensor(x) for x in state]
-            change, new = self.optimizer.rule(gradients[id(p)], old, *numbers[p.dtype])
+            g = gradients[id(p)].astype(working(p.dtype))
+            change, new = self.optimizer.rule(g, old, *numbers[p.dtype])
             moved += [(p, p - change), *zip(old, new)]
             states += [(i, k, leaf) for k, leaf in enumerate(old)]
         if len(numbers) > 1:

@@ -19,9 +19,10 @@ import numpy as np
 
 from . import ops
 from .graph import describe_call, recording
+from .reads import refuse_reads
 from .registry import TWINS, Op
 from .tensor import Tensor, record_op
-from .trace import Builder, Names, Node, Trace, alias, call_with_locals, data_of_node, trace, trace_forward
+from .trace import Builder, Names, Node, Trace, alias, ancestors, call_with_locals, data_of_node, trace, trace_forward
 
 WIDTH, INLINE = 100, 60  # characters of a line; of an expression that may stand inside another
 
@@ -53,7 +54,8 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     says so. The source comes from running the ops' own rules on Tensors: no formula is written twice.
 
     Raises RuntimeError and ValueError as `loss.backward()` does, TypeError for an op of one's own that cannot be
-    written in NumPy terms.
+    written in NumPy terms, and where Python has read a number that the loss depends on (`if t > 0`, `rows[t]`): the
+    source would keep it whatever its arguments are.
 
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], name="x")
     >>> weight = Tensor([[1.0], [-1.0]], requires_grad=True, name="weight")
@@ -76,6 +78,7 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     array([[-4.],
            [-6.]])
     """
+    refuse_reads([loss], [t for t in ancestors([loss]) if t.op is None], "the written source would keep that number")
     traced = trace(loss, names)
     definitions = Definitions()
     writer = Writer(definitions, reserved={"backprop", *definitions.names_for(traced)})
