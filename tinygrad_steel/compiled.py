@@ -187,7 +187,7 @@ class Parameters:
     def after(self) -> None:
         """Gradients to where backward() leaves them; and parameters have changed."""
         for p, _, g in self.pairs:
-            p.grad = g
+            p._grad = g
         for p in self.moved:
             p._age = next_age()
 

@@ -44,8 +44,9 @@ def own(g: Any, array: Any) -> Any:
     """`g` as the gradient of a leaf with this array: in its shape, and no view of another array."""
     if g.shape != array.shape:
         g = stretch(g, array.shape)
-    if g.__class__ is ndarray:
-        if array.__class__ is not ndarray and not isinstance(array, np.generic):  # lazy, or on a device
-            return np.zeros_like(array) + g
+    if g.__class__ is ndarray is array.__class__:
         return g if g.base is None else g.copy()
-    return np.array(g) if isinstance(g, np.generic) else g
+    kinds = (ndarray, np.generic)
+    if isinstance(g, kinds) and not isinstance(array, kinds):
+        return np.zeros_like(array) + g  # lazy, or on a device, as the array is
+    return np.array(g) if isinstance(g, kinds) else g

@@ -25,11 +25,12 @@ class Mode:
     decides.
     """
 
-    __slots__ = ("record", "requests", "watch")
+    __slots__ = ("all", "on", "record", "requests", "watch")
 
     def __init__(self, requests: tuple[Request, ...] = ()):
         self.requests = requests
         self.record = next((r.record for r in reversed(requests) if r.record), "leaves")
+        self.on, self.all = self.record != "off", self.record == "all"
         watches = [r.watch for r in requests if r.watch]
         self.watch = functools.reduce(Both, watches) if watches else None
 
@@ -129,8 +130,8 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
         result, inputs = (y, y._inputs) if graph else (y._array, y._arrays)
         if g.shape != y._shape and not (op.rowwise or (op.elementwise and (len(inputs) == 1 or nothing_broadcast(y)))):
             g = stretch(g, y._shape)
-        rules = op.vjps if op.joint is None else joint_gradients(y, g, result, inputs)
-        for x, vjp in zip(y._inputs, rules):
+        plain = op.plain
+        for x, vjp in zip(y._inputs, op.vjps if plain else rules_of(y, g, result, inputs)):
             age = getattr(x, "_age", None)
             if age is None:  # a plain number
                 continue
@@ -142,12 +143,10 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
             if not x._requires_grad:
                 continue
             try:
-                if op.joint is not None:
-                    gx = vjp
-                else:
+                if plain:
                     gx = vjp(g, result, *inputs, **params) if params else vjp(g, result, *inputs)
-                if op.foreign and not graph:
-                    gx = kept_apart(gx)
+                else:
+                    gx = guarded(op, vjp, g, result, inputs, params, graph)
                 if gx.shape != x._shape and (graph or gx.shape):
                     gx = fit(gx, x._shape, graph)
                 if gx.dtype is not x._array.dtype and gx.dtype != x.dtype:
@@ -171,20 +170,26 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
     return pulled
 
 
-def joint_gradients(y: Any, g: Any, result: Any, inputs: tuple) -> list[Any]:
-    """The gradients of all inputs of `y`, by the one rule of an op that has a joint one."""
+def rules_of(y: Any, g: Any, result: Any, inputs: tuple) -> Any:
+    """The vjps of the op of `y`; where it has a joint one, what that gives, input by input."""
+    op = y._op
+    if op.joint is None:
+        return op.vjps
     try:
-        return y._op.joint(g, result, *inputs, **y._params)
+        return op.joint(g, result, *inputs, **y._params)
     except Exception as error:
-        where = f"the vjp of {describe_call(y._op, y._inputs, y._params)}"
-        raise explained(error, where, y._op) from error
+        where = f"the vjp of {describe_call(op, y._inputs, y._params)}"
+        raise explained(error, where, op) from error
 
 
-def kept_apart(g: Any) -> Any:
-    """A copy of what a foreign rule returned: that may be one of its arguments, or an array that it uses again."""
-    if hasattr(g, "record_op"):
+def guarded(op: Any, vjp: Any, g: Any, result: Any, inputs: tuple, params: dict[str, Any], graph: bool) -> Any:
+    """What one of `rules_of` gives; of a foreign rule a copy, as it may be its argument, or a buffer used again."""
+    gx = vjp if op.joint is not None else vjp(g, result, *inputs, **params)
+    if graph or not op.foreign:
+        return gx
+    if hasattr(gx, "record_op"):
         raise TypeError("it returned a Tensor where it was given arrays: a rule computes with what it is given")
-    return g.copy() if hasattr(g, "copy") else g
+    return gx.copy() if hasattr(gx, "copy") else gx
 
 
 def cast(g: Any, x: Any) -> Any:
@@ -196,7 +201,8 @@ def cast(g: Any, x: Any) -> Any:
 
 def nothing_broadcast(y: Any) -> bool:
     """Whether all inputs have the shape of the result, so that a small gradient may pass as it is."""
-    return all(np.shape(x) == y.shape for x in y.arrays)
+    shape = y._shape
+    return all(np.shape(x) == shape for x in y._arrays)
 
 
 def fit(g: Any, shape: tuple[int, ...], graph: bool = False) -> Any:

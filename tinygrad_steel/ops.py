@@ -848,4 +848,4 @@ def full_like(x: Any, *, fill_value: float) -> Any:
 
 
 for _known in OPS.values():
-    _known.foreign = False
+    _known.trust()

@@ -56,12 +56,12 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next `backward()` does not add to them."""
         for p in self.parameters:
-            p.grad = None
+            p._grad = None
 
     def check(self) -> None:
         """RuntimeError where a gradient is missing: that parameter would stay untrained without a word."""
         for p in self.parameters:
-            if p.grad is None:
+            if p._grad is None:
                 raise RuntimeError(
                     f"{describe(p)} has no gradient: call backward() first, on a loss which it is part of"
                 )
@@ -81,7 +81,7 @@ class Optimizer:
         self.check()
         self.steps += 1
         for i, p in enumerate(self.parameters):
-            g = p.grad
+            g = p._grad
             if isinstance(p.data, np.ndarray):  # a lazy gradient is computed now, else each step would hold all before
                 g = np.asarray(g, working(p.dtype))
             change, self.states[i] = self.rule(g, self.states[i], *self.numbers(p.dtype))
@@ -125,7 +125,7 @@ class SGD(Optimizer):
         self.check()  # the shortest way: a step on a small batch takes some 30 microseconds in all
         self.steps += 1
         for p, rate in zip(self.parameters, self.rates):
-            p.move(rate * p.grad)
+            p.move(rate * p._grad)
 
 
 class Adam(Optimizer):

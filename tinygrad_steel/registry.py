@@ -84,7 +84,9 @@ class Op:
         self.samples = list(samples)
         self.elementwise, self.rowwise, self.sequence, self.keeps = elementwise, rowwise, sequence, keeps
         self.joint = joint
-        self.foreign = True  # until ops.py has said that its own rules hand out no array that somebody else has
+        # Until `trust` has said that its rules hand out no array which somebody else has; `plain` and `special` say at
+        # one look whether the engine has anything out of the ordinary to do.
+        self.foreign, self.plain, self.special = True, False, True
         if isinstance(forward, np.ufunc):
             self.input_names, self.param_names, self.variadic = ("x",) if forward.nin == 1 else ("a", "b"), (), False
             self.defaults: dict[str, Any] = {}
@@ -95,6 +97,7 @@ class Op:
             self.input_names = tuple(p.name for p in inputs)
             self.defaults = {p.name: p.default for p in arguments}
             self.param_names = tuple(p.name for p in arguments if p not in inputs and p.kind is not p.VAR_POSITIONAL)
+        self.meets = elementwise and (self.variadic or len(self.input_names) > 1)  # inputs may be broadcast together
         # At least one per input: None for those that are not given.
         self.vjps: Any = (None,) * len(self.input_names)
         if self.variadic:
@@ -144,6 +147,10 @@ class Op:
             missing = ", ".join(self.input_names[len(inputs) :])
             raise TypeError(f"{self.name} takes {self.signature()}: {missing} is missing")
         return inputs, params
+
+    def trust(self) -> None:
+        """Say that what the rules return is never an argument of theirs, or an array that they use again."""
+        self.foreign, self.plain, self.special = False, self.joint is None, self.keeps
 
     def signature(self) -> str:
         """The op's arguments as a reader would write them: `(x, axis, keepdims)`."""

@@ -49,18 +49,16 @@ class Tensor:
 
     # Not `_data`: np.ma takes that of whatever it meets, and a masked array times a Tensor would lose the history.
     __slots__ = (
-        "__weakref__", "_age", "_array", "_arrays", "_inputs", "_name", "_op", "_params", "_requires_grad", "_shape",
-        "given_axis", "grad", "read", "unrecorded",
+        "__weakref__", "_age", "_array", "_arrays", "_grad", "_inputs", "_name", "_op", "_params", "_requires_grad", "_shape",
+        "given_axis", "read", "unrecorded",
     )  # fmt: skip
-
-    grad: Any  # an array of that shape and dtype, or None; on leaves alone, for results there is grad(loss, t)
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
         self._array = checked_array(data)
         self._shape = self._array.shape
-        self._op, self._inputs, self._arrays, self._params, self.grad = None, (), (), {}, None
+        self._op, self._inputs, self._arrays, self._params, self._grad = None, (), (), {}, None
         self._age = next_age()
-        self.name = name
+        self._name = name if name is None else checked_name(name)
         self._requires_grad = False
         if requires_grad is not False:
             self.requires_grad = requires_grad
@@ -102,7 +100,6 @@ class Tensor:
         if wanted != self._requires_grad:
             self._requires_grad = bool(wanted)
             self._age = next_age()  # what was recorded before knows only the old answer
-            self.grad = getattr(self, "grad", None)
 
     requires_grad: bool = property(  # type: ignore
         attrgetter("_requires_grad"),
@@ -110,14 +107,23 @@ class Tensor:
         doc="Whether backward() leaves a gradient here. May be changed on a leaf, to freeze it; then compute anew.",
     )
 
-    def __getattr__(self, name: str) -> Any:
-        # Only for what is not there: results have no `grad`, so that asking for it finds this and not a silent None.
-        if name == "grad":
+    def _get_grad(self) -> Any:
+        try:
+            return self._grad
+        except AttributeError:  # not a silent None
             raise AttributeError(
                 f"{described_result(self)}: only leaves keep their gradient in .grad; "
                 f"that of a result is grad(loss, result)"
-            )
-        raise AttributeError(f"a Tensor has no attribute {name!r}")
+            ) from None
+
+    def _set_grad(self, gradient: Any) -> None:
+        if self._op is not None:
+            raise AttributeError(f"{described_result(self)}: only leaves have a gradient to be set")
+        self._grad = gradient
+
+    grad: Any = property(
+        _get_grad, _set_grad, doc="On a leaf, what backward() has left, an array of its shape; or None."
+    )
 
     def _set_data(self, data: Any) -> None:
         if self.op is not None:
@@ -241,14 +247,14 @@ class Tensor:
         pulled = pull(self, start)  # as a whole first: an error on the way leaves no half
         with BACKWARD:
             for t, g in pulled:
-                t.grad = own(g if t.grad is None else t.grad + g, t._array)
+                t._grad = own(g if t._grad is None else t._grad + g, t._array)
 
     # Recording
 
     @staticmethod
     def record_op(op: Op, inputs: tuple, params: dict[str, Any]) -> Tensor:
         """Run an op on the data of its inputs; the result remembers the op where something needs it to."""
-        arrays, given = [], inputs
+        arrays = []
         requires_grad = tracked = lifted = False
         for x in inputs:
             if isinstance(x, Tensor):
@@ -263,39 +269,44 @@ class Tensor:
                     lifted = True
         try:
             if lifted:  # arrays and lists become constants, copied: their owner may change them before backward()
-                inputs = tuple(x if isinstance(x, (Tensor, *Number)) else Tensor(x) for x in inputs)
+                given, inputs = inputs, tuple(x if isinstance(x, (Tensor, *Number)) else Tensor(x) for x in inputs)
                 arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
-            for value in params.values():
-                if value.__class__ not in PLAIN:
-                    params = {name: frozen(value, op, name) for name, value in params.items()}
-                    break
-            data = op.forward(*arrays, **params) if params else op.forward(*arrays)
+            if params:
+                for value in params.values():
+                    if value.__class__ not in PLAIN:
+                        params = {name: frozen(value, op, name) for name, value in params.items()}
+                        break
+                data = op.forward(*arrays, **params)
+            else:
+                data = op.forward(*arrays)
         except Exception as error:
             raise explained(error, describe_call(op, inputs, params), op) from error
-        if op.keeps:
-            data, kept = data
-            arrays.append(kept)
         y = new(Tensor)
+        if op.special:
+            if op.keeps:
+                data, kept = data
+                arrays.append(kept)
+            if op.foreign and data.__class__ is np.ndarray:
+                data = data.copy()  # it may be an input itself, or a buffer that the rule uses again
         if data.__class__ is np.ndarray:
-            # A view of a leaf would change with it, and nobody would notice; what a foreign rule returns may be its
-            # input itself, or a buffer that it uses again.
-            if op.foreign or (data.base is not None and any(isinstance(x, Tensor) and x._op is None for x in inputs)):
-                y.given_axis = data.base is not None and gives_axis(inputs[0])
-                data = data.copy()
+            if data.base is not None and any(isinstance(x, Tensor) and x._op is None for x in inputs):
+                y.given_axis = gives_axis(inputs[0])
+                data = data.copy()  # a view of a leaf would change with it, and nobody would notice
         elif not isinstance(data, np.generic):
             data = checked_array(data)
-        y._array, y._shape = data, data.shape
+        y._array = data
+        y._shape = shape = data.shape
         mode = recording_mode()
-        if ((requires_grad or tracked) and mode.record != "off") or mode.record == "all":
+        if ((requires_grad or tracked) and mode.on) or mode.all:
             y._op, y._inputs, y._arrays, y._params = op, inputs, arrays, params
             y._requires_grad = requires_grad and op.differentiable
         else:
             y._op, y._inputs, y._arrays, y._params, y._requires_grad = None, (), (), {}, False
-            y.grad, y.unrecorded = None, requires_grad and mode.record == "off"
+            y._grad, y.unrecorded = None, requires_grad and not mode.on
         y._name = None
         y._age = next_age()
-        if op.elementwise and len(y._shape) == 2 and y._shape[0] == y._shape[1] > 1 and mode.record != "all":
-            warn_of_square(op, given, y._shape)
+        if op.meets and len(shape) == 2 and shape[0] == shape[1] > 1 and not mode.all:
+            warn_of_square(op, given if lifted else inputs, shape)
         if mode.watch is not None:
             mode.watch.result(y, op, inputs, params)
         return y
@@ -606,7 +617,7 @@ def checked_name(name: Any) -> str | None:
         raise TypeError(f"the name of a Tensor is a str, not {name!r:.60} ({type(name).__name__})")
     if not name:
         raise ValueError(f"the name of a Tensor is not empty: leave it out, or give None; got {name!r}")
-    if any("\ud800" <= c <= "\udfff" for c in name):
+    if not name.isascii() and any("\ud800" <= c <= "\udfff" for c in name):
         raise ValueError(f"the name {name!r} has half a letter in it (a surrogate), which cannot be written to a file")
     return name
 
@@ -684,14 +695,14 @@ def described_result(y: Tensor) -> str:
 def seed(y: Tensor, gradient: Any) -> Any:
     """The gradient to start from at `y`: the one given, checked, or 1 for a single number."""
     dtype = y._array.dtype
-    refuse_unrecorded(y)
-    if not y.requires_grad or dtype.kind != "f":
+    if not y._requires_grad or dtype.kind != "f":
+        refuse_unrecorded(y)
         raise RuntimeError(
             f"{described_result(y)}: no gradient flows here, since nothing it comes from has requires_grad=True"
             f"; make the parameters with Tensor(..., requires_grad=True), outside no_grad()"
         )
     if gradient is None:
-        if not y.shape:  # a NumPy scalar: as light as a Python float, with the shape and dtype that rules may ask for
+        if not y._shape:  # a NumPy scalar: as light as a Python float, with the shape and dtype that rules may ask for
             return dtype.type(1)
         if y.size != 1:
             raise ValueError(
