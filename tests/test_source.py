@@ -1133,6 +1133,19 @@ def test_an_op_may_have_any_name(name):
     agrees(np.sum(odd(x) * softmax(x, axis=0) * x[np.array([0, 1, 1])]))
 
 
+@pytest.mark.parametrize("name", [*OPS, *"alias None sum t1 backprop np scatter".split()])
+def test_an_op_that_takes_the_name_of_another_is_not_taken_for_it(name):
+    old = OPS.pop(name, None)
+    triple = own(name, lambda x: x * 3, lambda g, y, x: g * 3)
+    mixed = own(f"mixed {name}", lambda a, b: a - 2 * b, lambda g, y, a, b: g, lambda g, y, a, b: g * -2)
+    mixed.name = name  # the same with two inputs, as the signs between two operands have
+    x, a = leaf(positive(3), name="x"), leaf(normal(3, seed=1), name="a")
+    beside = old(x) if old and isinstance(old.forward, np.ufunc) and old.input_names == ("x",) else 1
+    agrees(np.sum(triple(x) * softmax(x) + mixed(x, a) * beside))
+    assert formula(triple(x)) == f"{name}(x)" and formula(mixed(x, a)) == f"{name}(x, a)"
+    assert vjp_formulas(triple(x)) == ["g * 3"] and vjp_formulas(mixed(x, a)) == ["g", "g * -2"]
+
+
 def test_ops_whose_names_become_the_same():
     twice = own("my op", lambda x: x * 2, lambda g, y, x: g * 2)
     thrice = own("my_op", lambda x: x * 3, lambda g, y, x: g * 3)

@@ -148,10 +148,10 @@ class Parts(lower.Lowering):
     def apply(self, op: Op, inputs: tuple, params: dict[str, Any], data: Any) -> Node:
         """The op itself where it has a mapping for these dtypes, else its parts; TypeError where they have none."""
         integers = all(x.dtype.kind != "f" for x in inputs if isinstance(x, Node))
-        if op.name in MAPPING and not (integers and MAPPING[op.name] in FLOATS):
+        if op in MAPPING and not (integers and MAPPING[op] in FLOATS):
             return Node(op, inputs, params, np.asarray(data))
         self.within.append(op)
-        found = self.expand(op, PARTS.get(op.name) or lower.PARTS.get(op, op.forward), inputs, params, data)
+        found = self.expand(op, PARTS.get(op) or lower.PARTS.get(op, op.forward), inputs, params, data)
         if found is None:
             raise unmapped(op, inputs, params, self.within[:-1])
         self.within.pop()
@@ -188,7 +188,7 @@ class Graph:
     def write(self, node: Node) -> None:
         """Append what computes a Node."""
         self.name = self.called.get(node) or self.unique(node.name or node.op.name)  # type: ignore[union-attr]
-        rule = MAPPING[node.op.name]  # type: ignore[union-attr]
+        rule = MAPPING[node.op]  # type: ignore[union-attr]
         result = self.add(rule, node, *node.inputs) if isinstance(rule, str) else rule(self, node)
         if self.dtypes[result] != node.dtype:
             self.emit("Cast", [result], node.dtype, to=self.type(node.dtype))
@@ -364,32 +364,33 @@ def getitem(graph: Graph, node: Node) -> str:
     return name
 
 
-# An op's name -> that of ONNX's op with the same inputs, or a rule.
-MAPPING: dict[str, str | Callable] = {
+# An op -> the name of ONNX's op with the same inputs, or a rule.
+MAPPING: dict[Op | None, str | Callable] = {
     # arithmetic
-    **{"add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "negative": "Neg", "power": "Pow"},
-    **{"exp": "Exp", "log": "Log", "sqrt": "Sqrt", "abs": "Abs", "sign": "Sign", "reciprocal": "Reciprocal"},
-    **{"sin": "Sin", "floor": "Floor", "ceil": "Ceil", "rint": "Round", "asconstant": cast, "astype": cast},
+    **{ops.add: "Add", ops.subtract: "Sub", ops.multiply: "Mul", ops.divide: "Div", ops.negative: "Neg"},
+    **{ops.power: "Pow", ops.exp: "Exp", ops.log: "Log", ops.sqrt: "Sqrt", ops.reciprocal: "Reciprocal"},
+    **{ops.abs: "Abs", ops.sign: "Sign"},
+    **{ops.sin: "Sin", ops.floor: "Floor", ops.ceil: "Ceil", ops.rint: "Round", ops.asconstant: cast, ops.astype: cast},
     # products
-    **{"matmul": "MatMul", "einsum": lambda g, n: g.add("Einsum", n, *n.inputs, equation=n.params["subscripts"])},
+    **{ops.matmul: "MatMul", ops.einsum: lambda g, n: g.add("Einsum", n, *n.inputs, equation=n.params["subscripts"])},
     # activations
-    **{"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"},
-    **{"softmax": along("Softmax", -1), "log_softmax": along("LogSoftmax", -1)},
+    **{ops.relu: "Relu", ops.sigmoid: "Sigmoid", ops.tanh: "Tanh"},
+    **{ops.softmax: along("Softmax", -1), ops.log_softmax: along("LogSoftmax", -1)},
     # choosing
-    **{"greater": "Greater", "greater_equal": "GreaterOrEqual", "less": "Less", "less_equal": "LessOrEqual"},
-    **{"equal": "Equal", "isnan": "IsNaN", "isinf": "IsInf"},
-    **{"logical_and": "And", "logical_or": "Or", "logical_not": "Not"},
-    **{"maximum": "Max", "minimum": "Min", "where": where},
+    **{ops.greater: "Greater", ops.greater_equal: "GreaterOrEqual", ops.less: "Less", ops.less_equal: "LessOrEqual"},
+    **{ops.equal: "Equal", ops.isnan: "IsNaN", ops.isinf: "IsInf"},
+    **{ops.logical_and: "And", ops.logical_or: "Or", ops.logical_not: "Not"},
+    **{ops.maximum: "Max", ops.minimum: "Min", ops.where: where},
     # reductions
-    **{"sum": reduction("ReduceSum"), "mean": reduction("ReduceMean"), "prod": reduction("ReduceProd")},
-    **{"max": reduction("ReduceMax"), "min": reduction("ReduceMin")},
-    **{"argmax": position("ArgMax"), "argmin": position("ArgMin")},
-    "cumsum": lambda g, n: g.add("CumSum", n, *n.inputs, g.numbers(n.params["axis"])),
+    **{ops.sum: reduction("ReduceSum"), ops.mean: reduction("ReduceMean"), ops.prod: reduction("ReduceProd")},
+    **{ops.max: reduction("ReduceMax"), ops.min: reduction("ReduceMin")},
+    **{ops.argmax: position("ArgMax"), ops.argmin: position("ArgMin")},
+    ops.cumsum: lambda g, n: g.add("CumSum", n, *n.inputs, g.numbers(n.params["axis"])),
     # shapes
-    **{"alias": "Identity", "reshape": reshape, "transpose": transpose, "squeeze": squeeze, "getitem": getitem},
-    "expand_dims": lambda g, n: g.add("Unsqueeze", n, *n.inputs, g.numbers(np.atleast_1d(n.params["axis"]))),
-    "broadcast_to": lambda g, n: g.add("Expand", n, *n.inputs, g.numbers(n.shape)),
-    **{"concatenate": along("Concat", 0), "full_like": full_like},
+    **{alias: "Identity", ops.reshape: reshape, ops.transpose: transpose, ops.squeeze: squeeze, ops.getitem: getitem},
+    ops.expand_dims: lambda g, n: g.add("Unsqueeze", n, *n.inputs, g.numbers(np.atleast_1d(n.params["axis"]))),
+    ops.broadcast_to: lambda g, n: g.add("Expand", n, *n.inputs, g.numbers(n.shape)),
+    **{ops.concatenate: along("Concat", 0), ops.full_like: full_like},
 }
 # The kinds by dtype; all others take and give that in which the result is reckoned.
 COMPARISONS = {"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "IsNaN", "IsInf"}  # give masks
@@ -409,19 +410,19 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
 
 
 # What ONNX lacks, or onnxruntime in float64 (where it has no kernel, or a faulty optimisation), in simpler terms.
-PARTS: dict[str, Callable] = {
-    **{"square": lambda x: x * x, "log1p": lambda x: np.log(1 + x), "expm1": lambda x: np.exp(x) - 1},
-    **{"log2": lambda x: np.log(x) / math.log(2), "log10": lambda x: np.log(x) / math.log(10)},
-    "cos": lambda x: np.sin(x + math.pi / 2),
-    "logaddexp": lambda a, b: np.maximum(a, b) + np.log(1 + np.exp(-np.abs(a - b))),
-    "not_equal": lambda a, b: ~np.equal(a, b),
-    "isfinite": lambda x: ~(np.isnan(x) | np.isinf(x)),
-    "any": lambda x, **params: np.max(x.astype(bool), **params),
-    "all": lambda x, **params: np.min(x.astype(bool), **params),
-    "clip": clip,
-    "flip": flip,
-    "swapaxes": lambda x, axis1, axis2: np.transpose(x, np.swapaxes(np.empty(range(x.ndim)), axis1, axis2).shape),
-    "stack": lambda *arrays, axis=0: np.concatenate([np.expand_dims(x, axis) for x in arrays], axis=axis),
-    "zeros_like": lambda x: np.full_like(x, fill_value=0),
-    "ones_like": lambda x: np.full_like(x, fill_value=1),
+PARTS: dict[Op, Callable] = {
+    **{ops.square: lambda x: x * x, ops.log1p: lambda x: np.log(1 + x), ops.expm1: lambda x: np.exp(x) - 1},
+    **{ops.log2: lambda x: np.log(x) / math.log(2), ops.log10: lambda x: np.log(x) / math.log(10)},
+    ops.cos: lambda x: np.sin(x + math.pi / 2),
+    ops.logaddexp: lambda a, b: np.maximum(a, b) + np.log(1 + np.exp(-np.abs(a - b))),
+    ops.not_equal: lambda a, b: ~np.equal(a, b),
+    ops.isfinite: lambda x: ~(np.isnan(x) | np.isinf(x)),
+    ops.any: lambda x, **params: np.max(x.astype(bool), **params),
+    ops.all: lambda x, **params: np.min(x.astype(bool), **params),
+    ops.clip: clip,
+    ops.flip: flip,
+    ops.swapaxes: lambda x, axis1, axis2: np.transpose(x, np.swapaxes(np.empty(range(x.ndim)), axis1, axis2).shape),
+    ops.stack: lambda *arrays, axis=0: np.concatenate([np.expand_dims(x, axis) for x in arrays], axis=axis),
+    ops.zeros_like: lambda x: np.full_like(x, fill_value=0),
+    ops.ones_like: lambda x: np.full_like(x, fill_value=1),
 }

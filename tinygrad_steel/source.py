@@ -27,14 +27,20 @@ WIDTH, INLINE = 100, 60  # characters of a line; of an expression that may stand
 
 # How tightly the parts of an expression hold together, as in Python's grammar.
 COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)
-INFIX = {
-    **{"add": ("+", SUM), "subtract": ("-", SUM), "multiply": ("*", PRODUCT), "divide": ("/", PRODUCT)},
-    **{"matmul": ("@", PRODUCT), "power": ("**", POWER), "greater": (">", COMPARISON), "less": ("<", COMPARISON)},
-    **{"greater_equal": (">=", COMPARISON), "less_equal": ("<=", COMPARISON)},
-    **{"equal": ("==", COMPARISON), "not_equal": ("!=", COMPARISON)},
+# All tables are keyed by the ops themselves: an op of one's own may be called `add` as well.
+INFIX: dict[Op | None, tuple[str, int]] = {
+    **{ops.add: ("+", SUM), ops.subtract: ("-", SUM), ops.multiply: ("*", PRODUCT), ops.divide: ("/", PRODUCT)},
+    **{ops.matmul: ("@", PRODUCT), ops.power: ("**", POWER)},
+    **{ops.greater: (">", COMPARISON), ops.greater_equal: (">=", COMPARISON)},
+    **{ops.less: ("<", COMPARISON), ops.less_equal: ("<=", COMPARISON)},
+    **{ops.equal: ("==", COMPARISON), ops.not_equal: ("!=", COMPARISON)},
 }
-NUMPY = {"clip": "np.clip", "norm": "np.linalg.norm", "cumsum": "np.cumsum", "einsum": "np.einsum"}  # not among TWINS
-POSITIONAL = {"reshape", "transpose", "swapaxes", "expand_dims", "broadcast_to", "squeeze", "flip", "scatter"}
+NUMPY = {  # not among TWINS
+    **{ops.clip: "np.clip", ops.norm: "np.linalg.norm", ops.cumsum: "np.cumsum", ops.einsum: "np.einsum"},
+}
+POSITIONAL = {
+    *(ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.broadcast_to, ops.squeeze, ops.flip, ops.scatter),
+}
 
 # The one rule that writes in place: it cannot be traced, and is written as it stands in ops.py.
 SCATTER = """def scatter(g, index, shape):
@@ -185,7 +191,7 @@ class Definitions:
             new = [x for x in todo.pop().nodes() if x not in seen]
             seen.update(new)
             todo += new
-        return {function_name(x.op) for x in seen if x.op and numpy_name(x.op) is None and x.op.name not in INFIX}
+        return {function_name(x.op) for x in seen if x.op and numpy_name(x.op) is None and x.op not in INFIX}
 
     def name(self, node: Node) -> str:
         """The function that computes this Node from its inputs, written when it is first asked for."""
@@ -387,10 +393,10 @@ class Writer:
         x = codes[0]
         if op is alias:
             return x
-        if op.name in INFIX and len(codes) == 2:
+        if op in INFIX and len(codes) == 2:
             if getattr(node.inputs[1], "dtype", np.dtype(float)).kind == "u":  # -x wraps around
                 codes[1] = Code(codes[1].at(ATOM))
-            return self.product_with_gradient(node) or infix(op.name, *codes)
+            return self.product_with_gradient(node) or infix(op, *codes)
         if op is ops.negative:
             return Code(f"-{x.at(SIGN)}", SIGN)
         if op is ops.transpose and not params.get("axes"):
@@ -429,7 +435,7 @@ class Writer:
             name, codes = f"{codes[0]}.sum", []
         codes = [f"[{', '.join(codes)}]"] if op.sequence else codes
         known = words(name) if name.startswith("np.") else None
-        style = "{1}" if op.name in POSITIONAL or (known and not {*params} <= known) else "{0}={1}"
+        style = "{1}" if op in POSITIONAL or (known and not {*params} <= known) else "{0}={1}"
         return f"{name}({', '.join([*codes, *(style.format(k, value_text(v)) for k, v in params.items())])})"
 
     def product_with_gradient(self, node: Node) -> Code | None:
@@ -443,11 +449,11 @@ class Writer:
         x = node.inputs[1]
         if isinstance(factor, Node) or not isinstance(x, Node) or x.gradient or x.dtype.kind != "f":
             return None
-        product = infix("multiply", number(factor, node), self.codes[x])
+        product = infix(ops.multiply, number(factor, node), self.codes[x])
         if g.op is ops.divide and not isinstance(g.inputs[1], Node) and not self.codes[g].text.isidentifier():
-            product = infix("multiply", product, self.operand(g.inputs[0], g))
-            return infix("divide", product, number(g.inputs[1], g))
-        return infix("multiply", product, self.operand(g, inner))
+            product = infix(ops.multiply, product, self.operand(g.inputs[0], g))
+            return infix(ops.divide, product, number(g.inputs[1], g))
+        return infix(ops.multiply, product, self.operand(g, inner))
 
 
 def behind(nodes: Iterable[Node]) -> dict[Node, None]:
@@ -472,7 +478,7 @@ def schedule(past: list[Node], steps: list[Node], leaf_gradients: list[Node]) ->
     ]
 
 
-def infix(op: str, a: Code, b: Code) -> Code:
+def infix(op: Op, a: Code, b: Code) -> Code:
     """Two operands with a sign between them, in parentheses where the grammar or a reader needs them."""
     sign, level = INFIX[op]
     if sign in "+-" and b.text.startswith("-") and b.level >= PRODUCT:
@@ -537,8 +543,8 @@ def words(name: str) -> frozenset[str] | None:
 
 def numpy_name(op: Op) -> str | None:
     """The NumPy function that the op is, as source calls it; None where there is none."""
-    if op.name in NUMPY:
-        return NUMPY[op.name]
+    if op in NUMPY:
+        return NUMPY[op]
     functions = [f for f, other in TWINS.items() if other is op]
     if isinstance(op.forward, np.ufunc):
         functions.insert(0, op.forward)
