@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import sys
+import weakref
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any
@@ -42,8 +43,8 @@ class Tensor:
     """
 
     __slots__ = (
-        "__weakref__", "_data", "age", "arrays", "grad", "inputs", "name", "op", "params", "requires_grad",
-        "shape",
+        "__weakref__", "_data", "age", "arrays", "grad", "inputs", "name", "op", "origin", "params",
+        "requires_grad", "shape",
     )  # fmt: skip
 
     shape: tuple[int, ...]
@@ -54,6 +55,7 @@ class Tensor:
     inputs: tuple  # Tensors and plain numbers
     arrays: Sequence[Any]  # the same, as the op's forward got them, and what it keeps for its vjps
     params: dict[str, Any]
+    origin: weakref.ref  # the array that it was copied from; only on constants that `record_op` makes
     age: int  # creation number of the data: inputs are older than outputs, unless they have changed since
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
@@ -206,7 +208,7 @@ class Tensor:
                     lifted = True
         try:
             if lifted:  # arrays and lists become constants, copied: their owner may change them before backward()
-                inputs = tuple(x if isinstance(x, (Tensor, *Number)) else Tensor(x) for x in inputs)
+                inputs = tuple(x if isinstance(x, (Tensor, *Number)) else constant(x) for x in inputs)
                 arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
             data = op.forward(*arrays, **params) if params else op.forward(*arrays)
         except Exception as error:
@@ -475,6 +477,14 @@ class Tensor:
 
 new, recording_mode = object.__new__, RECORDING.get  # looked up once: they are called for every op
 record_op = Tensor.record_op
+
+
+def constant(x: Any) -> Tensor:
+    """An array or list among the inputs of an op as a Tensor, which remembers the array, so that it can be named."""
+    t = Tensor(x)
+    if isinstance(x, np.ndarray):
+        t.origin = weakref.ref(x)
+    return t
 
 
 def refuse_assignment() -> None:
