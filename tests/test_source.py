@@ -46,6 +46,7 @@ from tinygrad_steel import (
     vjp_formulas,
     write_backprop,
 )
+from tinygrad_steel.source import wrapped
 from tinygrad_steel.trace import call_with_locals
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -658,6 +659,27 @@ def test_many_parameters_break_the_head_and_the_return():
     source = agrees(np.sum(np.stack(weights) * normal(100, 2)))
     lines = body(source)
     assert max(map(len, [*lines[:20], *lines[-20:]])) <= 120
+
+
+@pytest.mark.parametrize("length", [60, 85, 86, 87, 88, 91, 99, 100, 101, 200])
+def test_long_names_leave_the_source_whole(length):
+    x, weight = Tensor(normal(4, 3), name="x" * length), leaf(normal(3), name="무" * length)
+    agrees(np.mean(np.square(x @ weight)))
+    agrees(own("o" * length, lambda x: np.tanh(x) * softmax(x), lambda g, y, x: g)(leaf(normal(3), name="x")).sum())
+
+
+STRINGS = ['it\'s "a b" (', "a, b " * 40, "((( ", "' ' ' \" \" [", "\\", "무게 무게 " * 30, "a \n b " * 20, "#  ", ""]
+
+
+def test_a_line_is_broken_where_python_allows_it():
+    rng = random.Random(0)
+    for _ in range(500):
+        words = [*STRINGS, *"f(a, b) -x a.b x[1, :] y @ z {1:2} (((a + 1)))".split()]
+        parts = [repr(w) if w in STRINGS else "name" * rng.randrange(1, 30) for w in rng.choices(words, k=20)]
+        text = f"return ({', '.join(parts)})"
+        lines = wrapped(text).splitlines()
+        assert ast.dump(ast.parse(text)) == ast.dump(ast.parse("\n".join(lines)))
+        assert all(len(line) <= 100 or line.count(", ") == 0 or "'" in line or '"' in line for line in lines)
 
 
 @pytest.mark.parametrize("number", [2.5, -2.5, 0.0, 1e300, 1e-300, np.inf, -np.inf, 3, -3, True])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import builtins
 import functools
 import inspect
+import itertools
 import keyword
 import linecache
 import math
 import re
-import textwrap
+import tokenize
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -24,6 +25,8 @@ from .tensor import Tensor, record_op
 from .trace import Builder, Names, Node, Trace, alias, call_with_locals, data_of_node, trace, trace_forward
 
 WIDTH, INLINE = 100, 60  # characters of a line; of an expression that may stand inside another
+
+OPENING, CLOSING = {*"([{"}, {*")]}"}
 
 # How tightly the parts of an expression hold together, as in Python's grammar.
 COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)
@@ -499,12 +502,30 @@ def function(name: str, arguments: Iterable[str], body: list[str], returned: lis
 
 
 def wrapped(line: str) -> str:
-    """A line in parentheses, broken where it is too long, but not in a string."""
+    """A line, broken where it is too long and Python allows it."""
     if len(line) <= WIDTH:
         return line
-    line = re.sub(r"\"[^\"]*\"|'[^']*'", lambda found: found[0].replace(" ", "\0"), line)
-    lines = textwrap.wrap(line, WIDTH, subsequent_indent="        ", break_long_words=False, break_on_hyphens=False)
-    return "\n".join(lines).replace("\0", " ")
+    lines = [""]
+    for start, end in itertools.pairwise([0, *gaps(line), len(line)]):
+        part = line[start:end]  # each but the first begins with the space
+        if start and len(lines[-1] + part) > WIDTH:
+            lines.append(" " * 7)
+        lines[-1] += part
+    return "\n".join(lines)
+
+
+def gaps(line: str) -> list[int]:
+    """Where the spaces between two tokens inside of brackets are."""
+    found, depth, end = [], 0, 0
+    for token in tokenize.generate_tokens(iter([line]).__next__):
+        if token.start[0] > 1:
+            break
+        if depth and token.start[1] > end:
+            found.append(end)
+        if token.type == tokenize.OP:
+            depth += (token.string in OPENING) - (token.string in CLOSING)
+        end = token.end[1]
+    return found
 
 
 # Names and values
