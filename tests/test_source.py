@@ -987,6 +987,44 @@ def test_the_source_of_a_kind_of_input_is_its_backward(kind):
     agrees(loss, tolerance=1e-12 if exact else 1e-6)
 
 
+WITH_A_NUMBER = {
+    "sums": lambda x, c: x - c + c * c,
+    "quotients": lambda x, c: c / x + x / c,
+    "powers": lambda x, c: np.abs(x) ** c + np.abs(c) ** x,
+    "comparisons": lambda x, c: (x > c) * x + np.equal(c, x),
+    "ties": lambda x, c: np.maximum(x, c) * np.minimum(c, x),
+    "where": lambda x, c: np.where(x > 0, x, c) + np.where(c > 0, x, 2),
+    "where of numbers alone": lambda x, c: np.where(x > 0, c, 2.5) * x,
+    "einsum": lambda x, c: np.einsum(",i->i", c, x),
+    "einsum of three": lambda x, c: np.einsum("i,,i", x, c, x),
+    "stack": lambda x, c: np.stack([x[0], c, np.sum(x)]),
+    "stack of many": lambda x, c: np.stack([c, x[1], 1.5, c]),
+    "concatenate": lambda x, c: np.concatenate([x, np.reshape(c, (1,))]),
+    "hstack": lambda x, c: np.hstack([c, x]),
+    "matmul": lambda x, c: np.reshape(c, (1,)) @ np.reshape(x, (1, 3)),
+    "shapes": lambda x, c: np.broadcast_to(c, (3,)) * x + np.expand_dims(c, 0) + c[None],
+    "alike": lambda x, c: np.ones_like(c) * x + np.full_like(c, 2),
+    "a definition": lambda x, c: sigmoid_cross_entropy(x, c) + sigmoid(c),
+    "an op of one's own": lambda x, c: own(
+        "letters", lambda x, c: np.einsum("i,->i", x, c), lambda g, y, x, c: np.stack([g[0] * c, c, c])
+    )(x, c),
+}
+
+
+@pytest.mark.parametrize("number", [np.float32(1.3), np.float16(-0.7), np.float64(0.1), np.int64(2), np.int8(-3)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("kind", WITH_A_NUMBER)
+def test_a_number_has_its_dtype_in_the_source(kind, dtype, number):
+    y = WITH_A_NUMBER[kind](leaf([0.5, -1.5, 1.0], dtype, "x"), Tensor(number))
+    agrees(np.sum(y * normal(*y.shape).astype(y.dtype)), tolerance=10 * np.finfo(dtype).eps)
+
+
+def test_a_number_in_an_op_of_ones_own_has_its_dtype():
+    x, factor = leaf([0.5, -1.5], np.float32, "x"), np.float32(0.1)
+    scaled = own("scaled", lambda x: np.einsum("i,->i", x, factor), lambda g, y, x: np.stack([g[0], factor]) * factor)
+    agrees(np.sum(scaled(x)), tolerance=1e-6)
+
+
 @pytest.mark.parametrize(
     "kind", ["float32 times float64", "float32 times a float64 number", "float64 in the middle", "int64 numbers"]
 )

@@ -387,7 +387,7 @@ class Writer:
         """An input of `user`: a name, a number or an expression."""
         if isinstance(x, Node) and not is_literal(x):
             return self.codes[x]
-        return number(data_of_node(x), user)
+        return number(data_of_node(x), user, self.definitions is not None)
 
     def expression(self, node: Node) -> Code:
         """The op of a Node, applied to its inputs."""
@@ -592,14 +592,25 @@ def is_trivial(node: Node) -> bool:
     return node.op is None or (node.op in (ops.transpose, ops.expand_dims) and node.inputs[0].name is not None)
 
 
-def number(x: Any, user: Node) -> Code:
-    """A number among the inputs of `user`: typed where a plain one would change the dtype of the result."""
-    others = [i for i in user.inputs if isinstance(i, Node) and not is_literal(i)]
-    plain = x.item() if isinstance(x, np.ndarray | np.generic) else x
-    text = value_text(plain)
-    if isinstance(x, np.ndarray | np.generic) and not any(i.dtype in (x.dtype, np.float64) for i in others):
-        return Code(f"{dtype_name(x.dtype)}({text})")
+def number(x: Any, user: Node, runs: bool = True) -> Code:
+    """A number among the inputs of `user`: typed where it `runs` and a plain one would be taken for another dtype."""
+    if not isinstance(x, np.ndarray | np.generic):
+        text = value_text(x)
+    elif not runs or plain_is_same(x, user):
+        text = value_text(x.item())
+    else:
+        return Code(f"{dtype_name(x.dtype)}({value_text(x.item())})")
     return Code(text, SIGN if text.startswith("-") else ATOM)
+
+
+def plain_is_same(x: Any, user: Node) -> bool:
+    """Whether an op makes the same of a plain number as of this array without axes."""
+    if numpy_name(user.op) is None and user.op not in INFIX:  # a definition may ask for its dtype
+        return False
+    if not user.op.elementwise:  # NumPy makes an array of it, which has the dtype that such a number has
+        return x.dtype in (np.float64, np.int64, bool)
+    others = [i for i in user.inputs if isinstance(i, Node) and not is_literal(i)]  # NumPy gives it their dtype
+    return any(i.dtype in (x.dtype, np.float64) for i in others)
 
 
 def dtype_name(dtype: np.dtype) -> str:
