@@ -313,6 +313,11 @@ def where(graph: Graph, node: Node) -> str:
     return graph.add("Where", node, graph.value(condition, BOOL), a, b)
 
 
+def einsum(graph: Graph, node: Node) -> str:
+    terms, result = ops._letters(node.params["subscripts"])  # with an arrow: without one, orders may differ
+    return graph.add("Einsum", node, *node.inputs, equation=f"{','.join(terms)}->{result}")
+
+
 def reshape(graph: Graph, node: Node) -> str:
     lengths = graph.lengths(node, -1)
     return graph.add("Reshape", node, node.inputs[0], graph.numbers(lengths), allowzero=int(0 in lengths))
@@ -336,6 +341,23 @@ def full_like(graph: Graph, node: Node) -> str:
     return graph.add("Expand", node, node.params["fill_value"], shape)
 
 
+def bounds(part: slice | int, length: int | None) -> tuple[int, int, int]:
+    """What an index takes of an axis, as ONNX counts: start, end and step. `length`: None for any number of rows.
+
+    ONNX moves a start before the first element to the first one also where it goes backwards, where NumPy takes none.
+    """
+    part = part if isinstance(part, slice) else slice(part, part + 1 or None)
+    if length is None:  # all rows, whether few or many (see `batch_axes`)
+        step = part.step or 1
+        start = (0 if step > 0 else END) if part.start is None else part.start
+        end = (END if step > 0 else -END) if part.stop is None else part.stop
+        return max(-END, min(start, END)), max(-END, min(end, END)), step
+    taken = range(length)[part]
+    if not taken:
+        return 0, 0, 1
+    return taken.start, taken.stop if taken.stop >= 0 else -END, taken.step
+
+
 def getitem(graph: Graph, node: Node) -> str:
     """Integers, slices, None and ..., or one array of integers among full slices."""
     (x, *arrays), index = node.inputs, node.params["index"]
@@ -353,12 +375,11 @@ def getitem(graph: Graph, node: Node) -> str:
     new = [i for i, part in enumerate(i for i in index if i is None or isinstance(i, slice)) if part is None]
     index = [i for i in index if i is not None]
     gone = [i for i, part in enumerate(index) if not isinstance(part, slice)]
-    slices = [i if isinstance(i, slice) else slice(i, i + 1 or None) for i in index]
-    steps = [s.step or 1 for s in slices]
-    starts = [(0 if step > 0 else END) if s.start is None else s.start for s, step in zip(slices, steps)]
-    ends = [(END if step > 0 else -END) if s.stop is None else s.stop for s, step in zip(slices, steps)]
-    bounds = map(graph.numbers, (starts, ends, range(x.ndim), steps))
-    name = graph.add("Slice", node, x, *bounds) if x.ndim else graph.add("Identity", node, x)
+    rows = graph.axes.get(x)
+    limits = [bounds(part, None if axis == rows else n) for axis, (part, n) in enumerate(zip(index, x.shape))]
+    starts, ends, steps = ([limit[i] for limit in limits] for i in range(3))
+    numbers = map(graph.numbers, (starts, ends, range(x.ndim), steps))
+    name = graph.add("Slice", node, x, *numbers) if x.ndim else graph.add("Identity", node, x)
     for kind, axes in (("Squeeze", gone), ("Unsqueeze", new)):
         name = graph.add(kind, node, name, graph.numbers(axes)) if axes else name
     return name
@@ -372,7 +393,7 @@ MAPPING: dict[Op | None, str | Callable] = {
     **{ops.abs: "Abs", ops.sign: "Sign"},
     **{ops.sin: "Sin", ops.floor: "Floor", ops.ceil: "Ceil", ops.rint: "Round", ops.asconstant: cast, ops.astype: cast},
     # products
-    **{ops.matmul: "MatMul", ops.einsum: lambda g, n: g.add("Einsum", n, *n.inputs, equation=n.params["subscripts"])},
+    **{ops.matmul: "MatMul", ops.einsum: einsum},
     # activations
     **{ops.relu: "Relu", ops.sigmoid: "Sigmoid", ops.tanh: "Tanh"},
     **{ops.softmax: along("Softmax", -1), ops.log_softmax: along("LogSoftmax", -1)},
