@@ -1062,6 +1062,23 @@ def test_the_source_of_an_index_is_its_backward(index):
     agrees(np.sum(y * normal(*y.shape)))
 
 
+@pytest.mark.parametrize("length", range(6))
+def test_the_source_of_every_slice_is_its_backward(length):
+    numbers = [None, *range(-7, 8)]
+    slices = [slice(*s) for s in itertools.product(numbers, numbers, [n for n in numbers if n != 0])]
+    x, loss = leaf(normal(2, length), name="x"), 0
+    for i, s in enumerate(random.Random(length).sample(slices, 100)):
+        loss += np.sum(x[:, s] ** 2 if i % 2 else x.T[s] * i)
+    agrees(loss)
+
+
+@pytest.mark.parametrize("letters", ["bI,Ij", "Ij,jK", "b I , I j", "bz,zA->Ab", "ZA,Aa->", "ba,ac->b", "Bb,bA"])
+def test_the_source_of_capital_letters_is_its_backward(letters):
+    y = np.einsum(letters, leaf(normal(4, 3), name="x"), leaf(normal(3, 2), name="y"))
+    np.testing.assert_array_equal(y.data, np.einsum(letters, normal(4, 3), normal(3, 2)))
+    agrees(np.sum(y * normal(*y.shape)))
+
+
 def test_an_index_in_the_gradient_reads_as_it_does_in_the_forward():
     source = agrees(np.sum(leaf(normal(3, 4), name="x")[:, 1:3] * normal(3, 2)))
     assert "x[:, 1:3]" in source and "slice(None, None, None)" not in source
