@@ -653,7 +653,7 @@ def test_the_outer_of_two_repeated_scopes_folds():
                 with scope(f"hidden[{j}]"):
                     h = relu(h @ weight(8, 8, f"w{i}{j}"))
     fold = card(scene(h.sum(), fold=True), kind="fold")
-    assert (fold.name, fold.count, fold.facts[0]) == ("block", 2, "relu(relu(h @ w) @ w)")
+    assert (fold.name, fold.count, fold.facts[0]) == ("block", 2, "relu(relu(h @ w) @ w_2)")
 
 
 def test_scopes_that_take_turns_fold_together():

@@ -1293,6 +1293,17 @@ def test_an_op_that_reassigns_its_argument():
     agrees(np.sum(own("again", forward, lambda g, y, x: g * 4 * (x + 1) ** 3)(leaf(normal(3), name="x"))))
 
 
+def test_an_op_whose_variable_is_called_like_its_argument():
+    def forward(x, b):
+        y, x = x * 2, np.array([3.0, 4.0, 5.0])
+        return y + x * b
+
+    twofold = own("twofold", forward, lambda g, y, x, b: g * 2, lambda g, y, x, b: g * np.array([3.0, 4.0, 5.0]))
+    source = agrees(np.sum(twofold(leaf(normal(3), name="x"), leaf(normal(3, seed=1), name="b"))))
+    namespace = source.function().__globals__
+    np.testing.assert_array_equal(namespace["twofold"](np.ones(3), np.zeros(3)), [2, 2, 2])
+
+
 def test_an_op_that_calls_itself():
     def forward(x, n=3):
         h = x * 2
@@ -1646,6 +1657,59 @@ def test_two_inputs_are_not_called_the_same():
     y = leaf(positive(3)) * leaf(positive(3, seed=1), name="a")
     of_first, of_second = vjp_formulas(y)
     assert of_first == "g * a" and of_second != of_first
+
+
+def names_in(text):
+    return [node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)]
+
+
+def test_two_tensors_of_one_name_are_told_apart_in_formulas():
+    x, other = leaf(normal(3), name="x"), leaf(normal(3, seed=1), name="x")
+    assert formula(x - other * x) == "x - x_2 * x"
+    assert vjp_formulas(x * other) == ["g * x_2", "g * x"]
+    y = np.exp(x)
+    y.name = "x"
+    assert vjp_formulas(y) == ["g * x_2"]
+    assert vjp_formulas(leaf(normal(3), name="w[0]") * leaf(normal(3), name="w[0]")) == ["g * w_0_2", "g * w[0]"]
+
+
+def test_names_are_told_apart_from_those_that_a_formula_gives():
+    x, a = leaf(normal(3), name="x"), leaf(normal(3))
+    assert vjp_formulas(x * a, taken=["b", "h", "z", "u", "b_"]) == ["g * b__2", "g * x"]
+    y = np.tanh(leaf(normal(3), name="y") * np.tanh(leaf(normal(3), name="result")))
+    assert vjp_formulas(y, taken=["y", "result"]) == ["g * (1 - result_2 * result_2)"]
+    g = functools.reduce(np.multiply, [leaf(normal(3), name=n) for n in ("g", "G")])
+    assert vjp_formulas(g) == ["gradient * G", "gradient * g"]
+    three = own("three", lambda a, b, c: a * b * c, *[lambda g, y, a, b, c: g * a * b * c] * 3)
+    y = three(*(leaf(normal(3), name=n) for n in ("g", "G", "gradient")))
+    assert vjp_formulas(y)[0] == "gradient_2 * g * G * gradient"
+
+
+@pytest.mark.parametrize(
+    "name", ["None", "True", "lambda", "np", "1", "-1", "2.5", " ", "g - 1", "f(x)", "a, b", "[3]"]
+)
+def test_a_name_that_would_be_read_as_something_else_is_changed_in_formulas(name):
+    x, y = leaf(positive(2, 3), name=name), leaf(positive(3, seed=1), name="y")
+    text, (of_x, of_y) = formula(x * y + np.sum(x)), vjp_formulas(x * y)
+    (called, *_) = {*names_in(text)} - {"y", "sum"}
+    close(value(text, **{called: x.data, "y": y.data}), (x * y + np.sum(x)).data)
+    assert {*names_in(of_x)} == {"g", "y"} and {*names_in(of_y)} == {"g", called, "sum"}
+    assert vjp_formulas(np.sum(x, axis=0)) == ["g[None]"]
+
+
+@pytest.mark.parametrize("name", ["w[0]", "layer.weight", "params['w']", "무게", "a->b", "my weight", "<b>"])
+def test_other_names_stand_in_formulas_as_they_are(name):
+    assert formula(leaf(normal(3), name=name) * 2) == f"{name} * 2"
+
+
+def test_an_array_used_twice_is_one_value():
+    x, y = leaf(normal(3), name="x"), normal(3, seed=1)
+    loss = np.sum((x - y) * y)
+    assert parameters(agrees(loss, locals())) == ["y", "x"]
+    assert formula(loss, {"y": y}) == "sum((x - y) * y)"
+    before, y[0] = x - y, 5
+    loss = np.sum(before * y)
+    assert parameters(agrees(loss, locals())) == ["c1", "y", "x"]
 
 
 def deep_tanh():

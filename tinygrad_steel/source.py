@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import functools
 import inspect
@@ -13,7 +14,7 @@ import re
 import tokenize
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,18 +140,23 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     if t.op is None or not t.requires_grad:
         return [None] * len(t.inputs)
     builder = Builder(names)
-    given = {builder.name(x) for x in t.inputs if isinstance(x, Tensor)}
-    start = next(n for n in ("g", "G", "gradient") if n not in given)
-    inputs, called = [], {start, *taken, *(n for n in given if n)}
+    called: dict[int, str] = {}  # what the inputs are called, each by its own name
+    for x in t.inputs:
+        if isinstance(x, Tensor) and builder.name(x) and builder.identity(x) not in called:
+            called[builder.identity(x)] = readable(builder.name(x), called.values())
+    start = first_free(("g", "G", "gradient"), called.values())
+    used = {start, *taken, *called.values()}
+    inputs = []
     for x, argument in zip(t.inputs, argument_names(t.op, len(t.inputs))):
         if isinstance(x, Tensor):
-            name = builder.name(x) or next(n for n in (argument, "h", "z", "u", f"{argument}_") if n not in called)
-            called.add(name)
+            name = called.get(builder.identity(x)) or first_free((argument, "h", "z", "u", f"{argument}_"), used)
+            used.add(name)
             x = Tensor(x.data, x.requires_grad, name if x.op or x.name or x.requires_grad or x.shape else None)
         inputs.append(x)
     with recording("all"):
         y = record_op(t.op, tuple(inputs), t.params)
-    y.name = builder.name(t) or ("y" if "y" not in called else "result")
+    own = builder.name(t)
+    y.name = readable(own, {start, *called.values()}) if own else first_free(("y", "result"), used)
     traced = trace(y, start=Tensor(np.ones(t.shape, t.dtype), name=start))
     gradients, nodes = dict(traced.backward[1:]), traced.loss.inputs
     return [Writer(None).gradient_formula(traced, gradients[x], start) if x in gradients else None for x in nodes]
@@ -159,11 +165,20 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
 def block_formula(block: list[Tensor], name: Callable[[Tensor], str]) -> str:
     """The last Tensor of a block in terms of its leaves (`w` for w0) and of `h`, which comes from outside."""
     writer, made = Writer(None), {}
+    taken, outside = {"h"}, ["h"]
     for t in block:
+        for x in t.inputs:
+            if isinstance(x, Tensor) and id(x) not in made:
+                found = outside.pop() if outside else first_free((), taken, "h")
+                taken.add(found)
+                made[id(x)] = node = Node(None, (), {}, x.data, found)
+                writer.codes[node] = Code(found)
         inputs = tuple(made.get(id(x), x) for x in t.inputs)
-        inputs = tuple(Node(None, (), {}, x.data, "h") if isinstance(x, Tensor) else x for x in inputs)
-        node = made[id(t)] = Node(t.op, inputs, t.params, t.data, re.sub(r"\W*\d+\W*$", "", name(t)) or None)
-        writer.codes |= {x: Code("h") for x in inputs if isinstance(x, Node) and x not in writer.codes}
+        node = made[id(t)] = Node(t.op, inputs, t.params, t.data)
+        if t.op is None:
+            numberless = re.sub(r"\W*\d+\W*$", "", name(t))
+            node.name = readable(numberless, taken) if numberless else None
+            taken.add(node.name)
         writer.codes[node] = writer.expression(node) if t.op else Code(node.name or "array")
     return writer.codes[node].text
 
@@ -241,7 +256,8 @@ class Writer:
     def __init__(self, definitions: Definitions | None, reserved: Iterable[str] = ()):
         self.definitions = definitions  # None: formulas, in which functions stand without `np.`
         self.functions = {*reserved}
-        self.taken = {*RESERVED, *reserved}
+        self.taken = {*reserved} if definitions is None else {*RESERVED, *reserved}
+        self.names: dict[Node, str] = {}  # in formulas
         self.plain = True  # whether all floats are float64, so that a plain 1.0 is one of them
         self.short = 0
         self.codes: dict[Node, Code] = {}
@@ -289,8 +305,9 @@ class Writer:
 
     def definition(self, name: str, traced: Trace, inputs: list[Tensor], names: list[str]) -> str:
         """The function of an op: its inputs are those Tensors, everything else comes from its forward."""
-        leaves = {x.name: x for x in traced.leaves if x.name}
-        arguments = [self.free(n) if n not in leaves else self.claim(leaves[n], n) for n, _ in zip(names, inputs)]
+        leaves = {id(x.data): x for x in traced.leaves}  # by the arrays themselves: a variable may be called the same
+        arguments = [self.free(n) if id(x.data) not in leaves else self.claim(leaves[id(x.data)], n)
+                     for n, x in zip(names, inputs)]  # fmt: skip
         uses = Counter(x for node in traced.forward for x in {*node.nodes()})
         shared = {x for x in traced.forward if uses[x] > 1 and not is_trivial(x)}
         self.own_line = (shared | {x for x in traced.forward if x.name}) - {traced.loss}
@@ -304,19 +321,27 @@ class Writer:
         for named in (False, True):  # where it grows long, named parts stand for themselves
             self.codes, long = {}, False
             for node in traced.forward:
+                name = self.called(node)
                 if node.op is None:
-                    text = node.name or (value_text(node.data.item()) if is_literal(node) else f"array{node.shape}")
+                    text = name or (value_text(node.data.item()) if is_literal(node) else f"array{node.shape}")
                     self.codes[node] = Code(text, SIGN if text.startswith("-") else ATOM)
-                elif named and node.name and node is not traced.loss:
-                    self.codes[node] = Code(node.name)
+                elif named and name and node is not traced.loss:
+                    self.codes[node] = Code(name)
                 else:
                     code = self.expression(node)
                     long = long or len(code.text) > WIDTH
-                    short = Code(node.name or f"{node.op.name}(...)")
+                    short = Code(name or f"{node.op.name}(...)")
                     self.codes[node] = code if len(code.text) <= WIDTH or node is traced.loss else short
             if not long:
                 break
         return self.codes[traced.loss].text
+
+    def called(self, node: Node) -> str | None:
+        """What a Node is called in a formula; None where it has no name."""
+        if node.name and node not in self.names:
+            self.names[node] = readable(node.name, self.taken)
+            self.taken.add(self.names[node])
+        return self.names.get(node)
 
     def gradient_formula(self, traced: Trace, gradient: Node, start: str = "g") -> str:
         """A gradient in terms of `g`, the result and the inputs."""
@@ -324,7 +349,7 @@ class Writer:
             (gradient,) = gradient.inputs
         for node in schedule([], [gradient], []):
             if node.op is None or node in traced.forward:
-                text = node.name or literal(node.data)
+                text = node.name or literal(node.data)  # the names are such as `vjp_formulas` has made
                 text = text if node.name or len(text) <= INLINE else f"array{node.shape}"
                 self.codes[node] = Code(text if node is not traced.start else start)
             else:
@@ -540,6 +565,34 @@ def identifier(name: str) -> str:
     if not name.isidentifier():
         name = re.sub(r"_+", "_", "".join(c if f"a{c}".isidentifier() else "_" for c in name)).rstrip("_") or "_"
     return name if name.isidentifier() else f"_{name}"
+
+
+def readable(name: str, taken: Collection[str]) -> str:
+    """A name as it stands in a formula: as it is, unless it would be read as something else there, or is taken."""
+    if reads_otherwise(name):
+        name = identifier(name)
+        name += "_" * (name == "np" or keyword.iskeyword(name))
+    return name if name not in taken else first_free((), taken, identifier(name))
+
+
+def reads_otherwise(name: str) -> bool:
+    """Whether a reader takes it for nothing, a word of Python's, a number or an expression (`w[0]` is a name)."""
+    if not name.strip() or name == "np" or keyword.iskeyword(name):
+        return True
+    try:
+        found = ast.parse(name, mode="eval").body
+    except (SyntaxError, ValueError):  # ValueError: a null character
+        return False
+    is_text = isinstance(found, ast.Constant) and isinstance(found.value, str)
+    return not (is_text or isinstance(found, ast.Name | ast.Attribute | ast.Subscript))
+
+
+def first_free(names: Iterable[str], taken: Collection[str], base: str = "") -> str:
+    """The first of these names that is not taken; else the last (or `base`) with the next number that is free."""
+    names = [*names]
+    base = base or names[-1]
+    numbered = (f"{base}_{n}" for n in itertools.count(2))
+    return next(name for name in itertools.chain(names, numbered) if name not in taken)
 
 
 def function_name(op: Op) -> str:

@@ -209,6 +209,7 @@ class Builder:
             if t is start:
                 node.gradient = True
             elif id(t) in forward:
+                node = self.made.setdefault(self.identity(t), node)
                 node.name, node.wanted = self.name(t), t.requires_grad and t.op is None
                 self.known.setdefault(key(node), node)
                 self.past.add(node)
@@ -227,12 +228,16 @@ class Builder:
         """The name of a Tensor: its own, or that of the variable which holds it."""
         if t.name or id(t) in self.names:
             return t.name or self.names[id(t)]
-        origin = getattr(t, "origin", None)  # an array in an expression was copied into a Tensor
+        return self.arrays.get(self.identity(t))
+
+    def identity(self, t: Tensor) -> int:
+        """The id of a Tensor; of a named array in an expression, which was copied into a Tensor, that of the array."""
+        origin = getattr(t, "origin", None)
         array = None if origin is None else origin()
-        if id(array) not in self.arrays:
-            return None
+        if array is None or t.name or id(array) not in self.arrays:
+            return id(t)
         before, now = ((x.dtype, x.shape, x.tobytes()) for x in (t.data, array))
-        return self.arrays[id(array)] if before == now else None
+        return id(array) if before == now else id(t)  # it may have changed since
 
     def simple(self, node: Node) -> Node:
         """The same value as a reader would write it."""
