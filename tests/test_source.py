@@ -46,7 +46,7 @@ from tinygrad_steel import (
     vjp_formulas,
     write_backprop,
 )
-from tinygrad_steel.source import wrapped
+from tinygrad_steel.source import literal, value_text, wrapped
 from tinygrad_steel.trace import call_with_locals
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -1204,6 +1204,94 @@ def test_a_lambda_over_an_array(kind):
     scaled = own("scaled", lambda x: np.maximum(x * 2, array), lambda g, y, x: g * (x > array))
     y = scaled(leaf(normal(3), name="x"))
     agrees(np.sum(np.where(np.isfinite(y), y, 1.0) * normal(*y.shape)))
+
+
+SHAPES = [(), (1,), (2,), (3,), (1, 1), (2, 2), (3, 3), (2, 3), (0,), (0, 2), (2, 2, 2)]
+NUMBERS = {
+    np.float64: [0.0, -0.0, 1.0, 1 / 3, np.nan, np.inf, -np.inf, 5e-324, 1.7976931348623157e308, 2.0**53 + 2],
+    np.float32: [0.0, -0.0, 1.0, 0.1, np.nan, np.inf, -np.inf, 1e-45, 3.4028235e38],
+    np.float16: [0.0, -0.0, 1.0, 0.1, np.nan, np.inf, 6e-8, 65504],
+    np.longdouble: [0.0, -0.0, 1.0, np.longdouble(1) / 3, np.nan, -np.inf],
+    np.uint64: [0, 1, 2**63, 2**63 + 1, 2**64 - 1],
+    np.int64: [0, 1, 2, -1, -(2**63), 2**63 - 1],
+    np.int8: [0, 1, 2, -128, 127],
+    bool: [False, True],
+}
+
+
+@pytest.mark.parametrize("dtype", NUMBERS, ids=lambda dtype: dtype.__name__)
+def test_a_literal_is_that_array_to_the_last_bit(dtype):
+    rng, numbers = np.random.default_rng(0), np.array(NUMBERS[dtype], dtype)
+    arrays = [rng.choice(numbers[:n], s) for s in SHAPES for n in range(1, len(numbers) + 1) for _ in range(9)]
+    arrays += [np.arange(3).astype(dtype), np.eye(3, dtype=dtype), np.eye(3, dtype=dtype) * numbers[1]]
+    for x in arrays:
+        x = np.asarray(x, dtype)
+        found = np.asarray(eval(literal(x), {"np": np}))
+        assert (found.shape, found.dtype) == (x.shape, x.dtype)
+        np.testing.assert_array_equal(found, x)
+        if x.dtype.kind == "f":
+            real = ~np.isnan(x)
+            np.testing.assert_array_equal(np.signbit(found)[real], np.signbit(x)[real])
+
+
+PARAMETERS = {
+    "float32 bounds": lambda x: np.clip(x, np.float32(0.1), np.float32(0.9)),
+    "float64 bounds": lambda x: np.clip(x, np.float64(0.1), None),
+    "0-d bounds": lambda x: np.clip(x, None, np.array(0.7)),
+    "integer bounds": lambda x: np.clip(x, np.int64(0), np.int8(1)),
+    "infinite bounds": lambda x: np.clip(x, -np.inf, np.float32(np.inf)),
+    "degrees of freedom": lambda x: np.var(x, ddof=np.float32(0.1)) * np.std(x, ddof=np.float64(0.1)),
+    "integers of NumPy's": lambda x: np.sum(x, axis=np.int64(0)) * np.mean(x[None], axis=(np.int8(0), np.int64(-1))),
+    "a bool of NumPy's": lambda x: np.sum(x, keepdims=np.True_),
+    "a filling": lambda x: np.full_like(x, np.float32(0.1)) * x,
+    "slices of NumPy's": lambda x: ops.getitem(x, index=(slice(np.int64(0), np.int64(3), np.int8(2)),)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("kind", PARAMETERS)
+def test_a_parameter_has_its_dtype_in_the_source(kind, dtype):
+    y = PARAMETERS[kind](leaf([0.5, -1.5, 1.0], dtype, "x"))
+    agrees(np.sum(y * normal(*y.shape).astype(dtype)), tolerance=4 * np.finfo(dtype).eps)
+
+
+VALUES = [0.1, np.float32(0.1), np.longdouble(1) / 3, 2**70, -0.0, 'it\'s "a"\n', {"a": np.inf, 1: [(2,)]}, {1, 2}]
+VALUES += [frozenset([0.5]), slice(1, None, -1), (1,), (), [], None, ..., True, float, np.float32, np.square]
+VALUES += [np.dtype("f4"), (np.float16(0.1), [np.nan, -np.inf])]
+
+
+@pytest.mark.parametrize("v", VALUES, ids=repr)
+def test_a_value_is_the_same_as_source(v):
+    found = eval(value_text(v, runs=True), {"np": np})
+    assert repr(found) == repr(np.float32 if v == np.dtype("f4") else v)
+
+
+def test_a_parameter_that_has_no_form_as_source_is_named():
+    rolled = own("rolled", lambda x, *, shift: np.roll(x, shift), lambda g, y, x, shift: g, twins=[np.roll])
+    x = leaf(normal(3), name="x")
+    agrees(np.sum(rolled(x, shift=np.int64(3))))
+    with pytest.raises(
+        TypeError, match=r"rolled\(x: \(3,\) float64, shift=.* cannot be written out: .* no form as source"
+    ):
+        write_backprop(np.sum(rolled(x, shift=Three())))
+
+
+class Three:
+    """The number 3, as an object that has no form as source."""
+
+    def __index__(self):
+        return 3
+
+    def __eq__(self, other):
+        return np.array([True, False])  # as arrays do
+
+    __hash__ = object.__hash__
+
+
+def test_what_wraps_around_when_negated_is_not_added_in_place_of_subtracted():
+    x, i = leaf([1.0, 2.0], name="x"), Tensor(np.array([-128, 5], np.int8), name="i")
+    np.testing.assert_array_equal((x - -i).data, [129.0, 7.0])  # -(-128) is -128 in eight bits
+    agrees(np.sum((x - -i) * (x + -i)))
 
 
 def test_a_lambda_over_an_array_without_elements():

@@ -422,7 +422,8 @@ class Writer:
         if op is alias:
             return x
         if op in INFIX and len(codes) == 2:
-            if getattr(node.inputs[1], "dtype", np.dtype(float)).kind == "u":  # -x wraps around
+            b = node.inputs[1]
+            if isinstance(b, Node) and b.dtype.kind in "iu" and not is_literal(b):  # -x may wrap around
                 codes[1] = Code(codes[1].at(ATOM))
             return self.product_with_gradient(node) or infix(op, *codes)
         if op is ops.negative:
@@ -443,8 +444,8 @@ class Writer:
 
     def call(self, node: Node, codes: list[str]) -> str:
         """A function call: NumPy's, or that of a definition, which has its parameters built in."""
-        op, name = node.op, numpy_name(node.op)
-        if self.definitions is None:
+        op, name, runs = node.op, numpy_name(node.op), self.definitions is not None
+        if not runs:
             name = op.name
         elif name is None or (op is ops.norm and isinstance(node.params.get("axis"), tuple)):
             name = self.definitions.name(node)
@@ -452,19 +453,23 @@ class Writer:
                 return f"{name}({', '.join(codes)})"
         params = {k: v for k, v in node.params.items() if v is not op.defaults[k] and op is not ops.one_hot}
         if op is ops.clip:
-            bounds = [node.params.get("a_min"), node.params.get("a_max")]
-            return f"{name}({', '.join([*codes, *map(value_text, bounds)])})"
+            bounds = [number(node.params.get(k), node, runs).text for k in ("a_min", "a_max")]
+            return f"{name}({', '.join([*codes, *bounds])})"
         if op is ops.einsum:
             return f"{name}({', '.join([repr(params['subscripts']).replace(chr(39), chr(34)), *codes])})"
         if op is ops.scatter:
             index = index_text(params["index"], [Code(c) for c in codes[1:]], alone=False)
             return f"{name}({codes[0]}, {index}, {params['shape']})"
-        if self.definitions is None and op is ops.sum and codes[0].isidentifier():
+        if not runs and op is ops.sum and codes[0].isidentifier():
             name, codes = f"{codes[0]}.sum", []
         codes = [f"[{', '.join(codes)}]"] if op.sequence else codes
         known = words(name) if name.startswith("np.") else None
         style = "{1}" if op in POSITIONAL or (known and not {*params} <= known) else "{0}={1}"
-        return f"{name}({', '.join([*codes, *(style.format(k, value_text(v)) for k, v in params.items())])})"
+        try:
+            texts = [style.format(k, value_text(v, runs)) for k, v in params.items()]
+        except TypeError as error:
+            raise TypeError(f"{describe_call(op, node.inputs, node.params)} cannot be written out: {error}") from error
+        return f"{name}({', '.join([*codes, *texts])})"
 
     def product_with_gradient(self, node: Node) -> Code | None:
         """2 * G * x as 2 * x * G, and a mean's division at the very end, as one writes them by hand."""
@@ -647,12 +652,10 @@ def is_trivial(node: Node) -> bool:
 
 def number(x: Any, user: Node, runs: bool = True) -> Code:
     """A number among the inputs of `user`: typed where it `runs` and a plain one would be taken for another dtype."""
-    if not isinstance(x, np.ndarray | np.generic):
-        text = value_text(x)
-    elif not runs or plain_is_same(x, user):
-        text = value_text(x.item())
-    else:
-        return Code(f"{dtype_name(x.dtype)}({value_text(x.item())})")
+    typed = isinstance(x, np.ndarray | np.generic) and runs and not plain_is_same(x, user)
+    text = value_text(x[()] if isinstance(x, np.ndarray) else x)
+    if typed and not text.startswith("np.longdouble"):
+        return Code(f"{dtype_name(x.dtype)}({text})")
     return Code(text, SIGN if text.startswith("-") else ATOM)
 
 
@@ -668,25 +671,45 @@ def plain_is_same(x: Any, user: Node) -> bool:
 
 def dtype_name(dtype: np.dtype) -> str:
     """A dtype as source has it."""
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        return "np.longdouble"
     return "bool" if dtype.kind == "b" else f"np.{dtype.name}"
 
 
-def value_text(v: Any) -> str:
-    """A parameter's value as source."""
-    if isinstance(v, float | np.floating) and not math.isfinite(v):
-        return "np.nan" if v != v else "np.inf" if v > 0 else "-np.inf"
+def value_text(v: Any, runs: bool = False) -> str:
+    """A parameter's value as source; where it `runs`, floats have the dtype that they have here.
+
+    Raises TypeError where it is to run and the value has no form as source.
+    """
+    if isinstance(v, np.generic) and v.dtype.kind == "f" and v.dtype.itemsize > 8:
+        return f'np.longdouble("{v!s}")'
+    if isinstance(v, np.generic):
+        text = value_text(v.item())
+        return f"{dtype_name(v.dtype)}({text})" if runs and v.dtype.kind == "f" else text
     if isinstance(v, np.ndarray):
         return literal(v)
-    if isinstance(v, np.generic):
-        return value_text(v.item())
+    if isinstance(v, float) and not math.isfinite(v):
+        return "np.nan" if v != v else "np.inf" if v > 0 else "-np.inf"
     if isinstance(v, tuple):
-        return f"({', '.join(map(value_text, v))}{',' * (len(v) == 1)})"
+        return f"({', '.join(value_text(i, runs) for i in v)}{',' * (len(v) == 1)})"
     if isinstance(v, list):
-        return f"[{', '.join(map(value_text, v))}]"
+        return f"[{', '.join(value_text(i, runs) for i in v)}]"
+    if isinstance(v, dict):
+        return f"{{{', '.join(f'{value_text(k, runs)}: {value_text(i, runs)}' for k, i in v.items())}}}"
+    if isinstance(v, set | frozenset):
+        return f"{type(v).__name__}([{', '.join(value_text(i, runs) for i in v)}])"
+    if isinstance(v, slice):
+        return f"slice({', '.join(value_text(i, runs) for i in (v.start, v.stop, v.step))})"
     if isinstance(v, np.dtype) or (isinstance(v, type) and issubclass(v, np.generic)):
         return dtype_name(np.dtype(v))
     if v is Ellipsis:
         return "..."
+    if isinstance(v, type) and v in (bool, int, float):
+        return v.__name__
+    if isinstance(v, np.ufunc) and getattr(np, v.__name__, None) is v:
+        return f"np.{v.__name__}"
+    if runs and v is not None and type(v) not in (bool, int, float, str):
+        raise TypeError(f"{v!r:.80} has no form as source")
     return repr(v)
 
 
@@ -711,17 +734,19 @@ def index_text(index: Any, arrays: list[Code], alone: bool = True) -> str:
 
 
 def literal(x: np.ndarray) -> str:
-    """An array as source."""
+    """An array as source: the same numbers to the last bit (but NaN is NaN)."""
     kind = dtype_name(x.dtype)
     if not x.ndim:
-        return value_text(x.item()) if x.dtype in (np.float64, np.int64, bool) else f"{kind}({value_text(x.item())})"
+        text = value_text(x[()])
+        return text if x.dtype in (np.float64, np.int64, bool) else f"{kind}({text})"
     if not x.size:
         return f"np.zeros({x.shape}, {kind})"
-    if x.ndim == 1 and x.size and x.dtype == np.int64 and np.array_equal(x, np.arange(len(x))):
+    numbers = x.tobytes()  # compared as bytes: 0.0 == -0.0
+    if x.ndim == 1 and x.dtype == np.int64 and numbers == np.arange(len(x)).tobytes():
         return f"np.arange({len(x)})"
-    if x.ndim == 2 and len(x) > 1 and x.shape[0] == x.shape[1] and np.array_equal(x, np.eye(len(x))):
+    if x.ndim == 2 and x.shape[0] == x.shape[1] > 1 and numbers == np.eye(len(x), dtype=x.dtype).tobytes():
         return f"np.eye({len(x)})" if x.dtype == np.float64 else f"np.eye({len(x)}, dtype={kind})"
-    if x.size > 1 and np.all(x == x.flat[0]):
+    if x.size > 1 and numbers == np.full(x.shape, x.flat[0], x.dtype).tobytes():
         return f"np.full({x.shape}, {value_text(x.flat[0])}, {kind})"
     text = value_text(x.tolist())
     return f"np.array({text})" if np.array(x.tolist()).dtype == x.dtype else f"np.array({text}, {kind})"
