@@ -202,6 +202,14 @@ def test_arrays_in_an_expression_are_called_like_their_variables():
     assert card(scene((x @ w).sum(), names={"x": x}), name="x").kind == "input"
 
 
+def test_an_op_that_takes_the_name_of_another_has_not_its_sign(registry):
+    del OPS["subtract"]
+    odd = op("subtract", lambda a, b: a * b, lambda g, y, a, b: g * b, None, samples=[arrays((2,), (2,))])
+    shown = scene(odd(leaf([1.0, 2.0], name="x"), 3.0).sum())
+    assert card(shown, op="subtract").glyph == "subtract" and card(shown, op="subtract").facts == ["3"]
+    assert shown.title == "sum(subtract(x, 3.0))"
+
+
 def test_an_op_of_ones_own_is_drawn_with_its_name():
     made = op(
         "scaled_tanh", lambda x: 1.7 * np.tanh(x), lambda g, y, x: g * (1.7 - y * y / 1.7), samples=[arrays((2,))]
@@ -644,7 +652,7 @@ def test_the_outer_of_two_repeated_scopes_folds():
                 with scope(f"hidden[{j}]"):
                     h = relu(h @ weight(8, 8, f"w{i}{j}"))
     fold = card(scene(h.sum(), fold=True), kind="fold")
-    assert (fold.name, fold.count, fold.facts[0]) == ("block", 2, "relu(relu(h @ w) @ w)")
+    assert (fold.name, fold.count, fold.facts[0]) == ("block", 2, "relu(relu(h @ w) @ w_2)")
 
 
 def test_scopes_that_take_turns_fold_together():

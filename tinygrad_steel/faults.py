@@ -226,7 +226,7 @@ class Search:
         given, came = self.value(gy), self.called(y)
         handed_on, missing = stretched(given, x.shape), self.derivative(g, same_value(gy))
         if handed_on is not None and missing != "":
-            factor = missing if missing and y.op.name in INFIX else f"{y.op.name}'({self.text(x)})"
+            factor = missing if missing and y.op in INFIX else f"{y.op.name}'({self.text(x)})"
             factor += f" = {missing}" if missing and factor != missing else ""
             yield {g: handed_on}, f"{came} is handed on unchanged: the factor {factor} is missing"
         alone = np.ones(gy.shape, gy.dtype)

@@ -6,6 +6,7 @@ import dis
 import operator
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
@@ -50,7 +51,7 @@ class Tensor:
     # Not `_data`: np.ma takes that of whatever it meets, and a masked array times a Tensor would lose the history.
     __slots__ = (
         "__weakref__", "_age", "_array", "_arrays", "_grad", "_inputs", "_name", "_op", "_params", "_requires_grad",
-        "_shape", "given_axis", "read", "unrecorded",
+        "_shape", "given_axis", "origin", "read", "unrecorded",
     )  # fmt: skip
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
@@ -269,7 +270,7 @@ class Tensor:
                     lifted = True
         try:
             if lifted:  # arrays and lists become constants, copied: their owner may change them before backward()
-                given, inputs = inputs, tuple(x if isinstance(x, (Tensor, *Number)) else Tensor(x) for x in inputs)
+                given, inputs = inputs, tuple(x if isinstance(x, (Tensor, *Number)) else constant(x) for x in inputs)
                 arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
             if params:
                 for value in params.values():
@@ -596,6 +597,14 @@ class Tensor:
 
 new, recording_mode = object.__new__, RECORDING.get  # looked up once: they are called for every op
 record_op = Tensor.record_op
+
+
+def constant(x: Any) -> Tensor:
+    """An array or list among the inputs of an op as a Tensor, which remembers the array, so that it can be named."""
+    t = Tensor(x)
+    if isinstance(x, np.ndarray):
+        t.origin = weakref.ref(x)
+    return t
 
 
 def refuse_assignment() -> None:
