@@ -372,7 +372,10 @@ def _spread(g: Any, axis: Axis, keepdims: bool) -> Any:
 
 def _count(x: Any, axis: Axis) -> int:
     """How many elements of `x` a reduction along `axis` takes together."""
-    return math.prod(x.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if axes and not x.shape:  # NumPy's sums let a single number have an axis, its means do not
+        raise np.exceptions.AxisError(axes[0], 0)
+    return math.prod(x.shape[i] for i in axes)
 
 
 _reductions = [
@@ -482,9 +485,9 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @prod.vjp
 def _(g, y, x, axis=None, keepdims=False):
-    if x.ndim == 0 or axis == ():
-        return g  # nothing was multiplied
     axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if x.ndim == 0 or not axes:
+        return g  # nothing was multiplied
     gone = [i % x.ndim for i in axes]
     order = [i for i in range(x.ndim) if i not in gone] + gone  # the reduced axes last, there taken as one
     n = _count(x, axes)
@@ -621,7 +624,7 @@ def transpose(x: Any, axes: tuple[int, ...] | None = None) -> Any:
 def _(g, y, x, axes=None):
     if axes is None:
         return g.T
-    return np.transpose(g, _inverse([i % x.ndim for i in axes]))
+    return np.transpose(g, _inverse([i % x.ndim for i in np.ravel(axes).tolist()]))
 
 
 def _inverse(order: list[int]) -> tuple[int, ...]:
