@@ -133,20 +133,26 @@ def astype(x: Any, *, dtype: Any) -> Any:
 astype.vjp(lambda g, y, x, dtype: g)
 
 
-# Choosing
+# Choosing: NaN in, NaN out, and a gradient of NaN, for that element alone.
+
+
+def _nan_stays(x: Any, share: Any) -> Any:
+    """What part of a gradient is handed on, and NaN where `x` is."""
+    return np.where(np.isnan(x), np.nan, share)
+
 
 maximum = op(  # ties share evenly: half of the gradient for each side
     "maximum",
     np.maximum,
-    lambda g, y, a, b: g * ((a > b) + 0.5 * (a == b)),
-    lambda g, y, a, b: g * ((b > a) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * _nan_stays(y, (a > b) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * _nan_stays(y, (b > a) + 0.5 * (a == b)),
     samples=[arrays((2, 3), (2, 3)), arrays((2, 3), ())],
 )
 minimum = op(  # ties share evenly
     "minimum",
     np.minimum,
-    lambda g, y, a, b: g * ((a < b) + 0.5 * (a == b)),
-    lambda g, y, a, b: g * ((b < a) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * _nan_stays(y, (a < b) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * _nan_stays(y, (b < a) + 0.5 * (a == b)),
     samples=[arrays((2, 3), (2, 3)), arrays((2, 3), ())],
 )
 
@@ -169,8 +175,8 @@ def clip(x: Any, a_min: float | None = None, a_max: float | None = None) -> Any:
 
 @clip.vjp
 def _(g, y, x, a_min=None, a_max=None):
-    g = g if a_min is None else g * (x >= a_min)
-    return g if a_max is None else g * (x <= a_max)
+    g = g if a_min is None else g * _nan_stays(x, x >= a_min)
+    return g if a_max is None else g * _nan_stays(x, x <= a_max)
 
 
 @op(
@@ -195,9 +201,17 @@ where.vjp(lambda g, y, condition, a, b: np.where(condition, 0, g))
 # Activations
 
 
+def _floats(x: Any) -> Any:
+    """Integers and bools as float64, in which our own functions compute; floats as they are."""
+    dtype = getattr(x, "dtype", None)
+    if dtype is None:
+        return float(x)
+    return x if dtype.kind == "f" else x.astype(np.float64)
+
+
 @op("relu", samples=[arrays((2, 3))], elementwise=True)
 def relu(x: Any) -> Any:
-    """max(x, 0); the slope at the kink x = 0 is 0, and NaN stays NaN.
+    """max(x, 0); the slope at the kink x = 0 is 0, and NaN stays NaN, in the result and in the slope.
 
     >>> relu(np.array([-2.0, 3.0]))
     array([0., 3.])
@@ -205,7 +219,7 @@ def relu(x: Any) -> Any:
     return np.maximum(x, 0)
 
 
-relu.vjp(lambda g, y, x: g * (x > 0))
+relu.vjp(lambda g, y, x: g * np.sign(y))  # 1 or 0, and NaN for NaN, which `x > 0` would hide
 
 
 @op("sigmoid", samples=[arrays((2, 3))], elementwise=True)
@@ -409,9 +423,9 @@ def _(g, y, x, axis=None, keepdims=False):
 
 
 def _share_of_extreme(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The elements that are the extreme share its gradient evenly."""
-    hit = np.equal(x, _spread(y, axis, keepdims))
-    return _spread(g, axis, keepdims) * (hit / total(hit, axis, keepdims=True))
+    """The elements that are the extreme share its gradient evenly; where some are NaN, these alone get NaN."""
+    hit = np.logical_or(np.equal(x, _spread(y, axis, keepdims)), np.isnan(x))
+    return _spread(g, axis, keepdims) * _nan_stays(x, hit / total(hit, axis, keepdims=True))
 
 
 @op("max", samples=_reductions, twins=[np.max, np.amax])
