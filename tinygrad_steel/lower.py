@@ -23,7 +23,7 @@ def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: float = 0) -> An
     """np.var in simpler terms."""
     squares = np.square(x - np.mean(x, axis=axis, keepdims=True))
     total = np.sum(squares, axis=axis, keepdims=keepdims)
-    return total / (x.size // total.size - ddof)
+    return total / max(x.size // total.size - ddof, 0)
 
 
 # What NumPy has as one function, but a program is better off with the parts of.
