@@ -434,6 +434,19 @@ def test_nan_stays_nan_and_stays_where_it_is():
         close(gb, right * weights)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "auto"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("f", [relu, lambda x: np.maximum(x, 0), lambda x: np.clip(x, 0, 2)])
+def test_nan_stays_where_it_is_in_steps_and_in_source(f, dtype, backend):
+    x = leaf([np.nan, -2, 1, -0.0], dtype=dtype, name="x")
+    weights = np.array([3, 5, 7, 0], dtype)
+    loss = np.sum(f(x) * weights)
+    compiled, source = compile_backprop(loss, backend=backend), write_backprop(loss)
+    compiled()
+    for g in (compiled.gradients["x"], source.function()(**source.arguments)[1]):
+        close(g, [np.nan, 0, 7, 0])
+
+
 @pytest.mark.parametrize("f", [np.max, np.min])
 def test_nan_among_others_is_the_extreme(f):
     x = [[1, np.nan, 3], [2, 4, 4], [5, 0, 0]]
