@@ -368,6 +368,9 @@ class Loops:
             return f"({texts[0]}) * ({texts[0]})"
         if op is ops.negative:
             return f"-({texts[0]})"
+        if op is ops.sign:  # faster than numba's own; 0 and NaN are theirs
+            (x,) = texts
+            return f"{self.number(1)} if {x} > 0.0 else {self.number(-1)} if {x} < 0.0 else {x}"
         return f"np.{UFUNCS[op]}({', '.join(texts)})"
 
     def product(self, node: Node) -> list[str]:

@@ -24,7 +24,7 @@ def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: float = 0) -> An
     """np.var in simpler terms."""
     squares = np.square(x - np.mean(x, axis=axis, keepdims=True))
     total = np.sum(squares, axis=axis, keepdims=keepdims)
-    return total / (x.size // total.size - ddof)
+    return total / max(x.size // total.size - ddof, 0)
 
 
 # What NumPy has as one function, but a program is better off with the parts of.
@@ -223,7 +223,7 @@ class Lowering:
         params = {k: v for k, v in params.items() if v is not None or k != "axis"}
         if "axis" in params and op in REDUCTIONS:  # one spelling of each, so that the same is computed once
             axes = params["axis"] if isinstance(params["axis"], tuple) else (params["axis"],)
-            params["axis"] = tuple(sorted({i % inputs[0].ndim for i in axes if inputs[0].ndim}))
+            params["axis"] = tuple(sorted({int(i) % inputs[0].ndim for i in axes if inputs[0].ndim}))
         if op in REDUCTIONS and params.pop("keepdims", False):
             small = np.reshape(
                 data, [n for i, n in enumerate(inputs[0].shape) if i not in params.get("axis", range(99))]

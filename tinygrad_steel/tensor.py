@@ -531,7 +531,7 @@ class Tensor:
     def transpose(self, *axes: Any) -> Tensor:
         """The axes reversed, or in this order: `t.transpose(1, 0)` or `t.transpose((1, 0))`."""
         axes = axes[0] if len(axes) == 1 else axes or None
-        return ops.transpose(self) if axes is None else ops.transpose(self, axes=axes)
+        return ops.transpose(self) if axes is None else np.transpose(self, axes)
 
     T = property(transpose, doc="The axes reversed.")
 
