@@ -19,7 +19,7 @@ def in_library(o):
 LIBRARY = [name for name, o in OPS.items() if in_library(o)]
 
 
-PLAIN = arrays((2, 3))
+PLAIN, PAIR = arrays((2, 3)), arrays((2, 3), (2, 3))
 
 
 def tried(forward, *vjps, samples=(PLAIN,), **options):
@@ -363,7 +363,7 @@ def test_nothing_of_the_callers_changes():
 
 
 def test_message_says_all():
-    o = tried(lambda a, b: a * b, lambda g, y, a, b: g * b, lambda g, y, a, b: 1.001 * g * a)
+    o = tried(lambda a, b: a * b, lambda g, y, a, b: g * b, lambda g, y, a, b: 1.001 * g * a, samples=[PAIR])
     a, b = np.array([[1.0, 2.0]], dtype=np.float32), [3.0, 4.0]
     message = message_of(check_gradients, o, a, b)
     found = re.search(r"under_test: the gradient of input 1 \(b\) at index \((\d),\)", message)

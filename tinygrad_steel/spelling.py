@@ -10,14 +10,14 @@ import numpy as np
 
 from . import ops
 from .graph import refuse_tracing
-from .registry import data_of
-
-# Each takes NumPy's own arguments; what it leaves out raises a TypeError that names it.
-SPELLINGS: dict[Callable, Callable] = {}
+from .registry import SPELLINGS, data_of
 
 
 def spelling(*functions: Callable) -> Callable:
-    """Decorator: this is what these NumPy functions do with Tensors."""
+    """Decorator: this is what these NumPy functions do with Tensors.
+
+    Each takes NumPy's own arguments; what it leaves out raises a TypeError that names it.
+    """
 
     def register(rule: Callable) -> Callable:
         SPELLINGS.update(dict.fromkeys(functions, rule))

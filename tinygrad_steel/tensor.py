@@ -212,19 +212,21 @@ class Tensor:
         except Exception as error:
             raise explained(error, describe_call(op, inputs, params), op) from error
         if op.keeps:
-            data, kept = data
+            data, kept = data if data.__class__ is tuple and len(data) == 2 else op.pair(data)
             arrays.append(kept)
         if data.__class__ is np.ndarray:
             if data.base is not None and any(isinstance(x, Tensor) and x.op is None for x in inputs):
                 data = data.copy()  # a view of a leaf would change with it, and nobody would notice
         elif not isinstance(data, np.generic):
+            if isinstance(data, tuple):  # or it would become one array of both
+                raise TypeError(f"the forward of {op.name} returned {len(data)} things: say keeps=True for a pair")
             data = checked_array(data)
         y = new(Tensor)
         y._data, y.shape = data, data.shape
         mode = recording_mode()
         if ((requires_grad or tracked) and mode.record != "off") or mode.record == "all":
             y.op, y.inputs, y.arrays, y.params = op, inputs, arrays, params
-            y.requires_grad = requires_grad and op.differentiable
+            y.requires_grad = requires_grad and (op.differentiable or op.without_rule(data))
         else:
             y.op, y.inputs, y.arrays, y.params, y.requires_grad = None, (), (), {}, False
         y.name = y.grad = None
