@@ -269,6 +269,7 @@ class Slope(NamedTuple):
     low: float  # from here ...
     high: float  # ... to here goes the slope at a kink
     drift: float  # how much the slopes on either side change as the step shrinks
+    sides: float  # the size of these
     kink: bool
     blind: bool  # the step changes nothing at all: it may be lost in rounding
 
@@ -288,8 +289,13 @@ class Slope(NamedTuple):
 
     def denies(self, graph: float) -> bool:
         """Whether the graph's value is wrong beyond doubt: neither rounding nor a jump explains it."""
-        apart = abs(graph - self.value) if np.isfinite(graph) else np.inf
-        return bool(10 * self.error < apart and (self.kink or self.drift < apart))
+        if np.isfinite(graph):
+            apart = abs(graph - self.value)
+            settled = self.drift < max(apart, 0.2 * self.sides)
+        else:
+            apart = max(abs(self.value), self.sides)
+            settled = self.drift < max(0.01, 0.2 * self.sides)
+        return bool(10 * self.error < apart and (self.kink or settled))
 
     def against(self, graph: float, road: str) -> str:
         """Both values, and by how much they are apart."""
@@ -328,8 +334,9 @@ def measure(f: Callable[[float], np.ndarray], x: float, weights: np.ndarray, eps
         ends = [2 * half - full for full, half in (left, right)]
         low, high = np.sum(np.minimum(*ends)), np.sum(np.maximum(*ends))
         drift = sum(np.sum(np.abs(half - full)) for full, half in (left, right))
+        sides = sum(np.sum(np.abs(half)) for _, half in (left, right))
         kink = high - low > 4 * (drift + noise)
-        yield Slope(value, error if np.isfinite(error) else np.inf, noise, low, high, drift, kink, blind)
+        yield Slope(value, error if np.isfinite(error) else np.inf, noise, low, high, drift, sides, kink, blind)
 
 
 def coarseness(y: Tensor) -> float:

@@ -67,7 +67,8 @@ def other_numbers(trial: Trial, names: Sequence[str], fixed: Sequence[int], alon
         ("times 1e-6", lambda x: x * 1e-6),
         ("times 10", lambda x: x * 10),
         ("times 1e6", lambda x: x * 1e6),
-        ("plus 10000", lambda x: x + 1e4),
+        ("plus 1e4", lambda x: x + 1e4),
+        ("plus 1e6", lambda x: x + 1e6),
     ]
     floats = [i for i in floats_of(trial) if trial.inputs[i].size and i not in fixed]
     groups = [floats, *([i] for i in floats if alone and len(floats) > 1)]
@@ -151,9 +152,11 @@ def other_axes(op: Op, trial: Trial) -> Iterator[Trial]:
         inputs = [drawn(x, shape, seed=5 + i) if i in floats else x for i, x in enumerate(trial.inputs)]
         for chosen in itertools.product(*values, *[(False, True)] * len(switches)):
             params = {**trial.params, **dict(zip([*axes, *orders, *switches], chosen, strict=True))}
+            values_of_axes = [params[key] for key in axes if op.defaults[key] is not None]
+            loud = any(not isinstance(value, int) for value in values_of_axes)  # one axis is all that it takes
             said = ", ".join(f"{key}={params[key]}" for key in [*axes, *orders, *switches])
             label = f"{trial.label}, in {written([shape] * len(floats))}, {said}"
-            yield trial._replace(label=label, inputs=inputs, params=params)
+            yield trial._replace(label=label, inputs=inputs, params=params, loud=loud)
 
 
 def other_counts(op: Op, trial: Trial) -> Iterator[Trial]:
