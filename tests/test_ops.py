@@ -14,6 +14,7 @@ from tinygrad_steel import (
     compile_backprop,
     grad,
     log_softmax,
+    no_grad,
     op,
     relu,
     sigmoid,
@@ -952,6 +953,124 @@ def test_fewer_vjps_than_inputs_are_an_error_where_one_is_needed(registry):
     half = op("test_half", lambda a, b: a * b, lambda g, y, a, b: g * b, samples=[arrays((2,), (2,))])
     with pytest.raises(RuntimeError, match="test_half has no vjp for"):
         half(leaf([1, 2]), leaf([3, 4])).sum().backward()
+
+
+# A constant is said on purpose, and what contradicts itself is refused
+
+
+def test_an_op_without_a_rule_is_no_constant_by_itself(registry):
+    """The gradient of a forgotten rule would be zero, without a word."""
+    cube = op("test_cube", lambda x: x**3, samples=[arrays((2,))])
+    with pytest.raises(RuntimeError, match=r"test_cube\(x\): no vjp was given: give one per input, or say constant="):
+        cube(leaf([1, 2]))
+    with no_grad():
+        assert cube(leaf([1, 2])).data.tolist() == [1, 8]
+    assert cube(Tensor([2.0])).data.tolist() == [8]
+    cube.vjp(lambda g, y, x: 3 * g * x * x)
+    close(gradients(cube, [1, 2], weights=[1, -10])[0], [3, -120])
+
+
+def test_a_constant_is_said_on_purpose(registry):
+    frozen = op("test_frozen", lambda x: x**3, samples=[arrays((2,))], constant=True)
+    x = leaf([2, 3])
+    assert not frozen(x).requires_grad
+    close(gradients(lambda x: frozen(x) * x, [2, 3], weights=[1, -1])[0], [8, -27])  # x ** 3 held fast
+
+    @op("test_peak", samples=[arrays((2, 3))], constant=True)
+    def peak(x):
+        return np.max(x)
+
+    assert peak.constant and not peak(x).requires_grad
+    ours = [o for o in OURS if o.constant]
+    assert {"greater", "isnan", "argmax", "one_hot", "zeros_like", "asconstant"} <= {o.name for o in ours}
+    assert not [o.name for o in OURS if not o.constant and not o.differentiable]
+
+
+def test_a_result_without_slopes_needs_no_word(registry):
+    positive = op("test_positive", lambda x: x > 0, samples=[arrays((2,))])
+    assert not positive(leaf([1, -2])).requires_grad
+
+
+X = arrays((2,))
+
+
+@pytest.mark.parametrize(
+    "error, words, args, options",
+    [
+        (TypeError, "needs a name", (None, lambda x: x), {}),
+        (ValueError, "needs a name", ("", lambda x: x), {}),
+        (TypeError, "forward is a function", ("test_no", np.ones(2)), {}),
+        (TypeError, "2 results", ("test_no", np.divmod), {}),
+        (TypeError, r"takes \*\*options: name its parameters", ("test_no", lambda x, **options: x), {}),
+        (TypeError, "no input", ("test_no", lambda x=None: x), {}),
+        (TypeError, "no input", ("test_no", lambda *, x: x), {}),
+        (TypeError, "a vjp is a function", ("test_no", lambda x: x, 2.0), {}),
+        (ValueError, "a vjp for each", ("test_no", lambda x: x, lambda g, y, x: g, None), {}),
+        (ValueError, "leave out each= or the vjps", ("test_no", lambda *xs: xs[0], None), {"each": lambda i, g: g}),
+        (ValueError, "give one vjp each", ("test_no", lambda x: x), {"each": lambda i, g, y, x: g}),
+        (TypeError, "each= is a function", ("test_no", lambda *xs: xs[0]), {"each": 1}),
+        (ValueError, "constant=True says", ("test_no", lambda x: x, lambda g, y, x: g), {"constant": True}),
+        (ValueError, "constant=True says", ("test_no", lambda *x: x[0]), {"constant": True, "each": lambda i, g: g}),
+        (ValueError, "leave one out", ("test_no", lambda x: (x, x)), {"constant": True, "keeps": True}),
+        (ValueError, "leave one word out", ("test_no", lambda x: x), {"elementwise": True, "rowwise": True}),
+        (ValueError, r"a forward of \(\*arrays\)", ("test_no", lambda a, b: a), {"sequence": True, "samples": []}),
+        (ValueError, r"a forward of \(\*arrays\)", ("test_no", lambda a, *b: a), {"sequence": True}),
+        (TypeError, "samples are a list", ("test_no", lambda x: x), {"samples": [np.ones(2)]}),
+        (TypeError, "samples are a list", ("test_no", lambda x: x), {"samples": X}),
+        (TypeError, "samples are a list", ("test_no", lambda x: x), {"samples": np.ones(2)}),
+        (ValueError, "sample 0 has 1 inputs, not 2", ("test_no", lambda a, b: a), {}),
+        (ValueError, "sample 0 has 2 inputs, not 1", ("test_no", lambda a: a), {"samples": [arrays((2,), (2,))]}),
+        (ValueError, "sample 1 has axis=", ("test_no", lambda a: a), {"samples": [X, arrays((2,), axis=0)]}),
+        (TypeError, "twins are NumPy's functions", ("test_no", lambda a: a), {"twins": ["hypot"]}),
+        (ValueError, r"np.exp on Tensors is <op exp\(x\)> already", ("test_no", np.exp), {}),
+        (ValueError, r"np.sum on Tensors is <op sum", ("test_no", lambda a: a), {"twins": [np.sum]}),
+        (ValueError, "np.dot on Tensors is put together", ("test_no", lambda a: a), {"twins": [np.dot]}),
+    ],
+)  # fmt: skip
+def test_contradictions_are_refused(registry, error, words, args, options):
+    before = dict(OPS)
+    with pytest.raises(error, match=words):
+        op(*args, **{"samples": [X], **options})
+    assert OPS == before and OPS["exp"](leaf(0.0)).op is OPS["exp"] is np.exp(leaf(0.0)).op
+
+
+def test_a_rule_that_would_be_ignored_is_refused(registry):
+    summed = op("test_summed", lambda *xs: sum(xs), samples=[arrays((2,))], each=lambda i, g, y, *xs: g)
+    with pytest.raises(ValueError, match="test_summed has each=, one rule for all inputs: leave out"):
+        summed.vjp(lambda g, y, *xs: 2 * g)
+    frozen = op("test_frozen", lambda x: x**3, samples=[X], constant=True)
+    with pytest.raises(ValueError, match="test_frozen is declared constant=True"):
+        frozen.vjp(lambda g, y, x: g)
+    close(gradients(summed, [1, 2], [3, 4], weights=[5, 6])[1], [5, 6])
+
+
+def test_a_forward_that_keeps_returns_a_pair(registry):
+    """An array of length 2 is not one, nor do two results make an array."""
+    rows = op("test_rows", lambda x: 2 * x, lambda g, y, x, kept=None: 2 * g, samples=[X], keeps=True)
+    pair = op("test_pair", lambda x: (2 * x, x), lambda g, y, x: 2 * g, samples=[X])
+    for x in (leaf([[1, 2], [3, 4]]), np.ones((2, 2))):
+        with pytest.raises(TypeError, match=r"test_rows has keeps=True.*\(result, kept\), not ndarray \(2, 2\)"):
+            rows(x)
+    with pytest.raises(TypeError, match="test_pair returned 2 things: say keeps=True"):
+        pair(leaf([1, 2]))
+
+
+def test_positional_only_arguments_are_inputs(registry):
+    def forward(x, /, slope=2.0):
+        return slope * x
+
+    o = op("test_only", forward, lambda g, y, x, slope=2.0: slope * g, samples=[X])
+    close(gradients(o, [1, 2], weights=[3, -5])[0], [6, -10])
+
+
+def test_a_twin_that_a_new_definition_leaves_out_is_forgotten(registry):
+    def define(**options):
+        return op("test_hyp", lambda a, b: a + b, lambda g, y, a, b: g, None, samples=[arrays((2,), (2,))], **options)
+
+    assert np.hypot(define(twins=[np.hypot])(leaf(1), 2.0), 2.0).op is OPS["test_hyp"]
+    define()
+    with pytest.raises(TypeError, match="hypot has no registered op"):
+        np.hypot(leaf(1), 2.0)
 
 
 def test_a_cast_to_integers_wants_no_gradient():

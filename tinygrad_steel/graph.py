@@ -154,7 +154,7 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
             except Exception as error:
                 if vjp is None:
                     raise RuntimeError(
-                        f"{op.name} has no vjp for {describe(x)}: detach() what wants no gradient"
+                        f"{op.name} has no vjp for {describe(x)}: give one, or detach() what wants no gradient"
                     ) from None
                 where = f"the vjp of {describe_call(op, y._inputs, y._params)} for {describe(x)}"
                 raise explained(error, where, op) from error

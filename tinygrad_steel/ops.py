@@ -120,21 +120,21 @@ rint = op("rint", np.rint, lambda g, y, x: 0 * g, samples=[arrays((2, 3))])
 
 # Constants to every gradient: ops all the same, so that a mask made by one stays part of the recorded graph.
 
-greater = op("greater", np.greater, samples=[arrays((2, 3), (3,))])
-greater_equal = op("greater_equal", np.greater_equal, samples=[values([1.0, 2.0], [1.0, 3.0])])
-less = op("less", np.less, samples=[arrays((2, 3), (3,))])
-less_equal = op("less_equal", np.less_equal, samples=[values([1.0, 2.0], [1.0, 3.0])])
-equal = op("equal", np.equal, samples=[values([1.0, 2.0], [1.0, 3.0])])
-not_equal = op("not_equal", np.not_equal, samples=[values([1.0, 2.0], [1.0, 3.0])])
-logical_and = op("logical_and", np.logical_and, samples=[values([True, False], [True, True])])
-logical_or = op("logical_or", np.logical_or, samples=[values([True, False], [True, True])])
-logical_not = op("logical_not", np.logical_not, samples=[values([True, False])])
-isnan = op("isnan", np.isnan, samples=[values([1.0, np.nan])])
-isinf = op("isinf", np.isinf, samples=[values([1.0, -np.inf])])
-isfinite = op("isfinite", np.isfinite, samples=[values([1.0, np.nan, np.inf])])
+greater = op("greater", np.greater, constant=True, samples=[arrays((2, 3), (3,))])
+greater_equal = op("greater_equal", np.greater_equal, constant=True, samples=[values([1.0, 2.0], [1.0, 3.0])])
+less = op("less", np.less, constant=True, samples=[arrays((2, 3), (3,))])
+less_equal = op("less_equal", np.less_equal, constant=True, samples=[values([1.0, 2.0], [1.0, 3.0])])
+equal = op("equal", np.equal, constant=True, samples=[values([1.0, 2.0], [1.0, 3.0])])
+not_equal = op("not_equal", np.not_equal, constant=True, samples=[values([1.0, 2.0], [1.0, 3.0])])
+logical_and = op("logical_and", np.logical_and, constant=True, samples=[values([True, False], [True, True])])
+logical_or = op("logical_or", np.logical_or, constant=True, samples=[values([True, False], [True, True])])
+logical_not = op("logical_not", np.logical_not, constant=True, samples=[values([True, False])])
+isnan = op("isnan", np.isnan, constant=True, samples=[values([1.0, np.nan])])
+isinf = op("isinf", np.isinf, constant=True, samples=[values([1.0, -np.inf])])
+isfinite = op("isfinite", np.isfinite, constant=True, samples=[values([1.0, np.nan, np.inf])])
 
 
-@op("asconstant", samples=[arrays((2, 3), dtype=np.int64)])
+@op("asconstant", constant=True, samples=[arrays((2, 3), dtype=np.int64)])
 def asconstant(x: Any, *, dtype: Any) -> Any:
     """`x` in a dtype that cannot have a gradient: integers, bools."""
     return x.astype(dtype)
@@ -312,7 +312,7 @@ def _(g, y, x, axis=-1, keepdims=False):
 # Losses
 
 
-@op("one_hot", samples=[values([2, 0, 1], classes=3)])
+@op("one_hot", constant=True, samples=[values([2, 0, 1], classes=3)])
 def one_hot(ids: Any, *, classes: int) -> Any:
     """Class ids (N,) as rows of an (N, classes) mask."""
     return np.equal(column(ids), np.arange(classes))
@@ -557,6 +557,8 @@ def _(g, y, x, axis=None, keepdims=False):
 @op("cumsum", samples=[arrays((2, 3), axis=1), arrays((2, 3), axis=0), arrays((4,), axis=0)])
 def cumsum(x: Any, *, axis: int) -> Any:
     """The running sum along an axis."""
+    if axis is None:
+        raise ValueError("axis=None is not supported: np.cumsum(x.reshape(-1), axis=0) does the same")
     return np.cumsum(x, axis=axis)
 
 
@@ -565,25 +567,25 @@ cumsum.vjp(lambda g, y, x, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis),
 # Questions that a reduction answers without a gradient
 
 
-@op("argmax", samples=[arrays((2, 3)), arrays((2, 3), axis=1)], twins=[np.argmax])
+@op("argmax", constant=True, samples=[arrays((2, 3)), arrays((2, 3), axis=1)], twins=[np.argmax])
 def argmax(x: Any, axis: int | None = None) -> Any:
     """Where the largest element is."""
     return np.argmax(x, axis=axis)
 
 
-@op("argmin", samples=[arrays((2, 3)), arrays((2, 3), axis=1)], twins=[np.argmin])
+@op("argmin", constant=True, samples=[arrays((2, 3)), arrays((2, 3), axis=1)], twins=[np.argmin])
 def argmin(x: Any, axis: int | None = None) -> Any:
     """Where the smallest element is."""
     return np.argmin(x, axis=axis)
 
 
-@op("any", samples=[values([[True, False]]), values([[True, False]], axis=0)], twins=[np.any])
+@op("any", constant=True, samples=[values([[True, False]]), values([[True, False]], axis=0)], twins=[np.any])
 def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Whether an element is true."""
     return np.any(x, axis=axis, keepdims=keepdims)
 
 
-@op("all", samples=[values([[True, False]]), values([[True, False]], axis=0)], twins=[np.all])
+@op("all", constant=True, samples=[values([[True, False]]), values([[True, False]], axis=0)], twins=[np.all])
 def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Whether every element is true."""
     return np.all(x, axis=axis, keepdims=keepdims)
@@ -885,19 +887,19 @@ def einsum(*operands: Any, subscripts: str) -> Any:
 # Arrays of the same shape: constants, whatever the input's values
 
 
-@op("zeros_like", samples=[arrays((2, 3))], twins=[np.zeros_like])
+@op("zeros_like", constant=True, samples=[arrays((2, 3))], twins=[np.zeros_like])
 def zeros_like(x: Any) -> Any:
     """Zeros of the shape and dtype of `x`."""
     return np.zeros_like(x)
 
 
-@op("ones_like", samples=[arrays((2, 3))], twins=[np.ones_like])
+@op("ones_like", constant=True, samples=[arrays((2, 3))], twins=[np.ones_like])
 def ones_like(x: Any) -> Any:
     """Ones of the shape and dtype of `x`."""
     return np.ones_like(x)
 
 
-@op("full_like", samples=[arrays((2, 3), fill_value=0.5)], twins=[np.full_like])
+@op("full_like", constant=True, samples=[arrays((2, 3), fill_value=0.5)], twins=[np.full_like])
 def full_like(x: Any, *, fill_value: float) -> Any:
     """An array of the shape and dtype of `x`, filled with one number."""
     return np.full_like(x, fill_value)

@@ -12,6 +12,7 @@ import numpy as np
 
 OPS: dict[str, Op] = {}
 TWINS: dict[Callable, Op] = {}  # NumPy's own function -> the op that stands for it on Tensors
+SPELLINGS: dict[Callable, Callable] = {}  # NumPy's own function -> what it means in terms of ops (see spelling.py)
 
 
 class Sample:
@@ -78,6 +79,7 @@ class Op:
         sequence: bool,
         keeps: bool,
         joint: Callable | None = None,
+        constant: bool = False,
     ):
         functools.update_wrapper(self, forward, updated=())
         self.name, self.__name__, self.forward = name, name, forward
@@ -87,12 +89,13 @@ class Op:
         # Until `trust` has said that its rules hand out no array which somebody else has; `plain` and `special` say at
         # one look whether the engine has anything out of the ordinary to do.
         self.foreign, self.plain, self.special = True, False, True
+        self.constant = constant
+        self.defaults: dict[str, Any] = {}
         if isinstance(forward, np.ufunc):
             self.input_names, self.param_names, self.variadic = ("x",) if forward.nin == 1 else ("a", "b"), (), False
-            self.defaults: dict[str, Any] = {}
         else:
             arguments = inspect.signature(forward).parameters.values()
-            inputs = [p for p in arguments if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+            inputs = [p for p in arguments if p.default is p.empty and p.kind <= p.POSITIONAL_OR_KEYWORD]
             self.variadic = any(p.kind is p.VAR_POSITIONAL for p in arguments)
             self.input_names = tuple(p.name for p in inputs)
             self.defaults = {p.name: p.default for p in arguments}
@@ -113,7 +116,19 @@ class Op:
             if record is not None:
                 return record(self, inputs, params)
         y = self.forward(*(np.array(x) if isinstance(x, list | tuple) else x for x in inputs), **params)
-        return y[0] if self.keeps else y
+        return self.pair(y)[0] if self.keeps else y
+
+    def pair(self, y: Any) -> tuple:
+        """What the forward of an op that keeps something returned; TypeError where it is not two things."""
+        if not isinstance(y, tuple) or len(y) != 2:  # an array of length 2 would be taken apart without a word
+            raise TypeError(f"{self.name} has keeps=True, so its forward returns (result, kept), not {described(y)}")
+        return y
+
+    def without_rule(self, y: Any) -> bool:
+        """RuntimeError for a result that wants a gradient where nothing was said of one; False for a constant."""
+        if self.constant or y.dtype.kind != "f":
+            return False
+        raise RuntimeError(f"{self.name}{self.signature()}: {NO_VJP}")
 
     def bind(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Sort the arguments of a call into inputs and parameters; TypeError where they do not fit the forward."""
@@ -159,6 +174,12 @@ class Op:
 
     def vjp(self, rule: Callable | None) -> Callable | None:
         """Decorator: the vjp of the next input, called as `rule(g, y, *inputs, **params)`; None says it has none."""
+        if self.constant:
+            raise ValueError(f"{self.name} is declared constant=True: give it a vjp or constant=True, not both")
+        if isinstance(self.vjps, Each):
+            raise ValueError(f"{self.name} has each=, one rule for all inputs: leave out each= or the vjp")
+        if rule is not None and not callable(rule):
+            raise TypeError(f"{self.name}: a vjp is a function (g, y, *inputs, **params) or None, not {rule!r:.60}")
         if self.given == len(self.input_names) and not self.variadic:
             raise ValueError(f"{self.name}{self.signature()} has a vjp for each of its inputs already")
         rules = list(self.vjps[:])
@@ -184,13 +205,14 @@ def op(
     each: Callable | None = None,
     joint: Callable | None = None,
     keeps: bool = False,
+    constant: bool = False,
 ) -> Any:
     """Register an op: `op("exp", np.exp, lambda g, y, x: g * y, samples=[...])`, or as a decorator on the forward.
 
     `vjps`: one rule per input, in order, each called as `vjp(g, y, *inputs, **params)` and returning the gradient of
-    that input, or an array which broadcasts to or from its shape; None where no gradient exists. No vjp at all: the
-    result is a constant to every gradient (comparisons, sign). Rules are written in NumPy terms (`np.*`, operators,
-    other ops), allocate nothing by hand and change nothing in place: then they also run on Tensors.
+    that input, or an array which broadcasts to or from its shape; None where no gradient exists, so that to want one is
+    an error in backward(). Rules are written in NumPy terms (`np.*`, operators, other ops), allocate nothing by hand
+    and change nothing in place: then they also run on Tensors.
     `samples`: inputs from `arrays(...)` or `values(...)`, on which the checks prove every vjp.
     `twins`: the NumPy functions which mean this op when a Tensor is passed to them (a ufunc is its own twin).
     `elementwise`: each element of the result depends on the same element of the (broadcast) inputs alone.
@@ -201,8 +223,12 @@ def op(
     `sequence`: the inputs come as one list, as in `concatenate`; `each`: their one rule, called with the index first;
     `joint`: one rule, called as a vjp is, that returns the gradients of all inputs in order (what takes n inputs apart
     costs n steps, and not n for each of them).
+    `constant`: the result is a constant to every gradient (comparisons, argmax). It is said on purpose: an op with
+    neither a vjp nor this word raises RuntimeError when it is first given a Tensor that requires a gradient.
 
-    Raises ValueError where the name belongs to another op; the same definition run again replaces itself.
+    Raises ValueError where the name or a twin belongs to another op, and for what contradicts itself; TypeError for
+    rules that are no functions, samples that are none, and forwards of which inputs and parameters cannot be told. The
+    same definition run again replaces itself.
 
     >>> import numpy as np
     >>> from tinygrad_steel import Tensor, arrays, op
@@ -214,24 +240,125 @@ def op(
     """
     if forward is None:
         options = dict(twins=twins, elementwise=elementwise, rowwise=rowwise, sequence=sequence, each=each, keeps=keeps)
-        options["joint"] = joint
+        options |= dict(joint=joint, constant=constant)
         return functools.partial(op, name, samples=samples, **options)
+    check_forward(name, forward)
+    refuse_contradictions(name, vjps, each or joint, elementwise, rowwise, keeps, constant)
     elementwise = elementwise or (isinstance(forward, np.ufunc) and forward.signature is None)
-    if joint:
+    samples = checked_samples(name, samples)
+    if joint is not None:
+        if each is not None:
+            raise ValueError(f"{name}: each= and joint= are the rule for all inputs: leave one out")
         each = functools.partial(piece, joint)
-    new = Op(name, forward, Each(each) if each else vjps, samples, elementwise, rowwise, sequence, keeps, joint)
+    rules = Each(each) if each else vjps
+    new = Op(name, forward, rules, samples, elementwise, rowwise, sequence, keeps, joint, constant)
+    check_inputs(new, each)
     old = OPS.get(name)
     if old is not None and not same_definition(old.forward, forward):
         raise ValueError(f"an op named {name!r} exists already ({old!r}); choose another name")
+    twins = (forward, *twins) if isinstance(forward, np.ufunc) else tuple(twins)
+    for twin in twins:
+        check_twin(new, twin, old)
+    for twin in [twin for twin, its_op in TWINS.items() if its_op is old]:  # the new definition may have fewer
+        del TWINS[twin]
     OPS[name] = new
-    for twin in (forward, *twins) if isinstance(forward, np.ufunc) else twins:
-        TWINS[twin] = new
+    TWINS.update(dict.fromkeys(twins, new))
     return new
 
 
 def piece(joint: Callable, i: int, *args: Any, **params: Any) -> Any:
     """What a joint rule gives input `i`."""
     return joint(*args, **params)[i]
+
+
+NO_VJP = "no vjp was given: give one per input, or say constant=True where the result is a constant to every gradient"
+
+
+def check_forward(name: str, forward: Callable) -> None:
+    """Raise where the name is none, and where inputs and parameters of the forward cannot be told apart."""
+    if not isinstance(name, str):
+        raise TypeError(f"an op needs a name, as in op('cube', ...), not {name!r:.60}")
+    if not name:
+        raise ValueError("an op needs a name, as in op('cube', ...): '' is empty")
+    if not callable(forward):
+        raise TypeError(f"{name}: the forward is a function of arrays, not {forward!r:.60}")
+    if isinstance(forward, np.ufunc):
+        if forward.nin > 2 or forward.nout != 1:
+            raise TypeError(
+                f"{name}: np.{forward.__name__} has {forward.nin} inputs and {forward.nout} results: wrap it in a "
+                f"function of its inputs that returns one result"
+            )
+        return
+    try:
+        arguments = inspect.signature(forward).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name}: {forward!r} does not say its arguments: wrap it in a function") from error
+    for p in arguments:
+        if p.kind is p.VAR_KEYWORD:
+            raise TypeError(f"{name}: the forward takes **{p.name}: name its parameters one by one")
+    if not any(p.kind is p.VAR_POSITIONAL or (p.kind < p.VAR_POSITIONAL and p.default is p.empty) for p in arguments):
+        raise TypeError(f"{name}: the forward has no input, which is a positional argument without a default")
+
+
+def refuse_contradictions(
+    name: str,
+    vjps: tuple,
+    each: Callable | None,
+    elementwise: bool,
+    rowwise: bool,
+    keeps: bool,
+    constant: bool,
+) -> None:
+    """ValueError for a declaration of which one part would be ignored, or makes another one wrong."""
+    if each is not None and not callable(each):
+        raise TypeError(f"{name}: each= is a function (i, g, y, *inputs, **params), not {each!r:.60}")
+    if each is not None and vjps:
+        raise ValueError(f"{name}: each= is the rule for all inputs: leave out each= or the vjps")
+    if constant and (vjps or each is not None):
+        raise ValueError(f"{name}: constant=True says that there is no gradient: leave it out, or leave out the vjps")
+    if constant and keeps:
+        raise ValueError(f"{name}: what keeps=True keeps is for vjps, which constant=True has none of: leave one out")
+    if elementwise and rowwise:
+        raise ValueError(f"{name}: a result has one element for each element or for each row: leave one word out")
+
+
+def checked_samples(name: str, samples: Sequence[Sample]) -> list[Sample]:
+    """The samples as a list; TypeError for anything that `arrays` or `values` did not make."""
+    given = [samples] if isinstance(samples, Sample | np.ndarray) else samples
+    wrong = [x for x in given if not isinstance(x, Sample)]
+    if wrong or given is not samples:
+        found = type(wrong[0] if wrong else samples).__name__
+        raise TypeError(f"{name}: samples are a list of arrays(...) and values(...), not {found}")
+    return list(samples)
+
+
+def check_inputs(new: Op, each: Callable | None) -> None:
+    """ValueError where `each`, `sequence` or a sample does not fit the inputs of the forward."""
+    if each is not None and not new.variadic:
+        raise ValueError(f"{new.name}: each= is for a forward with any number of inputs, (*arrays): give one vjp each")
+    if new.sequence and (new.input_names or not new.variadic):
+        raise ValueError(f"{new.name}: sequence=True needs a forward of (*arrays), not {new.signature()}")
+    what, needed = f"{new.name}{new.signature()}", len(new.input_names)
+    for n, sample in enumerate(new.samples):
+        count = len(sample.inputs)
+        if count < needed or (count > needed and not new.variadic):
+            raise ValueError(f"{what}: sample {n} has {count} inputs, not {needed}; got {sample!r}")
+        unknown = [key for key in sample.params if key not in new.param_names]
+        if unknown:
+            raise ValueError(f"{what}: sample {n} has {unknown[0]}=, which is no parameter; got {sample!r}")
+
+
+def check_twin(new: Op, twin: Callable, old: Op | None) -> None:
+    """ValueError for a NumPy function that means something else on Tensors already."""
+    if not callable(twin):
+        raise TypeError(f"{new.name}: twins are NumPy's functions, as in twins=[np.hypot], not {twin!r:.60}")
+    other = TWINS.get(twin)
+    if twin in SPELLINGS or other not in (None, old):
+        meaning = repr(other) if other is not None else "put together from other ops"
+        raise ValueError(
+            f"{new.name}: np.{getattr(twin, '__name__', twin)} on Tensors is {meaning} already: wrap it in a function "
+            f"of another name, as in op({new.name!r}, lambda x: ...)"
+        )
 
 
 def same_definition(old: Callable, new: Callable) -> bool:
@@ -248,6 +375,11 @@ def same_definition(old: Callable, new: Callable) -> bool:
 def data_of(x: Any) -> Any:
     """The array of a Tensor; anything else as it is."""
     return x.data if hasattr(x, "record_op") else x
+
+
+def described(y: Any) -> str:
+    """What a forward returned, as messages show it."""
+    return f"{len(y)} things" if isinstance(y, tuple) else f"{type(y).__name__} {describe(y):.60}"
 
 
 def describe(x: Any) -> str:

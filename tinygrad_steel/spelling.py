@@ -13,14 +13,14 @@ from numpy.lib.array_utils import normalize_axis_index
 from . import ops
 from .graph import refuse_tracing
 from .reads import BRANCH, remember
-from .registry import data_of
-
-# Each takes NumPy's own arguments; what it leaves out raises a TypeError that names it.
-SPELLINGS: dict[Callable, Callable] = {}
+from .registry import SPELLINGS, data_of
 
 
 def spelling(*functions: Callable) -> Callable:
-    """Decorator: this is what these NumPy functions do with Tensors."""
+    """Decorator: this is what these NumPy functions do with Tensors.
+
+    Each takes NumPy's own arguments; what it leaves out raises a TypeError that names it.
+    """
 
     def register(rule: Callable) -> Callable:
         SPELLINGS.update(dict.fromkeys(functions, rule))

@@ -285,7 +285,7 @@ class Tensor:
         y = new(Tensor)
         if op.special:
             if op.keeps:
-                data, kept = data
+                data, kept = data if data.__class__ is tuple and len(data) == 2 else op.pair(data)
                 arrays.append(kept)
             if op.foreign and data.__class__ is np.ndarray:
                 data = data.copy()  # it may be an input itself, or a buffer that the rule uses again
@@ -294,13 +294,15 @@ class Tensor:
                 y.given_axis = gives_axis(inputs[0])
                 data = data.copy()  # a view of a leaf would change with it, and nobody would notice
         elif not isinstance(data, np.generic):
+            if isinstance(data, tuple):  # or it would become one array of both
+                raise TypeError(f"the forward of {op.name} returned {len(data)} things: say keeps=True for a pair")
             data = checked_array(data)
         y._array = data
         y._shape = shape = data.shape
         mode = recording_mode()
         if ((requires_grad or tracked) and mode.on) or mode.all:
             y._op, y._inputs, y._arrays, y._params = op, inputs, arrays, params
-            y._requires_grad = requires_grad and op.differentiable
+            y._requires_grad = requires_grad and (op.differentiable or op.without_rule(data))
         else:
             y._op, y._inputs, y._arrays, y._params, y._requires_grad = None, (), (), {}, False
             y._grad, y.unrecorded = None, requires_grad and not mode.on
