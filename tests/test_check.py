@@ -70,6 +70,13 @@ def writes_into_x(g, y, x):
     return 2 * g * x
 
 
+def writes_into_data(g, y, x):
+    if isinstance(x, Tensor):
+        x.data[...] = 1
+        return 2 * g
+    return 2 * g * x
+
+
 def wrong_on_arrays(g, y, x):
     return 2 * g * x if isinstance(g, Tensor) else 2.01 * g * x
 
@@ -97,6 +104,7 @@ REJECTED = {
     "a Tensor": ("a Tensor where it was given arrays", np.square, lambda g, y, x: Tensor(data_of(2 * g * x))),
     "writing into g": ("writes into its arguments", np.square, writes_into_g),
     "writing into x": ("writes into its arguments", np.square, writes_into_x),
+    "writing into data": ("writes into the data of its arguments", np.square, writes_into_data),
     "wrong on arrays": ("backward() gives", np.square, wrong_on_arrays),
     "wrong on Tensors": ("grad() gives", np.square, wrong_on_tensors),
     "infinite": ("is not finite", np.square, lambda g, y, x: 2 * g * x / np.zeros(())),
@@ -108,7 +116,7 @@ def test_wrong_vjp_is_rejected(case):
     hint, forward, vjp = REJECTED[case]
     message = message_of(check_op, tried(lambda x: forward(x), vjp))
     assert message.startswith("under_test, sample 0")
-    assert "input 0 (x)" in message or "for x: (2, 3) float64" in message
+    assert case == "writing into data" or "input 0 (x)" in message or "for x: (2, 3) float64" in message
     assert hint in message
 
 
@@ -624,6 +632,173 @@ def test_vjp_that_no_sample_reaches_is_refused():
     with pytest.raises(ValueError, match="input 1, so that its vjp is unproven"):
         check_op(o)
     check_op(o, samples=o.samples)
+
+
+def test_an_op_that_says_nothing_of_a_gradient_is_refused():
+    with pytest.raises(
+        ValueError, match=r"under_test\(x\): no vjp was given: give one per input, or say constant=True"
+    ):
+        check_op(tried(lambda x: x**2))
+    with pytest.raises(ValueError, match="no vjp for input 1 and what follows: give each="):
+        check_op(tried(lambda *xs: xs[0] * xs[1], lambda g, y, a, b: g * b, samples=[PAIR]))
+    check_op(tried(lambda x: x**2, constant=True))
+    check_op(tried(lambda x: x > 0))
+    check_op(tried(lambda x: x**2, None))  # to want its gradient is an error
+
+
+def test_samples_without_elements_prove_nothing():
+    o = tried(lambda x: x * 2, lambda g, y, x: 3 * g, samples=[values(np.empty((0, 3)))])
+    with pytest.raises(ValueError, match="nothing was checked of under_test: all of its samples have size 0"):
+        check_op(o)
+    pair = [values(np.empty(0), np.empty(0))]
+    o = tried(lambda a, b: a * b, lambda g, y, a, b: g, lambda g, y, a, b: g, samples=pair)
+    with pytest.raises(ValueError, match="nothing was checked"):
+        check_op(o)
+
+
+def test_only_the_samples_given_are_checked():
+    """What differences cannot be asked of a forward that refuses nothing, its author may choose."""
+    o = tried(lambda x: x**2, lambda g, y, x: 2 * g * np.abs(x), samples=[POSITIVE])
+    check_op(o, samples=o.samples)
+    assert "if it is not for such inputs, let its forward raise" in message_of(check_op, o)
+
+
+def test_elementwise_that_no_sum_betrays():
+    """Under a sum, any rule of a permutation is right; machine code takes element by element."""
+    turned = (lambda x: x[::-1], lambda g, y, x: g[::-1] if g.ndim else g)
+    check_op(tried(*turned))
+    assert "not elementwise" in message_of(check_op, tried(*turned, elementwise=True))
+    table = (lambda x: np.sum(x, axis=0), lambda g, y, x: g + 0 * x)
+    assert "not rowwise" in message_of(check_op, tried(*table, rowwise=True, samples=[SQUARE]))
+    assert "not elementwise: its result has shape" in message_of(check_op, tried(*table, elementwise=True))
+
+
+def test_a_forward_that_returns_two_things_says_so():
+    rule = lambda g, y, x, kept=None: 2 * g  # noqa: E731
+    assert "returned 2 things: say keeps=True" in message_of(check_op, tried(lambda x: (2 * x, x), rule))
+    assert "(result, kept), not ndarray" in message_of(check_op, tried(lambda x: 2 * x, rule, keeps=True))
+    check_op(tried(lambda x: (2 * x, x), rule, keeps=True))
+
+
+def test_kept_arrays_are_not_used_again():
+    def forward(x):
+        return np.exp(x), reused(np.exp(x))
+
+    def rule(g, y, x, kept=None):
+        return g * (y if kept is None else kept)
+
+    BUFFERS.clear()
+    assert "keeps an array that its next call overwrites" in message_of(check_op, tried(forward, rule, keeps=True))
+
+
+# Functions that cannot be trusted, whatever their gradient
+
+
+def test_random_numbers_are_no_wrong_gradient():
+    rng = np.random.default_rng(0)
+    message = message_of(check_gradients, lambda x: x * (rng.random(x.shape) > 0.5), np.ones(20))
+    assert "gives different results for the same input" in message
+    assert "draw the mask once and pass it in" in message and "wrong" not in message
+    mask = rng.random(20) > 0.5
+    check_gradients(lambda x: x * mask, np.ones(20))
+
+
+def test_hidden_state_is_no_wrong_gradient():
+    calls = []
+
+    def every_tenth(x):
+        calls.append(x)
+        return x * (1 + len(calls) // 10)
+
+    assert "different results for the same input" in message_of(check_gradients, every_tenth, [1.0, 2.0])
+
+    state = np.zeros(2)
+
+    def running_mean(x):
+        state[...] = 0.9 * state + 0.1 * x.data
+        return x - state.copy()
+
+    assert "different results for the same input" in message_of(check_gradients, running_mean, [1.0, 2.0])
+    seeded = lambda x: x * np.random.default_rng(3).normal(size=x.shape)  # noqa: E731
+    check_gradients(seeded, [1.0, 2.0])
+
+
+def test_a_function_that_writes_into_its_input():
+    def writes(t):
+        t.data[...] = np.maximum(t.data, 0)
+        return t * 2
+
+    assert "it writes into input 0 (t)" in message_of(check_gradients, writes, [1.0, -1.0])
+
+
+def test_nothing_to_check_is_said():
+    with pytest.raises(ValueError, match=r"nothing was checked of exp: its inputs have size 0, \(0, 3\) float64"):
+        check_gradients(np.exp, np.empty((0, 3)))
+    with pytest.raises(ValueError, match="nothing was checked of .*: its result has size 0"):
+        check_gradients(lambda x: x[:0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize("tolerance", [{"rtol": 1}, {"rtol": np.inf}, {"rtol": np.nan}, {"rtol": -1e-3}])
+def test_tolerances_with_which_nothing_can_fail(tolerance):
+    with pytest.raises(ValueError, match="nothing can fail"):
+        check_gradients(np.exp, [1.0], **tolerance)
+    for atol in (10, np.inf, np.nan, -1):
+        with pytest.raises(ValueError, match="nothing can fail"):
+            check_gradients(np.exp, [1.0], atol=atol)
+    check_gradients(np.exp, [1.0], atol=1)
+
+
+def test_slopes_below_the_tolerance():
+    """A gradient of 1e-12 is not proven by being smaller than 1e-9."""
+    for factor in (0.0, 0.99, 1.01, 2.0):
+        o = tried(lambda x: x * 1e-12, lambda g, y, x, factor=factor: g * factor * 1e-12)
+        assert "is wrong" in message_of(check_gradients, o, [1.0, 2.0])
+    check_gradients(lambda x: x * 1e-12, [1.0, 2.0])
+    check_gradients(lambda x: np.sin(x) ** 2 + np.cos(x) ** 2 - 1, [0.3, 1.0, 2.0])  # rounding alone
+
+
+def in_float32(x):
+    return x.astype(np.float32)
+
+
+@pytest.mark.parametrize("x", [1e-3, 1.0, 300.0, 1e4, 1e6])
+def test_short_floats_on_the_way(x):
+    """Steps that float32 cannot see give a difference of zero, which proves no gradient of zero."""
+    check_gradients(lambda t: in_float32(t) * 2, [x])
+    check_gradients(lambda t: in_float32(t).astype(float) * 2, [x])
+    for factor in (0.0, 0.9):
+        o = tried(lambda t: t * 2, lambda g, y, t, factor=factor: 2 * factor * g)
+        message_of(check_gradients, lambda t: o(in_float32(t)), [x])  # noqa: B023
+        message_of(check_gradients, lambda t: o(in_float32(t)).astype(float), [x])  # noqa: B023
+    hidden = tried(lambda t: t.astype(np.float32).astype(float) * 2, lambda g, y, t: 0 * g)
+    assert "is wrong" in message_of(check_gradients, hidden, [x])
+
+
+def test_what_rounding_hides_is_said():
+    message = message_of(check_gradients, lambda t: in_float32(t + 1e7), [1.0])
+    assert "cannot be checked: rounding hides slopes below" in message and "float64" in message
+    message = message_of(check_gradients, lambda t: t + 1e15, [1.0])
+    assert "cannot be checked: rounding hides slopes below" in message
+
+
+def test_an_input_that_is_ignored():
+    check_gradients(lambda a, b: a * 2 + 0 * b, [1.0], [2.0])
+    check_gradients(lambda a, b: a * 2, [1.0], [2.0])
+    ignores = tried(lambda a, b: a * b, lambda g, y, a, b: g * b, lambda g, y, a, b: 0 * g, samples=[PAIR])
+    assert "input 1 (b)" in message_of(check_gradients, ignores, [1.0], [2.0])
+
+
+def test_class_ids_among_the_inputs():
+    with pytest.raises((IndexError, TypeError)) as caught:
+        check_gradients(lambda z, ids: z[np.arange(2), ids], np.ones((2, 3)), [0, 2])
+    assert "integers became floats" in caught.value.__notes__[0]
+
+
+def test_nan_inside():
+    """NaN that a where hides from the result is not hidden from the gradient."""
+    with np.errstate(invalid="ignore"):
+        message = message_of(check_gradients, lambda x: np.where(x > 0, np.sqrt(x), 0.0), [-1.0, 4.0])
+    assert "at index (0,) is not finite" in message
 
 
 # Kinks

@@ -213,7 +213,8 @@ def op(
     that input, or an array which broadcasts to or from its shape; None where no gradient exists, so that to want one is
     an error in backward(). Rules are written in NumPy terms (`np.*`, operators, other ops), allocate nothing by hand
     and change nothing in place: then they also run on Tensors.
-    `samples`: inputs from `arrays(...)` or `values(...)`, on which the checks prove every vjp.
+    `samples`: inputs from `arrays(...)` or `values(...)`, on which `check_op` proves every vjp, and on others that it
+    makes from these. A forward that is made for some inputs only refuses the others with an error.
     `twins`: the NumPy functions which mean this op when a Tensor is passed to them (a ufunc is its own twin).
     `elementwise`: each element of the result depends on the same element of the (broadcast) inputs alone.
     `rowwise`: one element of the result for each row of the inputs; its vjps accept a single number for `g`, which then
