@@ -1024,7 +1024,7 @@ def test_what_was_compiled_is_kept_on_disk(tmp_path):
 
 def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
     """Not even made, as there is a file of that name: then a temporary folder."""
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     (tmp_path / "other").mkdir()
     monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path / "file"))
     monkeypatch.setattr(tinygrad_steel.compiled, "temporary_folder", lambda: tmp_path / "other")
