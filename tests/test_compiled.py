@@ -755,6 +755,76 @@ def test_constants_and_settings_that_change():
         step(x.data)
 
 
+def thresholds():
+    """A weight, two parameters that get no gradient (they only stand in comparisons), and data."""
+    w, low, cut = (
+        Tensor(x, requires_grad=True, name=n) for x, n in [(2.0, "w"), (1.5, "low"), ([1.0, 3.0, 5.0], "cut")]
+    )
+    x = Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], name="x")
+    return w, low, cut, x
+
+
+def threshold_loss(x, w, low, cut):
+    return np.sum(np.where(x > low, w * x, 0.0)) + np.sum(w * w * (x * 2 > cut))
+
+
+def numbers_of_threshold_loss(x, w, low, cut):
+    """The loss and its derivative with respect to `w`, by hand."""
+    kept, above = np.sum(x[x > low]), np.sum(x * 2 > cut)
+    return w * kept + w * w * above, kept + 2 * w * above
+
+
+def test_parameters_without_a_gradient_are_followed(either):
+    """A threshold or the like: new data, and what is written into it, count from the next call on."""
+    w, low, cut, x = thresholds()
+    step = compile_backprop(threshold_loss(x, w, low, cut), optimizer=SGD([w], 0.01), backend=either)
+    low.grad = kept = np.array(7.0)
+    for i in range(6):
+        if i == 2:
+            low.data = np.array(2.5)
+        if i == 3:
+            low.data += 1
+        if i == 4:
+            cut.data[1] = 100.0
+        if i == 5:
+            cut.data = np.array([3.0, 3.0, 3.0])
+        loss, slope = numbers_of_threshold_loss(x.data, w.data.copy(), low.data, cut.data)
+        before = w.data.copy()
+        same(step(x.data), loss)
+        same(w.grad, slope)
+        same(w.data, before - 0.01 * slope)
+    assert low.grad is kept and cut.grad is None and step.gradients.keys() == {"w"}
+
+
+def test_parameters_without_a_gradient_in_an_epoch(either):
+    """In the last, shorter batch as well."""
+    w, low, cut, x = thresholds()
+    epoch = compile_epoch(threshold_loss(x, w, low, cut), [x], optimizer=SGD([w], 0.01), backend=either)
+    (rows,) = random((5, 3), seed=4, positive=True)
+    rows *= 4
+    for change in (lambda: None, lambda: setattr(low, "data", np.array(3.0)), lambda: low.data.fill(2.0)):
+        change()
+        value, losses = w.data.copy(), epoch(rows)
+        for i, got in zip((0, 2, 4), losses, strict=True):
+            loss, slope = numbers_of_threshold_loss(rows[i : i + 2], value, low.data, cut.data)
+            same(got, loss)
+            value = value - 0.01 * slope
+        same(w.data, value)
+    assert low.grad is None
+
+
+def test_what_only_an_output_needs_is_followed(either):
+    """Data is an argument, a parameter is followed, as if they were part of the loss."""
+    (p, q), (x, y) = tensors(random(3, ()), random(3, 3))
+    step = compile_backprop(np.sum(p * x), outputs=[q * y], backend=either)
+    assert step.arguments == ["x0", "x1"]
+    for new in random(3, 3):
+        q.data = q.data + 1
+        step(x.data, new)
+        same(step.outputs[0], q.data * new)
+    assert q.grad is None
+
+
 def test_without_numba(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     p, x, loss = small()

@@ -44,7 +44,8 @@ def compile_backprop(
     name, and returns the loss, a float. Gradients are then in `.grad` of the parameters (not added to what was there);
     with `optimizer`, its step is done as well. `outputs`: Tensors behind the loss whose arrays are wanted, in
     `step.outputs`. Those arrays, and the gradients, are overwritten by the next call. Parameters keep their numbers in
-    memory that the step has; a new array assigned to `.data` is noticed.
+    memory that the step has; a new array assigned to `.data` is noticed. The same holds for Tensors that require a
+    gradient and get none, such as a threshold in a comparison: `.grad` of these stays as it is.
 
     `backend`: "numba" (loops in machine code, compiled once and kept on disk), "numpy" (calls into arrays allocated
     once), or "auto": numba where it is installed, every op has a loop form and no matrix product is so large that it
@@ -158,16 +159,18 @@ class Parameters:
     """Keeps Tensors and the memory of a compiled step together."""
 
     def __init__(self, program: Program, engine: NumPyEngine | NumbaEngine):
-        self.pairs = [(p, engine.view(x), engine.view(g)) for p, x, g in program.parameters]
+        self.gradients = [(p, engine.view(g)) for p, _, g in program.parameters]
+        self.pairs = [(p, engine.view(x)) for p, x, _ in program.parameters]
+        self.pairs += [(p, engine.view(x)) for p, x in program.followed]
         self.states = [(i, k, engine.view(x)) for i, k, x in program.states]
         moved = {id(p) for p in program.optimizer.parameters} if program.optimizer else set()
-        self.moved = [p for p, _, _ in self.pairs if id(p) in moved]
+        self.moved = [p for p, _ in self.gradients if id(p) in moved]
         self.fixed = [(t, t.age) for t in program.fixed]
         self.optimizer, self.settings = program.optimizer, settings(program.optimizer)
 
     def before(self) -> None:
         """Take over data that was assigned meanwhile; RuntimeError where that was a constant's."""
-        for p, data, _ in self.pairs:
+        for p, data in self.pairs:
             if p._data is not data:
                 np.copyto(data, p._data)
                 p._data = data
@@ -185,7 +188,7 @@ class Parameters:
 
     def after(self) -> None:
         """Gradients to where backward() leaves them; and parameters have changed."""
-        for p, _, g in self.pairs:
+        for p, g in self.gradients:
             p.grad = g
         for p in self.moved:
             p.age = next_age()
@@ -414,7 +417,7 @@ class NumbaEngine(Engine):
         self.views: dict[Node, np.ndarray] = {}
         for node in self.loops.places:
             self.view(node)[...] = node.data
-        for p, x, _ in program.parameters:
+        for p, x in [*((p, x) for p, x, _ in program.parameters), *program.followed]:
             self.view(x)[...] = p.data
         start = time.perf_counter()
         self.module = compiled_module(self.source)

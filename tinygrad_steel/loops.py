@@ -50,6 +50,7 @@ class Loops:
         self.values = {value: leaf for leaf, value in program.updates}
         constants = [x for x in program.constants if x.shape]  # numbers stand in the code itself
         leaves = [*program.feeds, *program.numbers, *constants, *(x for _, x, _ in program.parameters)]
+        leaves += [x for _, x in program.followed]
         for node in [*leaves, *(x for _, _, x in program.states)]:
             self.place(node)
         work = [x for x in program.nodes if not is_view(x)]
@@ -130,6 +131,7 @@ class Loops:
     def one_dtype(self) -> np.dtype:
         """The float dtype of everything; NoLoops where there are two."""
         nodes = [*self.program.nodes, *self.program.feeds, *(x for _, x, _ in self.program.parameters)]
+        nodes += [x for _, x in self.program.followed]
         dtypes = {x.dtype for x in nodes if x.dtype.kind == "f"}
         if len(dtypes) != 1:
             raise NoLoops(f"{' and '.join(sorted(map(str, dtypes)))} in one program: convert the data to one dtype")

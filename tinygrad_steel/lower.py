@@ -58,10 +58,11 @@ def behind_views(node: Node) -> Node:
 class Program:
     """One training step.
 
-    `feeds`: leaves whose arrays come with each call. `parameters`: `(Tensor, leaf, gradient)`. `states`: `(i, k, leaf)`
-    for `optimizer.states[i][k]`. `numbers`: 0-d leaves for the optimizer's numbers, which differ from step to step.
-    `updates`: `(leaf, Node of its new value)`, to be done when everything else is. `nodes`: what is computed, in order.
-    `fixed`: the Tensors whose data is part of the program.
+    `feeds`: leaves whose arrays come with each call. `parameters`: `(Tensor, leaf, gradient)`. `followed`: `(Tensor,
+    leaf)` for those that require a gradient but get none, such as a threshold in a comparison: their data may change
+    like that of any parameter. `states`: `(i, k, leaf)` for `optimizer.states[i][k]`. `numbers`: 0-d leaves for the
+    optimizer's numbers, which differ from step to step. `updates`: `(leaf, Node of its new value)`, to be done when
+    everything else is. `nodes`: what is computed, in order. `fixed`: the Tensors whose data is part of the program.
     """
 
     def __init__(
@@ -91,12 +92,13 @@ class Program:
         builder = Builder(names)
         traced = builder.build(loss, start, pulled, watch, [*results, *(leaf for leaf, _ in moved), *numbers])
         made = builder.made
+        leaves = self.named_leaves(builder, traced.leaves, outputs)
         fed = [made[id(t)] for t in feeds if id(t) in made] if feeds is not None else None
         changing = {made[id(t)] for t in (*numbers, *(leaf for *_, leaf in states))}
         lowering = Lowering({made[id(start)]}, {*changing, *(fed or ())})
         gradients = dict(traced.backward)
         check_tracing(loss, {id(t): g.data for t, g in pulled})
-        wanted = [x for x in traced.leaves if x.wanted]
+        wanted = [x for x in leaves if x.wanted]
         roots = [made[id(t)] for t in results] + [gradients[x] for x in wanted if x in gradients]
         lowering.run(behind(roots))
         new = lowering.made
@@ -115,9 +117,10 @@ class Program:
         self.outputs = [result(made[id(t)]) for t in outputs]
         self.numbers = [made[id(t)] for t in numbers]
         self.parameters = [(tensors[x], x, result(gradients[x])) for x in wanted if x in gradients]
+        self.followed = [(tensors[x], x) for x in wanted if x not in gradients]
         self.updates = [(made[id(leaf)], result(made[id(value)])) for leaf, value in moved]
         self.states = [(i, k, made[id(leaf)]) for i, k, leaf in states]
-        self.feeds = [x for x in traced.leaves if x.name and not x.wanted] if fed is None else fed
+        self.feeds = [x for x in leaves if x.name and not x.wanted] if fed is None else fed
         self.fixed = [t for x, t in tensors.items() if x.op is None and not (x.wanted or x in self.feeds)]
         self.check_names([tensors[x] for x in self.feeds])
         for t in outputs:
@@ -126,8 +129,20 @@ class Program:
         results = [self.loss, *self.outputs, *(g for _, _, g in self.parameters), *(value for _, value in self.updates)]
         order = behind(results)
         self.nodes = [x for x in order if x.op is not None]
-        known = {*self.feeds, *self.numbers, *(x for _, x, _ in self.parameters), *(x for _, _, x in self.states)}
+        kept = [*(x for _, x, _ in self.parameters), *(x for _, x in self.followed), *(x for _, _, x in self.states)]
+        known = {*self.feeds, *self.numbers, *kept}
         self.constants = [x for x in order if x.op is None and x not in known]
+
+    @staticmethod
+    def named_leaves(builder: Builder, leaves: list[Node], outputs: Sequence[Tensor]) -> list[Node]:
+        """The leaves of the loss, then those that only an output needs, which get their names here."""
+        found = dict.fromkeys(leaves)
+        for t in ancestors(outputs):
+            node = builder.made[id(t)]
+            if t.op is None and node not in found:
+                node.name, node.wanted = builder.name(t), t.requires_grad
+                found[node] = None
+        return [*found]
 
     def classes(self, feed: Node) -> list[int]:
         """The numbers of classes of which a feed holds ids."""
