@@ -897,6 +897,20 @@ def test_own_ops_that_do_not_run_on_tensors(backend, registry):
     agrees(backend, f, [p], [x], others=[([p], [-x]), ([-p], [-np.abs(x) * 5]), ([np.abs(p)], [np.abs(x)])])
 
 
+def test_parameters_of_an_op_are_compared_to_the_last_bit(backend, registry):
+    """Large arrays that NumPy prints alike, inside a tuple; numbers that differ in the tenth digit; 1.0 and True."""
+    a, b = np.zeros(2000), np.zeros(2000)
+    b[1000] = 1e12
+    total = op("total", lambda x, table=(): np.array([v * np.sum(table[0]) for v in x]), samples=[])  # called as it is
+    total.vjp(lambda g, y, x, table=(): g)
+    (p,), _ = tensors([[1.0, 2.0]], ())
+    near, far = (np.array([1.0]),), (np.array([1.0 + 1e-10]),)
+    loss = np.sum(total(p, table=(a,)) - total(p, table=(b,)))
+    same(compile_backprop(loss, backend=backend)(), -3e12)
+    loss = np.sum(total(p, table=near) - total(p, table=far)) * 1e10
+    same(compile_backprop(loss, backend=backend)(), -3.0, 1e-5)
+
+
 def test_own_ops_with_the_names_of_numpy_functions(backend, registry):
     """It is their own forward that counts."""
     cbrt = op("cbrt", lambda x: x * x * x, lambda g, y, x: 3 * g * x * x, samples=[], elementwise=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import cProfile
 import difflib
 import functools
@@ -46,7 +47,7 @@ from tinygrad_steel import (
     vjp_formulas,
     write_backprop,
 )
-from tinygrad_steel.trace import call_with_locals
+from tinygrad_steel.trace import call_with_locals, exact
 
 GOLDEN = Path(__file__).parent / "golden"
 OURS = [o for o in OPS.values() if o.__module__.split(".")[0] in ("tinygrad_steel", "numpy") and o.differentiable]
@@ -1543,6 +1544,44 @@ def test_two_inputs_are_not_called_the_same():
 
 def deep_tanh():
     return functools.reduce(lambda t, _: np.tanh(t * 2), range(3000), leaf(normal(3), name="u"))
+
+
+def test_one_function_for_each_parameter_to_the_last_digit():
+    """Arrays inside a tuple, of which NumPy prints eight digits."""
+    shift = op("shift", lambda x, by=(): x - by[0], lambda g, y, x, by=(): g, samples=[])
+    near, far = (np.array([1.0]),), (np.array([1.0 + 1e-10]),)
+    x = leaf(normal(3), name="x")
+    loss = np.sum(shift(x, by=near) - shift(x, by=far)) * 1e10
+    source = write_backprop(loss)
+    assert abs(source.function()(**source.arguments)[0] - 3.0) < 1e-4
+
+
+def test_keys_are_exact():
+    """What is equal in Python, or printed alike, but another value, has another key; copies have the same."""
+    large = np.zeros(2000)
+    other = large.copy()
+    other[1000] = 1.0
+    different = [0, 0.0, -0.0, False, None, "0", (), [], {}, np.float64(0), np.float32(0), np.zeros(()), np.zeros(1)]
+    different += [
+        large,
+        other,
+        (large,),
+        (other,),
+        [large],
+        {"a": large},
+        {"a": other},
+        large.astype(int),
+        1,
+        True,
+        1.0,
+    ]
+    different += [slice(0, 1), slice(0.0, 1), np.dtype(int), int, len, max, np.zeros((1, 1)), float("nan"), 0j, -0j]
+    for i, a in enumerate(different):
+        for j, b in enumerate(different):
+            assert (exact(a) == exact(b)) == (i == j), (a, b)
+    alike = [(1, [2.0, {"b": large, "a": None}]), np.float64("nan"), float("nan"), slice(None, 3), {"c": (0.0, -0.0)}]
+    for v in alike:
+        assert exact(v) == exact(copy.deepcopy(v)) and hash(exact(v)) == hash(exact(copy.deepcopy(v)))
 
 
 def deep_sums():

@@ -13,7 +13,7 @@ from .optim import Optimizer
 from .registry import Op, describe
 from .source import behind, numpy_name
 from .tensor import Tensor, seed
-from .trace import MOVES, Builder, Names, Node, Watch, alias, ancestors, key
+from .trace import MOVES, Builder, Names, Node, Watch, alias, ancestors, exact, key
 
 # Ops that stay as they are though NumPy does not have them under that name.
 PRIMITIVE = {ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot}
@@ -223,7 +223,7 @@ class Lowering:
     def literal(self, data: Any) -> Node:
         """A constant number, the same Node for the same number."""
         data = np.asarray(data)
-        node = self.known.setdefault((data.dtype, data.shape, data.tobytes()), Node(None, (), {}, data))
+        node = self.known.setdefault(exact(data), Node(None, (), {}, data))
         self.literals.add(node)
         return node
 

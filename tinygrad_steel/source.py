@@ -21,7 +21,7 @@ from . import ops
 from .graph import describe_call, recording
 from .registry import TWINS, Op
 from .tensor import Tensor, record_op
-from .trace import Builder, Names, Node, Trace, alias, call_with_locals, data_of_node, trace, trace_forward
+from .trace import Builder, Names, Node, Trace, alias, call_with_locals, data_of_node, exact, trace, trace_forward
 
 WIDTH, INLINE = 100, 60  # characters of a line; of an expression that may stand inside another
 
@@ -193,8 +193,8 @@ class Definitions:
         if op is ops.scatter:
             self.texts["scatter"] = SCATTER
             return "scatter"
-        shapes = [(x.shape, x.dtype) if isinstance(x, Node) else x for x in node.inputs]
-        known = (op, repr(shapes), *((k, exact(v)) for k, v in sorted(node.params.items())))
+        shapes = [(x.shape, x.dtype) if isinstance(x, Node) else exact(x) for x in node.inputs]
+        known = (op, *shapes, exact(node.params))
         if known not in self.found:
             name = function_name(op)
             text = self.define(name, node)
@@ -519,11 +519,6 @@ def function_name(op: Op) -> str:
     """How the function of an op is called."""
     name = identifier(op.name)
     return name + "_" * (name in {*RESERVED, "backprop"} or (name == "scatter" and op is not ops.scatter))
-
-
-def exact(v: Any) -> Any:
-    """A parameter's value, told apart from all others."""
-    return (v.shape, v.dtype.str, v.tobytes()) if isinstance(v, np.ndarray) else repr(v)
 
 
 @functools.cache

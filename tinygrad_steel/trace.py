@@ -306,9 +306,49 @@ def key(node: Node) -> Any:
     """What makes two Nodes the same value; a leaf is the same as itself alone."""
     if node.op is None:
         return node
-    simple = (int, float, str, tuple, slice, np.dtype, type, type(None))
-    params = [(k, repr(v) if isinstance(v, simple) else id(v)) for k, v in node.params.items()]
-    return node.op, *(i if isinstance(i, Node) else repr(i) for i in node.inputs), *sorted(params)
+    return node.op, *(i if isinstance(i, Node) else exact(i) for i in node.inputs), exact(node.params)
+
+
+class Same:
+    """An object as a key: equal to itself alone. It holds the object, so that no other one can take its place."""
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any):
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.thing is other.thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+
+def exact(v: Any) -> Any:
+    """A key that equals another only where the values are the same: arrays to the last bit, numbers with their type.
+
+    1, 1.0 and True are told apart, and so are 0.0 and -0.0, which are equal in Python; a NaN is the same as itself.
+    What is inside tuples, lists and dicts counts as well. An object of any other kind is the same as itself alone.
+
+    >>> exact(0.0) == exact(-0.0), exact((1, [np.ones(2)])) == exact((1, [np.ones(2)]))
+    (False, True)
+    """
+    kind = type(v)
+    if (kind is np.ndarray and not v.dtype.hasobject) or isinstance(v, np.generic):
+        return kind, v.shape, v.dtype, v.tobytes()
+    if kind is float:
+        return kind, v.hex()
+    if kind is complex:
+        return kind, v.real.hex(), v.imag.hex()
+    if kind in (tuple, list):
+        return kind, *map(exact, v)
+    if kind is dict:
+        return kind, frozenset((exact(k), exact(x)) for k, x in v.items())
+    if kind is slice:
+        return kind, exact(v.start), exact(v.stop), exact(v.step)
+    if kind in (bool, int, str, bytes, type(None)) or isinstance(v, np.dtype):
+        return kind, v
+    return Same(v)
 
 
 def is_one(x: Any) -> bool:
