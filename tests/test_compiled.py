@@ -12,6 +12,7 @@ import importlib.util
 import itertools
 import os
 import pickle
+import random as pyrandom
 import re
 import subprocess
 import sys
@@ -44,6 +45,7 @@ from tinygrad_steel.loops import NoLoops
 from tinygrad_steel.optim import Optimizer
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
+GLOBAL = np.random.default_rng(5)
 EXACT = 1e-10  # relative to the largest number of an array
 OPTIMIZERS = {
     "SGD": lambda ps: SGD(ps, 0.03),
@@ -950,6 +952,103 @@ def test_an_op_that_draws_random_numbers_draws_them_anew(backend, registry):
     step = compile_backprop(np.sum(noisy(p)), backend=backend)
     assert len({step() for _ in range(5)}) == 5
     same(p.grad, np.ones(3))
+
+
+class Counting:
+    """A source of numbers that nobody knows: 1, 2, 3, ... in each array that it is asked for."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __call__(self, shape):
+        self.count += 1
+        return np.full(shape, float(self.count))
+
+
+def noise_op(draw, **options):
+    """x plus a draw; its vjp shows by `y - x` which draw it was."""
+    return op("noise", lambda x: x + draw(x.shape), lambda g, y, x: g * (y - x), samples=[], **options)
+
+
+def test_each_call_draws_for_itself(backend, registry):
+    """Also two calls on one value, which differ by their draws; in the order in which they were recorded."""
+    noise = noise_op(draw := Counting(), random=True)
+    (p,), (x,) = tensors([[1.0, 2.0]], random(2))
+    first, second = noise(p * x), noise(p * x)
+    step = compile_backprop(np.sum(3 * second - first), outputs=[first, second], backend=backend)
+    for k in range(2, 5):
+        assert draw.count == 2 * k - 2
+        for data in random(2, seed=k):
+            a, b = 2 * k - 1, 2 * k
+            same(step(data), np.sum(3 * (p.data * data + b) - (p.data * data + a)))
+            same(step.outputs, [p.data * data + a, p.data * data + b])
+            same(p.grad, (3 * b - a) * data)
+
+
+@pytest.mark.parametrize("make", ["closure", "global", "numpy", "python", "method", "inside", "partial"])
+def test_draws_are_found_where_nobody_declared_them(make, either, registry):
+    """By the generators that a forward can reach, which do not move on while a step is compiled."""
+    rng, python = np.random.default_rng(5), pyrandom.Random(5)
+    inner = op("inner", lambda x: x + rng.normal(size=x.shape), lambda g, y, x: g, samples=[])
+    forwards = {
+        "closure": lambda x: x + rng.normal(size=x.shape),
+        "global": lambda x: x + GLOBAL.normal(size=x.shape),
+        "numpy": lambda x: x + np.random.normal(size=x.shape),
+        "python": lambda x: x * (1 + python.random()),
+        "method": types.MethodType(lambda self, x: x + self.rng.normal(size=x.shape), types.SimpleNamespace(rng=rng)),
+        "inside": lambda x: inner(x) * 2,
+        "partial": functools.partial(lambda rng, x: x + rng.normal(size=x.shape), rng),
+    }
+
+    def seeded():
+        for generator in (rng, GLOBAL):
+            generator.bit_generator.state = np.random.default_rng(5).bit_generator.state
+        np.random.seed(5)
+        python.seed(5)
+
+    draws = op("draws", forwards[make], lambda g, y, x: g, samples=[])
+    (p,), _ = tensors([[1.0, 2.0, 3.0]], ())
+    loss = weighted(draws(p)) - 2 * weighted(draws(p))
+    seeded()
+    step = compile_backprop(loss, backend=either)
+    got = [step() for _ in range(3)]
+    seeded()
+    expected = []
+    for _ in range(3):
+        first, second = draws(p.data), draws(p.data)
+        expected.append(weighted(first) - 2 * weighted(second))
+    same(got, expected)
+    assert len({*got}) == 3
+
+
+def test_a_draw_in_an_epoch_and_its_short_batch(either, registry):
+    noise = noise_op(draw := Counting(), random=True)
+    p, x = Tensor([[1.0], [2.0]], requires_grad=True), Tensor(random((2, 2))[0], name="x")
+    epoch = compile_epoch(np.mean(noise(x) @ p), [x], optimizer=SGD([p], 1e-3), backend=either)
+    (rows,) = random((5, 2), seed=1)
+    for k in (2, 5):
+        value = p.data.copy()
+        for i, loss in enumerate(epoch(rows)):
+            batch = rows[2 * i : 2 * i + 2] + k + i
+            same(loss, np.mean(batch @ value))
+            value = value - 1e-3 * np.mean(batch, axis=0)[:, None]
+    assert draw.count == 7
+
+
+def test_draws_in_rules_are_refused(registry):
+    """They would be those of the moment in which the rule was traced, for good."""
+    rng = np.random.default_rng(0)
+    bad = op("bad", lambda x: x * 2, lambda g, y, x: g * (2 + 1e-9 * rng.normal()), samples=[])
+    (p,), _ = tensors(random(3), ())
+    with pytest.raises(TypeError, match="a vjp of bad draws random numbers, and the compiled step would hold"):
+        compile_backprop(np.sum(bad(p)), backend="numpy")
+
+    class Langevin(SGD):
+        def rule(self, g, state, rate, momentum):
+            return rate * (g + rng.normal(size=g.shape)), []
+
+    with pytest.raises(TypeError, match="the optimizer's rule draws random numbers"):
+        compile_backprop(np.sum(p * p), optimizer=Langevin([p]), backend="numpy")
 
 
 def test_what_has_no_history_is_a_constant():

@@ -1556,6 +1556,22 @@ def test_one_function_for_each_parameter_to_the_last_digit():
     assert abs(source.function()(**source.arguments)[0] - 3.0) < 1e-4
 
 
+@pytest.mark.parametrize("declared", [True, False])
+def test_random_draws_are_not_written_down(declared):
+    """Neither those of a forward, declared or not, nor those of a vjp; asking draws nothing from the generator."""
+    rng = np.random.default_rng(0)
+    drop = own("drop", lambda x: x * (rng.random(x.shape) > 0.5), lambda g, y, x: g * (y != 0), random=declared)
+    loss, before = np.sum(drop(leaf(normal(3), name="x")) * 2), rng.bit_generator.state
+    with pytest.raises(
+        TypeError, match=r"drop\(x: \(3,\) float64\) draws random numbers, and the source would .* draw outside"
+    ):
+        write_backprop(loss)
+    assert rng.bit_generator.state == before
+    noisy = own("noisy", lambda x: x * 2, lambda g, y, x: g * rng.random(x.shape))
+    with pytest.raises(TypeError, match="a vjp of noisy draws random numbers, and the source would hold"):
+        write_backprop(np.sum(noisy(leaf(normal(3), name="x"))))
+
+
 def test_keys_are_exact():
     """What is equal in Python, or printed alike, but another value, has another key; copies have the same."""
     large = np.zeros(2000)

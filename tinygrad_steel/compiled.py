@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import importlib.util
@@ -25,7 +26,7 @@ from .optim import Optimizer
 from .registry import data_of, describe
 from .replay import Replay, fill
 from .tensor import Tensor, checked_array, record_op
-from .trace import Names, Node, ancestors
+from .trace import Names, Node, ancestors, is_random
 
 BACKENDS = ("auto", "numba", "numpy")
 
@@ -295,7 +296,7 @@ def rebuilt(roots: list[Tensor], replaced: dict[int, Tensor]) -> list[Tensor]:
             made[id(t)] = t
             continue
         inputs = tuple(made[id(x)] if isinstance(x, Tensor) else x for x in t.inputs)
-        y = made[id(t)] = record_op(t.op, inputs, t.params)
+        y = made[id(t)] = rerecorded(t, inputs)
         y.name = t.name
         stretched = t.op.elementwise and any(
             n == full != 1 and less != y.shape[-k]
@@ -305,6 +306,22 @@ def rebuilt(roots: list[Tensor], replaced: dict[int, Tensor]) -> list[Tensor]:
         if stretched or len(t.shape) != len(y.shape):
             raise ValueError(f"{describe_call(t.op, inputs, t.params)} does not work for a shorter batch")
     return [made[id(t)] for t in roots]
+
+
+def rerecorded(t: Tensor, inputs: tuple) -> Tensor:
+    """The op of a Tensor on other inputs; one that draws random numbers does not draw now, as its steps are to come."""
+    node = Node(
+        t.op, tuple(Node(None, (), {}, x.data) if isinstance(x, Tensor) else x for x in t.inputs), t.params, t.data
+    )
+    if not is_random(node):
+        return record_op(t.op, inputs, t.params)
+    rows = next((len(x) for x in inputs if np.ndim(x)), None)
+    data = t.data[:rows] if t.shape else t.data
+    stand_in = copy.copy(t.op)
+    stand_in.forward = lambda *_, **__: (data, None) if t.op.keeps else data
+    y = record_op(stand_in, inputs, t.params)
+    stand_in.forward = t.op.forward
+    return y
 
 
 # Engines: `step(arrays)`, `epoch(arrays, order, count)` and `view(node)`, the memory of a Node

@@ -14,7 +14,7 @@ from .graph import describe_call
 from .registry import Op, describe
 from .source import behind
 from .tensor import Tensor
-from .trace import Builder, Names, Node, alias, ancestors, data_of_node
+from .trace import Builder, Names, Node, alias, ancestors, data_of_node, refuse_draws
 
 OPSET, IR = 18, 8  # of December 2022, known to onnxruntime since 1.14; later ones bring nothing that is used here
 BOOL, INT, END = np.dtype(bool), np.dtype(np.int64), 2**63 - 1
@@ -43,7 +43,8 @@ def export_onnx(
     made of the rows' number, as in `x / len(x)`, cannot be told from others: it stays as it is. None: the file takes
     exactly as many rows as were traced, and every graph is fine.
 
-    Raises ImportError without onnx; TypeError for an op without a mapping, named with its inputs, and for longdouble;
+    Raises ImportError without onnx; TypeError for an op without a mapping, named with its inputs, for one that draws
+    random numbers, and for longdouble;
     ValueError for an input that has no name, is no leaf or leads to no output, and for a graph that needs its number of
     rows.
     """
@@ -90,6 +91,7 @@ def nodes_of(outputs: Sequence[Tensor], inputs: Sequence[Tensor], names: Names) 
         given = tuple(made[id(x)] if isinstance(x, Tensor) else x for x in t.inputs)
         node = made[id(t)] = Node(t.op, given, t.params, t.data, builder.name(t))
         if t.op is not None:  # parameters may have changed since
+            refuse_draws(node, "the file")
             node.data = node.compute(*map(data_of_node, given))
     for x in inputs:
         if x.op is not None or not x.name:  # without one, what is computed from it may be recorded as a constant

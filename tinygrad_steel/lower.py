@@ -13,7 +13,20 @@ from .optim import Optimizer
 from .registry import Op, describe
 from .source import behind, numpy_name
 from .tensor import Tensor, seed
-from .trace import MOVES, Builder, Names, Node, Watch, alias, ancestors, exact, key
+from .trace import (
+    MOVES,
+    Builder,
+    Names,
+    Node,
+    Watch,
+    alias,
+    ancestors,
+    exact,
+    is_random,
+    key,
+    no_draws,
+    no_draws_in_vjps,
+)
 
 # Ops that stay as they are though NumPy does not have them under that name.
 PRIMITIVE = {ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot}
@@ -85,7 +98,7 @@ class Program:
     def trace(self, loss: Tensor, names: Names, outputs: Sequence[Tensor], feeds: Sequence[Tensor] | None) -> None:
         """Forward, backward and update as Nodes."""
         start, watch = Tensor(seed(loss, None)), Watch()
-        with recording("all", watch):
+        with recording("all", watch), no_draws_in_vjps(loss, "the compiled step"):
             pulled = pull(loss, start, graph=True)
             moved, states, numbers = self.moves(pulled)
         results = [loss, *outputs, *(new for _, new in moved)]
@@ -100,7 +113,8 @@ class Program:
         check_tracing(loss, {id(t): g.data for t, g in pulled})
         wanted = [x for x in leaves if x.wanted]
         roots = [made[id(t)] for t in results] + [gradients[x] for x in wanted if x in gradients]
-        lowering.run(behind(roots))
+        recorded = [made[id(t)] for t in ancestors([loss, *outputs])]  # random numbers are drawn in this order
+        lowering.run(behind([*recorded, *roots]))
         new = lowering.made
         tensors = {made[id(t)]: t for t in ancestors([loss, *outputs])}
         taken: set[Node] = set()
@@ -127,7 +141,7 @@ class Program:
             if any(t is constant for constant in self.fixed):
                 raise ValueError(f"the output {describe(t)} is a constant: nothing recorded of how it was computed")
         results = [self.loss, *self.outputs, *(g for _, _, g in self.parameters), *(value for _, value in self.updates)]
-        order = behind(results)
+        order = behind([*lowering.random, *results])
         self.nodes = [x for x in order if x.op is not None]
         kept = [*(x for _, x, _ in self.parameters), *(x for _, x in self.followed), *(x for _, _, x in self.states)]
         known = {*self.feeds, *self.numbers, *kept}
@@ -170,7 +184,8 @@ class Program:
                 given = next_numbers(self.optimizer, p.dtype)
                 numbers[p.dtype] = [Tensor(x, name="number") for x in given]
             old = [Tensor(x) for x in state]
-            change, new = self.optimizer.rule(gradients[id(p)], old, *numbers[p.dtype])
+            with no_draws([self.optimizer.rule], "the optimizer's rule", "the compiled step"):
+                change, new = self.optimizer.rule(gradients[id(p)], old, *numbers[p.dtype])
             moved += [(p, p - change), *zip(old, new)]
             states += [(i, k, leaf) for k, leaf in enumerate(old)]
         if len(numbers) > 1:
@@ -205,6 +220,7 @@ class Lowering:
         self.constants, self.variables = constants, variables
         self.made: dict[Node, Node] = {}
         self.known: dict[Any, Node] = {}
+        self.random: list[Node] = []  # called as they are, each for itself: never shared, folded or taken apart
         self.literals: set[Node] = set()
 
     def run(self, order: Iterable[Node]) -> None:
@@ -231,6 +247,10 @@ class Lowering:
         """The Node of an op, which may be there already, or be several Nodes."""
         if op is alias or (op is ops.astype and inputs[0].dtype == data.dtype):
             return inputs[0]
+        node = Node(op, inputs, params, data)
+        if is_random(node):
+            self.random.append(node)
+            return node
         params = {k: v for k, v in params.items() if v is not None or k != "axis"}
         if "axis" in params and op in REDUCTIONS:  # one spelling of each, so that the same is computed once
             axes = params["axis"] if isinstance(params["axis"], tuple) else (params["axis"],)

@@ -77,11 +77,13 @@ class Op:
         rowwise: bool,
         sequence: bool,
         keeps: bool,
+        random: bool = False,
     ):
         functools.update_wrapper(self, forward, updated=())
         self.name, self.__name__, self.forward = name, name, forward
         self.samples = list(samples)
         self.elementwise, self.rowwise, self.sequence, self.keeps = elementwise, rowwise, sequence, keeps
+        self.random = random
         if isinstance(forward, np.ufunc):
             self.input_names, self.param_names, self.variadic = ("x",) if forward.nin == 1 else ("a", "b"), (), False
             self.defaults: dict[str, Any] = {}
@@ -173,6 +175,7 @@ def op(
     sequence: bool = False,
     each: Callable | None = None,
     keeps: bool = False,
+    random: bool = False,
 ) -> Any:
     """Register an op: `op("exp", np.exp, lambda g, y, x: g * y, samples=[...])`, or as a decorator on the forward.
 
@@ -188,6 +191,10 @@ def op(
     `keeps`: the forward returns `(result, something)`; on arrays the vjps get that something, which they would else
     have to compute again, as one more argument. In grad(), on Tensors, they do not: give it the default None.
     `sequence`: the inputs come as one list, as in `concatenate`; `each`: their one rule, called with the index first.
+    `random`: the forward draws random numbers; its vjps find out from `y` what was drawn. A compiled step then draws
+    anew for each call that was recorded, in the same order, and what holds numbers for good (`write_backprop`,
+    `export_onnx`) refuses. Draws from NumPy's and Python's generators are found without this word, by calling the
+    forward twice; what draws elsewhere (a counter, a device) is better declared.
 
     Raises ValueError where the name belongs to another op; the same definition run again replaces itself.
 
@@ -201,9 +208,9 @@ def op(
     """
     if forward is None:
         options = dict(twins=twins, elementwise=elementwise, rowwise=rowwise, sequence=sequence, each=each, keeps=keeps)
-        return functools.partial(op, name, samples=samples, **options)
+        return functools.partial(op, name, samples=samples, random=random, **options)
     elementwise = elementwise or (isinstance(forward, np.ufunc) and forward.signature is None)
-    new = Op(name, forward, Each(each) if each else vjps, samples, elementwise, rowwise, sequence, keeps)
+    new = Op(name, forward, Each(each) if each else vjps, samples, elementwise, rowwise, sequence, keeps, random)
     old = OPS.get(name)
     if old is not None and not same_definition(old.forward, forward):
         raise ValueError(f"an op named {name!r} exists already ({old!r}); choose another name")

@@ -21,7 +21,20 @@ from . import ops
 from .graph import describe_call, recording
 from .registry import TWINS, Op
 from .tensor import Tensor, record_op
-from .trace import Builder, Names, Node, Trace, alias, call_with_locals, data_of_node, exact, trace, trace_forward
+from .trace import (
+    Builder,
+    Names,
+    Node,
+    Trace,
+    alias,
+    call_with_locals,
+    data_of_node,
+    exact,
+    no_draws_in_vjps,
+    refuse_draws,
+    trace,
+    trace_forward,
+)
 
 WIDTH, INLINE = 100, 60  # characters of a line; of an expression that may stand inside another
 
@@ -53,7 +66,7 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     says so. The source comes from running the ops' own rules on Tensors: no formula is written twice.
 
     Raises RuntimeError and ValueError as `loss.backward()` does, TypeError for an op of one's own that cannot be
-    written in NumPy terms.
+    written in NumPy terms, or that draws random numbers.
 
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], name="x")
     >>> weight = Tensor([[1.0], [-1.0]], requires_grad=True, name="weight")
@@ -76,7 +89,8 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     array([[-4.],
            [-6.]])
     """
-    traced = trace(loss, names)
+    with no_draws_in_vjps(loss, "the source"):
+        traced = trace(loss, names)
     definitions = Definitions()
     writer = Writer(definitions, reserved={"backprop", *definitions.names_for(traced)})
     body, arguments, returned = writer.backprop(traced)
@@ -209,6 +223,7 @@ class Definitions:
     def define(self, name: str, node: Node) -> str:
         """The op's forward as a function in NumPy terms, found by running it on Tensors."""
         op = node.op
+        refuse_draws(node, "the source")
         names = argument_names(op, len(node.inputs))
         inputs = [Tensor(data_of_node(x), name=n) for x, n in zip(node.inputs, names)]
         try:

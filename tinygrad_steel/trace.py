@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -10,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import ops
-from .graph import pull, recording
-from .registry import OPS, Op, op
+from .draws import draws, moved, reachable
+from .graph import describe_call, pull, recording
+from .registry import OPS, Each, Op, op
 from .tensor import Tensor, seed
 
 Names = dict[str, Any] | None
@@ -28,6 +30,9 @@ del OPS["alias"]  # it stands in traced graphs alone
 
 # What only moves elements about, and so leaves an array of equal ones as it is.
 MOVES = {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.flip}
+
+
+OURS = {x for x in vars(ops).values() if isinstance(x, Op)} | {alias}
 
 
 class Node:
@@ -154,6 +159,42 @@ def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
     return sorted(found.values(), key=lambda t: (t.op is not None, t.age))  # new data makes a leaf young
 
 
+def is_random(node: Node) -> bool:
+    """Whether the op of a Node draws random numbers: it says so, or it is seen to (see `draws`)."""
+    op = node.op
+    if op is None or op in OURS:
+        return False
+    return op.random or draws(op.forward, tuple(map(data_of_node, node.inputs)), node.params)
+
+
+def refuse_draws(node: Node, what: str) -> None:
+    """TypeError where a Node draws random numbers; `what` would hold those that were drawn once."""
+    if is_random(node):
+        raise TypeError(
+            f"{describe_call(node.op, node.inputs, node.params)} draws random numbers, and {what} would hold those of "
+            f'one draw: draw outside, and hand them in as data, as in x * Tensor(mask, name="mask")'
+        )
+
+
+@contextlib.contextmanager
+def no_draws(rules: Iterable[Any], whose: str, what: str) -> Iterator[None]:
+    """TypeError where a random generator that these rules can reach moves on inside the `with`."""
+    with moved([x for rule in rules for x in reachable(rule)]) as has_moved:
+        yield
+        if has_moved():
+            raise TypeError(
+                f"{whose} draws random numbers, and {what} would hold those of one draw: draw in the forward of an op "
+                f'with random=True, or outside, and hand them in as data, as in x * Tensor(mask, name="mask")'
+            )
+
+
+def no_draws_in_vjps(loss: Tensor, what: str) -> contextlib.AbstractContextManager[None]:
+    """The same for the vjps of the ops behind a loss that are somebody's own."""
+    own = dict.fromkeys(t.op for t in ancestors([loss]) if t.op is not None and t.op not in OURS)
+    rules = [o.vjps if isinstance(o.vjps, Each) else o.vjps[:] for o in own]
+    return no_draws(rules, f"a vjp of {' or '.join(o.name for o in own)}", what)
+
+
 def first_use(nodes: list[Node]) -> list[Node]:
     """The leaves among Nodes, in the order in which they are used."""
     used = dict.fromkeys(x for node in nodes for x in node.nodes() if x.op is None)
@@ -210,7 +251,7 @@ class Builder:
                 self.known.setdefault(key(node), node)
                 self.past.add(node)
             elif t.op is not None:
-                node = self.known.setdefault(key(node), self.simple(node))
+                node = node if is_random(node) else self.known.setdefault(key(node), self.simple(node))
                 if node.op is ops.broadcast_to and id(t) not in sought and node.gradient:
                     self.stretched.add(node)
             self.made[id(t)] = node
