@@ -1327,6 +1327,46 @@ def test_a_step_in_a_thread(backend):
     t.agree()
 
 
+def in_threads(call, every):
+    """What `call` gives for each of these arguments, from as many threads at once, many times."""
+    got, interval = [[] for _ in every], sys.getswitchinterval()
+    start = threading.Barrier(len(every))
+
+    def work(found, arguments):
+        start.wait()
+        found += [call(*arguments) for _ in range(200)]
+
+    threads = [threading.Thread(target=work, args=x) for x in zip(got, every, strict=True)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    return got
+
+
+def test_threads_that_share_a_step(backend):
+    """They take turns: each gets the loss of its own data."""
+    ps, xs = tensors(random((6, 1)), random((8, 6)))
+    step = compile_backprop(np.mean(np.tanh(np.tanh(xs[0] @ ps[0]) * 2)), backend=backend)
+    data = random((8, 6), (8, 6), (8, 6), (8, 6), seed=3)
+    for x, losses in zip(data, in_threads(step, [(x,) for x in data]), strict=True):
+        same(losses, np.full(200, np.mean(np.tanh(np.tanh(x @ ps[0].data) * 2))))
+
+
+def test_threads_that_share_an_epoch(either):
+    """Of two whole batches and a short one."""
+    p, x = Tensor([[0.5], [0.25]], requires_grad=True), Tensor(random((2, 2))[0], name="x")
+    epoch = compile_epoch(np.mean(np.tanh(x @ p)), [x], optimizer=SGD([p], 1e-30), backend=either)
+    data = random((5, 2), (5, 2), (5, 2), seed=3)
+    for rows, losses in zip(data, in_threads(epoch, [(x,) for x in data]), strict=True):
+        batches = rows[:2], rows[2:4], rows[4:]
+        same(losses, np.tile([np.mean(np.tanh(x @ p.data)) for x in batches], (200, 1)))
+
+
 # What the loops read
 
 

@@ -44,7 +44,9 @@ def compile_backprop(
     It takes the arrays of the graph's named leaves that require no gradient, in the order of their first use or by
     name, and returns the loss, a float. Gradients are then in `.grad` of the parameters (not added to what was there);
     with `optimizer`, its step is done as well. `outputs`: Tensors behind the loss whose arrays are wanted, in
-    `step.outputs`. Those arrays, and the gradients, are overwritten by the next call. Parameters keep their numbers in
+    `step.outputs`. Those arrays, and the gradients, are overwritten by the next call. (Calls from several threads wait
+    for one another; outputs and gradients are those of the last one. Steps that share parameters are not to be called
+    at the same time.) Parameters keep their numbers in
     memory that the step has; a new array assigned to `.data` is noticed. The same holds for Tensors that require a
     gradient and get none, such as a threshold in a comparison: `.grad` of these stays as it is.
 
@@ -123,6 +125,7 @@ class Step:
         self.backend, self.source, self.compile_seconds = engine.backend, engine.source, engine.compile_seconds
         self.arguments = [x.name or f"x{i}" for i, x in enumerate(program.feeds)]
         self.parameters = Parameters(program, engine)
+        self.lock = threading.Lock()  # one memory: a call from another thread waits
 
     @property
     def outputs(self) -> list[np.ndarray]:
@@ -137,9 +140,10 @@ class Step:
     def __call__(self, /, *arrays: Any, **named: Any) -> float:
         if named or len(arrays) != len(self.arguments):
             arrays = self.in_order(arrays, named)
-        self.parameters.before()
-        loss = self.engine.step(arrays)
-        self.parameters.after()
+        with self.lock:
+            self.parameters.before()
+            loss = self.engine.step(arrays)
+            self.parameters.after()
         return loss
 
     def in_order(self, arrays: tuple, named: dict[str, Any]) -> tuple:
@@ -225,6 +229,7 @@ class Epoch:
                     f"{describe(t)} of the batch has no part in the loss, or none that was recorded: "
                     f"make it with Tensor(..., name=...)"
                 )
+        self.lock = threading.Lock()
         self.short: dict[int, Step] = {}
         self.last_outputs: list[np.ndarray] = []
 
@@ -247,6 +252,12 @@ class Epoch:
         for x, a in zip(self.program.feeds, used):
             for classes in self.program.classes(x):
                 ops.check_ids(a[order], classes)
+        with self.lock:
+            return self.train(used, order, count, rest)
+
+    def train(self, used: tuple, order: np.ndarray, count: int, rest: int) -> Any:
+        """`count` whole batches of these arrays, and one of the `rest`."""
+        rows = self.batch[0].shape[0]
         self.parameters.before()
         try:
             losses, outputs = self.engine.epoch(used, order[: count * rows], count)
