@@ -39,6 +39,7 @@ from tinygrad_steel import (
     op,
     relu,
     softmax_cross_entropy,
+    write_backprop,
 )
 from tinygrad_steel.check import random_weights
 from tinygrad_steel.loops import NoLoops
@@ -913,6 +914,48 @@ def test_parameters_of_an_op_are_compared_to_the_last_bit(backend, registry):
     same(compile_backprop(loss, backend=backend)(), -3.0, 1e-5)
 
 
+def name_error(x):
+    return x * 2 if isinstance(x, np.ndarray) else x * undefined  # noqa: F821
+
+
+def zero_division(x):
+    return x * 2 if isinstance(x, np.ndarray) else x * (1 / 0)
+
+
+def key_error(x):
+    return x * 2 if isinstance(x, np.ndarray) else {}[x]
+
+
+@pytest.mark.parametrize("forward", [name_error, zero_division, key_error])
+def test_a_fault_in_a_forward_is_seen(forward, registry):
+    """It is no answer to the question whether the forward runs on Tensors."""
+    faulty = op("faulty", forward, lambda g, y, x: g * 2, samples=[])
+    loss = np.sum(faulty(Tensor([1.0, 2.0], requires_grad=True, name="p")))
+    for use in (write_backprop, lambda loss: compile_backprop(loss, backend="numpy")):
+        with pytest.raises((NameError, ArithmeticError, KeyError)) as caught:
+            use(loss)
+        assert "raised by the forward of faulty, which was run on Tensors" in "".join(caught.value.__notes__)
+
+
+def no_assignment(x):
+    z = np.zeros(2)
+    for i in range(2):
+        z[i] = 2 * x[i]
+    return z
+
+
+def not_implemented(x):
+    if not isinstance(x, np.ndarray):
+        raise NotImplementedError
+    return x * 2
+
+
+@pytest.mark.parametrize("forward", [no_assignment, not_implemented, lambda x: x.view(np.ndarray) * 2])
+def test_a_forward_that_does_not_run_on_tensors_is_called(forward, either, registry):
+    called = op("called", forward, lambda g, y, x: g * 2, samples=[])
+    agrees(either, lambda p: weighted(called(p)), random(2), others=[(random(2, seed=3), ())])
+
+
 def test_own_ops_with_the_names_of_numpy_functions(backend, registry):
     """It is their own forward that counts."""
     cbrt = op("cbrt", lambda x: x * x * x, lambda g, y, x: 3 * g * x * x, samples=[], elementwise=True)
@@ -936,6 +979,16 @@ def test_a_rule_that_is_another_on_tensors_is_refused(registry):
     (p,), _ = tensors(random(3), ())
     with pytest.raises(TypeError, match=r"the gradient of p0: \(3,\) float64 is another one when .* traced"):
         compile_backprop(np.sum(kept(p)), backend="numpy")
+
+
+def test_small_numbers_are_compared_as_well(registry):
+    """A forward that is another on Tensors is called as it is, a vjp that is another is refused, at any scale."""
+    halved = op("halved", lambda x: x if isinstance(x, np.ndarray) else x / 2, lambda g, y, x: g, samples=[])
+    agrees("numpy", lambda p: np.sum(halved(p)), [np.array([1e-9, 2e-9])])
+    tripled = op("tripled", lambda x: 3 * x, samples=[])
+    tripled.vjp(lambda g, y, x: g * (3 if isinstance(g, np.ndarray | np.generic) else 2))
+    with pytest.raises(TypeError, match="is another one when"):
+        compile_backprop(np.sum(tripled(Tensor([1.0, 2.0], requires_grad=True, name="p")) * 1e-9), backend="numpy")
 
 
 @pytest.mark.parametrize("close", [np.allclose, np.array_equal])

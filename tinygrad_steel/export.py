@@ -118,6 +118,7 @@ def batch_axes(order: Iterable[Node], fed: Sequence[Node]) -> dict[Node, int | N
         known = {axes[x] for x in node.nodes()}
         if node.op is ops.reshape and known == {0} and node.shape[:1] == (rows,) != (1,):  # each row keeps its elements
             node.params = {"shape": (-1, *node.shape[1:])}
+        cause: Exception | None = None
         try:
             new[node] = node.compute(*(new[x] if isinstance(x, Node) else x for x in node.inputs))
             changed = [(i, n) for i, (m, n) in enumerate(zip(node.shape, new[node].shape, strict=True)) if m != n]
@@ -125,14 +126,14 @@ def batch_axes(order: Iterable[Node], fed: Sequence[Node]) -> dict[Node, int | N
             fits = fits and all(node.shape[i] == rows for i, _ in changed)
             if node.op is ops.reshape and changed:  # elsewhere, one number may be that of the rows or another
                 fits = fits and known == {0} and changed[0][0] == 0
-        except Exception:  # whatever it was: it does not work for another number of rows
-            fits = False
+        except Exception as error:  # it does not work for another number of rows, for a reason that is shown below
+            fits, cause = False, error
         if not fits:
             raise ValueError(
                 f"{describe_call(node.op, node.inputs, node.params)} takes the rows of a batch together, or needs as "
                 f"many as were traced, and may be wrong for other batches: keep the rows apart (-1 is their number in "
                 f"a reshape), or export for batches of {rows} alone, with batch=None"
-            )
+            ) from cause
         axes[node] = changed[0][0] if changed else None
     return axes
 

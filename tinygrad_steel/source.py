@@ -32,6 +32,7 @@ from .trace import (
     exact,
     no_draws_in_vjps,
     refuse_draws,
+    says_no_to_tensors,
     trace,
     trace_forward,
 )
@@ -233,6 +234,8 @@ class Definitions:
             if not isinstance(y, Tensor):
                 raise TypeError(f"on Tensors it returns {type(y).__name__}")
         except Exception as error:
+            if not says_no_to_tensors(error, op):
+                raise
             raise TypeError(
                 f"{describe_call(op, tuple(inputs), node.params)} cannot be written out: its forward does not run on "
                 f"Tensors ({error}); write it with np.* functions that tinygrad_steel.OPS knows, and operators"

@@ -195,6 +195,20 @@ def no_draws_in_vjps(loss: Tensor, what: str) -> contextlib.AbstractContextManag
     return no_draws(rules, f"a vjp of {' or '.join(o.name for o in own)}", what)
 
 
+def says_no_to_tensors(error: Exception, op: Op) -> bool:
+    """Whether an error says that the forward of an op, which has run on arrays, does not run on Tensors.
+
+    It does where something that Tensors lack, or refuse, was asked of them. Anything else is a fault in the forward
+    that only Tensors bring to light, and is to be seen: it gets a note.
+    """
+    if isinstance(error, TypeError | AttributeError | NotImplementedError) or isinstance(error.__cause__, TypeError):
+        return True
+    error.add_note(
+        f"raised by the forward of {op.name}, which was run on Tensors to see of what it consists; on arrays it runs"
+    )
+    return False
+
+
 def first_use(nodes: list[Node]) -> list[Node]:
     """The leaves among Nodes, in the order in which they are used."""
     used = dict.fromkeys(x for node in nodes for x in node.nodes() if x.op is None)
