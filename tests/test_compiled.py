@@ -694,6 +694,71 @@ def test_a_batch_without_a_name():
             compile_epoch(loss, [x], optimizer=SGD([p]), backend="numpy")
 
 
+ROWS = np.array([1.0, 5.0, 2.0, 3.0])  # one for each row of a batch of four
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x, y, p: np.mean((x @ p)[:, 0] * ROWS),
+        lambda x, y, p: np.mean(x @ p * Tensor(ROWS[:, None], name="weights")),
+        lambda x, y, p: np.mean(np.exp(Tensor(ROWS[:, None])) * 2 * (x @ p)),
+        lambda x, y, p: np.mean(np.where(ROWS[:, None] > 2, x @ p, 0)),
+        lambda x, y, p: np.sum(ROWS @ (x @ p)),
+        lambda x, y, p: np.einsum("n,nk->", ROWS, x @ p),
+        lambda x, y, p: np.mean(np.concatenate([x @ p, ROWS[:, None]], axis=1) ** 2),
+        lambda x, y, p: np.mean(np.stack([(x @ p)[:, 0], Tensor(ROWS)]) ** 2),
+        lambda x, y, p: np.mean((x @ p)[ROWS > 2]),
+        lambda x, y, p: np.mean(softmax_cross_entropy(x @ p, np.array([0, 1, 1, 0]))),
+        lambda x, y, p: np.mean((x @ p)[np.arange(4), np.array([0, 1, 1, 0])]),
+        lambda x, y, p: np.mean((x @ p).reshape(4, 2) * ROWS[:, None]),
+        lambda x, y, p: np.sum(np.square(x @ p) + np.ones((4, 4)) @ (x @ p)),
+    ],
+)
+def test_an_array_outside_of_the_batch_that_has_its_rows(loss):
+    """In the second batch it would still be that of the first one."""
+    (p,), (x, y) = tensors(random((3, 2)), [*random((4, 3)), np.array([0, 1, 0, 1])])
+    with pytest.raises(ValueError, match=r"\(4,( \d,?)?\) (float64|int64|bool) has as many rows .* Put it into batch="):
+        compile_epoch(loss(x, y, p) + 0 * np.sum(y), [x, y], optimizer=SGD([p], 0.1), backend="numpy")
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x, y, p, m: np.mean(x @ m @ p),
+        lambda x, y, p, m: np.mean((x @ p)[np.arange(4), y]),
+        lambda x, y, p, m: np.mean((x @ p)[y] * (x @ p)),
+        lambda x, y, p, m: np.mean(m[y] * (x @ p)[:, :1]) + np.mean(x * m[0] + m[:, 1]),
+        lambda x, y, p, m: np.mean(softmax_cross_entropy(x @ p, Tensor(np.eye(2))[y])),
+        lambda x, y, p, m: np.mean(np.square(np.expand_dims(x, 1) - m) @ p),
+        lambda x, y, p, m: np.mean(np.concatenate([x, m]) @ p) + np.sum(m),
+        lambda x, y, p, m: np.mean(np.reshape(x, (4, 2, 2)) @ p[:2]),
+    ],
+)
+def test_arrays_that_happen_to_be_as_long_as_the_batch(loss):
+    """A matrix, a table, a bias, points of comparison, numbers of the batch's rows: none of them has its rows."""
+    (p,), (x, y) = tensors(random((4, 2)), [*random((4, 4)), np.array([0, 1, 0, 1])])
+    (m,) = random((4, 4), seed=1)
+    optimizer = SGD([p], 0.1)
+    epoch = compile_epoch(loss(x, y, p, Tensor(m)), [x, y], optimizer=optimizer, backend="numpy")
+    (xs,), ys, q = random((8, 4), seed=2), np.array([1, 1, 0, 0, 0, 1, 1, 1]), Tensor(p.data, requires_grad=True)
+    for i, got in enumerate(epoch(xs, ys)):
+        eager = loss(Tensor(xs[4 * i : 4 * i + 4]), Tensor(ys[4 * i : 4 * i + 4]), q, Tensor(m))
+        same(got, eager.item())
+        eager.backward()
+        SGD([q], 0.1).step()
+        q.grad = None
+
+
+def test_weights_of_rows_in_the_batch(backend):
+    """Where the message sends them."""
+    (p,), (x, w) = tensors(random((3, 1)), random((4, 3), (4, 1)))
+    epoch = compile_epoch(np.mean(x @ p * w), [x, w], optimizer=SGD([p], 1e-30), backend=backend)
+    xs, ws = random((10, 3), (10, 1), seed=2)
+    order = np.random.default_rng(0).permutation(10)
+    same(epoch(xs, ws, order=order), [np.mean(xs[i] @ p.data * ws[i]) for i in (order[:4], order[4:8], order[8:])])
+
+
 def test_names_of_variables_for_data_without_a_name():
     p, x = Tensor([[1.0], [2.0]], requires_grad=True), Tensor([[1.0, 2.0], [3.0, 4.0]])
     step = compile_backprop(np.mean(x @ p), {"x": x, "p": p}, backend="numpy")

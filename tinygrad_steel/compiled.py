@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
+from .batches import check_rows
 from .graph import describe_call, next_age, recording
 from .loops import Loops, NoLoops
 from .lower import Program, next_numbers
@@ -90,7 +91,8 @@ def compile_epoch(
     in their place and `order`, the rows in the order in which they are to be used (default: as they are), and returns
     the loss of each step, and with `outputs` their arrays, the first axis counting steps. A last, shorter batch is
     computed from the same expression with fewer rows (numbers that stand in it, such as `/ 10`, stay as they are); its
-    outputs are then not part of the arrays but in `epoch.last_outputs`.
+    outputs are then not part of the arrays but in `epoch.last_outputs`. An array outside of the batch that is used row
+    by row with it (weights of its rows, say) belongs into `batch`, and is refused elsewhere (ValueError).
 
     `parameters`: those of the optimizer, if given. For the rest, see `compile_backprop`.
 
@@ -214,6 +216,7 @@ class Epoch:
         self.loss, self.batch, self.outputs = loss, batch, outputs
         self.optimizer, self.names = optimizer, names
         self.program = Program(loss, names, optimizer, outputs, feeds=batch)
+        check_rows([loss, *outputs], batch)
         self.engine = engine_for(self.program, backend, "epoch")
         self.backend, self.source, self.compile_seconds = (
             self.engine.backend,
