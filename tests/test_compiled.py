@@ -1046,6 +1046,56 @@ def test_a_rule_that_is_another_on_tensors_is_refused(registry):
         compile_backprop(np.sum(kept(p)), backend="numpy")
 
 
+LIMITS = {np.float64: 2**53, np.float32: 2**24}
+
+
+@pytest.mark.parametrize("dtype", LIMITS)
+@pytest.mark.parametrize("kind", [np.int64, np.uint64])
+def test_integers_are_exact_or_refused(dtype, kind, either):
+    """Machine code holds everything in one float dtype, in which 2**53 + 1, or 2**24 + 1, is another number."""
+    limit = LIMITS[dtype]
+    p, ids = Tensor(np.ones(3, dtype), requires_grad=True), Tensor(np.array([1, 2, 3], kind), name="ids")
+    same_as = Tensor(np.array([limit - 1, limit, limit], kind), name="other")
+    hit = np.equal(ids, same_as)
+    loss = np.sum(np.where(hit, p, p * 0))
+    step = compile_backprop(loss, outputs=[ids], backend=either)
+    epoch = compile_epoch(loss, [ids, same_as], optimizer=SGD([p], 1e-30), backend=either)
+    exact = np.array([limit - 1, limit, limit - 2], kind)
+    assert step(exact, same_as.data) == 2 and epoch(exact, same_as.data) == [2.0]
+    assert (step.outputs[0] == exact).all()
+    large = np.array([limit - 1, limit, limit + 1], kind)
+    for call in (step, epoch):
+        if either == "numpy":
+            assert call(large, same_as.data) == 2
+        else:
+            with pytest.raises(ValueError, match=rf"ids: \(3,\) .* has integers beyond {limit}, which are not exact"):
+                call(large, same_as.data)
+
+
+@pytest.mark.parametrize("dtype", LIMITS)
+def test_integers_that_are_computed_or_constant_are_exact_or_refused(dtype, either):
+    limit = LIMITS[dtype]
+    p, ids = Tensor(np.ones(3, dtype), requires_grad=True), Tensor(np.array([1, 2, 3]), name="ids")
+    for constant in (Tensor(np.array([limit + 1] * 3)), limit + 1):
+        loss = np.sum(np.where(np.equal(ids, constant), p, p * 0))
+        if either == "numpy":
+            assert compile_backprop(loss, backend=either)(np.array([limit, limit + 1, 0])) == 1
+        else:
+            with pytest.raises(NoLoops, match=f"integers that {np.dtype(dtype)} cannot hold"):
+                compile_backprop(loss, backend=either)
+    total, product = np.sum(ids), ids * 2
+    loss = np.sum(p) + 0 * np.sum(np.where(product > total, p, 0))
+    step = compile_backprop(loss, outputs=[total], backend=either)
+    step(np.array([limit // 2, limit // 4, 1]))
+    assert step.outputs == [limit // 2 + limit // 4 + 1]
+    if either == "numpy":
+        step(np.array([limit, limit, 1]))
+        assert step.outputs == [2 * limit + 1]
+    else:
+        with pytest.raises(ValueError, match="has integers beyond"):
+            step(np.array([limit, limit, 1]))
+
+
 def test_small_numbers_are_compared_as_well(registry):
     """A forward that is another on Tensors is called as it is, a vjp that is another is refused, at any scale."""
     halved = op("halved", lambda x: x if isinstance(x, np.ndarray) else x / 2, lambda g, y, x: g, samples=[])

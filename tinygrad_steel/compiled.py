@@ -21,7 +21,7 @@ import numpy as np
 from . import ops
 from .batches import check_rows
 from .graph import describe_call, next_age, recording
-from .loops import Loops, NoLoops
+from .loops import Loops, NoLoops, fits_exactly, holds_all, largest_integer
 from .lower import Program, next_numbers
 from .optim import Optimizer
 from .registry import data_of, describe
@@ -491,7 +491,8 @@ class NumbaEngine(Engine):
         arrays = [self.view(x).astype(x.dtype, copy=False) if isinstance(x, Node) else x for x in node.inputs]
         if node.op is ops.one_hot:
             ops.check_ids(arrays[0], node.params["classes"])
-        fill(out, node.compute, *arrays)
+        y = fill(out, node.compute, *arrays)
+        self.check_integers(node, y)
 
     def run(self) -> None:
         for ids, classes in self.ids:
@@ -527,9 +528,27 @@ class NumbaEngine(Engine):
             check_feed(node, x if node.ndim else x.reshape(()))
             for classes in self.program.classes(node):
                 ops.check_ids(x, classes)
+            self.check_integers(node, x)
         raise ValueError("the arrays are not those for which the step was compiled")
 
+    def check_integers(self, node: Node, x: np.ndarray) -> None:
+        """ValueError for integers that are no longer themselves as floats, which is what they are in the memory."""
+        if not fits_exactly(x, self.loops.dtype):
+            raise ValueError(
+                f"{describe(node)} has integers beyond {largest_integer(self.loops.dtype)}, which "
+                f'are not exact in the step\'s {self.loops.dtype}: compile with backend="numpy"'
+            )
+
+    def take(self, arrays: Sequence[Any]) -> None:
+        for node, x in zip(self.program.feeds, arrays):
+            if not holds_all(self.loops.dtype, node.dtype):
+                self.check_integers(node, fitting(node, x))
+        super().take(arrays)
+
     def epoch(self, arrays: Sequence[np.ndarray], order: np.ndarray, count: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        for node, x in zip(self.program.feeds, arrays):
+            if not (holds_all(self.loops.dtype, x.dtype) or self.program.classes(node)):  # ids have been checked
+                self.check_integers(node, x[order])
         if not hasattr(self.module, "epoch"):
             return super().epoch(arrays, order, count)
         dtype = self.loops.dtype
