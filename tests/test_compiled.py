@@ -7,17 +7,21 @@ only looks at errors shares a step.
 from __future__ import annotations
 
 import copy
+import errno
 import functools
+import gc
 import importlib.util
 import itertools
 import os
 import pickle
 import random as pyrandom
 import re
+import shutil
 import subprocess
 import sys
 import threading
 import types
+import weakref
 
 import abalone
 import numpy as np
@@ -26,7 +30,7 @@ import pytest
 import steel
 from programs import LIBRARY, Program
 
-import tinygrad_steel.compiled
+import tinygrad_steel.cache
 from tinygrad_steel import (
     OPS,
     SGD,
@@ -1354,24 +1358,174 @@ def test_what_was_compiled_is_kept_on_disk(tmp_path):
     start = functools.partial(subprocess.Popen, command, env=environment, stdout=subprocess.PIPE, text=True)
     outputs = [process.communicate()[0].split() for process in (start(), start())]
     assert [loss for loss, _ in outputs] == ["2.0", "2.0"]
-    (file,) = (tmp_path / "not" / "yet").glob("*.py")
+    (file,) = (tmp_path / "not" / "yet").rglob("*.py")
     written = [f.stat().st_mtime_ns for f in sorted(file.parent.rglob("*.nb?"))]
     assert start().communicate()[0].split() == ["2.0", "1"]
     assert [f.stat().st_mtime_ns for f in sorted(file.parent.rglob("*.nb?"))] == written
-    assert not [*file.parent.glob("*.part")]
+    assert [*file.parent.parent.iterdir()] == [file.parent]  # nothing is left lying about
+    assert os.name == "nt" or file.parent.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
-    """Not even made, as there is a file of that name: then a temporary folder."""
-    (tmp_path / "file").write_text("")
-    (tmp_path / "other").mkdir()
-    monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr(tinygrad_steel.compiled, "temporary_folder", lambda: tmp_path / "other")
-    assert tinygrad_steel.compiled.cache_folder() == tmp_path / "other"
+@pytest.fixture
+def disk(tmp_path, monkeypatch):
+    """A cache of its own, and a function that compiles as a new process would: it has nothing in its memory."""
     needed("numba")
-    p = Tensor([1.0, 2.0], requires_grad=True)
-    assert compile_backprop(np.sum(p), backend="numba")() == 3
-    assert [*(tmp_path / "other").glob("step_*.py")]
+    monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path / "cache"))
+
+    def compiled():
+        tinygrad_steel.cache.LOADED.clear()
+        tinygrad_steel.cache.RECENT.clear()
+        p = Tensor([1.0, 2.0], requires_grad=True)
+        step = compile_backprop(np.sum(p * p), backend="numba")
+        assert step() == 5.0
+        same(p.grad, [2.0, 4.0])
+        return sum(step.engine.module.step.stats.cache_hits.values())
+
+    return compiled
+
+
+def truncate(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def garbage(file):
+    file.write_bytes(bytes(range(256)) * 4)
+
+
+def flip_a_byte(file):
+    """As an editor would that keeps size and time."""
+    data, status = bytearray(file.read_bytes()), file.stat()
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def to_folder(file):
+    file.unlink()
+    file.mkdir()
+
+
+def to_dead_link(file):
+    file.unlink()
+    file.symlink_to("nowhere")
+
+
+def add_a_line(file):
+    file.write_bytes(file.read_bytes() + b"\n")
+
+
+DAMAGE = [
+    *(
+        (kind, pattern)
+        for kind in (truncate, garbage, flip_a_byte, to_folder, os.remove)
+        for pattern in ("*.py", "*.nbi", "*.nbc")
+    ),
+    *((kind, "digest") for kind in (truncate, os.remove)),
+    *((kind, "*.py") for kind in (to_dead_link, add_a_line, lambda file: file.write_bytes(b""))),
+    (lambda file: file.chmod(0), "*.nbc"),
+    (shutil.rmtree, "__pycache__"),
+    (shutil.rmtree, "step_*"),
+    (lambda folder: [shutil.rmtree(folder), folder.write_text("")], "step_*"),
+    (lambda folder: [folder.rename(folder.parent / "other"), folder.symlink_to("other")], "step_*"),
+]
+
+
+@pytest.mark.parametrize("damage, pattern", DAMAGE)
+def test_a_damaged_program_is_compiled_anew(damage, pattern, disk, tmp_path):
+    """The step is right at once, and the next process finds it whole again."""
+    assert disk() == 0 and disk() == 1
+    file = min((tmp_path / "cache").rglob(pattern), key=lambda x: len(x.parts))
+    damage(file)
+    disk()
+    assert disk() == 1
+
+
+def no_space(*args, **kwargs):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def no_home(*args):
+    raise RuntimeError("Could not determine home directory.")
+
+
+def file_in_its_place(tmp_path):
+    (tmp_path / "cache").write_text("")
+
+
+def open_to_all(tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / f"steps_{os.getuid()}").mkdir()
+    (tmp_path / "cache" / f"steps_{os.getuid()}").chmod(0o777)
+
+
+def linked(tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / f"steps_{os.getuid()}").symlink_to(tmp_path)
+
+
+@pytest.mark.parametrize("spoil", [file_in_its_place, open_to_all, linked])
+def test_a_folder_that_cannot_be_used(spoil, disk, tmp_path):
+    """Nothing is loaded from it; the step is compiled for this process."""
+    spoil(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.warns(RuntimeWarning, match="compiled steps cannot be kept on disk") as caught:
+        assert disk() == 0
+    assert len(caught) == 1 and sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("target", ["pathlib.Path.mkdir", "tempfile.mkdtemp", "pathlib.Path.write_bytes", "os.rename"])
+def test_a_full_or_read_only_disk(target, disk, monkeypatch, tmp_path):
+    monkeypatch.setattr(target, no_space)
+    with pytest.warns(RuntimeWarning, match="No space left on device"):
+        assert disk() == 0
+    assert not [*tmp_path.rglob("*.nbc")]
+
+
+def test_a_disk_that_is_full_when_numba_writes(disk, monkeypatch, tmp_path):
+    import numba
+
+    monkeypatch.setattr(numba.core.caching.IndexDataCacheFile, "save", no_space)
+    with pytest.warns(RuntimeWarning, match="No space left on device"):
+        assert disk() == 0
+    assert not [*tmp_path.rglob("*.py")]
+
+
+def test_where_the_cache_is(monkeypatch, tmp_path):
+    """Nobody asks for a home where a folder was given; without any, nothing is kept."""
+    monkeypatch.setattr("pathlib.Path.home", no_home)
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "TINYGRAD_STEEL_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(RuntimeError, match="home"):
+        tinygrad_steel.cache.cache_folder()
+    for name in ("XDG_CACHE_HOME", "TINYGRAD_STEEL_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+        assert (tmp_path / name) in tinygrad_steel.cache.cache_folder().parents
+
+
+def test_numba_s_own_cache_folder_is_not_used(disk, monkeypatch, tmp_path):
+    """Nobody would look after it."""
+    import numba
+
+    monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path / "numba"))
+    assert disk() == 0 and disk() == 1
+    assert not (tmp_path / "numba").exists() and numba.core.config.CACHE_DIR == str(tmp_path / "numba")
+
+
+def test_one_module_for_one_source(disk):
+    """And nothing else stays: neither in sys.modules, nor of a step that is gone."""
+    before = {*sys.modules}
+
+    def compiled():
+        p = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+        return compile_backprop(np.sum(p * p), backend="numba")
+
+    first, second = compiled(), compiled()
+    assert first.engine.module is second.engine.module and first.engine.memory is not second.engine.memory
+    gone = [weakref.ref(x) for x in (first, first.program, first.engine, first.engine.loops)]
+    del first
+    gc.collect()
+    assert [x() for x in gone] == [None] * 4
+    assert not [name for name in {*sys.modules} - before if name.startswith("step_")]
 
 
 def test_what_numba_cannot_compile(monkeypatch, tmp_path):
@@ -1383,6 +1537,7 @@ def test_what_numba_cannot_compile(monkeypatch, tmp_path):
 
     monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path))
     monkeypatch.setattr(numba, "njit", lambda *args, **options: fail)
+    monkeypatch.setattr(tinygrad_steel.cache, "LOADED", {})
     *_, loss = small()
     with pytest.raises(NoLoops, match="cannot compile this step: .*no such thing"):
         compile_backprop(loss, backend="numba")

@@ -12,8 +12,10 @@ import copy
 import cProfile
 import difflib
 import functools
+import gc
 import inspect
 import itertools
+import linecache
 import os
 import random
 import re
@@ -1570,6 +1572,17 @@ def test_random_draws_are_not_written_down(declared):
     noisy = own("noisy", lambda x: x * 2, lambda g, y, x: g * rng.random(x.shape))
     with pytest.raises(TypeError, match="a vjp of noisy draws random numbers, and the source would hold"):
         write_backprop(np.sum(noisy(leaf(normal(3), name="x"))))
+
+
+def test_lines_for_tracebacks_go_with_the_function():
+    before = {*linecache.cache}
+    source = write_backprop(np.sum(leaf(normal(3), name="x") * 2))
+    functions = [source.function(), source.function()]
+    files = [f.__code__.co_filename for f in functions]
+    assert [linecache.getline(file, 1) for file in files] == ["import numpy as np\n"] * 2
+    functions.clear()
+    gc.collect()
+    assert not [name for name in {*linecache.cache} - before if name.startswith("<backprop")]
 
 
 def test_keys_are_exact():

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import copy
 import functools
-import hashlib
 import importlib.util
-import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +16,7 @@ import numpy as np
 
 from . import ops
 from .batches import check_rows
+from .cache import compiled_module
 from .graph import describe_call, next_age, recording
 from .loops import Loops, NoLoops, fits_exactly, holds_all, largest_integer
 from .lower import Program, next_numbers
@@ -451,12 +448,22 @@ class NumbaEngine(Engine):
         for p, x in [*((p, x) for p, x, _ in program.parameters), *program.followed]:
             self.view(x)[...] = p.data
         start = time.perf_counter()
-        self.module = compiled_module(self.source)
+        self.module = self.compiled()
         self.compile_seconds = time.perf_counter() - start
         self.parts = self.pieces() if len(self.loops.segments) > 1 else []
         self.place_of_loss = self.loops.places[program.loss]
         self.ids = [(self.view(x), classes) for x in program.feeds for classes in program.classes(x)]
         self.scalars = not all(x.ndim for x in program.feeds)
+
+    def compiled(self) -> ModuleType:
+        """The module with the loops; NoLoops where numba cannot compile it."""
+        try:
+            return compiled_module(self.source)
+        except Exception as error:
+            numba = sys.modules.get("numba")
+            if numba is None or not isinstance(error, numba.core.errors.NumbaError):
+                raise
+            raise NoLoops(f"numba {numba.__version__} cannot compile this step: {error}") from error
 
     def view(self, node: Node) -> np.ndarray:
         if node in self.views:
@@ -592,45 +599,3 @@ def fitting(node: Node, x: Any, rows: bool = False) -> np.ndarray:
     if x.dtype.kind in "iu" and not np.can_cast(x.dtype, y.dtype) and not np.array_equal(x, y):
         raise ValueError(f"{node.name or 'an input'} has numbers too large for {y.dtype}, which was compiled for it")
     return y.reshape(y.shape or (1,))
-
-
-def compiled_module(source: str) -> ModuleType:
-    """The module with this source, from the folder in which numba keeps what it has compiled."""
-    try:
-        import numba  # where it is not installed, the NumPy back end does all
-    except ImportError as error:
-        raise ImportError(f'backend="numba" needs numba: pip install "tinygrad_steel[jit]" ({error})') from error
-    versions = f"{source}\n{numba.__version__} {np.__version__} {sys.version}"
-    name = "step_" + hashlib.sha256(versions.encode()).hexdigest()[:20]
-    file = cache_folder() / f"{name}.py"
-    if not file.exists():
-        part = file.with_suffix(f".{os.getpid()}_{threading.get_ident()}.part")
-        part.write_text(source)
-        part.replace(file)  # at once, as several processes or threads may be at it
-    spec = importlib.util.spec_from_file_location(name, file)
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-    sys.modules[name] = module  # numba looks for it there when it loads what it has kept
-    try:
-        spec.loader.exec_module(module)  # type: ignore[union-attr]
-    except numba.core.errors.NumbaError as error:
-        raise NoLoops(f"numba {numba.__version__} cannot compile this step: {error}") from error
-    return module
-
-
-def cache_folder() -> Path:
-    """$TINYGRAD_STEEL_CACHE, the user's cache, or where neither can be written, a temporary folder."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
-    folder = Path(os.environ.get("TINYGRAD_STEEL_CACHE") or Path(home) / "tinygrad_steel" / "compiled")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    except OSError:
-        pass
-    return temporary_folder()
-
-
-@functools.cache
-def temporary_folder() -> Path:
-    """One for this process, which goes with it."""
-    return Path(tempfile.mkdtemp(prefix="tinygrad_steel_"))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import builtins
 import functools
 import inspect
+import itertools
 import keyword
 import linecache
 import math
 import re
 import textwrap
 import unicodedata
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -37,6 +39,7 @@ from .trace import (
     trace_forward,
 )
 
+FILES = itertools.count(1)  # the numbers of what is run
 WIDTH, INLINE = 100, 60  # characters of a line; of an expression that may stand inside another
 
 # How tightly the parts of an expression hold together, as in Python's grammar.
@@ -112,10 +115,11 @@ class Source(str):
 
     def function(self) -> Callable:
         """The function `backprop` itself; its lines show up in tracebacks."""
-        file = f"<backprop {hash(str(self)):x}>"
+        file = f"<backprop {next(FILES)}>"
         linecache.cache[file] = (len(self), None, self.splitlines(keepends=True), file)
         namespace: dict[str, Any] = {}
         exec(compile(self, file, "exec"), namespace)
+        weakref.finalize(namespace["backprop"], linecache.cache.pop, file, None)  # the lines go with the function
         return namespace["backprop"]
 
 
