@@ -827,6 +827,73 @@ def test_constants_and_settings_that_change():
         step(x.data)
 
 
+class Scaled(SGD):
+    """Steps with settings of all kinds."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters, 0.1)
+        self.scale, self.mode, self.signs, self.bounds = (
+            np.array([1.0, 2.0]),
+            "plain",
+            [1.0, -1.0],
+            {"low": np.zeros(2)},
+        )
+
+    def rule(self, g, state, rate, momentum):
+        factor = 5.0 if self.mode == "fast" else 1.0
+        return rate * factor * self.signs[0] * self.scale * g + self.bounds["low"], []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda o: setattr(o, "mode", "fast"),
+        lambda o: setattr(o, "scale", np.array([1.0, 3.0])),
+        lambda o: o.scale.__setitem__(0, -1.0),
+        lambda o: o.signs.__setitem__(0, 1),
+        lambda o: o.bounds["low"].__setitem__(0, 1e-9),
+        lambda o: setattr(o, "momentum", 0.5),
+        lambda o: o.parameters.reverse(),
+        lambda o: o.parameters.pop(),
+        lambda o: setattr(o.parameters[0], "requires_grad", False),
+    ],
+)
+def test_settings_of_any_kind_that_change(change):
+    (p, q), _ = tensors(random(2, 2), ())
+    optimizer = Scaled([p, q])
+    step = compile_backprop(np.sum(p * q), optimizer=optimizer, backend="numpy")
+    step()
+    step()
+    change(optimizer)
+    before = p.data.copy(), q.data.copy()
+    with pytest.raises(
+        RuntimeError, match="(has changed since the step was compiled|no longer requires .*): compile again"
+    ):
+        step()
+    same([p.data, q.data], before)
+
+
+def feeds_of_all_kinds():
+    """Arrays of three numbers: with steps, backwards, of another byte order, in columns, of other kinds."""
+    a = np.arange(6.0)
+    columns = np.asfortranarray(a.reshape(3, 2))
+    yield from (a[::2], a[::-2], a.astype(">f8")[::-2], columns[:, 1], columns.T[1], np.broadcast_to(2.5, 3))
+    yield from ([1, 2, 3], np.array([True, False, True]), np.array([1, 2, 3], np.uint8), a[3:].astype(np.float32))
+
+
+def test_feeds_of_all_kinds(backend):
+    """Also the memory of the step itself: a parameter, a gradient, an output."""
+    (p,), (x,) = tensors(random(3), random(3))
+    y = p * x
+    step = compile_backprop(np.sum(p * y), outputs=[y], backend=backend)
+    for feed in feeds_of_all_kinds():
+        same(step(feed), np.sum(p.data**2 * np.asarray(feed)))
+    for memory in (lambda: p.data, lambda: p.grad, lambda: step.outputs[0]):
+        feed = memory().copy()
+        same(step(memory()), np.sum(p.data**2 * feed))
+        same(p.grad, 2 * p.data * feed)
+
+
 def thresholds():
     """A weight, two parameters that get no gradient (they only stand in comparisons), and data."""
     w, low, cut = (

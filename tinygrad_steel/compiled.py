@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from operator import is_not
 from types import ModuleType
 from typing import Any
 
@@ -24,7 +25,7 @@ from .optim import Optimizer
 from .registry import data_of, describe
 from .replay import Replay, fill
 from .tensor import Tensor, checked_array, record_op
-from .trace import Names, Node, ancestors, is_random
+from .trace import Names, Node, ancestors, exact, is_random
 
 BACKENDS = ("auto", "numba", "numpy")
 
@@ -53,12 +54,14 @@ def compile_backprop(
     is left to BLAS.
 
     What has no history is a constant: arrays and random numbers in the expression, and whatever came into it by
-    `detach()`, `numpy()`, `item()` or from inside `no_grad()`. What differs from step to step is a named Tensor.
+    `detach()`, `numpy()`, `item()` or from inside `no_grad()`; so is whatever an op of your own takes from outside of
+    its arguments. What differs from step to step is a named Tensor. New data assigned to a constant Tensor is noticed,
+    what is written into its array (`t.data[0] = 1`) is not. An op that draws random numbers draws at every step.
 
     Raises what `loss.backward()` raises; NoLoops (a TypeError) where numba is asked for and cannot do it, as for two
     float dtypes (what only has no loop form is called between loops). The step itself raises ValueError for another
     shape or for class ids out of range, RuntimeError where a constant or a setting of the optimizer other than its
-    learning rate has changed: compile again.
+    learning rate has changed, or a parameter no longer requires a gradient: compile again.
 
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
@@ -170,11 +173,17 @@ class Parameters:
         moved = {id(p) for p in program.optimizer.parameters} if program.optimizer else set()
         self.moved = [p for p, _ in self.gradients if id(p) in moved]
         self.fixed = [(t, t.age) for t in program.fixed]
-        self.optimizer, self.settings = program.optimizer, settings(program.optimizer)
+        self.optimizer = program.optimizer
+        self.settings, self.others = settings(program.optimizer)
+        self.trained = list(program.optimizer.parameters) if program.optimizer is not None else []
 
     def before(self) -> None:
-        """Take over data that was assigned meanwhile; RuntimeError where that was a constant's."""
+        """Take over data that was assigned meanwhile; RuntimeError where something else has changed."""
         for p, data in self.pairs:
+            if not p.requires_grad:
+                raise RuntimeError(
+                    f"{describe(p)} no longer requires a gradient, as when it was compiled: compile again"
+                )
             if p._data is not data:
                 np.copyto(data, p._data)
                 p._data = data
@@ -188,7 +197,18 @@ class Parameters:
                 raise RuntimeError(f"{describe(t)} has changed since it was compiled in as a constant: compile again")
         for name, value in self.settings:
             if getattr(self.optimizer, name) != value:
-                raise RuntimeError(f"the optimizer's {name} has changed since the step was compiled: compile again")
+                raise self.changed(name)
+        for name, value in self.others:
+            if exact(getattr(self.optimizer, name)) != value:
+                raise self.changed(name)
+        now = self.optimizer.parameters if self.optimizer is not None else self.trained
+        if len(now) != len(self.trained) or any(map(is_not, now, self.trained)):
+            raise self.changed("list of parameters")
+
+    @staticmethod
+    def changed(what: str) -> RuntimeError:
+        """What to raise where the optimizer is no longer the one that was compiled in."""
+        return RuntimeError(f"the optimizer's {what} has changed since the step was compiled: compile again")
 
     def after(self) -> None:
         """Gradients to where backward() leaves them; and parameters have changed."""
@@ -198,10 +218,15 @@ class Parameters:
             p.age = next_age()
 
 
-def settings(optimizer: Optimizer | None) -> list[tuple[str, float]]:
-    """The numbers that an optimizer was made with, but for the learning rate, which may change."""
-    numbers = vars(optimizer).items() if optimizer else ()
-    return [(k, v) for k, v in numbers if isinstance(v, int | float) and k not in ("steps", "_learning_rate")]
+def settings(optimizer: Optimizer | None) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
+    """What an optimizer was made with: numbers and words as they are, and keys of all else (arrays, lists).
+
+    The learning rate may change, and what is kept for each parameter is the step's own matter.
+    """
+    kept = ("steps", "_learning_rate", "rates", "states", "parameters")
+    every = [(k, v) for k, v in vars(optimizer).items() if k not in kept] if optimizer is not None else []
+    plain = [(k, v) for k, v in every if isinstance(v, int | float | str)]
+    return plain, [(k, exact(v)) for k, v in every if not isinstance(v, int | float | str)]
 
 
 class Epoch:
