@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from operator import is_not
 from types import ModuleType
 from typing import Any
 
@@ -180,13 +179,8 @@ class Parameters:
     def before(self) -> None:
         """Take over data that was assigned meanwhile; RuntimeError where something else has changed."""
         for p, data in self.pairs:
-            if not p.requires_grad:
-                raise RuntimeError(
-                    f"{describe(p)} no longer requires a gradient, as when it was compiled: compile again"
-                )
-            if p._data is not data:
-                np.copyto(data, p._data)
-                p._data = data
+            if p._data is not data or not p.requires_grad:
+                self.take_over(p, data)
         for i, k, data in self.states:
             state = self.optimizer.states[i]  # type: ignore[union-attr]
             if state[k] is not data:
@@ -201,9 +195,15 @@ class Parameters:
         for name, value in self.others:
             if exact(getattr(self.optimizer, name)) != value:
                 raise self.changed(name)
-        now = self.optimizer.parameters if self.optimizer is not None else self.trained
-        if len(now) != len(self.trained) or any(map(is_not, now, self.trained)):
+        if self.optimizer is not None and differ(self.optimizer.parameters, self.trained):
             raise self.changed("list of parameters")
+
+    def take_over(self, p: Tensor, data: np.ndarray) -> None:
+        """New numbers of a parameter into the memory; RuntimeError where it has none to be trained any more."""
+        if not p.requires_grad:
+            raise RuntimeError(f"{describe(p)} no longer requires a gradient, as when it was compiled: compile again")
+        np.copyto(data, p._data)
+        p._data = data
 
     @staticmethod
     def changed(what: str) -> RuntimeError:
@@ -216,6 +216,14 @@ class Parameters:
             p.grad = g
         for p in self.moved:
             p.age = next_age()
+
+
+def differ(now: list[Tensor], then: list[Tensor]) -> bool:
+    """Whether these are other Tensors than before."""
+    try:
+        return now != then  # in 10 ns where all are the same objects; else element by element, as Tensors compare
+    except ValueError:
+        return True
 
 
 def settings(optimizer: Optimizer | None) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
