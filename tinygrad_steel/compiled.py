@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import importlib.util
+import operator
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ import numpy as np
 from . import ops
 from .batches import check_rows
 from .cache import compiled_module
+from .fast import ndarray
 from .graph import describe_call, next_age, recording
 from .loops import Loops, NoLoops, fits_exactly, holds_all, largest_integer
 from .lower import Program, next_numbers
@@ -128,7 +130,8 @@ class Step:
         self.backend, self.source, self.compile_seconds = engine.backend, engine.source, engine.compile_seconds
         self.arguments = [x.name or f"x{i}" for i, x in enumerate(program.feeds)]
         self.parameters = Parameters(program, engine)
-        self.lock = threading.Lock()  # one memory: a call from another thread waits
+        lock = threading.Lock()  # one memory: a call from another thread waits
+        self.acquire, self.release = lock.acquire, lock.release  # `with` would cost twice as much
 
     @property
     def outputs(self) -> list[np.ndarray]:
@@ -143,10 +146,13 @@ class Step:
     def __call__(self, /, *arrays: Any, **named: Any) -> float:
         if named or len(arrays) != len(self.arguments):
             arrays = self.in_order(arrays, named)
-        with self.lock:
+        self.acquire()
+        try:
             self.parameters.before()
             loss = self.engine.step(arrays)
             self.parameters.after()
+        finally:
+            self.release()
         return loss
 
     def in_order(self, arrays: tuple, named: dict[str, Any]) -> tuple:
@@ -175,14 +181,30 @@ class Parameters:
         self.moved = [p for p, _ in self.gradients if id(p) in moved]
         self.fixed = [(t, t.age) for t in program.fixed]
         self.optimizer = program.optimizer
-        self.settings, self.others = settings(program.optimizer)
-        self.trained = program.optimizer.parameters if program.optimizer is not None else ()
+        names, self.others = settings(program.optimizer)
+        self.names = ("__class__", *names)  # with the class, of which one is never without
+        self.read = operator.attrgetter(*self.names, "__class__")  # one call for all of them
+        self.settings = self.read(self.optimizer)
+        self.trained = getattr(self.optimizer, "parameters", None)
+        self.has_more = bool(self.states or self.fixed or self.others)
 
     def before(self) -> None:
         """Take over data that was assigned meanwhile; RuntimeError where something else has changed."""
         for p, data in self.pairs:
             if p._array is not data or not p._requires_grad:
                 self.take_over(p, data)
+        optimizer = self.optimizer
+        if optimizer is not None:
+            if self.read(optimizer) != self.settings:
+                now = zip(self.names, self.read(optimizer), self.settings)
+                raise self.changed(next(name for name, new, old in now if new != old))
+            if optimizer.parameters is not self.trained:
+                raise self.changed("list of parameters")
+        if self.has_more:
+            self.look_further()
+
+    def look_further(self) -> None:
+        """The same for what the optimizer remembers, for constants, and for settings that are no plain numbers."""
         for i, k, data in self.states:
             state = self.optimizer.states[i]  # type: ignore[union-attr]
             if state[k] is not data:
@@ -191,14 +213,9 @@ class Parameters:
         for t, age in self.fixed:
             if t._age != age:
                 raise RuntimeError(f"{describe(t)} has changed since it was compiled in as a constant: compile again")
-        for name, value in self.settings:
-            if getattr(self.optimizer, name) != value:
-                raise self.changed(name)
         for name, value in self.others:
             if exact(getattr(self.optimizer, name)) != value:
                 raise self.changed(name)
-        if self.optimizer is not None and self.optimizer.parameters is not self.trained:
-            raise self.changed("list of parameters")
 
     def take_over(self, p: Tensor, data: np.ndarray) -> None:
         """New numbers of a parameter into the memory; RuntimeError where it has none to be trained any more."""
@@ -220,14 +237,14 @@ class Parameters:
             p._age = next_age()
 
 
-def settings(optimizer: Optimizer | None) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
-    """What an optimizer was made with: numbers and words as they are, and keys of all else (arrays, lists).
+def settings(optimizer: Optimizer | None) -> tuple[list[str], list[tuple[str, Any]]]:
+    """What an optimizer was made with: the names of numbers and words, and keys of all else (arrays, lists).
 
     The learning rate may change, and what is kept for each parameter is the step's own matter.
     """
     kept = ("steps", "_learning_rate", "rates", "states", "parameters")
     every = [(k, v) for k, v in vars(optimizer).items() if k not in kept] if optimizer is not None else []
-    plain = [(k, v) for k, v in every if isinstance(v, int | float | str)]
+    plain = [k for k, v in every if isinstance(v, int | float | str)]
     return plain, [(k, exact(v)) for k, v in every if not isinstance(v, int | float | str)]
 
 
@@ -385,22 +402,19 @@ def engine_for(program: Program, backend: str, what: str) -> NumPyEngine | Numba
 class Engine:
     """What both have in common."""
 
-    program: Program
     compile_seconds = 0.0
     last_rate: float | None = None
 
+    def __init__(self, program: Program):
+        self.program, self.optimizer = program, program.optimizer
+
     def renew_numbers(self) -> None:
         """The optimizer's numbers for the next step into the memory, if they have changed."""
-        optimizer = self.program.optimizer
-        if optimizer is not None and (optimizer.changing or self.last_rate != optimizer._learning_rate):
+        optimizer = self.optimizer
+        if optimizer is not None and (self.last_rate != optimizer._learning_rate or optimizer.changing):
             self.last_rate = optimizer._learning_rate
             for node, x in zip(self.program.numbers, next_numbers(optimizer, self.program.loss.dtype)):
                 self.view(node)[...] = x
-
-    def count_step(self) -> None:
-        """For the optimizer, when all has gone well."""
-        if self.program.optimizer is not None:
-            self.program.optimizer.steps += 1
 
     def view(self, node: Node) -> np.ndarray:
         """The array in which a Node's numbers are."""
@@ -427,7 +441,8 @@ class Engine:
         self.take(arrays)
         self.renew_numbers()
         self.run()
-        self.count_step()
+        if self.optimizer is not None:  # when all has gone well
+            self.optimizer.steps += 1
         return self.loss.item()
 
     @functools.cached_property
@@ -452,7 +467,7 @@ class NumPyEngine(Engine):
     backend = "numpy"
 
     def __init__(self, program: Program):
-        self.program = program
+        super().__init__(program)
         self.replay = Replay(program)
         self.source, self.run = self.replay.source, self.replay.run
 
@@ -466,7 +481,8 @@ class NumbaEngine(Engine):
     backend = "numba"
 
     def __init__(self, program: Program, loops: Loops, what: str):
-        self.program, self.loops = program, loops
+        super().__init__(program)
+        self.loops = loops
         self.source = loops.source(what)
         self.memory = np.zeros(self.loops.size, self.loops.dtype)
         self.views: dict[Node, np.ndarray] = {}
@@ -476,6 +492,7 @@ class NumbaEngine(Engine):
             self.view(x)[...] = p.data
         start = time.perf_counter()
         self.module = self.compiled()
+        self.function = getattr(self.module, "step", None)  # looked up once
         self.compile_seconds = time.perf_counter() - start
         self.parts = self.pieces() if len(self.loops.segments) > 1 else []
         self.place_of_loss = self.loops.places[program.loss]
@@ -539,17 +556,19 @@ class NumbaEngine(Engine):
             return super().step(arrays)
         fit = not self.scalars  # the compiled function takes numbers as arrays of one element, and would not see a mask
         for x in arrays:
-            fit = fit and x.__class__ is np.ndarray
+            if x.__class__ is not ndarray:
+                fit = False
         self.renew_numbers()
         try:
             arrays = arrays if fit else self.fitted(arrays)
-            status = self.module.step(*arrays, self.memory)
+            status = self.function(*arrays, self.memory)
         except TypeError:  # another dtype or layout than was compiled for
             arrays = self.fitted(arrays)
-            status = self.module.step(*arrays, self.memory)
+            status = self.function(*arrays, self.memory)
         if status:
             self.refuse(arrays)
-        self.count_step()
+        if self.optimizer is not None:
+            self.optimizer.steps += 1
         return self.memory.item(self.place_of_loss)
 
     def fitted(self, arrays: Sequence[Any]) -> list[np.ndarray]:
