@@ -64,6 +64,8 @@ POSITIONAL = {
     *(ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.broadcast_to, ops.squeeze, ops.flip, ops.scatter),
 }
 
+METHODS = {ops.getitem, ops.astype, ops.asconstant}  # written as what an array does
+
 # The one rule that writes in place: it cannot be traced, and is written as it stands in ops.py.
 SCATTER = """def scatter(g, index, shape):
     z = np.zeros(shape, np.result_type(g))
@@ -681,7 +683,7 @@ def number(x: Any, user: Node, runs: bool = True) -> Code:
 
 def plain_is_same(x: Any, user: Node) -> bool:
     """Whether an op makes the same of a plain number as of this array without axes."""
-    if numpy_name(user.op) is None and user.op not in INFIX:  # a definition may ask for its dtype
+    if numpy_name(user.op) is None and user.op not in {*INFIX, *METHODS}:  # a definition may ask for its dtype
         return False
     if not user.op.elementwise:  # NumPy makes an array of it, which has the dtype that such a number has
         return x.dtype in (np.float64, np.int64, bool)
