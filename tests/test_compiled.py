@@ -174,6 +174,18 @@ def test_every_op_in_numba(part):
     samples_agree(needed("numba"), chosen[part::4])
 
 
+@pytest.mark.parametrize("length", range(6))
+def test_every_slice(length, either):
+    numbers = [None, *range(-7, 8)]
+    slices = [slice(*s) for s in itertools.product(numbers, numbers, [n for n in numbers if n != 0])]
+    some = [slices[i] for i in np.random.default_rng(length).choice(len(slices), 60, replace=False)]
+
+    def f(x):
+        return sum(weighted(x[:, s] if i % 2 else x[None, ::-1].T[s], seed=i) for i, s in enumerate(some))
+
+    agrees(either, f, random((2, length)))
+
+
 # Random programs
 
 

@@ -58,8 +58,8 @@ def sum_of(names):
     total = Tensor(np.zeros(2), name="x")
     for name in names:
         with scope(name):
-            total = total + leaf([1.0, 2.0], name=name)
-        total.name = name
+            total = total + leaf([1.0, 2.0], name=name or None)
+        total.name = name or None
     return total.sum()
 
 

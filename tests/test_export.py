@@ -1,7 +1,9 @@
 """ONNX files: onnxruntime's outputs are ours, for other batches too; and what cannot be exported is named."""
 
 import importlib.util
+import itertools
 import os
+import random
 import sys
 
 import numpy as np
@@ -26,6 +28,7 @@ from tinygrad_steel import (
 )
 from tinygrad_steel.export import export_onnx
 from tinygrad_steel.registry import Op
+from tinygrad_steel.trace import alias
 
 MISSING = [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
 if MISSING and not os.environ.get("CI"):  # in CI the imports below fail
@@ -169,8 +172,15 @@ def test_every_op_on_its_samples(op, dtype, file):
 
 
 def test_every_mapping_is_that_of_an_op():
-    assert {*export.MAPPING, *export.PARTS} <= {*OPS, "alias"}
+    assert {*export.MAPPING, *export.PARTS} <= {*OPS.values(), alias}
     assert not export.MAPPING.keys() & export.PARTS.keys()
+
+
+@pytest.mark.parametrize("name", [*OPS, "alias", "None", "Identity"])
+def test_an_op_of_ones_own_may_have_any_name(name, registry, file):
+    OPS.pop(name, None)  # an op of the library that somebody replaces by one of their own
+    triple = op(name, lambda x: x * 3, lambda g, y, x: g * 3, samples=[arrays((2,))])
+    check(file, triple, table(4))
 
 
 EXPRESSIONS = {
@@ -231,6 +241,51 @@ def test_integers_and_masks(dtype, file):
         (table(6) * 4).astype(dtype),
         (table(6, seed=1) * 4).astype(dtype),
     )
+
+
+SLICES = [
+    slice(*s) for s in itertools.product([None, *range(-7, 8)], [None, *range(-7, 8)], [None, -7, -2, -1, 1, 2, 3])
+]
+
+
+@pytest.mark.parametrize("length", range(6))
+def test_every_slice_takes_what_numpy_takes(length, file):
+    x = Tensor(table(2, length), name="x")
+    some = random.Random(length).sample(SLICES, 300)
+    export_onnx([x[:, s] for s in some], file, x)
+    for s, found in zip(some, run(file, x.data), strict=True):
+        same(found, x.data[:, s])
+
+
+@pytest.mark.parametrize("rows", range(1, 6))
+def test_every_slice_of_the_rows_is_refused_or_takes_what_numpy_takes(rows, file):
+    x = Tensor(table(rows, 2), name="x")
+    for s in [slice(None), *random.Random(rows).sample(SLICES, 150), slice(-(10**30), 10**30), slice(10**30, None, -1)]:
+        try:
+            export_onnx(x[s], file, x)
+        except ValueError as error:
+            assert "takes the rows of a batch together" in str(error)
+            continue
+        for other in (1, rows, 20):
+            data = table(other, 2)
+            same(run(file, data)[0], data[s])
+
+
+@pytest.mark.parametrize("index", [0, 1, 4, -1, -5, np.int64(-2), (0, -1), (-5, slice(None, None, -3)), (..., -1)])
+def test_an_element_is_that_of_numpy(index, file):
+    x = Tensor(table(5, 3), name="x")
+    export_onnx(x[index], file, x, batch=None)
+    same(run(file, x.data)[0], x.data[index])
+
+
+@pytest.mark.parametrize(
+    "letters", ["bI,Ij", "Ij,jK", "bI , I j", "bz,zA->Ab", "bz,zA->bA", "ZA,Aa->", "ab,bc", "ba,ac->b", "Bb,bA"]
+)
+def test_einsum_orders_its_letters_as_numpy_does(letters, file):
+    a, b = table(4, 3), table(3, 2, seed=1)
+    x = Tensor(a, name="x")
+    export_onnx(np.einsum(letters, x, b), file, x, batch=None)
+    same(run(file, a)[0], np.einsum(letters, a, b))
 
 
 def test_rows_of_a_table_by_their_ids(file):
@@ -364,6 +419,7 @@ def chain(rng):
     return function, columns
 
 
+@pytest.mark.filterwarnings("ignore::tinygrad_steel.BroadcastWarning")
 def test_chains_at_random_are_right_for_every_batch_or_refused(file):
     exported = refused = 0
     for seed in range(300):

@@ -152,7 +152,11 @@ def test_nothing_is_left_on_intermediates():
     loss = z.sum()
     loss.backward()
     grad(loss, [y, z])
-    assert y.grad is z.grad is loss.grad is None and x.grad is not None
+    assert x.grad is not None
+    for t in (y, z, loss):
+        with pytest.raises(AttributeError, match=r"only leaves keep their gradient in \.grad; .* grad\(loss, result\)"):
+            t.grad  # noqa: B018
+        assert not hasattr(t, "grad")
 
 
 def test_reference_counting_alone_frees_the_graph():
@@ -457,3 +461,62 @@ def test_a_0d_array_that_stands_for_all_rows_reaches_a_rowwise_rule():
     softmax_cross_entropy(logits, [0, 1]).sum().backward(np.array(3.0))
     p = np.exp(logits.data) / np.exp(logits.data).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(logits.grad, 3 * (p - np.eye(2)), rtol=1e-14)
+
+
+# What was not recorded, and slopes of zero
+
+
+def test_generators_that_take_turns_leave_recording_on():
+    def quiet():
+        with no_grad():
+            yield
+            yield
+
+    first, second = quiet(), quiet()
+    next(first), next(second), next(first), next(second)
+    for generator in (first, second):  # the first leaves before the second, which came after it
+        assert next(generator, None) is None
+    x = leaf(3.0)
+    assert grad(x**2, x).item() == 6
+
+
+def test_recording_is_off_as_long_as_one_of_them_is_inside():
+    outer, inner = no_grad(), no_grad()
+    outer.__enter__()
+    inner.__enter__()
+    outer.__exit__(None, None, None)
+    assert not (leaf(1.0) * 2).requires_grad
+    inner.__exit__(None, None, None)
+    assert (leaf(1.0) * 2).requires_grad
+
+
+def test_what_was_made_inside_no_grad_has_no_gradient_to_ask_for():
+    x = leaf(3.0, name="x")
+    with no_grad():
+        y = x**2
+    for ask in (lambda: grad(y, x), y.backward):
+        with pytest.raises(RuntimeError, match=r"no gradient flows here, since it was computed inside no_grad\(\)"):
+            ask()
+    assert y.grad is None  # a constant, and a leaf to what comes later
+    assert grad(x * y, x).item() == 9
+
+
+def test_an_input_without_a_part_in_the_result_has_gradient_zero():
+    x, u = leaf([1.0, 2.0]), leaf([3.0, 4.0, 5.0])
+    for y in (x.sum(), Tensor(2.0) * 3, x.detach().sum(), (x > 1).sum()):
+        g = grad(y, u)
+        assert g.data.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("f", [np.sign, np.floor, np.ceil, np.rint])
+def test_functions_of_slope_zero_keep_their_history(f):
+    x = leaf([-1.5, 0.3, 2.7])
+    g = np.array([2.0, -3.0, 0.5])
+    f(x).backward(g)
+    assert x.grad.tolist() == [0, 0, 0] and f(x).requires_grad
+    y = np.sum((f(x) + x) * x)  # d/dx = f(x) + 2 x
+    np.testing.assert_allclose(grad(y, x).data, f(x.data) + 2 * x.data)
+    np.testing.assert_allclose(grad(np.sum(grad(y, x) * g), x).data, 2 * g)
+    x.grad = None
+    f(x).sum().backward()
+    assert x.grad.tolist() == [0, 0, 0]

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinygrad_steel import SGD, Tensor, check_gradients, grad, softmax_cross_entropy
+from tinygrad_steel import (
+    SGD,
+    Tensor,
+    check_gradients,
+    compile_backprop,
+    grad,
+    softmax_cross_entropy,
+    write_backprop,
+)
 
 
 def random(*shape, seed=1):
@@ -703,3 +711,78 @@ def test_spellings_refuse_what_they_do_not_follow():
         np.diff(leaf([1.0, 2.0]), -1)
     assert np.trace(leaf([[1.0, np.inf], [5.0, 2.0]])).item() == 3.0
     assert np.copy(Tensor([True])).dtype == bool
+
+
+@pytest.mark.parametrize(
+    "indices, axis",
+    [
+        *(([True, False, True], axis) for axis in (None, 0, 1, -1)),
+        (np.array([[True], [False]]), 0),
+        (True, None),
+        ([], 0),
+        ([0, -1], 1),
+        (np.uint8(1), 0),
+    ],
+)
+def test_take_is_numpys(indices, axis):
+    x = np.arange(6.0).reshape(2, 3)
+    expected = np.take(x, indices, axis=axis)
+    weights = np.random.default_rng(1).normal(size=expected.shape)
+    right = np.zeros(x.shape)
+    np.add.at(right.reshape(-1), np.take(np.arange(6).reshape(2, 3), indices, axis=axis), weights)
+    for these in (indices, Tensor(np.array(indices, dtype=None if np.size(indices) else int))):
+        t = leaf(x)
+        y = np.take(t, these, axis=axis)
+        close(y.data, expected)
+        y.backward(weights)
+        close(t.grad, right)
+
+
+def test_take_refuses_what_it_does_not_follow():
+    t = leaf([1, 2, 3])
+    with pytest.raises(TypeError, match="np.take.*integers, not float64"):
+        np.take(t, np.array([0.0]))
+    with pytest.raises(TypeError, match="mode='wrap' is not followed"):
+        np.take(t, [4], mode="wrap")
+    for call in (lambda: np.take(t, [3]), lambda: np.take(t, [0], axis=1), lambda: np.diff(t, axis=1)):
+        with pytest.raises(IndexError, match="out of bounds"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "axis", [0, -1, np.int64(1), np.array(0), (0, 1), (np.int64(0),), [1, 0], np.array([1, 0]), (), 2]
+)
+@pytest.mark.parametrize("f", [np.sum, np.mean, np.max, np.prod, np.var, np.flip, np.expand_dims, np.transpose])
+def test_axes_are_numpys(f, axis):
+    """The same result or the same kind of error; and where there is a result, a gradient, also written and compiled."""
+    x = np.arange(1.0, 7).reshape(2, 3)
+    try:
+        expected = f(x, axis)
+    except (TypeError, ValueError) as error:
+        with pytest.raises((TypeError, ValueError, IndexError)) as caught:
+            f(leaf(x), axis)
+        assert isinstance(error, caught.type)
+        return
+    t = leaf(x, name="t")
+    y = f(t, axis)
+    close(y.data, expected)
+    weights = np.random.default_rng(1).normal(size=y.shape)
+    loss = np.sum(y * weights)
+    loss.backward()
+    close(t.grad, differences(lambda x: np.vdot(weights, f(x, axis)), x))
+    source, compiled = write_backprop(loss), compile_backprop(loss, backend="numpy")
+    compiled()
+    for g in (
+        source.function()(**source.arguments)[1],
+        compiled.gradients["t"],
+        grad(np.sum(f(t, axis) * weights), t).data,
+    ):
+        close(g, t.grad)
+
+
+@pytest.mark.parametrize("axes", [0, -1, [0], (0,), np.int64(0), np.array([0])])
+def test_transpose_of_a_vector(axes):
+    for call in (lambda t: np.transpose(t, axes), lambda t: t.transpose(axes)):
+        t = leaf([1, 2])
+        call(t).backward([3.0, 5.0])
+        close(t.grad, [3, 5])

@@ -1,5 +1,6 @@
 """Ops: right values by hand for each, finite differences for all that `OPS` lists, and the registry itself."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -10,6 +11,7 @@ from tinygrad_steel import (
     OPS,
     Tensor,
     arrays,
+    compile_backprop,
     grad,
     log_softmax,
     no_grad,
@@ -20,6 +22,7 @@ from tinygrad_steel import (
     softmax,
     softmax_cross_entropy,
     values,
+    write_backprop,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -174,6 +177,40 @@ def test_power_of_two_tensors():
     close(gb, [8 * np.log(2), 90 * np.log(3)])
 
 
+@pytest.mark.parametrize(
+    "a, b",
+    [(a, b) for a in (2, 0.3, 5, -2, -0.7) for b in (0, 1, 2, 3, -1, 0.5) if a > 0 or b != 0.5] + [(0, 2), (0, 3)],
+)
+@np.errstate(invalid="ignore")
+def test_all_first_and_second_derivatives_of_a_power(a, b):
+    xs = leaf(a), leaf(b)
+    first = grad(xs[0] ** xs[1], xs, 3.0)
+    log = np.log(a) if a > 0 else np.nan  # there is no slope along b for negative a
+    along_a, along_b, mixed = b * a ** (b - 1) if b else 0, a**b * log, a ** (b - 1) * (1 + b * log)
+    twice_a, twice_b = b * (b - 1) * a ** (b - 2) if b not in (0, 1) else 0, a**b * log**2
+    if a == 0:  # a ** b * log(a) goes to 0 with a
+        along_b, mixed, twice_b = 0, 0, 0
+    close(first[0].data, 3 * along_a)
+    close(first[1].data, 3 * along_b)
+    for g, expected in zip(first, [(twice_a, mixed), (mixed, twice_b)], strict=True):
+        for second, value in zip(grad(g, xs), expected, strict=True):
+            close(second.data, 3 * value)
+
+
+@pytest.mark.parametrize("a", [np.inf, -np.inf, np.nan, 0, -3])
+@pytest.mark.parametrize("kind", [lambda e: e, np.float64, np.array, np.uint8, Tensor, leaf])
+@np.errstate(invalid="ignore")  # a leaf as exponent has a slope of its own
+def test_to_the_power_of_zero_is_flat_everywhere(a, kind):
+    assert gradients(lambda x: x ** kind(0), a, weights=5.0)[0] == 0
+
+
+def test_a_constant_exponent_takes_no_logarithm():
+    x, g = Tensor([2.0, -3.0], requires_grad=True, name="x"), np.array([5.0, 7.0])
+    for exponent in (0, 2, 3, -1, 0.5, np.float64(3)):
+        with np.errstate(invalid="ignore"):
+            assert "log" not in write_backprop(np.sum(x**exponent * g))
+
+
 # Elementwise
 
 
@@ -217,6 +254,208 @@ def test_sigmoid_is_exact_and_silent_far_out():
     assert sigmoid(leaf([1000.0, -1000.0])).data.tolist() == [1, 0]
     assert sigmoid(np.array(-40.0)) == pytest.approx(np.exp(-40), rel=1e-12)
     close(gradients(sigmoid, [1000, -1000, 0], weights=[1, 1, 8])[0], [0, 0, 2])
+
+
+def test_small_numbers_keep_their_digits():
+    """exp(x) - 1 has lost those of exp(x) far out."""
+    close(gradients(np.expm1, [-50.0], weights=[3.0])[0], [3 * np.exp(-50)], rtol=1e-12, atol=0)
+
+
+# Integers and float16: NumPy's functions as NumPy has them, our own in float64
+
+INTEGERS = [bool, *(np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64))]
+CROWDED = [[0, 1, 100, 127], [127, 100, 0, 5], [3, 3, 3, 3]]  # sums and differences leave int8
+CROWDED_SIGNED = [[100, -100, -128, 127], [0, 1, -1, 2], [5, 5, 5, 5]]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize(
+    "f",
+    [
+        sigmoid,
+        softmax,
+        log_softmax,
+        OPS["logsumexp"],
+        OPS["norm"],
+        lambda x: np.linalg.norm(x, axis=1),
+        lambda x: softmax_cross_entropy(x, np.array([0, 1, 3])),
+        lambda x: softmax_cross_entropy(x, np.eye(4)[[0, 1, 3]]),
+        lambda x: sigmoid_cross_entropy(x, np.eye(4)[[0, 1, 3]]),
+        lambda x: sigmoid_cross_entropy(x, np.eye(4, dtype=np.int8)[[0, 1, 3]]),
+    ],
+)
+def test_our_own_functions_of_integers_are_those_of_float64(f, dtype):
+    x = np.array(CROWDED_SIGNED if np.dtype(dtype).kind == "i" else CROWDED).astype(dtype)
+    expected = f(x.astype(float))
+    for y in (f(x), f(Tensor(x)).data):
+        assert y.dtype == np.float64
+        close(y, expected, rtol=1e-12)
+
+
+def test_integers_that_would_wrap_around():
+    assert sigmoid(np.array([0, 128, 255], np.uint8)).tolist() == [0.5, 1, 1]
+    assert softmax_cross_entropy(np.array([[100, -100]], np.int8), np.array([0])).tolist() == [0]
+    assert np.average(Tensor(np.array([200, 100], np.uint8)), weights=np.array([2, 4], np.uint8)).item() == 800 / 6
+    assert np.mean(Tensor(np.array([2**62, 2**62]))).item() == 2**62
+    assert relu(np.array([-128, 5], np.int8)).tolist() == [0, 5] and sigmoid(True) == sigmoid(1.0)
+
+
+ALONG = [np.sum, np.mean, np.var, np.std, np.prod, np.max, np.min, np.argmax, np.any, np.cumsum, np.average]
+NUMPY_CALLS = [
+    *(functools.partial(f, **params) for f in ALONG for params in ({}, {"axis": 0}, {"axis": 1})),
+    *(np.abs, np.square, np.sqrt, np.exp, np.log1p, np.tanh, np.sign, np.floor, np.isnan, np.linalg.norm),
+    *(
+        np.transpose,
+        np.ravel,
+        np.zeros_like,
+        np.logical_not,
+        lambda x: np.clip(x, 1, 3),
+        lambda x: x + x,
+        lambda x: x * 3,
+    ),
+    *(lambda x: x / 3, lambda x: np.maximum(x, 2), lambda x: x @ x.T, lambda x: np.where(x > 1, x, 2), lambda x: x**2),
+    *(lambda x: x > 1, lambda x: np.stack([x, x]), lambda x: np.logaddexp(x, 1), lambda x: np.einsum("ij->j", x)),
+]
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, np.float16])
+@pytest.mark.parametrize("f", NUMPY_CALLS)
+@np.errstate(all="ignore")
+def test_numpy_functions_have_numpys_numbers_and_dtypes(f, dtype):
+    x = np.array(CROWDED).astype(dtype)
+    try:
+        expected = f(x)
+    except TypeError:  # np.sign of bools
+        with pytest.raises(TypeError):
+            f(Tensor(x))
+        return
+    y = f(Tensor(x)).data
+    assert y.dtype == expected.dtype
+    close(y, expected, rtol=1e-12 if y.dtype == float else 0, atol=0)
+
+
+def half(data):
+    return Tensor(np.array(data, np.float16), requires_grad=True, name="x")
+
+
+@pytest.mark.parametrize("axis", [None, 0])
+@pytest.mark.parametrize("value", [0.3, 30])
+def test_a_mean_of_float16_adds_up_in_float32(value, axis):
+    x = np.full((5000, 2), value, np.float16)
+    weights = np.float16(1) if axis is None else np.array([1, 3], np.float16)
+    y = np.mean(half(x), axis=axis)
+    assert y.dtype == np.float16 and np.all(y.data == np.float16(value))
+    loss = np.sum(y * weights)
+    expected = np.broadcast_to((weights.astype(float) / (10_000 if axis is None else 5000)), (5000, 2))
+    compiled = compile_backprop(loss, backend="numpy")
+    source = write_backprop(loss)
+    roads = [(loss, grad(loss, loss.inputs[0].inputs[0].inputs[0])), (compiled(), compiled.gradients["x"])]
+    for number, g in [*roads, source.function()(**source.arguments)]:
+        close(np.float64(getattr(number, "data", number)), np.float64(loss.data), rtol=0)
+        close(np.float64(getattr(g, "data", g)), expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("f, size", [(np.mean, 100_000), (np.var, 10_000), (np.std, 10_000)])
+def test_more_elements_than_float16_can_count(f, size):
+    data = np.random.default_rng(3).normal(1, 2, size).astype(np.float16)
+    x, exact = half(data), leaf(data)
+    f(x).backward(np.float16(50))
+    f(exact).backward(50.0)
+    close(x.grad.astype(float), exact.grad, rtol=2e-3, atol=1e-7)
+
+
+def test_a_bias_of_float16_gets_the_gradients_of_all_rows():
+    bias = half([0, 0])
+    (bias + np.zeros((5000, 2), np.float16)).backward(np.tile(np.array([1, 3], np.float16), (5000, 1)))
+    assert bias.grad.tolist() == [5000, 15000]
+
+
+@pytest.mark.parametrize("f", [softmax, log_softmax, OPS["logsumexp"]])
+def test_long_columns_of_float16(f):
+    data = np.random.default_rng(4).normal(size=(5000, 2)).astype(np.float16)
+    x, exact = half(data), leaf(data)
+    y, right = f(x, axis=0), f(exact, axis=0)
+    close(y.data.astype(float), right.data, rtol=2e-3, atol=1e-6)
+    weights = random_like(right).astype(np.float16)
+    y.backward(weights)
+    right.backward(weights.astype(float))
+    close(x.grad.astype(float), exact.grad, rtol=1e-2, atol=2e-3 * abs(exact.grad).max())
+
+
+def test_mixed_dtypes_are_numpys():
+    """Numbers do not change float32, arrays of float64 do, also 0-d ones."""
+    x = np.array([[1, 2], [3, 4]], np.float32)
+    calls = [
+        lambda x, c: np.einsum("ij,->ij", x, c),
+        lambda x, c: np.where(x > 2, x, c),
+        lambda x, c: np.stack([x[0, 0], c]),
+        lambda x, c: np.concatenate([x[0], np.reshape(c, 1)]),
+        lambda x, c: np.hstack([x[0], c]),
+        lambda x, c: x * c,
+    ]
+    for call in calls:
+        for constant in (
+            2,
+            2.5,
+            True,
+            np.float32(2.5),
+            np.float64(2.5),
+            np.array(2.5),
+            np.array(2),
+            np.array(2, np.int8),
+        ):
+            y = call(Tensor(x), constant)
+            assert y.dtype == call(x, constant).dtype
+            close(y.data, call(x, constant), rtol=0)
+
+
+# Choosing
+
+
+def test_nan_stays_nan_and_stays_where_it_is():
+    """NaN in, NaN out, in gradients, too; but not in those of other elements."""
+    nan, weights = np.nan, np.array([3.0, 5.0, 7.0])
+    for f, slopes in [
+        (relu, [nan, 0, 1]),
+        (np.abs, [nan, -1, 1]),
+        (lambda x: np.clip(x, 0, 1.5), [nan, 0, 0]),
+        (lambda x: np.clip(x, None, 1.5), [nan, 1, 0]),
+        (lambda x: np.clip(x, -1, None), [nan, 0, 1]),
+        (lambda x: np.maximum(x, 0), [nan, 0, 1]),
+        (lambda x: np.minimum(0, x), [nan, 1, 0]),
+    ]:
+        close(gradients(f, [nan, -2, 3], weights=weights)[0], slopes * weights)
+        assert np.isnan(f(leaf([nan, -2, 3])).data).tolist() == [True, False, False]
+    for f, (left, right) in [
+        (np.maximum, ([nan, nan, 1], [nan, nan, 0])),
+        (np.minimum, ([nan, nan, 0], [nan, nan, 1])),
+    ]:
+        ga, gb = gradients(f, [nan, 1, 3], [1, nan, 2], weights=weights)
+        close(ga, left * weights)
+        close(gb, right * weights)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "auto"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("f", [relu, lambda x: np.maximum(x, 0), lambda x: np.clip(x, 0, 2)])
+def test_nan_stays_where_it_is_in_steps_and_in_source(f, dtype, backend):
+    x = leaf([np.nan, -2, 1, -0.0], dtype=dtype, name="x")
+    weights = np.array([3, 5, 7, 0], dtype)
+    loss = np.sum(f(x) * weights)
+    compiled, source = compile_backprop(loss, backend=backend), write_backprop(loss)
+    compiled()
+    for g in (compiled.gradients["x"], source.function()(**source.arguments)[1]):
+        close(g, [np.nan, 0, 7, 0])
+
+
+@pytest.mark.parametrize("f", [np.max, np.min])
+def test_nan_among_others_is_the_extreme(f):
+    x = [[1, np.nan, 3], [2, 4, 4], [5, 0, 0]]
+    y = f(leaf(x), axis=1)
+    assert np.isnan(y.data).tolist() == [True, False, False]
+    of_rows = {np.max: [[0, 5, 5], [7, 0, 0]], np.min: [[10, 0, 0], [0, 3.5, 3.5]]}[f]
+    close(gradients(lambda x: f(x, axis=1), x, weights=[3, 10, 7])[0], [[0, np.nan, 0], *of_rows])
+    close(gradients(f, x, weights=3.0)[0], [[0, np.nan, 0], [0, 0, 0], [0, 0, 0]])
 
 
 # Choosing
@@ -270,6 +509,70 @@ def test_log_softmax():
     assert log_softmax(np.array([0.0, 1000.0])).tolist() == [-1000, 0]
     close(log_softmax(leaf([[0, np.log(3)]])).data, np.log([[0.25, 0.75]]))
     close(gradients(log_softmax, [0, np.log(3)], weights=[1, 0])[0], [0.75, -0.75])
+
+
+@pytest.mark.parametrize(
+    "x, y, weights",
+    [
+        ([0, np.log(3)], np.log(4), [0.25, 0.75]),
+        ([-np.inf, 2], 2, [0, 1]),
+        ([-np.inf, -np.inf], -np.inf, [0.5, 0.5]),
+        ([np.inf, 1], np.inf, [1, 0]),
+        ([np.inf, -np.inf], np.inf, [1, 0]),
+        ([np.inf, np.inf], np.inf, [0.5, 0.5]),
+        ([1e17, 1e17], 1e17, [0.5, 0.5]),
+        ([-1e308, 1000], 1000, [0, 1]),
+        ([np.nan, 1], np.nan, [np.nan, np.nan]),
+    ],
+)
+def test_logsumexp_and_logaddexp_with_infinities(x, y, weights):
+    logsumexp = OPS["logsumexp"]
+    close(logsumexp(np.array(x, float)), y)
+    close(gradients(logsumexp, x, weights=3.0)[0], 3 * np.array(weights))
+    close(gradients(lambda x: logsumexp(x, keepdims=True, axis=0), x, weights=[3.0])[0], 3 * np.array(weights))
+    if y == y:  # of NaN, NumPy's logaddexp warns
+        close(np.logaddexp(*map(leaf, x)).data, y)
+        close(np.array(gradients(np.logaddexp, *x, weights=3.0)), 3 * np.array(weights))
+
+
+def test_second_derivatives_of_logaddexp_where_both_are_equal():
+    a, b = leaf(2), leaf(2)
+    ga, gb = grad(np.logaddexp(a, b), [a, b])
+    close(np.array([[x.item() for x in grad(g, [a, b])] for g in (ga, gb)]), [[0.25, -0.25], [-0.25, 0.25]])
+
+
+def test_softmax_with_infinities():
+    rows = [[-np.inf, 0, 0], [-np.inf, -np.inf, 5]]
+    close(softmax(np.array(rows)), [[0, 0.5, 0.5], [0, 0, 1]])
+    close(log_softmax(np.array(rows)), [[-np.inf, -np.log(2), -np.log(2)], [-np.inf, -np.inf, 0]])
+    close(gradients(softmax, rows, weights=random_like(rows))[0][1], [0, 0, 0])
+    g = random_like(rows)
+    close(gradients(log_softmax, rows, weights=g)[0], g - softmax(np.array(rows)) * g.sum(axis=1, keepdims=True))
+    for row in ([-np.inf, -np.inf], [np.inf, 1]):  # no softmax: and it is said
+        for f in (softmax, log_softmax, lambda x: softmax_cross_entropy(x[None], np.array([0]))):
+            with pytest.warns(RuntimeWarning, match="invalid value"):
+                assert np.isnan(f(np.array(row))).all()
+
+
+@pytest.mark.parametrize("axis", [None, (0, 2), (1,), -2])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_softmax_along_several_axes(name, axis):
+    x = np.random.default_rng(2).normal(size=(2, 3, 4))
+    sums = np.exp(x).sum(axis=axis, keepdims=True)
+    expected = {
+        "softmax": np.exp(x) / sums,
+        "log_softmax": x - np.log(sums),
+        "logsumexp": np.squeeze(np.log(sums), axis),
+    }
+    f, weights = OPS[name], random_like(expected[name])
+    close(f(x, axis=axis), expected[name])
+    close(
+        gradients(lambda x: f(x, axis=axis), x, weights=weights)[0],
+        differences(lambda x: np.vdot(weights, f(x, axis)), x),
+    )
+    for data in (x, leaf(x)):
+        with pytest.raises(IndexError, match="out of bounds"):
+            f(data, axis=3)
 
 
 @pytest.mark.parametrize(
@@ -394,6 +697,25 @@ def test_sum_and_mean():
     close(leaf(x).mean(axis=1).data, [1, 4, 7])
     close(leaf(x).mean(axis=(0, 1), keepdims=True).data, [[4]])
     close(leaf(x).sum(axis=0).data, [9, 12, 15])
+
+
+@pytest.mark.parametrize("f", [np.var, np.std])
+@np.errstate(divide="ignore", invalid="ignore")
+def test_more_degrees_of_freedom_than_elements(f):
+    """NumPy divides by 0 then, and so do the gradients."""
+    with pytest.warns(RuntimeWarning, match="Degrees of freedom"):
+        assert f(np.array([1.0, 2.0]), ddof=3) == f(leaf([1, 2]), ddof=3).data == np.inf
+        assert not np.isfinite(gradients(lambda x: f(x, ddof=3), [1, 2])[0]).any()
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+def test_a_single_number_has_no_axis_but_for_sums(axis):
+    close(gradients(lambda x: np.sum(x, axis=axis), 3, weights=5.0)[0], 5)
+    close(gradients(lambda x: np.prod(x, axis=axis), 3, weights=5.0)[0], 5)
+    for f in (np.mean, np.var):
+        for x in (np.array(3.0), leaf(3)):
+            with pytest.raises(IndexError, match="out of bounds"):
+                f(x, axis=axis)
 
 
 # Products
@@ -686,6 +1008,9 @@ X = arrays((2,))
         (ValueError, "a vjp for each", ("test_no", lambda x: x, lambda g, y, x: g, None), {}),
         (ValueError, "leave out each= or the vjps", ("test_no", lambda *xs: xs[0], None), {"each": lambda i, g: g}),
         (ValueError, "give one vjp each", ("test_no", lambda x: x), {"each": lambda i, g, y, x: g}),
+        (ValueError, "give one vjp each", ("test_no", lambda x: x), {"joint": lambda g, y, x: [g]}),
+        (ValueError, "leave one out", ("test_no", lambda *x: x[0]), {"joint": lambda g: [g], "each": lambda i, g: g}),
+        (ValueError, "leave out joint= or", ("test_no", lambda *x: x[0], None), {"joint": lambda g: [g]}),
         (TypeError, "each= is a function", ("test_no", lambda *xs: xs[0]), {"each": 1}),
         (ValueError, "constant=True says", ("test_no", lambda x: x, lambda g, y, x: g), {"constant": True}),
         (ValueError, "constant=True says", ("test_no", lambda *x: x[0]), {"constant": True, "each": lambda i, g: g}),
@@ -714,7 +1039,7 @@ def test_contradictions_are_refused(registry, error, words, args, options):
 
 def test_a_rule_that_would_be_ignored_is_refused(registry):
     summed = op("test_summed", lambda *xs: sum(xs), samples=[arrays((2,))], each=lambda i, g, y, *xs: g)
-    with pytest.raises(ValueError, match="test_summed has each=, one rule for all inputs: leave out"):
+    with pytest.raises(ValueError, match="test_summed has each= or joint=, one rule for all inputs"):
         summed.vjp(lambda g, y, *xs: 2 * g)
     frozen = op("test_frozen", lambda x: x**3, samples=[X], constant=True)
     with pytest.raises(ValueError, match="test_frozen is declared constant=True"):

@@ -111,7 +111,6 @@ def test_a_usual_name_makes_a_target(name):
 def test_unnamed_leaves():
     shown = scene((leaf([1.0, 2.0]) * np.array([3.0, 4.0])).sum())
     assert [(c.kind, c.name) for c in shown.cards[:2]] == [("parameter", ""), ("constant", "")]
-    assert cards(scene(leaf([1.0, 2.0], name="").sum()))[0].name == ""
 
 
 def test_constants_of_one_number():
@@ -201,6 +200,14 @@ def test_variable_names_stand_in():
 def test_arrays_in_an_expression_are_called_like_their_variables():
     x, w = np.ones((2, 3)), weight(3, 2)
     assert card(scene((x @ w).sum(), names={"x": x}), name="x").kind == "input"
+
+
+def test_an_op_that_takes_the_name_of_another_has_not_its_sign(registry):
+    del OPS["subtract"]
+    odd = op("subtract", lambda a, b: a * b, lambda g, y, a, b: g * b, None, samples=[arrays((2,), (2,))])
+    shown = scene(odd(leaf([1.0, 2.0], name="x"), 3.0).sum())
+    assert card(shown, op="subtract").glyph == "subtract" and card(shown, op="subtract").facts == ["3"]
+    assert shown.title == "sum(subtract(x, 3.0))"
 
 
 def test_an_op_of_ones_own_is_drawn_with_its_name():
@@ -317,7 +324,7 @@ def test_one_leaf_without_a_gradient_among_others():
 
 def test_a_parameter_that_no_gradient_reaches():
     w, u = leaf([1.0, 2.0], name="w"), leaf([3.0, 4.0], name="u")
-    shown = scene((w * np.sign(np.exp(u))).sum(), view="backward")
+    shown = scene((w * np.isfinite(np.exp(u))).sum(), view="backward")
     assert card(shown, name="u").note == "no gradient arrives"
     assert [a.flows for a in into(shown, card(shown, op="multiply"))] == [True, False]
     assert [a.flows for a in into(shown, card(shown, op="exp"))] == [False]
@@ -327,11 +334,11 @@ def test_a_parameter_that_no_gradient_reaches():
 def test_drawing_changes_nothing(view):
     loss, w, b = mlp()
     for _ in range(2):
-        before = [(t.data.copy(), copy.copy(t.grad), t.age) for t in (loss, w, b)]
+        before = [(t.data.copy(), copy.copy(getattr(t, "grad", None)), t.age) for t in (loss, w, b)]
         draw(loss, view=view, values=True, fold=True)
         for t, (numbers, gradient, age) in zip((loss, w, b), before):
             np.testing.assert_array_equal(t.data, numbers)
-            np.testing.assert_equal(t.grad, gradient)
+            np.testing.assert_equal(getattr(t, "grad", None), gradient)
             assert t.age == age
         loss.backward()
 
@@ -389,7 +396,7 @@ def test_a_result_of_several_elements():
 
 
 def test_a_result_through_which_no_gradient_flows():
-    y = np.sign(leaf([1.0], name="w")).sum()
+    y = np.isfinite(leaf([1.0], name="w")).sum()
     assert len(scene(y).cards) == 3
     with pytest.raises(RuntimeError, match="no gradient flows here"):
         scene(y, view="both")
@@ -645,7 +652,7 @@ def test_the_outer_of_two_repeated_scopes_folds():
                 with scope(f"hidden[{j}]"):
                     h = relu(h @ weight(8, 8, f"w{i}{j}"))
     fold = card(scene(h.sum(), fold=True), kind="fold")
-    assert (fold.name, fold.count, fold.facts[0]) == ("block", 2, "relu(relu(h @ w) @ w)")
+    assert (fold.name, fold.count, fold.facts[0]) == ("block", 2, "relu(relu(h @ w) @ w_2)")
 
 
 def test_scopes_that_take_turns_fold_together():

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import array
+import decimal
+import fractions
 import gc
+import math
+import struct
 import threading
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,7 +147,8 @@ def test_wrong_kinds_of_arguments_say_what_is_meant():
     for arguments in ((np.ones(1), w), ([w], w), (w, np.ones(1))):
         with pytest.raises(TypeError, match="takes a Tensor y"):
             grad(*arguments)
-    integers.requires_grad = True
+    with pytest.raises(TypeError, match="int64 data cannot require a gradient"):
+        integers.requires_grad = True
     with pytest.raises(RuntimeError, match="no gradient flows"):
         (integers * integers).sum().backward()
 
@@ -159,3 +166,77 @@ def test_messages_name_the_op_of_a_result_without_a_name():
         x.square().backward()
     with pytest.raises(RuntimeError, match="the result of mean: no gradient flows"):
         Tensor([1.0], name="x").mean().backward()
+
+
+# Roads on which a Tensor becomes a plain number
+
+Z = np.zeros(2)
+AS_FLOAT = {  # README lists them, as text; these cannot be told apart from float(t)
+    "float(t)": float,
+    "int(t)": int,
+    "complex(t)": complex,
+    "bool(t)": bool,
+    "t.item()": lambda t: t.item(),
+    "math.exp(t)": math.exp,
+    '"%f" % t': lambda t: "%f" % t,  # noqa: UP031
+    "z.fill(t)": lambda t: Z.fill(t),
+    "z.__setitem__(0, t)": lambda t: Z.__setitem__(0, t),
+    "np.fromiter(t, float)": lambda t: np.fromiter(t.reshape(1), float),
+    "np.float64(t)": np.float64,
+    'array.array("d", [t])': lambda t: array.array("d", [t]),
+    'struct.pack("d", t)': lambda t: struct.pack("d", t),
+}
+AS_INDEX = {
+    "range(t)": range,
+    "np.ones(t)": np.ones,
+    "a Tensor as an index": lambda t: [1, 2, 3][t],
+}
+REFUSED = {
+    "z[0] = t": lambda t: exec("z[0] = t", {"z": np.zeros(2), "t": t}),
+    "z[:] = t": lambda t: exec("z[:] = t", {"z": np.zeros(2), "t": t}),
+    "z[[0]] = t": lambda t: exec("z[[0]] = t", {"z": np.zeros(2), "t": t}),
+    "z += t": lambda t: exec("z += t", {"z": np.zeros(2), "t": t}),
+    "np.asarray": np.asarray,
+    "np.array of a list": lambda t: np.array([t, t]),
+    "np.float32": np.float32,
+    "np.float16": np.float16,
+    "np.longdouble": np.longdouble,
+    "np.int64": np.int64,
+    "np.bool_": np.bool_,
+    "np.complex128": np.complex128,
+    "np.full": lambda t: np.full(2, t),
+    "np.put": lambda t: np.put(np.zeros(2), 0, t),
+    "z.put": lambda t: np.zeros(2).put(0, t),
+    "np.place": lambda t: np.place(np.zeros(2), [True, False], t),
+    "np.putmask": lambda t: np.putmask(np.zeros(2), [True, False], t),
+    "np.copyto": lambda t: np.copyto(np.zeros(2), t),
+    "np.fill_diagonal": lambda t: np.fill_diagonal(np.zeros((2, 2)), t),
+    "np.add.at": lambda t: np.add.at(np.zeros(2), [0], t),
+    "out=": lambda t: np.add(t, 1, out=np.zeros(())),
+    "np.vectorize": lambda t: np.vectorize(lambda a: a)(t),
+    "np.frompyfunc": lambda t: np.frompyfunc(lambda a: a, 1, 1)(t),
+    "np.arange": np.arange,
+    "z.dot": lambda t: np.zeros(1).dot(t.reshape(1)),
+    "z.searchsorted": lambda t: np.zeros(2).searchsorted(t),
+    "a random number's mean": lambda t: np.random.default_rng(0).normal(t, 1, 3),
+    "np.ma.masked_array": np.ma.masked_array,
+    "a buffer": memoryview,
+    "fractions": fractions.Fraction,
+    "decimal": decimal.Decimal,
+    "round": round,
+}
+
+
+@pytest.mark.parametrize("road", AS_FLOAT | AS_INDEX)
+def test_these_roads_give_a_plain_number_and_are_documented(road):
+    t = Tensor(2.0, requires_grad=True) if road in AS_FLOAT else Tensor(2)
+    (AS_FLOAT | AS_INDEX)[road](t)
+    text = " ".join((Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").split())
+    assert road in text
+
+
+@pytest.mark.parametrize("road", REFUSED)
+def test_all_other_roads_are_refused(road):
+    with pytest.raises((TypeError, ValueError)) as found:
+        REFUSED[road](Tensor(2.0, requires_grad=True))
+    assert isinstance(found.value, TypeError) or isinstance(found.value.__cause__, TypeError)

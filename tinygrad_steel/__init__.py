@@ -1,6 +1,7 @@
 """tinygrad_steel: reverse-mode autodiff on NumPy, made to be seen and trusted."""
 
 from .anomaly import detect_anomaly
+from .broadcast import BroadcastWarning
 from .check import GradientError, check_gradients, check_op
 from .compare import compare_backprop
 from .compiled import compile_backprop, compile_epoch
@@ -25,6 +26,7 @@ __all__ = [
     "OPS",
     "SGD",
     "Adam",
+    "BroadcastWarning",
     "GradientError",
     "Picture",
     "RendererNotFound",

@@ -53,10 +53,11 @@ def compile_backprop(
     What has no history is a constant: arrays and random numbers in the expression, and whatever came into it by
     `detach()`, `numpy()`, `item()` or from inside `no_grad()`. What differs from step to step is a named Tensor.
 
-    Raises what `loss.backward()` raises; NoLoops (a TypeError) where numba is asked for and cannot do it, as for two
-    float dtypes (what only has no loop form is called between loops). The step itself raises ValueError for another
-    shape or for class ids out of range, RuntimeError where a constant or a setting of the optimizer other than its
-    learning rate has changed: compile again.
+    Raises what `loss.backward()` raises; TypeError where Python has read a number that the loss depends on (`if t > 0`,
+    `rows[t]`, `range(t)`, `math.exp(t)`), which the step would keep for ever; NoLoops (a TypeError) where numba is
+    asked for and cannot do it, as for two float dtypes (what only has no loop form is called between loops). The step
+    itself raises ValueError for another shape or for class ids out of range, RuntimeError where a constant or a setting
+    of the optimizer other than its learning rate has changed: compile again.
 
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
@@ -168,9 +169,9 @@ class Parameters:
     def before(self) -> None:
         """Take over data that was assigned meanwhile; RuntimeError where that was a constant's."""
         for p, data, _ in self.pairs:
-            if p._data is not data:
-                np.copyto(data, p._data)
-                p._data = data
+            if p._array is not data:
+                np.copyto(data, p._array)
+                p._array = data
         for i, k, data in self.states:
             state = self.optimizer.states[i]  # type: ignore[union-attr]
             if state[k] is not data:
@@ -186,9 +187,9 @@ class Parameters:
     def after(self) -> None:
         """Gradients to where backward() leaves them; and parameters have changed."""
         for p, _, g in self.pairs:
-            p.grad = g
+            p._grad = g
         for p in self.moved:
-            p.age = next_age()
+            p._age = next_age()
 
 
 def settings(optimizer: Optimizer | None) -> list[tuple[str, float]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import lower, ops
 from .graph import describe_call
+from .reads import refuse_reads
 from .registry import Op, describe
 from .source import behind
 from .tensor import Tensor
@@ -43,7 +44,8 @@ def export_onnx(
     made of the rows' number, as in `x / len(x)`, cannot be told from others: it stays as it is. None: the file takes
     exactly as many rows as were traced, and every graph is fine.
 
-    Raises ImportError without onnx; TypeError for an op without a mapping, named with its inputs, and for longdouble;
+    Raises ImportError without onnx; TypeError for an op without a mapping, named with its inputs, for longdouble, and
+    where Python has read a number that comes from an input (`if t > 0`, `rows[t]`);
     ValueError for an input that has no name, is no leaf or leads to no output, and for a graph that needs its number of
     rows.
     """
@@ -91,6 +93,8 @@ def nodes_of(outputs: Sequence[Tensor], inputs: Sequence[Tensor], names: Names) 
         node = made[id(t)] = Node(t.op, given, t.params, t.data, builder.name(t))
         if t.op is not None:  # parameters may have changed since
             node.data = node.compute(*map(data_of_node, given))
+    if any(t.op is not None for t in outputs):
+        refuse_reads(outputs, inputs, "the file would keep that number")
     for x in inputs:
         if x.op is not None or not x.name:  # without one, what is computed from it may be recorded as a constant
             raise ValueError(f'an input is a leaf with a name, as in Tensor(data, name="x"), not {x!r:.80}')
@@ -148,10 +152,10 @@ class Parts(lower.Lowering):
     def apply(self, op: Op, inputs: tuple, params: dict[str, Any], data: Any) -> Node:
         """The op itself where it has a mapping for these dtypes, else its parts; TypeError where they have none."""
         integers = all(x.dtype.kind != "f" for x in inputs if isinstance(x, Node))
-        if op.name in MAPPING and not (integers and MAPPING[op.name] in FLOATS):
+        if op in MAPPING and not (integers and MAPPING[op] in FLOATS):
             return Node(op, inputs, params, np.asarray(data))
         self.within.append(op)
-        found = self.expand(op, PARTS.get(op.name) or lower.PARTS.get(op, op.forward), inputs, params, data)
+        found = self.expand(op, PARTS.get(op) or lower.PARTS.get(op, op.forward), inputs, params, data)
         if found is None:
             raise unmapped(op, inputs, params, self.within[:-1])
         self.within.pop()
@@ -188,7 +192,7 @@ class Graph:
     def write(self, node: Node) -> None:
         """Append what computes a Node."""
         self.name = self.called.get(node) or self.unique(node.name or node.op.name)  # type: ignore[union-attr]
-        rule = MAPPING[node.op.name]  # type: ignore[union-attr]
+        rule = MAPPING[node.op]  # type: ignore[union-attr]
         result = self.add(rule, node, *node.inputs) if isinstance(rule, str) else rule(self, node)
         if self.dtypes[result] != node.dtype:
             self.emit("Cast", [result], node.dtype, to=self.type(node.dtype))
@@ -313,6 +317,11 @@ def where(graph: Graph, node: Node) -> str:
     return graph.add("Where", node, graph.value(condition, BOOL), a, b)
 
 
+def einsum(graph: Graph, node: Node) -> str:
+    terms, result = ops._letters(node.params["subscripts"])  # with an arrow: without one, orders may differ
+    return graph.add("Einsum", node, *node.inputs, equation=f"{','.join(terms)}->{result}")
+
+
 def reshape(graph: Graph, node: Node) -> str:
     lengths = graph.lengths(node, -1)
     return graph.add("Reshape", node, node.inputs[0], graph.numbers(lengths), allowzero=int(0 in lengths))
@@ -336,6 +345,23 @@ def full_like(graph: Graph, node: Node) -> str:
     return graph.add("Expand", node, node.params["fill_value"], shape)
 
 
+def bounds(part: slice | int, length: int | None) -> tuple[int, int, int]:
+    """What an index takes of an axis, as ONNX counts: start, end and step. `length`: None for any number of rows.
+
+    ONNX moves a start before the first element to the first one also where it goes backwards, where NumPy takes none.
+    """
+    part = part if isinstance(part, slice) else slice(part, part + 1 or None)
+    if length is None:  # all rows, whether few or many (see `batch_axes`)
+        step = part.step or 1
+        start = (0 if step > 0 else END) if part.start is None else part.start
+        end = (END if step > 0 else -END) if part.stop is None else part.stop
+        return max(-END, min(start, END)), max(-END, min(end, END)), step
+    taken = range(length)[part]
+    if not taken:
+        return 0, 0, 1
+    return taken.start, taken.stop if taken.stop >= 0 else -END, taken.step
+
+
 def getitem(graph: Graph, node: Node) -> str:
     """Integers, slices, None and ..., or one array of integers among full slices."""
     (x, *arrays), index = node.inputs, node.params["index"]
@@ -353,43 +379,43 @@ def getitem(graph: Graph, node: Node) -> str:
     new = [i for i, part in enumerate(i for i in index if i is None or isinstance(i, slice)) if part is None]
     index = [i for i in index if i is not None]
     gone = [i for i, part in enumerate(index) if not isinstance(part, slice)]
-    slices = [i if isinstance(i, slice) else slice(i, i + 1 or None) for i in index]
-    steps = [s.step or 1 for s in slices]
-    starts = [(0 if step > 0 else END) if s.start is None else s.start for s, step in zip(slices, steps)]
-    ends = [(END if step > 0 else -END) if s.stop is None else s.stop for s, step in zip(slices, steps)]
-    bounds = map(graph.numbers, (starts, ends, range(x.ndim), steps))
-    name = graph.add("Slice", node, x, *bounds) if x.ndim else graph.add("Identity", node, x)
+    rows = graph.axes.get(x)
+    limits = [bounds(part, None if axis == rows else n) for axis, (part, n) in enumerate(zip(index, x.shape))]
+    starts, ends, steps = ([limit[i] for limit in limits] for i in range(3))
+    numbers = map(graph.numbers, (starts, ends, range(x.ndim), steps))
+    name = graph.add("Slice", node, x, *numbers) if x.ndim else graph.add("Identity", node, x)
     for kind, axes in (("Squeeze", gone), ("Unsqueeze", new)):
         name = graph.add(kind, node, name, graph.numbers(axes)) if axes else name
     return name
 
 
-# An op's name -> that of ONNX's op with the same inputs, or a rule.
-MAPPING: dict[str, str | Callable] = {
+# An op -> the name of ONNX's op with the same inputs, or a rule.
+MAPPING: dict[Op | None, str | Callable] = {
     # arithmetic
-    **{"add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "negative": "Neg", "power": "Pow"},
-    **{"exp": "Exp", "log": "Log", "sqrt": "Sqrt", "abs": "Abs", "sign": "Sign", "reciprocal": "Reciprocal"},
-    **{"sin": "Sin", "floor": "Floor", "ceil": "Ceil", "rint": "Round", "asconstant": cast, "astype": cast},
+    **{ops.add: "Add", ops.subtract: "Sub", ops.multiply: "Mul", ops.divide: "Div", ops.negative: "Neg"},
+    **{ops.power: "Pow", ops.exp: "Exp", ops.log: "Log", ops.sqrt: "Sqrt", ops.reciprocal: "Reciprocal"},
+    **{ops.abs: "Abs", ops.sign: "Sign"},
+    **{ops.sin: "Sin", ops.floor: "Floor", ops.ceil: "Ceil", ops.rint: "Round", ops.asconstant: cast, ops.astype: cast},
     # products
-    **{"matmul": "MatMul", "einsum": lambda g, n: g.add("Einsum", n, *n.inputs, equation=n.params["subscripts"])},
+    **{ops.matmul: "MatMul", ops.einsum: einsum},
     # activations
-    **{"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"},
-    **{"softmax": along("Softmax", -1), "log_softmax": along("LogSoftmax", -1)},
+    **{ops.relu: "Relu", ops.sigmoid: "Sigmoid", ops.tanh: "Tanh"},
+    **{ops.softmax: along("Softmax", -1), ops.log_softmax: along("LogSoftmax", -1)},
     # choosing
-    **{"greater": "Greater", "greater_equal": "GreaterOrEqual", "less": "Less", "less_equal": "LessOrEqual"},
-    **{"equal": "Equal", "isnan": "IsNaN", "isinf": "IsInf"},
-    **{"logical_and": "And", "logical_or": "Or", "logical_not": "Not"},
-    **{"maximum": "Max", "minimum": "Min", "where": where},
+    **{ops.greater: "Greater", ops.greater_equal: "GreaterOrEqual", ops.less: "Less", ops.less_equal: "LessOrEqual"},
+    **{ops.equal: "Equal", ops.isnan: "IsNaN", ops.isinf: "IsInf"},
+    **{ops.logical_and: "And", ops.logical_or: "Or", ops.logical_not: "Not"},
+    **{ops.maximum: "Max", ops.minimum: "Min", ops.where: where},
     # reductions
-    **{"sum": reduction("ReduceSum"), "mean": reduction("ReduceMean"), "prod": reduction("ReduceProd")},
-    **{"max": reduction("ReduceMax"), "min": reduction("ReduceMin")},
-    **{"argmax": position("ArgMax"), "argmin": position("ArgMin")},
-    "cumsum": lambda g, n: g.add("CumSum", n, *n.inputs, g.numbers(n.params["axis"])),
+    **{ops.sum: reduction("ReduceSum"), ops.mean: reduction("ReduceMean"), ops.prod: reduction("ReduceProd")},
+    **{ops.max: reduction("ReduceMax"), ops.min: reduction("ReduceMin")},
+    **{ops.argmax: position("ArgMax"), ops.argmin: position("ArgMin")},
+    ops.cumsum: lambda g, n: g.add("CumSum", n, *n.inputs, g.numbers(n.params["axis"])),
     # shapes
-    **{"alias": "Identity", "reshape": reshape, "transpose": transpose, "squeeze": squeeze, "getitem": getitem},
-    "expand_dims": lambda g, n: g.add("Unsqueeze", n, *n.inputs, g.numbers(np.atleast_1d(n.params["axis"]))),
-    "broadcast_to": lambda g, n: g.add("Expand", n, *n.inputs, g.numbers(n.shape)),
-    **{"concatenate": along("Concat", 0), "full_like": full_like},
+    **{alias: "Identity", ops.reshape: reshape, ops.transpose: transpose, ops.squeeze: squeeze, ops.getitem: getitem},
+    ops.expand_dims: lambda g, n: g.add("Unsqueeze", n, *n.inputs, g.numbers(np.atleast_1d(n.params["axis"]))),
+    ops.broadcast_to: lambda g, n: g.add("Expand", n, *n.inputs, g.numbers(n.shape)),
+    **{ops.concatenate: along("Concat", 0), ops.full_like: full_like},
 }
 # The kinds by dtype; all others take and give that in which the result is reckoned.
 COMPARISONS = {"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "IsNaN", "IsInf"}  # give masks
@@ -409,19 +435,19 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
 
 
 # What ONNX lacks, or onnxruntime in float64 (where it has no kernel, or a faulty optimisation), in simpler terms.
-PARTS: dict[str, Callable] = {
-    **{"square": lambda x: x * x, "log1p": lambda x: np.log(1 + x), "expm1": lambda x: np.exp(x) - 1},
-    **{"log2": lambda x: np.log(x) / math.log(2), "log10": lambda x: np.log(x) / math.log(10)},
-    "cos": lambda x: np.sin(x + math.pi / 2),
-    "logaddexp": lambda a, b: np.maximum(a, b) + np.log(1 + np.exp(-np.abs(a - b))),
-    "not_equal": lambda a, b: ~np.equal(a, b),
-    "isfinite": lambda x: ~(np.isnan(x) | np.isinf(x)),
-    "any": lambda x, **params: np.max(x.astype(bool), **params),
-    "all": lambda x, **params: np.min(x.astype(bool), **params),
-    "clip": clip,
-    "flip": flip,
-    "swapaxes": lambda x, axis1, axis2: np.transpose(x, np.swapaxes(np.empty(range(x.ndim)), axis1, axis2).shape),
-    "stack": lambda *arrays, axis=0: np.concatenate([np.expand_dims(x, axis) for x in arrays], axis=axis),
-    "zeros_like": lambda x: np.full_like(x, fill_value=0),
-    "ones_like": lambda x: np.full_like(x, fill_value=1),
+PARTS: dict[Op, Callable] = {
+    **{ops.square: lambda x: x * x, ops.log1p: lambda x: np.log(1 + x), ops.expm1: lambda x: np.exp(x) - 1},
+    **{ops.log2: lambda x: np.log(x) / math.log(2), ops.log10: lambda x: np.log(x) / math.log(10)},
+    ops.cos: lambda x: np.sin(x + math.pi / 2),
+    ops.logaddexp: lambda a, b: np.maximum(a, b) + np.log(1 + np.exp(-np.abs(a - b))),
+    ops.not_equal: lambda a, b: ~np.equal(a, b),
+    ops.isfinite: lambda x: ~(np.isnan(x) | np.isinf(x)),
+    ops.any: lambda x, **params: np.max(x.astype(bool), **params),
+    ops.all: lambda x, **params: np.min(x.astype(bool), **params),
+    ops.clip: clip,
+    ops.flip: flip,
+    ops.swapaxes: lambda x, axis1, axis2: np.transpose(x, np.swapaxes(np.empty(range(x.ndim)), axis1, axis2).shape),
+    ops.stack: lambda *arrays, axis=0: np.concatenate([np.expand_dims(x, axis) for x in arrays], axis=axis),
+    ops.zeros_like: lambda x: np.full_like(x, fill_value=0),
+    ops.ones_like: lambda x: np.full_like(x, fill_value=1),
 }

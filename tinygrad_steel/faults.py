@@ -146,11 +146,12 @@ class Search:
         known = {*path}
         path = [x for x in self.nodes if x in known or not (x.gradient or x in self.forward)]
         for f in self.nodes:
-            for value in KINKS[f.op](*(self.value(i) for i in f.inputs)) if f.op in KINKS else ():
+            inputs, conventions = at_a_kink(f)
+            for value in conventions(*map(self.value, inputs)) if conventions else ():
                 found = self.replay({f: value}, path)
                 if node in found and explains(found[node], m, expected):
                     self.values |= found
-                    at = " == ".join([*(self.text(i) for i in f.inputs), "0"][:2])
+                    at = " == ".join([*map(self.text, inputs), "0"][:2])
                     return f"right except at the kink {at}: the slope there is a convention, and another one here"
         return ""
 
@@ -226,7 +227,7 @@ class Search:
         given, came = self.value(gy), self.called(y)
         handed_on, missing = stretched(given, x.shape), self.derivative(g, same_value(gy))
         if handed_on is not None and missing != "":
-            factor = missing if missing and y.op.name in INFIX else f"{y.op.name}'({self.text(x)})"
+            factor = missing if missing and y.op in INFIX else f"{y.op.name}'({self.text(x)})"
             factor += f" = {missing}" if missing and factor != missing else ""
             yield {g: handed_on}, f"{came} is handed on unchanged: the factor {factor} is missing"
         alone = np.ones(gy.shape, gy.dtype)
@@ -245,6 +246,10 @@ class Search:
         used = dict.fromkeys([*inner, *(i for node in inner for i in node.nodes() if i not in same_value(gy))])
         for node in used:
             yield from self.altered(node)
+            if (z := behind_relu(node)) is not None:
+                yield {node: self.value(z) < 0}, f"{self.text(z)} > 0 is the wrong way round"
+                for value, text in self.lookalikes(z, x):
+                    yield {node: value > 0}, f"computed with {text} in place of {self.text(z)}"
             if node.op in (ops.sigmoid, ops.softmax) and y.op is not node.op:
                 p, text = self.value(node), self.text(node)
                 reason = f"multiplied by {text} * (1 - {text}), which {y.op.name}' has in it"
@@ -410,6 +415,20 @@ KINKS = {
     ops.equal: lambda a, b: [(a == b) * 0.0, (a == b) * 2.0],  # half for each side, or all for one
     ops.sign: lambda x: [np.where(x >= 0, 1.0, -1.0), np.where(x > 0, 1.0, -1.0)],
 }
+
+
+def at_a_kink(f: Node) -> tuple[tuple, Callable | None]:
+    """What decides on a Node at a kink, and what other conventions make of it; None where there is no kink."""
+    z = behind_relu(f)
+    if z is not None:
+        return (z,), lambda z: [z >= 0]
+    return f.inputs, KINKS.get(f.op)
+
+
+def behind_relu(f: Node) -> Node | None:
+    """The `z` of a slope sign(relu(z)), which people write as z > 0; None for anything else."""
+    y = f.inputs[0] if f.op is ops.sign else None
+    return y.inputs[0] if isinstance(y, Node) and y.op is ops.relu else None
 
 
 def probability(z: Node, p: Node) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from bisect import insort
 from collections.abc import Iterator
@@ -20,11 +21,26 @@ class Mode:
     """What is recorded: "leaves" (what comes from a leaf that has a name or wants a gradient), "all" or "off".
 
     `watch`, where there is one, is shown every result and every gradient (see `anomaly.py`, `trace.py`, `picture.py`).
+    `requests` are the `with recording(...)` blocks that are open, in the order in which they were entered; the last one
+    decides.
     """
+
+    __slots__ = ("all", "on", "record", "requests", "watch")
+
+    def __init__(self, requests: tuple[Request, ...] = ()):
+        self.requests = requests
+        self.record = next((r.record for r in reversed(requests) if r.record), "leaves")
+        self.on, self.all = self.record != "off", self.record == "all"
+        watches = [r.watch for r in requests if r.watch]
+        self.watch = functools.reduce(Both, watches) if watches else None
+
+
+class Request:
+    """One open `with recording(...)`."""
 
     __slots__ = ("record", "watch")
 
-    def __init__(self, record: str = "leaves", watch: Any = None):
+    def __init__(self, record: str | None, watch: Any):
         self.record, self.watch = record, watch
 
 
@@ -54,14 +70,17 @@ next_age = itertools.count().__next__
 
 @contextlib.contextmanager
 def recording(record: str | None = None, watch: Any = None) -> Iterator[None]:
-    """Change the mode inside a `with`, whatever way it is left; what is not given stays as it is."""
-    old = RECORDING.get()
-    watch = Both(old.watch, watch) if old.watch and watch else watch or old.watch
-    token = RECORDING.set(Mode(record or old.record, watch))
+    """Change the mode inside a `with`, whatever way it is left; what is not given stays as it is.
+
+    Its end withdraws its own request and no other: two generators that hold a `with` open while they take turns leave
+    in another order than they came, and going back to what was there before would leave recording off for good.
+    """
+    request = Request(record, watch)
+    RECORDING.set(Mode((*RECORDING.get().requests, request)))
     try:
         yield
     finally:
-        RECORDING.reset(token)
+        RECORDING.set(Mode(tuple(r for r in RECORDING.get().requests if r is not request)))
 
 
 def refuse_tracing() -> None:
@@ -97,47 +116,51 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
     stack on long chains.)
     """
     pulled = []
-    pending = {root.age: (root, g)}
-    ages = [root.age]  # in order, so that the youngest is the last
+    pending = {root._age: (root, g)}
+    ages = [root._age]  # in order, so that the youngest is the last
     watch = RECORDING.get().watch
     while ages:
         y, g = pending.pop(ages.pop())
-        op = y.op
+        op = y._op
         if graph or op is None:
             pulled.append((y, g))
             if op is None:
                 continue
-        params = y.params
-        result, inputs = (y, y.inputs) if graph else (y._data, y.arrays)
-        if g.shape != y.shape and not (op.rowwise or (op.elementwise and (len(inputs) == 1 or nothing_broadcast(y)))):
-            g = stretch(g, y.shape)
-        for x, vjp in zip(y.inputs, op.vjps):
-            age = getattr(x, "age", None)
+        params = y._params
+        result, inputs = (y, y._inputs) if graph else (y._array, y._arrays)
+        if g.shape != y._shape and not (op.rowwise or (op.elementwise and (len(inputs) == 1 or nothing_broadcast(y)))):
+            g = stretch(g, y._shape)
+        plain = op.plain
+        for x, vjp in zip(y._inputs, op.vjps if plain else rules_of(y, g, result, inputs)):
+            age = getattr(x, "_age", None)
             if age is None:  # a plain number
                 continue
-            if age > y.age:  # new data makes a leaf young again
+            if age > y._age:  # new data makes a leaf young again
                 raise RuntimeError(
                     f"{describe(x)} has changed since {op.name} used it, so that its gradient would be wrong: compute "
                     f"the loss again after changing data, or change data after backward()"
                 )
-            if not x.requires_grad:
+            if not x._requires_grad:
                 continue
             try:
-                gx = vjp(g, result, *inputs, **params) if params else vjp(g, result, *inputs)
-                if gx.shape != x.shape and (graph or gx.shape):
-                    gx = fit(gx, x.shape, graph)
-                if gx.dtype is not x._data.dtype and gx.dtype != x.dtype:
+                if plain:
+                    gx = vjp(g, result, *inputs, **params) if params else vjp(g, result, *inputs)
+                else:
+                    gx = guarded(op, vjp, g, result, inputs, params, graph)
+                if gx.shape != x._shape and (graph or gx.shape):
+                    gx = fit(gx, x._shape, graph)
+                if gx.dtype is not x._array.dtype and gx.dtype != x.dtype:
                     gx = cast(gx, x)
             except Exception as error:
                 if vjp is None:
                     raise RuntimeError(
                         f"{op.name} has no vjp for {describe(x)}: give one, or detach() what wants no gradient"
                     ) from None
-                where = f"the vjp of {describe_call(op, y.inputs, y.params)} for {describe(x)}"
+                where = f"the vjp of {describe_call(op, y._inputs, y._params)} for {describe(x)}"
                 raise explained(error, where, op) from error
             if watch is not None:
                 watch.gradient(y, x, gx)
-            if gx is g and x.op is None and not graph:
+            if gx is g and x._op is None and not graph:
                 gx = g.copy()  # a leaf keeps it, and another may be handed the same
             if age in pending:
                 pending[age] = x, pending[age][1] + gx
@@ -145,6 +168,28 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
                 pending[age] = x, gx
                 insort(ages, age)
     return pulled
+
+
+def rules_of(y: Any, g: Any, result: Any, inputs: tuple) -> Any:
+    """The vjps of the op of `y`; where it has a joint one, what that gives, input by input."""
+    op = y._op
+    if op.joint is None:
+        return op.vjps
+    try:
+        return op.joint(g, result, *inputs, **y._params)
+    except Exception as error:
+        where = f"the vjp of {describe_call(op, y._inputs, y._params)}"
+        raise explained(error, where, op) from error
+
+
+def guarded(op: Any, vjp: Any, g: Any, result: Any, inputs: tuple, params: dict[str, Any], graph: bool) -> Any:
+    """What one of `rules_of` gives; of a foreign rule a copy, as it may be its argument, or a buffer used again."""
+    gx = vjp if op.joint is not None else vjp(g, result, *inputs, **params)
+    if graph or not op.foreign:
+        return gx
+    if hasattr(gx, "record_op"):
+        raise TypeError("it returned a Tensor where it was given arrays: a rule computes with what it is given")
+    return gx.copy() if hasattr(gx, "copy") else gx
 
 
 def cast(g: Any, x: Any) -> Any:
@@ -156,7 +201,8 @@ def cast(g: Any, x: Any) -> Any:
 
 def nothing_broadcast(y: Any) -> bool:
     """Whether all inputs have the shape of the result, so that a small gradient may pass as it is."""
-    return all(np.shape(x) == y.shape for x in y.arrays)
+    shape = y._shape
+    return all(np.shape(x) == shape for x in y._arrays)
 
 
 def fit(g: Any, shape: tuple[int, ...], graph: bool = False) -> Any:
@@ -191,16 +237,19 @@ def describe_call(op: Any, inputs: tuple, params: dict[str, Any]) -> str:
     return f"{op.name}({', '.join([*map(describe, inputs), *(f'{k}={v!r}' for k, v in params.items())])})"
 
 
-# The base classes: NumPy's own errors, derived from them, are made from other arguments than a message.
-KINDS = (TypeError, IndexError, ValueError, FloatingPointError)
+# NumPy's own errors, derived from these, are made from other arguments than a message.
+KINDS = (np.exceptions.AxisError, TypeError, IndexError, ValueError, FloatingPointError)
 
 
 def explained(error: Exception, where: str, op: Any) -> Exception:
-    """The same kind of error, saying where it happened before what NumPy said of it."""
+    """The same kind of error, saying where it happened before what was said of it.
+
+    A class of somebody else's stays what it is, as who raises it may want to catch it: it gets a note instead.
+    """
     if op.elementwise and "broadcast" in str(error):
         where += " (on every axis, counted from the right, lengths must be equal or 1)"
     for kind in KINDS:
-        if isinstance(error, kind):
+        if type(error) is kind or (isinstance(error, kind) and type(error).__module__.partition(".")[0] == "numpy"):
             return kind(f"{where}: {error}")
     error.add_note(f"in {where}")
     return error

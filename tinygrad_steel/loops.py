@@ -16,13 +16,17 @@ from .trace import Node
 
 UNROLLED = 16  # the most columns of a product that are summed side by side
 LARGE = 50_000  # multiply-adds from which on a product is left to BLAS
-SIGNS = {getattr(ops, name): sign for name, (sign, _) in INFIX.items() if name not in ("matmul", "power")}
+SIGNS = {op: sign for op, (sign, _) in INFIX.items() if op not in (ops.matmul, ops.power)}
 START = {ops.sum: "0.0", ops.mean: "0.0", ops.prod: "1.0", ops.max: "-np.inf", ops.min: "np.inf"}
 TAKE = {ops.sum: "{} + {}", ops.mean: "{} + {}", ops.prod: "{} * {}", ops.max: "np.maximum({}, {})"}
 TAKE[ops.min] = "np.minimum({}, {})"
 # Elementwise ops that are no ufunc, or are written otherwise.
 LOGIC = {ops.logical_and: "({}) and ({})", ops.logical_or: "({}) or ({})", ops.logical_not: "not ({})"}
 WRITTEN = {*SIGNS, *LOGIC, ops.where, ops.power, ops.square, ops.negative, ops.clip}
+# NumPy's functions that numba knows as well, by NumPy's own name for them.
+UFUNCS = {
+    op: op.forward.__name__ for op in vars(ops).values() if isinstance(op, Op) and isinstance(op.forward, np.ufunc)
+}
 # What makes masks in loops.
 MASKS = {*SIGNS, *LOGIC, ops.where, ops.isnan, ops.isinf, ops.isfinite}
 
@@ -220,7 +224,7 @@ class Loops:
         if node.op in REDUCTIONS:
             return node.op not in START
         if node.dtype.kind == "f":
-            return node.op not in WRITTEN and not is_ufunc(node.op)
+            return node.op not in WRITTEN and node.op not in UFUNCS
         if node.dtype.kind == "b":
             return node.op not in MASKS
         return True  # integers wrap around, and divide in their own way
@@ -364,7 +368,10 @@ class Loops:
             return f"({texts[0]}) * ({texts[0]})"
         if op is ops.negative:
             return f"-({texts[0]})"
-        return f"np.{op.name}({', '.join(texts)})"
+        if op is ops.sign:  # faster than numba's own; 0 and NaN are theirs
+            (x,) = texts
+            return f"{self.number(1)} if {x} > 0.0 else {self.number(-1)} if {x} < 0.0 else {x}"
+        return f"np.{UFUNCS[op]}({', '.join(texts)})"
 
     def product(self, node: Node) -> list[str]:
         """A matrix product; where they are few, its elements or its columns are summed side by side."""
@@ -411,11 +418,6 @@ class Loops:
 def kind(dtype: np.dtype) -> str:
     """A dtype as numba calls it."""
     return "boolean" if dtype.kind == "b" else dtype.name
-
-
-def is_ufunc(op: Op) -> bool:
-    """Whether it is one of NumPy's functions that numba knows as well."""
-    return isinstance(op.forward, np.ufunc) and getattr(ops, op.name, None) is op
 
 
 def is_mask(x: Any) -> bool:

@@ -9,7 +9,8 @@ import numpy as np
 
 from . import ops
 from .graph import pull, recording
-from .optim import Optimizer
+from .optim import Optimizer, working
+from .reads import refuse_reads
 from .registry import Op, describe
 from .source import behind, numpy_name
 from .tensor import Tensor, seed
@@ -23,7 +24,7 @@ def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: float = 0) -> An
     """np.var in simpler terms."""
     squares = np.square(x - np.mean(x, axis=axis, keepdims=True))
     total = np.sum(squares, axis=axis, keepdims=keepdims)
-    return total / (x.size // total.size - ddof)
+    return total / max(x.size // total.size - ddof, 0)
 
 
 # What NumPy has as one function, but a program is better off with the parts of.
@@ -120,6 +121,8 @@ class Program:
         self.feeds = [x for x in traced.leaves if x.name and not x.wanted] if fed is None else fed
         self.fixed = [t for x, t in tensors.items() if x.op is None and not (x.wanted or x in self.feeds)]
         self.check_names([tensors[x] for x in self.feeds])
+        changing = [*(feeds or ()), *(tensors[x] for x in (*self.feeds, *wanted))]
+        refuse_reads([loss, *outputs], changing, "the compiled step would keep that number")
         for t in outputs:
             if any(t is constant for constant in self.fixed):
                 raise ValueError(f"the output {describe(t)} is a constant: nothing recorded of how it was computed")
@@ -155,7 +158,8 @@ class Program:
                 given = next_numbers(self.optimizer, p.dtype)
                 numbers[p.dtype] = [Tensor(x, name="number") for x in given]
             old = [Tensor(x) for x in state]
-            change, new = self.optimizer.rule(gradients[id(p)], old, *numbers[p.dtype])
+            g = gradients[id(p)].astype(working(p.dtype))
+            change, new = self.optimizer.rule(g, old, *numbers[p.dtype])
             moved += [(p, p - change), *zip(old, new)]
             states += [(i, k, leaf) for k, leaf in enumerate(old)]
         if len(numbers) > 1:
@@ -219,7 +223,7 @@ class Lowering:
         params = {k: v for k, v in params.items() if v is not None or k != "axis"}
         if "axis" in params and op in REDUCTIONS:  # one spelling of each, so that the same is computed once
             axes = params["axis"] if isinstance(params["axis"], tuple) else (params["axis"],)
-            params["axis"] = tuple(sorted({i % inputs[0].ndim for i in axes if inputs[0].ndim}))
+            params["axis"] = tuple(sorted({int(i) % inputs[0].ndim for i in axes if inputs[0].ndim}))
         if op in REDUCTIONS and params.pop("keepdims", False):
             small = np.reshape(
                 data, [n for i, n in enumerate(inputs[0].shape) if i not in params.get("axis", range(99))]

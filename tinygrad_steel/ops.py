@@ -9,14 +9,15 @@ does not exist, stand in the docstring of the op they belong to.
 from __future__ import annotations
 
 import builtins
+import itertools
 import math
 import operator
 from typing import Any
 
 import numpy as np
 
-from .fast import Axis, column, largest, total
-from .registry import arrays, op, values
+from .fast import Axis, column, largest, numpy_sum, total
+from .registry import OPS, arrays, op, values
 
 # Arithmetic: broadcasting is undone by the engine, so that `add` can hand `g` to both sides as it is.
 
@@ -51,13 +52,6 @@ divide = op(
 negative = op("negative", np.negative, lambda g, y, x: -g, samples=[arrays((2, 3))])
 
 
-def _one_less(b: Any) -> Any:
-    """b - 1, but 1 for b = 0, where a ** (b - 1) would be infinite at a = 0 and is multiplied by b = 0 anyway."""
-    if isinstance(b, (int, float)):
-        return b - 1 if b else 1
-    return np.where(np.equal(b, 0), 1, b - 1)
-
-
 @op(
     "power",
     samples=[arrays((2, 3), (2, 3), positive=True), values([[-1.5, 0.7, 2.0]], 3), values([0.0, -2.0, 1.5], 2)],
@@ -66,11 +60,22 @@ def _one_less(b: Any) -> Any:
 )
 def power(a: Any, b: Any) -> Any:
     """a ** b. A constant exponent never takes a logarithm, so that (-2) ** 3 has its gradient 12; at a = 0 the
-    derivatives of a ** 0, a ** 1 and a ** 2 are 0, 1 and 0, and that of 0 ** b with respect to b is 0 for b > 0."""
+    derivatives of a ** 0, a ** 1 and a ** 2 are 0, 1 and 0, and that of 0 ** b with respect to b is 0 for b >= 0. The
+    slope of a ** 0 is 0 everywhere, also where a is infinite or NaN, since NumPy gives 1 there, too. No derivative
+    exists with respect to b where a < 0: it is NaN. Nor does one of second order, in a and b, at a = 0 where b <= 1:
+    what comes out there means nothing."""
     return operator.pow(a, b)  # not np.power: `**` squares where the exponent is 2, many times faster
 
 
-power.vjp(lambda g, y, a, b: g * b * a ** _one_less(b))
+@power.vjp
+def _(g, y, a, b):
+    if isinstance(b, (int, float)):
+        return g * b * a ** (b - 1) if b else np.zeros_like(g)
+    # Where b is 0, so is the product, if its last factor is finite; yet it depends on b, with a slope of 1 / a.
+    flat = np.logical_and(np.equal(b, 0), np.logical_not(np.abs(a) > 0))
+    return g * b * np.where(flat, np.inf, a) ** (b - 1.0)
+
+
 power.vjp(lambda g, y, a, b: g * y * np.log(np.where(np.equal(a, 0), 1, a)))
 
 
@@ -78,7 +83,7 @@ square = op("square", np.square, lambda g, y, x: 2 * g * x, samples=[arrays((2, 
 sqrt = op("sqrt", np.sqrt, lambda g, y, x: g / (2 * y), samples=[arrays((2, 3), positive=True)])
 exp = op("exp", np.exp, lambda g, y, x: g * y, samples=[arrays((2, 3))])
 log = op("log", np.log, lambda g, y, x: g / x, samples=[arrays((2, 3), positive=True)])
-expm1 = op("expm1", np.expm1, lambda g, y, x: g * (y + 1), samples=[arrays((2, 3))])
+expm1 = op("expm1", np.expm1, lambda g, y, x: g * np.exp(x), samples=[arrays((2, 3))])
 log1p = op("log1p", np.log1p, lambda g, y, x: g / (1 + x), samples=[arrays((2, 3), positive=True)])
 log2 = op("log2", np.log2, lambda g, y, x: g / (x * math.log(2)), samples=[arrays((2, 3), positive=True)])
 log10 = op("log10", np.log10, lambda g, y, x: g / (x * math.log(10)), samples=[arrays((2, 3), positive=True)])
@@ -89,18 +94,32 @@ sinh = op("sinh", np.sinh, lambda g, y, x: g * np.cosh(x), samples=[arrays((2, 3
 cosh = op("cosh", np.cosh, lambda g, y, x: g * np.sinh(x), samples=[arrays((2, 3))])
 arctan = op("arctan", np.arctan, lambda g, y, x: g / (1 + x * x), samples=[arrays((2, 3))])
 tanh = op("tanh", np.tanh, lambda g, y, x: g * (1 - y * y), samples=[arrays((2, 3))])
-logaddexp = op(
+logaddexp = op(  # where both are the same infinity, they share evenly
     "logaddexp",
     np.logaddexp,
-    lambda g, y, a, b: g * np.exp(a - y),
-    lambda g, y, a, b: g * np.exp(b - y),
+    lambda g, y, a, b: g * sigmoid(_apart(a, b)),
+    lambda g, y, a, b: g * sigmoid(_apart(b, a)),
     samples=[arrays((2, 3), (3,))],
 )
+
+
+def _apart(a: Any, b: Any) -> Any:
+    """a - b, but 0 where both are the same infinity."""
+    same = np.logical_and(np.isinf(a), np.equal(a, b))
+    return np.where(same, 0, a) - np.where(same, 0, b)
+
+
 abs = op("abs", np.abs, lambda g, y, x: g * np.sign(x), samples=[arrays((2, 3))])  # sign(0) = 0: the kink's slope is 0
+
+# Slope zero wherever they have one: they keep their history, so that what stands before them gets a gradient of zeros.
+
+sign = op("sign", np.sign, lambda g, y, x: 0 * g, samples=[arrays((2, 3))])
+floor = op("floor", np.floor, lambda g, y, x: 0 * g, samples=[arrays((2, 3))])
+ceil = op("ceil", np.ceil, lambda g, y, x: 0 * g, samples=[arrays((2, 3))])
+rint = op("rint", np.rint, lambda g, y, x: 0 * g, samples=[arrays((2, 3))])
 
 # Constants to every gradient: ops all the same, so that a mask made by one stays part of the recorded graph.
 
-sign = op("sign", np.sign, lambda g, y, x: 0 * g, samples=[arrays((2, 3))])
 greater = op("greater", np.greater, constant=True, samples=[arrays((2, 3), (3,))])
 greater_equal = op("greater_equal", np.greater_equal, constant=True, samples=[values([1.0, 2.0], [1.0, 3.0])])
 less = op("less", np.less, constant=True, samples=[arrays((2, 3), (3,))])
@@ -113,9 +132,6 @@ logical_not = op("logical_not", np.logical_not, constant=True, samples=[values([
 isnan = op("isnan", np.isnan, constant=True, samples=[values([1.0, np.nan])])
 isinf = op("isinf", np.isinf, constant=True, samples=[values([1.0, -np.inf])])
 isfinite = op("isfinite", np.isfinite, constant=True, samples=[values([1.0, np.nan, np.inf])])
-floor = op("floor", np.floor, lambda g, y, x: 0 * g, samples=[arrays((2, 3))])
-ceil = op("ceil", np.ceil, lambda g, y, x: 0 * g, samples=[arrays((2, 3))])
-rint = op("rint", np.rint, lambda g, y, x: 0 * g, samples=[arrays((2, 3))])
 
 
 @op("asconstant", constant=True, samples=[arrays((2, 3), dtype=np.int64)])
@@ -133,20 +149,26 @@ def astype(x: Any, *, dtype: Any) -> Any:
 astype.vjp(lambda g, y, x, dtype: g)
 
 
-# Choosing
+# Choosing: NaN in, NaN out, and a gradient of NaN, for that element alone.
+
+
+def _nan_stays(x: Any, share: Any) -> Any:
+    """What part of a gradient is handed on, and NaN where `x` is."""
+    return np.where(np.isnan(x), np.nan, share)
+
 
 maximum = op(  # ties share evenly: half of the gradient for each side
     "maximum",
     np.maximum,
-    lambda g, y, a, b: g * ((a > b) + 0.5 * (a == b)),
-    lambda g, y, a, b: g * ((b > a) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * _nan_stays(y, (a > b) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * _nan_stays(y, (b > a) + 0.5 * (a == b)),
     samples=[arrays((2, 3), (2, 3)), arrays((2, 3), ())],
 )
 minimum = op(  # ties share evenly
     "minimum",
     np.minimum,
-    lambda g, y, a, b: g * ((a < b) + 0.5 * (a == b)),
-    lambda g, y, a, b: g * ((b < a) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * _nan_stays(y, (a < b) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * _nan_stays(y, (b < a) + 0.5 * (a == b)),
     samples=[arrays((2, 3), (2, 3)), arrays((2, 3), ())],
 )
 
@@ -169,8 +191,8 @@ def clip(x: Any, a_min: float | None = None, a_max: float | None = None) -> Any:
 
 @clip.vjp
 def _(g, y, x, a_min=None, a_max=None):
-    g = g if a_min is None else g * (x >= a_min)
-    return g if a_max is None else g * (x <= a_max)
+    g = g if a_min is None else g * _nan_stays(x, x >= a_min)
+    return g if a_max is None else g * _nan_stays(x, x <= a_max)
 
 
 @op(
@@ -195,9 +217,17 @@ where.vjp(lambda g, y, condition, a, b: np.where(condition, 0, g))
 # Activations
 
 
+def _floats(x: Any) -> Any:
+    """Integers and bools as float64, in which our own functions compute; floats as they are."""
+    dtype = getattr(x, "dtype", None)
+    if dtype is None:
+        return float(x)
+    return x if dtype.kind == "f" else x.astype(np.float64)
+
+
 @op("relu", samples=[arrays((2, 3))], elementwise=True)
 def relu(x: Any) -> Any:
-    """max(x, 0); the slope at the kink x = 0 is 0, and NaN stays NaN.
+    """max(x, 0); the slope at the kink x = 0 is 0, and NaN stays NaN, in the result and in the slope.
 
     >>> relu(np.array([-2.0, 3.0]))
     array([0., 3.])
@@ -205,16 +235,17 @@ def relu(x: Any) -> Any:
     return np.maximum(x, 0)
 
 
-relu.vjp(lambda g, y, x: g * (x > 0))
+relu.vjp(lambda g, y, x: g * np.sign(y))  # 1 or 0, and NaN for NaN, which `x > 0` would hide
 
 
 @op("sigmoid", samples=[arrays((2, 3))], elementwise=True)
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)), arranged so that neither side overflows.
+    """1 / (1 + exp(-x)), arranged so that neither side overflows; of integers, it is that of float64.
 
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
+    x = _floats(x)
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
@@ -222,13 +253,16 @@ sigmoid.vjp(lambda g, y, x: g * y * (1 - y))
 
 
 @op("softmax", samples=[arrays((2, 3)), arrays((2, 3), axis=0), arrays((3,))])
-def softmax(x: Any, axis: int = -1) -> Any:
-    """exp(x) / sum(exp(x)) along one axis, the last by default; shifted by the maximum, so that nothing overflows.
+def softmax(x: Any, axis: Axis = -1) -> Any:
+    """exp(x) / sum(exp(x)) along an axis, the last by default, several or (None) all; nothing overflows.
+
+    An element of -inf gets 0. A row of -inf alone, or with an inf, has no softmax: all of it is NaN.
 
     >>> softmax(np.array([[1000.0, 1001.0], [0.0, 1.0]])).round(5)
     array([[0.26894, 0.73106],
            [0.26894, 0.73106]])
     """
+    x = _floats(x)
     e = np.exp(x - largest(x, axis, keepdims=True))
     return e / total(e, axis, keepdims=True)
 
@@ -237,12 +271,15 @@ softmax.vjp(lambda g, y, x, axis=-1: y * (g - total(g * y, axis, keepdims=True))
 
 
 @op("log_softmax", samples=[arrays((2, 3)), arrays((2, 3), axis=0), arrays((3,))])
-def log_softmax(x: Any, axis: int = -1) -> Any:
-    """log(softmax(x)) along one axis, the last by default, without the rounding and the log(0) of doing it in two.
+def log_softmax(x: Any, axis: Axis = -1) -> Any:
+    """log(softmax(x)) along an axis, the last by default, without the rounding and the log(0) of doing it in two.
+
+    An element of -inf stays -inf. A row of -inf alone, or with an inf, has no softmax: all of it is NaN.
 
     >>> log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
     """
+    x = _floats(x)
     shifted = x - largest(x, axis, keepdims=True)
     return shifted - np.log(total(np.exp(shifted), axis, keepdims=True))
 
@@ -251,20 +288,25 @@ log_softmax.vjp(lambda g, y, x, axis=-1: g - np.exp(y) * total(g, axis, keepdims
 
 
 @op("logsumexp", samples=[arrays((2, 3)), arrays((2, 3), axis=0), arrays((2, 3), axis=1, keepdims=True)])
-def logsumexp(x: Any, axis: int = -1, keepdims: bool = False) -> Any:
-    """log(sum(exp(x))) along one axis, the last by default; shifted by the maximum, so that nothing overflows.
+def logsumexp(x: Any, axis: Axis = -1, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) along an axis, the last by default; shifted by the maximum, so that nothing overflows.
+
+    Its slopes are softmax(x). Of a row of -inf alone it is -inf, of one with inf it is inf; the elements that are that
+    infinity share the gradient evenly there, as equal numbers do however large.
 
     >>> print(f"{logsumexp(np.array([1000.0, 1000.0])):.6f}")
     1000.693147
     """
+    x = _floats(x)
     peak = largest(x, axis, keepdims=True)
-    y = peak + np.log(total(np.exp(x - peak), axis, keepdims=True))
+    y = peak + np.log(total(np.exp(_apart(x, peak)), axis, keepdims=True))
     return y if keepdims else np.squeeze(y, axis)
 
 
 @logsumexp.vjp
 def _(g, y, x, axis=-1, keepdims=False):
-    return _spread(g, axis, keepdims) * np.exp(x - _spread(y, axis, keepdims))
+    e = np.exp(_apart(x, _spread(y, axis, keepdims)))
+    return _spread(g, axis, keepdims) * e / total(e, axis, keepdims=True)
 
 
 # Losses
@@ -318,13 +360,15 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     """The loss of each row (N,) of `logits` (N, C): -sum(labels * log_softmax(logits)), exact and without overflow.
 
     `labels`: one-hot or soft (N, C), which need not sum to 1, or integer class ids (N,). ValueError for other shapes
-    and for ids out of range. A logit of -inf with label 0 costs nothing (0 * log 0 = 0).
+    and for ids out of range. A logit of -inf with label 0 costs nothing (0 * log 0 = 0); a row of -inf alone, or with
+    an inf, has no softmax, and its loss is NaN. Integer logits are taken as float64.
 
     Keeps softmax(logits) * sum(labels) - labels, its gradient but for `g`.
 
     >>> softmax_cross_entropy(np.array([[1000.0, 0.0], [0.0, 0.0]]), np.array([1, 0]))
     array([1.00000000e+03, 6.93147181e-01])
     """
+    logits = _floats(logits)
     rows = _label_rows(logits, labels)
     shifted = logits - largest(logits, 1, keepdims=True)
     e = np.exp(shifted)
@@ -346,7 +390,7 @@ softmax_cross_entropy.vjp(lambda g, y, logits, labels, kept=None: -column(g) * l
 
 @op("sigmoid_cross_entropy", samples=[values([[0.3, -0.2, 2.0]], [[1.0, 0.0, 0.3]])], elementwise=True)
 def sigmoid_cross_entropy(logits: Any, labels: Any) -> Any:
-    """Elementwise -labels * log(sigmoid(logits)) - (1 - labels) * log(1 - sigmoid(logits)), exact however large.
+    """Elementwise -labels * log(sigmoid(logits)) - (1 - labels) * log(1 - sigmoid(logits)), for all finite logits.
 
     `labels`: 0 to 1, of the shape of `logits` or a single number (ValueError else: (N, 1) with (N,) would give N x N).
     Written as max(x, 0) - x * labels + log(1 + exp(-|x|)), the same formula with its two overflows taken out.
@@ -356,6 +400,7 @@ def sigmoid_cross_entropy(logits: Any, labels: Any) -> Any:
     """
     if getattr(labels, "ndim", 0) and logits.ndim and labels.shape != logits.shape:
         raise ValueError(f"logits {logits.shape} and labels {labels.shape} must have one shape: reshape one of them")
+    logits = _floats(logits)
     return np.maximum(logits, 0) - logits * labels + np.log1p(np.exp(-np.abs(logits)))
 
 
@@ -372,7 +417,10 @@ def _spread(g: Any, axis: Axis, keepdims: bool) -> Any:
 
 def _count(x: Any, axis: Axis) -> int:
     """How many elements of `x` a reduction along `axis` takes together."""
-    return math.prod(x.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if axes and not x.shape:  # NumPy's sums let a single number have an axis, its means do not
+        raise np.exceptions.AxisError(axes[0], 0)
+    return math.prod(x.shape[i] for i in axes)
 
 
 _reductions = [
@@ -386,7 +434,7 @@ _reductions = [
 @op("sum", samples=_reductions, twins=[np.sum])
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The sum over all elements, or along `axis` (one, or a tuple of them)."""
-    return total(x, axis, keepdims)
+    return numpy_sum(x, axis, keepdims)
 
 
 sum.vjp(lambda g, y, x, axis=None, keepdims=False: _spread(g, axis, keepdims))
@@ -395,20 +443,32 @@ sum.vjp(lambda g, y, x, axis=None, keepdims=False: _spread(g, axis, keepdims))
 @op("mean", samples=_reductions, twins=[np.mean])
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The mean over all elements, or along `axis` (one, or a tuple of them)."""
+    if x.dtype.char not in "fd":  # np.mean adds up integers in float64 and float16 in float32
+        return np.mean(x, axis=axis, keepdims=keepdims)
     if axis is None:
-        return total(x, None, keepdims) / x.size
-    return total(x, axis, keepdims) / _count(x, axis)
+        return numpy_sum(x, None, keepdims) / x.size
+    return numpy_sum(x, axis, keepdims) / _count(x, axis)
 
 
 @mean.vjp
 def _(g, y, x, axis=None, keepdims=False):
-    return g / x.size if axis is None else _spread(g / _count(x, axis), axis, keepdims)
+    return _part(g, x.size) if axis is None else _spread(_part(g, _count(x, axis)), axis, keepdims)
+
+
+def _part(g: Any, n: int) -> Any:
+    """g / n; float16 counts up to 2,048 exactly, and not at all beyond 65,504."""
+    return _wide(g) / n if n > 2048 else g / n
+
+
+def _wide(x: Any) -> Any:
+    """float16 as float32: squares and quotients leave the range of float16 soon."""
+    return x.astype(np.float32) if x.dtype.char == "e" else x
 
 
 def _share_of_extreme(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The elements that are the extreme share its gradient evenly."""
-    hit = np.equal(x, _spread(y, axis, keepdims))
-    return _spread(g, axis, keepdims) * (hit / total(hit, axis, keepdims=True))
+    """The elements that are the extreme share its gradient evenly; where some are NaN, these alone get NaN."""
+    hit = np.logical_or(np.equal(x, _spread(y, axis, keepdims)), np.isnan(x))
+    return _spread(g, axis, keepdims) * _nan_stays(x, hit / total(hit, axis, keepdims=True))
 
 
 @op("max", samples=_reductions, twins=[np.max, np.amax])
@@ -440,30 +500,30 @@ def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> A
 
 
 def _deviation(x: Any, axis: Axis, ddof: float) -> Any:
-    """(x - mean) / (n - ddof)."""
-    n = x.size if axis is None else _count(x, axis)
-    return (x - mean(x, axis, keepdims=True)) / (n - ddof)
+    """(x - mean) / (n - ddof); where ddof is larger, NumPy divides by 0."""
+    n, x = x.size if axis is None else _count(x, axis), _wide(x)
+    return (x - mean(x, axis, keepdims=True)) / builtins.max(n - ddof, 0)
 
 
 @var.vjp
 def _(g, y, x, axis=None, keepdims=False, ddof=0):
-    return 2 * _spread(g, axis, keepdims) * _deviation(x, axis, ddof)
+    return 2 * _wide(_spread(g, axis, keepdims)) * _deviation(x, axis, ddof)
 
 
 @std.vjp
 def _(g, y, x, axis=None, keepdims=False, ddof=0):
-    return _spread(g / np.where(np.equal(y, 0), 1, y), axis, keepdims) * _deviation(x, axis, ddof)
+    return _spread(_wide(g) / np.where(np.equal(y, 0), 1, y), axis, keepdims) * _deviation(x, axis, ddof)
 
 
 @op("norm", samples=_reductions)
 def norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The Euclidean length sqrt(sum(x * x)), over all elements or along `axis`; at 0, a kink, its slope is 0."""
-    return np.sqrt(total(np.square(x), axis, keepdims))
+    return np.sqrt(numpy_sum(np.square(_floats(x)), axis, keepdims))
 
 
 @norm.vjp
 def _(g, y, x, axis=None, keepdims=False):
-    return _spread(g / np.where(np.equal(y, 0), 1, y), axis, keepdims) * x
+    return _spread(_wide(g) / np.where(np.equal(y, 0), 1, y), axis, keepdims) * x
 
 
 @op(
@@ -482,9 +542,9 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @prod.vjp
 def _(g, y, x, axis=None, keepdims=False):
-    if x.ndim == 0 or axis == ():
-        return g  # nothing was multiplied
     axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if x.ndim == 0 or not axes:
+        return g  # nothing was multiplied
     gone = [i % x.ndim for i in axes]
     order = [i for i in range(x.ndim) if i not in gone] + gone  # the reduced axes last, there taken as one
     n = _count(x, axes)
@@ -623,7 +683,7 @@ def transpose(x: Any, axes: tuple[int, ...] | None = None) -> Any:
 def _(g, y, x, axes=None):
     if axes is None:
         return g.T
-    return np.transpose(g, _inverse([i % x.ndim for i in axes]))
+    return np.transpose(g, _inverse([i % x.ndim for i in np.ravel(axes).tolist()]))
 
 
 def _inverse(order: list[int]) -> tuple[int, ...]:
@@ -723,15 +783,37 @@ def getitem(x: Any, *arrays: Any, index: Any) -> Any:
 )
 def scatter(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """The adjoint of getitem: zeros of `shape`, with `g` added at `index`."""
+    if not arrays and _only_new_axes(index):
+        return np.reshape(g, shape)
+    if not isinstance(g, (np.ndarray, np.generic)):
+        raise TypeError(
+            f"the gradient of indexing is followed on NumPy's arrays, not on a {type(g).__module__} "
+            f"{type(g).__name__}: index the array before it goes into a Tensor"
+        )
     z = np.zeros(shape, g.dtype)
-    np.add.at(z, _key(index, arrays), g)
+    if arrays:
+        np.add.at(z, _key(index, arrays), g)
+    else:  # numbers and slices take no element twice
+        z[index] = g
     return z
 
 
-def _piece(i: int, g: Any, y: Any, *arrays: Any, axis: int = 0) -> Any:
-    """The part of `g` that array `i` of a concatenation takes up along `axis`."""
-    start = builtins.sum(x.shape[axis] for x in arrays[:i])
-    return g[(slice(None),) * (axis % y.ndim) + (slice(start, start + arrays[i].shape[axis]),)]
+def _only_new_axes(index: Any) -> bool:
+    """Whether an index takes every element, once and in order."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return builtins.all(i is None or i is Ellipsis or i == slice(None) for i in parts)
+
+
+def _pieces(g: Any, y: Any, *arrays: Any, axis: int = 0) -> list[Any]:
+    """The parts of `g` that the arrays of a concatenation take up along `axis`."""
+    before, ends = (slice(None),) * (axis % y.ndim), itertools.accumulate(x.shape[axis] for x in arrays)
+    return [g[(*before, slice(end - x.shape[axis], end))] for x, end in zip(arrays, ends)]
+
+
+def _layers(g: Any, y: Any, *arrays: Any, axis: int = 0) -> list[Any]:
+    """The part of `g` that belongs to each array of a stack."""
+    before = (slice(None),) * (axis % y.ndim)
+    return [g[(*before, i)] for i in range(len(arrays))]
 
 
 @op(
@@ -739,7 +821,7 @@ def _piece(i: int, g: Any, y: Any, *arrays: Any, axis: int = 0) -> Any:
     samples=[arrays((2, 3), (1, 3)), arrays((2, 1), (2, 2), (2, 3), axis=-1)],
     twins=[np.concatenate],
     sequence=True,
-    each=_piece,
+    joint=_pieces,
 )
 def concatenate(*arrays: Any, axis: int = 0) -> Any:
     """Arrays joined along an axis they have already."""
@@ -753,7 +835,7 @@ def concatenate(*arrays: Any, axis: int = 0) -> Any:
     samples=[arrays((2, 3), (2, 3)), arrays((2,), (2,), axis=-1)],
     twins=[np.stack],
     sequence=True,
-    each=lambda i, g, y, *arrays, axis=0: g[(slice(None),) * (axis % y.ndim) + (i,)],
+    joint=_layers,
 )
 def stack(*arrays: Any, axis: int = 0) -> Any:
     """Arrays of one shape joined along a new axis."""
@@ -821,3 +903,7 @@ def ones_like(x: Any) -> Any:
 def full_like(x: Any, *, fill_value: float) -> Any:
     """An array of the shape and dtype of `x`, filled with one number."""
     return np.full_like(x, fill_value)
+
+
+for _known in OPS.values():
+    _known.trust()

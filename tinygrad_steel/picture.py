@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from . import ops
 from .graph import pull, recording
 from .source import INFIX, Code, block_formula, formula, index_text, value_text, vjp_formulas
 from .tensor import Tensor, seed
@@ -23,9 +24,9 @@ from .trace import Builder, Names
 
 AUTO_FOLD, MOST_CARDS = 60, 1000
 GLYPHS = {
-    **{name: sign for name, (sign, _) in INFIX.items()},
-    "negative": "-",
-    **{"softmax_cross_entropy": "CE", "sigmoid_cross_entropy": "BCE", "getitem": "[ ]"},
+    **{op: sign for op, (sign, _) in INFIX.items()},
+    ops.negative: "-",
+    **{ops.softmax_cross_entropy: "CE", ops.sigmoid_cross_entropy: "BCE", ops.getitem: "[ ]"},
 }
 TARGETS = re.compile(r"(y|t|y_true|.*(target|label).*)$", re.IGNORECASE)
 NUMBER = re.compile(r"\W*\d+\W*$")  # at the end of a scope's name
@@ -77,6 +78,7 @@ class Card:
 
     `kind`: input, parameter, target, constant, op, output or fold. `grad`: the Euclidean length of its gradient, None
     where there is none. `facts`: further lines. `spine`: whether it is on the way from the data to the result.
+    `glyph`: what stands largest on the card of an op.
     """
 
     id: str
@@ -93,11 +95,7 @@ class Card:
     tooltip: str = ""
     spine: bool = False
     count: int = 1
-
-    @property
-    def glyph(self) -> str:
-        """What stands largest on the card of an op."""
-        return GLYPHS.get(self.op, self.op)
+    glyph: str = ""
 
 
 @dataclasses.dataclass
@@ -270,6 +268,7 @@ class Draft:
         card = Card(
             self.ids[id(t)], kind, name, t.op.name if t.op else "", shape, str(t.dtype), self.scope(t), spine=spine
         )
+        card.glyph = GLYPHS.get(t.op, card.op)
         card.facts += settings(t)
         if t.size == 1 and is_numpy(t):
             card.value = f"{t.item():.5g}" if t.dtype.kind == "f" else str(t.item())
@@ -295,7 +294,7 @@ class Draft:
         """What the tooltip tells of the numbers."""
         if t.dtype.kind != "f" or not t.size or not is_numpy(t):
             return []
-        numbers = {"": t.data, "gradient ": self.sizes.whole.get(id(t)) if self.sizes else t.grad}
+        numbers = {"": t.data, "gradient ": self.sizes.whole.get(id(t)) if self.sizes else getattr(t, "grad", None)}
         return [
             f"{what}mean {np.mean(x):.3g}, min {np.min(x):.3g}, max {np.max(x):.3g}"
             for what, x in numbers.items()
@@ -580,8 +579,8 @@ def settings(t: Tensor) -> list[str]:
     """Plain numbers among the inputs of a result, where they stand, and parameters that are not as usual."""
     words = []
     numbers = [x for x in t.inputs if not isinstance(x, Tensor)]
-    if numbers and len(t.inputs) == 2 and t.op is not None and t.op.name in GLYPHS:
-        words.append(f" {GLYPHS[t.op.name]} ".join("_" if isinstance(x, Tensor) else number_text(x) for x in t.inputs))
+    if numbers and len(t.inputs) == 2 and t.op in GLYPHS:
+        words.append(f" {GLYPHS[t.op]} ".join("_" if isinstance(x, Tensor) else number_text(x) for x in t.inputs))
     else:
         words += [number_text(x) for x in numbers]
     for key, value in t.params.items():

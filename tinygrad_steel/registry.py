@@ -78,12 +78,17 @@ class Op:
         rowwise: bool,
         sequence: bool,
         keeps: bool,
+        joint: Callable | None = None,
         constant: bool = False,
     ):
         functools.update_wrapper(self, forward, updated=())
         self.name, self.__name__, self.forward = name, name, forward
         self.samples = list(samples)
         self.elementwise, self.rowwise, self.sequence, self.keeps = elementwise, rowwise, sequence, keeps
+        self.joint = joint
+        # Until `trust` has said that its rules hand out no array which somebody else has; `plain` and `special` say at
+        # one look whether the engine has anything out of the ordinary to do.
+        self.foreign, self.plain, self.special = True, False, True
         self.constant = constant
         self.defaults: dict[str, Any] = {}
         if isinstance(forward, np.ufunc):
@@ -95,6 +100,7 @@ class Op:
             self.input_names = tuple(p.name for p in inputs)
             self.defaults = {p.name: p.default for p in arguments}
             self.param_names = tuple(p.name for p in arguments if p not in inputs and p.kind is not p.VAR_POSITIONAL)
+        self.meets = elementwise and (self.variadic or len(self.input_names) > 1)  # inputs may be broadcast together
         # At least one per input: None for those that are not given.
         self.vjps: Any = (None,) * len(self.input_names)
         if self.variadic:
@@ -157,6 +163,10 @@ class Op:
             raise TypeError(f"{self.name} takes {self.signature()}: {missing} is missing")
         return inputs, params
 
+    def trust(self) -> None:
+        """Say that what the rules return is never an argument of theirs, or an array that they use again."""
+        self.foreign, self.plain, self.special = False, self.joint is None, self.keeps
+
     def signature(self) -> str:
         """The op's arguments as a reader would write them: `(x, axis, keepdims)`."""
         inputs = ["[a, b, ...]"] if self.sequence else [*self.input_names]
@@ -167,7 +177,7 @@ class Op:
         if self.constant:
             raise ValueError(f"{self.name} is declared constant=True: give it a vjp or constant=True, not both")
         if isinstance(self.vjps, Each):
-            raise ValueError(f"{self.name} has each=, one rule for all inputs: leave out each= or the vjp")
+            raise ValueError(f"{self.name} has each= or joint=, one rule for all inputs: leave out that or the vjp")
         if rule is not None and not callable(rule):
             raise TypeError(f"{self.name}: a vjp is a function (g, y, *inputs, **params) or None, not {rule!r:.60}")
         if self.given == len(self.input_names) and not self.variadic:
@@ -193,6 +203,7 @@ def op(
     rowwise: bool = False,
     sequence: bool = False,
     each: Callable | None = None,
+    joint: Callable | None = None,
     keeps: bool = False,
     constant: bool = False,
 ) -> Any:
@@ -210,7 +221,9 @@ def op(
     stands for all rows.
     `keeps`: the forward returns `(result, something)`; on arrays the vjps get that something, which they would else
     have to compute again, as one more argument. In grad(), on Tensors, they do not: give it the default None.
-    `sequence`: the inputs come as one list, as in `concatenate`; `each`: their one rule, called with the index first.
+    `sequence`: the inputs come as one list, as in `concatenate`; `each`: their one rule, called with the index first;
+    `joint`: one rule, called as a vjp is, that returns the gradients of all inputs in order (what takes n inputs apart
+    costs n steps, and not n for each of them).
     `constant`: the result is a constant to every gradient (comparisons, argmax). It is said on purpose: an op with
     neither a vjp nor this word raises RuntimeError when it is first given a Tensor that requires a gradient.
 
@@ -228,13 +241,17 @@ def op(
     """
     if forward is None:
         options = dict(twins=twins, elementwise=elementwise, rowwise=rowwise, sequence=sequence, each=each, keeps=keeps)
+        options["joint"] = joint
         options["constant"] = constant
         return functools.partial(op, name, samples=samples, **options)
     check_forward(name, forward)
-    refuse_contradictions(name, vjps, each, elementwise, rowwise, keeps, constant)
+    refuse_contradictions(name, vjps, each, joint, elementwise, rowwise, keeps, constant)
     elementwise = elementwise or (isinstance(forward, np.ufunc) and forward.signature is None)
+    if joint is not None:
+        each = functools.partial(piece, joint)
     samples = checked_samples(name, samples)
-    new = Op(name, forward, Each(each) if each else vjps, samples, elementwise, rowwise, sequence, keeps, constant)
+    rules = Each(each) if each else vjps
+    new = Op(name, forward, rules, samples, elementwise, rowwise, sequence, keeps, joint, constant)
     check_inputs(new, each)
     old = OPS.get(name)
     if old is not None and not same_definition(old.forward, forward):
@@ -247,6 +264,11 @@ def op(
     OPS[name] = new
     TWINS.update(dict.fromkeys(twins, new))
     return new
+
+
+def piece(joint: Callable, i: int, *args: Any, **params: Any) -> Any:
+    """What a joint rule gives input `i`."""
+    return joint(*args, **params)[i]
 
 
 NO_VJP = "no vjp was given: give one per input, or say constant=True where the result is a constant to every gradient"
@@ -282,17 +304,21 @@ def refuse_contradictions(
     name: str,
     vjps: tuple,
     each: Callable | None,
+    joint: Callable | None,
     elementwise: bool,
     rowwise: bool,
     keeps: bool,
     constant: bool,
 ) -> None:
     """ValueError for a declaration of which one part would be ignored, or makes another one wrong."""
-    if each is not None and not callable(each):
-        raise TypeError(f"{name}: each= is a function (i, g, y, *inputs, **params), not {each!r:.60}")
-    if each is not None and vjps:
-        raise ValueError(f"{name}: each= is the rule for all inputs: leave out each= or the vjps")
-    if constant and (vjps or each is not None):
+    for word, rule, arguments in (("each", each, "(i, g, y, *inputs, **params)"), ("joint", joint, "(g, y, *inputs)")):
+        if rule is not None and not callable(rule):
+            raise TypeError(f"{name}: {word}= is a function {arguments}, not {rule!r:.60}")
+        if rule is not None and vjps:
+            raise ValueError(f"{name}: {word}= is the rule for all inputs: leave out {word}= or the vjps")
+    if each is not None and joint is not None:
+        raise ValueError(f"{name}: each= and joint= are both the rule for all inputs: leave one out")
+    if constant and (vjps or each is not None or joint is not None):
         raise ValueError(f"{name}: constant=True says that there is no gradient: leave it out, or leave out the vjps")
     if constant and keeps:
         raise ValueError(f"{name}: what keeps=True keeps is for vjps, which constant=True has none of: leave one out")
@@ -313,7 +339,7 @@ def checked_samples(name: str, samples: Sequence[Sample]) -> list[Sample]:
 def check_inputs(new: Op, each: Callable | None) -> None:
     """ValueError where `each`, `sequence` or a sample does not fit the inputs of the forward."""
     if each is not None and not new.variadic:
-        raise ValueError(f"{new.name}: each= is for a forward with any number of inputs, (*arrays): give one vjp each")
+        raise ValueError(f"{new.name}: each= and joint= are for forwards of (*arrays): give one vjp each")
     if new.sequence and (new.input_names or not new.variadic):
         raise ValueError(f"{new.name}: sequence=True needs a forward of (*arrays), not {new.signature()}")
     what, needed = f"{new.name}{new.signature()}", len(new.input_names)

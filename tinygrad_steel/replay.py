@@ -88,7 +88,7 @@ class Replay:
         if ufunc is not None:
             by_name = "out=" if ufunc in (np.maximum, np.minimum) else ""  # NumPy wants it so for these two
             self.lines.append(f"{self.function(ufunc, ufunc.__name__)}({', '.join(inputs)}, {by_name}{out})")
-        elif op in REDUCTIONS:
+        elif op in REDUCTIONS and not (op is ops.mean and data.dtype == np.float16):  # it adds up in float32
             name = REDUCTIONS[op]
             axis = node.params.get("axis")
             axis = axis[0] if axis is not None and len(axis) == 1 else axis

@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import functools
 import inspect
+import itertools
 import keyword
 import linecache
 import math
 import re
-import textwrap
+import tokenize
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import ops
 from .graph import describe_call, recording
+from .reads import refuse_reads
 from .registry import TWINS, Op
 from .tensor import Tensor, record_op
-from .trace import Builder, Names, Node, Trace, alias, call_with_locals, data_of_node, trace, trace_forward
+from .trace import Builder, Names, Node, Trace, alias, ancestors, call_with_locals, data_of_node, trace, trace_forward
 
 WIDTH, INLINE = 100, 60  # characters of a line; of an expression that may stand inside another
 
+OPENING, CLOSING = {*"([{"}, {*")]}"}
+
 # How tightly the parts of an expression hold together, as in Python's grammar.
 COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)
-INFIX = {
-    **{"add": ("+", SUM), "subtract": ("-", SUM), "multiply": ("*", PRODUCT), "divide": ("/", PRODUCT)},
-    **{"matmul": ("@", PRODUCT), "power": ("**", POWER), "greater": (">", COMPARISON), "less": ("<", COMPARISON)},
-    **{"greater_equal": (">=", COMPARISON), "less_equal": ("<=", COMPARISON)},
-    **{"equal": ("==", COMPARISON), "not_equal": ("!=", COMPARISON)},
+# All tables are keyed by the ops themselves: an op of one's own may be called `add` as well.
+INFIX: dict[Op | None, tuple[str, int]] = {
+    **{ops.add: ("+", SUM), ops.subtract: ("-", SUM), ops.multiply: ("*", PRODUCT), ops.divide: ("/", PRODUCT)},
+    **{ops.matmul: ("@", PRODUCT), ops.power: ("**", POWER)},
+    **{ops.greater: (">", COMPARISON), ops.greater_equal: (">=", COMPARISON)},
+    **{ops.less: ("<", COMPARISON), ops.less_equal: ("<=", COMPARISON)},
+    **{ops.equal: ("==", COMPARISON), ops.not_equal: ("!=", COMPARISON)},
 }
-NUMPY = {"clip": "np.clip", "norm": "np.linalg.norm", "cumsum": "np.cumsum", "einsum": "np.einsum"}  # not among TWINS
-POSITIONAL = {"reshape", "transpose", "swapaxes", "expand_dims", "broadcast_to", "squeeze", "flip", "scatter"}
+NUMPY = {  # not among TWINS
+    **{ops.clip: "np.clip", ops.norm: "np.linalg.norm", ops.cumsum: "np.cumsum", ops.einsum: "np.einsum"},
+}
+POSITIONAL = {
+    *(ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.broadcast_to, ops.squeeze, ops.flip, ops.scatter),
+}
 
 # The one rule that writes in place: it cannot be traced, and is written as it stands in ops.py.
 SCATTER = """def scatter(g, index, shape):
@@ -53,7 +64,8 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     says so. The source comes from running the ops' own rules on Tensors: no formula is written twice.
 
     Raises RuntimeError and ValueError as `loss.backward()` does, TypeError for an op of one's own that cannot be
-    written in NumPy terms.
+    written in NumPy terms, and where Python has read a number that the loss depends on (`if t > 0`, `rows[t]`): the
+    source would keep it whatever its arguments are.
 
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], name="x")
     >>> weight = Tensor([[1.0], [-1.0]], requires_grad=True, name="weight")
@@ -76,6 +88,7 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     array([[-4.],
            [-6.]])
     """
+    refuse_reads([loss], [t for t in ancestors([loss]) if t.op is None], "the written source would keep that number")
     traced = trace(loss, names)
     definitions = Definitions()
     writer = Writer(definitions, reserved={"backprop", *definitions.names_for(traced)})
@@ -130,18 +143,23 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     if t.op is None or not t.requires_grad:
         return [None] * len(t.inputs)
     builder = Builder(names)
-    given = {builder.name(x) for x in t.inputs if isinstance(x, Tensor)}
-    start = next(n for n in ("g", "G", "gradient") if n not in given)
-    inputs, called = [], {start, *taken, *(n for n in given if n)}
+    called: dict[int, str] = {}  # what the inputs are called, each by its own name
+    for x in t.inputs:
+        if isinstance(x, Tensor) and builder.name(x) and builder.identity(x) not in called:
+            called[builder.identity(x)] = readable(builder.name(x), called.values())
+    start = first_free(("g", "G", "gradient"), called.values())
+    used = {start, *taken, *called.values()}
+    inputs = []
     for x, argument in zip(t.inputs, argument_names(t.op, len(t.inputs))):
         if isinstance(x, Tensor):
-            name = builder.name(x) or next(n for n in (argument, "h", "z", "u", f"{argument}_") if n not in called)
-            called.add(name)
+            name = called.get(builder.identity(x)) or first_free((argument, "h", "z", "u", f"{argument}_"), used)
+            used.add(name)
             x = Tensor(x.data, x.requires_grad, name if x.op or x.name or x.requires_grad or x.shape else None)
         inputs.append(x)
     with recording("all"):
         y = record_op(t.op, tuple(inputs), t.params)
-    y.name = builder.name(t) or ("y" if "y" not in called else "result")
+    own = builder.name(t)
+    y.name = readable(own, {start, *called.values()}) if own else first_free(("y", "result"), used)
     traced = trace(y, start=Tensor(np.ones(t.shape, t.dtype), name=start))
     gradients, nodes = dict(traced.backward[1:]), traced.loss.inputs
     return [Writer(None).gradient_formula(traced, gradients[x], start) if x in gradients else None for x in nodes]
@@ -150,11 +168,20 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
 def block_formula(block: list[Tensor], name: Callable[[Tensor], str]) -> str:
     """The last Tensor of a block in terms of its leaves (`w` for w0) and of `h`, which comes from outside."""
     writer, made = Writer(None), {}
+    taken, outside = {"h"}, ["h"]
     for t in block:
+        for x in t.inputs:
+            if isinstance(x, Tensor) and id(x) not in made:
+                found = outside.pop() if outside else first_free((), taken, "h")
+                taken.add(found)
+                made[id(x)] = node = Node(None, (), {}, x.data, found)
+                writer.codes[node] = Code(found)
         inputs = tuple(made.get(id(x), x) for x in t.inputs)
-        inputs = tuple(Node(None, (), {}, x.data, "h") if isinstance(x, Tensor) else x for x in inputs)
-        node = made[id(t)] = Node(t.op, inputs, t.params, t.data, re.sub(r"\W*\d+\W*$", "", name(t)) or None)
-        writer.codes |= {x: Code("h") for x in inputs if isinstance(x, Node) and x not in writer.codes}
+        node = made[id(t)] = Node(t.op, inputs, t.params, t.data)
+        if t.op is None:
+            numberless = re.sub(r"\W*\d+\W*$", "", name(t))
+            node.name = readable(numberless, taken) if numberless else None
+            taken.add(node.name)
         writer.codes[node] = writer.expression(node) if t.op else Code(node.name or "array")
     return writer.codes[node].text
 
@@ -185,7 +212,7 @@ class Definitions:
             new = [x for x in todo.pop().nodes() if x not in seen]
             seen.update(new)
             todo += new
-        return {function_name(x.op) for x in seen if x.op and numpy_name(x.op) is None and x.op.name not in INFIX}
+        return {function_name(x.op) for x in seen if x.op and numpy_name(x.op) is None and x.op not in INFIX}
 
     def name(self, node: Node) -> str:
         """The function that computes this Node from its inputs, written when it is first asked for."""
@@ -232,7 +259,8 @@ class Writer:
     def __init__(self, definitions: Definitions | None, reserved: Iterable[str] = ()):
         self.definitions = definitions  # None: formulas, in which functions stand without `np.`
         self.functions = {*reserved}
-        self.taken = {*RESERVED, *reserved}
+        self.taken = {*reserved} if definitions is None else {*RESERVED, *reserved}
+        self.names: dict[Node, str] = {}  # in formulas
         self.plain = True  # whether all floats are float64, so that a plain 1.0 is one of them
         self.short = 0
         self.codes: dict[Node, Code] = {}
@@ -280,8 +308,9 @@ class Writer:
 
     def definition(self, name: str, traced: Trace, inputs: list[Tensor], names: list[str]) -> str:
         """The function of an op: its inputs are those Tensors, everything else comes from its forward."""
-        leaves = {x.name: x for x in traced.leaves if x.name}
-        arguments = [self.free(n) if n not in leaves else self.claim(leaves[n], n) for n, _ in zip(names, inputs)]
+        leaves = {id(x.data): x for x in traced.leaves}  # by the arrays themselves: a variable may be called the same
+        arguments = [self.free(n) if id(x.data) not in leaves else self.claim(leaves[id(x.data)], n)
+                     for n, x in zip(names, inputs)]  # fmt: skip
         uses = Counter(x for node in traced.forward for x in {*node.nodes()})
         shared = {x for x in traced.forward if uses[x] > 1 and not is_trivial(x)}
         self.own_line = (shared | {x for x in traced.forward if x.name}) - {traced.loss}
@@ -295,19 +324,27 @@ class Writer:
         for named in (False, True):  # where it grows long, named parts stand for themselves
             self.codes, long = {}, False
             for node in traced.forward:
+                name = self.called(node)
                 if node.op is None:
-                    text = node.name or (value_text(node.data.item()) if is_literal(node) else f"array{node.shape}")
+                    text = name or (value_text(node.data.item()) if is_literal(node) else f"array{node.shape}")
                     self.codes[node] = Code(text, SIGN if text.startswith("-") else ATOM)
-                elif named and node.name and node is not traced.loss:
-                    self.codes[node] = Code(node.name)
+                elif named and name and node is not traced.loss:
+                    self.codes[node] = Code(name)
                 else:
                     code = self.expression(node)
                     long = long or len(code.text) > WIDTH
-                    short = Code(node.name or f"{node.op.name}(...)")
+                    short = Code(name or f"{node.op.name}(...)")
                     self.codes[node] = code if len(code.text) <= WIDTH or node is traced.loss else short
             if not long:
                 break
         return self.codes[traced.loss].text
+
+    def called(self, node: Node) -> str | None:
+        """What a Node is called in a formula; None where it has no name."""
+        if node.name and node not in self.names:
+            self.names[node] = readable(node.name, self.taken)
+            self.taken.add(self.names[node])
+        return self.names.get(node)
 
     def gradient_formula(self, traced: Trace, gradient: Node, start: str = "g") -> str:
         """A gradient in terms of `g`, the result and the inputs."""
@@ -315,7 +352,7 @@ class Writer:
             (gradient,) = gradient.inputs
         for node in schedule([], [gradient], []):
             if node.op is None or node in traced.forward:
-                text = node.name or literal(node.data)
+                text = node.name or literal(node.data)  # the names are such as `vjp_formulas` has made
                 text = text if node.name or len(text) <= INLINE else f"array{node.shape}"
                 self.codes[node] = Code(text if node is not traced.start else start)
             else:
@@ -378,7 +415,7 @@ class Writer:
         """An input of `user`: a name, a number or an expression."""
         if isinstance(x, Node) and not is_literal(x):
             return self.codes[x]
-        return number(data_of_node(x), user)
+        return number(data_of_node(x), user, self.definitions is not None)
 
     def expression(self, node: Node) -> Code:
         """The op of a Node, applied to its inputs."""
@@ -387,10 +424,11 @@ class Writer:
         x = codes[0]
         if op is alias:
             return x
-        if op.name in INFIX and len(codes) == 2:
-            if getattr(node.inputs[1], "dtype", np.dtype(float)).kind == "u":  # -x wraps around
+        if op in INFIX and len(codes) == 2:
+            b = node.inputs[1]
+            if isinstance(b, Node) and b.dtype.kind in "iu" and not is_literal(b):  # -x may wrap around
                 codes[1] = Code(codes[1].at(ATOM))
-            return self.product_with_gradient(node) or infix(op.name, *codes)
+            return self.product_with_gradient(node) or infix(op, *codes)
         if op is ops.negative:
             return Code(f"-{x.at(SIGN)}", SIGN)
         if op is ops.transpose and not params.get("axes"):
@@ -409,8 +447,8 @@ class Writer:
 
     def call(self, node: Node, codes: list[str]) -> str:
         """A function call: NumPy's, or that of a definition, which has its parameters built in."""
-        op, name = node.op, numpy_name(node.op)
-        if self.definitions is None:
+        op, name, runs = node.op, numpy_name(node.op), self.definitions is not None
+        if not runs:
             name = op.name
         elif name is None or (op is ops.norm and isinstance(node.params.get("axis"), tuple)):
             name = self.definitions.name(node)
@@ -418,19 +456,23 @@ class Writer:
                 return f"{name}({', '.join(codes)})"
         params = {k: v for k, v in node.params.items() if v is not op.defaults[k] and op is not ops.one_hot}
         if op is ops.clip:
-            bounds = [node.params.get("a_min"), node.params.get("a_max")]
-            return f"{name}({', '.join([*codes, *map(value_text, bounds)])})"
+            bounds = [number(node.params.get(k), node, runs).text for k in ("a_min", "a_max")]
+            return f"{name}({', '.join([*codes, *bounds])})"
         if op is ops.einsum:
             return f"{name}({', '.join([repr(params['subscripts']).replace(chr(39), chr(34)), *codes])})"
         if op is ops.scatter:
             index = index_text(params["index"], [Code(c) for c in codes[1:]], alone=False)
             return f"{name}({codes[0]}, {index}, {params['shape']})"
-        if self.definitions is None and op is ops.sum and codes[0].isidentifier():
+        if not runs and op is ops.sum and codes[0].isidentifier():
             name, codes = f"{codes[0]}.sum", []
         codes = [f"[{', '.join(codes)}]"] if op.sequence else codes
         known = words(name) if name.startswith("np.") else None
-        style = "{1}" if op.name in POSITIONAL or (known and not {*params} <= known) else "{0}={1}"
-        return f"{name}({', '.join([*codes, *(style.format(k, value_text(v)) for k, v in params.items())])})"
+        style = "{1}" if op in POSITIONAL or (known and not {*params} <= known) else "{0}={1}"
+        try:
+            texts = [style.format(k, value_text(v, runs)) for k, v in params.items()]
+        except TypeError as error:
+            raise TypeError(f"{describe_call(op, node.inputs, node.params)} cannot be written out: {error}") from error
+        return f"{name}({', '.join([*codes, *texts])})"
 
     def product_with_gradient(self, node: Node) -> Code | None:
         """2 * G * x as 2 * x * G, and a mean's division at the very end, as one writes them by hand."""
@@ -443,11 +485,11 @@ class Writer:
         x = node.inputs[1]
         if isinstance(factor, Node) or not isinstance(x, Node) or x.gradient or x.dtype.kind != "f":
             return None
-        product = infix("multiply", number(factor, node), self.codes[x])
+        product = infix(ops.multiply, number(factor, node), self.codes[x])
         if g.op is ops.divide and not isinstance(g.inputs[1], Node) and not self.codes[g].text.isidentifier():
-            product = infix("multiply", product, self.operand(g.inputs[0], g))
-            return infix("divide", product, number(g.inputs[1], g))
-        return infix("multiply", product, self.operand(g, inner))
+            product = infix(ops.multiply, product, self.operand(g.inputs[0], g))
+            return infix(ops.divide, product, number(g.inputs[1], g))
+        return infix(ops.multiply, product, self.operand(g, inner))
 
 
 def behind(nodes: Iterable[Node]) -> dict[Node, None]:
@@ -472,7 +514,7 @@ def schedule(past: list[Node], steps: list[Node], leaf_gradients: list[Node]) ->
     ]
 
 
-def infix(op: str, a: Code, b: Code) -> Code:
+def infix(op: Op, a: Code, b: Code) -> Code:
     """Two operands with a sign between them, in parentheses where the grammar or a reader needs them."""
     sign, level = INFIX[op]
     if sign in "+-" and b.text.startswith("-") and b.level >= PRODUCT:
@@ -493,12 +535,30 @@ def function(name: str, arguments: Iterable[str], body: list[str], returned: lis
 
 
 def wrapped(line: str) -> str:
-    """A line in parentheses, broken where it is too long, but not in a string."""
+    """A line, broken where it is too long and Python allows it."""
     if len(line) <= WIDTH:
         return line
-    line = re.sub(r"\"[^\"]*\"|'[^']*'", lambda found: found[0].replace(" ", "\0"), line)
-    lines = textwrap.wrap(line, WIDTH, subsequent_indent="        ", break_long_words=False, break_on_hyphens=False)
-    return "\n".join(lines).replace("\0", " ")
+    lines = [""]
+    for start, end in itertools.pairwise([0, *gaps(line), len(line)]):
+        part = line[start:end]  # each but the first begins with the space
+        if start and len(lines[-1] + part) > WIDTH:
+            lines.append(" " * 7)
+        lines[-1] += part
+    return "\n".join(lines)
+
+
+def gaps(line: str) -> list[int]:
+    """Where the spaces between two tokens inside of brackets are."""
+    found, depth, end = [], 0, 0
+    for token in tokenize.generate_tokens(iter([line]).__next__):
+        if token.start[0] > 1:
+            break
+        if depth and token.start[1] > end:
+            found.append(end)
+        if token.type == tokenize.OP:
+            depth += (token.string in OPENING) - (token.string in CLOSING)
+        end = token.end[1]
+    return found
 
 
 # Names and values
@@ -513,6 +573,34 @@ def identifier(name: str) -> str:
     if not name.isidentifier():
         name = re.sub(r"_+", "_", "".join(c if f"a{c}".isidentifier() else "_" for c in name)).rstrip("_") or "_"
     return name if name.isidentifier() else f"_{name}"
+
+
+def readable(name: str, taken: Collection[str]) -> str:
+    """A name as it stands in a formula: as it is, unless it would be read as something else there, or is taken."""
+    if reads_otherwise(name):
+        name = identifier(name)
+        name += "_" * (name == "np" or keyword.iskeyword(name))
+    return name if name not in taken else first_free((), taken, identifier(name))
+
+
+def reads_otherwise(name: str) -> bool:
+    """Whether a reader takes it for nothing, a word of Python's, a number or an expression (`w[0]` is a name)."""
+    if not name.strip() or name == "np" or keyword.iskeyword(name):
+        return True
+    try:
+        found = ast.parse(name, mode="eval").body
+    except (SyntaxError, ValueError):  # ValueError: a null character
+        return False
+    is_text = isinstance(found, ast.Constant) and isinstance(found.value, str)
+    return not (is_text or isinstance(found, ast.Name | ast.Attribute | ast.Subscript))
+
+
+def first_free(names: Iterable[str], taken: Collection[str], base: str = "") -> str:
+    """The first of these names that is not taken; else the last (or `base`) with the next number that is free."""
+    names = [*names]
+    base = base or names[-1]
+    numbered = (f"{base}_{n}" for n in itertools.count(2))
+    return next(name for name in itertools.chain(names, numbered) if name not in taken)
 
 
 def function_name(op: Op) -> str:
@@ -537,8 +625,8 @@ def words(name: str) -> frozenset[str] | None:
 
 def numpy_name(op: Op) -> str | None:
     """The NumPy function that the op is, as source calls it; None where there is none."""
-    if op.name in NUMPY:
-        return NUMPY[op.name]
+    if op in NUMPY:
+        return NUMPY[op]
     functions = [f for f, other in TWINS.items() if other is op]
     if isinstance(op.forward, np.ufunc):
         functions.insert(0, op.forward)
@@ -565,37 +653,66 @@ def is_trivial(node: Node) -> bool:
     return node.op is None or (node.op in (ops.transpose, ops.expand_dims) and node.inputs[0].name is not None)
 
 
-def number(x: Any, user: Node) -> Code:
-    """A number among the inputs of `user`: typed where a plain one would change the dtype of the result."""
-    others = [i for i in user.inputs if isinstance(i, Node) and not is_literal(i)]
-    plain = x.item() if isinstance(x, np.ndarray | np.generic) else x
-    text = value_text(plain)
-    if isinstance(x, np.ndarray | np.generic) and not any(i.dtype in (x.dtype, np.float64) for i in others):
+def number(x: Any, user: Node, runs: bool = True) -> Code:
+    """A number among the inputs of `user`: typed where it `runs` and a plain one would be taken for another dtype."""
+    typed = isinstance(x, np.ndarray | np.generic) and runs and not plain_is_same(x, user)
+    text = value_text(x[()] if isinstance(x, np.ndarray) else x)
+    if typed and not text.startswith("np.longdouble"):
         return Code(f"{dtype_name(x.dtype)}({text})")
     return Code(text, SIGN if text.startswith("-") else ATOM)
 
 
+def plain_is_same(x: Any, user: Node) -> bool:
+    """Whether an op makes the same of a plain number as of this array without axes."""
+    if numpy_name(user.op) is None and user.op not in INFIX:  # a definition may ask for its dtype
+        return False
+    if not user.op.elementwise:  # NumPy makes an array of it, which has the dtype that such a number has
+        return x.dtype in (np.float64, np.int64, bool)
+    others = [i for i in user.inputs if isinstance(i, Node) and not is_literal(i)]  # NumPy gives it their dtype
+    return any(i.dtype in (x.dtype, np.float64) for i in others)
+
+
 def dtype_name(dtype: np.dtype) -> str:
     """A dtype as source has it."""
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        return "np.longdouble"
     return "bool" if dtype.kind == "b" else f"np.{dtype.name}"
 
 
-def value_text(v: Any) -> str:
-    """A parameter's value as source."""
-    if isinstance(v, float | np.floating) and not math.isfinite(v):
-        return "np.nan" if v != v else "np.inf" if v > 0 else "-np.inf"
+def value_text(v: Any, runs: bool = False) -> str:
+    """A parameter's value as source; where it `runs`, floats have the dtype that they have here.
+
+    Raises TypeError where it is to run and the value has no form as source.
+    """
+    if isinstance(v, np.generic) and v.dtype.kind == "f" and v.dtype.itemsize > 8:
+        return f'np.longdouble("{v!s}")'
+    if isinstance(v, np.generic):
+        text = value_text(v.item())
+        return f"{dtype_name(v.dtype)}({text})" if runs and v.dtype.kind == "f" else text
     if isinstance(v, np.ndarray):
         return literal(v)
-    if isinstance(v, np.generic):
-        return value_text(v.item())
+    if isinstance(v, float) and not math.isfinite(v):
+        return "np.nan" if v != v else "np.inf" if v > 0 else "-np.inf"
     if isinstance(v, tuple):
-        return f"({', '.join(map(value_text, v))}{',' * (len(v) == 1)})"
+        return f"({', '.join(value_text(i, runs) for i in v)}{',' * (len(v) == 1)})"
     if isinstance(v, list):
-        return f"[{', '.join(map(value_text, v))}]"
+        return f"[{', '.join(value_text(i, runs) for i in v)}]"
+    if isinstance(v, dict):
+        return f"{{{', '.join(f'{value_text(k, runs)}: {value_text(i, runs)}' for k, i in v.items())}}}"
+    if isinstance(v, set | frozenset):
+        return f"{type(v).__name__}([{', '.join(value_text(i, runs) for i in v)}])"
+    if isinstance(v, slice):
+        return f"slice({', '.join(value_text(i, runs) for i in (v.start, v.stop, v.step))})"
     if isinstance(v, np.dtype) or (isinstance(v, type) and issubclass(v, np.generic)):
         return dtype_name(np.dtype(v))
     if v is Ellipsis:
         return "..."
+    if isinstance(v, type) and v in (bool, int, float):
+        return v.__name__
+    if isinstance(v, np.ufunc) and getattr(np, v.__name__, None) is v:
+        return f"np.{v.__name__}"
+    if runs and v is not None and type(v) not in (bool, int, float, str):
+        raise TypeError(f"{v!r:.80} has no form as source")
     return repr(v)
 
 
@@ -620,17 +737,19 @@ def index_text(index: Any, arrays: list[Code], alone: bool = True) -> str:
 
 
 def literal(x: np.ndarray) -> str:
-    """An array as source."""
+    """An array as source: the same numbers to the last bit (but NaN is NaN)."""
     kind = dtype_name(x.dtype)
     if not x.ndim:
-        return value_text(x.item()) if x.dtype in (np.float64, np.int64, bool) else f"{kind}({value_text(x.item())})"
+        text = value_text(x[()])
+        return text if x.dtype in (np.float64, np.int64, bool) else f"{kind}({text})"
     if not x.size:
         return f"np.zeros({x.shape}, {kind})"
-    if x.ndim == 1 and x.size and x.dtype == np.int64 and np.array_equal(x, np.arange(len(x))):
+    numbers = x.tobytes()  # compared as bytes: 0.0 == -0.0
+    if x.ndim == 1 and x.dtype == np.int64 and numbers == np.arange(len(x)).tobytes():
         return f"np.arange({len(x)})"
-    if x.ndim == 2 and len(x) > 1 and x.shape[0] == x.shape[1] and np.array_equal(x, np.eye(len(x))):
+    if x.ndim == 2 and x.shape[0] == x.shape[1] > 1 and numbers == np.eye(len(x), dtype=x.dtype).tobytes():
         return f"np.eye({len(x)})" if x.dtype == np.float64 else f"np.eye({len(x)}, dtype={kind})"
-    if x.size > 1 and np.all(x == x.flat[0]):
+    if x.size > 1 and numbers == np.full(x.shape, x.flat[0], x.dtype).tobytes():
         return f"np.full({x.shape}, {value_text(x.flat[0])}, {kind})"
     text = value_text(x.tolist())
     return f"np.array({text})" if np.array(x.tolist()).dtype == x.dtype else f"np.array({text}, {kind})"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from . import ops
 from .graph import refuse_tracing
+from .reads import BRANCH, remember
 from .registry import SPELLINGS, data_of
 
 
@@ -52,6 +55,23 @@ def ravel(a: Any, order: str = "C") -> Any:
     if order != "C":
         raise TypeError('only order="C", row after row, is followed; write np.ravel(np.transpose(a)) for columns')
     return ops.reshape(a, shape=(-1,))
+
+
+@spelling(np.transpose)
+def transpose(a: Any, axes: Any = None) -> Any:
+    if axes is None:
+        return ops.transpose(a)
+    return ops.transpose(a, axes=plain_axes(axes))
+
+
+@spelling(np.flip)
+def flip(m: Any, axis: Any = None) -> Any:
+    return ops.flip(m) if axis is None else ops.flip(m, axis=plain_axes(axis))
+
+
+def plain_axes(axes: Any) -> tuple[int, ...]:
+    """Axes as Python integers: NumPy takes one of them, lists, arrays and its own integers, too."""
+    return tuple(map(operator.index, axes if np.ndim(axes) else [axes]))
 
 
 @spelling(np.moveaxis)
@@ -98,16 +118,25 @@ def copy(a: Any) -> Any:
 
 
 @spelling(np.take)
-def take(a: Any, indices: Any, axis: int | None = None) -> Any:
-    indices = indices if hasattr(indices, "record_op") else np.asarray(indices)
-    return np.ravel(a)[indices] if axis is None else a[(*(slice(None),) * (axis % a.ndim), indices)]
+def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+    if mode != "raise":
+        raise TypeError(f"mode={mode!r} is not followed: make indices that fit, with % (wrap) or np.clip (clip)")
+    a, indices = (x if hasattr(x, "record_op") else np.asarray(x) for x in (a, indices))
+    if indices.dtype.kind == "b" or not indices.size:  # no mask: as in NumPy, False is 0 and True is 1
+        indices = indices.astype(np.intp)
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"indices are integers, not {indices.dtype}")
+    if axis is None:
+        return ops.getitem(np.ravel(a), indices, index=ops.HOLE)
+    before = (slice(None),) * normalize_axis_index(axis, a.ndim)
+    return ops.getitem(a, indices, index=(*before, ops.HOLE))
 
 
 @spelling(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     if n < 0:
         raise ValueError(f"np.diff: n is at least 0, not {n}")
-    before = (slice(None),) * (axis % a.ndim)
+    before = (slice(None),) * normalize_axis_index(axis, a.ndim)
     for _ in range(n):
         a = a[(*before, slice(1, None))] - a[(*before, slice(None, -1))]
     return a
@@ -134,6 +163,9 @@ def average(a: Any, axis: Any = None, weights: Any = None) -> Any:
         return ops.mean(a, axis)
     if np.shape(weights) != np.shape(a):
         raise TypeError("np.average takes weights of the shape of a")
+    a = a if hasattr(a, "dtype") else np.asarray(a)
+    if a.dtype.kind != "f":  # as in NumPy: the products of small integers would wrap around
+        a = a.astype(np.float64)
     return ops.sum(a * weights, axis) / ops.sum(weights, axis)
 
 
@@ -144,7 +176,7 @@ def split(a: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
         if cuts < 1 or length % cuts:
             raise ValueError(f"an axis of length {length} does not split into {cuts} equal parts")
         cuts = [length // cuts * i for i in range(1, cuts)]
-    edges = [0, *(int(cut) for cut in cuts), length]
+    edges = [0, *map(operator.index, cuts), length]
     before = (slice(None),) * (axis % a.ndim)
     return [a[(*before, slice(start, stop))] for start, stop in itertools.pairwise(edges)]
 
@@ -156,7 +188,7 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
 
 @spelling(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    one_axis = isinstance(axis, int) or (axis is None and x.ndim == 1)
+    one_axis = isinstance(axis, int | np.integer) or (axis is None and x.ndim == 1)
     if not (ord is None or (ord == "fro" and not one_axis and x.ndim > 1) or (ord == 2 and one_axis)):
         raise TypeError("np.linalg.norm with ord on Tensors: write np.sum(np.abs(x)), np.max(np.abs(x)), ... as meant")
     return ops.norm(x, axis, keepdims=keepdims)
@@ -177,13 +209,21 @@ def size(a: Any, axis: int | None = None) -> int:
     return a.size if axis is None else a.shape[axis]
 
 
+def read(*arrays: Any) -> None:
+    """Note that an answer about these arrays leaves the graph."""
+    refuse_tracing()
+    for t in arrays:
+        if hasattr(t, "record_op"):
+            remember(t, BRANCH)
+
+
 @spelling(np.allclose)
 def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    refuse_tracing()
+    read(a, b)
     return np.allclose(data_of(a), data_of(b), rtol, atol, equal_nan)
 
 
 @spelling(np.array_equal)
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
-    refuse_tracing()
+    read(a1, a2)
     return np.array_equal(data_of(a1), data_of(a2), equal_nan)

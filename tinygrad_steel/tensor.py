@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import dis
+import operator
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from . import ops
+from .broadcast import warn_of_square
 from .fast import own
 from .graph import RECORDING, describe_call, explained, next_age, pull, refuse_tracing
-from .registry import TWINS, Op, describe
+from .reads import BRANCH, INDEX, NUMBER, remember
+from .registry import TWINS, Op, data_of, describe
 from .spelling import SPELLINGS
 
 Number = (int, float, np.number, np.bool_)
+PLAIN = {int, float, bool, str, type(None)}  # parameters that nobody can change
+BACKWARD = threading.Lock()  # two threads may add to the gradient of one leaf
 
 
 class Tensor:
@@ -41,57 +48,102 @@ class Tensor:
            [2.]])
     """
 
+    # Not `_data`: np.ma takes that of whatever it meets, and a masked array times a Tensor would lose the history.
     __slots__ = (
-        "__weakref__", "_data", "age", "arrays", "grad", "inputs", "name", "op", "params", "requires_grad",
-        "shape",
+        "__weakref__", "_age", "_array", "_arrays", "_grad", "_inputs", "_name", "_op", "_params", "_requires_grad",
+        "_shape", "given_axis", "origin", "read", "unrecorded",
     )  # fmt: skip
 
-    shape: tuple[int, ...]
-    grad: Any  # an array of that shape and dtype, or None; on leaves alone, for results there is grad(loss, t)
-    name: str | None
-    requires_grad: bool
-    op: Op | None
-    inputs: tuple  # Tensors and plain numbers
-    arrays: Sequence[Any]  # the same, as the op's forward got them, and what it keeps for its vjps
-    params: dict[str, Any]
-    age: int  # creation number of the data: inputs are older than outputs, unless they have changed since
-
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
-        if not isinstance(requires_grad, (bool, np.bool_)):
-            raise TypeError(f"requires_grad is True or False, not {requires_grad!r}: write Tensor(data, name=...)")
-        self._data = checked_array(data)
-        if requires_grad and self._data.dtype.kind != "f":
+        self._array = checked_array(data)
+        self._shape = self._array.shape
+        self._op, self._inputs, self._arrays, self._params, self._grad = None, (), (), {}, None
+        self._age = next_age()
+        self._name = name if name is None else checked_name(name)
+        self._requires_grad = False
+        if requires_grad is not False:
+            self.requires_grad = requires_grad
+
+    # What it is: facts, read-only. `_shape = ...` of another module goes past this, a slip of the pen does not.
+
+    shape: tuple[int, ...] = property(attrgetter("_shape"), doc="The length of each axis.")  # type: ignore
+    dtype: np.dtype = property(attrgetter("_array.dtype"), doc="The type of the elements.")  # type: ignore
+    ndim: int = property(attrgetter("_array.ndim"), doc="The number of axes.")  # type: ignore
+    size: int = property(attrgetter("_array.size"), doc="The number of elements.")  # type: ignore
+    op: Op | None = property(attrgetter("_op"), doc="The op that this is the result of; None for a leaf.")  # type: ignore
+    inputs: tuple = property(attrgetter("_inputs"), doc="What the op was given: Tensors and plain numbers.")  # type: ignore
+    arrays: Sequence[Any] = property(  # type: ignore
+        attrgetter("_arrays"), doc="The inputs as the op's forward got them, and what it keeps for its vjps."
+    )
+    params: dict[str, Any] = property(attrgetter("_params"), doc="The op's parameters: axis, keepdims, ...")  # type: ignore
+    age: int = property(  # type: ignore
+        attrgetter("_age"),
+        doc="The creation number of the data: inputs are older than results, unless they have changed since.",
+    )
+
+    def _set_name(self, name: str | None) -> None:
+        self._name = checked_name(name)
+
+    name: str | None = property(attrgetter("_name"), _set_name, doc="What messages, sources and pictures call it.")  # type: ignore
+
+    def _set_requires_grad(self, wanted: bool) -> None:
+        if not isinstance(wanted, (bool, np.bool_)):
+            raise TypeError(f"requires_grad is True or False, not {wanted!r}: write Tensor(data, name=...)")
+        if self._op is not None:
+            raise RuntimeError(
+                f"{described_result(self)}: whether a gradient flows through a result is decided by its inputs"
+            )
+        if wanted and self._array.dtype.kind != "f":
             raise TypeError(
-                f"Tensor{f' {name}' if name else ''}: {self._data.dtype} data cannot require a gradient; "
+                f"Tensor{f' {self._name}' if self._name else ''}: {self.dtype} data cannot require a gradient; "
                 f"give floats, as in Tensor(np.array(data, dtype=float), requires_grad=True)"
             )
-        self.shape = self._data.shape
-        self.requires_grad, self.name = bool(requires_grad), name
-        self.op, self.inputs, self.arrays, self.params, self.grad = None, (), (), {}, None
-        self.age = next_age()
+        if wanted != self._requires_grad:
+            self._requires_grad = bool(wanted)
+            self._age = next_age()  # what was recorded before knows only the old answer
 
-    # What it is
+    requires_grad: bool = property(  # type: ignore
+        attrgetter("_requires_grad"),
+        _set_requires_grad,
+        doc="Whether backward() leaves a gradient here. May be changed on a leaf, to freeze it; then compute anew.",
+    )
 
-    dtype: np.dtype = property(attrgetter("_data.dtype"), doc="The type of the elements.")  # type: ignore
-    ndim: int = property(attrgetter("_data.ndim"), doc="The number of axes.")  # type: ignore
-    size: int = property(attrgetter("_data.size"), doc="The number of elements.")  # type: ignore
+    def _get_grad(self) -> Any:
+        try:
+            return self._grad
+        except AttributeError:  # not a silent None
+            raise AttributeError(
+                f"{described_result(self)}: only leaves keep their gradient in .grad; "
+                f"that of a result is grad(loss, result)"
+            ) from None
+
+    def _set_grad(self, gradient: Any) -> None:
+        if self._op is not None:
+            raise AttributeError(f"{described_result(self)}: only leaves have a gradient to be set")
+        self._grad = gradient
+
+    grad: Any = property(
+        _get_grad, _set_grad, doc="On a leaf, what backward() has left, an array of its shape; or None."
+    )
 
     def _set_data(self, data: Any) -> None:
         if self.op is not None:
             raise RuntimeError(f"{describe(self)} is the result of {self.op.name}: only a leaf can be given new data")
         if isinstance(data, Tensor):
             raise TypeError(f"data of {describe(self)} is an array, not a Tensor: write t.data -= rate * t.grad")
-        if data is not self._data:  # `t.data -= step` hands back the array it has just changed
+        if data is not self._array:  # `t.data -= step` hands back the array it has just changed
             data = checked_array(data)
-            if type(data) is not type(self._data):
-                raise TypeError(f"data of {describe(self)} is a {type(self._data).__name__}: make a new Tensor instead")
+            if type(data) is not type(self._array):
+                raise TypeError(
+                    f"data of {describe(self)} is a {type(self._array).__name__}: make a new Tensor instead"
+                )
             if data.shape != self.shape or not np.can_cast(data.dtype, self.dtype, "same_kind"):
                 raise ValueError(f"data of {describe(self)} cannot become {describe(data)}: make a new Tensor")
-            self._data = data.astype(self.dtype, copy=False)
-        self.age = next_age()
+            self._array = data.astype(self.dtype, copy=False)
+        self._age = next_age()
 
     data: Any = property(  # type: ignore
-        attrgetter("_data"),
+        attrgetter("_array"),
         _set_data,
         doc="The array itself. Assigning (`t.data = a`, `t.data -= step`) is noticed: a backward() through results "
         "computed before raises RuntimeError. Writing into it (`t.data[0] = 1`) is not noticed.",
@@ -100,29 +152,32 @@ class Tensor:
     def move(self, step: Any) -> None:
         """`data -= step`, for optimizers: without the price of the checks."""
         try:
-            self._data -= step
-        except NotImplementedError:  # an array that cannot be written into, or a step of another kind: Dask
-            self._data = self._data - step
-        self.age = next_age()
+            self._array -= step
+        except NotImplementedError:  # Dask: an array that cannot be written into, or the step of a NumPy array
+            if isinstance(self._array, np.ndarray):
+                self._array -= np.asarray(step)
+            else:
+                self._array = self._array - step
+        self._age = next_age()
 
     def numpy(self) -> np.ndarray:
         """A copy of the data as a NumPy array, without history."""
-        return np.array(self._data)
+        return np.array(self._array)
 
     def item(self) -> float:
         """The only element, as a Python number; ValueError where there are more."""
         if self.size != 1:
             raise ValueError(f"item() takes the only element of a Tensor; {describe(self)} has {self.size}")
         refuse_tracing()
-        return np.asarray(self._data).item()
+        return np.asarray(self._array).item()
 
     def detach(self) -> Tensor:
         """A new leaf with a copy of the data, without history, through which no gradient flows."""
-        return Tensor(self._data)
+        return Tensor(self._array)
 
     def __repr__(self) -> str:
-        is_numpy = isinstance(self._data, (np.ndarray, np.generic))
-        facts = [np.array2string(self._data, separator=", ", prefix="Tensor(") if is_numpy else repr(self._data)]
+        is_numpy = isinstance(self._array, (np.ndarray, np.generic))
+        facts = [np.array2string(self._array, separator=", ", prefix="Tensor(") if is_numpy else repr(self._array)]
         facts += [f"name={self.name!r}"] if self.name else []
         facts += [f"dtype={self.dtype}"] if self.dtype != float else []
         facts += [f"op={self.op.name}"] if self.op else []
@@ -143,20 +198,27 @@ class Tensor:
                 f"the truth of {describe(self)} is ambiguous: use np.any(t), np.all(t), and & | ~ for and, or, not"
             )
         refuse_assignment()
-        return bool(self._data)
+        remember(self, BRANCH)
+        return bool(self._array)
 
     def __float__(self) -> float:
         refuse_assignment()
-        return float(self.item())
+        number = float(self.item())
+        remember(self, NUMBER)
+        return number
 
     def __int__(self) -> int:
         refuse_assignment()
-        return int(self.item())
+        number = int(self.item())
+        remember(self, INDEX)
+        return number
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim:
             raise TypeError(f"only a single integer can be an index, not {describe(self)}")
-        return int(self.item())
+        number = int(self.item())
+        remember(self, INDEX)
+        return number
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
@@ -165,7 +227,7 @@ class Tensor:
         # For copy, deepcopy and pickle: a leaf of its own age. A result would lose its history without a word.
         if self.op is not None and self.requires_grad:
             raise TypeError(f"{describe(self)} is the result of {self.op.name}: copy t.detach(), which has no history")
-        return Tensor, (self._data, self.requires_grad, self.name)
+        return Tensor, (self._array, self.requires_grad, self.name)
 
     __hash__ = object.__hash__  # by identity, although == compares elements
 
@@ -182,9 +244,11 @@ class Tensor:
         """
         start = seed(self, gradient)
         if isinstance(start, Tensor):
-            start = start._data.copy()  # a leaf may keep it as its gradient
-        for t, g in pull(self, start):  # pulled as a whole first: an error on the way leaves no half
-            t.grad = own(g if t.grad is None else t.grad + g, t.shape)
+            start = start._array.copy()  # a leaf may keep it as its gradient
+        pulled = pull(self, start)  # as a whole first: an error on the way leaves no half
+        with BACKWARD:
+            for t, g in pulled:
+                t._grad = own(g if t._grad is None else t._grad + g, t._array)
 
     # Recording
 
@@ -195,10 +259,10 @@ class Tensor:
         requires_grad = tracked = lifted = False
         for x in inputs:
             if isinstance(x, Tensor):
-                arrays.append(x._data)
-                if x.requires_grad:
+                arrays.append(x._array)
+                if x._requires_grad:
                     requires_grad = True
-                elif x.op is not None or x.name is not None:
+                elif x._op is not None or x._name is not None:
                     tracked = True
             else:
                 arrays.append(x)
@@ -206,36 +270,53 @@ class Tensor:
                     lifted = True
         try:
             if lifted:  # arrays and lists become constants, copied: their owner may change them before backward()
-                inputs = tuple(x if isinstance(x, (Tensor, *Number)) else Tensor(x) for x in inputs)
-                arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
-            data = op.forward(*arrays, **params) if params else op.forward(*arrays)
+                given, inputs = inputs, tuple(x if isinstance(x, (Tensor, *Number)) else constant(x) for x in inputs)
+                arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
+            if params:
+                for value in params.values():
+                    if value.__class__ not in PLAIN:
+                        params = {name: frozen(value, op, name) for name, value in params.items()}
+                        break
+                data = op.forward(*arrays, **params)
+            else:
+                data = op.forward(*arrays)
         except Exception as error:
             raise explained(error, describe_call(op, inputs, params), op) from error
-        if op.keeps:
-            data, kept = data if data.__class__ is tuple and len(data) == 2 else op.pair(data)
-            arrays.append(kept)
+        y = new(Tensor)
+        if op.special:
+            if op.keeps:
+                data, kept = data if data.__class__ is tuple and len(data) == 2 else op.pair(data)
+                arrays.append(kept)
+            if op.foreign and data.__class__ is np.ndarray:
+                data = data.copy()  # it may be an input itself, or a buffer that the rule uses again
         if data.__class__ is np.ndarray:
-            if data.base is not None and any(isinstance(x, Tensor) and x.op is None for x in inputs):
+            if data.base is not None and any(isinstance(x, Tensor) and x._op is None for x in inputs):
+                y.given_axis = gives_axis(inputs[0])
                 data = data.copy()  # a view of a leaf would change with it, and nobody would notice
         elif not isinstance(data, np.generic):
             if isinstance(data, tuple):  # or it would become one array of both
                 raise TypeError(f"the forward of {op.name} returned {len(data)} things: say keeps=True for a pair")
             data = checked_array(data)
-        y = new(Tensor)
-        y._data, y.shape = data, data.shape
+        y._array = data
+        y._shape = shape = data.shape
         mode = recording_mode()
-        if ((requires_grad or tracked) and mode.record != "off") or mode.record == "all":
-            y.op, y.inputs, y.arrays, y.params = op, inputs, arrays, params
-            y.requires_grad = requires_grad and (op.differentiable or op.without_rule(data))
+        if ((requires_grad or tracked) and mode.on) or mode.all:
+            y._op, y._inputs, y._arrays, y._params = op, inputs, arrays, params
+            y._requires_grad = requires_grad and (op.differentiable or op.without_rule(data))
         else:
-            y.op, y.inputs, y.arrays, y.params, y.requires_grad = None, (), (), {}, False
-        y.name = y.grad = None
-        y.age = next_age()
+            y._op, y._inputs, y._arrays, y._params, y._requires_grad = None, (), (), {}, False
+            y._grad, y.unrecorded = None, requires_grad and not mode.on
+        y._name = None
+        y._age = next_age()
+        if op.meets and len(shape) == 2 and shape[0] == shape[1] > 1 and not mode.all:
+            warn_of_square(op, given if lifted else inputs, shape)
         if mode.watch is not None:
             mode.watch.result(y, op, inputs, params)
         return y
 
-    # NumPy's functions and operators, when they meet a Tensor
+    # NumPy's functions and operators, when they meet a Tensor; pandas, on the left, leaves its operators to the Tensor
+
+    __pandas_priority__ = 10_000
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__":
@@ -258,7 +339,8 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         raise TypeError(
             "a Tensor does not turn into an array by itself, since its history would be lost: use np.stack([t, u]) to "
-            "join Tensors, np.where or np.concatenate in place of z[i] = t, and t.numpy() for the numbers alone"
+            "join Tensors, np.where or np.concatenate in place of z[i] = t, t.numpy() for the numbers alone, and in "
+            "place of a masked array one that is filled, as in masked.filled(0) * t"
         )
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -348,6 +430,46 @@ class Tensor:
         key = tuple(ops.HOLE if isinstance(i, (Tensor, np.ndarray)) else i for i in parts)
         return record_op(ops.getitem, (self, *arrays), {"index": key if isinstance(index, tuple) else key[0]})
 
+    # In place: `w -= 0.1 * w.grad`, as books write the update
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return self.changed("+=", operator.iadd, ops.add, other)
+
+    def __isub__(self, other: Any) -> Tensor:
+        return self.changed("-=", operator.isub, ops.subtract, other)
+
+    def __imul__(self, other: Any) -> Tensor:
+        return self.changed("*=", operator.imul, ops.multiply, other)
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self.changed("/=", operator.itruediv, ops.divide, other)
+
+    def __ipow__(self, other: Any) -> Tensor:
+        return self.changed("**=", operator.ipow, ops.power, other)
+
+    def __imatmul__(self, other: Any) -> Tensor:
+        return self.changed("@=", operator.imatmul, ops.matmul, other)
+
+    def changed(self, sign: str, in_place: Callable, op: Op, other: Any) -> Tensor:
+        """`t -= other` and the like: a parameter's data is moved, inside no_grad() only; else a new result.
+
+        Outside it would put a result in the parameter's place, and the next step would find nothing to train.
+        """
+        if self._op is not None or not self._requires_grad:
+            return record_op(op, (self, other), {})
+        name = self._name or "w"
+        if recording_mode().record != "off":
+            raise TypeError(
+                f"`{name} {sign} ...` on the parameter {describe(self)} would put a result in its place: to change its "
+                f"data, write {name}.data {sign} ..., or the same line inside `with no_grad():`; "
+                f"for a new result, {name}2 = {name} {sign[:-1]} ..."
+            )
+        try:
+            self.data = in_place(self._array, data_of(other))
+        except (TypeError, ValueError) as error:  # NumPy's own say nothing of names
+            raise type(error)(f"{describe(self)} {sign} {describe(other)}: {error}") from error
+        return self
+
     # Methods: ndarray's names and arguments, and the activations
 
     def sum(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
@@ -411,7 +533,7 @@ class Tensor:
     def transpose(self, *axes: Any) -> Tensor:
         """The axes reversed, or in this order: `t.transpose(1, 0)` or `t.transpose((1, 0))`."""
         axes = axes[0] if len(axes) == 1 else axes or None
-        return ops.transpose(self) if axes is None else ops.transpose(self, axes=axes)
+        return ops.transpose(self) if axes is None else np.transpose(self, axes)
 
     T = property(transpose, doc="The axes reversed.")
 
@@ -479,6 +601,14 @@ new, recording_mode = object.__new__, RECORDING.get  # looked up once: they are 
 record_op = Tensor.record_op
 
 
+def constant(x: Any) -> Tensor:
+    """An array or list among the inputs of an op as a Tensor, which remembers the array, so that it can be named."""
+    t = Tensor(x)
+    if isinstance(x, np.ndarray):
+        t.origin = weakref.ref(x)
+    return t
+
+
 def refuse_assignment() -> None:
     """TypeError where a number is asked for by `z[i] = t`: NumPy then calls float(t), and the history would be lost."""
     refuse_tracing()
@@ -488,6 +618,43 @@ def refuse_assignment() -> None:
             "z[i] = t cannot keep the history of a Tensor t: use np.where, np.stack or np.concatenate, "
             "or z[i] = float(t) where the number alone is meant"
         )
+
+
+def checked_name(name: Any) -> str | None:
+    """A name that can be shown, written and drawn."""
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a Tensor is a str, not {name!r:.60} ({type(name).__name__})")
+    if not name:
+        raise ValueError(f"the name of a Tensor is not empty: leave it out, or give None; got {name!r}")
+    if not name.isascii() and any("\ud800" <= c <= "\udfff" for c in name):
+        raise ValueError(f"the name {name!r} has half a letter in it (a surrogate), which cannot be written to a file")
+    return name
+
+
+def frozen(value: Any, op: Op, name: str) -> Any:
+    """A parameter as it is recorded: a copy of what its owner may change before backward()."""
+    if isinstance(value, Tensor):
+        if value.dtype.kind in "iu" and not value.ndim:
+            return value.__index__()
+        raise TypeError(
+            f"{name}={describe(value)} is a Tensor: no gradient flows through a parameter of {op.name}; "
+            f"make it an input (an argument of the forward without a default), or give its item() or numpy()"
+        )
+    if isinstance(value, np.ndarray):
+        value = np.array(value)
+        value.flags.writeable = False
+    elif value.__class__ in (list, tuple):
+        return value.__class__(frozen(v, op, name) for v in value)
+    elif value.__class__ is dict:
+        return {k: frozen(v, op, name) for k, v in value.items()}
+    return value
+
+
+def gives_axis(x: Any) -> bool:
+    """Whether a view of `x` may be a 1-D array that was given an axis."""
+    return getattr(x, "ndim", 0) == 1 or getattr(x, "given_axis", False)
 
 
 def plain_slice(s: slice) -> slice:
@@ -528,7 +695,7 @@ def checked_array(data: Any) -> Any:
         raise ValueError(f"a Tensor needs rows of equal length: {error}") from error
     if array.dtype.kind not in "fiub":
         raise TypeError(f"a Tensor holds real numbers, not {array.dtype} ({data!r:.60})")
-    return array
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def described_result(y: Tensor) -> str:
@@ -538,14 +705,15 @@ def described_result(y: Tensor) -> str:
 
 def seed(y: Tensor, gradient: Any) -> Any:
     """The gradient to start from at `y`: the one given, checked, or 1 for a single number."""
-    dtype = y._data.dtype
-    if not y.requires_grad or dtype.kind != "f":
+    dtype = y._array.dtype
+    if not y._requires_grad or dtype.kind != "f":
+        refuse_unrecorded(y)
         raise RuntimeError(
             f"{described_result(y)}: no gradient flows here, since nothing it comes from has requires_grad=True"
             f"; make the parameters with Tensor(..., requires_grad=True), outside no_grad()"
         )
     if gradient is None:
-        if not y.shape:  # a NumPy scalar: as light as a Python float, with the shape and dtype that rules may ask for
+        if not y._shape:  # a NumPy scalar: as light as a Python float, with the shape and dtype that rules may ask for
             return dtype.type(1)
         if y.size != 1:
             raise ValueError(
@@ -564,9 +732,10 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     """The gradient of `y` with respect to each of `xs`, as Tensors that can be differentiated again.
 
     `xs`: one Tensor (gives one gradient) or a sequence (gives a list); leaves or results. `gradient`: that of `y`,
-    needed where `y` is not a single number. A Tensor on which `y` does not depend has gradient zero (also where `y` was
-    computed inside no_grad() or from detached Tensors: then it depends on nothing). `.grad` stays as it is. Raises
-    ValueError where one of `xs` does not require a gradient, TypeError for anything but Tensors.
+    needed where `y` is not a single number. A Tensor on which `y` does not depend has gradient zero, and so has one
+    behind a function of slope zero (sign, floor) or behind detach(). `.grad` stays as it is; no gradient shares its
+    memory with anything else. Raises ValueError where one of `xs` does not require a gradient, RuntimeError where `y`
+    was computed inside no_grad() from what does, TypeError for anything but Tensors.
 
     >>> x = Tensor(2.0, requires_grad=True)
     >>> first = grad(x**3, x)
@@ -580,11 +749,29 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     for x in wanted:
         if not x.requires_grad:
             raise ValueError(f"{describe(x)} does not require a gradient: make it with requires_grad=True")
-    found = {}
+    refuse_unrecorded(y)
+    before, found = next_age(), {}
     if y.requires_grad:
         g = seed(y, gradient)
         keep = {id(x) for x in wanted}
         pulled = pull(y, g if isinstance(g, Tensor) else Tensor(g), graph=True)
         found = {id(t): g for t, g in pulled if id(t) in keep}
     gradients = [found[id(x)] if id(x) in found else Tensor(np.zeros(x.shape, x.dtype)) for x in wanted]
+    taken: set[int] = set()
+    for i, (x, g) in enumerate(zip(wanted, gradients)):
+        data = g._array
+        if isinstance(data, np.ndarray) and not isinstance(x._array, (np.ndarray, np.generic)):
+            gradients[i] = np.zeros_like(x) + g  # lazy, or on a device, as `x` is
+        elif g._age < before or id(g) in taken or (isinstance(data, np.ndarray) and data.base is not None):
+            gradients[i] = ops.astype(g, dtype=g.dtype)  # a rule handed on what others hold as well
+        taken.add(id(g))
     return gradients[0] if isinstance(xs, Tensor) else gradients
+
+
+def refuse_unrecorded(y: Tensor) -> None:
+    """RuntimeError where the history of a result is missing because it was computed inside no_grad()."""
+    if getattr(y, "unrecorded", False):
+        raise RuntimeError(
+            f"{describe(y)}: no gradient flows here, since it was computed inside no_grad(), where nothing is "
+            f"recorded; compute it outside"
+        )

@@ -187,7 +187,10 @@ class Builder:
 
     def __init__(self, names: Names):
         self.names = names_of_tensors(names)
-        self.constants = {k: v for k, v in variables(names).items() if isinstance(v, np.ndarray) and v.ndim}
+        self.arrays: dict[int, str] = {}  # id of an array -> the (first) variable that holds it
+        for name, value in variables(names).items():
+            if isinstance(value, np.ndarray) and value.ndim:
+                self.arrays.setdefault(id(value), name)
         self.made: dict[int, Node] = {}  # id of a Tensor -> its Node
         self.known: dict[Any, Node] = {}  # what an op was applied to -> its Node
         self.stretched: set[Node] = set()  # gradients broadcast to full shape for the engine's sake only
@@ -206,6 +209,7 @@ class Builder:
             if t is start:
                 node.gradient = True
             elif id(t) in forward:
+                node = self.made.setdefault(self.identity(t), node)
                 node.name, node.wanted = self.name(t), t.requires_grad and t.op is None
                 self.known.setdefault(key(node), node)
                 self.past.add(node)
@@ -224,10 +228,16 @@ class Builder:
         """The name of a Tensor: its own, or that of the variable which holds it."""
         if t.name or id(t) in self.names:
             return t.name or self.names[id(t)]
-        if t.op is None and t.shape:  # an array in an expression was copied into a Tensor
-            same = (k for k, v in self.constants.items() if v.dtype == t.dtype and np.array_equal(v, t.data))
-            return next(same, None)
-        return None
+        return self.arrays.get(self.identity(t))
+
+    def identity(self, t: Tensor) -> int:
+        """The id of a Tensor; of a named array in an expression, which was copied into a Tensor, that of the array."""
+        origin = getattr(t, "origin", None)
+        array = None if origin is None else origin()
+        if array is None or t.name or id(array) not in self.arrays:
+            return id(t)
+        before, now = ((x.dtype, x.shape, x.tobytes()) for x in (t.data, array))
+        return id(array) if before == now else id(t)  # it may have changed since
 
     def simple(self, node: Node) -> Node:
         """The same value as a reader would write it."""

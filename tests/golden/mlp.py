@@ -31,7 +31,7 @@ def backprop(x, y, weight1, bias1, weight2, bias2):
     G_output = G_entropy[:, None] * (softmax(output) * np.sum(y, axis=1, keepdims=True) - y)
     G_weight2 = t2.T @ G_output
     G_bias2 = np.sum(G_output, axis=0)
-    G_t1 = (G_output @ weight2.T) * (t1 > 0)
+    G_t1 = (G_output @ weight2.T) * np.sign(t2)
     G_weight1 = x.T @ G_t1
     G_bias1 = np.sum(G_t1, axis=0)
     return loss, G_weight1, G_bias1, G_weight2, G_bias2

@@ -37,7 +37,7 @@ def backprop(x, y, weight1, bias1, weight2, bias2):
     G_weight2 = hidden.T @ G_output
     G_bias2 = np.sum(G_output, axis=0)
     G_hidden = G_output @ weight2.T
-    G_t1 = G_hidden * (t1 > 0)
+    G_t1 = G_hidden * np.sign(hidden)
     G_weight1 = x.T @ G_t1
     G_bias1 = np.sum(G_t1, axis=0)
     return loss, G_weight1, G_bias1, G_weight2, G_bias2

@@ -1,0 +1,152 @@
+"""Numbers that Python reads from Tensors: what would keep them for ever is refused, what merely prints them is not."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tinygrad_steel import SGD, Tensor, compile_backprop, compile_epoch, export_onnx, grad, no_grad, write_backprop
+
+
+def problem():
+    """A parameter, class ids and a number, all of which have a part in the losses below."""
+    w = Tensor([1.0, 10.0, 100.0], requires_grad=True, name="w")
+    return w, Tensor([0, 1], name="x"), Tensor(2.0, name="t")
+
+
+def picked_by_an_index():
+    w, x, _ = problem()
+    return [w[0], w[1], w[2]][x[0]] + w[x].sum()
+
+
+def picked_by_argmax():
+    w, x, _ = problem()
+    return w[int(np.argmax(x))] + w[x].sum()
+
+
+def branch_on_an_input():
+    w, _, t = problem()
+    return (w * t).sum() if t > 0 else w.sum() + t
+
+
+def branch_on_a_hidden_value():
+    w, _, t = problem()
+    h = w * t
+    return (h / 2 if np.max(h) > 3 else h).sum()
+
+
+def branch_on_a_parameter():
+    w, _, t = problem()
+    return (w * t).sum() if np.allclose(w, [1, 10, 100]) else w.sum() + t
+
+
+def loop_over_a_range():
+    w, x, _ = problem()
+    loss = w[x].sum()
+    for _ in range(x[1]):
+        loss = loss * 2
+    return loss
+
+
+def slice_to_an_index():
+    w, x, _ = problem()
+    return w[: x[1]].sum() + w[x].sum()
+
+
+def factor_from_math():
+    w, _, t = problem()
+    return (w * math.exp(t)).sum() + t
+
+
+def scale_by_a_float():
+    w, _, t = problem()
+    h = w * t
+    return (h / float(np.max(h))).sum()
+
+
+FROZEN = [
+    picked_by_an_index, picked_by_argmax, branch_on_an_input, branch_on_a_hidden_value, branch_on_a_parameter,
+    loop_over_a_range, slice_to_an_index, factor_from_math, scale_by_a_float,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("loss_of", FROZEN)
+def test_what_would_keep_a_number_is_refused(loss_of):
+    for road in (lambda loss: compile_backprop(loss, backend="numpy"), write_backprop):
+        with pytest.raises(TypeError, match=r"was read as .* at .*test_reads\.py:\d+: the .* would keep that number"):
+            road(loss_of())
+
+
+def test_the_message_names_what_was_read():
+    with pytest.raises(TypeError, match=r"getitem, which depends on x, was read as an integer .* by item\(\)"):
+        write_backprop(picked_by_an_index())
+    with pytest.raises(TypeError, match=r"t: \(\) float64 was read as a plain number"):
+        write_backprop(factor_from_math())
+
+
+def test_a_read_of_a_batch_that_has_no_other_part_in_the_loss():
+    w, x, _ = problem()
+    data = Tensor([[1.0], [2.0]], name="data")
+    loss = (w[int(x[0])] * data).sum()
+    with pytest.raises(TypeError, match="depends on x, was read"):
+        compile_epoch(loss, batch=(data, x), optimizer=SGD([w]), backend="numpy")
+
+
+def test_an_exported_file_keeps_no_number_of_its_input(tmp_path):
+    pytest.importorskip("onnx")
+    x = Tensor([[1.0, -2.0]], name="x")
+    y = x * 2 if np.max(x) > 0 else x
+    with pytest.raises(TypeError, match="was read as a condition .* the file would keep"):
+        export_onnx(y, tmp_path / "y.onnx", inputs=x)
+
+
+@pytest.mark.parametrize("look", [Tensor.item, float, bool, str, "{:.3f}".format, Tensor.numpy, lambda t: t > 1 or t])
+def test_a_look_at_a_finished_loss_is_no_matter(look):
+    w, x, t = problem()
+    loss = (w[x] * t).sum()
+    look(loss)
+    loss.backward()
+    look(loss)
+    assert compile_backprop(loss, backend="numpy")(x.data, t.data) == loss.item() == 22
+    assert "def backprop(x, t, w)" in write_backprop(loss)
+
+
+def test_a_report_between_the_steps_of_a_training_is_no_matter():
+    w, x, t = problem()
+    optimizer, best = SGD([w], 0.01), None
+    for _ in range(3):
+        loss = (w[x] * t).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        print(float(loss))
+        best = loss if best is None or loss < best else best
+        optimizer.step()
+        print(float(loss))
+    loss = (w[x] * t).sum()
+    compile_backprop(loss, backend="numpy")
+    write_backprop(loss)
+
+
+def test_new_data_is_not_what_was_read():
+    w, _, t = problem()
+    assert t > 0
+    t.data = np.array(-1.0)
+    compile_backprop((w * t).sum(), backend="numpy")
+
+
+def test_numbers_asked_for_and_constants_are_constants():
+    w, _, t = problem()
+    scale = Tensor(3.0)
+    loss = (w * t * t.item() * float(scale) * int(Tensor(2))).sum()
+    assert compile_backprop(loss, backend="numpy")(5.0) == 111 * 5 * 2 * 3 * 2  # as documented: item() is a constant
+
+
+def test_reading_costs_no_history():
+    w, _, _ = problem()
+    with no_grad():
+        assert float(np.sum(w)) == 111
+    loss = branch_on_a_hidden_value()
+    loss.backward()
+    assert grad(loss, loss.inputs[0]).shape == (3,)

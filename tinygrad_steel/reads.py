@@ -1,0 +1,94 @@
+"""Numbers that Python has read from Tensors (`if`, `[i]`, `range`, float): remembered, so that nobody freezes them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .graph import next_age
+from .registry import describe
+
+INSIDE = str(Path(__file__).parent)
+# Explicit requests for a number (item, numpy, a format) are no reads: who makes them knows that history ends there.
+BRANCH = "as a condition (if, while, and)"
+INDEX = "as an integer (an index, range, int)"
+NUMBER = "as a plain number (float, math)"
+
+
+class Read(NamedTuple):
+    """When and where a number was read, of which kind, and what it was read from."""
+
+    age: int
+    kind: str
+    of: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.of} was read {self.kind} at {self.file}:{self.line}"
+
+
+def remember(t: Any, kind: str) -> None:
+    """Note on the Tensors behind `t` that a number which depends on them became a plain one.
+
+    On its results always: what shares one of them is computed beside that number. On leaves, where it depends on no
+    parameter; else on the parameters alone, which an optimizer moves on. (A float of a loss is a line of a report far
+    more often than a factor of the next loss, hence it marks no leaves where parameters are behind it.)
+    """
+    found = [*behind([t])]
+    results, leaves = [x for x in found if x._op is not None], [x for x in found if x._op is None]
+    if any(x._requires_grad for x in leaves):
+        leaves = [x for x in leaves if x._requires_grad and kind != NUMBER]
+    leaves = [x for x in leaves if x._age <= t._age]  # else it has other data by now
+    if not results and all(x._name is None and not x._requires_grad for x in leaves):
+        return  # a constant
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
+        frame = frame.f_back
+    read = Read(next_age(), kind, what(t), frame.f_code.co_filename, frame.f_lineno)
+    for x in (*results, *leaves):
+        if current_read(x) is None:  # the first one stays: a loss made after it may hold it
+            x.read = read
+
+
+def what(t: Any) -> str:
+    """A Tensor as a message names it, with the leaves that it comes from where it has no name itself."""
+    if t._op is None or t._name:
+        return describe(t)
+    names = dict.fromkeys(x._name for x in behind([t]) if x._op is None and x._name)
+    return f"the result of {t._op.name}, which depends on {', '.join(names)}," if names else f"a result of {t._op.name}"
+
+
+def current_read(x: Any) -> Read | None:
+    """What was noted on a Tensor, unless a leaf has had new data since."""
+    read = getattr(x, "read", None)
+    return None if read is None or (x._op is None and read.age < x._age) else read
+
+
+def refuse_reads(roots: Collection[Any], changing: Collection[Any], consequence: str) -> None:
+    """TypeError where a number was read, before the last of `roots` was made, from what depends on `changing`."""
+    made = max((t._age for t in roots if t._op is not None), default=0)  # a leaf holds no number that was read
+    ids = {id(x) for x in changing}
+    for x in (*behind(roots), *changing):
+        read = current_read(x)
+        if read is not None and read.age < made and any(id(leaf) in ids for leaf in behind([x])):
+            raise TypeError(
+                f"{read}: {consequence}, whatever comes later. Write np.where(condition, a, b) for an if, x[i] with "
+                f"the Tensor i itself for an index; where this very number is meant, or nothing here depends on it, "
+                f"ask for it by item()"
+            )
+
+
+def behind(roots: Iterable[Any]) -> Iterator[Any]:
+    """These Tensors and all from which they were computed, in no order."""
+    found = {id(t): t for t in roots}
+    todo = [*found.values()]
+    while todo:
+        t = todo.pop()
+        yield t
+        for x in t._inputs:
+            if hasattr(x, "_age") and id(x) not in found:
+                found[id(x)] = x
+                todo.append(x)
