@@ -1008,6 +1008,9 @@ X = arrays((2,))
         (ValueError, "a vjp for each", ("test_no", lambda x: x, lambda g, y, x: g, None), {}),
         (ValueError, "leave out each= or the vjps", ("test_no", lambda *xs: xs[0], None), {"each": lambda i, g: g}),
         (ValueError, "give one vjp each", ("test_no", lambda x: x), {"each": lambda i, g, y, x: g}),
+        (ValueError, "give one vjp each", ("test_no", lambda x: x), {"joint": lambda g, y, x: [g]}),
+        (ValueError, "leave one out", ("test_no", lambda *x: x[0]), {"joint": lambda g: [g], "each": lambda i, g: g}),
+        (ValueError, "leave out joint= or", ("test_no", lambda *x: x[0], None), {"joint": lambda g: [g]}),
         (TypeError, "each= is a function", ("test_no", lambda *xs: xs[0]), {"each": 1}),
         (ValueError, "constant=True says", ("test_no", lambda x: x, lambda g, y, x: g), {"constant": True}),
         (ValueError, "constant=True says", ("test_no", lambda *x: x[0]), {"constant": True, "each": lambda i, g: g}),
@@ -1036,7 +1039,7 @@ def test_contradictions_are_refused(registry, error, words, args, options):
 
 def test_a_rule_that_would_be_ignored_is_refused(registry):
     summed = op("test_summed", lambda *xs: sum(xs), samples=[arrays((2,))], each=lambda i, g, y, *xs: g)
-    with pytest.raises(ValueError, match="test_summed has each=, one rule for all inputs: leave out"):
+    with pytest.raises(ValueError, match="test_summed has each= or joint=, one rule for all inputs"):
         summed.vjp(lambda g, y, *xs: 2 * g)
     frozen = op("test_frozen", lambda x: x**3, samples=[X], constant=True)
     with pytest.raises(ValueError, match="test_frozen is declared constant=True"):

@@ -182,7 +182,7 @@ class Parameters:
         self.fixed = [(t, t.age) for t in program.fixed]
         self.optimizer = program.optimizer
         names, self.others = settings(program.optimizer)
-        self.names = ("__class__", *names)  # with the class, of which one is never without
+        self.names = ("__class__", *names)  # one name alone would give no tuple
         self.read = operator.attrgetter(*self.names, "__class__")  # one call for all of them
         self.settings = self.read(self.optimizer)
         self.trained = getattr(self.optimizer, "parameters", None)

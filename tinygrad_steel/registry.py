@@ -178,7 +178,7 @@ class Op:
         if self.constant:
             raise ValueError(f"{self.name} is declared constant=True: give it a vjp or constant=True, not both")
         if isinstance(self.vjps, Each):
-            raise ValueError(f"{self.name} has each=, one rule for all inputs: leave out each= or the vjp")
+            raise ValueError(f"{self.name} has each= or joint=, one rule for all inputs: leave out that or the vjp")
         if rule is not None and not callable(rule):
             raise TypeError(f"{self.name}: a vjp is a function (g, y, *inputs, **params) or None, not {rule!r:.60}")
         if self.given == len(self.input_names) and not self.variadic:
@@ -250,12 +250,10 @@ def op(
         options |= dict(joint=joint, constant=constant, random=random)
         return functools.partial(op, name, samples=samples, **options)
     check_forward(name, forward)
-    refuse_contradictions(name, vjps, each or joint, elementwise, rowwise, keeps, constant)
+    refuse_contradictions(name, vjps, each, joint, elementwise, rowwise, keeps, constant)
     elementwise = elementwise or (isinstance(forward, np.ufunc) and forward.signature is None)
     samples = checked_samples(name, samples)
     if joint is not None:
-        if each is not None:
-            raise ValueError(f"{name}: each= and joint= are the rule for all inputs: leave one out")
         each = functools.partial(piece, joint)
     rules = Each(each) if each else vjps
     new = Op(name, forward, rules, samples, elementwise, rowwise, sequence, keeps, joint, constant, random)
@@ -311,17 +309,21 @@ def refuse_contradictions(
     name: str,
     vjps: tuple,
     each: Callable | None,
+    joint: Callable | None,
     elementwise: bool,
     rowwise: bool,
     keeps: bool,
     constant: bool,
 ) -> None:
     """ValueError for a declaration of which one part would be ignored, or makes another one wrong."""
-    if each is not None and not callable(each):
-        raise TypeError(f"{name}: each= is a function (i, g, y, *inputs, **params), not {each!r:.60}")
-    if each is not None and vjps:
-        raise ValueError(f"{name}: each= is the rule for all inputs: leave out each= or the vjps")
-    if constant and (vjps or each is not None):
+    for word, rule, arguments in (("each", each, "(i, g, y, *inputs, **params)"), ("joint", joint, "(g, y, *inputs)")):
+        if rule is not None and not callable(rule):
+            raise TypeError(f"{name}: {word}= is a function {arguments}, not {rule!r:.60}")
+        if rule is not None and vjps:
+            raise ValueError(f"{name}: {word}= is the rule for all inputs: leave out {word}= or the vjps")
+    if each is not None and joint is not None:
+        raise ValueError(f"{name}: each= and joint= are both the rule for all inputs: leave one out")
+    if constant and (vjps or each is not None or joint is not None):
         raise ValueError(f"{name}: constant=True says that there is no gradient: leave it out, or leave out the vjps")
     if constant and keeps:
         raise ValueError(f"{name}: what keeps=True keeps is for vjps, which constant=True has none of: leave one out")
@@ -342,7 +344,7 @@ def checked_samples(name: str, samples: Sequence[Sample]) -> list[Sample]:
 def check_inputs(new: Op, each: Callable | None) -> None:
     """ValueError where `each`, `sequence` or a sample does not fit the inputs of the forward."""
     if each is not None and not new.variadic:
-        raise ValueError(f"{new.name}: each= is for a forward with any number of inputs, (*arrays): give one vjp each")
+        raise ValueError(f"{new.name}: each= and joint= are for forwards of (*arrays): give one vjp each")
     if new.sequence and (new.input_names or not new.variadic):
         raise ValueError(f"{new.name}: sequence=True needs a forward of (*arrays), not {new.signature()}")
     what, needed = f"{new.name}{new.signature()}", len(new.input_names)
