@@ -6,20 +6,37 @@ What is wrong with a chain, and since which step, is known from the fault that w
 from __future__ import annotations
 
 import itertools
+import os
+import pathlib
 import re
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
 import abalone
 import manual_backprop
 import numpy as np
+import programs
 import pulsar
 import pytest
 import steel
 from helpers import leaf
 
-from tinygrad_steel import GradientError, Tensor, compare_backprop, relu, sigmoid, softmax, softmax_cross_entropy
-from tinygrad_steel.trace import call_with_locals
+from tinygrad_steel import (
+    GradientError,
+    Tensor,
+    compare_backprop,
+    faults,
+    relu,
+    sigmoid,
+    softmax,
+    softmax_cross_entropy,
+)
+from tinygrad_steel.compare import Comparison
+from tinygrad_steel.trace import Node, call_with_locals, trace
+
+ROOT = pathlib.Path(__file__).parents[1]
 
 # Graphs: each returns its loss and its variables.
 
@@ -795,6 +812,165 @@ def test_most_different_element_is_named():
     assert "2 of 189 elements differ, most at index (3, 2): 7 instead of " in reason(
         compare_backprop(loss, names, G_weight=g)
     )
+
+
+@pytest.mark.parametrize("precision", [np.float64, np.float32])
+def test_question_changes_nothing_and_has_one_answer(precision):
+    loss, names, steps = problem("two hidden", precision)
+    right = chain(names, steps)
+    comparison = Comparison(trace(loss, names), {"G_W2": right["G_W2"]})
+    comparison.report()
+    (node,) = comparison.manual
+    before = {x: value.copy() for x, value in comparison.values.items()}
+    hidden = chain(names, steps, {"G_z2": lambda n: n.G_h2})["G_W2"]  # a fault at a gradient that is not handed over
+    for wrong in (hidden, right["G_W2"].T, right["G_W2"] * np.linspace(1, 2, 5, dtype=precision), right["G_z2"]):
+        answers = [comparison.reason(node, wrong, node.data) for _ in range(3)]
+        assert len({(a.reason, a.ended, len(a.values)) for a in answers}) == 1
+        assert {*before} == {*comparison.values}
+        for x, value in before.items():
+            np.testing.assert_array_equal(comparison.values[x], value)
+    assert "from a fault at G_z2" in comparison.reason(node, hidden, node.data).reason
+
+
+def test_reason_of_a_gradient_before_is_applied_by_the_report():
+    """From the leaves alone: a fault found at a hidden gradient explains the leaves after it as well."""
+    loss, names, steps = problem("two hidden")
+    wrong = leaves(names, chain(names, steps, {"G_z2": lambda n: n.G_h2 * (n.z1 > 0)}))
+    report = compare_backprop(loss, names, **wrong)
+    assert [s.verdict for s in report.steps].count("wrong") == 1
+    assert [s.verdict for s in report.steps].count("follows from a wrong one") == 3
+
+
+def test_hidden_op_before_a_product_stops_no_search():
+    rng = np.random.default_rng(0)
+    x, W1, W2 = Tensor(rng.normal(size=(5, 4))), leaf(rng.normal(size=(4, 3))), leaf(rng.normal(size=(3, 2)))
+    h = sigmoid(x @ W1)
+    loss = np.mean(np.square(h @ W2))
+    report = compare_backprop(loss, {"W2": W2}, G_W2=rng.normal(size=(3, 2)))
+    assert reason(report).startswith("all 6 elements differ")
+
+
+SHAPES_OR_DTYPES = re.compile(
+    "shape|broadcast|ax[ei]s|dimension|ind(ex|ices)|fit|numpy boolean|must be equal|did not contain a loop|operand"
+)
+
+
+def random_gradients(g, rng):
+    """Wrong gradients, of right and of wrong shape."""
+    yield rng.normal(size=g.shape)
+    yield g * rng.uniform(0.5, 2, g.shape)
+    yield -g.T
+    yield g.sum(axis=0) if g.ndim else np.ones(3)
+    yield rng.normal(size=(*g.shape, 2))
+    yield rng.normal(size=rng.integers(0, 4, rng.integers(0, 4)))
+    yield np.where(rng.random(g.shape) < 0.5, np.nan, g)
+    yield 1e200 * rng.normal(size=g.shape)
+
+
+def test_search_never_fails_and_hides_no_bug(monkeypatch):
+    """Random programs, random names, random gradients; what candidates fail of is their shapes and dtypes alone."""
+
+    def watched(make):
+        try:
+            return make()
+        except faults.Mismatch:
+            return None
+        except faults.MISFIT as error:
+            assert SHAPES_OR_DTYPES.search(str(error)), error  # no MISFIT itself, and so not caught
+            return None
+
+    monkeypatch.setattr(faults, "attempt", watched)
+    runs = 0
+    for seed in range(24):
+        program, rng = programs.Program(seed), np.random.default_rng(seed)
+        made = {**programs.LIBRARY, **program.data}
+        made |= {name: leaf(program.data[name]) for name in program.leaves}
+        exec(program.code, made)
+        loss = made["loss"]
+        known = {k: v for k, v in made.items() if isinstance(v, Tensor) and (k in program.leaves or rng.random() < 0.6)}
+        search = faults.Search(trace(loss, known))
+        right = {search.name(g): g.data for g in search.gradients.values() if search.name(g)}
+        assert compare_backprop(loss, known, **right).ok
+        for name, g in right.items():
+            wrong = next(itertools.islice(random_gradients(g, rng), rng.integers(8), None))
+            others = {k: v for k, v in right.items() if rng.random() < 0.3}
+            report = compare_backprop(loss, known, **{**others, name: wrong})
+            assert str(report)
+            runs += 1
+    assert runs > 200
+
+
+# The search is bounded, and the same everywhere
+
+
+def wide_network():
+    rng = np.random.default_rng(0)
+    x, y = Tensor(rng.normal(size=(60, 40))), Tensor(rng.normal(size=(60, 5)))
+    W1, W2, W3 = (leaf(rng.normal(size=shape) / 6) for shape in [(40, 50), (50, 50), (50, 5)])
+    z1 = x @ W1
+    z2 = relu(z1) @ W2
+    diff = relu(z2) @ W3 - y
+    return np.mean(np.square(diff)), {"W1": W1, "W2": W2, "W3": W3}
+
+
+def test_search_ends_when_it_has_cost_enough_and_says_so(monkeypatch):
+    loss, names = wide_network()
+    wrong = {f"G_{k}": np.random.default_rng(1).normal(size=t.shape) for k, t in names.items()}
+    assert "ended" not in str(compare_backprop(loss, names, **wrong))
+    computed = []
+    compute = Node.compute
+
+    def counted(self, *inputs):
+        computed.append(faults.cost(self, inputs))
+        return compute(self, *inputs)
+
+    monkeypatch.setattr(Node, "compute", counted)
+    monkeypatch.setattr(faults, "WORK", 0)
+    compare_backprop(loss, names, **wrong)
+    without, counts = sum(computed), []
+    for work in (1e7, 3e7):
+        computed.clear()
+        monkeypatch.setattr(faults, "WORK", work)
+        report = compare_backprop(loss, names, **wrong)
+        assert sum(computed) - without <= 3 * work
+        ended = r"elements differ, .*; the search for a reason was ended after (\d+) candidates"
+        counts.append([int(re.search(ended, s.reason)[1]) for s in report.steps if "ended" in s.reason])
+        assert str(report) == str(compare_backprop(loss, names, **wrong))
+    assert len(counts[0]) >= 2
+    assert counts[0][0] < counts[1][0]
+
+
+def test_search_that_ends_early_still_knows_what_is_near(monkeypatch):
+    loss, names = wide_network()
+    G_W3 = next(g.data for t, g in trace(loss, names).backward if t.name == "W3")
+    monkeypatch.setattr(faults, "WORK", 3e6)
+    assert reason(compare_backprop(loss, names, G_W3=-G_W3)) == "the sign is wrong"
+    report = compare_backprop(loss, names, G_W3=np.where(np.arange(5) == 2, 0, G_W3))
+    assert re.fullmatch(r"50 of 250 elements differ, .* was ended after \d+ candidates", reason(report))
+
+
+HASHED = """
+import sys
+sys.path[:0] = ["tests", "examples"]
+from test_compare import *
+for name in ("abalone", "softmax", "sigmoid-mse", "shared", "by hand"):
+    loss, names, steps = problem(name)
+    right = chain(names, steps)
+    for step, g in right.items():
+        for wrong in (g * np.linspace(1, 2, g.size).reshape(g.shape), 0.01 * g, next(iter(right.values()))):
+            print(compare_backprop(loss, names, **{step: wrong}))
+"""
+
+
+def test_reports_do_not_depend_on_the_order_of_sets():
+    def start(seed):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONIOENCODING": "utf-8"}
+        command = [sys.executable, "-c", HASHED]
+        return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+
+    first, second = (process.communicate()[0] for process in [start("0"), start("1")])
+    assert first == second
+    assert first.count("First wrong step") > 50
 
 
 # The report

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import ops
 from .check import GradientError
-from .faults import EXACT_LOSS, Search, distance, largest, tolerance
+from .faults import EXACT_LOSS, Finding, Search, distance, largest, tolerance
 from .registry import data_of
 from .tensor import Tensor
 from .trace import Names, Node, Trace, trace
@@ -174,7 +174,7 @@ class Comparison(Search):
 
     def judge(self, node: Node, m: np.ndarray, expected: np.ndarray) -> Step:
         """The verdict on `m`, which was handed over where `expected` follows from what was handed over before."""
-        name, true, reason = self.name(node) or f"G_{node.owner.name}", node.data, ""
+        name, true, found = self.name(node) or f"G_{node.owner.name}", node.data, Finding()
         absolute = relative = np.nan
         if m.shape == true.shape:
             absolute = float(np.max(distance(m, true), initial=0))
@@ -193,12 +193,17 @@ class Comparison(Search):
             tiny, coarse = (share * largest(true) for share in ROUNDING)
             rounded = m.shape == true.shape and near(expected, max(tiny, min(coarse, self.rounding[node])))
             if not (rounded and self.rounded):
-                reason = self.reason(node, m, expected)
+                found = self.reason(node, m, expected)
+                self.values |= found.values  # what comes next may follow from it
+            reason = found.reason
             if (rounded and not reason) or (near(expected, tiny) and reason.startswith(EXACT_LOSS)):
                 verdict, self.rounded = FOLLOWS if self.spoiled else EPSILON if reason else ROUNDED, True
             else:
                 verdict, reason, self.spoiled = WRONG, reason or self.fallback(m, expected), True
-        return Step(name, m.shape, absolute, relative, verdict, reason, self.code(name))
+                if found.ended is not None:
+                    reason += f"; the search for a reason was ended after {found.ended} candidates"
+                found = found._replace(reason=reason)
+        return Step(name, m.shape, absolute, relative, verdict, found.reason, self.code(name))
 
     @cached_property
     def rounding(self) -> dict[Node, float]:
