@@ -6,6 +6,7 @@ Needs scikit-learn: pip install "tinygrad_steel[sklearn]".
 """
 
 import argparse
+import sys
 import time
 import warnings
 
@@ -81,6 +82,7 @@ def main():
     given = parser.parse_args()
     if given.seeds < 1 or (given.epochs is not None and given.epochs < 1):
         parser.error("seeds and epochs are at least 1")
+    sys.stdout.reconfigure(errors="replace")  # a console may not have "±"
     print(f"{'':10}{'':22}{'tinygrad_steel':>18}{'scikit-learn':>18}   seconds", flush=True)
     try:
         for name, (*_, title, _) in EXPERIMENTS.items():

@@ -412,7 +412,8 @@ def main(execute: Callable[..., Trained], description: str | None, **choices: li
         add(f"--{name}", choices=options, default=options[0], help=f"default {options[0]}")
     given = vars(parser.parse_args())
     counts = [given.pop(name) for name in ("epochs", "batch_size", "report")]
-    sys.stdout.reconfigure(line_buffering=True)  # each epoch's line at once, through a pipe as well
+    # each epoch's line at once, through a pipe as well; "?" for what a console cannot show
+    sys.stdout.reconfigure(line_buffering=True, errors="replace")
     try:
         trained = execute(*counts, **given)
     except (ValueError, OSError, ImportError, RendererNotFound, FloatingPointError) as error:

@@ -21,6 +21,7 @@ import multiprocessing
 import os
 import signal
 import statistics
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -370,6 +371,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     varied = given.pop("learning_rates"), given.pop("hidden"), given.pop("losses").split(",")
     for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
         os.environ.setdefault(name, "1")  # in the processes to come: it is the sweep that shares out the cores
+    sys.stdout.reconfigure(errors="replace")  # a console may not have "±"
     sentences, combinations = [], []
     try:
         for name in dict.fromkeys(names):

@@ -78,11 +78,11 @@ def main():
     wrong = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "auto.svg").write_text(auto, "utf8")
+        (folder / "auto.svg").write_text(auto, encoding="utf-8")
         parts = [auto[auto.index("<svg") :], light[light.index("<svg") :], '<img src="auto.svg">']
         style = f"position: absolute; top: 0; width: {WIDTH}px; height: {HEIGHT}px; overflow: hidden; left:"
         boxes = "".join(f'<div style="{style} {i * WIDTH}px">{part}</div>' for i, part in enumerate(parts))
-        (folder / "page.html").write_text(f"<!doctype html><meta charset=utf-8><body>{boxes}", "utf8")
+        (folder / "page.html").write_text(f"<!doctype html><meta charset=utf-8><body>{boxes}", encoding="utf-8")
         for preference in PREFERENCES:
             screen = screenshot(browser, folder / "page.html", preference, folder)
             for i, what in enumerate(("auto", "light", "auto as <img>")):

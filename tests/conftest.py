@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from tinygrad_steel import OPS
 from tinygrad_steel.registry import TWINS
 
 WHERE = "TINYGRAD_STEEL_DATA is not set to the folder with abalone.csv, faults.csv and pulsar_stars.csv"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What the tests compile is kept apart from what the user has compiled, and other runs of the tests compile."""
+    if "TINYGRAD_STEEL_CACHE" not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="tinygrad_steel-tests-", ignore_cleanup_errors=True)
+        os.environ["TINYGRAD_STEEL_CACHE"] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +43,7 @@ def reference(data_folder: Path) -> dict:
         if os.environ.get("CI"):
             pytest.fail(f"CI compares with the reference transcripts: {file} is missing")
         pytest.skip(f"no reference transcripts at {file}")
-    return json.loads(file.read_text())
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 @pytest.fixture

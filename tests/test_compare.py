@@ -18,7 +18,7 @@ import pytest
 import steel
 from helpers import leaf
 
-from tinygrad_steel import GradientError, Tensor, compare_backprop, relu, sigmoid, softmax, softmax_cross_entropy
+from tinygrad_steel import GradientError, Tensor, compare_backprop, op, relu, sigmoid, softmax, softmax_cross_entropy
 from tinygrad_steel.trace import call_with_locals
 
 # Graphs: each returns its loss and its variables.
@@ -986,3 +986,21 @@ def test_long_chain_takes_seconds():
     report = compare_backprop(loss, {"W": W}, G_W=np.random.default_rng(1).normal(size=(8, 8)))
     assert reason(report).startswith("all 64 elements differ")
     assert time.perf_counter() - begin < 10
+
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize("error, verdict", [(0, "right"), (1e-4, "wrong")])
+def test_what_an_op_has_drawn_counts(error, verdict):
+    """The numbers of the draw that was recorded, not of a new one: with other masks a gradient would be another."""
+    rng = np.random.default_rng(3)
+    drop = op("drop", lambda x: x * (rng.random(x.shape) > 0.5), lambda g, y, x: g * (y != 0), samples=[], random=True)
+    x, W = Tensor(rng.normal(size=(6, 4))), leaf(rng.normal(size=(4, 3)))
+    z = x @ W
+    h = drop(z)
+    loss = np.sum(np.square(h))
+    before = rng.bit_generator.state
+    G_W = x.data.T @ (2 * h.data * (h.data != 0)) * (1 + error * rng.normal(size=(4, 3)))
+    rng.bit_generator.state = before
+    (step,) = compare_backprop(loss, locals(), G_W=G_W).steps
+    assert step.verdict == verdict
+    assert rng.bit_generator.state == before

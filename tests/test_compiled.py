@@ -7,16 +7,21 @@ only looks at errors shares a step.
 from __future__ import annotations
 
 import copy
+import errno
 import functools
+import gc
 import importlib.util
 import itertools
 import os
 import pickle
+import random as pyrandom
 import re
+import shutil
 import subprocess
 import sys
 import threading
 import types
+import weakref
 
 import abalone
 import numpy as np
@@ -25,7 +30,7 @@ import pytest
 import steel
 from programs import LIBRARY, Program
 
-import tinygrad_steel.compiled
+import tinygrad_steel.cache
 from tinygrad_steel import (
     OPS,
     SGD,
@@ -38,12 +43,14 @@ from tinygrad_steel import (
     op,
     relu,
     softmax_cross_entropy,
+    write_backprop,
 )
 from tinygrad_steel.check import random_weights
 from tinygrad_steel.loops import NoLoops
 from tinygrad_steel.optim import Optimizer
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
+GLOBAL = np.random.default_rng(5)
 EXACT = 1e-10  # relative to the largest number of an array
 OPTIMIZERS = {
     "SGD": lambda ps: SGD(ps, 0.03),
@@ -703,6 +710,71 @@ def test_a_batch_without_a_name():
             compile_epoch(loss, [x], optimizer=SGD([p]), backend="numpy")
 
 
+ROWS = np.array([1.0, 5.0, 2.0, 3.0])  # one for each row of a batch of four
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x, y, p: np.mean((x @ p)[:, 0] * ROWS),
+        lambda x, y, p: np.mean(x @ p * Tensor(ROWS[:, None], name="weights")),
+        lambda x, y, p: np.mean(np.exp(Tensor(ROWS[:, None])) * 2 * (x @ p)),
+        lambda x, y, p: np.mean(np.where(ROWS[:, None] > 2, x @ p, 0)),
+        lambda x, y, p: np.sum(ROWS @ (x @ p)),
+        lambda x, y, p: np.einsum("n,nk->", ROWS, x @ p),
+        lambda x, y, p: np.mean(np.concatenate([x @ p, ROWS[:, None]], axis=1) ** 2),
+        lambda x, y, p: np.mean(np.stack([(x @ p)[:, 0], Tensor(ROWS)]) ** 2),
+        lambda x, y, p: np.mean((x @ p)[ROWS > 2]),
+        lambda x, y, p: np.mean(softmax_cross_entropy(x @ p, np.array([0, 1, 1, 0]))),
+        lambda x, y, p: np.mean((x @ p)[np.arange(4), np.array([0, 1, 1, 0])]),
+        lambda x, y, p: np.mean((x @ p).reshape(4, 2) * ROWS[:, None]),
+        lambda x, y, p: np.sum(np.square(x @ p) + np.ones((4, 4)) @ (x @ p)),
+    ],
+)
+def test_an_array_outside_of_the_batch_that_has_its_rows(loss):
+    """In the second batch it would still be that of the first one."""
+    (p,), (x, y) = tensors(random((3, 2)), [*random((4, 3)), np.array([0, 1, 0, 1])])
+    with pytest.raises(ValueError, match=r"\(4,( \d,?)?\) (float64|int64|bool) has as many rows .* Put it into batch="):
+        compile_epoch(loss(x, y, p) + 0 * np.sum(y), [x, y], optimizer=SGD([p], 0.1), backend="numpy")
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x, y, p, m: np.mean(x @ m @ p),
+        lambda x, y, p, m: np.mean((x @ p)[np.arange(4), y]),
+        lambda x, y, p, m: np.mean((x @ p)[y] * (x @ p)),
+        lambda x, y, p, m: np.mean(m[y] * (x @ p)[:, :1]) + np.mean(x * m[0] + m[:, 1]),
+        lambda x, y, p, m: np.mean(softmax_cross_entropy(x @ p, Tensor(np.eye(2))[y])),
+        lambda x, y, p, m: np.mean(np.square(np.expand_dims(x, 1) - m) @ p),
+        lambda x, y, p, m: np.mean(np.concatenate([x, m]) @ p) + np.sum(m),
+        lambda x, y, p, m: np.mean(np.reshape(x, (4, 2, 2)) @ p[:2]),
+    ],
+)
+def test_arrays_that_happen_to_be_as_long_as_the_batch(loss):
+    """A matrix, a table, a bias, points of comparison, numbers of the batch's rows: none of them has its rows."""
+    (p,), (x, y) = tensors(random((4, 2)), [*random((4, 4)), np.array([0, 1, 0, 1])])
+    (m,) = random((4, 4), seed=1)
+    optimizer = SGD([p], 0.1)
+    epoch = compile_epoch(loss(x, y, p, Tensor(m)), [x, y], optimizer=optimizer, backend="numpy")
+    (xs,), ys, q = random((8, 4), seed=2), np.array([1, 1, 0, 0, 0, 1, 1, 1]), Tensor(p.data, requires_grad=True)
+    for i, got in enumerate(epoch(xs, ys)):
+        eager = loss(Tensor(xs[4 * i : 4 * i + 4]), Tensor(ys[4 * i : 4 * i + 4]), q, Tensor(m))
+        same(got, eager.item())
+        eager.backward()
+        SGD([q], 0.1).step()
+        q.grad = None
+
+
+def test_weights_of_rows_in_the_batch(backend):
+    """Where the message sends them."""
+    (p,), (x, w) = tensors(random((3, 1)), random((4, 3), (4, 1)))
+    epoch = compile_epoch(np.mean(x @ p * w), [x, w], optimizer=SGD([p], 1e-30), backend=backend)
+    xs, ws = random((10, 3), (10, 1), seed=2)
+    order = np.random.default_rng(0).permutation(10)
+    same(epoch(xs, ws, order=order), [np.mean(xs[i] @ p.data * ws[i]) for i in (order[:4], order[4:8], order[8:])])
+
+
 def test_names_of_variables_for_data_without_a_name():
     p, x = Tensor([[1.0], [2.0]], requires_grad=True), Tensor([[1.0, 2.0], [3.0, 4.0]])
     step = compile_backprop(np.mean(x @ p), {"x": x, "p": p}, backend="numpy")
@@ -765,6 +837,143 @@ def test_constants_and_settings_that_change():
     optimizer.beta1 = 0.5
     with pytest.raises(RuntimeError, match="the optimizer's beta1 has changed"):
         step(x.data)
+
+
+class Scaled(SGD):
+    """Steps with settings of all kinds."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters, 0.1)
+        self.scale, self.mode, self.signs, self.bounds = (
+            np.array([1.0, 2.0]),
+            "plain",
+            [1.0, -1.0],
+            {"low": np.zeros(2)},
+        )
+
+    def rule(self, g, state, rate, momentum):
+        factor = 5.0 if self.mode == "fast" else 1.0
+        return rate * factor * self.signs[0] * self.scale * g + self.bounds["low"], []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda o: setattr(o, "mode", "fast"),
+        lambda o: setattr(o, "scale", np.array([1.0, 3.0])),
+        lambda o: o.scale.__setitem__(0, -1.0),
+        lambda o: o.signs.__setitem__(0, 1),
+        lambda o: o.bounds["low"].__setitem__(0, 1e-9),
+        lambda o: setattr(o, "momentum", 0.5),
+        lambda o: setattr(o, "parameters", o.parameters[::-1]),
+        lambda o: setattr(o, "parameters", o.parameters[:1]),
+        lambda o: setattr(o.parameters[0], "requires_grad", False),
+    ],
+)
+def test_settings_of_any_kind_that_change(change):
+    (p, q), _ = tensors(random(2, 2), ())
+    optimizer = Scaled([p, q])
+    step = compile_backprop(np.sum(p * q), optimizer=optimizer, backend="numpy")
+    step()
+    step()
+    change(optimizer)
+    before = p.data.copy(), q.data.copy()
+    with pytest.raises(
+        RuntimeError, match="(has changed since the step was compiled|no longer requires .*): compile again"
+    ):
+        step()
+    same([p.data, q.data], before)
+
+
+def feeds_of_all_kinds():
+    """Arrays of three numbers: with steps, backwards, of another byte order, in columns, of other kinds."""
+    a = np.arange(6.0)
+    columns = np.asfortranarray(a.reshape(3, 2))
+    yield from (a[::2], a[::-2], a.astype(">f8")[::-2], columns[:, 1], columns.T[1], np.broadcast_to(2.5, 3))
+    yield from ([1, 2, 3], np.array([True, False, True]), np.array([1, 2, 3], np.uint8), a[3:].astype(np.float32))
+
+
+def test_feeds_of_all_kinds(backend):
+    """Also the memory of the step itself: a parameter, a gradient, an output."""
+    (p,), (x,) = tensors(random(3), random(3))
+    y = p * x
+    step = compile_backprop(np.sum(p * y), outputs=[y], backend=backend)
+    for feed in feeds_of_all_kinds():
+        same(step(feed), np.sum(p.data**2 * np.asarray(feed)))
+    for memory in (lambda: p.data, lambda: p.grad, lambda: step.outputs[0]):
+        feed = memory().copy()
+        same(step(memory()), np.sum(p.data**2 * feed))
+        same(p.grad, 2 * p.data * feed)
+
+
+def thresholds():
+    """A weight, two parameters that get no gradient (they only stand in comparisons), and data."""
+    w, low, cut = (
+        Tensor(x, requires_grad=True, name=n) for x, n in [(2.0, "w"), (1.5, "low"), ([1.0, 3.0, 5.0], "cut")]
+    )
+    x = Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], name="x")
+    return w, low, cut, x
+
+
+def threshold_loss(x, w, low, cut):
+    return np.sum(np.where(x > low, w * x, 0.0)) + np.sum(w * w * (x * 2 > cut))
+
+
+def numbers_of_threshold_loss(x, w, low, cut):
+    """The loss and its derivative with respect to `w`, by hand."""
+    kept, above = np.sum(x[x > low]), np.sum(x * 2 > cut)
+    return w * kept + w * w * above, kept + 2 * w * above
+
+
+def test_parameters_without_a_gradient_are_followed(either):
+    """A threshold or the like: new data, and what is written into it, count from the next call on."""
+    w, low, cut, x = thresholds()
+    step = compile_backprop(threshold_loss(x, w, low, cut), optimizer=SGD([w], 0.01), backend=either)
+    low.grad = kept = np.array(7.0)
+    for i in range(6):
+        if i == 2:
+            low.data = np.array(2.5)
+        if i == 3:
+            low.data += 1
+        if i == 4:
+            cut.data[1] = 100.0
+        if i == 5:
+            cut.data = np.array([3.0, 3.0, 3.0])
+        loss, slope = numbers_of_threshold_loss(x.data, w.data.copy(), low.data, cut.data)
+        before = w.data.copy()
+        same(step(x.data), loss)
+        same(w.grad, slope)
+        same(w.data, before - 0.01 * slope)
+    assert low.grad is kept and cut.grad is None and step.gradients.keys() == {"w"}
+
+
+def test_parameters_without_a_gradient_in_an_epoch(either):
+    """In the last, shorter batch as well."""
+    w, low, cut, x = thresholds()
+    epoch = compile_epoch(threshold_loss(x, w, low, cut), [x], optimizer=SGD([w], 0.01), backend=either)
+    (rows,) = random((5, 3), seed=4, positive=True)
+    rows *= 4
+    for change in (lambda: None, lambda: setattr(low, "data", np.array(3.0)), lambda: low.data.fill(2.0)):
+        change()
+        value, losses = w.data.copy(), epoch(rows)
+        for i, got in zip((0, 2, 4), losses, strict=True):
+            loss, slope = numbers_of_threshold_loss(rows[i : i + 2], value, low.data, cut.data)
+            same(got, loss)
+            value = value - 0.01 * slope
+        same(w.data, value)
+    assert low.grad is None
+
+
+def test_what_only_an_output_needs_is_followed(either):
+    """Data is an argument, a parameter is followed, as if they were part of the loss."""
+    (p, q), (x, y) = tensors(random(3, ()), random(3, 3))
+    step = compile_backprop(np.sum(p * x), outputs=[q * y], backend=either)
+    assert step.arguments == ["x0", "x1"]
+    for new in random(3, 3):
+        q.data = q.data + 1
+        step(x.data, new)
+        same(step.outputs[0], q.data * new)
+    assert q.grad is None
 
 
 def test_without_numba(monkeypatch):
@@ -839,6 +1048,62 @@ def test_own_ops_that_do_not_run_on_tensors(backend, registry):
     agrees(backend, f, [p], [x], others=[([p], [-x]), ([-p], [-np.abs(x) * 5]), ([np.abs(p)], [np.abs(x)])])
 
 
+def test_parameters_of_an_op_are_compared_to_the_last_bit(backend, registry):
+    """Large arrays that NumPy prints alike, inside a tuple; numbers that differ in the tenth digit; 1.0 and True."""
+    a, b = np.zeros(2000), np.zeros(2000)
+    b[1000] = 1e12
+    total = op("total", lambda x, table=(): np.array([v * np.sum(table[0]) for v in x]), samples=[])  # called as it is
+    total.vjp(lambda g, y, x, table=(): g)
+    (p,), _ = tensors([[1.0, 2.0]], ())
+    near, far = (np.array([1.0]),), (np.array([1.0 + 1e-10]),)
+    loss = np.sum(total(p, table=(a,)) - total(p, table=(b,)))
+    same(compile_backprop(loss, backend=backend)(), -3e12)
+    loss = np.sum(total(p, table=near) - total(p, table=far)) * 1e10
+    same(compile_backprop(loss, backend=backend)(), -3.0, 1e-5)
+
+
+def name_error(x):
+    return x * 2 if isinstance(x, np.ndarray) else x * undefined  # noqa: F821
+
+
+def zero_division(x):
+    return x * 2 if isinstance(x, np.ndarray) else x * (1 / 0)
+
+
+def key_error(x):
+    return x * 2 if isinstance(x, np.ndarray) else {}[x]
+
+
+@pytest.mark.parametrize("forward", [name_error, zero_division, key_error])
+def test_a_fault_in_a_forward_is_seen(forward, registry):
+    """It is no answer to the question whether the forward runs on Tensors."""
+    faulty = op("faulty", forward, lambda g, y, x: g * 2, samples=[])
+    loss = np.sum(faulty(Tensor([1.0, 2.0], requires_grad=True, name="p")))
+    for use in (write_backprop, lambda loss: compile_backprop(loss, backend="numpy")):
+        with pytest.raises((NameError, ArithmeticError, KeyError)) as caught:
+            use(loss)
+        assert "raised by the forward of faulty, which was run on Tensors" in "".join(caught.value.__notes__)
+
+
+def no_assignment(x):
+    z = np.zeros(2)
+    for i in range(2):
+        z[i] = 2 * x[i]
+    return z
+
+
+def not_implemented(x):
+    if not isinstance(x, np.ndarray):
+        raise NotImplementedError
+    return x * 2
+
+
+@pytest.mark.parametrize("forward", [no_assignment, not_implemented, lambda x: x.view(np.ndarray) * 2])
+def test_a_forward_that_does_not_run_on_tensors_is_called(forward, either, registry):
+    called = op("called", forward, lambda g, y, x: g * 2, samples=[])
+    agrees(either, lambda p: weighted(called(p)), random(2), others=[(random(2, seed=3), ())])
+
+
 def test_own_ops_with_the_names_of_numpy_functions(backend, registry):
     """It is their own forward that counts."""
     cbrt = op("cbrt", lambda x: x * x * x, lambda g, y, x: 3 * g * x * x, samples=[], elementwise=True)
@@ -864,6 +1129,66 @@ def test_a_rule_that_is_another_on_tensors_is_refused(registry):
         compile_backprop(np.sum(kept(p)), backend="numpy")
 
 
+LIMITS = {np.float64: 2**53, np.float32: 2**24}
+
+
+@pytest.mark.parametrize("dtype", LIMITS)
+@pytest.mark.parametrize("kind", [np.int64, np.uint64])
+def test_integers_are_exact_or_refused(dtype, kind, either):
+    """Machine code holds everything in one float dtype, in which 2**53 + 1, or 2**24 + 1, is another number."""
+    limit = LIMITS[dtype]
+    p, ids = Tensor(np.ones(3, dtype), requires_grad=True), Tensor(np.array([1, 2, 3], kind), name="ids")
+    same_as = Tensor(np.array([limit - 1, limit, limit], kind), name="other")
+    hit = np.equal(ids, same_as)
+    loss = np.sum(np.where(hit, p, p * 0))
+    step = compile_backprop(loss, outputs=[ids], backend=either)
+    epoch = compile_epoch(loss, [ids, same_as], optimizer=SGD([p], 1e-30), backend=either)
+    exact = np.array([limit - 1, limit, limit - 2], kind)
+    assert step(exact, same_as.data) == 2 and epoch(exact, same_as.data) == [2.0]
+    assert (step.outputs[0] == exact).all()
+    large = np.array([limit - 1, limit, limit + 1], kind)
+    for call in (step, epoch):
+        if either == "numpy":
+            assert call(large, same_as.data) == 2
+        else:
+            with pytest.raises(ValueError, match=rf"ids: \(3,\) .* has integers beyond {limit}, which are not exact"):
+                call(large, same_as.data)
+
+
+@pytest.mark.parametrize("dtype", LIMITS)
+def test_integers_that_are_computed_or_constant_are_exact_or_refused(dtype, either):
+    limit = LIMITS[dtype]
+    p, ids = Tensor(np.ones(3, dtype), requires_grad=True), Tensor(np.array([1, 2, 3]), name="ids")
+    for constant in (Tensor(np.array([limit + 1] * 3)), limit + 1):
+        loss = np.sum(np.where(np.equal(ids, constant), p, p * 0))
+        if either == "numpy":
+            assert compile_backprop(loss, backend=either)(np.array([limit, limit + 1, 0])) == 1
+        else:
+            with pytest.raises(NoLoops, match=f"integers that {np.dtype(dtype)} cannot hold"):
+                compile_backprop(loss, backend=either)
+    total, product = np.sum(ids), ids * 2
+    loss = np.sum(p) + 0 * np.sum(np.where(product > total, p, 0))
+    step = compile_backprop(loss, outputs=[total], backend=either)
+    step(np.array([limit // 2, limit // 4, 1]))
+    assert step.outputs == [limit // 2 + limit // 4 + 1]
+    if either == "numpy":
+        step(np.array([limit, limit, 1]))
+        assert step.outputs == [2 * limit + 1]
+    else:
+        with pytest.raises(ValueError, match="has integers beyond"):
+            step(np.array([limit, limit, 1]))
+
+
+def test_small_numbers_are_compared_as_well(registry):
+    """A forward that is another on Tensors is called as it is, a vjp that is another is refused, at any scale."""
+    halved = op("halved", lambda x: x if isinstance(x, np.ndarray) else x / 2, lambda g, y, x: g, samples=[])
+    agrees("numpy", lambda p: np.sum(halved(p)), [np.array([1e-9, 2e-9])])
+    tripled = op("tripled", lambda x: 3 * x, samples=[])
+    tripled.vjp(lambda g, y, x: g * (3 if isinstance(g, np.ndarray | np.generic) else 2))
+    with pytest.raises(TypeError, match="is another one when"):
+        compile_backprop(np.sum(tripled(Tensor([1.0, 2.0], requires_grad=True, name="p")) * 1e-9), backend="numpy")
+
+
 @pytest.mark.parametrize("close", [np.allclose, np.array_equal])
 def test_an_op_that_compares_arrays_is_called(registry, close):
     """Its answer is not that of the data with which it was traced."""
@@ -878,6 +1203,103 @@ def test_an_op_that_draws_random_numbers_draws_them_anew(backend, registry):
     step = compile_backprop(np.sum(noisy(p)), backend=backend)
     assert len({step() for _ in range(5)}) == 5
     same(p.grad, np.ones(3))
+
+
+class Counting:
+    """A source of numbers that nobody knows: 1, 2, 3, ... in each array that it is asked for."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __call__(self, shape):
+        self.count += 1
+        return np.full(shape, float(self.count))
+
+
+def noise_op(draw, **options):
+    """x plus a draw; its vjp shows by `y - x` which draw it was."""
+    return op("noise", lambda x: x + draw(x.shape), lambda g, y, x: g * (y - x), samples=[], **options)
+
+
+def test_each_call_draws_for_itself(backend, registry):
+    """Also two calls on one value, which differ by their draws; in the order in which they were recorded."""
+    noise = noise_op(draw := Counting(), random=True)
+    (p,), (x,) = tensors([[1.0, 2.0]], random(2))
+    first, second = noise(p * x), noise(p * x)
+    step = compile_backprop(np.sum(3 * second - first), outputs=[first, second], backend=backend)
+    for k in range(2, 5):
+        assert draw.count == 2 * k - 2
+        for data in random(2, seed=k):
+            a, b = 2 * k - 1, 2 * k
+            same(step(data), np.sum(3 * (p.data * data + b) - (p.data * data + a)))
+            same(step.outputs, [p.data * data + a, p.data * data + b])
+            same(p.grad, (3 * b - a) * data)
+
+
+@pytest.mark.parametrize("make", ["closure", "global", "numpy", "python", "method", "inside", "partial"])
+def test_draws_are_found_where_nobody_declared_them(make, either, registry):
+    """By the generators that a forward can reach, which do not move on while a step is compiled."""
+    rng, python = np.random.default_rng(5), pyrandom.Random(5)
+    inner = op("inner", lambda x: x + rng.normal(size=x.shape), lambda g, y, x: g, samples=[])
+    forwards = {
+        "closure": lambda x: x + rng.normal(size=x.shape),
+        "global": lambda x: x + GLOBAL.normal(size=x.shape),
+        "numpy": lambda x: x + np.random.normal(size=x.shape),
+        "python": lambda x: x * (1 + python.random()),
+        "method": types.MethodType(lambda self, x: x + self.rng.normal(size=x.shape), types.SimpleNamespace(rng=rng)),
+        "inside": lambda x: inner(x) * 2,
+        "partial": functools.partial(lambda rng, x: x + rng.normal(size=x.shape), rng),
+    }
+
+    def seeded():
+        for generator in (rng, GLOBAL):
+            generator.bit_generator.state = np.random.default_rng(5).bit_generator.state
+        np.random.seed(5)
+        python.seed(5)
+
+    draws = op("draws", forwards[make], lambda g, y, x: g, samples=[])
+    (p,), _ = tensors([[1.0, 2.0, 3.0]], ())
+    loss = weighted(draws(p)) - 2 * weighted(draws(p))
+    seeded()
+    step = compile_backprop(loss, backend=either)
+    got = [step() for _ in range(3)]
+    seeded()
+    expected = []
+    for _ in range(3):
+        first, second = draws(p.data), draws(p.data)
+        expected.append(weighted(first) - 2 * weighted(second))
+    same(got, expected)
+    assert len({*got}) == 3
+
+
+def test_a_draw_in_an_epoch_and_its_short_batch(either, registry):
+    noise = noise_op(draw := Counting(), random=True)
+    p, x = Tensor([[1.0], [2.0]], requires_grad=True), Tensor(random((2, 2))[0], name="x")
+    epoch = compile_epoch(np.mean(noise(x) @ p), [x], optimizer=SGD([p], 1e-3), backend=either)
+    (rows,) = random((5, 2), seed=1)
+    for k in (2, 5):
+        value = p.data.copy()
+        for i, loss in enumerate(epoch(rows)):
+            batch = rows[2 * i : 2 * i + 2] + k + i
+            same(loss, np.mean(batch @ value))
+            value = value - 1e-3 * np.mean(batch, axis=0)[:, None]
+    assert draw.count == 7
+
+
+def test_draws_in_rules_are_refused(registry):
+    """They would be those of the moment in which the rule was traced, for good."""
+    rng = np.random.default_rng(0)
+    bad = op("bad", lambda x: x * 2, lambda g, y, x: g * (2 + 1e-9 * rng.normal()), samples=[])
+    (p,), _ = tensors(random(3), ())
+    with pytest.raises(TypeError, match="a vjp of bad draws random numbers, and the compiled step would hold"):
+        compile_backprop(np.sum(bad(p)), backend="numpy")
+
+    class Langevin(SGD):
+        def rule(self, g, state, rate, momentum):
+            return rate * (g + rng.normal(size=g.shape)), []
+
+    with pytest.raises(TypeError, match="the optimizer's rule draws random numbers"):
+        compile_backprop(np.sum(p * p), optimizer=Langevin([p]), backend="numpy")
 
 
 def test_what_has_no_history_is_a_constant():
@@ -1015,24 +1437,174 @@ def test_what_was_compiled_is_kept_on_disk(tmp_path):
     start = functools.partial(subprocess.Popen, command, env=environment, stdout=subprocess.PIPE, text=True)
     outputs = [process.communicate()[0].split() for process in (start(), start())]
     assert [loss for loss, _ in outputs] == ["2.0", "2.0"]
-    (file,) = (tmp_path / "not" / "yet").glob("*.py")
+    (file,) = (tmp_path / "not" / "yet").rglob("*.py")
     written = [f.stat().st_mtime_ns for f in sorted(file.parent.rglob("*.nb?"))]
     assert start().communicate()[0].split() == ["2.0", "1"]
     assert [f.stat().st_mtime_ns for f in sorted(file.parent.rglob("*.nb?"))] == written
-    assert not [*file.parent.glob("*.part")]
+    assert [*file.parent.parent.iterdir()] == [file.parent]  # nothing is left lying about
+    assert os.name == "nt" or file.parent.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
-    """Not even made, as there is a file of that name: then a temporary folder."""
-    (tmp_path / "file").write_text("")
-    (tmp_path / "other").mkdir()
-    monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr(tinygrad_steel.compiled, "temporary_folder", lambda: tmp_path / "other")
-    assert tinygrad_steel.compiled.cache_folder() == tmp_path / "other"
+@pytest.fixture
+def disk(tmp_path, monkeypatch):
+    """A cache of its own, and a function that compiles as a new process would: it has nothing in its memory."""
     needed("numba")
-    p = Tensor([1.0, 2.0], requires_grad=True)
-    assert compile_backprop(np.sum(p), backend="numba")() == 3
-    assert [*(tmp_path / "other").glob("step_*.py")]
+    monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path / "cache"))
+
+    def compiled():
+        tinygrad_steel.cache.LOADED.clear()
+        tinygrad_steel.cache.RECENT.clear()
+        p = Tensor([1.0, 2.0], requires_grad=True)
+        step = compile_backprop(np.sum(p * p), backend="numba")
+        assert step() == 5.0
+        same(p.grad, [2.0, 4.0])
+        return sum(step.engine.module.step.stats.cache_hits.values())
+
+    return compiled
+
+
+def truncate(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def garbage(file):
+    file.write_bytes(bytes(range(256)) * 4)
+
+
+def flip_a_byte(file):
+    """As an editor would that keeps size and time."""
+    data, status = bytearray(file.read_bytes()), file.stat()
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def to_folder(file):
+    file.unlink()
+    file.mkdir()
+
+
+def to_dead_link(file):
+    file.unlink()
+    file.symlink_to("nowhere")
+
+
+def add_a_line(file):
+    file.write_bytes(file.read_bytes() + b"\n")
+
+
+DAMAGE = [
+    *(
+        (kind, pattern)
+        for kind in (truncate, garbage, flip_a_byte, to_folder, os.remove)
+        for pattern in ("*.py", "*.nbi", "*.nbc")
+    ),
+    *((kind, "digest") for kind in (truncate, os.remove)),
+    *((kind, "*.py") for kind in (to_dead_link, add_a_line, lambda file: file.write_bytes(b""))),
+    (lambda file: file.chmod(0), "*.nbc"),
+    (shutil.rmtree, "__pycache__"),
+    (shutil.rmtree, "step_*"),
+    (lambda folder: [shutil.rmtree(folder), folder.write_text("")], "step_*"),
+    (lambda folder: [folder.rename(folder.parent / "other"), folder.symlink_to("other")], "step_*"),
+]
+
+
+@pytest.mark.parametrize("damage, pattern", DAMAGE)
+def test_a_damaged_program_is_compiled_anew(damage, pattern, disk, tmp_path):
+    """The step is right at once, and the next process finds it whole again."""
+    assert disk() == 0 and disk() == 1
+    file = min((tmp_path / "cache").rglob(pattern), key=lambda x: len(x.parts))
+    damage(file)
+    disk()
+    assert disk() == 1
+
+
+def no_space(*args, **kwargs):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def no_home(*args):
+    raise RuntimeError("Could not determine home directory.")
+
+
+def file_in_its_place(tmp_path):
+    (tmp_path / "cache").write_text("")
+
+
+def open_to_all(tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / f"steps_{os.getuid()}").mkdir()
+    (tmp_path / "cache" / f"steps_{os.getuid()}").chmod(0o777)
+
+
+def linked(tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / f"steps_{os.getuid()}").symlink_to(tmp_path)
+
+
+@pytest.mark.parametrize("spoil", [file_in_its_place, open_to_all, linked])
+def test_a_folder_that_cannot_be_used(spoil, disk, tmp_path):
+    """Nothing is loaded from it; the step is compiled for this process."""
+    spoil(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.warns(RuntimeWarning, match="compiled steps cannot be kept on disk") as caught:
+        assert disk() == 0
+    assert len(caught) == 1 and sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("target", ["pathlib.Path.mkdir", "tempfile.mkdtemp", "pathlib.Path.write_bytes", "os.rename"])
+def test_a_full_or_read_only_disk(target, disk, monkeypatch, tmp_path):
+    monkeypatch.setattr(target, no_space)
+    with pytest.warns(RuntimeWarning, match="No space left on device"):
+        assert disk() == 0
+    assert not [*tmp_path.rglob("*.nbc")]
+
+
+def test_a_disk_that_is_full_when_numba_writes(disk, monkeypatch, tmp_path):
+    import numba
+
+    monkeypatch.setattr(numba.core.caching.IndexDataCacheFile, "save", no_space)
+    with pytest.warns(RuntimeWarning, match="No space left on device"):
+        assert disk() == 0
+    assert not [*tmp_path.rglob("*.py")]
+
+
+def test_where_the_cache_is(monkeypatch, tmp_path):
+    """Nobody asks for a home where a folder was given; without any, nothing is kept."""
+    monkeypatch.setattr("pathlib.Path.home", no_home)
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "TINYGRAD_STEEL_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(RuntimeError, match="home"):
+        tinygrad_steel.cache.cache_folder()
+    for name in ("XDG_CACHE_HOME", "TINYGRAD_STEEL_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+        assert (tmp_path / name) in tinygrad_steel.cache.cache_folder().parents
+
+
+def test_numba_s_own_cache_folder_is_not_used(disk, monkeypatch, tmp_path):
+    """Nobody would look after it."""
+    import numba
+
+    monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path / "numba"))
+    assert disk() == 0 and disk() == 1
+    assert not (tmp_path / "numba").exists() and numba.core.config.CACHE_DIR == str(tmp_path / "numba")
+
+
+def test_one_module_for_one_source(disk):
+    """And nothing else stays: neither in sys.modules, nor of a step that is gone."""
+    before = {*sys.modules}
+
+    def compiled():
+        p = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+        return compile_backprop(np.sum(p * p), backend="numba")
+
+    first, second = compiled(), compiled()
+    assert first.engine.module is second.engine.module and first.engine.memory is not second.engine.memory
+    gone = [weakref.ref(x) for x in (first, first.program, first.engine, first.engine.loops)]
+    del first
+    gc.collect()
+    assert [x() for x in gone] == [None] * 4
+    assert not [name for name in {*sys.modules} - before if name.startswith("step_")]
 
 
 def test_what_numba_cannot_compile(monkeypatch, tmp_path):
@@ -1044,6 +1616,7 @@ def test_what_numba_cannot_compile(monkeypatch, tmp_path):
 
     monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path))
     monkeypatch.setattr(numba, "njit", lambda *args, **options: fail)
+    monkeypatch.setattr(tinygrad_steel.cache, "LOADED", {})
     *_, loss = small()
     with pytest.raises(NoLoops, match="cannot compile this step: .*no such thing"):
         compile_backprop(loss, backend="numba")
@@ -1154,6 +1727,46 @@ def test_a_step_in_a_thread(backend):
     thread.join()
     same(got[0], t.eager_step(np.arange(10)))
     t.agree()
+
+
+def in_threads(call, every):
+    """What `call` gives for each of these arguments, from as many threads at once, many times."""
+    got, interval = [[] for _ in every], sys.getswitchinterval()
+    start = threading.Barrier(len(every))
+
+    def work(found, arguments):
+        start.wait()
+        found += [call(*arguments) for _ in range(200)]
+
+    threads = [threading.Thread(target=work, args=x) for x in zip(got, every, strict=True)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    return got
+
+
+def test_threads_that_share_a_step(backend):
+    """They take turns: each gets the loss of its own data."""
+    ps, xs = tensors(random((6, 1)), random((8, 6)))
+    step = compile_backprop(np.mean(np.tanh(np.tanh(xs[0] @ ps[0]) * 2)), backend=backend)
+    data = random((8, 6), (8, 6), (8, 6), (8, 6), seed=3)
+    for x, losses in zip(data, in_threads(step, [(x,) for x in data]), strict=True):
+        same(losses, np.full(200, np.mean(np.tanh(np.tanh(x @ ps[0].data) * 2))))
+
+
+def test_threads_that_share_an_epoch(either):
+    """Of two whole batches and a short one."""
+    p, x = Tensor([[0.5], [0.25]], requires_grad=True), Tensor(random((2, 2))[0], name="x")
+    epoch = compile_epoch(np.mean(np.tanh(x @ p)), [x], optimizer=SGD([p], 1e-30), backend=either)
+    data = random((5, 2), (5, 2), (5, 2), seed=3)
+    for rows, losses in zip(data, in_threads(epoch, [(x,) for x in data]), strict=True):
+        batches = rows[:2], rows[2:4], rows[4:]
+        same(losses, np.tile([np.mean(np.tanh(x @ p.data)) for x in batches], (200, 1)))
 
 
 # What the loops read

@@ -106,7 +106,7 @@ def assert_same(a: datasets.Dataset, b: datasets.Dataset) -> None:
 
 def test_real_values(real: tuple[str, Path]) -> None:
     name, path = real
-    header = [field.strip() for field in path.read_text().splitlines()[0].split(",")]
+    header = [field.strip() for field in path.read_text(encoding="utf-8").splitlines()[0].split(",")]
     text = np.genfromtxt(path, delimiter=",", skip_header=1, dtype=str, autostrip=True)
     if name == "abalone":
         one_hot = np.stack([text[:, 0] == letter for letter in "IMF"], axis=1)
@@ -152,19 +152,19 @@ def test_ucis_own_form_of_the_real_data(real: tuple[str, Path], tmp_path: Path) 
 
 def test_one_changed_digit_is_refused(real: tuple[str, Path], tmp_path: Path) -> None:
     name, path = real
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     at = text.rindex("1", 0, text.rindex("\n", 0, -200))
     changed = tmp_path / path.name
-    changed.write_text(text[:at] + "2" + text[at + 1 :])
+    changed.write_text(text[:at] + "2" + text[at + 1 :], encoding="utf-8")
     with pytest.raises(ValueError, match=f"{path.name} is not the published table: its numbers have the SHA-256"):
         datasets.load(name, changed)
 
 
 def test_a_float64_digit_that_float32_does_not_see_is_refused(tmp_path: Path) -> None:
-    text = real_file("pulsar").read_text()
+    text = real_file("pulsar").read_text(encoding="utf-8")
     assert text.count("55.68378214") == 1
     changed = tmp_path / "pulsar_stars.csv"
-    changed.write_text(text.replace("55.68378214", "55.68378215"))
+    changed.write_text(text.replace("55.68378214", "55.68378215"), encoding="utf-8")
     with pytest.raises(ValueError, match="is not the published table"):
         datasets.load("pulsar", changed)
 
@@ -443,7 +443,7 @@ def test_download_once(
 
 def test_download_of_the_real_data(server: Server) -> None:
     path = real_file("steel")
-    serve(server, "steel", path.read_text().splitlines()[1:])
+    serve(server, "steel", path.read_text(encoding="utf-8").splitlines()[1:])
     assert_same(datasets.load("steel", "uci"), datasets.load("steel", path))
 
 

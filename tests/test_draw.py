@@ -456,8 +456,8 @@ def test_save_goes_by_the_suffix(any_renderer, tmp_path):
     assert picture.save(tmp_path / "a.svg") == tmp_path / "a.svg"
     ET.fromstring((tmp_path / "a.svg").read_bytes())
     assert png_size(picture.save(str(tmp_path / "a.PNG")).read_bytes())
-    assert picture.save(tmp_path / "a.dot").read_text("utf8") == picture.source
-    assert picture.save(tmp_path / "a.txt").read_text("utf8") == str(picture)
+    assert picture.save(tmp_path / "a.dot").read_text(encoding="utf-8") == picture.source
+    assert picture.save(tmp_path / "a.txt").read_text(encoding="utf-8") == str(picture)
 
 
 @pytest.mark.parametrize("name", ["a.jpeg", "a", "a.svg.gz", ".svg"])
@@ -507,7 +507,7 @@ def test_the_variable_must_name_a_program(monkeypatch):
 
 
 def program(path, text):
-    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
     path.chmod(0o755)
     return str(path)
 
@@ -553,7 +553,7 @@ def test_the_pictures_in_the_repository_are_up_to_date(name, monkeypatch):
     if RENDERERS["pip"] is None:
         pytest.skip("the renderer of pip is not installed")
     monkeypatch.setenv("TINYGRAD_STEEL_DOT", RENDERERS["pip"])
-    kept = (Path(gallery.__file__).parent / "pictures" / f"{name}.svg").read_text("utf8")
+    kept = (Path(gallery.__file__).parent / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
     fresh = gallery.SCENES[name](theme="auto").svg()
     kept, fresh = (
         [(e.get("fill"), e.text) for e in ET.fromstring(svg.encode()).iter(SVG + "text")] for svg in (kept, fresh)

@@ -189,7 +189,7 @@ def test_source_prints_a_backprop_that_runs(capsys):
 
 def test_graph_draws_the_first_batch(tmp_path, capsys):
     steel.steel_exec(data="synthetic", graph=str(tmp_path / "steel.txt"), view="backward")
-    text = (tmp_path / "steel.txt").read_text()
+    text = (tmp_path / "steel.txt").read_text(encoding="utf-8")
     assert "weight  (27, 7)  parameter" in text and "sent: x.T @ g" in text
     assert f"drawn: {tmp_path / 'steel.txt'}" in capsys.readouterr().out
 

@@ -430,7 +430,7 @@ DAMAGES = {
     "missing": (Path.unlink, "No such file"),
     "a folder": (lambda file: (file.unlink(), file.mkdir()), "Is a directory|Permission denied"),
     "empty": (lambda file: file.write_bytes(b""), "not a model"),
-    "text": (lambda file: file.write_text("Rings\n7\n"), "not a model"),
+    "text": (lambda file: file.write_text("Rings\n7\n", encoding="utf-8"), "not a model"),
     "one array": (as_npy, "not a model"),
     "another zip": (as_other_zip, "not a model"),
     "truncated": (truncated, "not a whole one"),
@@ -785,7 +785,7 @@ def test_curves_as_svg_are_through_the_figures_of_the_epochs(tmp_path):
     lines = [line.get_xydata().tolist() for axes in figure.axes for line in axes.lines]
     assert lines == [[[1, 0.5], [2, 0.25]], [[1, 0.75], [2, 0.875]], [[1, 0.7], [2, 0.6]]]
     figure.savefig(tmp_path / "a.svg")
-    assert "<svg" in (tmp_path / "a.svg").read_text()
+    assert "<svg" in (tmp_path / "a.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["curves.xyz", "curves", "curves.npz"])
@@ -893,7 +893,7 @@ def test_source_with_hidden_layers_runs_and_says_nothing_else(saved, tmp_path, c
 
 def test_graph_with_hidden_layers_shows_them_as_scopes(tmp_path, command):
     command("steel", "--graph", tmp_path / "a.dot", "--hidden", "5,4")
-    text = (tmp_path / "a.dot").read_text()
+    text = (tmp_path / "a.dot").read_text(encoding="utf-8")
     assert text.count("subgraph") >= 2 and "hidden[1]" in text and "hidden[2]" in text and "hidden_2" in text
 
 

@@ -536,3 +536,13 @@ def test_without_onnx_the_advice(monkeypatch, file):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match=r'pip install "tinygrad_steel\[onnx\]"'):
         export_onnx(x * 2, file, [x])
+
+
+def test_random_draws_are_not_exported(file, own_op):
+    rng = np.random.default_rng(0)
+    drop = own_op("drop", lambda x: x * (rng.random(x.shape) > 0.5), lambda g, y, x: g * (y != 0), samples=[])
+    x = Tensor(table(4), name="x")
+    y = drop(x) * 2
+    with pytest.raises(TypeError, match=r"drop\(x: \(4, 5\) float64\) draws random numbers, and the file would hold"):
+        export_onnx(y, file, x)
+    assert not file.exists()

@@ -829,20 +829,25 @@ def test_a_chain_of_five_thousand(step):
 def test_the_text_tree():
     assert text_tree(scene(gallery.mlp(), fold=True)).splitlines() == [
         "loss = mean(softmax_cross_entropy(relu(relu(relu(x @ w0 + b0) @ w1 + b1) @ w2 + b2) @ wo + bo, y))",
-        "23 nodes · 8 parameters, 3,239 values · float64 · gradients from loss.backward()",
+        "23 nodes | 8 parameters, 3,239 values | float64 | gradients from loss.backward()",
         "3 repeated blocks folded; draw(..., fold=False) shows all",
         "",
         "loss  mean  = 1.9534  |grad| 1",
         "^ softmax_cross_entropy  (10,)  |grad| 0.316",
         "|- add  (10, 7)  |grad| 0.293",
         "|  |- matmul  (10, 7)  |grad| 0.293",
-        "|  |  |- 3 x hidden  relu(h @ w + b)  (10, 27) -> (10, 32) -> (10, 32) -> (10, 32)  w0, b0, ..., w2, b2 · "
+        "|  |  |- 3 x hidden  relu(h @ w + b)  (10, 27) -> (10, 32) -> (10, 32) -> (10, 32)  w0, b0, ..., w2, b2 | "
         "3,008 values  |grad| 0.108 to 0.643",
         "|  |  |  ^ x  (10, 27)  input  no gradient",
         "|  |  `- wo  (32, 7)  parameter  |grad| 0.465",
         "|  `- bo  (7,)  parameter  |grad| 0.371  [broadcast to (10, 7)]",
         "`- y  (10,)  target  no gradient",
     ]
+
+
+def test_every_console_can_show_the_text():
+    for picture in gallery.SCENES.values():
+        assert str(picture()).isascii()
 
 
 def test_a_shared_part_is_written_once():

@@ -10,7 +10,9 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 def recipe():
-    (code,) = re.findall(r"^```python\n(import numpy as np\n.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+    (code,) = re.findall(
+        r"^```python\n(import numpy as np\n.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
     return code
 
 

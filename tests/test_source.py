@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import cProfile
 import difflib
 import functools
+import gc
 import inspect
 import itertools
+import linecache
 import os
 import random
 import re
@@ -47,7 +50,7 @@ from tinygrad_steel import (
     write_backprop,
 )
 from tinygrad_steel.source import literal, value_text, wrapped
-from tinygrad_steel.trace import call_with_locals
+from tinygrad_steel.trace import call_with_locals, exact
 
 GOLDEN = Path(__file__).parent / "golden"
 OURS = [o for o in OPS.values() if o.__module__.split(".")[0] in ("tinygrad_steel", "numpy") and o.differentiable]
@@ -1799,6 +1802,71 @@ def test_an_array_used_twice_is_one_value():
 
 def deep_tanh():
     return functools.reduce(lambda t, _: np.tanh(t * 2), range(3000), leaf(normal(3), name="u"))
+
+
+def test_one_function_for_each_parameter_to_the_last_digit():
+    """Arrays inside a tuple, of which NumPy prints eight digits."""
+    shift = op("shift", lambda x, by=(): x - by[0], lambda g, y, x, by=(): g, samples=[])
+    near, far = (np.array([1.0]),), (np.array([1.0 + 1e-10]),)
+    x = leaf(normal(3), name="x")
+    loss = np.sum(shift(x, by=near) - shift(x, by=far)) * 1e10
+    source = write_backprop(loss)
+    assert abs(source.function()(**source.arguments)[0] - 3.0) < 1e-4
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_random_draws_are_not_written_down(declared):
+    """Neither those of a forward, declared or not, nor those of a vjp; asking draws nothing from the generator."""
+    rng = np.random.default_rng(0)
+    drop = own("drop", lambda x: x * (rng.random(x.shape) > 0.5), lambda g, y, x: g * (y != 0), random=declared)
+    loss, before = np.sum(drop(leaf(normal(3), name="x")) * 2), rng.bit_generator.state
+    with pytest.raises(
+        TypeError, match=r"drop\(x: \(3,\) float64\) draws random numbers, and the source would .* draw outside"
+    ):
+        write_backprop(loss)
+    assert rng.bit_generator.state == before
+    noisy = own("noisy", lambda x: x * 2, lambda g, y, x: g * rng.random(x.shape))
+    with pytest.raises(TypeError, match="a vjp of noisy draws random numbers, and the source would hold"):
+        write_backprop(np.sum(noisy(leaf(normal(3), name="x"))))
+
+
+def test_lines_for_tracebacks_go_with_the_function():
+    before = {*linecache.cache}
+    source = write_backprop(np.sum(leaf(normal(3), name="x") * 2))
+    functions = [source.function(), source.function()]
+    files = [f.__code__.co_filename for f in functions]
+    assert [linecache.getline(file, 1) for file in files] == ["import numpy as np\n"] * 2
+    functions.clear()
+    gc.collect()
+    assert not [name for name in {*linecache.cache} - before if name.startswith("<backprop")]
+
+
+def test_keys_are_exact():
+    """What is equal in Python, or printed alike, but another value, has another key; copies have the same."""
+    large = np.zeros(2000)
+    other = large.copy()
+    other[1000] = 1.0
+    different = [0, 0.0, -0.0, False, None, "0", (), [], {}, np.float64(0), np.float32(0), np.zeros(()), np.zeros(1)]
+    different += [
+        large,
+        other,
+        (large,),
+        (other,),
+        [large],
+        {"a": large},
+        {"a": other},
+        large.astype(int),
+        1,
+        True,
+        1.0,
+    ]
+    different += [slice(0, 1), slice(0.0, 1), np.dtype(int), int, len, max, np.zeros((1, 1)), float("nan"), 0j, -0j]
+    for i, a in enumerate(different):
+        for j, b in enumerate(different):
+            assert (exact(a) == exact(b)) == (i == j), (a, b)
+    alike = [(1, [2.0, {"b": large, "a": None}]), np.float64("nan"), float("nan"), slice(None, 3), {"c": (0.0, -0.0)}]
+    for v in alike:
+        assert exact(v) == exact(copy.deepcopy(v)) and hash(exact(v)) == hash(exact(copy.deepcopy(v)))
 
 
 def deep_sums():

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import functools
-import hashlib
 import importlib.util
-import os
+import operator
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from . import ops
+from .batches import check_rows
+from .cache import compiled_module
+from .fast import ndarray
 from .graph import describe_call, next_age, recording
-from .loops import Loops, NoLoops
+from .loops import Loops, NoLoops, fits_exactly, holds_all, largest_integer
 from .lower import Program, next_numbers
 from .optim import Optimizer
 from .registry import data_of, describe
 from .replay import Replay, fill
 from .tensor import Tensor, checked_array, record_op
-from .trace import Names, Node, ancestors
+from .trace import Names, Node, ancestors, exact, is_random
 
 BACKENDS = ("auto", "numba", "numpy")
 
@@ -43,21 +44,27 @@ def compile_backprop(
     It takes the arrays of the graph's named leaves that require no gradient, in the order of their first use or by
     name, and returns the loss, a float. Gradients are then in `.grad` of the parameters (not added to what was there);
     with `optimizer`, its step is done as well. `outputs`: Tensors behind the loss whose arrays are wanted, in
-    `step.outputs`. Those arrays, and the gradients, are overwritten by the next call. Parameters keep their numbers in
-    memory that the step has; a new array assigned to `.data` is noticed.
+    `step.outputs`. Those arrays, and the gradients, are overwritten by the next call. (Calls from several threads wait
+    for one another; outputs and gradients are those of the last one. Steps that share parameters are not to be called
+    at the same time.) Parameters keep their numbers in
+    memory that the step has; a new array assigned to `.data` is noticed. The same holds for Tensors that require a
+    gradient and get none, such as a threshold in a comparison: `.grad` of these stays as it is.
 
     `backend`: "numba" (loops in machine code, compiled once and kept on disk), "numpy" (calls into arrays allocated
     once), or "auto": numba where it is installed, every op has a loop form and no matrix product is so large that it
     is left to BLAS.
 
     What has no history is a constant: arrays and random numbers in the expression, and whatever came into it by
-    `detach()`, `numpy()`, `item()` or from inside `no_grad()`. What differs from step to step is a named Tensor.
+    `detach()`, `numpy()`, `item()` or from inside `no_grad()`; so is whatever an op of your own takes from outside of
+    its arguments. What differs from step to step is a named Tensor. New data assigned to a constant Tensor is noticed,
+    what is written into its array (`t.data[0] = 1`) is not. An op that draws random numbers draws at every step.
 
     Raises what `loss.backward()` raises; TypeError where Python has read a number that the loss depends on (`if t > 0`,
     `rows[t]`, `range(t)`, `math.exp(t)`), which the step would keep for ever; NoLoops (a TypeError) where numba is
     asked for and cannot do it, as for two float dtypes (what only has no loop form is called between loops). The step
     itself raises ValueError for another shape or for class ids out of range, RuntimeError where a constant or a setting
-    of the optimizer other than its learning rate has changed: compile again.
+    of the optimizer other than its learning rate has changed, or a parameter no longer requires a gradient: compile
+    again.
 
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
@@ -87,7 +94,8 @@ def compile_epoch(
     in their place and `order`, the rows in the order in which they are to be used (default: as they are), and returns
     the loss of each step, and with `outputs` their arrays, the first axis counting steps. A last, shorter batch is
     computed from the same expression with fewer rows (numbers that stand in it, such as `/ 10`, stay as they are); its
-    outputs are then not part of the arrays but in `epoch.last_outputs`.
+    outputs are then not part of the arrays but in `epoch.last_outputs`. An array outside of the batch that is used row
+    by row with it (weights of its rows, say) belongs into `batch`, and is refused elsewhere (ValueError).
 
     `parameters`: those of the optimizer, if given. For the rest, see `compile_backprop`.
 
@@ -122,6 +130,8 @@ class Step:
         self.backend, self.source, self.compile_seconds = engine.backend, engine.source, engine.compile_seconds
         self.arguments = [x.name or f"x{i}" for i, x in enumerate(program.feeds)]
         self.parameters = Parameters(program, engine)
+        lock = threading.Lock()  # one memory: a call from another thread waits
+        self.acquire, self.release = lock.acquire, lock.release  # `with` would cost twice as much
 
     @property
     def outputs(self) -> list[np.ndarray]:
@@ -136,9 +146,13 @@ class Step:
     def __call__(self, /, *arrays: Any, **named: Any) -> float:
         if named or len(arrays) != len(self.arguments):
             arrays = self.in_order(arrays, named)
-        self.parameters.before()
-        loss = self.engine.step(arrays)
-        self.parameters.after()
+        self.acquire()
+        try:
+            self.parameters.before()
+            loss = self.engine.step(arrays)
+            self.parameters.after()
+        finally:
+            self.release()
         return loss
 
     def in_order(self, arrays: tuple, named: dict[str, Any]) -> tuple:
@@ -159,43 +173,79 @@ class Parameters:
     """Keeps Tensors and the memory of a compiled step together."""
 
     def __init__(self, program: Program, engine: NumPyEngine | NumbaEngine):
-        self.pairs = [(p, engine.view(x), engine.view(g)) for p, x, g in program.parameters]
+        self.gradients = [(p, engine.view(g)) for p, _, g in program.parameters]
+        self.pairs = [(p, engine.view(x)) for p, x, _ in program.parameters]
+        self.pairs += [(p, engine.view(x)) for p, x in program.followed]
         self.states = [(i, k, engine.view(x)) for i, k, x in program.states]
         moved = {id(p) for p in program.optimizer.parameters} if program.optimizer else set()
-        self.moved = [p for p, _, _ in self.pairs if id(p) in moved]
+        self.moved = [p for p, _ in self.gradients if id(p) in moved]
         self.fixed = [(t, t.age) for t in program.fixed]
-        self.optimizer, self.settings = program.optimizer, settings(program.optimizer)
+        self.optimizer = program.optimizer
+        names, self.others = settings(program.optimizer)
+        self.names = ("__class__", *names)  # one name alone would give no tuple
+        self.read = operator.attrgetter(*self.names, "__class__")  # one call for all of them
+        self.settings = self.read(self.optimizer)
+        self.trained = getattr(self.optimizer, "parameters", None)
+        self.has_more = bool(self.states or self.fixed or self.others)
 
     def before(self) -> None:
-        """Take over data that was assigned meanwhile; RuntimeError where that was a constant's."""
-        for p, data, _ in self.pairs:
-            if p._array is not data:
-                np.copyto(data, p._array)
-                p._array = data
+        """Take over data that was assigned meanwhile; RuntimeError where something else has changed."""
+        for p, data in self.pairs:
+            if p._array is not data or not p._requires_grad:
+                self.take_over(p, data)
+        optimizer = self.optimizer
+        if optimizer is not None:
+            if self.read(optimizer) != self.settings:
+                now = zip(self.names, self.read(optimizer), self.settings)
+                raise self.changed(next(name for name, new, old in now if new != old))
+            if optimizer.parameters is not self.trained:
+                raise self.changed("list of parameters")
+        if self.has_more:
+            self.look_further()
+
+    def look_further(self) -> None:
+        """The same for what the optimizer remembers, for constants, and for settings that are no plain numbers."""
         for i, k, data in self.states:
             state = self.optimizer.states[i]  # type: ignore[union-attr]
             if state[k] is not data:
                 np.copyto(data, state[k])
                 state[k] = data
         for t, age in self.fixed:
-            if t.age != age:
+            if t._age != age:
                 raise RuntimeError(f"{describe(t)} has changed since it was compiled in as a constant: compile again")
-        for name, value in self.settings:
-            if getattr(self.optimizer, name) != value:
-                raise RuntimeError(f"the optimizer's {name} has changed since the step was compiled: compile again")
+        for name, value in self.others:
+            if exact(getattr(self.optimizer, name)) != value:
+                raise self.changed(name)
+
+    def take_over(self, p: Tensor, data: np.ndarray) -> None:
+        """New numbers of a parameter into the memory; RuntimeError where it has none to be trained any more."""
+        if not p.requires_grad:
+            raise RuntimeError(f"{describe(p)} no longer requires a gradient, as when it was compiled: compile again")
+        np.copyto(data, p._array)
+        p._array = data
+
+    @staticmethod
+    def changed(what: str) -> RuntimeError:
+        """What to raise where the optimizer is no longer the one that was compiled in."""
+        return RuntimeError(f"the optimizer's {what} has changed since the step was compiled: compile again")
 
     def after(self) -> None:
         """Gradients to where backward() leaves them; and parameters have changed."""
-        for p, _, g in self.pairs:
+        for p, g in self.gradients:
             p._grad = g
         for p in self.moved:
             p._age = next_age()
 
 
-def settings(optimizer: Optimizer | None) -> list[tuple[str, float]]:
-    """The numbers that an optimizer was made with, but for the learning rate, which may change."""
-    numbers = vars(optimizer).items() if optimizer else ()
-    return [(k, v) for k, v in numbers if isinstance(v, int | float) and k not in ("steps", "_learning_rate")]
+def settings(optimizer: Optimizer | None) -> tuple[list[str], list[tuple[str, Any]]]:
+    """What an optimizer was made with: the names of numbers and words, and keys of all else (arrays, lists).
+
+    The learning rate may change, and what is kept for each parameter is the step's own matter.
+    """
+    kept = ("steps", "_learning_rate", "rates", "states", "parameters")
+    every = [(k, v) for k, v in vars(optimizer).items() if k not in kept] if optimizer is not None else []
+    plain = [k for k, v in every if isinstance(v, int | float | str)]
+    return plain, [(k, exact(v)) for k, v in every if not isinstance(v, int | float | str)]
 
 
 class Epoch:
@@ -207,6 +257,7 @@ class Epoch:
         self.loss, self.batch, self.outputs = loss, batch, outputs
         self.optimizer, self.names = optimizer, names
         self.program = Program(loss, names, optimizer, outputs, feeds=batch)
+        check_rows([loss, *outputs], batch)
         self.engine = engine_for(self.program, backend, "epoch")
         self.backend, self.source, self.compile_seconds = (
             self.engine.backend,
@@ -222,6 +273,7 @@ class Epoch:
                     f"{describe(t)} of the batch has no part in the loss, or none that was recorded: "
                     f"make it with Tensor(..., name=...)"
                 )
+        self.lock = threading.Lock()
         self.short: dict[int, Step] = {}
         self.last_outputs: list[np.ndarray] = []
 
@@ -244,6 +296,12 @@ class Epoch:
         for x, a in zip(self.program.feeds, used):
             for classes in self.program.classes(x):
                 ops.check_ids(a[order], classes)
+        with self.lock:
+            return self.train(used, order, count, rest)
+
+    def train(self, used: tuple, order: np.ndarray, count: int, rest: int) -> Any:
+        """`count` whole batches of these arrays, and one of the `rest`."""
+        rows = self.batch[0].shape[0]
         self.parameters.before()
         try:
             losses, outputs = self.engine.epoch(used, order[: count * rows], count)
@@ -293,7 +351,7 @@ def rebuilt(roots: list[Tensor], replaced: dict[int, Tensor]) -> list[Tensor]:
             made[id(t)] = t
             continue
         inputs = tuple(made[id(x)] if isinstance(x, Tensor) else x for x in t.inputs)
-        y = made[id(t)] = record_op(t.op, inputs, t.params)
+        y = made[id(t)] = rerecorded(t, inputs)
         y.name = t.name
         stretched = t.op.elementwise and any(
             n == full != 1 and less != y.shape[-k]
@@ -303,6 +361,22 @@ def rebuilt(roots: list[Tensor], replaced: dict[int, Tensor]) -> list[Tensor]:
         if stretched or len(t.shape) != len(y.shape):
             raise ValueError(f"{describe_call(t.op, inputs, t.params)} does not work for a shorter batch")
     return [made[id(t)] for t in roots]
+
+
+def rerecorded(t: Tensor, inputs: tuple) -> Tensor:
+    """The op of a Tensor on other inputs; one that draws random numbers does not draw now, as its steps are to come."""
+    node = Node(
+        t.op, tuple(Node(None, (), {}, x.data) if isinstance(x, Tensor) else x for x in t.inputs), t.params, t.data
+    )
+    if not is_random(node):
+        return record_op(t.op, inputs, t.params)
+    rows = next((len(x) for x in inputs if np.ndim(x)), None)
+    data = t.data[:rows] if t.shape else t.data
+    stand_in = copy.copy(t.op)
+    stand_in.forward = lambda *_, **__: (data, None) if t.op.keeps else data
+    y = record_op(stand_in, inputs, t.params)
+    stand_in.forward = t.op.forward
+    return y
 
 
 # Engines: `step(arrays)`, `epoch(arrays, order, count)` and `view(node)`, the memory of a Node
@@ -328,22 +402,19 @@ def engine_for(program: Program, backend: str, what: str) -> NumPyEngine | Numba
 class Engine:
     """What both have in common."""
 
-    program: Program
     compile_seconds = 0.0
     last_rate: float | None = None
 
+    def __init__(self, program: Program):
+        self.program, self.optimizer = program, program.optimizer
+
     def renew_numbers(self) -> None:
         """The optimizer's numbers for the next step into the memory, if they have changed."""
-        optimizer = self.program.optimizer
-        if optimizer is not None and (optimizer.changing or self.last_rate != optimizer._learning_rate):
+        optimizer = self.optimizer
+        if optimizer is not None and (self.last_rate != optimizer._learning_rate or optimizer.changing):
             self.last_rate = optimizer._learning_rate
             for node, x in zip(self.program.numbers, next_numbers(optimizer, self.program.loss.dtype)):
                 self.view(node)[...] = x
-
-    def count_step(self) -> None:
-        """For the optimizer, when all has gone well."""
-        if self.program.optimizer is not None:
-            self.program.optimizer.steps += 1
 
     def view(self, node: Node) -> np.ndarray:
         """The array in which a Node's numbers are."""
@@ -370,7 +441,8 @@ class Engine:
         self.take(arrays)
         self.renew_numbers()
         self.run()
-        self.count_step()
+        if self.optimizer is not None:  # when all has gone well
+            self.optimizer.steps += 1
         return self.loss.item()
 
     @functools.cached_property
@@ -395,7 +467,7 @@ class NumPyEngine(Engine):
     backend = "numpy"
 
     def __init__(self, program: Program):
-        self.program = program
+        super().__init__(program)
         self.replay = Replay(program)
         self.source, self.run = self.replay.source, self.replay.run
 
@@ -409,21 +481,33 @@ class NumbaEngine(Engine):
     backend = "numba"
 
     def __init__(self, program: Program, loops: Loops, what: str):
-        self.program, self.loops = program, loops
+        super().__init__(program)
+        self.loops = loops
         self.source = loops.source(what)
         self.memory = np.zeros(self.loops.size, self.loops.dtype)
         self.views: dict[Node, np.ndarray] = {}
         for node in self.loops.places:
             self.view(node)[...] = node.data
-        for p, x, _ in program.parameters:
+        for p, x in [*((p, x) for p, x, _ in program.parameters), *program.followed]:
             self.view(x)[...] = p.data
         start = time.perf_counter()
-        self.module = compiled_module(self.source)
+        self.module = self.compiled()
+        self.function = getattr(self.module, "step", None)  # looked up once
         self.compile_seconds = time.perf_counter() - start
         self.parts = self.pieces() if len(self.loops.segments) > 1 else []
         self.place_of_loss = self.loops.places[program.loss]
         self.ids = [(self.view(x), classes) for x in program.feeds for classes in program.classes(x)]
         self.scalars = not all(x.ndim for x in program.feeds)
+
+    def compiled(self) -> ModuleType:
+        """The module with the loops; NoLoops where numba cannot compile it."""
+        try:
+            return compiled_module(self.source)
+        except Exception as error:
+            numba = sys.modules.get("numba")
+            if numba is None or not isinstance(error, numba.core.errors.NumbaError):
+                raise
+            raise NoLoops(f"numba {numba.__version__} cannot compile this step: {error}") from error
 
     def view(self, node: Node) -> np.ndarray:
         if node in self.views:
@@ -458,7 +542,8 @@ class NumbaEngine(Engine):
         arrays = [self.view(x).astype(x.dtype, copy=False) if isinstance(x, Node) else x for x in node.inputs]
         if node.op is ops.one_hot:
             ops.check_ids(arrays[0], node.params["classes"])
-        fill(out, node.compute, *arrays)
+        y = fill(out, node.compute, *arrays)
+        self.check_integers(node, y)
 
     def run(self) -> None:
         for ids, classes in self.ids:
@@ -471,17 +556,19 @@ class NumbaEngine(Engine):
             return super().step(arrays)
         fit = not self.scalars  # the compiled function takes numbers as arrays of one element, and would not see a mask
         for x in arrays:
-            fit = fit and x.__class__ is np.ndarray
+            if x.__class__ is not ndarray:
+                fit = False
         self.renew_numbers()
         try:
             arrays = arrays if fit else self.fitted(arrays)
-            status = self.module.step(*arrays, self.memory)
+            status = self.function(*arrays, self.memory)
         except TypeError:  # another dtype or layout than was compiled for
             arrays = self.fitted(arrays)
-            status = self.module.step(*arrays, self.memory)
+            status = self.function(*arrays, self.memory)
         if status:
             self.refuse(arrays)
-        self.count_step()
+        if self.optimizer is not None:
+            self.optimizer.steps += 1
         return self.memory.item(self.place_of_loss)
 
     def fitted(self, arrays: Sequence[Any]) -> list[np.ndarray]:
@@ -494,9 +581,27 @@ class NumbaEngine(Engine):
             check_feed(node, x if node.ndim else x.reshape(()))
             for classes in self.program.classes(node):
                 ops.check_ids(x, classes)
+            self.check_integers(node, x)
         raise ValueError("the arrays are not those for which the step was compiled")
 
+    def check_integers(self, node: Node, x: np.ndarray) -> None:
+        """ValueError for integers that are no longer themselves as floats, which is what they are in the memory."""
+        if not fits_exactly(x, self.loops.dtype):
+            raise ValueError(
+                f"{describe(node)} has integers beyond {largest_integer(self.loops.dtype)}, which "
+                f'are not exact in the step\'s {self.loops.dtype}: compile with backend="numpy"'
+            )
+
+    def take(self, arrays: Sequence[Any]) -> None:
+        for node, x in zip(self.program.feeds, arrays):
+            if not holds_all(self.loops.dtype, node.dtype):
+                self.check_integers(node, fitting(node, x))
+        super().take(arrays)
+
     def epoch(self, arrays: Sequence[np.ndarray], order: np.ndarray, count: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        for node, x in zip(self.program.feeds, arrays):
+            if not (holds_all(self.loops.dtype, x.dtype) or self.program.classes(node)):  # ids have been checked
+                self.check_integers(node, x[order])
         if not hasattr(self.module, "epoch"):
             return super().epoch(arrays, order, count)
         dtype = self.loops.dtype
@@ -540,45 +645,3 @@ def fitting(node: Node, x: Any, rows: bool = False) -> np.ndarray:
     if x.dtype.kind in "iu" and not np.can_cast(x.dtype, y.dtype) and not np.array_equal(x, y):
         raise ValueError(f"{node.name or 'an input'} has numbers too large for {y.dtype}, which was compiled for it")
     return y.reshape(y.shape or (1,))
-
-
-def compiled_module(source: str) -> ModuleType:
-    """The module with this source, from the folder in which numba keeps what it has compiled."""
-    try:
-        import numba  # where it is not installed, the NumPy back end does all
-    except ImportError as error:
-        raise ImportError(f'backend="numba" needs numba: pip install "tinygrad_steel[jit]" ({error})') from error
-    versions = f"{source}\n{numba.__version__} {np.__version__} {sys.version}"
-    name = "step_" + hashlib.sha256(versions.encode()).hexdigest()[:20]
-    file = cache_folder() / f"{name}.py"
-    if not file.exists():
-        part = file.with_suffix(f".{os.getpid()}_{threading.get_ident()}.part")
-        part.write_text(source)
-        part.replace(file)  # at once, as several processes or threads may be at it
-    spec = importlib.util.spec_from_file_location(name, file)
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-    sys.modules[name] = module  # numba looks for it there when it loads what it has kept
-    try:
-        spec.loader.exec_module(module)  # type: ignore[union-attr]
-    except numba.core.errors.NumbaError as error:
-        raise NoLoops(f"numba {numba.__version__} cannot compile this step: {error}") from error
-    return module
-
-
-def cache_folder() -> Path:
-    """$TINYGRAD_STEEL_CACHE, the user's cache, or where neither can be written, a temporary folder."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
-    folder = Path(os.environ.get("TINYGRAD_STEEL_CACHE") or Path(home) / "tinygrad_steel" / "compiled")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    except OSError:
-        pass
-    return temporary_folder()
-
-
-@functools.cache
-def temporary_folder() -> Path:
-    """One for this process, which goes with it."""
-    return Path(tempfile.mkdtemp(prefix="tinygrad_steel_"))

@@ -90,7 +90,7 @@ def draw(
     >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> print(draw((x * x).sum(), view="backward"))
     sum(x * x)
-    3 nodes · 1 parameter, 2 values · float64 · gradients of the result
+    3 nodes | 1 parameter, 2 values | float64 | gradients of the result
     purple arrow = gradient sent to that operand; g = gradient of the node it leaves; thicker = larger; dotted = none
     <BLANKLINE>
     output  sum  = 5  |grad| 1
@@ -114,7 +114,7 @@ class Picture:
 
     def svg(self) -> str:
         """The picture as SVG; RendererNotFound where no renderer is."""
-        return finished_svg(render(self.source, "svg").decode(), self.theme)
+        return finished_svg(render(self.source, "svg").decode("utf-8"), self.theme)
 
     def png(self, dpi: int = 144) -> bytes:
         """The picture as PNG; ValueError above 300 cards, of which none could be read."""
@@ -136,7 +136,7 @@ class Picture:
             raise ValueError(f"{path.name}: the suffix says the format, one of {', '.join('.' + f for f in FORMATS)}")
         made = {"svg": self.svg, "png": self.png, "pdf": self.pdf, "dot": lambda: self.source, "txt": lambda: str(self)}
         content = made[kind]()
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
         return path
 
     def __str__(self) -> str:
@@ -418,7 +418,7 @@ def find_renderer() -> str:
 def render(source: str, kind: str, *options: str) -> bytes:
     """DOT as a picture."""
     program = find_renderer()
-    done = subprocess.run([program, f"-T{kind}", *options], input=source.encode(), capture_output=True)
+    done = subprocess.run([program, f"-T{kind}", *options], input=source.encode("utf-8"), capture_output=True)
     if done.returncode or not done.stdout:
         message = done.stderr.decode(errors="replace").strip()
         if "not recognized" in message:

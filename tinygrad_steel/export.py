@@ -15,7 +15,7 @@ from .reads import refuse_reads
 from .registry import Op, describe
 from .source import behind
 from .tensor import Tensor
-from .trace import Builder, Names, Node, alias, ancestors, data_of_node
+from .trace import Builder, Names, Node, alias, ancestors, data_of_node, refuse_draws
 
 OPSET, IR = 18, 8  # of December 2022, known to onnxruntime since 1.14; later ones bring nothing that is used here
 BOOL, INT, END = np.dtype(bool), np.dtype(np.int64), 2**63 - 1
@@ -44,8 +44,8 @@ def export_onnx(
     made of the rows' number, as in `x / len(x)`, cannot be told from others: it stays as it is. None: the file takes
     exactly as many rows as were traced, and every graph is fine.
 
-    Raises ImportError without onnx; TypeError for an op without a mapping, named with its inputs, for longdouble, and
-    where Python has read a number that comes from an input (`if t > 0`, `rows[t]`);
+    Raises ImportError without onnx; TypeError for an op without a mapping, named with its inputs, for one that draws
+    random numbers, for longdouble, and where Python has read a number that comes from an input (`if t > 0`, `rows[t]`);
     ValueError for an input that has no name, is no leaf or leads to no output, and for a graph that needs its number of
     rows.
     """
@@ -92,6 +92,7 @@ def nodes_of(outputs: Sequence[Tensor], inputs: Sequence[Tensor], names: Names) 
         given = tuple(made[id(x)] if isinstance(x, Tensor) else x for x in t.inputs)
         node = made[id(t)] = Node(t.op, given, t.params, t.data, builder.name(t))
         if t.op is not None:  # parameters may have changed since
+            refuse_draws(node, "the file")
             node.data = node.compute(*map(data_of_node, given))
     if any(t.op is not None for t in outputs):
         refuse_reads(outputs, inputs, "the file would keep that number")
@@ -120,6 +121,7 @@ def batch_axes(order: Iterable[Node], fed: Sequence[Node]) -> dict[Node, int | N
         known = {axes[x] for x in node.nodes()}
         if node.op is ops.reshape and known == {0} and node.shape[:1] == (rows,) != (1,):  # each row keeps its elements
             node.params = {"shape": (-1, *node.shape[1:])}
+        cause: Exception | None = None
         try:
             new[node] = node.compute(*(new[x] if isinstance(x, Node) else x for x in node.inputs))
             changed = [(i, n) for i, (m, n) in enumerate(zip(node.shape, new[node].shape, strict=True)) if m != n]
@@ -127,14 +129,14 @@ def batch_axes(order: Iterable[Node], fed: Sequence[Node]) -> dict[Node, int | N
             fits = fits and all(node.shape[i] == rows for i, _ in changed)
             if node.op is ops.reshape and changed:  # elsewhere, one number may be that of the rows or another
                 fits = fits and known == {0} and changed[0][0] == 0
-        except Exception:  # whatever it was: it does not work for another number of rows
-            fits = False
+        except Exception as error:  # it does not work for another number of rows, for a reason that is shown below
+            fits, cause = False, error
         if not fits:
             raise ValueError(
                 f"{describe_call(node.op, node.inputs, node.params)} takes the rows of a batch together, or needs as "
                 f"many as were traced, and may be wrong for other batches: keep the rows apart (-1 is their number in "
                 f"a reshape), or export for batches of {rows} alone, with batch=None"
-            )
+            ) from cause
         axes[node] = changed[0][0] if changed else None
     return axes
 

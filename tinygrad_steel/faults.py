@@ -12,7 +12,7 @@ import numpy as np
 
 from . import ops
 from .source import INFIX, WIDTH, Code, Definitions, Writer, behind
-from .trace import Node, Trace, alias, data_of_node
+from .trace import Node, Trace, alias, data_of_node, is_random
 
 # Relative to the largest element: by itemsize.
 RTOL = {2: 1e-2, 4: 1e-4, 8: 1e-9, 16: 1e-9}
@@ -38,6 +38,7 @@ class Search:
             self.edges[x].append((y, gy if without_alias(g) is without_alias(gy) else g))
         self.softmaxes = [p for p in self.gradients if p.op in (ops.softmax, ops.divide)]  # as one op, and by hand
         self.causes = [*causes(traced)]
+        self.drawn = {x for x in self.nodes if is_random(x)}  # theirs are the numbers of the one draw that was recorded
         self.manual: dict[Node, np.ndarray] = {}  # what was handed over
         self.values: dict[Node, np.ndarray] = {}  # gradients, as they follow from those handed over so far
 
@@ -77,7 +78,7 @@ class Search:
 
     def compute(self, node: Node, changed: Mapping[Node, np.ndarray] = NOTHING) -> np.ndarray:
         """A Node from its inputs, as these are now."""
-        return node.compute(*(self.value(x, changed) for x in node.inputs))
+        return node.data if node in self.drawn else node.compute(*(self.value(x, changed) for x in node.inputs))
 
     def replay(self, changed: dict[Node, np.ndarray], path: Iterable[Node]) -> dict[Node, np.ndarray]:
         """What becomes of the Nodes of a path, inputs first, where some have changed."""
@@ -306,6 +307,8 @@ class Search:
             yield {f: a + b if sign == "-" else a - b}, f"the sign of {texts[1]} is wrong in {where}"
         if f.dtype == bool:
             yield {f: ~self.value(f)}, f"{self.text(f)} is the wrong way round"
+        if f in self.drawn:
+            return
         with contextlib.suppress(Exception):
             if len(inputs) == 1 and not f.gradient:
                 yield {f: f.compute(self.value(f))}, f"{f.op.name}({self.text(f)}) in place of {self.text(f)}"

@@ -30,7 +30,7 @@ UFUNCS = {
 # What makes masks in loops.
 MASKS = {*SIGNS, *LOGIC, ops.where, ops.isnan, ops.isinf, ops.isfinite}
 
-SHAPE, RANGE = 1, 2  # what a compiled function returns where it could not run
+SHAPE, RANGE, LARGE_NUMBER = 1, 2, 3  # what a compiled function returns where it could not run
 
 Index = tuple[str, ...]
 
@@ -54,6 +54,7 @@ class Loops:
         self.values = {value: leaf for leaf, value in program.updates}
         constants = [x for x in program.constants if x.shape]  # numbers stand in the code itself
         leaves = [*program.feeds, *program.numbers, *constants, *(x for _, x, _ in program.parameters)]
+        leaves += [x for _, x in program.followed]
         for node in [*leaves, *(x for _, _, x in program.states)]:
             self.place(node)
         work = [x for x in program.nodes if not is_view(x)]
@@ -105,8 +106,12 @@ class Loops:
         for name, x in zip(feeds, self.program.feeds):
             wrong = " or ".join(f"{name}.shape[{i}] != {n}" for i, n in enumerate(x.shape)) or f"{name}.shape[0] != 1"
             lines += [f"if {wrong}:", f"    return {SHAPE}", f"y = {name}.ravel()", f"for j in range({x.data.size}):"]
+            limit = largest_integer(self.dtype)
             if classes := self.program.classes(x):
                 lines += [f"    if y[j] < 0 or y[j] >= {min(classes)}:", f"        return {RANGE}"]
+            elif not holds_all(self.dtype, x.dtype):
+                test = f"y[j] > {limit} or y[j] < -{limit}" if x.dtype.kind == "i" else f"y[j] > np.uint64({limit})"
+                lines += [f"    if {test}:", f"        return {LARGE_NUMBER}"]
             lines += [f"    m[{self.places[x]} + j] = y[j]"]
         return lines
 
@@ -134,12 +139,20 @@ class Loops:
     def one_dtype(self) -> np.dtype:
         """The float dtype of everything; NoLoops where there are two."""
         nodes = [*self.program.nodes, *self.program.feeds, *(x for _, x, _ in self.program.parameters)]
+        nodes += [x for _, x in self.program.followed] + [x for _, _, x in self.program.states]
+        if any(x.dtype.kind != "f" for _, _, x in self.program.states):
+            raise NoLoops("what the optimizer remembers is to be floats")
         dtypes = {x.dtype for x in nodes if x.dtype.kind == "f"}
         if len(dtypes) != 1:
             raise NoLoops(f"{' and '.join(sorted(map(str, dtypes)))} in one program: convert the data to one dtype")
         if not dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}:
             raise NoLoops(f"there are no loops for {dtypes.pop()}: use float64 or float32")
-        return dtypes.pop()
+        (dtype,) = dtypes
+        plain = [np.array(i) for x in self.program.nodes for i in x.inputs if type(i) is int and -(2**63) <= i < 2**63]
+        for x in (*(i.data for i in self.program.constants), *(i.data for i in self.program.feeds), *plain):
+            if not fits_exactly(x, dtype):
+                raise NoLoops(f"there are integers that {dtype} cannot hold: the NumPy back end can")
+        return dtype
 
     def place(self, node: Node) -> None:
         """Room for the array of a Node."""
@@ -222,12 +235,18 @@ class Loops:
         if node.op is ops.one_hot:
             return node.inputs[0] not in self.program.feeds
         if node.op in REDUCTIONS:
-            return node.op not in START
+            return node.op not in START or not self.adds_up_exactly(node)
         if node.dtype.kind == "f":
             return node.op not in WRITTEN and node.op not in UFUNCS
         if node.dtype.kind == "b":
             return node.op not in MASKS
         return True  # integers wrap around, and divide in their own way
+
+    def adds_up_exactly(self, node: Node) -> bool:
+        """Whether a sum or product of integers stays one in floats: a count does, others may grow beyond them."""
+        if node.op not in (ops.sum, ops.prod) or node.dtype.kind not in "iu":
+            return True
+        return is_mask(node.inputs[0]) and node.inputs[0].data.size <= largest_integer(self.dtype)
 
     def is_loop(self, node: Node) -> bool:
         """Whether it can share a loop nest with others."""
@@ -418,6 +437,24 @@ class Loops:
 def kind(dtype: np.dtype) -> str:
     """A dtype as numba calls it."""
     return "boolean" if dtype.kind == "b" else dtype.name
+
+
+def largest_integer(dtype: np.dtype) -> int:
+    """Up to which number a float dtype holds every integer, as the block of memory does: 2**53 for float64."""
+    return 2 ** (np.finfo(dtype).nmant + 1)
+
+
+def holds_all(dtype: np.dtype, integers: np.dtype) -> bool:
+    """Whether a float dtype holds all numbers of another one."""
+    return integers.kind not in "iu" or np.iinfo(integers).max <= largest_integer(dtype)
+
+
+def fits_exactly(x: np.ndarray, dtype: np.dtype) -> bool:
+    """Whether a float dtype holds these numbers as they are, if they are integers."""
+    if not x.size or holds_all(dtype, x.dtype):
+        return True
+    limit = largest_integer(dtype)
+    return -limit <= int(x.min()) and int(x.max()) <= limit
 
 
 def is_mask(x: Any) -> bool:

@@ -8,13 +8,29 @@ from typing import Any
 import numpy as np
 
 from . import ops
+from .draws import alike
 from .graph import pull, recording
 from .optim import Optimizer, working
 from .reads import refuse_reads
 from .registry import Op, describe
 from .source import behind, numpy_name
 from .tensor import Tensor, seed
-from .trace import MOVES, Builder, Names, Node, Watch, alias, ancestors, key
+from .trace import (
+    MOVES,
+    OURS,
+    Builder,
+    Names,
+    Node,
+    Watch,
+    alias,
+    ancestors,
+    exact,
+    is_random,
+    key,
+    no_draws,
+    no_draws_in_vjps,
+    says_no_to_tensors,
+)
 
 # Ops that stay as they are though NumPy does not have them under that name.
 PRIMITIVE = {ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot}
@@ -59,10 +75,11 @@ def behind_views(node: Node) -> Node:
 class Program:
     """One training step.
 
-    `feeds`: leaves whose arrays come with each call. `parameters`: `(Tensor, leaf, gradient)`. `states`: `(i, k, leaf)`
-    for `optimizer.states[i][k]`. `numbers`: 0-d leaves for the optimizer's numbers, which differ from step to step.
-    `updates`: `(leaf, Node of its new value)`, to be done when everything else is. `nodes`: what is computed, in order.
-    `fixed`: the Tensors whose data is part of the program.
+    `feeds`: leaves whose arrays come with each call. `parameters`: `(Tensor, leaf, gradient)`. `followed`: `(Tensor,
+    leaf)` for those that require a gradient but get none, such as a threshold in a comparison: their data may change
+    like that of any parameter. `states`: `(i, k, leaf)` for `optimizer.states[i][k]`. `numbers`: 0-d leaves for the
+    optimizer's numbers, which differ from step to step. `updates`: `(leaf, Node of its new value)`, to be done when
+    everything else is. `nodes`: what is computed, in order. `fixed`: the Tensors whose data is part of the program.
     """
 
     def __init__(
@@ -85,21 +102,23 @@ class Program:
     def trace(self, loss: Tensor, names: Names, outputs: Sequence[Tensor], feeds: Sequence[Tensor] | None) -> None:
         """Forward, backward and update as Nodes."""
         start, watch = Tensor(seed(loss, None)), Watch()
-        with recording("all", watch):
+        with recording("all", watch), no_draws_in_vjps(loss, "the compiled step"):
             pulled = pull(loss, start, graph=True)
             moved, states, numbers = self.moves(pulled)
         results = [loss, *outputs, *(new for _, new in moved)]
         builder = Builder(names)
         traced = builder.build(loss, start, pulled, watch, [*results, *(leaf for leaf, _ in moved), *numbers])
         made = builder.made
+        leaves = self.named_leaves(builder, traced.leaves, outputs)
         fed = [made[id(t)] for t in feeds if id(t) in made] if feeds is not None else None
         changing = {made[id(t)] for t in (*numbers, *(leaf for *_, leaf in states))}
         lowering = Lowering({made[id(start)]}, {*changing, *(fed or ())})
         gradients = dict(traced.backward)
         check_tracing(loss, {id(t): g.data for t, g in pulled})
-        wanted = [x for x in traced.leaves if x.wanted]
+        wanted = [x for x in leaves if x.wanted]
         roots = [made[id(t)] for t in results] + [gradients[x] for x in wanted if x in gradients]
-        lowering.run(behind(roots))
+        recorded = [made[id(t)] for t in ancestors([loss, *outputs])]  # random numbers are drawn in this order
+        lowering.run(behind([*recorded, *roots]))
         new = lowering.made
         tensors = {made[id(t)]: t for t in ancestors([loss, *outputs])}
         taken: set[Node] = set()
@@ -116,9 +135,10 @@ class Program:
         self.outputs = [result(made[id(t)]) for t in outputs]
         self.numbers = [made[id(t)] for t in numbers]
         self.parameters = [(tensors[x], x, result(gradients[x])) for x in wanted if x in gradients]
+        self.followed = [(tensors[x], x) for x in wanted if x not in gradients]
         self.updates = [(made[id(leaf)], result(made[id(value)])) for leaf, value in moved]
         self.states = [(i, k, made[id(leaf)]) for i, k, leaf in states]
-        self.feeds = [x for x in traced.leaves if x.name and not x.wanted] if fed is None else fed
+        self.feeds = [x for x in leaves if x.name and not x.wanted] if fed is None else fed
         self.fixed = [t for x, t in tensors.items() if x.op is None and not (x.wanted or x in self.feeds)]
         self.check_names([tensors[x] for x in self.feeds])
         changing = [*(feeds or ()), *(tensors[x] for x in (*self.feeds, *wanted))]
@@ -127,10 +147,22 @@ class Program:
             if any(t is constant for constant in self.fixed):
                 raise ValueError(f"the output {describe(t)} is a constant: nothing recorded of how it was computed")
         results = [self.loss, *self.outputs, *(g for _, _, g in self.parameters), *(value for _, value in self.updates)]
-        order = behind(results)
+        order = behind([*lowering.random, *results])
         self.nodes = [x for x in order if x.op is not None]
-        known = {*self.feeds, *self.numbers, *(x for _, x, _ in self.parameters), *(x for _, _, x in self.states)}
+        kept = [*(x for _, x, _ in self.parameters), *(x for _, x in self.followed), *(x for _, _, x in self.states)]
+        known = {*self.feeds, *self.numbers, *kept}
         self.constants = [x for x in order if x.op is None and x not in known]
+
+    @staticmethod
+    def named_leaves(builder: Builder, leaves: list[Node], outputs: Sequence[Tensor]) -> list[Node]:
+        """The leaves of the loss, then those that only an output needs, which get their names here."""
+        found = dict.fromkeys(leaves)
+        for t in ancestors(outputs):
+            node = builder.made[id(t)]
+            if t.op is None and node not in found:
+                node.name, node.wanted = builder.name(t), t.requires_grad
+                found[node] = None
+        return [*found]
 
     def classes(self, feed: Node) -> list[int]:
         """The numbers of classes of which a feed holds ids."""
@@ -159,7 +191,8 @@ class Program:
                 numbers[p.dtype] = [Tensor(x, name="number") for x in given]
             old = [Tensor(x) for x in state]
             g = gradients[id(p)].astype(working(p.dtype))
-            change, new = self.optimizer.rule(g, old, *numbers[p.dtype])
+            with no_draws([self.optimizer.rule], "the optimizer's rule", "the compiled step"):
+                change, new = self.optimizer.rule(g, old, *numbers[p.dtype])
             moved += [(p, p - change), *zip(old, new)]
             states += [(i, k, leaf) for k, leaf in enumerate(old)]
         if len(numbers) > 1:
@@ -169,8 +202,10 @@ class Program:
 
 def check_tracing(loss: Tensor, traced: dict[int, np.ndarray]) -> None:
     """TypeError where an op's rule gives something else on Tensors, where it is traced, than on arrays."""
-    for t, g in pull(loss, seed(loss, None)):
-        error, rounding = np.abs(traced[id(t)] - g), np.sqrt(np.finfo(t.dtype).eps)
+    pulled = pull(loss, seed(loss, None))
+    scale = min(1.0, max((float(np.max(np.abs(g), initial=0, where=np.isfinite(g))) for _, g in pulled), default=0))
+    for t, g in pulled:
+        error, rounding = np.abs(traced[id(t)] - g), scale * np.sqrt(np.finfo(t.dtype).eps)
         if np.max(error, initial=0, where=np.isfinite(error)) > 1e-3 * np.max(np.abs(g), initial=0) + rounding:
             raise TypeError(
                 f"the gradient of {describe(t)} is another one when the rules of its ops are traced: a rule may not "
@@ -194,6 +229,7 @@ class Lowering:
         self.constants, self.variables = constants, variables
         self.made: dict[Node, Node] = {}
         self.known: dict[Any, Node] = {}
+        self.random: list[Node] = []  # called as they are, each for itself: never shared, folded or taken apart
         self.literals: set[Node] = set()
 
     def run(self, order: Iterable[Node]) -> None:
@@ -212,7 +248,7 @@ class Lowering:
     def literal(self, data: Any) -> Node:
         """A constant number, the same Node for the same number."""
         data = np.asarray(data)
-        node = self.known.setdefault((data.dtype, data.shape, data.tobytes()), Node(None, (), {}, data))
+        node = self.known.setdefault(exact(data), Node(None, (), {}, data))
         self.literals.add(node)
         return node
 
@@ -220,6 +256,10 @@ class Lowering:
         """The Node of an op, which may be there already, or be several Nodes."""
         if op is alias or (op is ops.astype and inputs[0].dtype == data.dtype):
             return inputs[0]
+        node = Node(op, inputs, params, data)
+        if is_random(node):
+            self.random.append(node)
+            return node
         params = {k: v for k, v in params.items() if v is not None or k != "axis"}
         if "axis" in params and op in REDUCTIONS:  # one spelling of each, so that the same is computed once
             axes = params["axis"] if isinstance(params["axis"], tuple) else (params["axis"],)
@@ -255,11 +295,13 @@ class Lowering:
             with recording("all"):
                 y = parts(*stand, **params)
             y = y[0] if op.keeps else y
-        except Exception:  # whatever it was: the op is then called as it is
-            return None
+        except Exception as error:
+            if says_no_to_tensors(error, op):
+                return None
+            raise
         if not isinstance(y, Tensor) or y.shape != data.shape or y.dtype != data.dtype:
             return None
-        if not np.allclose(y.data, data, equal_nan=True):
+        if op not in OURS and not alike(y.data, data):
             return None
         made = {id(t): x for t, x in zip(stand, inputs) if isinstance(t, Tensor)}
         for t in ancestors([y]):

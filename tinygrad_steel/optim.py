@@ -30,7 +30,7 @@ class Optimizer:
     def __init__(self, parameters: Iterable[Tensor], learning_rate: float):
         if isinstance(parameters, (Tensor, dict)):
             raise TypeError("give an optimizer a list of Tensors: [weight, bias], or parameters.values() of a dict")
-        self.parameters = list(parameters)
+        self.parameters = tuple(parameters)  # in which nobody exchanges one behind a compiled step's back
         if not self.parameters or len({id(p) for p in self.parameters}) < len(self.parameters):
             raise ValueError("an optimizer needs at least one parameter, and each only once")
         for p in self.parameters:

@@ -23,6 +23,7 @@ from .tensor import Tensor, seed
 from .trace import Builder, Names
 
 AUTO_FOLD, MOST_CARDS = 60, 1000
+BETWEEN = " · "  # between facts in a line; in text " | ", which every console can show
 GLYPHS = {
     **{op: sign for op, (sign, _) in INFIX.items()},
     ops.negative: "-",
@@ -363,7 +364,7 @@ class Draft:
         facts = [plural(len(self.every), "node")]
         if parameters:
             facts.append(f"{plural(len(parameters), 'parameter')}, {plural(sum(t.size for t in parameters), 'value')}")
-        lines = [" · ".join([*facts, *dtypes, self.gradients_from])]
+        lines = [BETWEEN.join([*facts, *dtypes, self.gradients_from])]
         if left_out := len(self.every) - len(self.drawn):
             lines.append(f"{plural(left_out, 'node')} further back than {plural(self.depth or 0, 'step')} left out")
         if folds is not None and folds.blocks:
@@ -494,7 +495,7 @@ class Folds:
             sizes = sum(math.prod(p.shape) for p in parameters)
             named = [p.name for p in parameters if p.name]
             few = named if len(named) <= 4 else [*named[:2], "...", *named[-2:]]
-            card.facts.append(f"{', '.join(few)}{' · ' if few else ''}{plural(sizes, 'value')}")
+            card.facts.append(f"{', '.join(few)}{BETWEEN if few else ''}{plural(sizes, 'value')}")
             card.note = parameters[0].note
         grads = [p.grad for p in parameters or every if p.grad is not None]
         if grads:
@@ -612,7 +613,8 @@ def text_tree(scene: Scene) -> str:
     inputs: dict[str, list[Arrow]] = {}
     for arrow in scene.arrows:
         inputs.setdefault(arrow.head, []).append(arrow)
-    lines, seen = [printable(line) for line in (scene.title, *scene.subtitle, "")], set()
+    subtitle = [line.replace(BETWEEN, " | ") for line in scene.subtitle]
+    lines, seen = [printable(line) for line in (scene.title, *subtitle, "")], set()
     todo = [(scene.cards[-1].id, "", "", "")]
     while todo:
         id, mark, indent, label = todo.pop()
@@ -637,10 +639,11 @@ def text_tree(scene: Scene) -> str:
 
 def describe_card(card: Card) -> str:
     """A card in one line."""
+    facts = [fact.replace(BETWEEN, " | ") for fact in card.facts]
     if card.kind == "fold":
-        words = [f"{card.count} x {card.name}", *card.facts]
+        words = [f"{card.count} x {card.name}", *facts]
     else:
-        words = [card.name, card.op if card.op != card.name else "", str(card.shape) if card.shape else "", *card.facts]
+        words = [card.name, card.op if card.op != card.name else "", str(card.shape) if card.shape else "", *facts]
         words += [f"= {card.value}"] if card.value else []
         words += [card.kind] if card.kind not in ("op", "output") else []
     if card.grad is not None:

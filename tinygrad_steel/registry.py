@@ -80,6 +80,7 @@ class Op:
         keeps: bool,
         joint: Callable | None = None,
         constant: bool = False,
+        random: bool = False,
     ):
         functools.update_wrapper(self, forward, updated=())
         self.name, self.__name__, self.forward = name, name, forward
@@ -89,7 +90,7 @@ class Op:
         # Until `trust` has said that its rules hand out no array which somebody else has; `plain` and `special` say at
         # one look whether the engine has anything out of the ordinary to do.
         self.foreign, self.plain, self.special = True, False, True
-        self.constant = constant
+        self.constant, self.random = constant, random
         self.defaults: dict[str, Any] = {}
         if isinstance(forward, np.ufunc):
             self.input_names, self.param_names, self.variadic = ("x",) if forward.nin == 1 else ("a", "b"), (), False
@@ -206,6 +207,7 @@ def op(
     joint: Callable | None = None,
     keeps: bool = False,
     constant: bool = False,
+    random: bool = False,
 ) -> Any:
     """Register an op: `op("exp", np.exp, lambda g, y, x: g * y, samples=[...])`, or as a decorator on the forward.
 
@@ -226,6 +228,10 @@ def op(
     costs n steps, and not n for each of them).
     `constant`: the result is a constant to every gradient (comparisons, argmax). It is said on purpose: an op with
     neither a vjp nor this word raises RuntimeError when it is first given a Tensor that requires a gradient.
+    `random`: the forward draws random numbers; its vjps find out from `y` what was drawn. A compiled step then draws
+    anew for each call that was recorded, in the same order, and what holds numbers for good (`write_backprop`,
+    `export_onnx`) refuses. Draws from NumPy's and Python's generators are found without this word, by calling the
+    forward twice; what draws elsewhere (a counter, a device) is better declared.
 
     Raises ValueError where the name or a twin belongs to another op, and for what contradicts itself; TypeError for
     rules that are no functions, samples that are none, and forwards of which inputs and parameters cannot be told. The
@@ -241,17 +247,16 @@ def op(
     """
     if forward is None:
         options = dict(twins=twins, elementwise=elementwise, rowwise=rowwise, sequence=sequence, each=each, keeps=keeps)
-        options["joint"] = joint
-        options["constant"] = constant
+        options |= dict(joint=joint, constant=constant, random=random)
         return functools.partial(op, name, samples=samples, **options)
     check_forward(name, forward)
     refuse_contradictions(name, vjps, each, joint, elementwise, rowwise, keeps, constant)
     elementwise = elementwise or (isinstance(forward, np.ufunc) and forward.signature is None)
+    samples = checked_samples(name, samples)
     if joint is not None:
         each = functools.partial(piece, joint)
-    samples = checked_samples(name, samples)
     rules = Each(each) if each else vjps
-    new = Op(name, forward, rules, samples, elementwise, rowwise, sequence, keeps, joint, constant)
+    new = Op(name, forward, rules, samples, elementwise, rowwise, sequence, keeps, joint, constant, random)
     check_inputs(new, each)
     old = OPS.get(name)
     if old is not None and not same_definition(old.forward, forward):

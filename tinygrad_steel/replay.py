@@ -28,7 +28,7 @@ class Replay:
         self.lines: list[str] = []
         for node in [*program.feeds, *program.numbers, *program.constants]:
             self.hold(node, np.array(node.data))
-        for tensor, node, _ in program.parameters:
+        for tensor, node in [*((p, x) for p, x, _ in program.parameters), *program.followed]:
             self.hold(node, tensor.data)
         for i, k, node in program.states:
             self.hold(node, np.array(program.optimizer.states[i][k]))
@@ -123,7 +123,7 @@ def ufunc_of(node: Node) -> np.ufunc | None:
     return known.get(node.op, node.op.forward if isinstance(node.op.forward, np.ufunc) else None)
 
 
-def fill(out: np.ndarray, compute: Callable, *inputs: Any) -> None:
+def fill(out: np.ndarray, compute: Callable, *inputs: Any) -> np.ndarray:
     """The result of a Node into its array; ValueError where the numbers, not only the shapes, decide on its shape."""
     y = compute(*inputs)
     if y.shape != out.shape:
@@ -133,3 +133,4 @@ def fill(out: np.ndarray, compute: Callable, *inputs: Any) -> None:
             f"cannot be compiled; write where(mask, x, 0) in place of x[mask]"
         )
     out[...] = y
+    return y

@@ -13,6 +13,7 @@ import math
 import re
 import tokenize
 import unicodedata
+import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
@@ -24,8 +25,24 @@ from .graph import describe_call, recording
 from .reads import refuse_reads
 from .registry import TWINS, Op
 from .tensor import Tensor, record_op
-from .trace import Builder, Names, Node, Trace, alias, ancestors, call_with_locals, data_of_node, trace, trace_forward
+from .trace import (
+    Builder,
+    Names,
+    Node,
+    Trace,
+    alias,
+    ancestors,
+    call_with_locals,
+    data_of_node,
+    exact,
+    no_draws_in_vjps,
+    refuse_draws,
+    says_no_to_tensors,
+    trace,
+    trace_forward,
+)
 
+FILES = itertools.count(1)  # the numbers of what is run
 WIDTH, INLINE = 100, 60  # characters of a line; of an expression that may stand inside another
 
 OPENING, CLOSING = {*"([{"}, {*")]}"}
@@ -47,6 +64,8 @@ POSITIONAL = {
     *(ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.broadcast_to, ops.squeeze, ops.flip, ops.scatter),
 }
 
+METHODS = {ops.getitem, ops.astype, ops.asconstant}  # written as what an array does
+
 # The one rule that writes in place: it cannot be traced, and is written as it stands in ops.py.
 SCATTER = """def scatter(g, index, shape):
     z = np.zeros(shape, np.result_type(g))
@@ -64,8 +83,8 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     says so. The source comes from running the ops' own rules on Tensors: no formula is written twice.
 
     Raises RuntimeError and ValueError as `loss.backward()` does, TypeError for an op of one's own that cannot be
-    written in NumPy terms, and where Python has read a number that the loss depends on (`if t > 0`, `rows[t]`): the
-    source would keep it whatever its arguments are.
+    written in NumPy terms, or that draws random numbers, and where Python has read a number that the loss depends on
+    (`if t > 0`, `rows[t]`): the source would keep it whatever its arguments are.
 
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], name="x")
     >>> weight = Tensor([[1.0], [-1.0]], requires_grad=True, name="weight")
@@ -89,7 +108,8 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
            [-6.]])
     """
     refuse_reads([loss], [t for t in ancestors([loss]) if t.op is None], "the written source would keep that number")
-    traced = trace(loss, names)
+    with no_draws_in_vjps(loss, "the source"):
+        traced = trace(loss, names)
     definitions = Definitions()
     writer = Writer(definitions, reserved={"backprop", *definitions.names_for(traced)})
     body, arguments, returned = writer.backprop(traced)
@@ -110,10 +130,11 @@ class Source(str):
 
     def function(self) -> Callable:
         """The function `backprop` itself; its lines show up in tracebacks."""
-        file = f"<backprop {hash(str(self)):x}>"
+        file = f"<backprop {next(FILES)}>"
         linecache.cache[file] = (len(self), None, self.splitlines(keepends=True), file)
         namespace: dict[str, Any] = {}
         exec(compile(self, file, "exec"), namespace)
+        weakref.finalize(namespace["backprop"], linecache.cache.pop, file, None)  # the lines go with the function
         return namespace["backprop"]
 
 
@@ -220,8 +241,8 @@ class Definitions:
         if op is ops.scatter:
             self.texts["scatter"] = SCATTER
             return "scatter"
-        shapes = [(x.shape, x.dtype) if isinstance(x, Node) else x for x in node.inputs]
-        known = (op, repr(shapes), *((k, exact(v)) for k, v in sorted(node.params.items())))
+        shapes = [(x.shape, x.dtype) if isinstance(x, Node) else exact(x) for x in node.inputs]
+        known = (op, *shapes, exact(node.params))
         if known not in self.found:
             name = function_name(op)
             text = self.define(name, node)
@@ -236,6 +257,7 @@ class Definitions:
     def define(self, name: str, node: Node) -> str:
         """The op's forward as a function in NumPy terms, found by running it on Tensors."""
         op = node.op
+        refuse_draws(node, "the source")
         names = argument_names(op, len(node.inputs))
         inputs = [Tensor(data_of_node(x), name=n) for x, n in zip(node.inputs, names)]
         try:
@@ -245,6 +267,8 @@ class Definitions:
             if not isinstance(y, Tensor):
                 raise TypeError(f"on Tensors it returns {type(y).__name__}")
         except Exception as error:
+            if not says_no_to_tensors(error, op):
+                raise
             raise TypeError(
                 f"{describe_call(op, tuple(inputs), node.params)} cannot be written out: its forward does not run on "
                 f"Tensors ({error}); write it with np.* functions that tinygrad_steel.OPS knows, and operators"
@@ -609,11 +633,6 @@ def function_name(op: Op) -> str:
     return name + "_" * (name in {*RESERVED, "backprop"} or (name == "scatter" and op is not ops.scatter))
 
 
-def exact(v: Any) -> Any:
-    """A parameter's value, told apart from all others."""
-    return (v.shape, v.dtype.str, v.tobytes()) if isinstance(v, np.ndarray) else repr(v)
-
-
 @functools.cache
 def words(name: str) -> frozenset[str] | None:
     """What a NumPy function calls its arguments, where that is known."""
@@ -664,7 +683,7 @@ def number(x: Any, user: Node, runs: bool = True) -> Code:
 
 def plain_is_same(x: Any, user: Node) -> bool:
     """Whether an op makes the same of a plain number as of this array without axes."""
-    if numpy_name(user.op) is None and user.op not in INFIX:  # a definition may ask for its dtype
+    if numpy_name(user.op) is None and user.op not in {*INFIX, *METHODS}:  # a definition may ask for its dtype
         return False
     if not user.op.elementwise:  # NumPy makes an array of it, which has the dtype that such a number has
         return x.dtype in (np.float64, np.int64, bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -10,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import ops
-from .graph import pull, recording
-from .registry import OPS, Op, op
+from .draws import draws, moved, reachable
+from .graph import describe_call, pull, recording
+from .registry import OPS, Each, Op, op
 from .tensor import Tensor, seed
 
 Names = dict[str, Any] | None
@@ -28,6 +30,9 @@ del OPS["alias"]  # it stands in traced graphs alone
 
 # What only moves elements about, and so leaves an array of equal ones as it is.
 MOVES = {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.flip}
+
+
+OURS = {x for x in vars(ops).values() if isinstance(x, Op)} | {alias}
 
 
 class Node:
@@ -154,6 +159,56 @@ def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
     return sorted(found.values(), key=lambda t: (t.op is not None, t.age))  # new data makes a leaf young
 
 
+def is_random(node: Node) -> bool:
+    """Whether the op of a Node draws random numbers: it says so, or it is seen to (see `draws`)."""
+    op = node.op
+    if op is None or op in OURS:
+        return False
+    return op.random or draws(op.forward, tuple(map(data_of_node, node.inputs)), node.params)
+
+
+def refuse_draws(node: Node, what: str) -> None:
+    """TypeError where a Node draws random numbers; `what` would hold those that were drawn once."""
+    if is_random(node):
+        raise TypeError(
+            f"{describe_call(node.op, node.inputs, node.params)} draws random numbers, and {what} would hold those of "
+            f'one draw: draw outside, and hand them in as data, as in x * Tensor(mask, name="mask")'
+        )
+
+
+@contextlib.contextmanager
+def no_draws(rules: Iterable[Any], whose: str, what: str) -> Iterator[None]:
+    """TypeError where a random generator that these rules can reach moves on inside the `with`."""
+    with moved([x for rule in rules for x in reachable(rule)]) as has_moved:
+        yield
+        if has_moved():
+            raise TypeError(
+                f"{whose} draws random numbers, and {what} would hold those of one draw: draw in the forward of an op "
+                f'with random=True, or outside, and hand them in as data, as in x * Tensor(mask, name="mask")'
+            )
+
+
+def no_draws_in_vjps(loss: Tensor, what: str) -> contextlib.AbstractContextManager[None]:
+    """The same for the vjps of the ops behind a loss that are somebody's own."""
+    own = dict.fromkeys(t.op for t in ancestors([loss]) if t.op is not None and t.op not in OURS)
+    rules = [o.vjps if isinstance(o.vjps, Each) else o.vjps[:] for o in own]
+    return no_draws(rules, f"a vjp of {' or '.join(o.name for o in own)}", what)
+
+
+def says_no_to_tensors(error: Exception, op: Op) -> bool:
+    """Whether an error says that the forward of an op, which has run on arrays, does not run on Tensors.
+
+    It does where something that Tensors lack, or refuse, was asked of them. Anything else is a fault in the forward
+    that only Tensors bring to light, and is to be seen: it gets a note.
+    """
+    if isinstance(error, TypeError | AttributeError | NotImplementedError) or isinstance(error.__cause__, TypeError):
+        return True
+    error.add_note(
+        f"raised by the forward of {op.name}, which was run on Tensors to see of what it consists; on arrays it runs"
+    )
+    return False
+
+
 def first_use(nodes: list[Node]) -> list[Node]:
     """The leaves among Nodes, in the order in which they are used."""
     used = dict.fromkeys(x for node in nodes for x in node.nodes() if x.op is None)
@@ -214,7 +269,7 @@ class Builder:
                 self.known.setdefault(key(node), node)
                 self.past.add(node)
             elif t.op is not None:
-                node = self.known.setdefault(key(node), self.simple(node))
+                node = node if is_random(node) else self.known.setdefault(key(node), self.simple(node))
                 if node.op is ops.broadcast_to and id(t) not in sought and node.gradient:
                     self.stretched.add(node)
             self.made[id(t)] = node
@@ -316,9 +371,49 @@ def key(node: Node) -> Any:
     """What makes two Nodes the same value; a leaf is the same as itself alone."""
     if node.op is None:
         return node
-    simple = (int, float, str, tuple, slice, np.dtype, type, type(None))
-    params = [(k, repr(v) if isinstance(v, simple) else id(v)) for k, v in node.params.items()]
-    return node.op, *(i if isinstance(i, Node) else repr(i) for i in node.inputs), *sorted(params)
+    return node.op, *(i if isinstance(i, Node) else exact(i) for i in node.inputs), exact(node.params)
+
+
+class Same:
+    """An object as a key: equal to itself alone. It holds the object, so that no other one can take its place."""
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any):
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.thing is other.thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+
+def exact(v: Any) -> Any:
+    """A key that equals another only where the values are the same: arrays to the last bit, numbers with their type.
+
+    1, 1.0 and True are told apart, and so are 0.0 and -0.0, which are equal in Python; a NaN is the same as itself.
+    What is inside tuples, lists and dicts counts as well. An object of any other kind is the same as itself alone.
+
+    >>> exact(0.0) == exact(-0.0), exact((1, [np.ones(2)])) == exact((1, [np.ones(2)]))
+    (False, True)
+    """
+    kind = type(v)
+    if (kind is np.ndarray and not v.dtype.hasobject) or isinstance(v, np.generic):
+        return kind, v.shape, v.dtype, v.tobytes()
+    if kind is float:
+        return kind, v.hex()
+    if kind is complex:
+        return kind, v.real.hex(), v.imag.hex()
+    if kind in (tuple, list):
+        return kind, *map(exact, v)
+    if kind is dict:
+        return kind, frozenset((exact(k), exact(x)) for k, x in v.items())
+    if kind is slice:
+        return kind, exact(v.start), exact(v.stop), exact(v.step)
+    if kind in (bool, int, str, bytes, type(None)) or isinstance(v, np.dtype):
+        return kind, v
+    return Same(v)
 
 
 def is_one(x: Any) -> bool:

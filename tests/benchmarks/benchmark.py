@@ -119,7 +119,7 @@ def main() -> None:
         if options.plot:
             plot(sweeps, options.plot)
     if options.json:
-        Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
+        Path(options.json).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,103 @@
+"""Which arrays have a row for each of a mini-batch's rows, though they are not part of the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .graph import describe_call
+from .registry import describe
+from .tensor import Tensor
+from .trace import Node, ancestors, is_random
+
+# What NumPy, and checks in somebody's forward, say of arrays that do not fit.
+MISFIT = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError)
+
+
+def check_rows(roots: Sequence[Tensor], batch: Sequence[Tensor]) -> None:
+    """ValueError where an array outside of the batch is used row by row with it: all batches would use its rows.
+
+    Everything is computed for a batch with one row more. What does not work then, but does when a constant (or data
+    that is no part of the batch) has a row more as well, takes the two row by row. A weight matrix that happens to be
+    as long as the batch works as it is. Row numbers of the batch itself, as in `x[np.arange(10), y]`, go up by one.
+    Where an expression needs its number of rows, nothing is known of what follows; parameters may belong to the places
+    in a batch; and with batches of one row, one row for each cannot be told from one for all.
+    """
+    rows = batch[0].shape[0]
+    longer: dict[int, Any] = {id(t): np.concatenate([t.data, t.data[:1]]) for t in batch}
+    for t in ancestors(roots):
+        if id(t) in longer or not any(id(x) in longer for x in t.inputs):
+            continue
+        inputs = [longer.get(id(x), x.data) if isinstance(x, Tensor) else x for x in t.inputs]
+        outside = [isinstance(x, Tensor) and id(x) not in longer for x in t.inputs]
+        longer[id(t)] = None if any(x is None for x in inputs) else with_more_rows(t, inputs, outside, rows)
+
+
+def with_more_rows(t: Tensor, inputs: list[Any], outside: list[bool], rows: int) -> Any:
+    """The result for these inputs, None where it cannot be known; ValueError where an array from outside misfits."""
+    if is_random(Node(t.op, tuple(map(leaf, t.inputs)), t.params, t.data)):
+        return np.resize(t.data, (rows + 1, *t.shape[1:])) if t.shape[:1] == (rows,) else t.data
+    if t.op is ops.getitem and len(inputs) > 1 and outside[1] and picks_rows(t, inputs, rows):
+        inputs = [inputs[0], np.concatenate([inputs[1], np.full_like(inputs[1][:1], rows)]), *inputs[2:]]
+        outside = [outside[0], False, *outside[2:]]
+    found = attempt(t, inputs, t.params)
+    for i, x in enumerate(t.inputs if found is None else ()):
+        source = data_as_long(x, rows) if outside[i] else None
+        for other in lengthened(inputs[i], rows) if source is not None else ():
+            if attempt(t, [*inputs[:i], other, *inputs[i + 1 :]], t.params) is not None:
+                raise ValueError(
+                    f"{describe(source)} has as many rows as the batch, with which {describe_call(t.op, t.inputs, {})} "
+                    f"takes it row by row: every batch would be given these rows. Put it into batch=, as a Tensor with "
+                    f"a name, and give the rows of all batches; or train step by step, with compile_backprop"
+                )
+    shape = t.params.get("shape")
+    for i, n in enumerate(shape if found is None and isinstance(shape, tuple) else ()):
+        if n == rows and found is None:
+            found = attempt(t, inputs, {**t.params, "shape": (*shape[:i], rows + 1, *shape[i + 1 :])})
+    return found
+
+
+def attempt(t: Tensor, inputs: list[Any], params: dict[str, Any]) -> Any:
+    """The op of a Tensor on other arrays; None where these do not fit."""
+    try:
+        with np.errstate(all="ignore"):
+            return Node(t.op, (), params, t.data).compute(*inputs)
+    except MISFIT:
+        return None
+
+
+def leaf(x: Any) -> Any:
+    """A Tensor as a Node with its numbers; a number as it is."""
+    return Node(None, (), {}, x.data) if isinstance(x, Tensor) else x
+
+
+def picks_rows(t: Tensor, inputs: list[Any], rows: int) -> bool:
+    """Whether the first array of an index holds numbers of the batch's rows, one for each."""
+    index = t.params["index"] if isinstance(t.params["index"], tuple) else (t.params["index"],)
+    numbers = inputs[1]
+    return (
+        index[0] is ops.HOLE
+        and numbers.dtype.kind in "iu"
+        and numbers.shape[:1] == (rows,)
+        and inputs[0].shape[:1] == (rows + 1,)
+    )
+
+
+def data_as_long(x: Tensor, rows: int) -> Tensor | None:
+    """The leaf behind a Tensor that is no parameter and has as many rows as the batch along some axis."""
+    leaves = (t for t in ancestors([x]) if t.op is None and not t.requires_grad and rows in t.shape)
+    return next(leaves, None)
+
+
+def lengthened(x: np.ndarray, rows: int) -> Iterator[np.ndarray]:
+    """An array with one more row, along each axis that has as many as the batch, and along all of these."""
+    axes = [i for i, n in enumerate(np.shape(x)) if n == rows]
+    for some in [*([i] for i in axes), axes] if len(axes) > 1 else [axes]:
+        y = x
+        for i in some:
+            y = np.concatenate([y, np.take(y, [0], axis=i)], axis=i)
+        if some:
+            yield y

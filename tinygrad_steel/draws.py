@@ -1,0 +1,140 @@
+"""Who draws random numbers. What was drawn once must not be shared by two calls, nor stand in what is written."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import random
+import types
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .registry import Op
+
+Generator = np.random.Generator | np.random.RandomState | np.random.BitGenerator | random.Random
+LIBRARIES = ("numpy", "tinygrad_steel")  # whose functions draw from what they are given, or from NumPy's own generator
+
+
+def draws(function: Callable, inputs: tuple, params: dict[str, Any]) -> bool:
+    """Whether a function draws random numbers for these inputs, found by calling it twice.
+
+    It does where a generator that it can reach has moved on (that is then put back to where it was), or where the
+    results differ by more than rounding may.
+    """
+    found = [*reachable(function)]
+    if any(isinstance(x, Op) and x.random for x in found):
+        return True
+    with moved(found) as has_moved, np.errstate(all="ignore"):
+        first = function(*inputs, **params)
+        return has_moved() or not alike(first, function(*inputs, **params))
+
+
+def alike(a: Any, b: Any) -> bool:
+    """Whether two results are the same but for rounding, as a library may add up in another order."""
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(map(alike, a, b))
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.dtype.kind != "f":
+        return a.dtype.kind not in "iub" or np.array_equal(a, b)
+    size = np.max(np.abs(a), initial=0, where=np.isfinite(a))
+    return np.allclose(a, b, rtol=0, atol=np.sqrt(np.finfo(a.dtype).eps) * size, equal_nan=True)
+
+
+@contextlib.contextmanager
+def moved(things: Iterable[Any]) -> Iterator[Callable[[], bool]]:
+    """Inside the `with`: a function that says whether one of these generators has moved; afterwards none has."""
+    own = [np.random.random_sample.__self__, random.random.__self__]  # those behind np.random.* and random.*
+    generators = [x for x in (*own, *things) if isinstance(x, Generator) and not isinstance(x, random.SystemRandom)]
+    before = [state(x) for x in generators]
+    try:
+        yield lambda: any(not equal(old, state(x)) for old, x in zip(before, generators))
+    finally:
+        for x, old in zip(generators, before):
+            put_back(x, old)
+
+
+def state(generator: Any) -> Any:
+    """Where a generator is in its sequence."""
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    if isinstance(generator, np.random.RandomState):
+        return generator.get_state(legacy=False)
+    return generator.getstate() if isinstance(generator, random.Random) else generator.state
+
+
+def put_back(generator: Any, old: Any) -> None:
+    """Set a generator to a state."""
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = old
+    elif isinstance(generator, np.random.RandomState):
+        generator.set_state(old)
+    elif isinstance(generator, random.Random):
+        generator.setstate(old)
+    else:
+        generator.state = old
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether two states are the same: numbers, arrays, and dicts of them."""
+    if isinstance(a, dict):
+        return all(equal(v, b[k]) for k, v in a.items())
+    return np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b
+
+
+def reachable(function: Any) -> Iterator[Any]:
+    """The generators and ops that a function can get at: by its closure, its defaults and the globals that it names.
+
+    Functions are followed as far as they are somebody's own, and so are the attributes of objects, lists and dicts.
+    """
+    todo, seen = [function], {}
+    while todo and len(seen) < 10_000:
+        x = todo.pop()
+        if id(x) in seen:
+            continue
+        seen[id(x)] = x  # held, so that no other object gets this id
+        if isinstance(x, Generator):
+            yield x
+        elif isinstance(x, Op):
+            yield x
+            todo.append(x.forward)
+        elif isinstance(x, types.FunctionType):
+            if (x.__module__ or "").partition(".")[0] not in LIBRARIES:
+                todo += used_by(x)
+        elif isinstance(x, types.MethodType | types.BuiltinMethodType):
+            todo += [x.__self__, getattr(x, "__func__", None)]
+        elif isinstance(x, functools.partial):
+            todo += [x.func, *x.args, *x.keywords.values()]
+        elif isinstance(x, list | tuple):
+            todo += x[:]  # not by an iterator of their own, which may have no end
+        elif isinstance(x, set | frozenset):
+            todo += x
+        elif isinstance(x, dict):
+            todo += x.values()
+        elif not isinstance(x, type | types.ModuleType | np.ndarray):
+            todo += getattr(x, "__dict__", {}).values()
+            if callable(x):
+                todo.append(type(x).__call__)
+
+
+def used_by(function: types.FunctionType) -> list[Any]:
+    """What a function holds or names, and what it names of modules."""
+    found = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # a cell that is still empty
+            found.append(cell.cell_contents)
+    names = names_in(function.__code__)
+    known = [function.__globals__[name] for name in names if name in function.__globals__]
+    for x in (*found, *known):
+        if isinstance(x, types.ModuleType) and x.__name__.partition(".")[0] not in LIBRARIES:
+            known += [vars(x)[name] for name in names if name in vars(x)]
+    return found + known
+
+
+def names_in(code: types.CodeType) -> set[str]:
+    """The global names and attributes in a function and in those written inside it."""
+    inner = (names_in(x) for x in code.co_consts if isinstance(x, types.CodeType))
+    return set(code.co_names).union(*inner)
