@@ -770,8 +770,11 @@ def test_short_floats_on_the_way(x):
         o = tried(lambda t: t * 2, lambda g, y, t, factor=factor: 2 * factor * g)
         message_of(check_gradients, lambda t: o(in_float32(t)), [x])  # noqa: B023
         message_of(check_gradients, lambda t: o(in_float32(t)).astype(float), [x])  # noqa: B023
-    hidden = tried(lambda t: t.astype(np.float32).astype(float) * 2, lambda g, y, t: 0 * g)
-    assert "is wrong" in message_of(check_gradients, hidden, [x])
+    for offset in (0.0, float(np.float32(x))):  # without any rounding of the result, as it is 0
+        hidden = tried(
+            lambda t, offset=offset: t.astype(np.float32).astype(float) - offset, lambda g, y, t, offset: 0 * g
+        )
+        assert "is wrong" in message_of(check_gradients, lambda t: hidden(t, offset=offset), [x])  # noqa: B023
 
 
 def test_what_rounding_hides_is_said():

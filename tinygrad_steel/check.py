@@ -372,11 +372,6 @@ class Found(NamedTuple):
         """The gradient of one element, along each road."""
         return {road: float(gradients[i][index]) for road, gradients in self.roads.items()}
 
-    def largest(self) -> float:
-        """The size of the largest gradient."""
-        gradients = [g for road in self.roads.values() for g in road.values()]
-        return max((float(np.max(np.abs(g), initial=0)) for g in gradients), default=0.0)
-
 
 def graph_gradients(case: Case, wanted: Sequence[int], seed: int, scale: float) -> Found:
     """The gradients of the inputs `wanted` along both roads, the result summed up with random weights times `scale`."""
@@ -433,9 +428,7 @@ def judge(graph: dict[str, float], slopes: Iterator[Slope], rtol: float, atol: f
     contradicted = any(slope.denies(g) and not slope.allows(g) for slope in heard for g in graph.values())
     if off <= 1 and not contradicted:
         return Verdict(True, best.kink, off, road, g, best, quiet=not heard)
-    denied = any(
-        any(slope.denies(g) for slope in seen) and not any(slope.supports(g) for slope in seen) for g in graph.values()
-    )
+    denied = any(surely_wrong(g, seen) for g in graph.values())
     if any(all(map(slope.allows, graph.values())) for slope in [best, *(seen[-1:] if lenient else [])]):
         return Verdict(True, True, off, road, g, best, quiet=False)
     unsure = lenient and not denied
