@@ -94,6 +94,9 @@ def refuse_tracing() -> None:
 def no_grad() -> contextlib.AbstractContextManager[None]:
     """Inside `with no_grad():` no history is recorded: results are constants. Holds for the current thread only.
 
+    A parameter can be changed in place there, as in `weight -= rate * weight.grad`. Asking for the gradient of a result
+    that was computed there from parameters raises RuntimeError.
+
     >>> from tinygrad_steel import Tensor, no_grad
     >>> weight = Tensor([1.0, 2.0], requires_grad=True)
     >>> with no_grad():
