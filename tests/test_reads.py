@@ -124,6 +124,10 @@ def test_a_report_between_the_steps_of_a_training_is_no_matter():
         best = loss if best is None or loss < best else best
         optimizer.step()
         print(float(loss))
+        if loss < -1e9:
+            break
+    if loss < 1e9 and np.allclose(loss, best):  # no step has moved the parameter since
+        best = loss
     loss = (w[x] * t).sum()
     compile_backprop(loss, backend="numpy")
     write_backprop(loss)

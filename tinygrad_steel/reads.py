@@ -33,15 +33,17 @@ class Read(NamedTuple):
 def remember(t: Any, kind: str) -> None:
     """Note on the Tensors behind `t` that a number which depends on them became a plain one.
 
-    On its results always: what shares one of them is computed beside that number. On leaves, where it depends on no
-    parameter; else on the parameters alone, which an optimizer moves on. (A float of a loss is a line of a report far
-    more often than a factor of the next loss, hence it marks no leaves where parameters are behind it.)
+    On its results always: what shares one of them is computed beside that number. On leaves, where it comes from inputs
+    alone or from parameters alone. A number that comes from both, or the float of parameters, marks no leaves: it is a
+    loss that decides when to stop, or a line of a report, far more often than a part of the next loss.
     """
     found = [*behind([t])]
     results, leaves = [x for x in found if x._op is not None], [x for x in found if x._op is None]
-    if any(x._requires_grad for x in leaves):
-        leaves = [x for x in leaves if x._requires_grad and kind != NUMBER]
-    leaves = [x for x in leaves if x._age <= t._age]  # else it has other data by now
+    parameters = [x for x in leaves if x._requires_grad]
+    if parameters and (len(parameters) < len(leaves) or kind == NUMBER):
+        leaves = []
+    stale = {id(x) for y in results for x in y._inputs if getattr(x, "_age", 0) > y._age}  # with new data by now
+    leaves = [x for x in leaves if id(x) not in stale]
     if not results and all(x._name is None and not x._requires_grad for x in leaves):
         return  # a constant
     frame = sys._getframe(1)
