@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from .graph import next_age
+from .graph import next_age, users_frame
 from .registry import describe
 
-INSIDE = str(Path(__file__).parent)
 # Explicit requests for a number (item, numpy, a format) are no reads: who makes them knows that history ends there.
 BRANCH = "as a condition (if, while, and)"
 INDEX = "as an integer (an index, range, int)"
@@ -44,9 +41,7 @@ def remember(t: Any, kind: str) -> None:
     leaves = [x for x in leaves if x._age <= t._age]  # else it has other data by now
     if not results and all(x._name is None and not x._requires_grad for x in leaves):
         return  # a constant
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
-        frame = frame.f_back
+    frame = users_frame()
     read = Read(next_age(), kind, what(t), frame.f_code.co_filename, frame.f_lineno)
     for x in (*results, *leaves):
         if current_read(x) is None:  # the first one stays: a loss made after it may hold it
