@@ -8,7 +8,7 @@ import itertools
 import os
 import sys
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
@@ -172,6 +172,19 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
                 pending[age] = x, gx
                 insort(ages, age)
     return pulled
+
+
+def history(roots: Iterable[Any]) -> Iterator[Any]:
+    """These Tensors and all from which they were computed, each once, in no order."""
+    found = {id(t): t for t in roots}
+    todo = [*found.values()]
+    while todo:
+        t = todo.pop()
+        yield t
+        for x in t._inputs:
+            if hasattr(x, "_age") and id(x) not in found:
+                found[id(x)] = x
+                todo.append(x)
 
 
 def rules_of(y: Any, g: Any, result: Any, inputs: tuple) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from .graph import next_age, users_frame
+from .graph import history, next_age, users_frame
 from .registry import describe
 
 # Explicit requests for a number (item, numpy, a format) are no reads: who makes them knows that history ends there.
@@ -34,7 +34,7 @@ def remember(t: Any, kind: str) -> None:
     parameter; else on the parameters alone, which an optimizer moves on. (A float of a loss is a line of a report far
     more often than a factor of the next loss, hence it marks no leaves where parameters are behind it.)
     """
-    found = [*behind([t])]
+    found = [*history([t])]
     results, leaves = [x for x in found if x._op is not None], [x for x in found if x._op is None]
     if any(x._requires_grad for x in leaves):
         leaves = [x for x in leaves if x._requires_grad and kind != NUMBER]
@@ -52,7 +52,7 @@ def what(t: Any) -> str:
     """A Tensor as a message names it, with the leaves that it comes from where it has no name itself."""
     if t._op is None or t._name:
         return describe(t)
-    names = dict.fromkeys(x._name for x in behind([t]) if x._op is None and x._name)
+    names = dict.fromkeys(x._name for x in history([t]) if x._op is None and x._name)
     return f"the result of {t._op.name}, which depends on {', '.join(names)}," if names else f"a result of {t._op.name}"
 
 
@@ -66,24 +66,11 @@ def refuse_reads(roots: Collection[Any], changing: Collection[Any], consequence:
     """TypeError where a number was read, before the last of `roots` was made, from what depends on `changing`."""
     made = max((t._age for t in roots if t._op is not None), default=0)  # a leaf holds no number that was read
     ids = {id(x) for x in changing}
-    for x in (*behind(roots), *changing):
+    for x in (*history(roots), *changing):
         read = current_read(x)
-        if read is not None and read.age < made and any(id(leaf) in ids for leaf in behind([x])):
+        if read is not None and read.age < made and any(id(leaf) in ids for leaf in history([x])):
             raise TypeError(
                 f"{read}: {consequence}, whatever comes later. Write np.where(condition, a, b) for an if, x[i] with "
                 f"the Tensor i itself for an index; where this very number is meant, or nothing here depends on it, "
                 f"ask for it by item()"
             )
-
-
-def behind(roots: Iterable[Any]) -> Iterator[Any]:
-    """These Tensors and all from which they were computed, in no order."""
-    found = {id(t): t for t in roots}
-    todo = [*found.values()]
-    while todo:
-        t = todo.pop()
-        yield t
-        for x in t._inputs:
-            if hasattr(x, "_age") and id(x) not in found:
-                found[id(x)] = x
-                todo.append(x)

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import ops
 from .draws import draws, moved, reachable
-from .graph import describe_call, pull, recording
+from .graph import describe_call, history, pull, recording
 from .registry import OPS, Each, Op, op
 from .tensor import Tensor, seed
 
@@ -149,14 +149,7 @@ class Watch:
 
 def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
     """The Tensors from which these were computed and they themselves, oldest first."""
-    found = {id(t): t for t in roots}
-    todo = [*found.values()]
-    while todo:
-        for x in todo.pop().inputs:
-            if isinstance(x, Tensor) and id(x) not in found:
-                found[id(x)] = x
-                todo.append(x)
-    return sorted(found.values(), key=lambda t: (t.op is not None, t.age))  # new data makes a leaf young
+    return sorted(history(roots), key=lambda t: (t.op is not None, t.age))  # new data makes a leaf young
 
 
 def is_random(node: Node) -> bool:
