@@ -38,7 +38,7 @@ def check_rows(roots: Sequence[Tensor], batch: Sequence[Tensor]) -> None:
 
 def with_more_rows(t: Tensor, inputs: list[Any], outside: list[bool], rows: int) -> Any:
     """The result for these inputs, None where it cannot be known; ValueError where an array from outside misfits."""
-    if is_random(Node(t.op, tuple(map(leaf, t.inputs)), t.params, t.data)):
+    if is_random(t):
         return np.resize(t.data, (rows + 1, *t.shape[1:])) if t.shape[:1] == (rows,) else t.data
     if t.op is ops.getitem and len(inputs) > 1 and outside[1] and picks_rows(t, inputs, rows):
         inputs = [inputs[0], np.concatenate([inputs[1], np.full_like(inputs[1][:1], rows)]), *inputs[2:]]
@@ -67,11 +67,6 @@ def attempt(t: Tensor, inputs: list[Any], params: dict[str, Any]) -> Any:
             return Node(t.op, (), params, t.data).compute(*inputs)
     except MISFIT:
         return None
-
-
-def leaf(x: Any) -> Any:
-    """A Tensor as a Node with its numbers; a number as it is."""
-    return Node(None, (), {}, x.data) if isinstance(x, Tensor) else x
 
 
 def picks_rows(t: Tensor, inputs: list[Any], rows: int) -> bool:

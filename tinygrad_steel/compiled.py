@@ -365,10 +365,7 @@ def rebuilt(roots: list[Tensor], replaced: dict[int, Tensor]) -> list[Tensor]:
 
 def rerecorded(t: Tensor, inputs: tuple) -> Tensor:
     """The op of a Tensor on other inputs; one that draws random numbers does not draw now, as its steps are to come."""
-    node = Node(
-        t.op, tuple(Node(None, (), {}, x.data) if isinstance(x, Tensor) else x for x in t.inputs), t.params, t.data
-    )
-    if not is_random(node):
+    if not is_random(t):
         return record_op(t.op, inputs, t.params)
     rows = next((len(x) for x in inputs if np.ndim(x)), None)
     data = t.data[:rows] if t.shape else t.data

@@ -152,12 +152,13 @@ def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
     return sorted(history(roots), key=lambda t: (t.op is not None, t.age))  # new data makes a leaf young
 
 
-def is_random(node: Node) -> bool:
-    """Whether the op of a Node draws random numbers: it says so, or it is seen to (see `draws`)."""
-    op = node.op
+def is_random(y: Node | Tensor) -> bool:
+    """Whether the op that has made it draws random numbers: it says so, or it is seen to (see `draws`)."""
+    op = y.op
     if op is None or op in OURS:
         return False
-    return op.random or draws(op.forward, tuple(map(data_of_node, node.inputs)), node.params)
+    inputs = tuple(x.data if isinstance(x, Node | Tensor) else x for x in y.inputs)
+    return op.random or draws(op.forward, inputs, y.params)
 
 
 def refuse_draws(node: Node, what: str) -> None:
@@ -184,6 +185,8 @@ def no_draws(rules: Iterable[Any], whose: str, what: str) -> Iterator[None]:
 def no_draws_in_vjps(loss: Tensor, what: str) -> contextlib.AbstractContextManager[None]:
     """The same for the vjps of the ops behind a loss that are somebody's own."""
     own = dict.fromkeys(t.op for t in ancestors([loss]) if t.op is not None and t.op not in OURS)
+    if not own:
+        return contextlib.nullcontext()
     rules = [o.vjps if isinstance(o.vjps, Each) else o.vjps[:] for o in own]
     return no_draws(rules, f"a vjp of {' or '.join(o.name for o in own)}", what)
 
