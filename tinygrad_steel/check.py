@@ -51,6 +51,7 @@ def check_gradients(fn: Callable, *inputs: Any, seed: int = 0, rtol: float = RTO
     if not any(data[i].size for i in wanted):
         raise ValueError(f"nothing was checked of {what}: its inputs have size 0, {', '.join(map(describe, arrays))}")
     names = [getattr(x, "name", None) or name for x, name in zip(inputs, argument_names(fn, len(inputs)))]
+    names = [name if name is None else str(name) for name in names]  # pandas may call a column by a number
     case = Case(what, fn, data, names, arrays)
     try:
         first = case.repeated(wanted)
