@@ -1544,6 +1544,7 @@ def linked(tmp_path):
     (tmp_path / "cache" / f"steps_{os.getuid()}").symlink_to(tmp_path)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="folders there are not called by user ids")
 @pytest.mark.parametrize("spoil", [file_in_its_place, open_to_all, linked])
 def test_a_folder_that_cannot_be_used(spoil, disk, tmp_path):
     """Nothing is loaded from it; the step is compiled for this process."""
