@@ -785,6 +785,16 @@ def test_names_of_variables_for_data_without_a_name():
         compile_backprop(np.mean(x @ p - np.sum(x)), {"x": x, "p": p}, backend="numpy")
 
 
+def test_the_input_without_a_name_that_may_be_in_a_constant_is_named():
+    """Another one, which is younger than the constant, cannot be."""
+    (w,), old = random((3,)), Tensor(np.ones((2, 3)))
+    constant = Tensor(np.ones(2))
+    young, p = Tensor(np.ones((2, 1))), Tensor(w, requires_grad=True)
+    loss = np.sum(old @ p + constant) + np.sum(p[0] * young)
+    with pytest.raises(ValueError, match=r"may have been computed from \(2, 3\) float64, which has no name"):
+        compile_epoch(loss, batch=(young, old), optimizer=SGD([p]), backend="numpy")
+
+
 def test_two_inputs_of_one_name():
     p, a, b = Tensor(2.0, requires_grad=True), Tensor([1.0, 2.0], name="x"), Tensor([3.0, 4.0], name="x")
     step = compile_backprop(np.sum((a - b) * p), backend="numpy")

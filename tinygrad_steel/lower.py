@@ -170,12 +170,13 @@ class Program:
 
     def check_names(self, feeds: list[Tensor]) -> None:
         """ValueError where numbers in the program may come from a Tensor without a name: that would not be recorded."""
-        unnamed = [t for t in feeds if t.name is None]
-        if any(t.age < other.age for t in unnamed for other in self.fixed):
-            raise ValueError(
-                f"there is an array in the loss that may have been computed from {describe(unnamed[0])}, which has no "
-                f"name: make it with Tensor(..., name=...), so that what is computed from it is recorded"
-            )
+        youngest = max((t.age for t in self.fixed), default=0)
+        for t in feeds:
+            if t.name is None and t.age < youngest:
+                raise ValueError(
+                    f"there is an array in the loss that may have been computed from {describe(t)}, which has no "
+                    f"name: make it with Tensor(..., name=...), so that what is computed from it is recorded"
+                )
 
     def moves(self, pulled: list) -> tuple[list, list, list]:
         """What the optimizer makes of the gradients: new values for parameters and for what it remembers."""
