@@ -46,9 +46,9 @@ def compile_backprop(
     with `optimizer`, its step is done as well. `outputs`: Tensors behind the loss whose arrays are wanted, in
     `step.outputs`. Those arrays, and the gradients, are overwritten by the next call. (Calls from several threads wait
     for one another; outputs and gradients are those of the last one. Steps that share parameters are not to be called
-    at the same time.) Parameters keep their numbers in
-    memory that the step has; a new array assigned to `.data` is noticed. The same holds for Tensors that require a
-    gradient and get none, such as a threshold in a comparison: `.grad` of these stays as it is.
+    at the same time.) Parameters keep their numbers in memory that the step has; a new array assigned to `.data` is
+    noticed. The same holds for Tensors that require a gradient and get none, such as a threshold in a comparison:
+    `.grad` of these stays as it is.
 
     `backend`: "numba" (loops in machine code, compiled once and kept on disk), "numpy" (calls into arrays allocated
     once), or "auto": numba where it is installed, every op has a loop form and no matrix product is so large that it
@@ -640,5 +640,7 @@ def fitting(node: Node, x: Any, rows: bool = False) -> np.ndarray:
     check_feed(node, x, rows)
     y = np.require(x, node.dtype.newbyteorder("="), "CAW")
     if x.dtype.kind in "iu" and not np.can_cast(x.dtype, y.dtype) and not np.array_equal(x, y):
-        raise ValueError(f"{node.name or 'an input'} has numbers too large for {y.dtype}, which was compiled for it")
+        raise ValueError(
+            f"{node.name or 'an input'} has numbers too large for {y.dtype}, for which the step was compiled"
+        )
     return y.reshape(y.shape or (1,))
