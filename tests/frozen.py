@@ -1,4 +1,4 @@
-"""What pages, reports and pictures look like today, in full: any change of a text shows in a diff of tests/golden/frozen.
+"""What pages, reports and pictures look like today: any change of a text shows in a diff of tests/golden/frozen.
 
     python tests/frozen.py        # write them anew, then read the diff
 

@@ -4,6 +4,7 @@ import math
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import steel
 
@@ -782,6 +783,13 @@ def test_what_rounding_hides_is_said():
     assert "cannot be checked: rounding hides slopes below" in message and "float64" in message
     message = message_of(check_gradients, lambda t: t + 1e15, [1.0])
     assert "cannot be checked: rounding hides slopes below" in message
+
+
+def test_a_column_that_is_called_by_a_number():
+    column = pd.Series([1.0, 2.0], name=5)
+    check_gradients(np.square, column)
+    o = tried(lambda x: x * x, lambda g, y, x: g * x)
+    assert "the gradient of input 0 (5) at index" in message_of(check_gradients, lambda x: o(x), column)
 
 
 def test_an_input_that_is_ignored():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tinygrad_steel
 from tinygrad_steel import SGD, Tensor, compile_backprop, compile_epoch, export_onnx, grad, no_grad, write_backprop
 
 
@@ -84,6 +87,15 @@ def test_the_message_names_what_was_read():
         write_backprop(picked_by_an_index())
     with pytest.raises(TypeError, match=r"t: \(\) float64 was read as a plain number"):
         write_backprop(factor_from_math())
+
+
+def test_a_folder_whose_name_begins_as_the_package_s_is_the_user_s():
+    w, _, t = problem()
+    file = f"{Path(tinygrad_steel.__file__).parent}_of_mine/model.py"
+    run = {"w": w, "t": t}
+    exec(compile("loss = w.sum() * t if t > 0 else w.sum()", file, "exec"), run)
+    with pytest.raises(TypeError, match=rf"was read as a condition .* at {re.escape(file)}:1:"):
+        write_backprop(run["loss"])
 
 
 def test_a_read_of_a_batch_that_has_no_other_part_in_the_loss():

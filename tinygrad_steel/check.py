@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .graph import pull
+from .graph import history, pull
 from .registry import NO_VJP, Each, Op, Sample, describe
 from .tensor import Tensor, grad
 from .variants import Trial, variants
@@ -51,6 +51,7 @@ def check_gradients(fn: Callable, *inputs: Any, seed: int = 0, rtol: float = RTO
     if not any(data[i].size for i in wanted):
         raise ValueError(f"nothing was checked of {what}: its inputs have size 0, {', '.join(map(describe, arrays))}")
     names = [getattr(x, "name", None) or name for x, name in zip(inputs, argument_names(fn, len(inputs)))]
+    names = [name if name is None else str(name) for name in names]  # pandas may call a column by a number
     case = Case(what, fn, data, names, arrays)
     try:
         first = case.repeated(wanted)
@@ -348,16 +349,8 @@ def measure(f: Callable[[float], np.ndarray], x: float, weights: np.ndarray, eps
 
 def coarseness(y: Tensor) -> float:
     """The eps of the shortest floats in which something on the way to `y` was computed."""
-    seen, todo, eps = {id(y)}, [y], float(np.finfo(y.dtype).eps) if y.dtype.kind == "f" else 0.0
-    while todo:
-        t = todo.pop()
-        if t.op is not None and t.dtype.kind == "f":
-            eps = max(eps, float(np.finfo(t.dtype).eps))
-        for x in t.inputs:
-            if isinstance(x, Tensor) and id(x) not in seen:
-                seen.add(id(x))
-                todo.append(x)
-    return eps
+    computed = [t for t in history([y]) if t is y or t.op is not None]
+    return max((float(np.finfo(t.dtype).eps) for t in computed if t.dtype.kind == "f"), default=0.0)
 
 
 class Found(NamedTuple):

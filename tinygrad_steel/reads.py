@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from .graph import next_age
+from .graph import history, next_age, users_frame
 from .registry import describe
 
-INSIDE = str(Path(__file__).parent)
 # Explicit requests for a number (item, numpy, a format) are no reads: who makes them knows that history ends there.
 BRANCH = "as a condition (if, while, and)"
 INDEX = "as an integer (an index, range, int)"
@@ -37,7 +34,7 @@ def remember(t: Any, kind: str) -> None:
     alone or from parameters alone. A number that comes from both, or the float of parameters, marks no leaves: it is a
     loss that decides when to stop, or a line of a report, far more often than a part of the next loss.
     """
-    found = [*behind([t])]
+    found = [*history([t])]
     results, leaves = [x for x in found if x._op is not None], [x for x in found if x._op is None]
     parameters = [x for x in leaves if x._requires_grad]
     if parameters and (len(parameters) < len(leaves) or kind == NUMBER):
@@ -46,9 +43,7 @@ def remember(t: Any, kind: str) -> None:
     leaves = [x for x in leaves if id(x) not in stale]
     if not results and all(x._name is None and not x._requires_grad for x in leaves):
         return  # a constant
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
-        frame = frame.f_back
+    frame = users_frame()
     read = Read(next_age(), kind, what(t), frame.f_code.co_filename, frame.f_lineno)
     for x in (*results, *leaves):
         if current_read(x) is None:  # the first one stays: a loss made after it may hold it
@@ -59,7 +54,7 @@ def what(t: Any) -> str:
     """A Tensor as a message names it, with the leaves that it comes from where it has no name itself."""
     if t._op is None or t._name:
         return describe(t)
-    names = dict.fromkeys(x._name for x in behind([t]) if x._op is None and x._name)
+    names = dict.fromkeys(x._name for x in history([t]) if x._op is None and x._name)
     return f"the result of {t._op.name}, which depends on {', '.join(names)}," if names else f"a result of {t._op.name}"
 
 
@@ -73,24 +68,11 @@ def refuse_reads(roots: Collection[Any], changing: Collection[Any], consequence:
     """TypeError where a number was read, before the last of `roots` was made, from what depends on `changing`."""
     made = max((t._age for t in roots if t._op is not None), default=0)  # a leaf holds no number that was read
     ids = {id(x) for x in changing}
-    for x in (*behind(roots), *changing):
+    for x in (*history(roots), *changing):
         read = current_read(x)
-        if read is not None and read.age < made and any(id(leaf) in ids for leaf in behind([x])):
+        if read is not None and read.age < made and any(id(leaf) in ids for leaf in history([x])):
             raise TypeError(
                 f"{read}: {consequence}, whatever comes later. Write np.where(condition, a, b) for an if, x[i] with "
                 f"the Tensor i itself for an index; where this very number is meant, or nothing here depends on it, "
                 f"ask for it by item()"
             )
-
-
-def behind(roots: Iterable[Any]) -> Iterator[Any]:
-    """These Tensors and all from which they were computed, in no order."""
-    found = {id(t): t for t in roots}
-    todo = [*found.values()]
-    while todo:
-        t = todo.pop()
-        yield t
-        for x in t._inputs:
-            if hasattr(x, "_age") and id(x) not in found:
-                found[id(x)] = x
-                todo.append(x)

@@ -396,4 +396,4 @@ def describe(x: Any) -> str:
     if not hasattr(x, "shape") or not hasattr(x, "dtype"):
         return repr(x)
     name = getattr(x, "name", None)
-    return f"{name + ': ' if name else ''}{tuple(x.shape)} {x.dtype}"
+    return f"{f'{name}: ' if name else ''}{tuple(x.shape)} {x.dtype}"
