@@ -120,9 +120,8 @@ class Program:
         recorded = [made[id(t)] for t in ancestors([loss, *outputs])]  # random numbers are drawn in this order
         lowering.run(behind([*recorded, *roots]))
         new = lowering.made
-        leaf_of = {
-            made[id(t)]: t for t in ancestors([loss, *outputs]) if t.op is None
-        }  # a result may be left out for it
+        # Of leaves alone: a result that leaves its input as it is (np.ravel of a vector) has the input's Node.
+        leaf_of = {made[id(t)]: t for t in ancestors([loss, *outputs]) if t.op is None}
         taken: set[Node] = set()
 
         def result(node: Node) -> Node:
