@@ -937,6 +937,23 @@ def numbers_of_threshold_loss(x, w, low, cut):
     return w * kept + w * w * above, kept + 2 * w * above
 
 
+@pytest.mark.parametrize("same", [np.ravel, np.transpose, lambda w: w * 1, lambda w: np.take(w, [0, 1, 2])])
+@pytest.mark.parametrize("scale", [2.0, 0.0])
+def test_a_parameter_that_an_output_has_under_another_form_is_still_the_parameter(same, scale, either):
+    """What leaves an array as it is is left out of the step; gradients and new numbers are those of the leaf."""
+    x = Tensor([1.0, 2.0, 5.0], name="x")
+    w, u = Tensor([1.0, 2.0, 3.0], requires_grad=True, name="w"), Tensor(3.0, requires_grad=True, name="u")
+    output, loss = same(w) * x, np.sum(x * w) * scale + np.sum(x * u) if scale else np.sum(x * u)
+    step = compile_backprop(loss, outputs=[output, same(x) * 2], backend=either)
+    w.data = np.array([10.0, 20.0, 30.0])
+    step(x=np.array([2.0, 1.0, 1.0]))
+    np.testing.assert_array_equal(step.outputs[0], [20.0, 20.0, 30.0])
+    np.testing.assert_array_equal(step.outputs[1], [4.0, 2.0, 2.0])
+    if scale:
+        np.testing.assert_array_equal(w.grad, [4.0, 2.0, 2.0])
+    assert u.grad == 4.0
+
+
 def test_parameters_without_a_gradient_are_followed(either):
     """A threshold or the like: new data, and what is written into it, count from the next call on."""
     w, low, cut, x = thresholds()

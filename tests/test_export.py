@@ -548,3 +548,13 @@ def test_random_draws_are_not_exported(file, own_op):
     with pytest.raises(TypeError, match=r"drop\(x: \(4, 5\) float64\) draws random numbers, and the file would hold"):
         export_onnx(y, file, x)
     assert not file.exists()
+
+
+@pytest.mark.parametrize("bounds", [(-1, 2), (None, 300), (-1000, 2**40)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint64])
+def test_bounds_that_a_dtype_does_not_reach(tmp_path, dtype, bounds):
+    """To np.clip they are none; ONNX has no number of the dtype for them."""
+    x = Tensor(np.array([0, 1, 3], dtype), name="x")
+    export_onnx(np.clip(x, *bounds), tmp_path / "held.onnx", x)
+    (found,) = run(tmp_path / "held.onnx", x.data)
+    same(found, np.clip(x.data, *bounds))

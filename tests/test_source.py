@@ -1911,3 +1911,17 @@ def test_a_large_array_in_a_rule_does_not_flood_its_formula():
     looked_up = own("looked_up", lambda x: table @ x, lambda g, y, x: table.T @ g)
     (text,) = vjp_formulas(looked_up(leaf(normal(3), name="x")))
     assert len(text) <= 200
+
+
+@pytest.mark.parametrize("loss_of", [lambda x, m: np.mean(x[m] ** 2), lambda x, m: np.sum(np.square(x[m, None]))])
+def test_a_mask_that_takes_another_number_of_elements_is_noticed(loss_of):
+    """The numbers of elements in what is written (`/ 2`) are those of the traced mask."""
+    x, m = Tensor([1.0, 2.0, 3.0], requires_grad=True, name="x"), Tensor([True, False, True], name="m")
+    source = write_backprop(loss_of(x, m))
+    backprop = source.function()
+    share = 0.5 if "mean" in source else 1
+    loss, g = backprop(x=np.array([1.0, 2.0, 4.0]), m=np.array([False, True, True]))
+    assert loss == 20 * share
+    np.testing.assert_array_equal(g, [0.0, 4.0 * share, 8.0 * share])
+    with pytest.raises(ValueError, match=r"t1 is \(1,.*, and was \(2,"):
+        backprop(x=np.array([1.0, 2.0, 4.0]), m=np.array([False, False, True]))

@@ -432,6 +432,12 @@ def flip(x: Any, axis: Any = None) -> Any:
 
 
 def clip(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    if x.dtype.kind in "iu":  # as in NumPy, an integer that the dtype does not reach is no bound
+        limits = np.iinfo(x.dtype)
+        a_min = None if isinstance(a_min, int) and a_min <= limits.min else a_min
+        a_max = None if isinstance(a_max, int) and a_max >= limits.max else a_max
+    if a_min is None and a_max is None:
+        return x.astype(x.dtype)
     x = x if a_min is None else np.maximum(x, a_min)
     return x if a_max is None else np.minimum(x, a_max)
 

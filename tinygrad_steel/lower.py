@@ -120,7 +120,8 @@ class Program:
         recorded = [made[id(t)] for t in ancestors([loss, *outputs])]  # random numbers are drawn in this order
         lowering.run(behind([*recorded, *roots]))
         new = lowering.made
-        tensors = {made[id(t)]: t for t in ancestors([loss, *outputs])}
+        # Of leaves alone: a result that leaves its input as it is (np.ravel of a vector) has the input's Node.
+        leaf_of = {made[id(t)]: t for t in ancestors([loss, *outputs]) if t.op is None}
         taken: set[Node] = set()
 
         def result(node: Node) -> Node:
@@ -134,14 +135,14 @@ class Program:
         self.loss = result(made[id(loss)])
         self.outputs = [result(made[id(t)]) for t in outputs]
         self.numbers = [made[id(t)] for t in numbers]
-        self.parameters = [(tensors[x], x, result(gradients[x])) for x in wanted if x in gradients]
-        self.followed = [(tensors[x], x) for x in wanted if x not in gradients]
+        self.parameters = [(leaf_of[x], x, result(gradients[x])) for x in wanted if x in gradients]
+        self.followed = [(leaf_of[x], x) for x in wanted if x not in gradients]
         self.updates = [(made[id(leaf)], result(made[id(value)])) for leaf, value in moved]
         self.states = [(i, k, made[id(leaf)]) for i, k, leaf in states]
         self.feeds = [x for x in leaves if x.name and not x.wanted] if fed is None else fed
-        self.fixed = [t for x, t in tensors.items() if x.op is None and not (x.wanted or x in self.feeds)]
-        self.check_names([tensors[x] for x in self.feeds])
-        given_anew = [*(feeds or ()), *(tensors[x] for x in (*self.feeds, *wanted))]
+        self.fixed = [t for x, t in leaf_of.items() if not (x.wanted or x in self.feeds)]
+        self.check_names([leaf_of[x] for x in self.feeds])
+        given_anew = [*(feeds or ()), *(leaf_of[x] for x in (*self.feeds, *wanted))]
         refuse_reads([loss, *outputs], given_anew, "the compiled step would keep that number")
         for t in outputs:
             if any(t is constant for constant in self.fixed):

@@ -84,7 +84,8 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
 
     Raises RuntimeError and ValueError as `loss.backward()` does, TypeError for an op of one's own that cannot be
     written in NumPy terms, or that draws random numbers, and where Python has read a number that the loss depends on
-    (`if t > 0`, `rows[t]`): the source would keep it whatever its arguments are.
+    (`if t > 0`, `rows[t]`): the source would keep it whatever its arguments are. The function raises ValueError where
+    a mask, as in `x[mask]`, takes another number of elements than it did.
 
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], name="x")
     >>> weight = Tensor([[1.0], [-1.0]], requires_grad=True, name="weight")
@@ -305,6 +306,7 @@ class Writer:
         shared = {x for x in order if uses[x] > 1 and not is_trivial(x)}
         self.own_line = {loss, *sought, *shared} | {x for x in traced.forward if x.name}
         self.own_line |= {x.owner for x in shared if x.owner}  # for the sake of a name: G_t1 is the gradient of t1
+        self.own_line |= {*filter(picks_by_mask, order)}
         for x in traced.forward:
             if x.name and x.op is not None:
                 self.claim(x, x.name)
@@ -333,8 +335,10 @@ class Writer:
         uses = Counter(x for node in traced.forward for x in {*node.nodes()})
         shared = {x for x in traced.forward if uses[x] > 1 and not is_trivial(x)}
         self.own_line = (shared | {x for x in traced.forward if x.name}) - {traced.loss}
-        for node in traced.forward[:-1]:
-            self.write(node)
+        self.own_line |= {*filter(picks_by_mask, traced.forward)}
+        for node in traced.forward:
+            if node is not traced.loss or node in self.own_line:
+                self.write(node)
         result = self.codes.get(traced.loss) or self.expression(traced.loss)
         return function(name, arguments, self.lines, [result.text])
 
@@ -391,6 +395,9 @@ class Writer:
         if node in self.own_line or len(code.text) > INLINE:
             name = self.codes[node].text if node in self.codes else self.name(node)
             self.lines.append(f"{name} = {code.text}")
+            if picks_by_mask(node):  # numbers such as `/ 3` are in what follows
+                message = f'f"{name} is {{{name}.shape}}, and was {node.shape} when written"'
+                self.lines += [f"if {name}.shape != {node.shape}:", f"    raise ValueError({message})"]
             code = Code(name)
         self.codes[node] = code
 
@@ -635,6 +642,11 @@ def words(name: str) -> frozenset[str] | None:
         return frozenset(inspect.signature(functools.reduce(getattr, name.split(".")[1:], np)).parameters)
     except ValueError:
         return None
+
+
+def picks_by_mask(node: Node) -> bool:
+    """Whether it is x[mask], the shape of which depends on the numbers in the mask."""
+    return node.op is ops.getitem and any(x.dtype.kind == "b" for x in [*node.nodes()][1:])
 
 
 def numpy_name(op: Op) -> str | None:
