@@ -248,7 +248,7 @@ def test_a_cluster(dask, chunked):
     from distributed import Client, LocalCluster
 
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster),
     ):
         for loss_of, labels, weights, expected in (case.values for case in LOSSES):
