@@ -647,6 +647,12 @@ def test_an_op_that_says_nothing_of_a_gradient_is_refused():
     check_op(tried(lambda x: x**2, None))  # to want its gradient is an error
 
 
+@pytest.mark.parametrize("no_op", [np.exp, "exp", lambda x: x])
+def test_what_is_no_op_is_called_what_it_is(no_op):
+    with pytest.raises(TypeError, match=r'check_op takes a registered op, as in check_op\(OPS\["exp"\]\), not'):
+        check_op(no_op)
+
+
 def test_samples_without_elements_prove_nothing():
     o = tried(lambda x: x * 2, lambda g, y, x: 3 * g, samples=[values(np.empty((0, 3)))])
     with pytest.raises(ValueError, match="nothing was checked of under_test: all of its samples have size 0"):

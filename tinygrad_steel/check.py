@@ -82,12 +82,14 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None) -> None:
 
     Raises GradientError, which names the sample and the input, for a failure; ValueError where there are no samples,
     where one of them has no floats to differentiate, where nothing was said of a gradient, and where the op's own
-    samples leave a vjp unproven.
+    samples leave a vjp unproven; TypeError for what is no op.
 
     >>> from tinygrad_steel import OPS, values
     >>> check_op(OPS["softmax"])
     >>> check_op(OPS["relu"], samples=[values([-1.0, 0.0, 2.0])])
     """
+    if not isinstance(op, Op):
+        raise TypeError(f'check_op takes a registered op, as in check_op(OPS["exp"]), not {op!r:.80}')
     given = list(op.samples if samples is None else samples)
     if not given:
         raise ValueError(f"{op.name} has no samples to be checked on: register it with samples=[arrays(...)]")
