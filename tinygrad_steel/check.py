@@ -453,7 +453,10 @@ def compare(
     """Raise for the worst element of the inputs `wanted`, leaving out those in `skip`; return those with a kink.
 
     `constant`: a result which no gradient leaves is right if it is constant, as the gradient of a linear function is.
+    `scale`: by what the result is multiplied, where its slopes are below `atol` and anything would be right.
     """
+    magnified = scale != 1
+    sure_only = case.own or magnified
     found = graph_gradients(case, wanted, seed, scale)
     if not found.reached and not constant:
         raise case.error(NOT_REACHED)
@@ -463,11 +466,11 @@ def compare(
     for i, at in elements:
         graph, x = found.at(i, at), float(case.data[i][at])
         where = f"the gradient of {case.input(i)} at index {at}"
-        if not case.own and not np.all(np.isfinite([*graph.values()])):
+        if not sure_only and not np.all(np.isfinite([*graph.values()])):
             raise case.error(f"{where} is not finite: {graph}")
         slopes = measure(functools.partial(case.result, wanted, i, at), x, found.weights, found.eps)
-        verdict = verdicts[i, at] = judge(graph, slopes, rtol, below, case.own)
-        if not case.own and not verdict.right and not np.isfinite(verdict.slope.error):
+        verdict = verdicts[i, at] = judge(graph, slopes, rtol, below, sure_only)
+        if not sure_only and not verdict.right and not np.isfinite(verdict.slope.error):
             raise case.error(f"{where} cannot be checked: close to its {x} results are not finite")
     wrong = [(v.off, place) for place, v in verdicts.items() if not v.right]
     if wrong:
@@ -476,8 +479,9 @@ def compare(
         counted = f"{len(wrong)} of {len(elements)} elements are wrong, this one most"
         cut = "" if found.reached else f"\n  {NOT_REACHED}"
         said = f"{worst.slope.against(worst.graph, worst.road)}{cut}"
+        said += f"\n  all of it for the result times {scale:.3g}, as its slopes are so small" if magnified else ""
         raise case.error(f"the gradient of {case.input(i)} at index {at} is wrong ({counted}):\n  {said}")
-    if not case.own:
+    if not sure_only:
         refuse_quiet(case, verdicts)
         look_below(case, wanted, verdicts, below, atol is not None, seed=seed, rtol=rtol, constant=constant)
     return {place for place, v in verdicts.items() if v.kink}
@@ -506,7 +510,7 @@ def look_below(case: Case, wanted: Sequence[int], verdicts: dict, atol: float, a
     if asked:
         raise ValueError(f"with atol={atol} nothing can fail: the largest slope is {largest:.3g}")
     skip = verdicts.keys() - clear.keys()
-    compare(case._replace(own=True), wanted, skip=skip, scale=1 / largest, **options)
+    compare(case, wanted, skip=skip, scale=1 / largest, **options)
 
 
 def confirm(case: Case, wanted: Sequence[int]) -> set[tuple[int, tuple[int, ...]]]:
