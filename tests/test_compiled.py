@@ -36,6 +36,7 @@ from tinygrad_steel import (
     SGD,
     Adam,
     Tensor,
+    compare_backprop,
     compile_backprop,
     compile_epoch,
     detect_anomaly,
@@ -793,6 +794,19 @@ def test_the_input_without_a_name_that_may_be_in_a_constant_is_named():
     loss = np.sum(old @ p + constant) + np.sum(p[0] * young)
     with pytest.raises(ValueError, match=r"may have been computed from \(2, 3\) float64, which has no name"):
         compile_epoch(loss, batch=(young, old), optimizer=SGD([p]), backend="numpy")
+
+
+def test_numbers_have_no_graph():
+    w = Tensor(2.0, requires_grad=True, name="w")
+    uses = [write_backprop, compare_backprop, lambda x: compile_backprop(x, backend="numpy")]
+    uses.append(lambda x: compile_backprop(w * 2, outputs=[x], backend="numpy"))
+    for use in uses:
+        for number in ((w * 2).item(), np.ones(2)):
+            with pytest.raises(TypeError, match=r"\((float|ndarray)\) has no graph: give the Tensor itself, not"):
+                use(number)
+    for optimizer in (SGD, 0.1, [w]):
+        with pytest.raises(TypeError, match=r"optimizer= takes an optimizer, as in SGD\(\[weight\], 0.1\), not "):
+            compile_backprop(w * 2, optimizer=optimizer, backend="numpy")
 
 
 def test_two_inputs_of_one_name():

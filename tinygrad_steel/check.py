@@ -82,12 +82,14 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None) -> None:
 
     Raises GradientError, which names the sample and the input, for a failure; ValueError where there are no samples,
     where one of them has no floats to differentiate, where nothing was said of a gradient, and where the op's own
-    samples leave a vjp unproven.
+    samples leave a vjp unproven; TypeError for what is no op.
 
     >>> from tinygrad_steel import OPS, values
     >>> check_op(OPS["softmax"])
     >>> check_op(OPS["relu"], samples=[values([-1.0, 0.0, 2.0])])
     """
+    if not isinstance(op, Op):
+        raise TypeError(f'check_op takes a registered op, as in check_op(OPS["exp"]), not {op!r:.80}')
     given = list(op.samples if samples is None else samples)
     if not given:
         raise ValueError(f"{op.name} has no samples to be checked on: register it with samples=[arrays(...)]")
@@ -451,7 +453,10 @@ def compare(
     """Raise for the worst element of the inputs `wanted`, leaving out those in `skip`; return those with a kink.
 
     `constant`: a result which no gradient leaves is right if it is constant, as the gradient of a linear function is.
+    `scale`: by what the result is multiplied, where its slopes are below `atol` and anything would be right.
     """
+    magnified = scale != 1
+    sure_only = case.own or magnified
     found = graph_gradients(case, wanted, seed, scale)
     if not found.reached and not constant:
         raise case.error(NOT_REACHED)
@@ -461,11 +466,11 @@ def compare(
     for i, at in elements:
         graph, x = found.at(i, at), float(case.data[i][at])
         where = f"the gradient of {case.input(i)} at index {at}"
-        if not case.own and not np.all(np.isfinite([*graph.values()])):
+        if not sure_only and not np.all(np.isfinite([*graph.values()])):
             raise case.error(f"{where} is not finite: {graph}")
         slopes = measure(functools.partial(case.result, wanted, i, at), x, found.weights, found.eps)
-        verdict = verdicts[i, at] = judge(graph, slopes, rtol, below, case.own)
-        if not case.own and not verdict.right and not np.isfinite(verdict.slope.error):
+        verdict = verdicts[i, at] = judge(graph, slopes, rtol, below, sure_only)
+        if not sure_only and not verdict.right and not np.isfinite(verdict.slope.error):
             raise case.error(f"{where} cannot be checked: close to its {x} results are not finite")
     wrong = [(v.off, place) for place, v in verdicts.items() if not v.right]
     if wrong:
@@ -474,8 +479,9 @@ def compare(
         counted = f"{len(wrong)} of {len(elements)} elements are wrong, this one most"
         cut = "" if found.reached else f"\n  {NOT_REACHED}"
         said = f"{worst.slope.against(worst.graph, worst.road)}{cut}"
+        said += f"\n  all of it for the result times {scale:.3g}, as its slopes are so small" if magnified else ""
         raise case.error(f"the gradient of {case.input(i)} at index {at} is wrong ({counted}):\n  {said}")
-    if not case.own:
+    if not sure_only:
         refuse_quiet(case, verdicts)
         look_below(case, wanted, verdicts, below, atol is not None, seed=seed, rtol=rtol, constant=constant)
     return {place for place, v in verdicts.items() if v.kink}
@@ -504,7 +510,7 @@ def look_below(case: Case, wanted: Sequence[int], verdicts: dict, atol: float, a
     if asked:
         raise ValueError(f"with atol={atol} nothing can fail: the largest slope is {largest:.3g}")
     skip = verdicts.keys() - clear.keys()
-    compare(case._replace(own=True), wanted, skip=skip, scale=1 / largest, **options)
+    compare(case, wanted, skip=skip, scale=1 / largest, **options)
 
 
 def confirm(case: Case, wanted: Sequence[int]) -> set[tuple[int, tuple[int, ...]]]:

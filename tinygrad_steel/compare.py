@@ -225,8 +225,11 @@ class Comparison(Search):
         """A line of the report."""
         true, absolute, relative = node.data, np.nan, np.nan
         if m.shape == true.shape:
-            absolute = float(np.max(distance(m, true), initial=0))
-            relative = absolute / largest(true) if largest(true) else absolute and np.inf
+            absolute, size = float(np.max(distance(m, true), initial=0)), largest(true)
+            if size:
+                relative = absolute / size
+            else:
+                relative = np.inf if absolute else 0.0
         return Step(self.handed[node], m.shape, absolute, relative, verdict, reason, self.code(self.name(node)))
 
     def judge(self, node: Node, m: np.ndarray, expected: np.ndarray) -> tuple[str, str, Mapping[Node, np.ndarray]]:

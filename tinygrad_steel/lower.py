@@ -91,6 +91,8 @@ class Program:
         feeds: Sequence[Tensor] | None = None,
     ):
         self.optimizer = optimizer
+        if not (optimizer is None or isinstance(optimizer, Optimizer)):
+            raise TypeError(f"optimizer= takes an optimizer, as in SGD([weight], 0.1), not {optimizer!r:.80}")
         if isinstance(outputs, Tensor):
             raise TypeError("outputs is a list of Tensors: write outputs=[output]")
         for t in ancestors([loss, *outputs]):

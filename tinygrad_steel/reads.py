@@ -44,17 +44,17 @@ def remember(t: Any, kind: str) -> None:
     if not results and all(x._name is None and not x._requires_grad for x in leaves):
         return  # a constant
     frame = users_frame()
-    read = Read(next_age(), kind, what(t), frame.f_code.co_filename, frame.f_lineno)
+    read = Read(next_age(), kind, called(t, found), frame.f_code.co_filename, frame.f_lineno)
     for x in (*results, *leaves):
         if current_read(x) is None:  # the first one stays: a loss made after it may hold it
             x.read = read
 
 
-def what(t: Any) -> str:
-    """A Tensor as a message names it, with the leaves that it comes from where it has no name itself."""
+def called(t: Any, found: Collection[Any]) -> str:
+    """A Tensor as a message names it; where it has no name, with the leaves in its history, which is `found`."""
     if t._op is None or t._name:
         return describe(t)
-    names = dict.fromkeys(x._name for x in history([t]) if x._op is None and x._name)
+    names = dict.fromkeys(x._name for x in found if x._op is None and x._name)
     return f"the result of {t._op.name}, which depends on {', '.join(names)}," if names else f"a result of {t._op.name}"
 
 

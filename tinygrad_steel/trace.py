@@ -91,8 +91,9 @@ def trace(loss: Tensor, names: Names = None, start: Tensor | None = None) -> Tra
 
     `names`: variable names for Tensors without a name, such as `locals()`. `start`: the gradient of the loss, which may
     then have several elements. Raises what `backward()` raises: RuntimeError where no gradient flows or where data has
-    changed since, ValueError for a loss of several elements.
+    changed since, ValueError for a loss of several elements; and TypeError for what is no Tensor.
     """
+    refuse_numbers([loss])
     start = Tensor(seed(loss, None)) if start is None else start
     watch = Watch()
     with recording("all", watch):
@@ -148,8 +149,17 @@ class Watch:
 
 
 def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
-    """The Tensors from which these were computed and they themselves, oldest first."""
+    """The Tensors from which these were computed and they themselves, oldest first; TypeError for anything else."""
+    roots = [*roots]
+    refuse_numbers(roots)
     return sorted(history(roots), key=lambda t: (t.op is not None, t.age))  # new data makes a leaf young
+
+
+def refuse_numbers(roots: Iterable[Any]) -> None:
+    """TypeError for what has no graph, as it is no Tensor."""
+    for x in roots:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{x!r:.80} ({type(x).__name__}) has no graph: give the Tensor itself, not its item()")
 
 
 def is_random(y: Node | Tensor) -> bool:
