@@ -2005,3 +2005,14 @@ def test_large_products_are_left_to_blas(backend):
 
 def test_many_columns(either):
     agrees(either, lambda p, x: np.mean(np.square(x @ p)), random((3, 20)), random((4, 3)))
+
+
+@pytest.mark.parametrize("axis", [1, -1, 0])
+@pytest.mark.parametrize("spread", [np.var, np.std])
+def test_the_variance_of_no_rows(spread, axis, either):
+    """NumPy gives an empty array for the rows of an array without any."""
+    shape = (0, 3) if axis else (3, 0)
+    x, w = Tensor(np.zeros(shape), requires_grad=True, name="x"), Tensor(2.0, requires_grad=True, name="w")
+    step = compile_backprop(np.sum(spread(x, axis=axis)) + w * 3, backend=either)
+    assert step() == 6.0
+    assert x.grad.shape == shape and w.grad == 3.0

@@ -1925,3 +1925,19 @@ def test_a_mask_that_takes_another_number_of_elements_is_noticed(loss_of):
     np.testing.assert_array_equal(g, [0.0, 4.0 * share, 8.0 * share])
     with pytest.raises(ValueError, match=r"t1 is \(1,.*, and was \(2,"):
         backprop(x=np.array([1.0, 2.0, 4.0]), m=np.array([False, False, True]))
+
+
+def test_a_product_keeps_its_order_where_another_one_would_round_to_fewer_digits():
+    """NumPy's functions of int8 are in float16: 1000 * exp(5) is not, and 0.76 * tanh(1) is rounded there."""
+    x, w = Tensor(np.array([5, 1], np.int8), name="x"), Tensor([1.0, 2.0], requires_grad=True, name="w")
+    short = np.exp(x.data)
+    assert short.dtype == np.float16
+    source = write_backprop(np.sum(1000 * (np.exp(x) * w)))
+    np.testing.assert_allclose(source.function()(**source.arguments)[1], 1000.0 * short.astype(float), rtol=1e-14)
+
+
+def test_a_product_stays_in_the_range_of_float16():
+    x = Tensor(np.full(10, 200, np.float16), requires_grad=True, name="x")
+    source = write_backprop((np.mean(np.square(x)) - 40000) * 200)
+    _, g = source.function()(**source.arguments)
+    np.testing.assert_allclose(g, np.full(10, 2 * 200 * 200 / 10), rtol=2e-3)

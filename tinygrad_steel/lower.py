@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -39,8 +40,8 @@ PRIMITIVE = {ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot}
 def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: float = 0) -> Any:
     """np.var in simpler terms."""
     squares = np.square(x - np.mean(x, axis=axis, keepdims=True))
-    total = np.sum(squares, axis=axis, keepdims=keepdims)
-    return total / max(x.size // total.size - ddof, 0)
+    count = x.size if axis is None else math.prod(x.shape[i] for i in np.ravel(axis).tolist())
+    return np.sum(squares, axis=axis, keepdims=keepdims) / max(count - ddof, 0)
 
 
 # What NumPy has as one function, but a program is better off with the parts of.

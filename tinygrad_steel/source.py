@@ -509,8 +509,10 @@ class Writer:
             return None
         factor, g = inner.inputs if not isinstance(inner.inputs[0], Node) else inner.inputs[::-1]
         x = node.inputs[1]
-        if isinstance(factor, Node) or not isinstance(x, Node) or x.gradient or x.dtype.kind != "f":
+        if isinstance(factor, Node) or not isinstance(x, Node) or x.gradient:
             return None
+        if not x.dtype == g.dtype == node.dtype or node.dtype.itemsize < 4:
+            return None  # in another order it would be rounded to fewer digits, or leave the range of float16
         product = infix(ops.multiply, number(factor, node), self.codes[x])
         if g.op is ops.divide and not isinstance(g.inputs[1], Node) and not self.codes[g].text.isidentifier():
             product = infix(ops.multiply, product, self.operand(g.inputs[0], g))
