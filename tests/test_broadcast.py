@@ -17,6 +17,10 @@ def parameter(*shape, name="w"):
     return Tensor(RNG.normal(size=shape), requires_grad=True, name=name)
 
 
+def lengths(w, keepdims):
+    return np.sum(np.square(w.reshape(6, 1) * np.ones(3)), axis=1, keepdims=keepdims)
+
+
 TRAPS = {
     "output - y": lambda: X @ parameter(3, 1) - Y,
     "y - output": lambda: Y - X @ parameter(3, 1),
@@ -26,6 +30,7 @@ TRAPS = {
     "keepdims": lambda: np.sum(X * parameter(3), axis=1, keepdims=True) * Y,
     "a mask": lambda: np.where(X @ parameter(3, 1) > 0, Y, 0.0),
     "without a gradient": lambda: Tensor(X[:, :1]) - Tensor(Y),
+    "one input, and a line": lambda: Y[:, None] * parameter() + parameter() - Tensor(Y, name="y"),
     "a comparison": lambda: sigmoid(X @ parameter(3, 1)) == Y,
 }
 MEANT = {
@@ -35,6 +40,10 @@ MEANT = {
     "pairs by a method": lambda w: w.reshape(-1, 1) + w,
     "a transposed row": lambda w: np.atleast_2d(w).T - w,
     "squared lengths": lambda w: np.sum(X * X, axis=1)[:, None] + np.square(w),
+    "lengths as a column and as a row": lambda w: lengths(w, True) + lengths(w, False),
+    "a kernel": lambda w: np.exp(-((w[:, None] / 2 - w / 2) ** 2)),
+    "powers": lambda w: w[:, None] ** 2 + w**2,
+    "stacked": lambda w: np.stack([w], axis=1) - w,
     "an array by None": lambda w: w - Y[:, None],
     "an array's column by None": lambda w: w - X[:, 0][:, None],
     "an array by reshape": lambda w: w - Y.reshape(-1, 1),
@@ -54,10 +63,13 @@ def test_a_column_and_a_row(trap):
     assert found[0].filename == __file__
 
 
+WITH_HISTORY = ("lengths as a column and as a row", "a kernel", "powers", "stacked")
+
+
 @pytest.mark.parametrize("tracked", [True, False])
 @pytest.mark.parametrize("pairs", MEANT)
 def test_pairs_that_are_meant(pairs, tracked):
-    MEANT[pairs](Tensor(Y, requires_grad=tracked))  # a warning would be an error here
+    MEANT[pairs](Tensor(Y, requires_grad=tracked or pairs in WITH_HISTORY))  # a warning would be an error here
 
 
 def test_both_are_named():

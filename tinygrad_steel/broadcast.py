@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .graph import users_frame
+from .graph import history, users_frame
 from .registry import Op
 
 VIEWS = {ops.reshape, ops.expand_dims, ops.getitem, ops.transpose, ops.swapaxes}
@@ -18,8 +18,9 @@ class BroadcastWarning(UserWarning):
     """An elementwise op has met (N, 1) and (N,), and NumPy's broadcasting has made (N, N) of them.
 
     In a loss such as `np.mean(np.square(output - y))` that compares each row with each other row. It comes once for
-    each place in the code, and not where the (N, 1) operand is a 1-D array that was given an axis (`x[:, None] - x`),
-    as one does on purpose. To silence it: `warnings.simplefilter("ignore", BroadcastWarning)`.
+    each place in the code, and not where one does so on purpose: where the (N, 1) operand is a 1-D array that was given
+    an axis (`x[:, None] - x`), or both come from the very same data (squared lengths as a column and as a row). To
+    silence it: `warnings.simplefilter("ignore", BroadcastWarning)`.
     """
 
 
@@ -28,7 +29,7 @@ def warn_of_square(op: Op, inputs: tuple, shape: tuple[int, ...]) -> None:
     n = shape[0]
     row = next((x for x in inputs if np.shape(x) == (n,)), None)
     column = next((x for x in inputs if np.shape(x) == (n, 1) and not was_given_axis(x)), None)
-    if row is None or column is None:
+    if row is None or column is None or of_the_same(row, column):
         return
     names = [called(x) for x in (column, row)]
     text = (
@@ -52,6 +53,17 @@ def was_given_axis(x: Any) -> bool:
         if x.ndim == 1:
             return True
     return getattr(x, "given_axis", False)
+
+
+def of_the_same(row: Any, column: Any) -> bool:
+    """Whether two operands were computed from the very same leaves, but for constants, as pairwise distances are."""
+    if not (hasattr(row, "_op") and hasattr(column, "_op")):
+        return False
+    first, second = (
+        {id(x) for x in history([t]) if x._op is None and (x._requires_grad or x._name is not None)}
+        for t in (row, column)
+    )
+    return first == second != set()
 
 
 def called(x: Any) -> str:
