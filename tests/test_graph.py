@@ -11,6 +11,7 @@ import pytest
 from helpers import close, leaf
 
 from tinygrad_steel import Tensor, grad, no_grad, relu, softmax_cross_entropy
+from tinygrad_steel.graph import RECORDING, recording
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -520,3 +521,36 @@ def test_functions_of_slope_zero_keep_their_history(f):
     x.grad = None
     f(x).sum().backward()
     assert x.grad.tolist() == [0, 0, 0]
+
+
+def test_what_comes_from_inside_no_grad_has_no_gradient_either():
+    x = leaf(3.0, name="x")
+    with no_grad():
+        y = x**2
+    for z in (y * 2, np.mean(np.stack([y, y]))):
+        with pytest.raises(RuntimeError, match=r"no gradient flows here"):
+            grad(z, x)
+
+
+def test_a_generator_that_another_thread_finishes_leaves_recording_on():
+    def quiet():
+        with no_grad():
+            yield
+
+    for finish in (lambda g: g.close(), lambda g: next(g, None)):
+        generator = quiet()
+        next(generator)
+        assert not (leaf(1.0) * 2).requires_grad
+        thread = threading.Thread(target=finish, args=(generator,))
+        thread.start()
+        thread.join()
+        assert (leaf(1.0) * 2).requires_grad
+
+
+def test_blocks_inside_a_long_one_leave_nothing_behind():
+    with recording("off"):
+        outer = RECORDING.get().requests[-1]
+        for _ in range(50):
+            with no_grad():
+                pass
+        assert len(outer.modes) <= 2

@@ -7,6 +7,7 @@ import functools
 import itertools
 import os
 import sys
+import weakref
 from bisect import insort
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
@@ -29,10 +30,17 @@ class Mode:
     decides.
     """
 
-    __slots__ = ("all", "on", "record", "requests", "watch")
+    __slots__ = ("__weakref__", "all", "on", "record", "requests", "watch")
 
     def __init__(self, requests: tuple[Request, ...] = ()):
         self.requests = requests
+        for request in requests:
+            request.modes.add(self)
+        self.renew()
+
+    def renew(self) -> None:
+        """What follows from the requests that are still open."""
+        requests = self.requests = tuple(r for r in self.requests if not r.closed)
         self.record = next((r.record for r in reversed(requests) if r.record), "leaves")
         self.on, self.all = self.record != "off", self.record == "all"
         watches = [r.watch for r in requests if r.watch]
@@ -40,12 +48,19 @@ class Mode:
 
 
 class Request:
-    """One open `with recording(...)`."""
+    """One `with recording(...)`, and the modes that it has a part in: those of all threads that it was handed to."""
 
-    __slots__ = ("record", "watch")
+    __slots__ = ("closed", "modes", "record", "watch")
 
     def __init__(self, record: str | None, watch: Any):
-        self.record, self.watch = record, watch
+        self.record, self.watch, self.closed = record, watch, False
+        self.modes: weakref.WeakSet[Mode] = weakref.WeakSet()
+
+    def close(self) -> None:
+        """Withdraw it, wherever it counts: a generator may be finished by another thread than began it."""
+        self.closed = True
+        for mode in [*self.modes]:
+            mode.renew()
 
 
 class Both:
@@ -84,7 +99,7 @@ def recording(record: str | None = None, watch: Any = None) -> Iterator[None]:
     try:
         yield
     finally:
-        RECORDING.set(Mode(tuple(r for r in RECORDING.get().requests if r is not request)))
+        request.close()
 
 
 def refuse_tracing() -> None:
