@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 
 import numpy as np
 import pandas as pd
@@ -117,6 +118,13 @@ def test_an_update_that_does_not_fit_says_so():
     assert w.data.tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("nonsense", [None, "a", 1j, {}])
+def test_an_update_by_what_is_no_number_says_so(nonsense):
+    w = leaf([1.0, 2.0], name="w")
+    with no_grad(), pytest.raises(TypeError, match=r"w: \(2,\) float64 -= "):
+        w -= nonsense
+
+
 # What stands to the left
 
 
@@ -187,6 +195,16 @@ def test_an_array_parameter_may_change_afterwards(registry):
     table["all"] = None
     y.backward(np.array([1.0, -1.0]))
     assert w.grad.tolist() == [3, -4]
+
+
+@pytest.mark.parametrize("kind", [deque, bytearray, lambda x: np.array(x, dtype=object)])
+def test_any_parameter_that_can_change_is_copied(registry, kind):
+    scaled = op("scaled", lambda x, *, by: x * by[0], lambda g, y, x, by: g * by[0], samples=[values([1.0], by=[2])])
+    w, by = leaf([1.0, 2.0]), kind([3, 4])
+    y = scaled(w, by=by)
+    by[0] = 9
+    y.backward(np.array([1.0, -1.0]))
+    assert w.grad.tolist() == [3, -3]
 
 
 def test_a_tensor_as_a_parameter_of_an_op_is_refused(registry):

@@ -166,3 +166,84 @@ def test_reading_costs_no_history():
     loss = branch_on_a_hidden_value()
     loss.backward()
     assert grad(loss, loss.inputs[0]).shape == (3,)
+
+
+def norm_of_a_parameter():
+    w, _, t = problem()
+    return (w * t).sum() / math.sqrt(np.sum(w * w))
+
+
+def scale_of_a_product_computed_anew():
+    w, _, t = problem()
+    return (w * t).sum() / float(np.max(np.abs(w * t)))
+
+
+def length_of_what_a_mask_takes():
+    w, x, t = problem()
+    return (w[x] * t).sum() / len(x[x > 0])
+
+
+def size_of_what_a_mask_takes():
+    w, x, t = problem()
+    return (w[x] * t).sum() / x[x > 0].size
+
+
+def shape_of_what_a_mask_takes():
+    w, x, t = problem()
+    return (w[x] * t).sum() / x[x > 0].shape[0]
+
+
+COMPUTED_ANEW = [
+    norm_of_a_parameter, scale_of_a_product_computed_anew, length_of_what_a_mask_takes, size_of_what_a_mask_takes,
+    shape_of_what_a_mask_takes,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("loss_of", COMPUTED_ANEW)
+def test_a_number_that_shares_only_leaves_with_the_loss_is_refused_too(loss_of):
+    for road in (lambda loss: compile_backprop(loss, backend="numpy"), write_backprop):
+        with pytest.raises(TypeError, match=r"was read .* at .*test_reads\.py:\d+: the .* would keep that number"):
+            road(loss_of())
+
+
+def test_losses_of_steps_before_are_no_matter():
+    for order in ("before", "between", "after"):
+        w, x, t = problem()
+        optimizer, best = SGD([w], 0.01), 1e9
+        for _ in range(2):
+            loss = (w[x] * t).sum()
+            best = min(best, float(loss)) if order == "before" else best
+            optimizer.zero_grad()
+            loss.backward()
+            best = loss if order == "between" and loss < best else best
+            optimizer.step()
+            best = loss if order == "after" and loss < best else best
+        if order == "between":
+            assert loss > -1e9  # and no step any more
+        loss = (w[x] * t).mean()
+        compile_backprop(loss, backend="numpy")
+        write_backprop(loss)
+
+
+def test_lengths_that_no_mask_decides_on_are_no_reads():
+    w, x, t = problem()
+    loss = (w[x] * t).sum() / len(x) / w[1:].size / w[x].shape[0]
+    compile_backprop(loss, backend="numpy")
+
+
+def test_reading_at_each_turn_walks_each_result_once(monkeypatch):
+    walked, x = 0, Tensor(1.0, requires_grad=True, name="x")
+
+    def count(self):
+        nonlocal walked
+        walked += 1
+        return inputs(self)
+
+    inputs = Tensor._inputs.__get__
+    monkeypatch.setattr(Tensor, "_inputs", property(count, Tensor._inputs.__set__))
+    y = x
+    for _ in range(300):
+        y = y * 0.999
+        if y < 0:
+            break
+    assert 300 < walked < 5 * 300

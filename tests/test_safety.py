@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import array
+import ctypes
 import decimal
 import fractions
 import gc
 import math
+import statistics
 import struct
 import threading
 import weakref
@@ -185,6 +187,9 @@ AS_FLOAT = {  # README lists them, as text; these cannot be told apart from floa
     "np.float64(t)": np.float64,
     'array.array("d", [t])': lambda t: array.array("d", [t]),
     'struct.pack("d", t)': lambda t: struct.pack("d", t),
+    "np.sum(z, initial=t)": lambda t: [f(Z, initial=t) for f in (np.sum, np.max, np.min, np.prod, np.add.reduce)],
+    "ctypes.c_double(t)": ctypes.c_double,
+    "statistics.fmean([t])": lambda t: statistics.fmean([t]),
 }
 AS_INDEX = {
     "range(t)": range,

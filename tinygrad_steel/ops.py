@@ -712,7 +712,8 @@ expand_dims.vjp(lambda g, y, x, axis: np.reshape(g, x.shape))
 @op("squeeze", samples=[arrays((2, 1, 3, 1)), arrays((2, 1, 3, 1), axis=1)], twins=[np.squeeze])
 def squeeze(x: Any, axis: Axis = None) -> Any:
     """Without its axes of length 1, or without `axis`."""
-    return np.squeeze(x, axis)
+    y = np.squeeze(x, axis)
+    return y[...] if y is x else y  # a view also where there was nothing to squeeze: views of leaves are copied
 
 
 squeeze.vjp(lambda g, y, x, axis=None: np.reshape(g, x.shape))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Collection
 from typing import Any
 
@@ -12,31 +13,39 @@ from .registry import describe
 BRANCH = "as a condition (if, while, and)"
 INDEX = "as an integer (an index, range, int)"
 NUMBER = "as a plain number (float, math)"
+COUNT = "for its number of elements, on which a mask decides,"
 
 
 class Read:
-    """When and where a number was read, of which kind, from what, and whether parameters and data were behind it."""
+    """When and where a number was read, of which kind and from what.
 
-    __slots__ = ("age", "data", "file", "kind", "line", "of", "of_a_leaf", "parameters")
+    `parameters`: those behind it, and the ages of their data, as weak references, which keep no graph alive. `report`:
+    whether it came from a loss that backward() starts from: then it is a line of a report, or decides when to stop.
+    """
+
+    __slots__ = ("age", "file", "kind", "line", "of", "of_a_leaf", "parameters", "report")
 
     def __init__(self, t: Any, kind: str):
         frame = users_frame()
-        self.age, self.kind = next_age(), kind
+        self.age, self.kind, self.of_a_leaf = next_age(), kind, t._op is None
         self.file, self.line = frame.f_code.co_filename, frame.f_lineno
         self.of = describe(t) if t._op is None or t._name else f"a result of {t._op.name}"
-        self.of_a_leaf, self.parameters, self.data = t._op is None, False, False
+        self.report, self.parameters = False, []
+
+    def is_current(self) -> bool:
+        """Whether no parameter behind it has moved since: what a loss holds of older ones was meant to be fixed."""
+        return not self.report and all((p := found()) is not None and p._age == age for found, age in self.parameters)
 
 
 def remember(t: Any, kind: str) -> None:
     """Note on the Tensors behind `t` that a number which depends on them became a plain one.
 
-    On its results always: what shares one of them is computed beside that number. On leaves, where it comes from inputs
-    alone or from parameters alone. A number that comes from both, or the float of parameters, marks no leaves: it is a
-    loss that decides when to stop, or a line of a report, far more often than a part of the next loss.
+    On its results: what shares one of them is computed beside that number. On its leaves, unless they have new data
+    already (it is the report of an old loss), or it comes from a loss that backward() starts from.
     """
     if t._op is None and t._name is None and not t._requires_grad:
         return  # a constant
-    read, leaves, stale = Read(t, kind), [], set()
+    read, leaves, stale = Read(t, kind), [], False
     if t._op is None:
         leaves.append(t)
     elif not hasattr(t, "read"):
@@ -44,36 +53,49 @@ def remember(t: Any, kind: str) -> None:
     todo = [t]
     while todo:
         y = todo.pop()
+        read.report = read.report or hasattr(y, "pulled")
         for x in y._inputs:
             if not hasattr(x, "_op"):  # a plain number
                 continue
             if x._op is None:
                 leaves.append(x)
-                if x._age > y._age:  # it has other data by now
-                    stale.add(id(x))
+                stale = stale or x._age > y._age
                 continue
             known = getattr(x, "read", None)
             if known is None:
                 x.read = read
                 todo.append(x)
-            else:  # what is behind it has been seen to: a loop that reads at each turn walks each result once
-                read.parameters, read.data = read.parameters or known.parameters, read.data or known.data
-    for x in leaves:
-        if x._requires_grad:
-            read.parameters = True
-        else:
-            read.data = True
-    if read.parameters and (read.data or kind == NUMBER):
+            elif known is not read:  # what is behind it has been seen to: a loop that reads at each turn walks it once
+                read.report = read.report or known.report or hasattr(x, "pulled")
+                read.parameters += known.parameters
+    if stale or read.report:
         return
+    read.parameters += [(weakref.ref(x), x._age) for x in leaves if x._requires_grad]
+    current: dict[Read, bool] = {}
     for x in leaves:
-        if id(x) not in stale and (x._requires_grad or x._name is not None) and current_read(x) is None:
-            x.read = read  # the first one stays: a loss made after it may hold it
+        known = getattr(x, "read", None)
+        if known is not None and known.age > x._age:
+            if known not in current:
+                current[known] = known.is_current()
+            if current[known]:
+                continue  # the first one stays: a loss made after it may hold it
+        if x._requires_grad or x._name is not None:
+            x.read = read
+
+
+def started_from(loss: Any) -> None:
+    """Note that backward() starts from this Tensor: a number that was read of it was for a report."""
+    loss.pulled = True
+    if (read := getattr(loss, "read", None)) is not None:
+        read.report = True
 
 
 def current_read(x: Any) -> Read | None:
-    """What was noted on a Tensor, unless a leaf has had new data since."""
+    """What was noted on a Tensor, unless a leaf has had new data since, or a parameter behind the number has."""
     read = getattr(x, "read", None)
-    return None if read is None or (x._op is None and read.age < x._age) else read
+    if read is None or (x._op is None and (read.age < x._age or not read.is_current())):
+        return None
+    return read
 
 
 def refuse_reads(roots: Collection[Any], changing: Collection[Any], consequence: str) -> None:

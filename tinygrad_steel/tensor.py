@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import dis
 import operator
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, MutableSequence, MutableSet, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -16,8 +17,8 @@ import numpy as np
 from . import ops
 from .broadcast import warn_of_square
 from .fast import own
-from .graph import RECORDING, describe_call, explained, next_age, pull, refuse_tracing
-from .reads import BRANCH, INDEX, NUMBER, remember
+from .graph import INSIDE, RECORDING, describe_call, explained, next_age, pull, refuse_tracing
+from .reads import BRANCH, COUNT, INDEX, NUMBER, remember, started_from
 from .registry import TWINS, Op, data_of, describe
 from .spelling import SPELLINGS
 
@@ -51,7 +52,7 @@ class Tensor:
     # Not `_data`: np.ma takes that of whatever it meets, and a masked array times a Tensor would lose the history.
     __slots__ = (
         "__weakref__", "_age", "_array", "_arrays", "_grad", "_inputs", "_name", "_op", "_params", "_requires_grad",
-        "_shape", "given_axis", "origin", "read", "unrecorded",
+        "_shape", "given_axis", "origin", "pulled", "read", "unrecorded",
     )  # fmt: skip
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
@@ -66,10 +67,26 @@ class Tensor:
 
     # What it is: facts, read-only. `_shape = ...` of another module goes past this, a slip of the pen does not.
 
-    shape: tuple[int, ...] = property(attrgetter("_shape"), doc="The length of each axis.")  # type: ignore
+    def _get_shape(self) -> tuple[int, ...]:
+        if self._op is ops.getitem:
+            self.note_count()
+        return self._shape
+
+    def _get_size(self) -> int:
+        if self._op is ops.getitem:
+            self.note_count()
+        return self._array.size
+
+    def note_count(self) -> None:
+        """Remember that a number of elements was asked for which a mask has decided on."""
+        by_user = not sys._getframe(2).f_code.co_filename.startswith(INSIDE)
+        if by_user and any(x.dtype.kind == "b" for x in self._arrays[1:]):
+            remember(self, COUNT)
+
+    shape: tuple[int, ...] = property(_get_shape, doc="The length of each axis.")  # type: ignore
     dtype: np.dtype = property(attrgetter("_array.dtype"), doc="The type of the elements.")  # type: ignore
     ndim: int = property(attrgetter("_array.ndim"), doc="The number of axes.")  # type: ignore
-    size: int = property(attrgetter("_array.size"), doc="The number of elements.")  # type: ignore
+    size: int = property(_get_size, doc="The number of elements.")  # type: ignore
     op: Op | None = property(attrgetter("_op"), doc="The op that this is the result of; None for a leaf.")  # type: ignore
     inputs: tuple = property(attrgetter("_inputs"), doc="What the op was given: Tensors and plain numbers.")  # type: ignore
     arrays: Sequence[Any] = property(  # type: ignore
@@ -187,7 +204,9 @@ class Tensor:
     def __len__(self) -> int:
         if not self.ndim:
             raise TypeError("a 0-d Tensor has no length")
-        return self.shape[0]
+        if self._op is ops.getitem:
+            self.note_count()
+        return self._shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
@@ -245,6 +264,8 @@ class Tensor:
         start = seed(self, gradient)
         if isinstance(start, Tensor):
             start = start._array.copy()  # a leaf may keep it as its gradient
+        if self._op is not None:
+            started_from(self)
         pulled = pull(self, start)  # as a whole first: an error on the way leaves no half
         with BACKWARD:
             for t, g in pulled:
@@ -305,7 +326,8 @@ class Tensor:
             y._requires_grad = requires_grad and (op.differentiable or op.without_rule(data))
         else:
             y._op, y._inputs, y._arrays, y._params, y._requires_grad = None, (), (), {}, False
-            y._grad, y.unrecorded = None, requires_grad and not mode.on
+            y._grad = None
+            y.unrecorded = (requires_grad and not mode.on) or any(getattr(x, "unrecorded", False) for x in inputs)
         y._name = None
         y._age = next_age()
         if op.meets and len(shape) == 2 and shape[0] == shape[1] > 1 and not mode.all:
@@ -340,7 +362,7 @@ class Tensor:
         raise TypeError(
             "a Tensor does not turn into an array by itself, since its history would be lost: use np.stack([t, u]) to "
             "join Tensors, np.where or np.concatenate in place of z[i] = t, t.numpy() for the numbers alone, and in "
-            "place of a masked array one that is filled, as in masked.filled(0) * t"
+            "place of a masked array or a pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t"
         )
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -467,7 +489,8 @@ class Tensor:
         try:
             self.data = in_place(self._array, data_of(other))
         except (TypeError, ValueError) as error:  # NumPy's own say nothing of names
-            raise type(error)(f"{describe(self)} {sign} {describe(other)}: {error}") from error
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{describe(self)} {sign} {describe(other)}: {error}") from error
         return self
 
     # Methods: ndarray's names and arguments, and the activations
@@ -643,12 +666,14 @@ def frozen(value: Any, op: Op, name: str) -> Any:
             f"make it an input (an argument of the forward without a default), or give its item() or numpy()"
         )
     if isinstance(value, np.ndarray):
-        value = np.array(value)
+        value = copy.deepcopy(value) if value.dtype == object else np.array(value)
         value.flags.writeable = False
     elif value.__class__ in (list, tuple):
         return value.__class__(frozen(v, op, name) for v in value)
     elif value.__class__ is dict:
         return {k: frozen(v, op, name) for k, v in value.items()}
+    elif isinstance(value, MutableSequence | MutableMapping | MutableSet):
+        return copy.deepcopy(value)
     return value
 
 
@@ -750,6 +775,8 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
         if not x.requires_grad:
             raise ValueError(f"{describe(x)} does not require a gradient: make it with requires_grad=True")
     refuse_unrecorded(y)
+    if y._op is not None:
+        started_from(y)
     before, found = next_age(), {}
     if y.requires_grad:
         g = seed(y, gradient)
