@@ -4,6 +4,7 @@ import math
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import steel
 
@@ -646,6 +647,12 @@ def test_an_op_that_says_nothing_of_a_gradient_is_refused():
     check_op(tried(lambda x: x**2, None))  # to want its gradient is an error
 
 
+@pytest.mark.parametrize("no_op", [np.exp, "exp", lambda x: x])
+def test_what_is_no_op_is_called_what_it_is(no_op):
+    with pytest.raises(TypeError, match=r'check_op takes a registered op, as in check_op\(OPS\["exp"\]\), not'):
+        check_op(no_op)
+
+
 def test_samples_without_elements_prove_nothing():
     o = tried(lambda x: x * 2, lambda g, y, x: 3 * g, samples=[values(np.empty((0, 3)))])
     with pytest.raises(ValueError, match="nothing was checked of under_test: all of its samples have size 0"):
@@ -752,7 +759,9 @@ def test_slopes_below_the_tolerance():
     """A gradient of 1e-12 is not proven by being smaller than 1e-9."""
     for factor in (0.0, 0.99, 1.01, 2.0):
         o = tried(lambda x: x * 1e-12, lambda g, y, x, factor=factor: g * factor * 1e-12)
-        assert "is wrong" in message_of(check_gradients, o, [1.0, 2.0])
+        message = message_of(check_gradients, o, [1.0, 2.0])
+        assert "is wrong" in message and "all of it for the result times " in message
+        assert "the check made these" not in message
     check_gradients(lambda x: x * 1e-12, [1.0, 2.0])
     check_gradients(lambda x: np.sin(x) ** 2 + np.cos(x) ** 2 - 1, [0.3, 1.0, 2.0])  # rounding alone
 
@@ -770,8 +779,11 @@ def test_short_floats_on_the_way(x):
         o = tried(lambda t: t * 2, lambda g, y, t, factor=factor: 2 * factor * g)
         message_of(check_gradients, lambda t: o(in_float32(t)), [x])  # noqa: B023
         message_of(check_gradients, lambda t: o(in_float32(t)).astype(float), [x])  # noqa: B023
-    hidden = tried(lambda t: t.astype(np.float32).astype(float) * 2, lambda g, y, t: 0 * g)
-    assert "is wrong" in message_of(check_gradients, hidden, [x])
+    for offset in (0.0, float(np.float32(x))):  # without any rounding of the result, as it is 0
+        hidden = tried(
+            lambda t, offset=offset: t.astype(np.float32).astype(float) - offset, lambda g, y, t, offset: 0 * g
+        )
+        assert "is wrong" in message_of(check_gradients, lambda t: hidden(t, offset=offset), [x])  # noqa: B023
 
 
 def test_what_rounding_hides_is_said():
@@ -779,6 +791,13 @@ def test_what_rounding_hides_is_said():
     assert "cannot be checked: rounding hides slopes below" in message and "float64" in message
     message = message_of(check_gradients, lambda t: t + 1e15, [1.0])
     assert "cannot be checked: rounding hides slopes below" in message
+
+
+def test_a_column_that_is_called_by_a_number():
+    column = pd.Series([1.0, 2.0], name=5)
+    check_gradients(np.square, column)
+    o = tried(lambda x: x * x, lambda g, y, x: g * x)
+    assert "the gradient of input 0 (5) at index" in message_of(check_gradients, lambda x: o(x), column)
 
 
 def test_an_input_that_is_ignored():

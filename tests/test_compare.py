@@ -6,20 +6,40 @@ What is wrong with a chain, and since which step, is known from the fault that w
 from __future__ import annotations
 
 import itertools
+import os
+import pathlib
 import re
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
 import abalone
 import manual_backprop
 import numpy as np
+import programs
 import pulsar
 import pytest
 import steel
 from helpers import leaf
 
-from tinygrad_steel import GradientError, Tensor, compare_backprop, op, relu, sigmoid, softmax, softmax_cross_entropy
-from tinygrad_steel.trace import call_with_locals
+from tinygrad_steel import (
+    GradientError,
+    Tensor,
+    compare_backprop,
+    faults,
+    op,
+    ops,
+    relu,
+    sigmoid,
+    softmax,
+    softmax_cross_entropy,
+)
+from tinygrad_steel.compare import Comparison, Report
+from tinygrad_steel.trace import Node, call_with_locals, trace
+
+ROOT = pathlib.Path(__file__).parents[1]
+CANCELLED = "right, but for rounding where terms cancel"
 
 # Graphs: each returns its loss and its variables.
 
@@ -553,8 +573,10 @@ def test_right_chain_is_right(name, scale, precision):
     gradients = chain(names, steps, cast=cast)
     for handed in (gradients, leaves(names, gradients)):
         report = compare_backprop(loss, names, **handed)
-        assert report.ok is True, report
-        assert precision != "float64" or {s.verdict for s in report.steps} == {"right"}
+        assert report.ok is True or (precision == "through float32" and "a float32 on the way" in reason(report)), (
+            report
+        )
+        assert precision != "float64" or {s.verdict for s in report.steps} <= {"right", CANCELLED}
 
 
 @pytest.mark.parametrize("scale", [1, 1e6])
@@ -563,7 +585,15 @@ def test_right_part_of_a_chain_is_right(name, scale):
     loss, names, steps = problem(name, scale=scale)
     gradients = chain(names, steps)
     for handed in [*({k: g} for k, g in gradients.items()), dict([*gradients.items()][::2])]:
-        assert {s.verdict for s in compare_backprop(loss, names, **handed).steps} == {"right"}
+        assert {s.verdict for s in compare_backprop(loss, names, **handed).steps} <= {"right", CANCELLED}
+
+
+def test_right_chain_through_float32_is_right_where_nothing_cancels():
+    for name in PROBLEMS:
+        loss, names, steps = problem(name)
+        gradients = chain(names, steps, cast=lambda a: a.astype(np.float32).astype(float))
+        verdicts = {s.verdict for s in compare_backprop(loss, names, **gradients).steps}
+        assert verdicts <= {"right", "right, but for float32 rounding"}
 
 
 REFERENCE = dict(zip(FIVE, ("abalone", "pulsar", "steel_softmax", "steel_sigmoid", "steel_sigmoid_mse")))
@@ -598,6 +628,67 @@ def test_tolerance_follows_the_dtype(dtype, error, ok):
     g = chain(names, steps)["G_W2"]
     off = np.random.default_rng(1).uniform(-error, error, g.shape).astype(dtype) * np.max(np.abs(g))
     assert compare_backprop(loss, names, G_W2=g + off).ok is ok
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_off_by_a_millionth_is_wrong_in_float64(name):
+    """And is within what float32 may do, as soon as there is one."""
+    loss, names, steps = problem(name)
+    right = chain(names, steps)
+    for step, g in right.items():
+        off = np.random.default_rng(1).choice([-1e-6, 1e-6], g.shape) * np.max(np.abs(g))
+        assert compare_backprop(loss, names, **{**right, step: g + off}).first_wrong.name == step
+        assert compare_backprop(loss, names, **{**right, step: (g + off).astype(np.float32)}).ok
+
+
+def test_variance_as_a_difference_of_means_is_right_where_its_terms_cancel():
+    rng = np.random.default_rng(0)
+    x, t = leaf(1e5 + rng.normal(size=(50, 3)), name="x"), rng.normal(size=3)
+    mean, square = np.mean(x.data, axis=0), np.mean(x.data**2, axis=0)
+    apart, together = square - mean**2, np.mean((x.data - mean) ** 2, axis=0)
+    for graph in (np.var(x, axis=0), np.mean(x * x, axis=0) - np.square(np.mean(x, axis=0))):
+        graph.name = "v"
+        loss = np.sum(np.sqrt(graph) * t)
+        for v in (apart, together):
+            G_v = t / 2 / np.sqrt(v)
+            G_x = G_v * 2 * (x.data - mean) / 50
+            report = compare_backprop(loss, G_v=G_v, G_x=G_x)
+            assert report.ok
+            same_formula = (v is apart) == (graph.op is not np.var(x).op)
+            assert report.steps[0].verdict == ("right" if same_formula else CANCELLED)
+            assert reason(compare_backprop(loss, G_v=G_v, G_x=-G_x)) == "the sign is wrong"
+            off = rng.choice([-2e-3, 2e-3], G_x.shape) * np.max(np.abs(G_x), axis=0)
+            assert compare_backprop(loss, G_v=G_v, G_x=G_x + off).first_wrong.name == "G_x"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("function", [np.abs, relu])
+def test_rounding_at_a_kink_excuses_that_element_alone(function, dtype):
+    x, w = Tensor(np.array([1, 2, 3, 4], dtype), name="x"), leaf([0.5, 0.6, 0.7, 0.8], dtype, "w")
+    products = x.data * w.data
+    y = products - np.array([np.spacing(products[0]), 0.4, -0.3, 0.9], dtype)  # the first residual is mere rounding
+    weight = np.array([0.3, 0.8, -0.5, 1.1], dtype)
+    r = x * w - y
+    loss = np.sum(function(r) * weight)
+    assert r.data[0] > 0
+    slopes = np.sign(r.data) if function is np.abs else (r.data > 0).astype(dtype)
+    other = -1 if function is np.abs else 0
+    assert compare_backprop(loss, locals(), G_r=weight * slopes).steps[0].verdict == "right"
+    at_kink = compare_backprop(loss, locals(), G_r=weight * slopes * np.array([other, 1, 1, 1], dtype))
+    assert at_kink.ok
+    assert at_kink.steps[0].verdict != "right"
+    for wrong in ([-1, -1, -1, -1], [1, -1, 1, 1], [1, 1, 1, -1], [3, 1, 1, 1], [-9, 1, 1, 1]):
+        report = compare_backprop(loss, locals(), G_r=weight * slopes * np.array(wrong, dtype))
+        assert report.ok is (function is relu and wrong == [1, 1, -1, 1])
+
+
+def test_small_element_has_small_noise():
+    """What rounding may do to the large elements of a gradient excuses no small one."""
+    x = leaf([3e7, 1.0], np.float32, "x")
+    c, d = Tensor(np.array([3e7, 1.0], np.float32)), Tensor(np.array([1e-3, 1e-3], np.float32))
+    loss = np.sum(np.square(x - c + d))  # the first residual is lost in rounding, the second is not
+    assert compare_backprop(loss, G_x=2 * d.data).ok
+    assert not compare_backprop(loss, G_x=np.array([2e-3, -2e-3], np.float32)).ok
 
 
 def test_small_weight_decay_is_no_rounding():
@@ -759,6 +850,19 @@ def test_right_again_after_a_wrong_step_is_right():
     assert [s.verdict for s in report.steps if s.name != "G_output"] == ["right"] * 3
 
 
+@pytest.mark.parametrize("name", ["softmax", "two hidden", "sigmoid-mse"])
+def test_second_fault_behind_a_tiny_gradient_is_found(name):
+    """What follows from something small has small errors only."""
+    loss, names, steps = problem(name, np.float32)
+    last = [*steps][-2]
+    small = {k: lambda n, right=right: right(n) * np.float32(1e-7) for k, right in steps.items() if k == "G_output"}
+    followed = chain(names, steps, small)
+    assert compare_backprop(loss, names, **followed).steps[-1].verdict == "follows from a wrong one"
+    followed[last] = followed[last] * np.random.default_rng(0).uniform(2, 3, followed[last].shape).astype(np.float32)
+    verdicts = {s.name: s.verdict for s in compare_backprop(loss, names, **followed).steps}
+    assert (verdicts["G_output"], verdicts[last]) == ("wrong", "wrong")
+
+
 def test_nan_is_followed():
     loss, names, steps = problem("softmax")
     report = compare_backprop(loss, names, **chain(names, steps, {"G_entropy": lambda n: n.entropy * np.nan}))
@@ -797,6 +901,240 @@ def test_most_different_element_is_named():
     )
 
 
+@pytest.mark.parametrize("precision", [np.float64, np.float32])
+def test_question_changes_nothing_and_has_one_answer(precision):
+    loss, names, steps = problem("two hidden", precision)
+    right = chain(names, steps)
+    comparison = Comparison(trace(loss, names), {"G_W2": right["G_W2"]})
+    comparison.report()
+    (node,) = comparison.manual
+    before = {x: value.copy() for x, value in comparison.values.items()}
+    hidden = chain(names, steps, {"G_z2": lambda n: n.G_h2})["G_W2"]  # a fault at a gradient that is not handed over
+    for wrong in (hidden, right["G_W2"].T, right["G_W2"] * np.linspace(1, 2, 5, dtype=precision), right["G_z2"]):
+        answers = [comparison.reason(node, wrong, node.data) for _ in range(3)]
+        assert len({(a.reason, a.ended, len(a.values)) for a in answers}) == 1
+        assert {*before} == {*comparison.values}
+        for x, value in before.items():
+            np.testing.assert_array_equal(comparison.values[x], value)
+    assert "from a fault at G_z2" in comparison.reason(node, hidden, node.data).reason
+
+
+def test_reason_of_a_gradient_before_is_applied_by_the_report():
+    """From the leaves alone: a fault found at a hidden gradient explains the leaves after it as well."""
+    loss, names, steps = problem("two hidden")
+    wrong = leaves(names, chain(names, steps, {"G_z2": lambda n: n.G_h2 * (n.z1 > 0)}))
+    report = compare_backprop(loss, names, **wrong)
+    assert [s.verdict for s in report.steps].count("wrong") == 1
+    assert [s.verdict for s in report.steps].count("follows from a wrong one") == 3
+
+
+def test_hidden_op_before_a_product_stops_no_search():
+    rng = np.random.default_rng(0)
+    x, W1, W2 = Tensor(rng.normal(size=(5, 4))), leaf(rng.normal(size=(4, 3))), leaf(rng.normal(size=(3, 2)))
+    h = sigmoid(x @ W1)
+    loss = np.mean(np.square(h @ W2))
+    report = compare_backprop(loss, {"W2": W2}, G_W2=rng.normal(size=(3, 2)))
+    assert reason(report).startswith("all 6 elements differ")
+
+
+SHAPES_OR_DTYPES = re.compile(
+    "shape|broadcast|ax[ei]s|dimension|ind(ex|ices)|fit|numpy boolean|must be equal|did not contain a loop|operand"
+)
+
+
+def random_gradients(g, rng):
+    """Wrong gradients, of right and of wrong shape."""
+    yield rng.normal(size=g.shape)
+    yield g * rng.uniform(0.5, 2, g.shape)
+    yield -g.T
+    yield g.sum(axis=0) if g.ndim else np.ones(3)
+    yield rng.normal(size=(*g.shape, 2))
+    yield rng.normal(size=rng.integers(0, 4, rng.integers(0, 4)))
+    yield np.where(rng.random(g.shape) < 0.5, np.nan, g)
+    yield 1e200 * rng.normal(size=g.shape)
+
+
+def test_search_never_fails_and_hides_no_bug(monkeypatch):
+    """Random programs, random names, random gradients; what candidates fail of is their shapes and dtypes alone."""
+
+    def watched(make):
+        try:
+            return make()
+        except faults.Mismatch:
+            return None
+        except faults.MISFIT as error:
+            assert SHAPES_OR_DTYPES.search(str(error)), error  # no MISFIT itself, and so not caught
+            return None
+
+    monkeypatch.setattr(faults, "attempt", watched)
+    runs = 0
+    for seed in range(24):
+        program, rng = programs.Program(seed), np.random.default_rng(seed)
+        made = {**programs.LIBRARY, **program.data}
+        made |= {name: leaf(program.data[name]) for name in program.leaves}
+        exec(program.code, made)
+        loss = made["loss"]
+        known = {k: v for k, v in made.items() if isinstance(v, Tensor) and (k in program.leaves or rng.random() < 0.6)}
+        search = faults.Search(trace(loss, known))
+        right = {search.name(g): g.data for g in search.gradients.values() if search.name(g)}
+        assert compare_backprop(loss, known, **right).ok
+        for name, g in right.items():
+            wrong = next(itertools.islice(random_gradients(g, rng), rng.integers(8), None))
+            others = {k: v for k, v in right.items() if rng.random() < 0.3}
+            report = compare_backprop(loss, known, **{**others, name: wrong})
+            assert str(report)
+            assert report.ok is (wrong.shape == g.shape and np.allclose(wrong, g, rtol=1e-9, atol=0))
+            runs += 1
+    assert runs > 200
+
+
+# The search is bounded, and the same everywhere
+
+
+def wide_network():
+    rng = np.random.default_rng(0)
+    x, y = Tensor(rng.normal(size=(60, 40))), Tensor(rng.normal(size=(60, 5)))
+    W1, W2, W3 = (leaf(rng.normal(size=shape) / 6) for shape in [(40, 50), (50, 50), (50, 5)])
+    z1 = x @ W1
+    z2 = relu(z1) @ W2
+    diff = relu(z2) @ W3 - y
+    return np.mean(np.square(diff)), {"W1": W1, "W2": W2, "W3": W3}
+
+
+def test_search_ends_when_it_has_cost_enough_and_says_so(monkeypatch):
+    loss, names = wide_network()
+    wrong = {f"G_{k}": np.random.default_rng(1).normal(size=t.shape) for k, t in names.items()}
+    assert "ended" not in str(compare_backprop(loss, names, **wrong))
+    computed = []
+    compute = Node.compute
+
+    def counted(self, *inputs):
+        computed.append(faults.cost(self, inputs))
+        return compute(self, *inputs)
+
+    monkeypatch.setattr(Node, "compute", counted)
+    monkeypatch.setattr(faults, "WORK", 0)
+    compare_backprop(loss, names, **wrong)
+    without, counts = sum(computed), []
+    for work in (1e7, 3e7):
+        computed.clear()
+        monkeypatch.setattr(faults, "WORK", work)
+        report = compare_backprop(loss, names, **wrong)
+        assert sum(computed) - without <= 3 * work
+        ended = r"elements differ, .*; the search for a reason was ended after (\d+) candidates"
+        counts.append([int(re.search(ended, s.reason)[1]) for s in report.steps if "ended" in s.reason])
+        assert str(report) == str(compare_backprop(loss, names, **wrong))
+    assert len(counts[0]) >= 2
+    assert counts[0][0] < counts[1][0]
+
+
+def test_candidate_that_broadcasts_to_more_than_it_should_is_not_computed():
+    """A column times a row where both were columns would need n * n numbers."""
+    column, row = np.zeros((1000000, 1)), np.zeros((1, 1000000))
+    node = Node(ops.multiply, (column, column), {}, column)
+    assert faults.cost(node, [column, column]) < 1e8
+    with pytest.raises(faults.MISFIT, match=r"multiply .* does not fit \(1000000, 1\)"):
+        faults.cost(node, [column, row])
+
+
+def test_search_that_ends_early_still_knows_what_is_near(monkeypatch):
+    loss, names = wide_network()
+    G_W3 = next(g.data for t, g in trace(loss, names).backward if t.name == "W3")
+    monkeypatch.setattr(faults, "WORK", 3e6)
+    assert reason(compare_backprop(loss, names, G_W3=-G_W3)) == "the sign is wrong"
+    report = compare_backprop(loss, names, G_W3=np.where(np.arange(5) == 2, 0, G_W3))
+    assert re.fullmatch(r"50 of 250 elements differ, .* was ended after \d+ candidates", reason(report))
+
+
+HASHED = """
+import sys
+sys.path[:0] = ["tests", "examples"]
+from test_compare import *
+for name in ("abalone", "softmax", "sigmoid-mse", "shared", "by hand"):
+    loss, names, steps = problem(name)
+    right = chain(names, steps)
+    for step, g in right.items():
+        for wrong in (g * np.linspace(1, 2, g.size).reshape(g.shape), 0.01 * g, next(iter(right.values()))):
+            print(compare_backprop(loss, names, **{step: wrong}))
+"""
+
+
+def test_reports_do_not_depend_on_the_order_of_sets():
+    def start(seed):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONIOENCODING": "utf-8"}
+        command = [sys.executable, "-c", HASHED]
+        return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+
+    first, second = (process.communicate()[0] for process in [start("0"), start("1")])
+    assert first == second
+    assert first.count("First wrong step") > 50
+
+
+# What cannot be judged
+
+
+def not_finite(kind):
+    """Graphs whose gradient of x is NaN or infinite, and the words that say where that begins."""
+    p = leaf([0.0, 0.25, 1.0], name="p")
+    y = Tensor([0.0, 1.0, 0.0], name="y")
+    if kind == "log":
+        return np.sum(y * np.log(p)), "NaN", r"from log\(p\) on"
+    if kind == "sqrt":
+        return np.sum(np.sqrt(p)), "infinite", "from G_p on"
+    p.data = np.array([np.nan, 1.0, 2.0])
+    return np.sum(np.square(p)), "NaN", "from p on"
+
+
+@pytest.mark.parametrize("kind", ["log", "sqrt", "leaf"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_is_not_finite_in_the_graph_is_not_judged(kind):
+    loss, what, where = not_finite(kind)
+    G_p = gradient_of_the_leaf(loss)
+    assert not np.all(np.isfinite(G_p))
+    for handed in (G_p, np.full(3, np.nan), np.where(np.isfinite(G_p), G_p, 7)):
+        if np.array_equal(np.isfinite(G_p), [False, True, True]) and np.isnan(handed[1]):
+            continue
+        report = compare_backprop(loss, G_p=handed)
+        (step,) = report.steps
+        assert (report.ok, report.first_wrong, step.verdict) == (False, None, "not finite, not judged")
+        assert re.search(f"the graph's own gradient is {what}( too)?, {where}; see detect_anomaly", step.reason)
+        assert "Not judged: G_p, the graph's own" in str(report)
+        assert "right" not in str(report)
+        with pytest.raises(GradientError, match="Not judged: G_p"):
+            report.raise_if_wrong()
+    wrong = np.where(np.isfinite(G_p), G_p + 1, G_p)
+    assert compare_backprop(loss, G_p=wrong).first_wrong.name == "G_p"
+
+
+def gradient_of_the_leaf(loss):
+    """By the graph: only where it is finite is looked at."""
+    return next(g.data for x, g in trace(loss).backward if x.name == "p")
+
+
+def test_infinite_where_the_graph_is_finite_is_wrong():
+    x = leaf([1.0, 2.0], name="x")
+    for value in (np.nan, np.inf, -np.inf):
+        report = compare_backprop(np.sum(np.square(x)), G_x=np.array([2.0, value]))
+        assert (report.first_wrong.name, report.ok) == ("G_x", False)
+
+
+def test_nan_is_no_rounding_where_float32_would_be_nan():
+    """1 + 1e-9 is 1 in float32, where the gradient of the square root is infinite and NaN times 0."""
+    x = leaf([1 + 1e-9], name="x")
+    loss = np.sum(np.sqrt(x - 1) * (x - 1))
+    for value in (np.nan, np.inf, -np.inf):
+        assert compare_backprop(loss, G_x=[value]).first_wrong.name == "G_x"
+
+
+def test_empty_gradient_is_not_called_right():
+    x = leaf(np.zeros((0, 3)), name="x")
+    loss = np.sum(np.square(x))
+    report = compare_backprop(loss, G_x=np.zeros((0, 3)))
+    assert (report.ok, report.steps[0].verdict) == (False, "empty, not judged")
+    assert str(report).endswith("Not judged: G_x, shape (0, 3) has no element.")
+    assert reason(compare_backprop(loss, G_x=np.zeros((3, 0)))).endswith("shape (3, 0) is not (0, 3)")
+
+
 # The report
 
 
@@ -829,10 +1167,14 @@ def right_output():
     return chain(names, steps)["G_output"]
 
 
-def test_no_gradient_handed_over():
+def test_no_gradient_handed_over_is_an_error():
     loss, names, _ = problem("softmax")
-    assert compare_backprop(loss, names).ok
-    assert compare_backprop(loss, names).steps == []
+    message = (
+        r"no gradient was handed over: .* compare_backprop\(loss, names, G_weight=array\).* has G_loss, .*G_weight"
+    )
+    with pytest.raises(ValueError, match=message):
+        compare_backprop(loss, names)
+    assert Report([]).ok is False
 
 
 def test_report_in_a_notebook_is_escaped():
@@ -889,6 +1231,54 @@ def test_ambiguous_name():
         compare_backprop(np.sum(again), G_h=np.ones(2))
 
 
+def test_same_gradient_twice_is_an_error():
+    weights = [leaf([1.0, 2.0])]
+    loss = np.sum(np.square(weights[0]))
+    with pytest.raises(ValueError, match=r"G_weights\[0\] and G_weights_0 are the same gradient"):
+        compare_backprop(loss, locals(), **{"G_weights[0]": [2.0, 4.0], "G_weights_0": [2.0, 5.0]})
+
+
+@pytest.mark.parametrize("name", "a b,a-b,größe,W[0],layer.weight,lambda,G_,G_x,1st,%,t1".split(","))
+def test_name_with_unusual_characters(name):
+    x, other = leaf([1.0, 2.0], name=name), leaf([3.0, 4.0], name="a_b")
+    loss = np.sum(np.square(x) * other)
+    report = compare_backprop(loss, **{f"G_{name}": [6.0, 16.0], "G_a_b": [1.0, 4.0]})
+    assert report.ok
+    assert {s.name for s in report.steps} == {f"G_{name}", "G_a_b"}
+    report = compare_backprop(loss, **{f"G_{name}": [1.0, 4.0], "G_a_b": [6.0, 16.0]})
+    assert [s.verdict for s in report.steps] == ["wrong", "wrong"]
+
+
+def test_names_that_hold_the_gradients_too():
+    """An array in the graph is not called after a gradient that has the same numbers."""
+    x = leaf([[3.0, 1.0], [2.0, 5.0]])
+    G_h = np.array([[1.0, 2.0], [3.0, 4.0]])
+    h = x * 2
+    loss = np.sum(h * np.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert compare_backprop(loss, locals(), G_h=G_h, G_x=2 * G_h).ok
+    code = compare_backprop(loss, locals(), G_h=2 * G_h).first_wrong.code
+    assert code[0].startswith("G_h = ")
+    assert code[0].count("G_h") == 1
+
+
+def test_gradient_that_equals_another_by_chance_is_wrong_still():
+    x, w = leaf([1.0, 2.0], name="x"), leaf([2.0, 4.0], name="w")
+    loss = np.sum(x * x * w)
+    report = compare_backprop(loss, G_x=[1.0, 4.0], G_w=[1.0, 4.0])
+    assert {s.name: s.verdict for s in report.steps} == {"G_x": "wrong", "G_w": "right"}
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_loss_of_one_element_in_any_shape(shape):
+    x = leaf([3.0], name="x")
+    loss = np.reshape(np.square(x), shape)
+    loss.name = "loss"
+    assert compare_backprop(loss, G_loss=np.ones(shape), G_x=[6.0]).ok
+    assert reason(compare_backprop(loss, G_loss=np.ones(shape), G_x=[3.0])).startswith("2 times too small")
+    if shape:
+        assert "right numbers in a wrong shape" in reason(compare_backprop(loss, G_loss=1.0, G_x=[6.0]))
+
+
 def test_names_of_tensors_of_locals_and_of_lists():
     x, weights = Tensor([[1.0, 2.0]]), [leaf([[0.5], [1.0]], name="first"), leaf([[2.0]])]
     output = (x @ weights[0]) @ weights[1]
@@ -941,6 +1331,32 @@ def test_odd_input_is_wrong_and_nothing_worse(name):
             if np.shape(value) != np.shape(right.get(step, 1.0)):
                 assert report.first_wrong.name == step
                 assert f"shape {np.shape(value)} is not" in report.first_wrong.reason
+
+
+def test_masked_array_is_a_type_error():
+    loss, names, steps = problem("softmax")
+    g = chain(names, steps)["G_bias"]
+    hidden = np.ma.masked_array(np.where(np.arange(7) == 3, 5.0, g), np.arange(7) == 3)
+    with pytest.raises(TypeError, match=r"G_bias is a masked array: .*filled"):
+        compare_backprop(loss, names, G_bias=hidden)
+
+
+def test_integers_and_bools_are_numbers():
+    x = leaf([1.0, 2.0], name="x")
+    loss = np.sum(x)
+    assert compare_backprop(loss, G_x=np.array([True, True])).ok
+    assert compare_backprop(loss, G_x=np.array([1, 1], np.int32)).ok
+    assert not compare_backprop(loss, G_x=np.array([True, False])).ok
+    assert not compare_backprop(loss, G_x=np.array(1.0)).ok  # would broadcast
+
+
+def test_half_precision_is_called_what_it_is():
+    loss, names, steps = problem("two hidden")
+    g = chain(names, steps)["G_W2"]
+    (step,) = compare_backprop(loss, names, G_W2=g.astype(np.float16)).steps
+    assert step.verdict == "right, but for float16 rounding"
+    tiny = leaf(np.full(3, 2e-5), np.float16, "x")
+    assert not compare_backprop(np.sum(tiny * tiny), G_x=np.zeros(3, np.float16)).ok
 
 
 def test_lists_tensors_and_views_are_taken_as_arrays():

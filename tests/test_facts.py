@@ -144,6 +144,14 @@ def test_pandas_on_the_left_keeps_the_history(kind, mix):
     assert isinstance(comparison, Tensor) and comparison.data.ravel().tolist() == [False, True]
 
 
+@pytest.mark.parametrize("name", [5, 2024.5, ("a", "b")])
+def test_a_column_of_pandas_may_be_called_by_a_number(name):
+    column = pd.Series(["a", "b"], name=name)
+    with pytest.raises(TypeError, match=re.escape(f"multiply((2,) float64, {name}: (2,) ")) as found:
+        leaf([1.0, 2.0]) * column
+    assert "a Tensor holds real numbers" in str(found.value)
+
+
 # Data and parameters of ops
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tinygrad_steel
 from tinygrad_steel import SGD, Tensor, compile_backprop, compile_epoch, export_onnx, grad, no_grad, write_backprop
 
 
@@ -86,6 +89,15 @@ def test_the_message_names_what_was_read():
         write_backprop(factor_from_math())
 
 
+def test_a_folder_whose_name_begins_as_the_package_s_is_the_user_s():
+    w, _, t = problem()
+    file = f"{Path(tinygrad_steel.__file__).parent}_of_mine/model.py"
+    run = {"w": w, "t": t}
+    exec(compile("loss = w.sum() * t if t > 0 else w.sum()", file, "exec"), run)
+    with pytest.raises(TypeError, match=rf"was read as a condition .* at {re.escape(file)}:1:"):
+        write_backprop(run["loss"])
+
+
 def test_a_read_of_a_batch_that_has_no_other_part_in_the_loss():
     w, x, _ = problem()
     data = Tensor([[1.0], [2.0]], name="data")
@@ -124,6 +136,10 @@ def test_a_report_between_the_steps_of_a_training_is_no_matter():
         best = loss if best is None or loss < best else best
         optimizer.step()
         print(float(loss))
+        if loss < -1e9:
+            break
+    if loss < 1e9 and np.allclose(loss, best):  # no step has moved the parameter since
+        best = loss
     loss = (w[x] * t).sum()
     compile_backprop(loss, backend="numpy")
     write_backprop(loss)

@@ -50,7 +50,7 @@ from tinygrad_steel import (
     write_backprop,
 )
 from tinygrad_steel.source import literal, value_text, wrapped
-from tinygrad_steel.trace import call_with_locals, exact
+from tinygrad_steel.trace import call_with_locals, exact, trace
 
 GOLDEN = Path(__file__).parent / "golden"
 OURS = [o for o in OPS.values() if o.__module__.split(".")[0] in ("tinygrad_steel", "numpy") and o.differentiable]
@@ -1828,6 +1828,19 @@ def test_random_draws_are_not_written_down(declared):
     noisy = own("noisy", lambda x: x * 2, lambda g, y, x: g * rng.random(x.shape))
     with pytest.raises(TypeError, match="a vjp of noisy draws random numbers, and the source would hold"):
         write_backprop(np.sum(noisy(leaf(normal(3), name="x"))))
+
+
+def test_draws_of_another_thread_meanwhile_are_no_matter(monkeypatch):
+    """Where all vjps are the library's own, nobody looks at generators, nor puts them back."""
+
+    def meanwhile(*args):
+        drawn.append(np.random.random())
+        return trace(*args)
+
+    drawn = []
+    monkeypatch.setattr("tinygrad_steel.source.trace", meanwhile)
+    write_backprop(np.sum(leaf(normal(3), name="x") * 2))
+    assert np.random.random() != drawn.pop()
 
 
 def test_lines_for_tracebacks_go_with_the_function():

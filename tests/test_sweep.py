@@ -78,7 +78,7 @@ def dask_cluster():
         if os.environ.get("CI"):
             pytest.fail("CI runs on Dask too: pip install 'dask[array,distributed]'")
         pytest.skip("dask is not installed: pip install 'dask[array,distributed]'")
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0") as cluster:
         yield cluster
 
 

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import linecache
-import os
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .graph import describe_call, recording
+from .graph import describe_call, recording, users_frame
 from .registry import data_of, describe
-
-INSIDE = tuple(str(Path(file).parent) + os.sep for file in (__file__, np.__file__))
 
 
 def detect_anomaly() -> contextlib.AbstractContextManager[None]:
@@ -67,10 +62,8 @@ def not_finite(data: Any) -> str:
 
 
 def users_line() -> str:
-    """The innermost line that is neither in this package nor in NumPy."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
-        frame = frame.f_back
+    """The line of the user's code that is being run, as messages show it."""
+    frame = users_frame()
     file, number = frame.f_code.co_filename, frame.f_lineno
     code = linecache.getline(file, number).strip()
     return f"at {file}:{number}, in {frame.f_code.co_name}{': ' + code if code else ''}"

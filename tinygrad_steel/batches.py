@@ -38,13 +38,15 @@ def check_rows(roots: Sequence[Tensor], batch: Sequence[Tensor]) -> None:
 
 def with_more_rows(t: Tensor, inputs: list[Any], outside: list[bool], rows: int) -> Any:
     """The result for these inputs, None where it cannot be known; ValueError where an array from outside misfits."""
-    if is_random(Node(t.op, tuple(map(leaf, t.inputs)), t.params, t.data)):
+    if is_random(t):
         return np.resize(t.data, (rows + 1, *t.shape[1:])) if t.shape[:1] == (rows,) else t.data
     if t.op is ops.getitem and len(inputs) > 1 and outside[1] and picks_rows(t, inputs, rows):
         inputs = [inputs[0], np.concatenate([inputs[1], np.full_like(inputs[1][:1], rows)]), *inputs[2:]]
         outside = [outside[0], False, *outside[2:]]
     found = attempt(t, inputs, t.params)
-    for i, x in enumerate(t.inputs if found is None else ()):
+    if found is not None:
+        return found
+    for i, x in enumerate(t.inputs):
         source = data_as_long(x, rows) if outside[i] else None
         for other in lengthened(inputs[i], rows) if source is not None else ():
             if attempt(t, [*inputs[:i], other, *inputs[i + 1 :]], t.params) is not None:
@@ -53,11 +55,18 @@ def with_more_rows(t: Tensor, inputs: list[Any], outside: list[bool], rows: int)
                     f"takes it row by row: every batch would be given these rows. Put it into batch=, as a Tensor with "
                     f"a name, and give the rows of all batches; or train step by step, with compile_backprop"
                 )
+    return with_a_larger_shape(t, inputs, rows)
+
+
+def with_a_larger_shape(t: Tensor, inputs: list[Any], rows: int) -> Any:
+    """The result where a parameter, the shape to be given, has the number of rows in it; None where it has not."""
     shape = t.params.get("shape")
-    for i, n in enumerate(shape if found is None and isinstance(shape, tuple) else ()):
-        if n == rows and found is None:
+    for i, n in enumerate(shape if isinstance(shape, tuple) else ()):
+        if n == rows:
             found = attempt(t, inputs, {**t.params, "shape": (*shape[:i], rows + 1, *shape[i + 1 :])})
-    return found
+            if found is not None:
+                return found
+    return None
 
 
 def attempt(t: Tensor, inputs: list[Any], params: dict[str, Any]) -> Any:
@@ -67,11 +76,6 @@ def attempt(t: Tensor, inputs: list[Any], params: dict[str, Any]) -> Any:
             return Node(t.op, (), params, t.data).compute(*inputs)
     except MISFIT:
         return None
-
-
-def leaf(x: Any) -> Any:
-    """A Tensor as a Node with its numbers; a number as it is."""
-    return Node(None, (), {}, x.data) if isinstance(x, Tensor) else x
 
 
 def picks_rows(t: Tensor, inputs: list[Any], rows: int) -> bool:
@@ -95,9 +99,11 @@ def data_as_long(x: Tensor, rows: int) -> Tensor | None:
 def lengthened(x: np.ndarray, rows: int) -> Iterator[np.ndarray]:
     """An array with one more row, along each axis that has as many as the batch, and along all of these."""
     axes = [i for i, n in enumerate(np.shape(x)) if n == rows]
-    for some in [*([i] for i in axes), axes] if len(axes) > 1 else [axes]:
+    choices = [[i] for i in axes]
+    if len(axes) > 1:
+        choices.append(axes)
+    for chosen in choices:
         y = x
-        for i in some:
+        for i in chosen:
             y = np.concatenate([y, np.take(y, [0], axis=i)], axis=i)
-        if some:
-            yield y
+        yield y

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import ops
+from .graph import users_frame
 from .registry import Op
 
-INSIDE = tuple(str(Path(file).parent) + os.sep for file in (__file__, np.__file__))
 VIEWS = {ops.reshape, ops.expand_dims, ops.getitem, ops.transpose, ops.swapaxes}
 
 
@@ -39,9 +36,7 @@ def warn_of_square(op: Op, inputs: tuple, shape: tuple[int, ...]) -> None:
         f"Where one number for each row is meant, give the second the shape of the first by .reshape(-1, 1); "
         f"where all pairs are meant, write the first as a row that is given an axis, .reshape(-1)[:, None]"
     )
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
-        frame = frame.f_back
+    frame = users_frame()
     seen = frame.f_globals.setdefault("__warningregistry__", {})
     module = frame.f_globals.get("__name__")
     # No numbers in the text: Python shows the same text from the same line once

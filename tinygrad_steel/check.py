@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .graph import pull
+from .graph import history, pull
 from .registry import NO_VJP, Each, Op, Sample, describe
 from .tensor import Tensor, grad
 from .variants import Trial, variants
@@ -51,6 +51,7 @@ def check_gradients(fn: Callable, *inputs: Any, seed: int = 0, rtol: float = RTO
     if not any(data[i].size for i in wanted):
         raise ValueError(f"nothing was checked of {what}: its inputs have size 0, {', '.join(map(describe, arrays))}")
     names = [getattr(x, "name", None) or name for x, name in zip(inputs, argument_names(fn, len(inputs)))]
+    names = [name if name is None else str(name) for name in names]  # pandas may call a column by a number
     case = Case(what, fn, data, names, arrays)
     try:
         first = case.repeated(wanted)
@@ -81,12 +82,14 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None) -> None:
 
     Raises GradientError, which names the sample and the input, for a failure; ValueError where there are no samples,
     where one of them has no floats to differentiate, where nothing was said of a gradient, and where the op's own
-    samples leave a vjp unproven.
+    samples leave a vjp unproven; TypeError for what is no op.
 
     >>> from tinygrad_steel import OPS, values
     >>> check_op(OPS["softmax"])
     >>> check_op(OPS["relu"], samples=[values([-1.0, 0.0, 2.0])])
     """
+    if not isinstance(op, Op):
+        raise TypeError(f'check_op takes a registered op, as in check_op(OPS["exp"]), not {op!r:.80}')
     given = list(op.samples if samples is None else samples)
     if not given:
         raise ValueError(f"{op.name} has no samples to be checked on: register it with samples=[arrays(...)]")
@@ -348,16 +351,8 @@ def measure(f: Callable[[float], np.ndarray], x: float, weights: np.ndarray, eps
 
 def coarseness(y: Tensor) -> float:
     """The eps of the shortest floats in which something on the way to `y` was computed."""
-    seen, todo, eps = {id(y)}, [y], float(np.finfo(y.dtype).eps) if y.dtype.kind == "f" else 0.0
-    while todo:
-        t = todo.pop()
-        if t.op is not None and t.dtype.kind == "f":
-            eps = max(eps, float(np.finfo(t.dtype).eps))
-        for x in t.inputs:
-            if isinstance(x, Tensor) and id(x) not in seen:
-                seen.add(id(x))
-                todo.append(x)
-    return eps
+    computed = [t for t in history([y]) if t is y or t.op is not None]
+    return max((float(np.finfo(t.dtype).eps) for t in computed if t.dtype.kind == "f"), default=0.0)
 
 
 class Found(NamedTuple):
@@ -371,11 +366,6 @@ class Found(NamedTuple):
     def at(self, i: int, index: tuple[int, ...]) -> dict[str, float]:
         """The gradient of one element, along each road."""
         return {road: float(gradients[i][index]) for road, gradients in self.roads.items()}
-
-    def largest(self) -> float:
-        """The size of the largest gradient."""
-        gradients = [g for road in self.roads.values() for g in road.values()]
-        return max((float(np.max(np.abs(g), initial=0)) for g in gradients), default=0.0)
 
 
 def graph_gradients(case: Case, wanted: Sequence[int], seed: int, scale: float) -> Found:
@@ -433,9 +423,7 @@ def judge(graph: dict[str, float], slopes: Iterator[Slope], rtol: float, atol: f
     contradicted = any(slope.denies(g) and not slope.allows(g) for slope in heard for g in graph.values())
     if off <= 1 and not contradicted:
         return Verdict(True, best.kink, off, road, g, best, quiet=not heard)
-    denied = any(
-        any(slope.denies(g) for slope in seen) and not any(slope.supports(g) for slope in seen) for g in graph.values()
-    )
+    denied = any(surely_wrong(g, seen) for g in graph.values())
     if any(all(map(slope.allows, graph.values())) for slope in [best, *(seen[-1:] if lenient else [])]):
         return Verdict(True, True, off, road, g, best, quiet=False)
     unsure = lenient and not denied
@@ -465,7 +453,10 @@ def compare(
     """Raise for the worst element of the inputs `wanted`, leaving out those in `skip`; return those with a kink.
 
     `constant`: a result which no gradient leaves is right if it is constant, as the gradient of a linear function is.
+    `scale`: by what the result is multiplied, where its slopes are below `atol` and anything would be right.
     """
+    magnified = scale != 1
+    sure_only = case.own or magnified
     found = graph_gradients(case, wanted, seed, scale)
     if not found.reached and not constant:
         raise case.error(NOT_REACHED)
@@ -475,11 +466,11 @@ def compare(
     for i, at in elements:
         graph, x = found.at(i, at), float(case.data[i][at])
         where = f"the gradient of {case.input(i)} at index {at}"
-        if not case.own and not np.all(np.isfinite([*graph.values()])):
+        if not sure_only and not np.all(np.isfinite([*graph.values()])):
             raise case.error(f"{where} is not finite: {graph}")
         slopes = measure(functools.partial(case.result, wanted, i, at), x, found.weights, found.eps)
-        verdict = verdicts[i, at] = judge(graph, slopes, rtol, below, case.own)
-        if not case.own and not verdict.right and not np.isfinite(verdict.slope.error):
+        verdict = verdicts[i, at] = judge(graph, slopes, rtol, below, sure_only)
+        if not sure_only and not verdict.right and not np.isfinite(verdict.slope.error):
             raise case.error(f"{where} cannot be checked: close to its {x} results are not finite")
     wrong = [(v.off, place) for place, v in verdicts.items() if not v.right]
     if wrong:
@@ -488,8 +479,9 @@ def compare(
         counted = f"{len(wrong)} of {len(elements)} elements are wrong, this one most"
         cut = "" if found.reached else f"\n  {NOT_REACHED}"
         said = f"{worst.slope.against(worst.graph, worst.road)}{cut}"
+        said += f"\n  all of it for the result times {scale:.3g}, as its slopes are so small" if magnified else ""
         raise case.error(f"the gradient of {case.input(i)} at index {at} is wrong ({counted}):\n  {said}")
-    if not case.own:
+    if not sure_only:
         refuse_quiet(case, verdicts)
         look_below(case, wanted, verdicts, below, atol is not None, seed=seed, rtol=rtol, constant=constant)
     return {place for place, v in verdicts.items() if v.kink}
@@ -518,7 +510,7 @@ def look_below(case: Case, wanted: Sequence[int], verdicts: dict, atol: float, a
     if asked:
         raise ValueError(f"with atol={atol} nothing can fail: the largest slope is {largest:.3g}")
     skip = verdicts.keys() - clear.keys()
-    compare(case._replace(own=True), wanted, skip=skip, scale=1 / largest, **options)
+    compare(case, wanted, skip=skip, scale=1 / largest, **options)
 
 
 def confirm(case: Case, wanted: Sequence[int]) -> set[tuple[int, tuple[int, ...]]]:

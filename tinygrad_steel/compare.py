@@ -6,6 +6,7 @@ import difflib
 import html
 import itertools
 import re
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -13,26 +14,35 @@ import numpy as np
 
 from . import ops
 from .check import GradientError
-from .faults import EXACT_LOSS, Search, distance, largest, tolerance
+from .faults import EXACT_LOSS, KINKS, NOTHING, RTOL, Search, constant_factor, distance, largest, tolerance
 from .registry import data_of
+from .source import behind
 from .tensor import Tensor
 from .trace import Names, Node, Trace, trace
 
-ROUNDING = 1e-5, 1e-2  # what float32 may do on the way, relative to the largest element: at least, at most
 EPS32 = float(np.finfo(np.float32).eps)
-RIGHT, ROUNDED, WRONG, FOLLOWS = "right", "right, but for float32 rounding", "wrong", "follows from a wrong one"
-EPSILON = "right, but for the epsilon in log"
+ROUNDED = "right, but for {} rounding"
+RIGHT, WRONG, FOLLOWS = "right", "wrong", "follows from a wrong one"
+CANCELLED, EPSILON = "right, but for rounding where terms cancel", "right, but for the epsilon in log"
+NOT_FINITE, EMPTY = "not finite, not judged", "empty, not judged"
 # Ops that hand on one of their inputs as it is, and so round nothing.
 CHOOSING = {ops.max, ops.min, ops.maximum, ops.minimum, ops.clip, ops.relu, ops.where, ops.abs}
+# Ops that jump: on which side of a jump a value is, is looked at apart from rounding.
+JUMPING = {*KINKS, ops.floor, ops.ceil, ops.rint}
+# Rounding is simulated STRONGER than it is, since what moves by less than one unit in the last place does not move.
+# An element may be off by SAFETY times what it was seen to move by.
+TRIALS, STRONGER, SAFETY = 3, 8, 2
+AT_MOST = 1e-3  # of the largest element, where nothing but the size of terms that cancel speaks for a gradient
 
 
 class Step(NamedTuple):
     """What the report says of one gradient.
 
-    `verdict`: "right", perhaps "but for float32 rounding" or "but for the epsilon in log"; "wrong"; or "follows from a
-    wrong one": what its own step makes of a wrong gradient before it. `absolute`, `relative`: its largest difference,
-    and that in relation to the largest element; NaN where shapes differ. `reason`: why it is wrong. `code`: the step as
-    the graph has it.
+    `verdict`: "right", perhaps "but for float32 rounding", "but for rounding where terms cancel" or "but for the
+    epsilon in log"; "wrong"; "follows from a wrong one": what its own step makes of a wrong gradient before it; or "not
+    judged", where the graph's own gradient is not finite or has no element. `absolute`, `relative`: its largest
+    difference, and that in relation to the largest element; NaN where shapes differ. `reason`: why it is wrong, or not
+    judged. `code`: the step as the graph has it.
     """
 
     name: str
@@ -52,8 +62,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every gradient is right."""
-        return all(step.verdict.startswith(RIGHT) for step in self.steps)
+        """Whether every gradient was judged and is right."""
+        return bool(self.steps) and all(step.verdict.startswith(RIGHT) for step in self.steps)
 
     @property
     def first_wrong(self) -> Step | None:
@@ -61,7 +71,7 @@ class Report:
         return next((step for step in self.steps if step.verdict == WRONG), None)
 
     def raise_if_wrong(self) -> None:
-        """GradientError, with the report as its message, where a gradient is wrong."""
+        """GradientError, with the report as its message, where a gradient is wrong or could not be judged."""
         if not self.ok:
             raise GradientError(str(self))
 
@@ -74,11 +84,13 @@ class Report:
         return table
 
     def summary(self) -> list[str]:
-        """What is wrong, and what would be right."""
+        """What is wrong and what would be right, and what could not be judged."""
         wrong = [step for step in self.steps if step.verdict == WRONG]
-        if not wrong:
-            return [f"All {len(self.steps)} gradients are right." if len(self.steps) != 1 else "The gradient is right."]
-        lines = []
+        lines = [f"Not judged: {s.name}, {s.reason}." for s in self.steps if s.verdict in (NOT_FINITE, EMPTY)]
+        if self.ok:
+            lines = [
+                f"All {len(self.steps)} gradients are right." if len(self.steps) != 1 else "The gradient is right."
+            ]
         for which, step in zip(itertools.chain(["First wrong step"], itertools.repeat("Wrong as well")), wrong):
             lines.append(f"{which}: {step.name}, {step.reason}.")
             lines += [f"  {'the graph has' if i == 0 else ''.rjust(13)}  {line}" for i, line in enumerate(step.code)]
@@ -107,9 +119,14 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
     it is wrong if it does not come out of the gradients handed over before it. The reason of a wrong step is found by
     trying what goes wrong usually: a factor, a sign, a transpose, an axis, a local derivative left out.
 
-    Tolerances follow the dtype: 1e-9 of the largest element in float64, 1e-4 in float32. Raises nothing over a wrong
-    gradient; ValueError for a name that the graph does not have or through which no gradient flows, and what
-    `loss.backward()` raises.
+    Tolerances follow the dtype: 1e-9 of the largest element in float64, 1e-4 in float32, as soon as there is a float32
+    in the graph or among what is handed over. Where terms cancel, an element may be off by as much of the size of these
+    terms, up to a thousandth of the largest element and as long as no usual fault explains it; the verdict says so.
+    Where the graph's own gradient is NaN or infinite, nothing can be judged, and the report is not `ok`.
+
+    Raises nothing over a wrong gradient; ValueError where nothing is handed over, or one gradient twice, or for a name
+    that the graph does not have or through which no gradient flows; TypeError for what is no array of numbers, or a
+    masked one; and what `loss.backward()` raises.
 
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
@@ -124,24 +141,52 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
     First wrong step: G_diff, 2 times too large everywhere: not divided by the batch size 2, or a factor 2 too much.
       the graph has  G_diff = 2 * diff * G_loss / 2
     """
-    return Comparison(trace(loss, names), manual).report()
+    arrays = {name: handed(name, value) for name, value in manual.items()}
+    variables = {k: v for k, v in (names or {}).items() if isinstance(v, Tensor) or k not in manual}
+    return Comparison(trace(loss, variables), arrays).report()
+
+
+class Noise(NamedTuple):
+    """How far rounding may take each element of a gradient.
+
+    `each`: as results on the way to it are rounded. `below`, `above`: where rounding decides on which side of a kink
+    something is, by as much as the other side has it lower or higher.
+    """
+
+    each: np.ndarray
+    below: np.ndarray
+    above: np.ndarray
 
 
 class Comparison(Search):
     """One run: what was handed over, and what each step makes of those before it."""
 
-    def __init__(self, traced: Trace, manual: dict[str, Any]):
+    def __init__(self, traced: Trace, manual: dict[str, np.ndarray]):
         super().__init__(traced)
-        self.manual = {self.find(name): handed(name, value) for name, value in manual.items()}
-        self.spoiled = self.rounded = False
+        found = {self.name(g): g for g in self.gradients.values() if self.name(g)}
+        # What a Tensor is called comes before what the written source makes of another one's name.
+        self.by_name = {**found, **{f"G_{x.name}": g for x, g in self.gradients.items() if x.name}}
+        if not manual:
+            raise ValueError(
+                f"no gradient was handed over: give each as a keyword, as in compare_backprop(loss, names, "
+                f"{[*self.by_name][-1]}=array). This graph has {', '.join(self.by_name)}"
+            )
+        self.handed: dict[Node, str] = {}
+        for name, array in manual.items():
+            node = self.find(name)
+            if node in self.handed:
+                raise ValueError(f"{self.handed[node]} and {name} are the same gradient: hand it over once")
+            self.handed[node], self.manual[node] = name, array
+        dtypes = [x.dtype for x in (*self.nodes, *self.manual.values()) if x.dtype.kind == "f"]
+        self.coarsest = max(dtypes, key=lambda dtype: np.finfo(dtype).eps)
+        self.spoiled = False
 
     def find(self, name: str) -> Node:
         """The gradient of that name; ValueError where there is none, or more than one."""
         twice = [x for x in self.gradients if x.name == name.removeprefix("G_")]
         if len(twice) > 1:
             raise ValueError(f"{name} is ambiguous: {len(twice)} Tensors are called {twice[0].name}; name them apart")
-        found = {self.name(g): g for g in self.gradients.values() if self.name(g)}
-        found |= {f"G_{x.name}": g for x, g in self.gradients.items() if x.name and f"G_{x.name}" not in found}
+        found = self.by_name
         if name in found:
             return found[name]
         dead = next((x for x in self.traced.forward if x.name and f"G_{x.name}" == name), None)
@@ -168,60 +213,205 @@ class Comparison(Search):
         for node in [self.traced.start, *self.order]:
             expected = self.values[node] = self.compute(node) if node.op else node.data
             if node in self.manual:
-                steps.append(self.judge(node, self.manual[node], expected))
-                self.values[node] = reshaped(self.manual[node], expected)
+                m = self.manual[node]
+                verdict, reason, found = self.judge(node, m, expected)
+                self.values |= found  # what comes next may follow from it
+                self.values[node] = reshaped(m, expected)
+                self.spoiled |= not verdict.startswith((RIGHT, EMPTY))
+                steps.append(self.step(node, m, verdict, reason))
         return Report(steps)
 
-    def judge(self, node: Node, m: np.ndarray, expected: np.ndarray) -> Step:
-        """The verdict on `m`, which was handed over where `expected` follows from what was handed over before."""
-        name, true, reason = self.name(node) or f"G_{node.owner.name}", node.data, ""
-        absolute = relative = np.nan
+    def step(self, node: Node, m: np.ndarray, verdict: str, reason: str) -> Step:
+        """A line of the report."""
+        true, absolute, relative = node.data, np.nan, np.nan
         if m.shape == true.shape:
-            absolute = float(np.max(distance(m, true), initial=0))
-            relative = absolute / largest(true) if largest(true) else absolute and np.inf
-        rtol, noise = tolerance(m, node), float(np.finfo(m.dtype).tiny)
-
-        def near(to: np.ndarray, noise: float) -> bool:
-            return m.shape == to.shape and bool(np.all(distance(m, to) <= rtol * largest(to) + noise))
-
-        if m.shape == true.shape and not (near(true, noise) or near(expected, noise)):
-            noise += self.rounding[node] * max(float(np.finfo(a.dtype).eps) for a in (m, node)) / EPS32
-        verdict = RIGHT if tolerance(node) == rtol else ROUNDED
-        if not near(true, noise) and near(expected, noise):
-            verdict = FOLLOWS if self.spoiled else verdict
-        elif not near(true, noise):
-            tiny, coarse = (share * largest(true) for share in ROUNDING)
-            rounded = m.shape == true.shape and near(expected, max(tiny, min(coarse, self.rounding[node])))
-            if not (rounded and self.rounded):
-                reason = self.reason(node, m, expected)
-            if (rounded and not reason) or (near(expected, tiny) and reason.startswith(EXACT_LOSS)):
-                verdict, self.rounded = FOLLOWS if self.spoiled else EPSILON if reason else ROUNDED, True
+            absolute, size = float(np.max(distance(m, true), initial=0)), largest(true)
+            if size:
+                relative = absolute / size
             else:
-                verdict, reason, self.spoiled = WRONG, reason or self.fallback(m, expected), True
-        return Step(name, m.shape, absolute, relative, verdict, reason, self.code(name))
+                relative = np.inf if absolute else 0.0
+        return Step(self.handed[node], m.shape, absolute, relative, verdict, reason, self.code(self.name(node)))
+
+    def judge(self, node: Node, m: np.ndarray, expected: np.ndarray) -> tuple[str, str, Mapping[Node, np.ndarray]]:
+        """The verdict on `m`, which was handed over where `expected` follows from what was handed over before.
+
+        With it come the reason, and the values of gradients before it that explain it.
+        """
+        true = node.data
+        if m.shape == true.shape and not m.size:
+            return EMPTY, f"shape {m.shape} has no element", {}
+        verdict = self.verdict(node, m, expected)
+        if verdict and not np.all(np.isfinite(true)):
+            return NOT_FINITE, self.not_finite(node, m), {}
+        if verdict:
+            return verdict, "", {}
+        found = self.reason(node, m, expected)
+        if found.reason.startswith(EXACT_LOSS) and np.all(distance(m, expected) <= 1e-5 * largest(true)):
+            return FOLLOWS if self.spoiled else EPSILON, found.reason, found.values
+        if not found.reason and self.near(node, m, expected, self.terms):
+            return FOLLOWS if self.spoiled else self.rounded(), "", {}
+        if not found.reason and self.float32_on_the_way(node, m, expected, 4 * EPS32 * largest(expected)):
+            return FOLLOWS if self.spoiled else ROUNDED.format("float32"), "", {}
+        reason = found.reason or self.fallback(m, expected)
+        if not found.reason and self.float32_on_the_way(node, m, expected):
+            reason += "; a float32 on the way would explain as much: hand over float32 arrays where there was one"
+        if found.ended is not None:
+            reason += f"; the search for a reason was ended after {found.ended} candidates"
+        return WRONG, reason, found.values
+
+    def verdict(self, node: Node, m: np.ndarray, expected: np.ndarray) -> str:
+        """The verdict on what can be told without a search; empty where that has to decide."""
+        exact = RIGHT if tolerance(node) == tolerance(m, node) else self.rounded()
+        if self.near(node, m, node.data):
+            return exact
+        if self.near(node, m, expected):
+            return FOLLOWS if self.spoiled else exact
+        if self.near(node, m, node.data, self.noise):
+            return self.rounded()
+        if self.near(node, m, expected, self.noise):
+            return FOLLOWS if self.spoiled else self.rounded()
+        if self.near(node, m, expected, self.noise_apart) and not self.factor_reason(constant_factor(m, expected)):
+            return FOLLOWS if self.spoiled else self.rounded()
+        at_first = [values[node] for values in self.from_float32 if np.all(np.isfinite(values[node]))]
+        if self.rounded_to_float32(m, node.data) or any(self.near(node, m, to, self.noise) for to in at_first):
+            return ROUNDED.format("float32")
+        if self.rounded_to_float32(m, expected):
+            return FOLLOWS if self.spoiled else ROUNDED.format("float32")
+        return ""
+
+    def near(self, node: Node, m: np.ndarray, to: np.ndarray, noises: Mapping[Node, Noise] = NOTHING) -> bool:
+        """Whether `m` is `to` but for rounding: each element within its own noise, where there is one.
+
+        Nothing can be said of elements for which the graph has no finite number.
+        """
+        if m.shape != to.shape:
+            return False
+        allowed = tolerance(m, node) * largest(to) + 16 * float(np.finfo(m.dtype).smallest_subnormal)
+        if noises:
+            noise, true = noises[node], largest(node.data)
+            # The gradient of something larger has larger errors: everything after a wrong gradient scales with it.
+            share = largest(to) / true if self.spoiled and true else 1
+            allowed = allowed + share * (noise.each + np.where(m > to, noise.above, noise.below))
+        return bool(np.all((distance(m, to) <= allowed) | ~np.isfinite(node.data)))
+
+    def rounded(self) -> str:
+        """The verdict on what is right but for rounding."""
+        return CANCELLED if np.finfo(self.coarsest).eps < 1e-12 else ROUNDED.format(self.coarsest)
+
+    def rounded_to_float32(self, m: np.ndarray, to: np.ndarray) -> bool:
+        """Whether a float64 array is another one, each element rounded to float32."""
+        if m.shape != to.shape or not np.array_equal(m, m.astype(np.float32), equal_nan=True):
+            return False
+        return bool(np.all(distance(m, to) <= EPS32 * np.abs(to)))
+
+    def float32_on_the_way(self, node: Node, m: np.ndarray, expected: np.ndarray, at_most: float = np.inf) -> bool:
+        """Whether each element of a float64 array is off by no more than rounding to float32 on the way may take it.
+
+        `at_most`: a few units in the last place of the largest element are called right, since a float32 is quickly
+        lost in an array of float64; what is off by a millionth is wrong.
+        """
+        if m.shape != node.shape or m.itemsize < 8:
+            return False
+        noise = self.noise_apart[node].each * EPS32 / float(np.finfo(self.coarsest).eps)
+        allowed = tolerance(m, node) * largest(expected) + np.minimum(noise, at_most)
+        return bool(np.all(distance(m, expected) <= allowed))
 
     @cached_property
-    def rounding(self) -> dict[Node, float]:
-        """How far each gradient may be off if all results on the way to it were rounded as in float32."""
-        found: dict[Node, float] = {}
-        for rng in map(np.random.default_rng, range(3)):
-            values: dict[Node, np.ndarray] = {}
-            for x in self.nodes:
-                values[x] = self.compute(x, values) if x.op else x.data
-                if x.dtype.kind == "f" and x.op not in CHOOSING:
-                    values[x] = values[x] * (1 + EPS32 * rng.uniform(-1, 1, x.shape))
-                if x.gradient:
-                    if x.op is ops.add:  # errors that cancel in this sum need not cancel in another way to compute it
-                        parts = [np.broadcast_to(np.abs(values[part] - part.data), x.shape) for part in x.nodes()]
-                        parts = np.max(parts, axis=0)
-                        cancelled = np.abs(values[x] - x.data) < 0.1 * parts
-                        values[x] = values[x] + np.where(cancelled, parts, 0) * rng.uniform(-1, 1, x.shape)
-                    found[x] = max(found.get(x, 0), 16 * largest(values[x] - x.data))
+    def from_float32(self) -> list[dict[Node, np.ndarray]]:
+        """Each value where all leaves were rounded to float32, and where all that has a name in the forward was."""
+
+        def cut(x: np.ndarray) -> np.ndarray:
+            return x.astype(np.float32).astype(x.dtype) if is_float(x) else x
+
+        leaves = self.rerun(lambda x, y, _: y if x.op else cut(y))
+        named = {x for x in self.traced.forward if x.name or not x.op}
+        return [leaves, self.rerun(lambda x, y, _: cut(x.data) if x in named else y)]
+
+    def rerun(self, alter: Callable) -> dict[Node, np.ndarray]:
+        """Each value of the graph, where `alter(node, its value, all before it)` says what becomes of it."""
+        values: dict[Node, np.ndarray] = {}
+        for x in self.nodes:
+            values[x] = alter(x, self.compute(x, values) if x.op else x.data, values)
+        return values
+
+    @cached_property
+    def noise(self) -> dict[Node, Noise]:
+        """How far each gradient may be off if all results on the way to it were rounded as in the coarsest dtype."""
+        each = self.moved(apart=False)
+        below, above = self.other_sides({f: each[f] for f in self.nodes if f in each and f.op in KINKS})
+        return {g: Noise(each[g], below[g], above[g]) for g in self.nodes if g.gradient}
+
+    @cached_property
+    def noise_apart(self) -> dict[Node, Noise]:
+        """The same, where errors do not cancel that cancel where gradients are added: a chain may add otherwise."""
+        each = self.moved(apart=True)
+        return {g: noise._replace(each=np.maximum(each[g], noise.each)) for g, noise in self.noise.items()}
+
+    @cached_property
+    def terms(self) -> dict[Node, Noise]:
+        """How far each gradient may be off where no fault explains it: what RTOL allows of the size of its terms."""
+        times = RTOL.get(self.coarsest.itemsize, 1e-9) / (float(np.finfo(self.coarsest).eps) * STRONGER * SAFETY)
+        found = {}
+        for g, noise in self.noise_apart.items():
+            each = np.minimum(times * self.noise[g].each, AT_MOST * largest(g.data))
+            found[g] = noise._replace(each=np.maximum(each, noise.each))
         return found
+
+    def moved(self, apart: bool) -> dict[Node, np.ndarray]:
+        """How far rounding takes each element of the gradients, and of what decides on the side of a kink."""
+        size = STRONGER * float(np.finfo(self.coarsest).eps)
+        found = {x: np.zeros(x.shape) for x in self.nodes if x.gradient or x.op in KINKS}
+        for seed in range(TRIALS):
+            rng = np.random.default_rng(seed)
+            values = self.rerun(lambda x, y, values, rng=rng: perturbed(x, y, values, size, rng, apart))
+            for x, moved in found.items():
+                off = side(x, values) - side(x) if x.op in KINKS else values[x] - x.data
+                found[x] = np.fmax(moved, SAFETY * finite(np.abs(off)))
+        return found
+
+    def other_sides(self, sides: dict[Node, np.ndarray]) -> tuple[dict[Node, np.ndarray], dict[Node, np.ndarray]]:
+        """How much lower and higher each gradient is where kinks that lie within their noise are taken on other sides.
+
+        `sides`: how far what decides on the side of a kink may be off.
+        """
+        below = {g: np.zeros(()) for g in self.nodes if g.gradient}
+        above = dict(below)
+        open_ = {f: np.abs(side(f)) < moved for f, moved in sides.items()}
+        open_ = {f: found for f, found in open_.items() if np.any(found)}
+        for seed in range(TRIALS + 1) if open_ else ():
+            rng = np.random.default_rng(seed)
+
+            def turn(x: Node, y: np.ndarray, _: Any, rng: Any = rng, seed: int = seed) -> np.ndarray:
+                if x not in open_:
+                    return y
+                which = open_[x] & (rng.random(x.shape) < 0.5) if seed else open_[x]  # all of them at first
+                return np.where(which, turned(x.data), x.data)
+
+            values = self.rerun(turn)
+            for g in below:
+                below[g] = np.fmax(below[g], finite(g.data - values[g]))
+                above[g] = np.fmax(above[g], finite(values[g] - g.data))
+        return below, above
+
+    def not_finite(self, node: Node, m: np.ndarray) -> str:
+        """Where NaN or infinity comes from that a gradient of the graph has, and perhaps `m` as well."""
+        nodes = [*dict.fromkeys([*self.traced.forward, *behind([node])])]
+        bad = [x for x in nodes if is_float(x) and not np.all(np.isfinite(x.data))]
+        unknown = {*bad}
+        made = (x for x in bad if not any(i in unknown for i in x.nodes()) and (x.op or np.any(np.isnan(x.data))))
+        origin = next(made, bad[0])
+        called = self.text(origin)
+        if origin.gradient and not self.name(origin) and origin.owner:
+            called = f"the gradient of {self.text(origin.owner)}"
+        what = "NaN" if np.any(np.isnan(node.data)) else "infinite"
+        too = "" if np.all(np.isfinite(m)) else " too"
+        return f"the graph's own gradient is {what}{too}, from {called} on; see detect_anomaly()"
 
 
 def handed(name: str, value: Any) -> np.ndarray:
     """A gradient that was handed over, as an array of numbers."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: hand over numbers, as in {name}=array.filled(0)")
     try:
         array = np.asarray(data_of(value))
     except ValueError as error:  # lists of different lengths
@@ -236,3 +426,41 @@ def reshaped(m: np.ndarray, expected: np.ndarray) -> np.ndarray:
     if m.shape != expected.shape and m.shape == expected.shape[::-1]:
         return m.T
     return m.reshape(expected.shape) if m.size == expected.size else expected
+
+
+def is_float(x: Any) -> bool:
+    """Whether it has a dtype, and that of real numbers."""
+    return hasattr(x, "dtype") and x.dtype.kind == "f"
+
+
+def finite(x: np.ndarray) -> np.ndarray:
+    """An array with 0 for what is NaN or infinite."""
+    return np.where(np.isfinite(x), x, 0)
+
+
+def perturbed(
+    x: Node, y: np.ndarray, values: dict[Node, np.ndarray], size: float, rng: np.random.Generator, apart: bool
+) -> Any:
+    """The value `y` of a Node as rounding to a relative `size` may leave it; on which side of a kink it is stays.
+
+    `apart`: gradients alone are rounded, and what cancels in their sums does so no more.
+    """
+    if not is_float(x) or x.op in JUMPING:
+        return x.data
+    if x.op not in CHOOSING and (x.gradient or not apart):
+        y = y * (1 + size * rng.uniform(-1, 1, x.shape))
+    if apart and x.gradient and x.op is ops.add:
+        parts = np.max([np.broadcast_to(np.abs(values[i] - i.data), x.shape) for i in x.nodes()], axis=0)
+        y = y + np.where(np.abs(y - x.data) < 0.1 * parts, parts, 0) * rng.uniform(-1, 1, x.shape)
+    return y
+
+
+def side(f: Node, values: Mapping[Node, np.ndarray] = NOTHING) -> np.ndarray:
+    """What is positive on one side of a kink, and negative on the other."""
+    a, *b = (np.asarray(values.get(i, i.data) if isinstance(i, Node) else i, float) for i in f.inputs)
+    return a - b[0] if b else a
+
+
+def turned(side: np.ndarray) -> np.ndarray:
+    """The other side of a kink."""
+    return ~side if side.dtype == bool else np.where(side == 0, 1, -side)

@@ -46,9 +46,9 @@ def compile_backprop(
     with `optimizer`, its step is done as well. `outputs`: Tensors behind the loss whose arrays are wanted, in
     `step.outputs`. Those arrays, and the gradients, are overwritten by the next call. (Calls from several threads wait
     for one another; outputs and gradients are those of the last one. Steps that share parameters are not to be called
-    at the same time.) Parameters keep their numbers in
-    memory that the step has; a new array assigned to `.data` is noticed. The same holds for Tensors that require a
-    gradient and get none, such as a threshold in a comparison: `.grad` of these stays as it is.
+    at the same time.) Parameters keep their numbers in memory that the step has; a new array assigned to `.data` is
+    noticed. The same holds for Tensors that require a gradient and get none, such as a threshold in a comparison:
+    `.grad` of these stays as it is.
 
     `backend`: "numba" (loops in machine code, compiled once and kept on disk), "numpy" (calls into arrays allocated
     once), or "auto": numba where it is installed, every op has a loop form and no matrix product is so large that it
@@ -365,10 +365,7 @@ def rebuilt(roots: list[Tensor], replaced: dict[int, Tensor]) -> list[Tensor]:
 
 def rerecorded(t: Tensor, inputs: tuple) -> Tensor:
     """The op of a Tensor on other inputs; one that draws random numbers does not draw now, as its steps are to come."""
-    node = Node(
-        t.op, tuple(Node(None, (), {}, x.data) if isinstance(x, Tensor) else x for x in t.inputs), t.params, t.data
-    )
-    if not is_random(node):
+    if not is_random(t):
         return record_op(t.op, inputs, t.params)
     rows = next((len(x) for x in inputs if np.ndim(x)), None)
     data = t.data[:rows] if t.shape else t.data
@@ -643,5 +640,7 @@ def fitting(node: Node, x: Any, rows: bool = False) -> np.ndarray:
     check_feed(node, x, rows)
     y = np.require(x, node.dtype.newbyteorder("="), "CAW")
     if x.dtype.kind in "iu" and not np.can_cast(x.dtype, y.dtype) and not np.array_equal(x, y):
-        raise ValueError(f"{node.name or 'an input'} has numbers too large for {y.dtype}, which was compiled for it")
+        raise ValueError(
+            f"{node.name or 'an input'} has numbers too large for {y.dtype}, for which the step was compiled"
+        )
     return y.reshape(y.shape or (1,))

@@ -14,6 +14,7 @@ import numpy as np
 from .registry import Op
 
 Generator = np.random.Generator | np.random.RandomState | np.random.BitGenerator | random.Random
+MOST = 10_000
 LIBRARIES = ("numpy", "tinygrad_steel")  # whose functions draw from what they are given, or from NumPy's own generator
 
 
@@ -89,9 +90,10 @@ def reachable(function: Any) -> Iterator[Any]:
     """The generators and ops that a function can get at: by its closure, its defaults and the globals that it names.
 
     Functions are followed as far as they are somebody's own, and so are the attributes of objects, lists and dicts.
+    After MOST objects the search ends: what is so far away is better declared, with random=True.
     """
     todo, seen = [function], {}
-    while todo and len(seen) < 10_000:
+    while todo and len(seen) < MOST:
         x = todo.pop()
         if id(x) in seen:
             continue

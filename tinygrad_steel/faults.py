@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +20,52 @@ from .trace import Node, Trace, alias, data_of_node, is_random
 # Relative to the largest element: by itemsize.
 RTOL = {2: 1e-2, 4: 1e-4, 8: 1e-9, 16: 1e-9}
 NEAREST, TRIES = 40, 5000  # steps that are looked at for a fault between two gradients handed over, and faults in all
+# What one search may cost, in multiplications of a matrix product; an element of another result, and an op, cost more.
+WORK, ELEMENT, CALL = 5e9, 10, 5e4
+MISFIT = (ValueError, IndexError, TypeError)  # what NumPy raises over shapes and dtypes that do not go together
 EXACT_LOSS = "this gradient belongs to the exact cross entropy and not to the one with epsilon in the graph"
 NOTHING: Mapping = MappingProxyType({})
+
+
+class Finding(NamedTuple):
+    """The answer to why a gradient is wrong.
+
+    `reason`: empty where nothing usual explains it. `values`: the gradients as they are with this fault, from which
+    later ones may follow. `ended`: after how many candidates the search was ended; None where all were tried.
+    """
+
+    reason: str = ""
+    values: Mapping[Node, np.ndarray] = NOTHING
+    ended: int | None = None
+
+
+class Change(NamedTuple):
+    """What people compute in place of some Nodes: an array, or a function that makes it; and the reason to give."""
+
+    nodes: Iterable[Node]
+    value: np.ndarray | Callable[[], Any]
+    reason: str
+
+
+class Ended(Exception):
+    """The search has cost as much as it may."""
+
+
+class Mismatch(ValueError):
+    """A part of what a candidate comes to shows that it is not what was handed over."""
+
+
+class Question:
+    """What a search is after, as long as it is under way: a fault by which `node` becomes `m`.
+
+    `row`: where the two differ most. `work`: what it may still cost.
+    """
+
+    def __init__(self, node: Node, m: np.ndarray, expected: np.ndarray):
+        self.node, self.m, self.work, self.row = node, m, WORK, slice(0, 0)
+        if m.ndim == 2 and m.shape == expected.shape and m.size:
+            row = int(np.argmax(np.max(distance(m, expected), axis=1)))
+            self.row = slice(row, row + 1)
 
 
 class Search:
@@ -41,6 +88,7 @@ class Search:
         self.drawn = {x for x in self.nodes if is_random(x)}  # theirs are the numbers of the one draw that was recorded
         self.manual: dict[Node, np.ndarray] = {}  # what was handed over
         self.values: dict[Node, np.ndarray] = {}  # gradients, as they follow from those handed over so far
+        self.question: Question | None = None
 
     # What is what
 
@@ -78,33 +126,75 @@ class Search:
 
     def compute(self, node: Node, changed: Mapping[Node, np.ndarray] = NOTHING) -> np.ndarray:
         """A Node from its inputs, as these are now."""
-        return node.data if node in self.drawn else node.compute(*(self.value(x, changed) for x in node.inputs))
+        if node in self.drawn:
+            return node.data
+        inputs = [self.value(x, changed) for x in node.inputs]
+        if self.question:
+            self.spend(cost(node, inputs))
+        return node.compute(*inputs)
 
-    def replay(self, changed: dict[Node, np.ndarray], path: Iterable[Node]) -> dict[Node, np.ndarray]:
-        """What becomes of the Nodes of a path, inputs first, where some have changed."""
+    def spend(self, work: float) -> None:
+        """Count what a search computes, before it does: the same on every machine, unlike seconds."""
+        self.question.work -= work
+        if self.question.work < 0:
+            raise Ended
+
+    def replay(self, changed: dict[Node, np.ndarray], path: Iterable[Node], is_answer: bool = False) -> dict[Node, Any]:
+        """What becomes of the Nodes of a path, inputs first, where some have changed.
+
+        `is_answer`: Mismatch where that does not answer the question.
+        """
         values = dict(changed)
         for node in path:
             if node not in values and any(x in values for x in node.inputs):
+                if is_answer:
+                    self.look_at_a_row(node, values)
                 values[node] = self.compute(node, values)
         return values
 
+    def look_at_a_row(self, node: Node, values: dict[Node, np.ndarray]) -> None:
+        """Mismatch where one row of a product tells that all of it, which costs much more, is not the answer."""
+        asked = self.question
+        if node is not asked.node or node.op is not ops.matmul or node.ndim != 2 or asked.m.shape != node.shape:
+            return
+        a, b = (self.value(x, values) for x in node.inputs)
+        if a.ndim == b.ndim == 2:
+            self.spend(CALL + b.size)
+            if not same(a[asked.row] @ b, asked.m[asked.row], size=largest(asked.m)):
+                raise Mismatch
+
     # Reasons
 
-    def reason(self, node: Node, m: np.ndarray, expected: np.ndarray) -> str:
-        """Why `m` is wrong, in words that follow the name of the gradient; empty where nothing usual explains it."""
-        found = ""
+    def reason(self, node: Node, m: np.ndarray, expected: np.ndarray) -> Finding:
+        """Why `m` is wrong, in words that follow the name of the gradient. It changes nothing: apply `values`."""
+        found = Finding()
         if m.shape == expected.shape:
-            found = self.factor_reason(constant_factor(m, expected)) or self.epsilon_reason(node, m, expected)
+            found = Finding(self.factor_reason(constant_factor(m, expected)))
         elif same(m.T, expected):
-            found = "the transpose"
+            found = Finding("the transpose")
         elif m.size == expected.size and same(m.reshape(expected.shape), expected):
-            found = "right numbers in a wrong shape"
-        found = found or self.fault(node, m, expected) or self.taken_for(node, m)
+            found = Finding("right numbers in a wrong shape")
+        if not found.reason:
+            found = self.search(node, m, expected)
+        text = found.reason or self.taken_for(node, m)
         if m.shape != expected.shape:
-            return f"{found}{': ' if found else ''}shape {m.shape} is not {expected.shape}"
-        if m.ndim > 1 and same(m.T, expected) and not same(m, expected):
-            return f"the transpose of what is right{': ' if found else ''}{found}"
-        return found
+            text = f"{text}{': ' if text else ''}shape {m.shape} is not {expected.shape}"
+        elif m.ndim > 1 and same(m.T, expected) and not same(m, expected):
+            text = f"the transpose of what is right{': ' if text else ''}{text}"
+        return found._replace(reason=text)
+
+    def search(self, node: Node, m: np.ndarray, expected: np.ndarray) -> Finding:
+        """The usual fault that gives just `m`, among as many as WORK allows."""
+        tried = itertools.count()
+        self.question = Question(node, m, expected)
+        try:
+            with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # nobody has asked for candidates
+                found = self.epsilon_reason(node, m, expected) if m.shape == expected.shape else Finding()
+                return found if found.reason else self.fault(node, m, expected, tried)
+        except Ended:
+            return Finding(ended=next(tried))
+        finally:
+            self.question = None
 
     def factor_reason(self, factor: float | None, plain: bool = False) -> str:
         """A constant factor, where it is one that has a meaning; `plain`: any other one too."""
@@ -113,9 +203,9 @@ class Search:
         if abs(factor) < 1e-9:
             return "zero everywhere: the gradient does not arrive here"
         size, sign = abs(factor), "the sign is wrong" if factor < 0 else ""
-        if np.isclose(size, 1, rtol=1e-5):
+        if np.isclose(size, 1, rtol=1e-5, atol=0):
             return sign
-        known = [(number, text) for number, text in self.causes if np.isclose(size, number, rtol=1e-5)][:2]
+        known = [(number, text) for number, text in self.causes if np.isclose(size, number, rtol=1e-5, atol=0)][:2]
         if not (known or plain):
             return ""
         size = known[0][0] if known else size
@@ -123,38 +213,39 @@ class Search:
         reason = ", or ".join(text for _, text in known)
         return f"{sign}{', and it is ' if sign else ''}{found}{': ' if known else ''}{reason}"
 
-    def fault(self, node: Node, m: np.ndarray, expected: np.ndarray) -> str:
+    def fault(self, node: Node, m: np.ndarray, expected: np.ndarray, tried: Iterator[int]) -> Finding:
         """The usual fault that gives just `m`: in this step, or in one between it and those handed over before."""
         owners, path = self.region(node)
-        if found := self.kink(node, m, expected, path):
+        if (found := self.kink(node, m, expected, path)).reason:
             return found
         search = [(x, self.parts(x, node, m, expected, path, False)) for x in owners]
         search += [(x, self.faults(x)) for x in owners]
         search += [(x, self.through(x, self.mixed_up)) for x in owners]
         search += [(x, self.parts(x, node, m, expected, path, True)) for x in owners]
         suspects = ((x, value, reason) for x, found in search for value, reason in found)
-        for x, value, reason in itertools.islice(suspects, TRIES):
+        for x, value, reason in suspects:
+            if (count := next(tried)) == TRIES:
+                return Finding(ended=count)
             g = self.gradients[x]
             if g is node or value.shape == g.shape:
-                found = self.replay({g: value}, path)
-                if explains(found[node], m, expected):
-                    self.values |= found  # what comes next may follow from it
-                    return reason if g is node else f"from a fault at {self.called(x)}: {reason}"
-        return ""
+                found = attempt(partial(self.replay, {g: value}, path, is_answer=True))
+                if found and explains(found[node], m, expected):
+                    return Finding(reason if g is node else f"from a fault at {self.called(x)}: {reason}", found)
+        return Finding()
 
-    def kink(self, node: Node, m: np.ndarray, expected: np.ndarray, path: list[Node]) -> str:
+    def kink(self, node: Node, m: np.ndarray, expected: np.ndarray, path: list[Node]) -> Finding:
         """Whether `m` follows another convention at a kink."""
         known = {*path}
         path = [x for x in self.nodes if x in known or not (x.gradient or x in self.forward)]
         for f in self.nodes:
             inputs, conventions = at_a_kink(f)
             for value in conventions(*map(self.value, inputs)) if conventions else ():
-                found = self.replay({f: value}, path)
+                found = attempt(partial(self.replay, {f: value}, path)) or {}
                 if node in found and explains(found[node], m, expected):
-                    self.values |= found
                     at = " == ".join([*map(self.text, inputs), "0"][:2])
-                    return f"right except at the kink {at}: the slope there is a convention, and another one here"
-        return ""
+                    why = f"right except at the kink {at}: the slope there is a convention, and another one here"
+                    return Finding(why, {x: value for x, value in found.items() if x.gradient})
+        return Finding()
 
     def region(self, node: Node) -> tuple[list[Node], list[Node]]:
         """Whose gradients may be at fault for `node`, itself first, and the gradients on the way to it."""
@@ -209,10 +300,17 @@ class Search:
         for k, (y, g) in enumerate(edges):
             rest = sum(self.value(other) for i, (_, other) in enumerate(edges) if i != k)
             inner = self.between(self.gradients[y], g)
-            for changed, reason in rule(x, y, g, inner) if g is not self.gradients[y] else ():
-                with contextlib.suppress(Exception):  # shapes that do not fit: nobody has computed that
-                    changed = self.replay(changed, inner)
-                    yield changed.get(g, self.value(g)) + rest, reason
+            for change in rule(x, y, g, inner) if g is not self.gradients[y] else ():
+                changed = attempt(partial(self.changed, change, inner, g, rest))
+                if changed is not None:
+                    yield changed, change.reason
+
+    def changed(self, change: Change, inner: list[Node], g: Node, rest: Any) -> np.ndarray:
+        """A gradient that comes through several ways, where one of them, which ends in `g`, has a change in it."""
+        value = change.value() if callable(change.value) else change.value
+        self.spend(CALL + ELEMENT * np.size(value))
+        found = self.replay(dict.fromkeys(change.nodes, value), inner, is_answer=True)
+        return found.get(g, self.value(g)) + rest
 
     def between(self, gy: Node, g: Node) -> list[Node]:
         """What is computed on the way from one gradient to another, inputs first."""
@@ -222,50 +320,50 @@ class Search:
             todo.extend(new) if new else order.setdefault(todo.pop())
         return [*order]
 
-    def changes(self, x: Node, y: Node, g: Node, inner: list[Node]) -> Iterator[tuple[dict[Node, np.ndarray], str]]:
+    def changes(self, x: Node, y: Node, g: Node, inner: list[Node]) -> Iterator[Change]:
         """What people do in place of a step from the gradient of `y` to `g`, that of its input `x`, and the reasons."""
         gy = self.gradients[y]
+        start = same_value(gy)
         given, came = self.value(gy), self.called(y)
-        handed_on, missing = stretched(given, x.shape), self.derivative(g, same_value(gy))
+        handed_on, missing = stretched(given, x.shape), self.derivative(g, start)
         if handed_on is not None and missing != "":
             factor = missing if missing and y.op in INFIX else f"{y.op.name}'({self.text(x)})"
             factor += f" = {missing}" if missing and factor != missing else ""
-            yield {g: handed_on}, f"{came} is handed on unchanged: the factor {factor} is missing"
+            yield Change([g], handed_on, f"{came} is handed on unchanged: the factor {factor} is missing")
         alone = np.ones(gy.shape, gy.dtype)
-        yield dict.fromkeys(same_value(gy), alone), f"the local derivative alone: it is not multiplied with {came}"
+        yield Change(start, alone, f"the local derivative alone: it is not multiplied with {came}")
         for node in inner:
             yield from self.left_out(node)
         yield from self.unbroadcast(x, y, g)
         if y.op is ops.matmul and x.ndim == y.ndim == 2:
             yield from self.products(x, y, g)
         if y.op is ops.getitem:
-            z = np.zeros(x.shape, x.dtype)
-            z[ops._key(y.params["index"], tuple(i.data for i in y.inputs[1:]))] = given
-            yield {g: z}, "assigned where it has to be added: an element taken twice gets both gradients (np.add.at)"
+            text = "assigned where it has to be added: an element taken twice gets both gradients (np.add.at)"
+            yield Change([g], partial(assigned, x, y, given), text)
         if x.shape == y.shape:
-            yield dict.fromkeys(same_value(gy), self.value(g)), f"the step through {self.text(y)} is taken twice"
-        used = dict.fromkeys([*inner, *(i for node in inner for i in node.nodes() if i not in same_value(gy))])
+            yield Change(start, self.value(g), f"the step through {self.text(y)} is taken twice")
+        used = dict.fromkeys([*inner, *(i for node in inner for i in node.nodes() if i not in start)])
         for node in used:
             yield from self.altered(node)
             if (z := behind_relu(node)) is not None:
-                yield {node: self.value(z) < 0}, f"{self.text(z)} > 0 is the wrong way round"
+                yield Change([node], self.value(z) < 0, f"{self.text(z)} > 0 is the wrong way round")
                 for value, text in self.lookalikes(z, x):
-                    yield {node: value > 0}, f"computed with {text} in place of {self.text(z)}"
+                    yield Change([node], value > 0, f"computed with {text} in place of {self.text(z)}")
             if node.op in (ops.sigmoid, ops.softmax) and y.op is not node.op:
                 p, text = self.value(node), self.text(node)
                 reason = f"multiplied by {text} * (1 - {text}), which {y.op.name}' has in it"
-                yield {g: self.value(g) * p * (1 - p)}, reason
+                yield Change([g], partial(times_slope, self.value(g), p), reason)
         for node in used:
             for i in [node, *(node.nodes() if node.op in (ops.add, ops.subtract) else ())]:
                 for value, text in self.lookalikes(i, x) if not i.gradient else ():
-                    changed = {node: value if i is node else self.compute(node, {i: value})}
-                    yield changed, f"computed with {text} in place of {self.text(i)}"
+                    instead = value if i is node else partial(self.compute, node, {i: value})
+                    yield Change([node], instead, f"computed with {text} in place of {self.text(i)}")
 
-    def mixed_up(self, x: Node, y: Node, g: Node, inner: list[Node]) -> Iterator[tuple[dict[Node, np.ndarray], str]]:
+    def mixed_up(self, x: Node, y: Node, g: Node, inner: list[Node]) -> Iterator[Change]:
         """Another gradient in place of that of `y`."""
         gy = self.gradients[y]
         for value, text in self.lookalikes(gy, x):
-            yield dict.fromkeys(same_value(gy), value), f"computed from {text} in place of {self.called(y)}"
+            yield Change(same_value(gy), value, f"computed from {text} in place of {self.called(y)}")
 
     def derivative(self, node: Node, start: set[Node]) -> str | None:
         """What a step multiplies a gradient with; None where it does more than that."""
@@ -283,7 +381,7 @@ class Search:
             return None
         return f"{a or 1} / {b}" if node.op is ops.divide else f"{a} * {b}" if a and b else a or b
 
-    def left_out(self, node: Node) -> Iterator[tuple[dict[Node, np.ndarray], str]]:
+    def left_out(self, node: Node) -> Iterator[Change]:
         """A factor left out, or there twice."""
         if node.op not in (ops.multiply, ops.divide):
             return
@@ -293,30 +391,34 @@ class Search:
             if isinstance(f, Node) and f.gradient:
                 continue
             text = f"the factor {self.text(f, 3)}" if node.op is ops.multiply else f"the division by {self.text(f, 3)}"
-            yield {node: np.broadcast_to(self.value(other), node.shape)}, f"{text} is missing{where}"
-            yield {node: node.op.forward(self.value(node), self.value(f))}, f"{text} is there twice{where}"
+            without = partial(np.broadcast_to, self.value(other), node.shape)
+            yield Change([node], without, f"{text} is missing{where}")
+            twice = partial(node.op.forward, self.value(node), self.value(f))
+            yield Change([node], twice, f"{text} is there twice{where}")
 
-    def altered(self, f: Node) -> Iterator[tuple[dict[Node, np.ndarray], str]]:
+    def altered(self, f: Node) -> Iterator[Change]:
         """A value of the local derivative without a term, with a wrong sign, inverted, along another axis."""
         inputs = [self.value(i) for i in f.inputs]
         texts = [self.text(i, 1) for i in f.inputs]
         if f.op in (ops.subtract, ops.add):
             (a, b), sign, where = inputs, "+-"[f.op is ops.subtract], self.text(f)
-            yield {f: a}, f"`{sign} {texts[1]}` is missing in {where}"
-            yield {f: b}, f"`{texts[0]} {sign}` is missing in {where}"
-            yield {f: a + b if sign == "-" else a - b}, f"the sign of {texts[1]} is wrong in {where}"
+            other = np.add if sign == "-" else np.subtract
+            yield Change([f], np.asarray(a), f"`{sign} {texts[1]}` is missing in {where}")
+            yield Change([f], np.asarray(b), f"`{texts[0]} {sign}` is missing in {where}")
+            yield Change([f], partial(other, a, b), f"the sign of {texts[1]} is wrong in {where}")
         if f.dtype == bool:
-            yield {f: ~self.value(f)}, f"{self.text(f)} is the wrong way round"
+            yield Change([f], partial(np.logical_not, self.value(f)), f"{self.text(f)} is the wrong way round")
         if f in self.drawn:
             return
-        with contextlib.suppress(Exception):
-            if len(inputs) == 1 and not f.gradient:
-                yield {f: f.compute(self.value(f))}, f"{f.op.name}({self.text(f)}) in place of {self.text(f)}"
-            axis = f.params.get("axis", f.op.defaults.get("axis"))
-            for other in range(inputs[0].ndim + (f.op is ops.expand_dims)) if isinstance(axis, int) else ():
-                reason = f"{f.op.name} along axis {other} instead of axis {axis}"
-                reason = f"{texts[0]} is spread along the wrong axis" if f.op is ops.expand_dims else reason
-                yield {f: Node(f.op, f.inputs, {**f.params, "axis": other}, f.data).compute(*inputs)}, reason
+        if len(inputs) == 1 and not f.gradient:
+            again = partial(f.compute, self.value(f))
+            yield Change([f], again, f"{f.op.name}({self.text(f)}) in place of {self.text(f)}")
+        axis = f.params.get("axis", f.op.defaults.get("axis")) if f.op else None
+        for other in range(np.ndim(inputs[0]) + (f.op is ops.expand_dims)) if isinstance(axis, int) else ():
+            reason = f"{f.op.name} along axis {other} instead of axis {axis}"
+            reason = f"{texts[0]} is spread along the wrong axis" if f.op is ops.expand_dims else reason
+            moved = Node(f.op, f.inputs, {**f.params, "axis": other}, f.data)
+            yield Change([f], partial(moved.compute, *inputs), reason)
 
     def lookalikes(self, f: Node, x: Node) -> list[tuple[np.ndarray, str]]:
         """Values and gradients for which `f` may be mistaken: those of its shape that are near `x`."""
@@ -327,7 +429,7 @@ class Search:
         found.sort(key=lambda pair: (pair[0].op is not f.op, abs(self.forward[pair[0]] - self.forward[x])))
         return [(self.value(v), self.text(v)) for _, v in found[: NEAREST // 2]]
 
-    def unbroadcast(self, x: Node, y: Node, g: Node) -> Iterator[tuple[dict[Node, np.ndarray], str]]:
+    def unbroadcast(self, x: Node, y: Node, g: Node) -> Iterator[Change]:
         """A sum over the axes along which `x` was broadcast, left out or taken along others."""
         node = g
         while node.op in (alias, ops.broadcast_to):
@@ -338,13 +440,13 @@ class Search:
         while node.op is ops.sum:
             node = node.inputs[0]
         full, was = self.value(node), f"axis {axis}, along which {self.text(x)} {x.shape} was broadcast to {y.shape}"
-        yield {g: full}, f"not summed over {was}"
+        yield Change([g], full, f"not summed over {was}")
         for count in range(1, full.ndim + 1):
             for axes in itertools.combinations(range(full.ndim), count):
                 over = f"axis {axes[0]}" if count == 1 else f"axes {axes}"
-                yield {g: full.sum(axis=axes)}, f"summed over {over} instead of {was}"
+                yield Change([g], partial(np.sum, full, axis=axes), f"summed over {over} instead of {was}")
 
-    def products(self, x: Node, y: Node, g: Node) -> Iterator[tuple[dict[Node, np.ndarray], str]]:
+    def products(self, x: Node, y: Node, g: Node) -> Iterator[Change]:
         """A product with the wrong transposes, or in the wrong order."""
         other = next((i for i in y.inputs if i is not x), x)
         a, text = other.data, self.text(other, 5)
@@ -352,8 +454,9 @@ class Search:
         right = f"{came} @ {text}.T" if y.inputs[0] is x else f"{text}.T @ {came}"
         for left, second in itertools.product([(a, text), (a.T, f"{text}.T")], [(gy, came), (gy.T, f"{came}.T")]):
             for (b, b_text), (c, c_text) in ((left, second), (second, left)):
-                if b.shape[1] == c.shape[0] and f"{b_text} @ {c_text}" != right:
-                    yield {g: b @ c}, f"{b_text} @ {c_text} instead of {right}"
+                if b.shape[-1:] == c.shape[:1] and f"{b_text} @ {c_text}" != right:
+                    product = partial(self.compute, Node(ops.matmul, (b, c), {}, g.data))
+                    yield Change([g], product, f"{b_text} @ {c_text} instead of {right}")
 
     def fallback(self, m: np.ndarray, expected: np.ndarray) -> str:
         """What can be said where no usual fault explains it."""
@@ -377,7 +480,7 @@ class Search:
                 return f"these are the numbers of {self.name(g)}"
         return next((f"this is {x.name} itself" for x in self.forward if x.name and same(m, x.data)), "")
 
-    def epsilon_reason(self, node: Node, m: np.ndarray, expected: np.ndarray) -> str:
+    def epsilon_reason(self, node: Node, m: np.ndarray, expected: np.ndarray) -> Finding:
         """Whether `m` belongs to the loss without the epsilon that the graph has in its logarithm."""
         logs = [x for x in self.traced.forward if x.op is ops.log and has_epsilon(x.inputs[0]) and x in self.gradients]
         owners, path = self.region(node) if logs else ([], [])
@@ -394,13 +497,13 @@ class Search:
             if value.shape == z.shape and kind:
                 found = self.replay({self.gradients[z]: value}, path)
                 if explains(found[node], m, expected):
-                    self.values |= found
-                    return (
+                    why = (
                         f"{EXACT_LOSS}: where {kind.split()[-1]}({self.text(z)}) saturates, {self.text(log)} is flat "
                         f"and its derivative almost 0; take softmax_cross_entropy or sigmoid_cross_entropy, which are "
                         f"exact, or differentiate the epsilon too"
                     )
-        return ""
+                    return Finding(why, found)
+        return Finding()
 
 
 # Probabilities, and what their exact logarithm makes of its gradient `g`.
@@ -461,6 +564,7 @@ def causes(traced: Trace) -> Iterator[tuple[float, str]]:
             counts.setdefault(x.data.size, f"the number of elements {x.data.size}")
             divisors += [x.data.size // max(1, y.data.size)] * (y.op is ops.mean)
         numbers = [float(data_of_node(i)) for i in y.inputs if not isinstance(i, Node) or not (i.op or i.shape)]
+        numbers = [number for number in numbers if np.isfinite(number)]
         factors += numbers if y.op is ops.multiply else []
         divisors += numbers if y.op is ops.divide and len(numbers) else []
     counts = {n: text for n, text in counts.items() if n > 1}
@@ -472,10 +576,10 @@ def causes(traced: Trace) -> Iterator[tuple[float, str]]:
             yield n * n, f"multiplied by {text} instead of divided by it"
     yield 2, "a factor 2 too much"
     yield 1 / 2, "a factor 2 is missing"
-    for c in {abs(c) for c in factors} - {0, 1, 2}:
+    for c in dict.fromkeys(abs(c) for c in factors if abs(c) not in (0, 1, 2)):
         yield 1 / c, f"the factor {c:g} is missing"
         yield c, f"the factor {c:g} is there twice"
-    for d in {abs(d) for d in divisors} - {0, 1}:
+    for d in dict.fromkeys(abs(d) for d in divisors if abs(d) not in (0, 1)):
         right = counts.get(d, f"{d:g}")
         if d not in counts:
             yield d, f"not divided by {right}"
@@ -511,18 +615,54 @@ def without_alias(g: Node) -> Node:
     return g
 
 
-def same_value(g: Node) -> set[Node]:
+def same_value(g: Node) -> dict[Node, None]:
     """A gradient, and those that it is but for its name and for being broadcast."""
-    found = {g}
+    found = {g: None}
     while g.op in (alias, ops.broadcast_to):
         (g,) = g.inputs
-        found.add(g)
+        found[g] = None
     return found
+
+
+def assigned(x: Node, y: Node, given: np.ndarray) -> np.ndarray:
+    """The gradient of what was indexed, as an assignment makes it."""
+    z = np.zeros(x.shape, x.dtype)
+    z[ops._key(y.params["index"], tuple(i.data for i in y.inputs[1:]))] = given
+    return z
+
+
+def times_slope(g: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """A gradient multiplied by the slope of the sigmoid whose value is `p`."""
+    return g * p * (1 - p)
+
+
+def attempt(make: Callable[[], Any]) -> Any:
+    """What a candidate comes to; None where its shapes or dtypes do not go together: nobody has computed that."""
+    try:
+        return make()
+    except MISFIT:
+        return None
+
+
+def cost(node: Node, inputs: Iterable[Any]) -> float:
+    """What it costs to compute a Node from these inputs; ValueError where they broadcast to more than they should."""
+    shapes = [np.shape(x) for x in inputs]
+    sizes = [node.data.size, *map(math.prod, shapes)]
+    if node.op is ops.matmul:
+        (a, b), (size_a, size_b) = shapes, sizes[1:]
+        return CALL + max(size_a * (b[-1] if len(b) > 1 else 1), size_b * (a[-2] if len(a) > 1 else 1))
+    if node.op is ops.einsum:
+        letters, _ = ops._letters(node.params["subscripts"])
+        extents = {letter: n for term, shape in zip(letters, shapes) for letter, n in zip(term, shape)}
+        return CALL + math.prod(extents.values())
+    if node.op.elementwise and math.prod(np.broadcast_shapes(*shapes)) > max(sizes):
+        raise ValueError(f"{node.op.name} of {shapes} does not fit {node.shape}")
+    return CALL + ELEMENT * sum(sizes)
 
 
 def tolerance(*arrays: Any) -> float:
     """Relative to the largest element: that of the least precise dtype."""
-    return max(RTOL.get(a.dtype.itemsize, 1e-9) for a in arrays)
+    return max(RTOL.get(a.dtype.itemsize, 1e-9) if a.dtype.kind == "f" else 1e-9 for a in arrays)
 
 
 def largest(x: np.ndarray) -> float:
@@ -538,12 +678,12 @@ def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, np.where(np.isnan(off), np.inf, off))
 
 
-def same(a: np.ndarray, b: np.ndarray, rtol: float = 1e-8) -> bool:
-    """Whether two gradients are the same, but for rounding."""
+def same(a: np.ndarray, b: np.ndarray, rtol: float = 1e-8, size: float | None = None) -> bool:
+    """Whether two gradients are the same, but for rounding; `size`: of the largest element, where it is elsewhere."""
     if a.shape != b.shape:
         return False
     rtol = max(rtol, tolerance(a, b) if a.itemsize < 8 or b.itemsize < 8 else 0)
-    return bool(np.all(distance(a, b) <= rtol * largest(b)))
+    return bool(np.all(distance(a, b) <= rtol * (largest(b) if size is None else size)))
 
 
 def explains(found: np.ndarray, m: np.ndarray, expected: np.ndarray) -> bool:
@@ -566,5 +706,8 @@ def constant_factor(m: np.ndarray, expected: np.ndarray) -> float | None:
 
 def ratio(a: np.ndarray, b: np.ndarray) -> float | None:
     """The number with which `b` comes nearest to `a`."""
-    square = float(np.sum(b * b))
-    return float(np.sum(a * b)) / square if square else None
+    size = largest(b)
+    if not size:
+        return None
+    scaled = np.asarray(b, float) / size  # so that no square is too large or too small
+    return float(np.sum(a * scaled)) / (float(np.sum(scaled * scaled)) * size)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import os
+import sys
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from functools import lru_cache
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -94,6 +98,9 @@ def refuse_tracing() -> None:
 def no_grad() -> contextlib.AbstractContextManager[None]:
     """Inside `with no_grad():` no history is recorded: results are constants. Holds for the current thread only.
 
+    A parameter can be changed in place there, as in `weight -= rate * weight.grad`. Asking for the gradient of a result
+    that was computed there from parameters raises RuntimeError.
+
     >>> from tinygrad_steel import Tensor, no_grad
     >>> weight = Tensor([1.0, 2.0], requires_grad=True)
     >>> with no_grad():
@@ -170,6 +177,19 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
     return pulled
 
 
+def history(roots: Iterable[Any]) -> Iterator[Any]:
+    """These Tensors and all from which they were computed, each once, in no order."""
+    found = {id(t): t for t in roots}
+    todo = [*found.values()]
+    while todo:
+        t = todo.pop()
+        yield t
+        for x in t._inputs:
+            if hasattr(x, "_age") and id(x) not in found:
+                found[id(x)] = x
+                todo.append(x)
+
+
 def rules_of(y: Any, g: Any, result: Any, inputs: tuple) -> Any:
     """The vjps of the op of `y`; where it has a joint one, what that gives, input by input."""
     op = y._op
@@ -235,6 +255,17 @@ def summed_axes(big: tuple[int, ...], small: tuple[int, ...]) -> tuple[Axis, Axi
 def describe_call(op: Any, inputs: tuple, params: dict[str, Any]) -> str:
     """A call as messages show it: `matmul(x: (10, 27) float64, weight: (7, 27) float64)`."""
     return f"{op.name}({', '.join([*map(describe, inputs), *(f'{k}={v!r}' for k, v in params.items())])})"
+
+
+INSIDE = tuple(str(Path(file).parent) + os.sep for file in (__file__, np.__file__))
+
+
+def users_frame() -> FrameType:
+    """The innermost frame that is neither in this package nor in NumPy: the line that a message is about."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
+        frame = frame.f_back
+    return frame
 
 
 # NumPy's own errors, derived from these, are made from other arguments than a message.

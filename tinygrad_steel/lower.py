@@ -92,6 +92,8 @@ class Program:
         feeds: Sequence[Tensor] | None = None,
     ):
         self.optimizer = optimizer
+        if not (optimizer is None or isinstance(optimizer, Optimizer)):
+            raise TypeError(f"optimizer= takes an optimizer, as in SGD([weight], 0.1), not {optimizer!r:.80}")
         if isinstance(outputs, Tensor):
             raise TypeError("outputs is a list of Tensors: write outputs=[output]")
         for t in ancestors([loss, *outputs]):
@@ -143,13 +145,14 @@ class Program:
         self.feeds = [x for x in leaves if x.name and not x.wanted] if fed is None else fed
         self.fixed = [t for x, t in leaf_of.items() if not (x.wanted or x in self.feeds)]
         self.check_names([leaf_of[x] for x in self.feeds])
-        changing = [*(feeds or ()), *(leaf_of[x] for x in (*self.feeds, *wanted))]
-        refuse_reads([loss, *outputs], changing, "the compiled step would keep that number")
+        given_anew = [*(feeds or ()), *(leaf_of[x] for x in (*self.feeds, *wanted))]
+        refuse_reads([loss, *outputs], given_anew, "the compiled step would keep that number")
         for t in outputs:
             if any(t is constant for constant in self.fixed):
                 raise ValueError(f"the output {describe(t)} is a constant: nothing recorded of how it was computed")
-        results = [self.loss, *self.outputs, *(g for _, _, g in self.parameters), *(value for _, value in self.updates)]
-        order = behind([*lowering.random, *results])
+        gradients_of_parameters = [g for _, _, g in self.parameters]
+        new_values = [value for _, value in self.updates]
+        order = behind([*lowering.random, self.loss, *self.outputs, *gradients_of_parameters, *new_values])
         self.nodes = [x for x in order if x.op is not None]
         kept = [*(x for _, x, _ in self.parameters), *(x for _, x in self.followed), *(x for _, _, x in self.states)]
         known = {*self.feeds, *self.numbers, *kept}
@@ -172,12 +175,13 @@ class Program:
 
     def check_names(self, feeds: list[Tensor]) -> None:
         """ValueError where numbers in the program may come from a Tensor without a name: that would not be recorded."""
-        unnamed = [t for t in feeds if t.name is None]
-        if any(t.age < other.age for t in unnamed for other in self.fixed):
-            raise ValueError(
-                f"there is an array in the loss that may have been computed from {describe(unnamed[0])}, which has no "
-                f"name: make it with Tensor(..., name=...), so that what is computed from it is recorded"
-            )
+        youngest = max((t.age for t in self.fixed), default=0)
+        for t in feeds:
+            if t.name is None and t.age < youngest:
+                raise ValueError(
+                    f"there is an array in the loss that may have been computed from {describe(t)}, which has no "
+                    f"name: make it with Tensor(..., name=...), so that what is computed from it is recorded"
+                )
 
     def moves(self, pulled: list) -> tuple[list, list, list]:
         """What the optimizer makes of the gradients: new values for parameters and for what it remembers."""
@@ -290,7 +294,7 @@ class Lowering:
     def expand(self, op: Op, parts: Callable, inputs: tuple, params: dict[str, Any], data: Any) -> Node | None:
         """The parts of which an op consists, found by running it on Tensors; None where it does not run on them.
 
-        Nor on one that gives something else there than on arrays (it looks at types, or draws random numbers).
+        None as well where it gives something else on them than on arrays, as it looks at types or draws numbers.
         """
         stand = [Tensor(x.data) if isinstance(x, Node) else x for x in inputs]
         try:

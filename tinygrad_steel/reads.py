@@ -2,63 +2,72 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Iterable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import Any
 
-from .graph import next_age
+from .graph import history, next_age, users_frame
 from .registry import describe
 
-INSIDE = str(Path(__file__).parent)
 # Explicit requests for a number (item, numpy, a format) are no reads: who makes them knows that history ends there.
 BRANCH = "as a condition (if, while, and)"
 INDEX = "as an integer (an index, range, int)"
 NUMBER = "as a plain number (float, math)"
 
 
-class Read(NamedTuple):
-    """When and where a number was read, of which kind, and what it was read from."""
+class Read:
+    """When and where a number was read, of which kind, from what, and whether parameters and data were behind it."""
 
-    age: int
-    kind: str
-    of: str
-    file: str
-    line: int
+    __slots__ = ("age", "data", "file", "kind", "line", "of", "of_a_leaf", "parameters")
 
-    def __str__(self) -> str:
-        return f"{self.of} was read {self.kind} at {self.file}:{self.line}"
+    def __init__(self, t: Any, kind: str):
+        frame = users_frame()
+        self.age, self.kind = next_age(), kind
+        self.file, self.line = frame.f_code.co_filename, frame.f_lineno
+        self.of = describe(t) if t._op is None or t._name else f"a result of {t._op.name}"
+        self.of_a_leaf, self.parameters, self.data = t._op is None, False, False
 
 
 def remember(t: Any, kind: str) -> None:
     """Note on the Tensors behind `t` that a number which depends on them became a plain one.
 
-    On its results always: what shares one of them is computed beside that number. On leaves, where it depends on no
-    parameter; else on the parameters alone, which an optimizer moves on. (A float of a loss is a line of a report far
-    more often than a factor of the next loss, hence it marks no leaves where parameters are behind it.)
+    On its results always: what shares one of them is computed beside that number. On leaves, where it comes from inputs
+    alone or from parameters alone. A number that comes from both, or the float of parameters, marks no leaves: it is a
+    loss that decides when to stop, or a line of a report, far more often than a part of the next loss.
     """
-    found = [*behind([t])]
-    results, leaves = [x for x in found if x._op is not None], [x for x in found if x._op is None]
-    if any(x._requires_grad for x in leaves):
-        leaves = [x for x in leaves if x._requires_grad and kind != NUMBER]
-    leaves = [x for x in leaves if x._age <= t._age]  # else it has other data by now
-    if not results and all(x._name is None and not x._requires_grad for x in leaves):
+    if t._op is None and t._name is None and not t._requires_grad:
         return  # a constant
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
-        frame = frame.f_back
-    read = Read(next_age(), kind, what(t), frame.f_code.co_filename, frame.f_lineno)
-    for x in (*results, *leaves):
-        if current_read(x) is None:  # the first one stays: a loss made after it may hold it
-            x.read = read
-
-
-def what(t: Any) -> str:
-    """A Tensor as a message names it, with the leaves that it comes from where it has no name itself."""
-    if t._op is None or t._name:
-        return describe(t)
-    names = dict.fromkeys(x._name for x in behind([t]) if x._op is None and x._name)
-    return f"the result of {t._op.name}, which depends on {', '.join(names)}," if names else f"a result of {t._op.name}"
+    read, leaves, stale = Read(t, kind), [], set()
+    if t._op is None:
+        leaves.append(t)
+    elif not hasattr(t, "read"):
+        t.read = read
+    todo = [t]
+    while todo:
+        y = todo.pop()
+        for x in y._inputs:
+            if not hasattr(x, "_op"):  # a plain number
+                continue
+            if x._op is None:
+                leaves.append(x)
+                if x._age > y._age:  # it has other data by now
+                    stale.add(id(x))
+                continue
+            known = getattr(x, "read", None)
+            if known is None:
+                x.read = read
+                todo.append(x)
+            else:  # what is behind it has been seen to: a loop that reads at each turn walks each result once
+                read.parameters, read.data = read.parameters or known.parameters, read.data or known.data
+    for x in leaves:
+        if x._requires_grad:
+            read.parameters = True
+        else:
+            read.data = True
+    if read.parameters and (read.data or kind == NUMBER):
+        return
+    for x in leaves:
+        if id(x) not in stale and (x._requires_grad or x._name is not None) and current_read(x) is None:
+            x.read = read  # the first one stays: a loss made after it may hold it
 
 
 def current_read(x: Any) -> Read | None:
@@ -71,24 +80,16 @@ def refuse_reads(roots: Collection[Any], changing: Collection[Any], consequence:
     """TypeError where a number was read, before the last of `roots` was made, from what depends on `changing`."""
     made = max((t._age for t in roots if t._op is not None), default=0)  # a leaf holds no number that was read
     ids = {id(x) for x in changing}
-    for x in (*behind(roots), *changing):
+    for x in (*history(roots), *changing):
         read = current_read(x)
-        if read is not None and read.age < made and any(id(leaf) in ids for leaf in behind([x])):
+        if read is None or read.age > made:
+            continue
+        names = [leaf._name for leaf in history([x]) if id(leaf) in ids]
+        if names:
+            named = sorted({name for name in names if name})
+            behind = f", which depends on {', '.join(named)}," if named and not read.of_a_leaf else ""
             raise TypeError(
-                f"{read}: {consequence}, whatever comes later. Write np.where(condition, a, b) for an if, x[i] with "
-                f"the Tensor i itself for an index; where this very number is meant, or nothing here depends on it, "
-                f"ask for it by item()"
+                f"{read.of}{behind} was read {read.kind} at {read.file}:{read.line}: {consequence}, whatever comes "
+                f"later. Write np.where(condition, a, b) for an if, x[i] with the Tensor i itself for an index; where "
+                f"this very number is meant, or nothing here depends on it, ask for it by item()"
             )
-
-
-def behind(roots: Iterable[Any]) -> Iterator[Any]:
-    """These Tensors and all from which they were computed, in no order."""
-    found = {id(t): t for t in roots}
-    todo = [*found.values()]
-    while todo:
-        t = todo.pop()
-        yield t
-        for x in t._inputs:
-            if hasattr(x, "_age") and id(x) not in found:
-                found[id(x)] = x
-                todo.append(x)

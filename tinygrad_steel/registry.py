@@ -87,8 +87,8 @@ class Op:
         self.samples = list(samples)
         self.elementwise, self.rowwise, self.sequence, self.keeps = elementwise, rowwise, sequence, keeps
         self.joint = joint
-        # Until `trust` has said that its rules hand out no array which somebody else has; `plain` and `special` say at
-        # one look whether the engine has anything out of the ordinary to do.
+        # Until `trust` is called, its rules may hand out an input itself or a buffer that they use again; `plain` and
+        # `special` say at one look whether the engine has anything out of the ordinary to do.
         self.foreign, self.plain, self.special = True, False, True
         self.constant, self.random = constant, random
         self.defaults: dict[str, Any] = {}
@@ -165,7 +165,7 @@ class Op:
         return inputs, params
 
     def trust(self) -> None:
-        """Say that what the rules return is never an argument of theirs, or an array that they use again."""
+        """Say that no rule returns an input itself or a buffer that it uses again; `g` and views it may return."""
         self.foreign, self.plain, self.special = False, self.joint is None, self.keeps
 
     def signature(self) -> str:
@@ -315,7 +315,7 @@ def refuse_contradictions(
     keeps: bool,
     constant: bool,
 ) -> None:
-    """ValueError for a declaration of which one part would be ignored, or makes another one wrong."""
+    """Raise for a declaration of which one part would be ignored, or makes another one wrong."""
     for word, rule, arguments in (("each", each, "(i, g, y, *inputs, **params)"), ("joint", joint, "(g, y, *inputs)")):
         if rule is not None and not callable(rule):
             raise TypeError(f"{name}: {word}= is a function {arguments}, not {rule!r:.60}")
@@ -358,7 +358,7 @@ def check_inputs(new: Op, each: Callable | None) -> None:
 
 
 def check_twin(new: Op, twin: Callable, old: Op | None) -> None:
-    """ValueError for a NumPy function that means something else on Tensors already."""
+    """Raise for a twin that is no function, or means something else on Tensors already."""
     if not callable(twin):
         raise TypeError(f"{new.name}: twins are NumPy's functions, as in twins=[np.hypot], not {twin!r:.60}")
     other = TWINS.get(twin)
@@ -396,4 +396,4 @@ def describe(x: Any) -> str:
     if not hasattr(x, "shape") or not hasattr(x, "dtype"):
         return repr(x)
     name = getattr(x, "name", None)
-    return f"{name + ': ' if name else ''}{tuple(x.shape)} {x.dtype}"
+    return f"{f'{name}: ' if name else ''}{tuple(x.shape)} {x.dtype}"

@@ -228,13 +228,8 @@ class Definitions:
 
     def names_for(self, traced: Trace) -> set[str]:
         """The names that the ops of a graph may need, so that no variable takes them."""
-        nodes = {*traced.forward, *(x for edge in traced.edges for x in edge)}
-        todo, seen = [*nodes], set(nodes)
-        while todo:
-            new = [x for x in todo.pop().nodes() if x not in seen]
-            seen.update(new)
-            todo += new
-        return {function_name(x.op) for x in seen if x.op and numpy_name(x.op) is None and x.op not in INFIX}
+        nodes = behind([*traced.forward, *(x for edge in traced.edges for x in edge)])
+        return {function_name(x.op) for x in nodes if x.op and numpy_name(x.op) is None and x.op not in INFIX}
 
     def name(self, node: Node) -> str:
         """The function that computes this Node from its inputs, written when it is first asked for."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import ops
 from .draws import draws, moved, reachable
-from .graph import describe_call, pull, recording
+from .graph import describe_call, history, pull, recording
 from .registry import OPS, Each, Op, op
 from .tensor import Tensor, seed
 
@@ -91,8 +91,9 @@ def trace(loss: Tensor, names: Names = None, start: Tensor | None = None) -> Tra
 
     `names`: variable names for Tensors without a name, such as `locals()`. `start`: the gradient of the loss, which may
     then have several elements. Raises what `backward()` raises: RuntimeError where no gradient flows or where data has
-    changed since, ValueError for a loss of several elements.
+    changed since, ValueError for a loss of several elements; and TypeError for what is no Tensor.
     """
+    refuse_numbers([loss])
     start = Tensor(seed(loss, None)) if start is None else start
     watch = Watch()
     with recording("all", watch):
@@ -148,23 +149,26 @@ class Watch:
 
 
 def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
-    """The Tensors from which these were computed and they themselves, oldest first."""
-    found = {id(t): t for t in roots}
-    todo = [*found.values()]
-    while todo:
-        for x in todo.pop().inputs:
-            if isinstance(x, Tensor) and id(x) not in found:
-                found[id(x)] = x
-                todo.append(x)
-    return sorted(found.values(), key=lambda t: (t.op is not None, t.age))  # new data makes a leaf young
+    """The Tensors from which these were computed and they themselves, oldest first; TypeError for anything else."""
+    roots = [*roots]
+    refuse_numbers(roots)
+    return sorted(history(roots), key=lambda t: (t.op is not None, t.age))  # new data makes a leaf young
 
 
-def is_random(node: Node) -> bool:
-    """Whether the op of a Node draws random numbers: it says so, or it is seen to (see `draws`)."""
-    op = node.op
+def refuse_numbers(roots: Iterable[Any]) -> None:
+    """TypeError for what has no graph, as it is no Tensor."""
+    for x in roots:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{x!r:.80} ({type(x).__name__}) has no graph: give the Tensor itself, not its item()")
+
+
+def is_random(y: Node | Tensor) -> bool:
+    """Whether the op that has made it draws random numbers: it says so, or it is seen to (see `draws`)."""
+    op = y.op
     if op is None or op in OURS:
         return False
-    return op.random or draws(op.forward, tuple(map(data_of_node, node.inputs)), node.params)
+    inputs = tuple(x.data if isinstance(x, Node | Tensor) else x for x in y.inputs)
+    return op.random or draws(op.forward, inputs, y.params)
 
 
 def refuse_draws(node: Node, what: str) -> None:
@@ -191,6 +195,8 @@ def no_draws(rules: Iterable[Any], whose: str, what: str) -> Iterator[None]:
 def no_draws_in_vjps(loss: Tensor, what: str) -> contextlib.AbstractContextManager[None]:
     """The same for the vjps of the ops behind a loss that are somebody's own."""
     own = dict.fromkeys(t.op for t in ancestors([loss]) if t.op is not None and t.op not in OURS)
+    if not own:
+        return contextlib.nullcontext()
     rules = [o.vjps if isinstance(o.vjps, Each) else o.vjps[:] for o in own]
     return no_draws(rules, f"a vjp of {' or '.join(o.name for o in own)}", what)
 

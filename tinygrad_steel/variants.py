@@ -20,6 +20,7 @@ SHAPES = [
 ]  # fmt: skip
 PAIRS = [(), (1,), (3,), (2, 3), (1, 3), (2, 1), (3, 2), (4, 2, 3), (4, 3, 2), (4, 1, 1), (0, 3)]
 THREES = [(), (3,), (2, 3), (2, 1), (4, 2, 3)]
+BY_COUNT = {1: SHAPES, 2: PAIRS, 3: THREES}  # of inputs
 ALONG_AXES = [(4,), (2, 3), (1, 3), (3, 1), (2, 3, 4)]
 
 
@@ -115,10 +116,7 @@ def other_params(op: Op, trial: Trial) -> Iterator[Trial]:
 def other_shapes(op: Op, trial: Trial) -> Iterator[Trial]:
     """All shapes for one input, all pairs for two; for more, the sample's own lengths exchanged."""
     count = len(trial.inputs)
-    if count <= 3:
-        combinations = itertools.product([None, SHAPES, PAIRS, THREES][count] or [], repeat=count)
-    else:
-        combinations = iter(())
+    combinations = itertools.product(BY_COUNT.get(count, []), repeat=count)
     for shapes in itertools.chain(combinations, other_lengths(trial)):
         inputs = [drawn(x, shape, seed=4 + i) for i, (x, shape) in enumerate(zip(trial.inputs, shapes))]
         loud = any(len(x.shape) != len(shape) or 0 in shape for x, shape in zip(trial.inputs, shapes))
