@@ -1420,3 +1420,12 @@ def test_what_an_op_has_drawn_counts(error, verdict):
     (step,) = compare_backprop(loss, locals(), G_W=G_W).steps
     assert step.verdict == verdict
     assert rng.bit_generator.state == before
+
+
+def test_an_array_without_columns_ends_no_search():
+    """The search for a reason asks which function makes one array of another: a softmax of no numbers is none."""
+    u = leaf([[1.0], [2.0]], name="u")
+    none = u[:, :0]
+    loss = np.sum(none / (np.square(none) + 1)) + np.sum(u * u)
+    (step,) = compare_backprop(loss, G_u=3 * u.data).steps
+    assert step.verdict == "wrong"
