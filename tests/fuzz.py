@@ -24,6 +24,7 @@ from fuzz_programs import FAMILIES, LIBRARY, PLAIN, Program
 from tinygrad_steel import (
     SGD,
     Adam,
+    GradientError,
     Tensor,
     check_gradients,
     compare_backprop,
@@ -566,14 +567,15 @@ def at_once(work: Callable[[int], Any]) -> list[Any]:
 def by_hand(program: Program, report: Report) -> Iterator[Comparison | str]:
     """compare_backprop: the gradients of eager mode are right, and each one is wrong when it is 1 % too large."""
     found = eager(program, program.data)
-    gradients = {f"G_{name}": g for name, g in found.gradients.items() if g is not None}
-    if not gradients or not np.isfinite(found.size):
+    gradients = {f"G_{name}": g for name, g in found.gradients.items() if g is not None and g.size}
+    if not gradients or not all(np.isfinite(g).all() for g in gradients.values()):
         return
-    if (verdict := compare_backprop(found.values["loss"], **gradients)).ok is not True:
-        yield str(verdict), verdict.ok, True, 0, 0
-    yield "right gradients", True, True, 0, 0
+    verdict = compare_backprop(found.values["loss"], **gradients)
+    yield str(verdict), verdict.ok, True, 0, 0
+    short = any(x.dtype.itemsize < 8 for x in program.data.values() if x.dtype.kind != "b")
     for name, g in gradients.items():
-        if rounding(program, results(program, found.values)) < 1e-8 and largest([g]) > 1e-3 * found.size > 0:
+        # NumPy's functions of short integers are in short floats, the rounding of which may be 1 %
+        if not short and smooth(program) and largest([g]) > 1e-3 * found.size > 1e-6:
             verdict = compare_backprop(found.values["loss"], **{**gradients, name: 1.01 * g})
             yield f"{name}, 1 % too large", verdict.ok, False, 0, 0
 
@@ -583,12 +585,20 @@ def checked(program: Program, report: Report) -> Iterator[Comparison | str]:
     if not smooth(program):
         yield "not float64"
         return
-    wanted = [name for name, leaf in program.leaves.items() if leaf.wanted]
     inputs = program.tensors(program.data)
-    check_gradients(
-        lambda *xs: program.run(LIBRARY, {**inputs, **dict(zip(wanted, xs))})["loss"],
-        *(program.data[name] for name in wanted),
-    )
+    wanted = [name for name, t in inputs.items() if t.requires_grad and t.size]
+    if not loss_of(program, inputs).requires_grad or not wanted:
+        return
+    try:
+        check_gradients(
+            lambda *xs: program.run(LIBRARY, {**inputs, **dict(zip(wanted, xs))})["loss"],
+            *(program.data[name] for name in wanted),
+        )
+    except GradientError as error:
+        if "no gradient reaches" not in str(error) and "cannot be checked" not in str(error):
+            raise
+        yield "slopes of zero, or hidden by rounding"
+        return
     yield "the verdict", True, True, 0, 0
 
 
@@ -630,7 +640,7 @@ def extremes(program: Rows, report: Report) -> Iterator[Comparison | str]:
 
 # Each road, and of how many programs it takes one
 ROADS: dict[Callable, int] = {forward: 1, backward: 1, differences: 1, second_order: 1, float64: 1, source: 1}
-ROADS |= {step_numpy: 1, step_numba: 60, onnx: 2, threads: 10, by_hand: 3, checked: 5}
+ROADS |= {step_numpy: 1, step_numba: 60, onnx: 2, threads: 10, by_hand: 4, checked: 6}
 EPOCHS: dict[Callable, int] = {epoch_numpy: 1, epoch_numba: 20}
 SPECIALS: dict[Callable, int] = {elements: 1, elements_compiled: 1, elements_numba: 40, extremes: 1}
 
