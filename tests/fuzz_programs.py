@@ -155,9 +155,9 @@ ROWS = (  # lines that work for any number of rows: {r} is (rows, 3)
 DRAWING_ROWS = "  noise({r})  dropout({r})  secret({r}) * {bias}  noise({r}) * noise({r})"
 ROW_LOSSES = (
     "np.mean(softmax_cross_entropy({r}, {places}))  np.mean(np.square({r} - {weights}))"
-    "  np.mean(np.sum({r} * {out}, axis=1))"
-    "  np.sum({r} * {out}) / 10  np.mean({r}[:, 0] * {counts})"
-    "  np.sum(np.tanh({r}) * {out})  np.mean(np.max({r}, axis=1))  np.mean({r} ** 2 * {out})  np.mean(({r} @ {out})[{flags} > 0])"
+    "  np.mean(np.sum({r} * {out}, axis=1))  np.sum({r} * {out}) / 10  np.mean({r}[:, 0] * {counts})"
+    "  np.sum(np.tanh({r}) * {out})  np.mean(np.max({r}, axis=1))  np.mean({r} ** 2 * {out})"
+    "  np.mean(({r} @ {out})[{flags} > 0])"
 )
 DTYPES = {"floats": "fefd", "integers": "ddfe"}  # of the floats in a family; else d
 INTEGERS = "bBhHiIlL"
