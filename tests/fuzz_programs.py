@@ -155,8 +155,9 @@ ROWS = (  # lines that work for any number of rows: {r} is (rows, 3)
 DRAWING_ROWS = "  noise({r})  dropout({r})  secret({r}) * {bias}  noise({r}) * noise({r})"
 ROW_LOSSES = (
     "np.mean(softmax_cross_entropy({r}, {places}))  np.mean(np.square({r} - {weights}))"
-    "  np.mean(np.sum({r} * {out}, axis=1))"
-    "  np.sum({r} * {out}) / 10  np.mean({r}[:, 0] * {counts})  np.mean(({r} @ {out})[{flags} > 0])"
+    "  np.mean(np.sum({r} * {out}, axis=1))  np.sum({r} * {out}) / 10  np.mean({r}[:, 0] * {counts})"
+    "  np.sum(np.tanh({r}) * {out})  np.mean(np.max({r}, axis=1))  np.mean({r} ** 2 * {out})"
+    "  np.mean(({r} @ {out})[{flags} > 0])"
 )
 DTYPES = {"floats": "fefd", "integers": "ddfe"}  # of the floats in a family; else d
 INTEGERS = "bBhHiIlL"
@@ -332,14 +333,15 @@ class Program:
                 self.add(f"v{len(self.lines)}", line)
         losses = []
         self.outputs = [name for name in self.unused if name not in self.leaves or self.leaves[name].wanted]
-        if self.rows:
-            while not losses:
-                losses = [line for name in self.outputs[-1:] if (line := self.line(ROW_LOSSES, [name]))]
-        else:
-            for name in self.outputs:
-                y = self.values[name]
-                self.weights[f"g{name}"] = self.numbers.uniform(-2, 2, y.shape).astype(y.dtype)
-                losses.append(f"np.sum({name} * g{name})")
+        for name in self.outputs if self.rows else ():
+            line = ""
+            while not line:
+                line = self.line(ROW_LOSSES, [name], only=True)
+            losses.append(line)
+        for name in () if self.rows else self.outputs:
+            y = self.values[name]
+            self.weights[f"g{name}"] = self.numbers.uniform(-2, 2, y.shape).astype(y.dtype)
+            losses.append(f"np.sum({name} * g{name})")
         self.unused = [
             name for name in self.leaves if not any(re.search(rf"\b{name}\b", x) for x in self.lines + losses)
         ]
@@ -396,8 +398,11 @@ class Program:
         """The leaves as Tensors with this data."""
         return {name: Tensor(x, requires_grad=self.leaves[name].wanted, name=name) for name, x in data.items()}
 
-    def line(self, table: str, fresh: list[str]) -> str:
-        """The right side of a line from a random template; "" where it does not suit."""
+    def line(self, table: str, fresh: list[str], only: bool = False) -> str:
+        """The right side of a line from a random template; "" where it does not suit.
+
+        It is rather about one of the fresh values than about another; `only`: not about another.
+        """
         template = self.random.choice(table.split("  "))
         word = next((word for word in AXES if f"{{{word}}}" in template), "a")
         word = "r" if self.rows else word
@@ -406,7 +411,7 @@ class Program:
         new = [name for name in names if name in fresh]
         if not names:
             return ""
-        name = self.random.choice(new if new and self.random.random() < 0.7 else names)
+        name = self.random.choice(new if new and (only or self.random.random() < 0.7) else names)
         self.words, self.x = {word: name, "a": name}, self.values[name]
         tied = not np.all(self.x) or len(np.unique(self.x)) < self.x.size
         if self.family == "powers" and tied and KINKED.search(template):

@@ -1420,3 +1420,25 @@ def test_what_an_op_has_drawn_counts(error, verdict):
     (step,) = compare_backprop(loss, locals(), G_W=G_W).steps
     assert step.verdict == verdict
     assert rng.bit_generator.state == before
+
+
+def test_an_array_without_columns_ends_no_search():
+    """The search for a reason asks which function makes one array of another: a softmax of no numbers is none."""
+    u = leaf([[1.0], [2.0]], name="u")
+    none = u[:, :0]
+    loss = np.sum(none / (np.square(none) + 1)) + np.sum(u * u)
+    (step,) = compare_backprop(loss, G_u=np.array([[3.1], [-0.7]])).steps
+    assert step.verdict == "wrong"
+
+
+@pytest.mark.parametrize("error, verdict", [(0.0, "right"), (0.01, "wrong")])
+def test_short_floats_elsewhere_in_the_loss_excuse_nothing(error, verdict):
+    """NumPy's tanh of int8 is in float16, which is on the way of the gradient of u, not of that of w."""
+    x, w, u = (
+        Tensor(np.array([1, 2, 3], np.int8), name="x"),
+        leaf([1.0, 2.0, 3.0], name="w"),
+        leaf([1, -2, 0.5], name="u"),
+    )
+    loss = np.sum(np.sin(w)) + np.sum(np.tanh(x) * u)
+    steps = compare_backprop(loss, G_u=np.tanh([1.0, 2.0, 3.0]), G_w=(1 + error) * np.cos(w.data)).steps
+    assert {step.name: step.verdict for step in steps} == {"G_u": "right, but for float16 rounding", "G_w": verdict}

@@ -336,7 +336,10 @@ class Comparison(Search):
 
     @cached_property
     def noise(self) -> dict[Node, Noise]:
-        """How far each gradient may be off if all results on the way to it were rounded as in the coarsest dtype."""
+        """How far each gradient may be off if all results on the way to it were rounded, each as in its own dtype.
+
+        Or as in the coarsest that was handed over: a chain in float32 has float32 everywhere.
+        """
         each = self.moved(apart=False)
         below, above = self.other_sides({f: each[f] for f in self.nodes if f in each and f.op in KINKS})
         return {g: Noise(each[g], below[g], above[g]) for g in self.nodes if g.gradient}
@@ -359,11 +362,12 @@ class Comparison(Search):
 
     def moved(self, apart: bool) -> dict[Node, np.ndarray]:
         """How far rounding takes each element of the gradients, and of what decides on the side of a kink."""
-        size = STRONGER * float(np.finfo(self.coarsest).eps)
+        handed = max(epsilon(m) for m in self.manual.values())  # a chain in few digits has them everywhere
+        sizes = {x: STRONGER * max(handed, epsilon(x)) for x in self.nodes if x.dtype.kind == "f"}
         found = {x: np.zeros(x.shape) for x in self.nodes if x.gradient or x.op in KINKS}
         for seed in range(TRIALS):
             rng = np.random.default_rng(seed)
-            values = self.rerun(lambda x, y, values, rng=rng: perturbed(x, y, values, size, rng, apart))
+            values = self.rerun(lambda x, y, values, rng=rng: perturbed(x, y, values, sizes.get(x, 0.0), rng, apart))
             for x, moved in found.items():
                 off = side(x, values) - side(x) if x.op in KINKS else values[x] - x.data
                 found[x] = np.fmax(moved, SAFETY * finite(np.abs(off)))
@@ -436,6 +440,11 @@ def is_float(x: Any) -> bool:
 def finite(x: np.ndarray) -> np.ndarray:
     """An array with 0 for what is NaN or infinite."""
     return np.where(np.isfinite(x), x, 0)
+
+
+def epsilon(x: Any) -> float:
+    """The rounding of an array's floats, relative to their size."""
+    return float(np.finfo(x.dtype).eps)
 
 
 def perturbed(

@@ -541,6 +541,8 @@ def probability(z: Node, p: Node) -> str:
     """Which function makes `p` of `z`, however it is written; empty where it is another one."""
     if not z.ndim or z.shape != p.shape or p.op is None:
         return ""
+    if not z.data.size:  # of no elements there is no largest one
+        return ""
     return next((kind for kind, (function, _) in PROBABILITIES.items() if same(function(z.data), p.data, 1e-7)), "")
 
 
