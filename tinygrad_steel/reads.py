@@ -21,16 +21,17 @@ class Read:
 
     `parameters`: those behind it, and the ages of their data, as weak references, which keep no graph alive. `report`:
     whether it came from a loss that backward() starts from: then it is a line of a report, or decides when to stop.
+    `counted`: what was asked for its number of elements; where that is part of a loss itself, its shape is looked at.
     """
 
-    __slots__ = ("age", "file", "kind", "line", "of", "of_a_leaf", "parameters", "report")
+    __slots__ = ("age", "counted", "file", "kind", "line", "of", "of_a_leaf", "parameters", "report")
 
     def __init__(self, t: Any, kind: str):
         frame = users_frame()
         self.age, self.kind, self.of_a_leaf = next_age(), kind, t._op is None
         self.file, self.line = frame.f_code.co_filename, frame.f_lineno
         self.of = describe(t) if t._op is None or t._name else f"a result of {t._op.name}"
-        self.report, self.parameters = False, []
+        self.report, self.parameters, self.counted = False, [], weakref.ref(t) if kind == COUNT else None
 
     def is_current(self) -> bool:
         """Whether no parameter behind it has moved since: what a loss holds of older ones was meant to be fixed."""
@@ -46,11 +47,13 @@ def remember(t: Any, kind: str) -> None:
     if t._op is None and t._name is None and not t._requires_grad:
         return  # a constant
     read, leaves, stale = Read(t, kind), [], False
+    todo = [t]
     if t._op is None:
         leaves.append(t)
+    elif kind == COUNT:  # only where another loss holds it: that of x[mask] itself notices another number
+        todo, leaves = [], [x for x in history(t._inputs[1:]) if x._op is None]
     elif not hasattr(t, "read"):
         t.read = read
-    todo = [t]
     while todo:
         y = todo.pop()
         read.report = read.report or hasattr(y, "pulled")
@@ -102,9 +105,10 @@ def refuse_reads(roots: Collection[Any], changing: Collection[Any], consequence:
     """TypeError where a number was read, before the last of `roots` was made, from what depends on `changing`."""
     made = max((t._age for t in roots if t._op is not None), default=0)  # a leaf holds no number that was read
     ids = {id(x) for x in changing}
-    for x in (*history(roots), *changing):
+    past = {id(x): x for x in history(roots)}
+    for x in (*past.values(), *changing):
         read = current_read(x)
-        if read is None or read.age > made:
+        if read is None or read.age > made or (read.counted and id(read.counted()) in past):
             continue
         names = [leaf._name for leaf in history([x]) if id(leaf) in ids]
         if names:
