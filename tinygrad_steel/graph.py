@@ -140,7 +140,7 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
     pulled = []
     pending = {root._age: (root, g)}
     ages = [root._age]  # in order, so that the youngest is the last
-    watch = RECORDING.get().watch
+    watch, kind = RECORDING.get().watch, root.__class__
     while ages:
         y, g = pending.pop(ages.pop())
         op = y._op
@@ -154,7 +154,7 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
             g = stretch(g, y._shape)
         plain = op.plain
         for x, vjp in zip(y._inputs, op.vjps if plain else rules_of(y, g, result, inputs)):
-            age = getattr(x, "_age", None)
+            age = x._age if x.__class__ is kind else getattr(x, "_age", None)
             if age is None:  # a plain number
                 continue
             if age > y._age:  # new data makes a leaf young again

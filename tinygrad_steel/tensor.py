@@ -264,8 +264,9 @@ class Tensor:
         start = seed(self, gradient)
         if isinstance(start, Tensor):
             start = start._array.copy()  # a leaf may keep it as its gradient
-        if self._op is not None:
-            started_from(self)
+        self.pulled = True  # as started_from does: a number that was read of it was for a report
+        if hasattr(self, "read"):
+            self.read.report = True
         pulled = pull(self, start)  # as a whole first: an error on the way leaves no half
         with BACKWARD:
             for t, g in pulled:
@@ -279,7 +280,7 @@ class Tensor:
         arrays = []
         requires_grad = tracked = lifted = False
         for x in inputs:
-            if isinstance(x, Tensor):
+            if x.__class__ is Tensor or isinstance(x, Tensor):  # in this order: it is asked for every input
                 arrays.append(x._array)
                 if x._requires_grad:
                     requires_grad = True
