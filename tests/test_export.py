@@ -558,3 +558,9 @@ def test_bounds_that_a_dtype_does_not_reach(tmp_path, dtype, bounds):
     export_onnx(np.clip(x, *bounds), tmp_path / "held.onnx", x)
     (found,) = run(tmp_path / "held.onnx", x.data)
     same(found, np.clip(x.data, *bounds))
+
+
+def test_broadcasting_to_nothing_is_refused(file):
+    x = Tensor(np.ones((4, 1, 2)), name="x")
+    with pytest.raises(TypeError, match=r"broadcast_to\(x: \(4, 1, 2\) .* a length of 0"):
+        export_onnx(np.broadcast_to(x, (4, 0, 2)), file, inputs=x, batch=None)

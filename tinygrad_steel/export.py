@@ -329,6 +329,13 @@ def reshape(graph: Graph, node: Node) -> str:
     return graph.add("Reshape", node, node.inputs[0], graph.numbers(lengths), allowzero=int(0 in lengths))
 
 
+def stretched(graph: Graph, node: Node) -> str:
+    if 0 in node.shape and 0 not in node.inputs[0].shape:  # runtimes leave such a length as it is
+        call = describe_call(node.op, node.inputs, node.params)
+        raise TypeError(f"{call} broadcasts to a length of 0, which ONNX runtimes do not do: leave it out")
+    return graph.add("Expand", node, *node.inputs, graph.numbers(node.shape))
+
+
 def squeeze(graph: Graph, node: Node) -> str:
     x, axis = node.inputs[0], node.params.get("axis")
     axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else [*np.atleast_1d(axis)]
@@ -416,7 +423,7 @@ MAPPING: dict[Op | None, str | Callable] = {
     # shapes
     **{alias: "Identity", ops.reshape: reshape, ops.transpose: transpose, ops.squeeze: squeeze, ops.getitem: getitem},
     ops.expand_dims: lambda g, n: g.add("Unsqueeze", n, *n.inputs, g.numbers(np.atleast_1d(n.params["axis"]))),
-    ops.broadcast_to: lambda g, n: g.add("Expand", n, *n.inputs, g.numbers(n.shape)),
+    ops.broadcast_to: stretched,
     **{ops.concatenate: along("Concat", 0), ops.full_like: full_like},
 }
 # The kinds by dtype; all others take and give that in which the result is reckoned.
