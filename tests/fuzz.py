@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from fuzz_duals import Elements, Rows, dual_gradients
-from fuzz_programs import FAMILIES, LIBRARY, PLAIN, Program
+from fuzz_programs import FAMILIES, KINKED, LIBRARY, PLAIN, Program
 
 from tinygrad_steel import (
     SGD,
@@ -572,10 +572,12 @@ def by_hand(program: Program, report: Report) -> Iterator[Comparison | str]:
         return
     verdict = compare_backprop(found.values["loss"], **gradients)
     yield str(verdict), verdict.ok, True, 0, 0
+    # NumPy's functions of short integers are in short floats, the rounding of which may be 1 %; at a kink and on a tie
+    # what other conventions give is right as well.
     short = any(x.dtype.itemsize < 8 for x in program.data.values() if x.dtype.kind != "b")
+    kinked = KINKED.search("".join(program.lines)) or not all(map(np.all, program.data.values()))
     for name, g in gradients.items():
-        # NumPy's functions of short integers are in short floats, the rounding of which may be 1 %
-        if not short and smooth(program) and largest([g]) > 1e-3 * found.size > 1e-6:
+        if not (short or kinked) and smooth(program) and largest([g]) > 1e-3 * found.size > 1e-6:
             verdict = compare_backprop(found.values["loss"], **{**gradients, name: 1.01 * g})
             yield f"{name}, 1 % too large", verdict.ok, False, 0, 0
 
@@ -595,9 +597,9 @@ def checked(program: Program, report: Report) -> Iterator[Comparison | str]:
             *(program.data[name] for name in wanted),
         )
     except GradientError as error:
-        if "no gradient reaches" not in str(error) and "cannot be checked" not in str(error):
+        if not re.search("no gradient reaches|cannot be checked|may jump here", str(error)):
             raise
-        yield "slopes of zero, or hidden by rounding"
+        yield "slopes of zero, hidden by rounding, or beside a jump"
         return
     yield "the verdict", True, True, 0, 0
 

@@ -277,6 +277,7 @@ WORDS: dict[str, Callable] = {  # from the program `p`, its random numbers `r` a
 }
 SHAPES = ((), (1,), (3,), (4,), (2, 3), (3, 1), (1, 3), (3, 3), (2, 1, 2), (4, 2))
 EMPTY = ((0,), (0, 3), (2, 0))
+POLES = re.compile(r"\*\* -?\d\.")  # of second derivatives, at 0
 KINKED = re.compile(
     r"abs\(|relu|max|sign|norm|std|\*\* -?\d\.|logaddexp|{b}\)? \*\*|> {|floor|rint"
 )  # at 0, or near it
@@ -414,7 +415,7 @@ class Program:
         name = self.random.choice(new if new and (only or self.random.random() < 0.7) else names)
         self.words, self.x = {word: name, "a": name}, self.values[name]
         tied = not np.all(self.x) or len(np.unique(self.x)) < self.x.size
-        if self.family == "powers" and tied and KINKED.search(template):
+        if tied and (KINKED if self.family == "powers" else POLES).search(template):
             return ""  # no derivative exists there
         before = dict(self.leaves), dict(self.data), dict(self.values), self.numbers.bit_generator.state
         try:

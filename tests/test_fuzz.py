@@ -18,7 +18,7 @@ from fuzz_programs import DRAWING_ROWS, FAMILIES, ROW_LOSSES, ROWS, SMOOTH, Prog
 from tinygrad_steel import compiled, export, lower, ops, source, tensor
 
 EVERY = [*FAMILIES, "rows", "specials"]
-CHUNKS, SIZE = 9, 40
+CHUNKS, SIZE = 9, 30
 NEEDS = {
     "onnx": ("onnx", "onnxruntime"),
     "step_numba": ("numba",),
@@ -216,7 +216,7 @@ def test_a_fault_is_found(plant, road, family, monkeypatch):
     found = {x.__name__: x for x in roads()}
     if road not in found:
         pytest.skip(f"nothing to take the road {road} with")
-    seeds = range(0, 9 * (160 if road == "threads" else 60))
+    seeds = range(0, 9 * (120 if road == "threads" else 40))
     taken = {found[road]: 10 if road == "threads" else 1}
     assert run(seeds, taken, [family]).wrong == []
     plant(monkeypatch)
