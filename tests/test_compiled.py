@@ -28,6 +28,7 @@ import numpy as np
 import pulsar
 import pytest
 import steel
+from numpy.random import default_rng
 from programs import LIBRARY, Program
 
 import tinygrad_steel.cache
@@ -1313,6 +1314,62 @@ def test_draws_are_found_where_nobody_declared_them(make, either, registry):
         expected.append(weighted(first) - 2 * weighted(second))
     same(got, expected)
     assert len({*got}) == 3
+
+
+def from_secrets(shape):
+    import secrets as hidden
+
+    return np.reshape([hidden.randbelow(1 << 30) / (1 << 30) for _ in range(np.prod(shape))], shape)
+
+
+SYSTEM = pyrandom.SystemRandom()
+
+# Uniform numbers from generators that are made where they are used
+MADE_INSIDE = {
+    "default_rng": lambda shape: np.random.default_rng().random(shape),
+    "seeded": lambda shape: np.random.default_rng(0).random(shape),
+    "by its own name": lambda shape: default_rng().random(shape),
+    "bit generator": lambda shape: np.random.Generator(np.random.PCG64()).random(shape),
+    "RandomState": lambda shape: np.random.RandomState().random_sample(shape),
+    "SeedSequence": lambda shape: np.random.SeedSequence().generate_state(np.prod(shape)).reshape(shape) / 2**32,
+    "Random": lambda shape: np.full(shape, pyrandom.Random().random()),
+    "SystemRandom": lambda shape: np.full(shape, SYSTEM.random()),
+    "urandom": lambda shape: np.frombuffer(os.urandom(np.prod(shape)), np.uint8).reshape(shape) / 256,
+    "secrets": from_secrets,
+}
+
+
+@pytest.mark.parametrize("uniform", MADE_INSIDE.values(), ids=MADE_INSIDE)
+def test_generators_that_a_forward_makes_are_found(uniform, registry):
+    """Though two calls mostly agree: one element in ten thousand is dropped. Calls are never shared nor written."""
+    drop = op("drop", lambda x: x * (uniform(x.shape) >= 1e-4), lambda g, y, x: g * (y != 0), samples=[])
+    p = Tensor(np.ones(10), requires_grad=True, name="p")
+    loss = np.sum(drop(p) - drop(p))
+    for _ in range(5):
+        with pytest.raises(TypeError, match=r"drop\(p: \(10,\) float64\) draws random numbers"):
+            write_backprop(loss)
+    assert compile_backprop(loss, backend="numpy").source.count("op_drop") == 2
+    with pytest.raises(TypeError, match="a vjp of noisy draws random numbers"):
+        noisy = op("noisy", lambda x: x * 2, lambda g, y, x: g * (uniform(x.shape) >= 1e-4), samples=[])
+        compile_backprop(np.sum(noisy(p)), backend="numpy")
+
+
+def test_each_of_two_calls_has_a_mask_of_its_own(registry):
+    noise = op("noise", lambda x: x * (default_rng().random(x.shape) > 0.02), lambda g, y, x: g, samples=[])
+    p = Tensor(np.ones(2000), requires_grad=True)
+    step = compile_backprop(np.sum(np.abs(noise(p) - noise(p))), backend="numpy")
+    assert len({step() for _ in range(5)}) > 1
+
+
+def test_what_makes_no_generator_draws_nothing(registry):
+    """Also where NumPy's random module, or something with the name of a maker, is named."""
+
+    def forward(x, default_rng=np.tanh):
+        return default_rng(x) + np.random.__name__.count("z")
+
+    p = Tensor(np.ones(3), requires_grad=True, name="p")
+    plain = op("plain", forward, lambda g, y, x: g * (1 - y * y), samples=[])
+    same(write_backprop(np.sum(plain(p))).function()(p.data)[0], 3 * np.tanh(1))
 
 
 def test_a_draw_in_an_epoch_and_its_short_batch(either, registry):
