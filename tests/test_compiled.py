@@ -1503,6 +1503,123 @@ def test_an_optimizer_that_moves_its_memory_on():
         assert compile_backprop(loss, optimizer=ours).backend == "numpy"
 
 
+class Sign(SGD):
+    """Steps of one size, whatever the gradient."""
+
+    def rule(self, g, state, rate, momentum):
+        return rate * np.sign(g), []
+
+
+class Halving(SGD):
+    """A rate that is halved after every third step."""
+
+    def numbers(self, dtype):
+        return np.array(self.learning_rate * 0.5 ** ((self.steps - 1) // 3), dtype), np.array(0.0, dtype)
+
+
+class Decaying(SGD):
+    """A rate that comes from a property."""
+
+    @property
+    def learning_rate(self):
+        return self._learning_rate / (1 + self.steps)
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        SGD.learning_rate.fset(self, value)
+
+
+@pytest.mark.parametrize(
+    "kind, changes",
+    [
+        (Sign, lambda g, k: 0.1 * np.sign(g)),
+        (Halving, lambda g, k: 0.1 * 0.5 ** (k // 3) * g),
+        (Decaying, lambda g, k: 0.1 / (2 + k) * g),
+    ],
+)
+def test_optimizers_of_ones_own_are_the_same_in_every_way(kind, changes, either):
+    """On paper, in eager steps, in compiled steps and in epochs: p * x has the gradient x."""
+    rows = random((8, 3))[0]
+    expected, path = np.zeros(3), []
+    for k, row in enumerate(rows):
+        expected = expected - changes(row, k)
+        path.append(expected)
+    ps = [Tensor(np.zeros(3), requires_grad=True) for _ in range(3)]
+    eager, stepped, trained = (kind([p], 0.1) for p in ps)
+    x = Tensor(rows[:1], name="x")
+    step = compile_backprop(np.sum(ps[1] * x), optimizer=stepped, backend=either)
+    for row, want in zip(rows, path):
+        eager.zero_grad()
+        np.sum(ps[0] * row).backward()
+        eager.step()
+        step(row[None])
+        same([ps[0].data, ps[1].data], [want, want])
+    compile_epoch(np.sum(ps[2] * x), [x], optimizer=trained, backend=either)(rows)
+    same(ps[2].data, expected)
+
+
+class Clipping(SGD):
+    def step(self):
+        for p in self.parameters:
+            p.grad = np.clip(p.grad, -1, 1)
+        super().step()
+
+
+class Warming(SGD):
+    def rule(self, g, state, rate, momentum):
+        return (rate if self.steps > 100 else 0.1 * rate) * g, []
+
+
+class Remembering(SGD):
+    last = 0.0
+
+    def rule(self, g, state, rate, momentum):
+        before, self.last = self.last, g
+        return rate * (g + before), []
+
+
+class Listing(SGD):
+    def __init__(self, parameters, rate):
+        super().__init__(parameters, rate)
+        self.seen = []
+
+    def rule(self, g, state, rate, momentum):
+        self.seen.append(g)
+        return rate * sum(self.seen), []
+
+
+@pytest.mark.parametrize(
+    "kind, message",
+    [
+        (Clipping, r"not its step\(\), which Clipping has of its own: write what it does in rule\(\) and numbers\(\)"),
+        (Warming, r"the rule of Warming reads self.steps, .* into numbers\(\)"),
+        (Remembering, "the rule of Remembering changes self.last, .* belongs into the state"),
+        (Listing, "the rule of Listing changes self.seen"),
+    ],
+)
+def test_what_a_compiled_step_does_not_know_of_an_optimizer_is_refused(kind, message):
+    (p,), (x,) = tensors(random(3), random((1, 3)))
+    before = p.data.copy()
+    for compiled in (
+        lambda loss, optimizer: compile_backprop(loss, optimizer=optimizer, backend="numpy"),
+        lambda loss, optimizer: compile_epoch(loss, [x], optimizer=optimizer, backend="numpy"),
+    ):
+        optimizer = kind([p], 0.1)
+        with pytest.raises(TypeError, match=message):
+            compiled(np.sum(p * x), optimizer)
+        assert (optimizer.steps, optimizer.__class__, getattr(optimizer, "last", 0.0)) == (0, kind, 0.0)
+    same(p.data, before)
+
+
+@pytest.mark.parametrize("name", ["step", "rule", "numbers"])
+def test_a_method_of_one_optimizer_alone_is_refused(name):
+    (p,), _ = tensors(random(3), ())
+    optimizer = SGD([p], 0.1)
+    setattr(optimizer, name, getattr(optimizer, name))
+    with pytest.raises(TypeError, match=rf"this SGD has another {name}\(\) than its class"):
+        compile_backprop(np.sum(p * p), optimizer=optimizer, backend="numpy")
+
+
 # Source and cache
 
 

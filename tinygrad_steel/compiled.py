@@ -22,7 +22,7 @@ from .fast import ndarray
 from .graph import describe_call, next_age, recording
 from .loops import Loops, NoLoops, fits_exactly, holds_all, largest_integer
 from .lower import Program, next_numbers
-from .optim import Optimizer
+from .optim import SGD, Optimizer
 from .registry import data_of, describe
 from .replay import Replay, fill
 from .tensor import Tensor, checked_array, record_op
@@ -60,11 +60,12 @@ def compile_backprop(
     what is written into its array (`t.data[0] = 1`) is not. An op that draws random numbers draws at every step.
 
     Raises what `loss.backward()` raises; TypeError where Python has read a number that the loss depends on (`if t > 0`,
-    `rows[t]`, `range(t)`, `math.exp(t)`), which the step would keep for ever; NoLoops (a TypeError) where numba is
-    asked for and cannot do it, as for two float dtypes (what only has no loop form is called between loops). The step
-    itself raises ValueError for another shape or for class ids out of range, RuntimeError where a constant or a setting
-    of the optimizer other than its learning rate has changed, or a parameter no longer requires a gradient: compile
-    again.
+    `rows[t]`, `range(t)`, `math.exp(t)`), which the step would keep for ever, and for an optimizer that has a `step()`
+    of its own, or a `rule()` that counts steps or keeps something elsewhere than in its state; NoLoops (a TypeError)
+    where numba is asked for and cannot do it, as for two float dtypes (what only has no loop form is called between
+    loops). The step itself raises ValueError for another shape or for class ids out of range, RuntimeError where a
+    constant or a setting of the optimizer other than its learning rate has changed, or a parameter no longer requires a
+    gradient: compile again.
 
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
@@ -404,11 +405,12 @@ class Engine:
 
     def __init__(self, program: Program):
         self.program, self.optimizer = program, program.optimizer
+        self.changing = type(self.optimizer) is not SGD  # whether numbers() may give others for each step
 
     def renew_numbers(self) -> None:
         """The optimizer's numbers for the next step into the memory, if they have changed."""
         optimizer = self.optimizer
-        if optimizer is not None and (self.last_rate != optimizer._learning_rate or optimizer.changing):
+        if optimizer is not None and (self.changing or self.last_rate != optimizer._learning_rate):
             self.last_rate = optimizer._learning_rate
             for node, x in zip(self.program.numbers, next_numbers(optimizer, self.program.loss.dtype)):
                 self.view(node)[...] = x
@@ -606,10 +608,10 @@ class NumbaEngine(Engine):
         outputs = [np.empty(count * x.data.size, dtype) for x in self.program.outputs]
         optimizer, start = self.program.optimizer, self.program.optimizer.steps
         numbers = np.empty((count, len(self.program.numbers)), dtype)
-        for s in range(count if optimizer.changing else min(count, 1)):
+        for s in range(count if self.changing else min(count, 1)):
             optimizer.steps = start + s + 1
             numbers[s] = optimizer.numbers(dtype)
-        if not optimizer.changing:
+        if not self.changing:
             numbers[1:] = numbers[:1]
         optimizer.steps = start + count
         self.module.epoch(*arrays, order, numbers, losses, *outputs, self.memory)
