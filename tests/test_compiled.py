@@ -513,6 +513,28 @@ def test_a_short_batch_against_an_array_of_the_full_length(shape):
         epoch(*random((9, 3)))
 
 
+@pytest.mark.parametrize(
+    "loss, cause",
+    [
+        (lambda x, p: sum(x[i] @ p for i in range(4)), IndexError),
+        (lambda x, p: np.mean((x @ p)[np.arange(4)]), IndexError),
+        (lambda x, p: np.mean(np.square((x @ p).reshape(2, 2) @ p[:2])), ValueError),
+        (lambda x, p: np.sum(x @ p * np.broadcast_to(p[0], 4)), ValueError),
+    ],
+)
+def test_nothing_is_trained_where_the_short_batch_does_not_work(loss, cause, backend):
+    (p,), (x,) = tensors(random(3), random((4, 3)))
+    optimizer = Adam([p], 0.1)
+    epoch = compile_epoch(loss(x, p), [x], optimizer=optimizer, outputs=[x @ p], backend=backend)
+    before, (rows,) = p.data.copy(), random((10, 3), seed=1)
+    with pytest.raises(ValueError, match="the last batch has 2 rows, .* give an order with a multiple of 4 rows") as e:
+        epoch(rows)
+    assert isinstance(e.value.__cause__, cause)
+    assert optimizer.steps == 0 and not np.any(optimizer.states[0])
+    same(p.data, before)
+    assert epoch(rows, order=np.arange(8))[0].shape == (2,)
+
+
 # Errors
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .batches import check_rows
+from .batches import MISFIT, check_rows
 from .cache import compiled_module
 from .fast import ndarray
 from .graph import describe_call, next_age, recording
@@ -95,7 +95,8 @@ def compile_epoch(
     in their place and `order`, the rows in the order in which they are to be used (default: as they are), and returns
     the loss of each step, and with `outputs` their arrays, the first axis counting steps. A last, shorter batch is
     computed from the same expression with fewer rows (numbers that stand in it, such as `/ 10`, stay as they are); its
-    outputs are then not part of the arrays but in `epoch.last_outputs`. An array outside of the batch that is used row
+    outputs are then not part of the arrays but in `epoch.last_outputs`. Where the expression does not work for fewer
+    rows, as with `x[3]`, nothing is trained (ValueError). An array outside of the batch that is used row
     by row with it (weights of its rows, say) belongs into `batch`, and is refused elsewhere (ValueError).
 
     `parameters`: those of the optimizer, if given. For the rest, see `compile_backprop`.
@@ -304,14 +305,14 @@ class Epoch:
         """`count` whole batches of these arrays, and one of the `rest`."""
         rows = self.batch[0].shape[0]
         self.parameters.before()
+        short = self.short_step(rest) if rest else None  # now, as nothing is to be trained where it cannot be had
         try:
             losses, outputs = self.engine.epoch(used, order[: count * rows], count)
         finally:
             if count:
                 self.parameters.after()
         self.last_outputs = []
-        if rest:
-            short = self.short_step(rest)
+        if short is not None:
             losses = np.append(losses, short(*(x[order[count * rows :]] for x in used)))
             self.last_outputs = [np.array(x) for x in short.outputs]
         return (losses, outputs) if self.outputs else losses
@@ -328,15 +329,25 @@ class Epoch:
         return np.array(numbers, dtype=np.int64)
 
     def short_step(self, rows: int) -> Step:
-        """The step for a last batch of so many rows, from the same expression."""
+        """The step for a last batch of so many rows; ValueError where the expression does not work for these."""
         if rows not in self.short:
-            fewer = {id(t): Tensor(t.data[:rows], name=t.name) for t in self.batch}
-            with recording("all"), np.errstate(all="ignore"):  # also inside no_grad()
-                loss, *outputs = rebuilt([self.loss, *self.outputs], fewer)
-            feeds = [fewer[id(self.batch[i])] for i in self.used]
-            program = Program(loss, self.names, self.optimizer, outputs, feeds=feeds)
-            self.short[rows] = Step(program, NumPyEngine(program))
+            try:
+                self.short[rows] = self.step_of(rows)
+            except MISFIT as error:
+                raise ValueError(
+                    f"the last batch has {rows} rows, for which the loss does not work ({error}): give an order with a "
+                    f"multiple of {self.batch[0].shape[0]} rows"
+                ) from error
         return self.short[rows]
+
+    def step_of(self, rows: int) -> Step:
+        """The step for a batch of so many rows, from the same expression."""
+        fewer = {id(t): Tensor(t.data[:rows], name=t.name) for t in self.batch}
+        with recording("all"), np.errstate(all="ignore"):  # also inside no_grad()
+            loss, *outputs = rebuilt([self.loss, *self.outputs], fewer)
+        feeds = [fewer[id(self.batch[i])] for i in self.used]
+        program = Program(loss, self.names, self.optimizer, outputs, feeds=feeds)
+        return Step(program, NumPyEngine(program))
 
     def __repr__(self) -> str:
         return f"<compiled epoch of batches of {self.batch[0].shape[0]} rows, {self.backend}>"
