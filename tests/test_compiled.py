@@ -767,6 +767,39 @@ def test_an_array_outside_of_the_batch_that_has_its_rows(loss):
 @pytest.mark.parametrize(
     "loss",
     [
+        lambda x, p, c: np.mean((x * p).reshape(-1) * c.reshape(-1)),
+        lambda x, p, c: np.mean((x * p).ravel() * c.ravel()),
+        lambda x, p, c: np.mean((x * p).ravel() * c.data.ravel()),
+        lambda x, p, c: np.mean((x * p).reshape(2, 2, 2) * c.reshape(2, 2, 2)),
+        lambda x, p, c: np.mean((x * p).reshape(2, 2, 2) * c.data.reshape(2, 2, 2)),
+        lambda x, p, c: np.mean((x * p).reshape(-1, 8) * c.reshape(-1, 8)),
+        lambda x, p, c: (x * p).reshape(-1) @ c.reshape(-1),
+        lambda x, p, c: np.mean(np.diff(x @ p) * np.array([1.0, 2.0, 3.0])),
+        lambda x, p, c: np.mean((x * p)[1:] * c[1:]),
+        lambda x, p, c: sum(x[i] @ p * c[i, 0] for i in range(4)),
+        lambda x, p, c: sum((x @ p)[i - 4] * np.sum(c[i]) for i in range(4)),
+    ],
+)
+def test_an_array_outside_of_the_batch_that_has_its_rows_in_another_shape(loss):
+    """Flat, in groups, between rows, or row after row."""
+    (p,), (x, c) = tensors(random(2), random((4, 2), (4, 2)))
+    message = "(fits batches of this length only|taken apart row by row).* Put it into batch="
+    with pytest.raises(ValueError, match=message):
+        compile_epoch(loss(x, p, c), [x], optimizer=SGD([p], 0.1), backend="numpy")
+
+
+def test_parameters_and_tables_beside_rows_in_groups():
+    """None of them holds rows of the batch: places in it, points for pairs of rows, a table that is read as a whole."""
+    (p, places), (x,) = tensors(random((3, 2), (4, 2)), random((4, 3)))
+    table, scale, centres = Tensor(random((4, 3))[0], name="table"), np.array([1.0, 2.0]), Tensor(np.ones((2, 3)))
+    loss = np.mean(np.square(x @ p + places) * scale) + np.mean(np.square(x.reshape(-1, 2, 3) - centres) @ p)
+    loss = loss + sum(np.sum(table[i] @ p + x[0] @ p) for i in range(4))
+    compile_epoch(loss, [x], optimizer=SGD([p, places], 0.1), backend="numpy")(*random((8, 3)))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
         lambda x, y, p, m: np.mean(x @ m @ p),
         lambda x, y, p, m: np.mean((x @ p)[np.arange(4), y]),
         lambda x, y, p, m: np.mean((x @ p)[y] * (x @ p)),
