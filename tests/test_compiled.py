@@ -28,6 +28,7 @@ import numpy as np
 import pulsar
 import pytest
 import steel
+from numpy.random import default_rng
 from programs import LIBRARY, Program
 
 import tinygrad_steel.cache
@@ -169,6 +170,31 @@ def samples_agree(backend, samples):
 @pytest.mark.parametrize("o, sample", SAMPLES, ids=[f"{o.name}-{o.samples.index(s)}" for o, s in SAMPLES])
 def test_every_sample_in_numpy(o, sample):
     samples_agree("numpy", [(o, sample)])
+
+
+@pytest.mark.parametrize("o, sample", SAMPLES, ids=[f"{o.name}-{o.samples.index(s)}" for o, s in SAMPLES])
+def test_every_rule_keeps_float32(o, sample):
+    """Where all data is float32, nothing is computed in float64, of which loops hold only one."""
+    inputs = [x.astype(np.float32) if x.dtype.kind == "f" else x for x in sample.inputs]
+    given = [Tensor(x, requires_grad=x.dtype.kind == "f") for x in inputs]
+    y = o(given, **sample.params) if o.sequence else o(*given, **sample.params)
+    step = compile_backprop(np.sum(y * random_weights(y.shape, 0).astype(np.float32)), backend="numpy")
+    wide = [x for x in step.program.nodes if x.dtype == np.float64]
+    assert wide == [] or y.dtype == np.float64  # as the result of float32 ** int64 is in NumPy, too
+
+
+def test_choosing_in_float32(either):
+    """Ties, bounds and NaN as in eager mode."""
+
+    def f(p, q):
+        chosen = [np.maximum(p, q), np.minimum(p, q), np.clip(p, -1, 1)]
+        chosen += [np.max(p, axis=0), np.min(p, axis=1), np.max(q)]
+        return sum(np.sum(y * y) for y in chosen)
+
+    p = np.array([[1, 2, 2], [-1, 0.5, 2]], np.float32)
+    q = np.array([[1, 3, -2], [0, 0.5, 3]], np.float32)
+    holes = np.where(p == 0.5, np.float32(np.nan), p)
+    agrees(either, f, [p, q], others=[([holes, q], ()), ([q, p], ())], tolerance=1e-5)
 
 
 def test_every_sample_in_loops(uncompiled):
@@ -512,6 +538,28 @@ def test_a_short_batch_against_an_array_of_the_full_length(shape):
         epoch(*random((9, 3)))
 
 
+@pytest.mark.parametrize(
+    "loss, cause",
+    [
+        (lambda x, p: sum(x[i] @ p for i in range(4)), IndexError),
+        (lambda x, p: np.mean((x @ p)[np.arange(4)]), IndexError),
+        (lambda x, p: np.mean(np.square((x @ p).reshape(2, 2) @ p[:2])), ValueError),
+        (lambda x, p: np.sum(x @ p * np.broadcast_to(p[0], 4)), ValueError),
+    ],
+)
+def test_nothing_is_trained_where_the_short_batch_does_not_work(loss, cause, backend):
+    (p,), (x,) = tensors(random(3), random((4, 3)))
+    optimizer = Adam([p], 0.1)
+    epoch = compile_epoch(loss(x, p), [x], optimizer=optimizer, outputs=[x @ p], backend=backend)
+    before, (rows,) = p.data.copy(), random((10, 3), seed=1)
+    with pytest.raises(ValueError, match="the last batch has 2 rows, .* give an order with a multiple of 4 rows") as e:
+        epoch(rows)
+    assert isinstance(e.value.__cause__, cause)
+    assert optimizer.steps == 0 and not np.any(optimizer.states[0])
+    same(p.data, before)
+    assert epoch(rows, order=np.arange(8))[0].shape == (2,)
+
+
 # Errors
 
 
@@ -739,6 +787,39 @@ def test_an_array_outside_of_the_batch_that_has_its_rows(loss):
     (p,), (x, y) = tensors(random((3, 2)), [*random((4, 3)), np.array([0, 1, 0, 1])])
     with pytest.raises(ValueError, match=r"\(4,( \d,?)?\) (float64|int64|bool) has as many rows .* Put it into batch="):
         compile_epoch(loss(x, y, p) + 0 * np.sum(y), [x, y], optimizer=SGD([p], 0.1), backend="numpy")
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x, p, c: np.mean((x * p).reshape(-1) * c.reshape(-1)),
+        lambda x, p, c: np.mean((x * p).ravel() * c.ravel()),
+        lambda x, p, c: np.mean((x * p).ravel() * c.data.ravel()),
+        lambda x, p, c: np.mean((x * p).reshape(2, 2, 2) * c.reshape(2, 2, 2)),
+        lambda x, p, c: np.mean((x * p).reshape(2, 2, 2) * c.data.reshape(2, 2, 2)),
+        lambda x, p, c: np.mean((x * p).reshape(-1, 8) * c.reshape(-1, 8)),
+        lambda x, p, c: (x * p).reshape(-1) @ c.reshape(-1),
+        lambda x, p, c: np.mean(np.diff(x @ p) * np.array([1.0, 2.0, 3.0])),
+        lambda x, p, c: np.mean((x * p)[1:] * c[1:]),
+        lambda x, p, c: sum(x[i] @ p * c[i, 0] for i in range(4)),
+        lambda x, p, c: sum((x @ p)[i - 4] * np.sum(c[i]) for i in range(4)),
+    ],
+)
+def test_an_array_outside_of_the_batch_that_has_its_rows_in_another_shape(loss):
+    """Flat, in groups, between rows, or row after row."""
+    (p,), (x, c) = tensors(random(2), random((4, 2), (4, 2)))
+    message = "(fits batches of this length only|taken apart row by row).* Put it into batch="
+    with pytest.raises(ValueError, match=message):
+        compile_epoch(loss(x, p, c), [x], optimizer=SGD([p], 0.1), backend="numpy")
+
+
+def test_parameters_and_tables_beside_rows_in_groups():
+    """None of them holds rows of the batch: places in it, points for pairs of rows, a table that is read as a whole."""
+    (p, places), (x,) = tensors(random((3, 2), (4, 2)), random((4, 3)))
+    table, scale, centres = Tensor(random((4, 3))[0], name="table"), np.array([1.0, 2.0]), Tensor(np.ones((2, 3)))
+    loss = np.mean(np.square(x @ p + places) * scale) + np.mean(np.square(x.reshape(-1, 2, 3) - centres) @ p)
+    loss = loss + sum(np.sum(table[i] @ p + x[0] @ p) for i in range(4))
+    compile_epoch(loss, [x], optimizer=SGD([p, places], 0.1), backend="numpy")(*random((8, 3)))
 
 
 @pytest.mark.parametrize(
@@ -1315,6 +1396,62 @@ def test_draws_are_found_where_nobody_declared_them(make, either, registry):
     assert len({*got}) == 3
 
 
+def from_secrets(shape):
+    import secrets as hidden
+
+    return np.reshape([hidden.randbelow(1 << 30) / (1 << 30) for _ in range(np.prod(shape))], shape)
+
+
+SYSTEM = pyrandom.SystemRandom()
+
+# Uniform numbers from generators that are made where they are used
+MADE_INSIDE = {
+    "default_rng": lambda shape: np.random.default_rng().random(shape),
+    "seeded": lambda shape: np.random.default_rng(0).random(shape),
+    "by its own name": lambda shape: default_rng().random(shape),
+    "bit generator": lambda shape: np.random.Generator(np.random.PCG64()).random(shape),
+    "RandomState": lambda shape: np.random.RandomState().random_sample(shape),
+    "SeedSequence": lambda shape: np.random.SeedSequence().generate_state(np.prod(shape)).reshape(shape) / 2**32,
+    "Random": lambda shape: np.full(shape, pyrandom.Random().random()),
+    "SystemRandom": lambda shape: np.full(shape, SYSTEM.random()),
+    "urandom": lambda shape: np.frombuffer(os.urandom(np.prod(shape)), np.uint8).reshape(shape) / 256,
+    "secrets": from_secrets,
+}
+
+
+@pytest.mark.parametrize("uniform", MADE_INSIDE.values(), ids=MADE_INSIDE)
+def test_generators_that_a_forward_makes_are_found(uniform, registry):
+    """Though two calls mostly agree: one element in ten thousand is dropped. Calls are never shared nor written."""
+    drop = op("drop", lambda x: x * (uniform(x.shape) >= 1e-4), lambda g, y, x: g * (y != 0), samples=[])
+    p = Tensor(np.ones(10), requires_grad=True, name="p")
+    loss = np.sum(drop(p) - drop(p))
+    for _ in range(5):
+        with pytest.raises(TypeError, match=r"drop\(p: \(10,\) float64\) draws random numbers"):
+            write_backprop(loss)
+    assert compile_backprop(loss, backend="numpy").source.count("op_drop") == 2
+    with pytest.raises(TypeError, match="a vjp of noisy draws random numbers"):
+        noisy = op("noisy", lambda x: x * 2, lambda g, y, x: g * (uniform(x.shape) >= 1e-4), samples=[])
+        compile_backprop(np.sum(noisy(p)), backend="numpy")
+
+
+def test_each_of_two_calls_has_a_mask_of_its_own(registry):
+    noise = op("noise", lambda x: x * (default_rng().random(x.shape) > 0.02), lambda g, y, x: g, samples=[])
+    p = Tensor(np.ones(2000), requires_grad=True)
+    step = compile_backprop(np.sum(np.abs(noise(p) - noise(p))), backend="numpy")
+    assert len({step() for _ in range(5)}) > 1
+
+
+def test_what_makes_no_generator_draws_nothing(registry):
+    """Also where NumPy's random module, or something with the name of a maker, is named."""
+
+    def forward(x, default_rng=np.tanh):
+        return default_rng(x) + np.random.__name__.count("z")
+
+    p = Tensor(np.ones(3), requires_grad=True, name="p")
+    plain = op("plain", forward, lambda g, y, x: g * (1 - y * y), samples=[])
+    same(write_backprop(np.sum(plain(p))).function()(p.data)[0], 3 * np.tanh(1))
+
+
 def test_a_draw_in_an_epoch_and_its_short_batch(either, registry):
     noise = noise_op(draw := Counting(), random=True)
     p, x = Tensor([[1.0], [2.0]], requires_grad=True), Tensor(random((2, 2))[0], name="x")
@@ -1444,6 +1581,123 @@ def test_an_optimizer_that_moves_its_memory_on():
         with pytest.raises(NoLoops, match="the optimizer's rule"):
             compile_backprop(loss := np.sum(np.square(p * x)), optimizer=ours, backend="numba")
         assert compile_backprop(loss, optimizer=ours).backend == "numpy"
+
+
+class Sign(SGD):
+    """Steps of one size, whatever the gradient."""
+
+    def rule(self, g, state, rate, momentum):
+        return rate * np.sign(g), []
+
+
+class Halving(SGD):
+    """A rate that is halved after every third step."""
+
+    def numbers(self, dtype):
+        return np.array(self.learning_rate * 0.5 ** ((self.steps - 1) // 3), dtype), np.array(0.0, dtype)
+
+
+class Decaying(SGD):
+    """A rate that comes from a property."""
+
+    @property
+    def learning_rate(self):
+        return self._learning_rate / (1 + self.steps)
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        SGD.learning_rate.fset(self, value)
+
+
+@pytest.mark.parametrize(
+    "kind, changes",
+    [
+        (Sign, lambda g, k: 0.1 * np.sign(g)),
+        (Halving, lambda g, k: 0.1 * 0.5 ** (k // 3) * g),
+        (Decaying, lambda g, k: 0.1 / (2 + k) * g),
+    ],
+)
+def test_optimizers_of_ones_own_are_the_same_in_every_way(kind, changes, either):
+    """On paper, in eager steps, in compiled steps and in epochs: p * x has the gradient x."""
+    rows = random((8, 3))[0]
+    expected, path = np.zeros(3), []
+    for k, row in enumerate(rows):
+        expected = expected - changes(row, k)
+        path.append(expected)
+    ps = [Tensor(np.zeros(3), requires_grad=True) for _ in range(3)]
+    eager, stepped, trained = (kind([p], 0.1) for p in ps)
+    x = Tensor(rows[:1], name="x")
+    step = compile_backprop(np.sum(ps[1] * x), optimizer=stepped, backend=either)
+    for row, want in zip(rows, path):
+        eager.zero_grad()
+        np.sum(ps[0] * row).backward()
+        eager.step()
+        step(row[None])
+        same([ps[0].data, ps[1].data], [want, want])
+    compile_epoch(np.sum(ps[2] * x), [x], optimizer=trained, backend=either)(rows)
+    same(ps[2].data, expected)
+
+
+class Clipping(SGD):
+    def step(self):
+        for p in self.parameters:
+            p.grad = np.clip(p.grad, -1, 1)
+        super().step()
+
+
+class Warming(SGD):
+    def rule(self, g, state, rate, momentum):
+        return (rate if self.steps > 100 else 0.1 * rate) * g, []
+
+
+class Remembering(SGD):
+    last = 0.0
+
+    def rule(self, g, state, rate, momentum):
+        before, self.last = self.last, g
+        return rate * (g + before), []
+
+
+class Listing(SGD):
+    def __init__(self, parameters, rate):
+        super().__init__(parameters, rate)
+        self.seen = []
+
+    def rule(self, g, state, rate, momentum):
+        self.seen.append(g)
+        return rate * sum(self.seen), []
+
+
+@pytest.mark.parametrize(
+    "kind, message",
+    [
+        (Clipping, r"not its step\(\), which Clipping has of its own: write what it does in rule\(\) and numbers\(\)"),
+        (Warming, r"the rule of Warming reads self.steps, .* into numbers\(\)"),
+        (Remembering, "the rule of Remembering changes self.last, .* belongs into the state"),
+        (Listing, "the rule of Listing changes self.seen"),
+    ],
+)
+def test_what_a_compiled_step_does_not_know_of_an_optimizer_is_refused(kind, message):
+    (p,), (x,) = tensors(random(3), random((1, 3)))
+    before = p.data.copy()
+    for compiled in (
+        lambda loss, optimizer: compile_backprop(loss, optimizer=optimizer, backend="numpy"),
+        lambda loss, optimizer: compile_epoch(loss, [x], optimizer=optimizer, backend="numpy"),
+    ):
+        optimizer = kind([p], 0.1)
+        with pytest.raises(TypeError, match=message):
+            compiled(np.sum(p * x), optimizer)
+        assert (optimizer.steps, optimizer.__class__, getattr(optimizer, "last", 0.0)) == (0, kind, 0.0)
+    same(p.data, before)
+
+
+@pytest.mark.parametrize("name", ["step", "rule", "numbers"])
+def test_a_method_of_one_optimizer_alone_is_refused(name):
+    (p,), _ = tensors(random(3), ())
+    optimizer = SGD([p], 0.1)
+    setattr(optimizer, name, getattr(optimizer, name))
+    with pytest.raises(TypeError, match=rf"this SGD has another {name}\(\) than its class"):
+        compile_backprop(np.sum(p * p), optimizer=optimizer, backend="numpy")
 
 
 # Source and cache

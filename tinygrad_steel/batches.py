@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,11 @@ from .trace import Node, ancestors, is_random
 # What NumPy, and checks in somebody's forward, say of arrays that do not fit.
 MISFIT = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError)
 
+REMEDY = (
+    "every batch would be given these rows. Put it into batch=, as a Tensor with a name, and give the rows of all "
+    "batches; or train step by step, with compile_backprop"
+)
+
 
 def check_rows(roots: Sequence[Tensor], batch: Sequence[Tensor]) -> None:
     """ValueError where an array outside of the batch is used row by row with it: all batches would use its rows.
@@ -23,8 +29,10 @@ def check_rows(roots: Sequence[Tensor], batch: Sequence[Tensor]) -> None:
     Everything is computed for a batch with one row more. What does not work then, but does when a constant (or data
     that is no part of the batch) has a row more as well, takes the two row by row. A weight matrix that happens to be
     as long as the batch works as it is. Row numbers of the batch itself, as in `x[np.arange(10), y]`, go up by one.
-    Where an expression needs its number of rows, nothing is known of what follows; parameters may belong to the places
-    in a batch; and with batches of one row, one row for each cannot be told from one for all.
+    What works in neither way is refused as well, if there is an array from outside in it: it may hold rows in another
+    shape. Where an expression needs its number of rows, as `x.reshape(2, 2, 2)` does, this is said of what follows only
+    if the array can be divided by rows. Parameters may belong to the places in a batch; and with batches of one row,
+    one row for each cannot be told from one for all.
     """
     rows = batch[0].shape[0]
     longer: dict[int, Any] = {id(t): np.concatenate([t.data, t.data[:1]]) for t in batch}
@@ -33,7 +41,13 @@ def check_rows(roots: Sequence[Tensor], batch: Sequence[Tensor]) -> None:
             continue
         inputs = [longer.get(id(x), x.data) if isinstance(x, Tensor) else x for x in t.inputs]
         outside = [isinstance(x, Tensor) and id(x) not in longer for x in t.inputs]
-        longer[id(t)] = None if any(x is None for x in inputs) else with_more_rows(t, inputs, outside, rows)
+        if all(x is not None for x in inputs):
+            longer[id(t)] = with_more_rows(t, inputs, outside, rows)
+            continue
+        longer[id(t)] = None
+        for x in itertools.compress(t.inputs, outside):
+            refuse_misfit(t, next((leaf for leaf in data_behind(x) if leaf.data.size % rows == 0), None))
+    check_numbered_rows(roots, longer, rows)
 
 
 def with_more_rows(t: Tensor, inputs: list[Any], outside: list[bool], rows: int) -> Any:
@@ -47,15 +61,47 @@ def with_more_rows(t: Tensor, inputs: list[Any], outside: list[bool], rows: int)
     if found is not None:
         return found
     for i, x in enumerate(t.inputs):
-        source = data_as_long(x, rows) if outside[i] else None
-        for other in lengthened(inputs[i], rows) if source is not None else ():
-            if attempt(t, [*inputs[:i], other, *inputs[i + 1 :]], t.params) is not None:
+        source = next((leaf for leaf in data_behind(x) if rows in leaf.shape), None) if outside[i] else None
+        for other in lengthened(inputs[i], rows) if outside[i] else ():
+            known = attempt(t, [*inputs[:i], other, *inputs[i + 1 :]], t.params)
+            if known is not None and source is not None:
                 raise ValueError(
                     f"{describe(source)} has as many rows as the batch, with which {describe_call(t.op, t.inputs, {})} "
-                    f"takes it row by row: every batch would be given these rows. Put it into batch=, as a Tensor with "
-                    f"a name, and give the rows of all batches; or train step by step, with compile_backprop"
+                    f"takes it row by row: {REMEDY}"
                 )
-    return with_a_larger_shape(t, inputs, rows)
+            found = known if found is None else found  # of parameters that belong to places in the batch
+    if found is None:
+        found = with_a_larger_shape(t, inputs, rows)
+    if found is None:
+        for x in itertools.compress(t.inputs, outside):
+            refuse_misfit(t, next(iter(data_behind(x)), None))
+    return found
+
+
+def refuse_misfit(t: Tensor, source: Tensor | None) -> None:
+    """ValueError where there is data from outside in something that fits batches of one length only."""
+    if source is not None:
+        raise ValueError(
+            f"{describe(source)} is no part of the batch, and {describe_call(t.op, t.inputs, {})}, in which it is "
+            f"used, fits batches of this length only, as if it held their rows: {REMEDY}"
+        )
+
+
+def check_numbered_rows(roots: Sequence[Tensor], of_batch: Container[int], rows: int) -> None:
+    """ValueError where the rows of the batch are taken one by one, and those of data from outside are, too."""
+    taken: dict[Tensor | None, set[int]] = {None: set()}  # None for all that comes from the batch
+    for t in ancestors(roots):
+        index = t.params.get("index") if t.op is ops.getitem else None
+        first = index[0] if isinstance(index, tuple) and index else index
+        if isinstance(first, int | np.integer) and not isinstance(first, bool) and t.inputs[0].shape[0] == rows:
+            x = t.inputs[0]
+            if id(x) in of_batch or (x.op is None and not x.requires_grad):
+                taken.setdefault(None if id(x) in of_batch else x, set()).add(int(first) % rows)
+    for x, numbers in taken.items():
+        if x is not None and len(numbers) == len(taken[None]) == rows > 1:
+            raise ValueError(
+                f"{describe(x)} has as many rows as the batch, and is taken apart row by row as the batch is: {REMEDY}"
+            )
 
 
 def with_a_larger_shape(t: Tensor, inputs: list[Any], rows: int) -> Any:
@@ -90,10 +136,9 @@ def picks_rows(t: Tensor, inputs: list[Any], rows: int) -> bool:
     )
 
 
-def data_as_long(x: Tensor, rows: int) -> Tensor | None:
-    """The leaf behind a Tensor that is no parameter and has as many rows as the batch along some axis."""
-    leaves = (t for t in ancestors([x]) if t.op is None and not t.requires_grad and rows in t.shape)
-    return next(leaves, None)
+def data_behind(x: Tensor) -> list[Tensor]:
+    """The arrays from which a Tensor was computed, without parameters and single numbers."""
+    return [t for t in ancestors([x]) if t.op is None and not t.requires_grad and t.data.size > 1]
 
 
 def lengthened(x: np.ndarray, rows: int) -> Iterator[np.ndarray]:

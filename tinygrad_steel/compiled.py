@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .batches import check_rows
+from .batches import MISFIT, check_rows
 from .cache import compiled_module
 from .fast import ndarray
 from .graph import describe_call, next_age, recording
 from .loops import Loops, NoLoops, fits_exactly, holds_all, largest_integer
 from .lower import Program, next_numbers
-from .optim import Optimizer
+from .optim import SGD, Optimizer
 from .registry import data_of, describe
 from .replay import Replay, fill
 from .tensor import Tensor, checked_array, record_op
@@ -60,11 +60,12 @@ def compile_backprop(
     what is written into its array (`t.data[0] = 1`) is not. An op that draws random numbers draws at every step.
 
     Raises what `loss.backward()` raises; TypeError where Python has read a number that the loss depends on (`if t > 0`,
-    `rows[t]`, `range(t)`, `math.exp(t)`), which the step would keep for ever; NoLoops (a TypeError) where numba is
-    asked for and cannot do it, as for two float dtypes (what only has no loop form is called between loops). The step
-    itself raises ValueError for another shape or for class ids out of range, RuntimeError where a constant or a setting
-    of the optimizer other than its learning rate has changed, or a parameter no longer requires a gradient: compile
-    again.
+    `rows[t]`, `range(t)`, `math.exp(t)`), which the step would keep for ever, and for an optimizer that has a `step()`
+    of its own, or a `rule()` that counts steps or keeps something elsewhere than in its state; NoLoops (a TypeError)
+    where numba is asked for and cannot do it, as for two float dtypes (what only has no loop form is called between
+    loops). The step itself raises ValueError for another shape or for class ids out of range, RuntimeError where a
+    constant or a setting of the optimizer other than its learning rate has changed, or a parameter no longer requires a
+    gradient: compile again.
 
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
@@ -94,7 +95,8 @@ def compile_epoch(
     in their place and `order`, the rows in the order in which they are to be used (default: as they are), and returns
     the loss of each step, and with `outputs` their arrays, the first axis counting steps. A last, shorter batch is
     computed from the same expression with fewer rows (numbers that stand in it, such as `/ 10`, stay as they are); its
-    outputs are then not part of the arrays but in `epoch.last_outputs`. An array outside of the batch that is used row
+    outputs are then not part of the arrays but in `epoch.last_outputs`. Where the expression does not work for fewer
+    rows, as with `x[3]`, nothing is trained (ValueError). An array outside of the batch that is used row
     by row with it (weights of its rows, say) belongs into `batch`, and is refused elsewhere (ValueError).
 
     `parameters`: those of the optimizer, if given. For the rest, see `compile_backprop`.
@@ -303,14 +305,14 @@ class Epoch:
         """`count` whole batches of these arrays, and one of the `rest`."""
         rows = self.batch[0].shape[0]
         self.parameters.before()
+        short = self.short_step(rest) if rest else None  # now, as nothing is to be trained where it cannot be had
         try:
             losses, outputs = self.engine.epoch(used, order[: count * rows], count)
         finally:
             if count:
                 self.parameters.after()
         self.last_outputs = []
-        if rest:
-            short = self.short_step(rest)
+        if short is not None:
             losses = np.append(losses, short(*(x[order[count * rows :]] for x in used)))
             self.last_outputs = [np.array(x) for x in short.outputs]
         return (losses, outputs) if self.outputs else losses
@@ -327,15 +329,25 @@ class Epoch:
         return np.array(numbers, dtype=np.int64)
 
     def short_step(self, rows: int) -> Step:
-        """The step for a last batch of so many rows, from the same expression."""
+        """The step for a last batch of so many rows; ValueError where the expression does not work for these."""
         if rows not in self.short:
-            fewer = {id(t): Tensor(t.data[:rows], name=t.name) for t in self.batch}
-            with recording("all"), np.errstate(all="ignore"):  # also inside no_grad()
-                loss, *outputs = rebuilt([self.loss, *self.outputs], fewer)
-            feeds = [fewer[id(self.batch[i])] for i in self.used]
-            program = Program(loss, self.names, self.optimizer, outputs, feeds=feeds)
-            self.short[rows] = Step(program, NumPyEngine(program))
+            try:
+                self.short[rows] = self.step_of(rows)
+            except MISFIT as error:
+                raise ValueError(
+                    f"the last batch has {rows} rows, for which the loss does not work ({error}): give an order with a "
+                    f"multiple of {self.batch[0].shape[0]} rows"
+                ) from error
         return self.short[rows]
+
+    def step_of(self, rows: int) -> Step:
+        """The step for a batch of so many rows, from the same expression."""
+        fewer = {id(t): Tensor(t.data[:rows], name=t.name) for t in self.batch}
+        with recording("all"), np.errstate(all="ignore"):  # also inside no_grad()
+            loss, *outputs = rebuilt([self.loss, *self.outputs], fewer)
+        feeds = [fewer[id(self.batch[i])] for i in self.used]
+        program = Program(loss, self.names, self.optimizer, outputs, feeds=feeds)
+        return Step(program, NumPyEngine(program))
 
     def __repr__(self) -> str:
         return f"<compiled epoch of batches of {self.batch[0].shape[0]} rows, {self.backend}>"
@@ -404,11 +416,12 @@ class Engine:
 
     def __init__(self, program: Program):
         self.program, self.optimizer = program, program.optimizer
+        self.changing = type(self.optimizer) is not SGD  # whether numbers() may give others for each step
 
     def renew_numbers(self) -> None:
         """The optimizer's numbers for the next step into the memory, if they have changed."""
         optimizer = self.optimizer
-        if optimizer is not None and (self.last_rate != optimizer._learning_rate or optimizer.changing):
+        if optimizer is not None and (self.changing or self.last_rate != optimizer._learning_rate):
             self.last_rate = optimizer._learning_rate
             for node, x in zip(self.program.numbers, next_numbers(optimizer, self.program.loss.dtype)):
                 self.view(node)[...] = x
@@ -606,10 +619,10 @@ class NumbaEngine(Engine):
         outputs = [np.empty(count * x.data.size, dtype) for x in self.program.outputs]
         optimizer, start = self.program.optimizer, self.program.optimizer.steps
         numbers = np.empty((count, len(self.program.numbers)), dtype)
-        for s in range(count if optimizer.changing else min(count, 1)):
+        for s in range(count if self.changing else min(count, 1)):
             optimizer.steps = start + s + 1
             numbers[s] = optimizer.numbers(dtype)
-        if not optimizer.changing:
+        if not self.changing:
             numbers[1:] = numbers[:1]
         optimizer.steps = start + count
         self.module.epoch(*arrays, order, numbers, losses, *outputs, self.memory)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dis
 import functools
+import os
 import random
+import secrets
+import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -16,20 +20,32 @@ from .registry import Op
 Generator = np.random.Generator | np.random.RandomState | np.random.BitGenerator | random.Random
 MOST = 10_000
 LIBRARIES = ("numpy", "tinygrad_steel")  # whose functions draw from what they are given, or from NumPy's own generator
+# What gives numbers from nowhere, or a generator, besides the classes of generators
+MAKERS = [np.random.default_rng, np.random.SeedSequence, os.urandom, getattr(os, "getrandom", os.urandom)]
+MAKERS += [getattr(secrets, name) for name in secrets.__all__]
+ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM")  # instructions that look a name up in an object
 
 
 def draws(function: Callable, inputs: tuple, params: dict[str, Any]) -> bool:
-    """Whether a function draws random numbers for these inputs, found by calling it twice.
+    """Whether a function draws random numbers for these inputs.
 
-    It does where a generator that it can reach has moved on (that is then put back to where it was), or where the
-    results differ by more than rounding may.
+    It does where it can make a generator of its own, with a seed or without: two calls may agree by chance, as masks
+    do that seldom drop anything. Else it is called twice: it draws where a generator that it can reach has moved on
+    (that is then put back to where it was), or where the results differ by more than rounding may.
     """
     found = [*reachable(function)]
-    if any(isinstance(x, Op) and x.random for x in found):
+    if any(is_maker(x) or (isinstance(x, Op) and x.random) for x in found):
         return True
     with moved(found) as has_moved, np.errstate(all="ignore"):
         first = function(*inputs, **params)
         return has_moved() or not alike(first, function(*inputs, **params))
+
+
+def is_maker(x: Any) -> bool:
+    """Whether this makes generators or random numbers that no generator within reach tells of."""
+    if isinstance(x, type) and issubclass(x, Generator):
+        return True
+    return isinstance(x, random.SystemRandom) or any(x is maker for maker in MAKERS)
 
 
 def alike(a: Any, b: Any) -> bool:
@@ -87,7 +103,9 @@ def equal(a: Any, b: Any) -> bool:
 
 
 def reachable(function: Any) -> Iterator[Any]:
-    """The generators and ops that a function can get at: by its closure, its defaults and the globals that it names.
+    """The generators, makers of them, and ops that a function can get at.
+
+    It gets at things by its closure, its defaults, the globals that it names and the modules that it imports.
 
     Functions are followed as far as they are somebody's own, and so are the attributes of objects, lists and dicts.
     After MOST objects the search ends: what is so far away is better declared, with random=True.
@@ -98,7 +116,7 @@ def reachable(function: Any) -> Iterator[Any]:
         if id(x) in seen:
             continue
         seen[id(x)] = x  # held, so that no other object gets this id
-        if isinstance(x, Generator):
+        if isinstance(x, Generator) or is_maker(x):
             yield x
         elif isinstance(x, Op):
             yield x
@@ -128,15 +146,29 @@ def used_by(function: types.FunctionType) -> list[Any]:
     for cell in function.__closure__ or ():
         with contextlib.suppress(ValueError):  # a cell that is still empty
             found.append(cell.cell_contents)
-    names = names_in(function.__code__)
-    known = [function.__globals__[name] for name in names if name in function.__globals__]
-    for x in (*found, *known):
-        if isinstance(x, types.ModuleType) and x.__name__.partition(".")[0] not in LIBRARIES:
-            known += [vars(x)[name] for name in names if name in vars(x)]
-    return found + known
+    known, attributes, imported = names_in(function.__code__)
+    found += [function.__globals__[name] for name in known if name in function.__globals__]
+    modules = [x for x in found if isinstance(x, types.ModuleType)]
+    modules += [sys.modules[name] for name in imported if name in sys.modules]
+    for module in modules:  # which grows by the modules in modules, as in np.random.default_rng
+        named = [vars(module)[name] for name in attributes if name in vars(module)]
+        modules += [x for x in named if isinstance(x, types.ModuleType) and x not in modules]
+        own = module.__name__.partition(".")[0] not in LIBRARIES
+        found += [x for x in named if own or is_maker(x)]
+    return found
 
 
-def names_in(code: types.CodeType) -> set[str]:
-    """The global names and attributes in a function and in those written inside it."""
-    inner = (names_in(x) for x in code.co_consts if isinstance(x, types.CodeType))
-    return set(code.co_names).union(*inner)
+@functools.lru_cache(1000)
+def names_in(code: types.CodeType) -> tuple[set[str], set[str], set[str]]:
+    """What a function, and those written inside it, name: globals, attributes, and modules that they import."""
+    known, attributes, imported = set(), set(), set()
+    for x in dis.get_instructions(code):
+        if x.opname == "IMPORT_NAME":
+            imported.add(x.argval)
+        elif x.opcode in dis.hasname:
+            (attributes if x.opname in ATTRIBUTES else known).add(x.argval)
+    for x in code.co_consts:
+        if isinstance(x, types.CodeType):
+            for names, more in zip((known, attributes, imported), names_in(x)):
+                names |= more
+    return known, attributes, imported

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from . import ops
 from .draws import alike
 from .graph import pull, recording
-from .optim import Optimizer, working
+from .optim import SGD, Optimizer, working
 from .reads import refuse_reads
 from .registry import Op, describe
 from .source import behind, numpy_name
@@ -94,6 +95,7 @@ class Program:
         self.optimizer = optimizer
         if not (optimizer is None or isinstance(optimizer, Optimizer)):
             raise TypeError(f"optimizer= takes an optimizer, as in SGD([weight], 0.1), not {optimizer!r:.80}")
+        check_optimizer(optimizer)
         if isinstance(outputs, Tensor):
             raise TypeError("outputs is a list of Tensors: write outputs=[output]")
         for t in ancestors([loss, *outputs]):
@@ -198,12 +200,63 @@ class Program:
             old = [Tensor(x) for x in state]
             g = gradients[id(p)].astype(working(p.dtype))
             with no_draws([self.optimizer.rule], "the optimizer's rule", "the compiled step"):
-                change, new = self.optimizer.rule(g, old, *numbers[p.dtype])
+                change, new = follow_rule(self.optimizer, g, old, numbers[p.dtype])
             moved += [(p, p - change), *zip(old, new)]
             states += [(i, k, leaf) for k, leaf in enumerate(old)]
         if len(numbers) > 1:
             raise TypeError("parameters of different dtypes cannot be compiled into one step")
         return moved, states, [t for given in numbers.values() for t in given]
+
+
+def check_optimizer(optimizer: Optimizer | None) -> None:
+    """TypeError where an optimizer does something in its steps that a program does not know of."""
+    if optimizer is None:
+        return
+    kind = type(optimizer).__name__
+    if type(optimizer).step not in (Optimizer.step, SGD.step):
+        raise TypeError(
+            f"compiled steps know the rule of an optimizer, not its step(), which {kind} has of its own: write what it "
+            f"does in rule() and numbers()"
+        )
+    for name in ("step", "rule", "numbers"):
+        if name in vars(optimizer):
+            raise TypeError(f"this {kind} has another {name}() than its class: make a class of it, with rule()")
+
+
+def follow_rule(optimizer: Optimizer, g: Tensor, state: list[Tensor], numbers: list[Tensor]) -> tuple[Any, Any]:
+    """What an optimizer's rule gives; TypeError where it counts steps or keeps something outside of its state.
+
+    The rule runs on a copy of the optimizer that notes whether somebody asks for `steps`: a rule may do so and give the
+    same for many of them.
+    """
+    read = []
+
+    def steps(self: Optimizer) -> int:
+        read.append(self)
+        return optimizer.steps + 1
+
+    kind = type(optimizer)
+    watched = copy.copy(optimizer)
+    watched.__class__ = type(kind.__name__, (kind,), {"steps": property(steps)})
+    before = kept_by(watched)
+    found = watched.rule(g, state, *numbers)
+    if read:
+        raise TypeError(
+            f"the rule of {kind.__name__} reads self.steps, and the compiled step would hold those of now: put what "
+            f"depends on it into numbers()"
+        )
+    changed = [name for name, value in kept_by(watched).items() if before.get(name) != value]
+    if changed:
+        raise TypeError(
+            f"the rule of {kind.__name__} changes self.{changed[0]}, which a compiled step does not do: what differs "
+            f"from step to step belongs into the state that the rule returns, or into numbers()"
+        )
+    return found
+
+
+def kept_by(optimizer: Optimizer) -> dict[str, Any]:
+    """What an optimizer holds besides the states, which its rule gets and returns; as keys."""
+    return {name: exact(value) for name, value in vars(optimizer).items() if name != "states"}
 
 
 def check_tracing(loss: Tensor, traced: dict[int, np.ndarray]) -> None:

@@ -154,21 +154,26 @@ astype.vjp(lambda g, y, x, dtype: g)
 
 def _nan_stays(x: Any, share: Any) -> Any:
     """What part of a gradient is handed on, and NaN where `x` is."""
-    return np.where(np.isnan(x), np.nan, share)
+    return np.where(np.isnan(x), _beside(x, np.nan), share)
+
+
+def _beside(x: Any, number: float) -> Any:
+    """A number that makes bools to floats of the dtype of `x`, and not to float64 whatever that is."""
+    return number if x.dtype == np.float64 else x.dtype.type(number)
 
 
 maximum = op(  # ties share evenly: half of the gradient for each side
     "maximum",
     np.maximum,
-    lambda g, y, a, b: g * _nan_stays(y, (a > b) + 0.5 * (a == b)),
-    lambda g, y, a, b: g * _nan_stays(y, (b > a) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * _nan_stays(y, (a > b) + _beside(y, 0.5) * (a == b)),
+    lambda g, y, a, b: g * _nan_stays(y, (b > a) + _beside(y, 0.5) * (a == b)),
     samples=[arrays((2, 3), (2, 3)), arrays((2, 3), ())],
 )
 minimum = op(  # ties share evenly
     "minimum",
     np.minimum,
-    lambda g, y, a, b: g * _nan_stays(y, (a < b) + 0.5 * (a == b)),
-    lambda g, y, a, b: g * _nan_stays(y, (b < a) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * _nan_stays(y, (a < b) + _beside(y, 0.5) * (a == b)),
+    lambda g, y, a, b: g * _nan_stays(y, (b < a) + _beside(y, 0.5) * (a == b)),
     samples=[arrays((2, 3), (2, 3)), arrays((2, 3), ())],
 )
 
@@ -468,7 +473,10 @@ def _wide(x: Any) -> Any:
 def _share_of_extreme(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The elements that are the extreme share its gradient evenly; where some are NaN, these alone get NaN."""
     hit = np.logical_or(np.equal(x, _spread(y, axis, keepdims)), np.isnan(x))
-    return _spread(g, axis, keepdims) * _nan_stays(x, hit / total(hit, axis, keepdims=True))
+    count = total(hit, axis, keepdims=True)
+    if x.dtype != np.float64:  # which counts divided by counts are in
+        count = count.astype(x.dtype)
+    return _spread(g, axis, keepdims) * _nan_stays(x, hit / count)
 
 
 @op("max", samples=_reductions, twins=[np.max, np.amax])

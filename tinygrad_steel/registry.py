@@ -231,7 +231,8 @@ def op(
     `random`: the forward draws random numbers; its vjps find out from `y` what was drawn. A compiled step then draws
     anew for each call that was recorded, in the same order, and what holds numbers for good (`write_backprop`,
     `export_onnx`) refuses. Draws from NumPy's and Python's generators are found without this word, by calling the
-    forward twice; what draws elsewhere (a counter, a device) is better declared.
+    forward twice, and so is a forward that makes a generator (`np.random.default_rng()`), with a seed or without; what
+    draws elsewhere (a counter, a device) is better declared.
 
     Raises ValueError where the name or a twin belongs to another op, and for what contradicts itself; TypeError for
     rules that are no functions, samples that are none, and forwards of which inputs and parameters cannot be told. The

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import ops
-from .draws import draws, moved, reachable
+from .draws import draws, is_maker, moved, reachable
 from .graph import describe_call, history, pull, recording
 from .registry import OPS, Each, Op, op
 from .tensor import Tensor, seed
@@ -182,10 +182,11 @@ def refuse_draws(node: Node, what: str) -> None:
 
 @contextlib.contextmanager
 def no_draws(rules: Iterable[Any], whose: str, what: str) -> Iterator[None]:
-    """TypeError where a random generator that these rules can reach moves on inside the `with`."""
-    with moved([x for rule in rules for x in reachable(rule)]) as has_moved:
+    """TypeError where a random generator that these rules can reach moves on inside the `with`, or they make one."""
+    found = [x for rule in rules for x in reachable(rule)]
+    with moved(found) as has_moved:
         yield
-        if has_moved():
+        if has_moved() or any(map(is_maker, found)):
             raise TypeError(
                 f"{whose} draws random numbers, and {what} would hold those of one draw: draw in the forward of an op "
                 f'with random=True, or outside, and hand them in as data, as in x * Tensor(mask, name="mask")'
