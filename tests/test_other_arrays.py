@@ -317,3 +317,19 @@ def test_parameters_and_what_is_remembered_of_them_stay_numpys(chunked, make):
         assert all(isinstance(s, np.ndarray) for state in optimizer.states for s in state)
     for a, b in zip(lazy, eager, strict=True):
         close(a.data, b.data)
+
+
+@pytest.mark.parametrize("same", [np.allclose, np.array_equal])
+def test_whether_lazy_arrays_are_the_same_is_a_bool(chunked, same):
+    x = Tensor(chunked(X))
+    for other, expected in [(x, True), (Tensor(X), True), (X, True), (Tensor(chunked(X + 1)), False), (X + 1, False)]:
+        assert same(x, other) is expected
+        assert same(other, x) is expected
+
+
+def test_nan_among_lazy_arrays(chunked):
+    x = Tensor(chunked(np.where(X > 0, np.nan, X)))
+    for same in (np.allclose, np.array_equal):
+        assert same(x, x) is False
+        assert same(x, x, equal_nan=True) is True
+    assert np.array_equal(x, x[:3]) is False
