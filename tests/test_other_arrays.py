@@ -6,7 +6,7 @@ from operator import attrgetter
 import numpy as np
 import pytest
 
-from tinygrad_steel import OPS, SGD, Adam, Tensor, grad, relu, softmax_cross_entropy
+from tinygrad_steel import OPS, SGD, Adam, Tensor, compare_backprop, grad, relu, softmax_cross_entropy
 
 
 def close(actual, expected):
@@ -333,3 +333,12 @@ def test_nan_among_lazy_arrays(chunked):
         assert same(x, x) is False
         assert same(x, x, equal_nan=True) is True
     assert np.array_equal(x, x[:3]) is False
+
+
+@pytest.mark.parametrize("which", ["x", "weight"])
+def test_gradients_of_lazy_arrays_are_not_compared(chunked, which):
+    given = {"x": X, "weight": STEEL[0]}
+    given[which] = chunked(given[which])
+    x, weight = Tensor(given["x"], name="x"), Tensor(given["weight"], requires_grad=True, name="weight")
+    with pytest.raises(TypeError, match=rf"^compare_backprop is for NumPy's arrays, and {which} holds a dask.*Array$"):
+        compare_backprop(np.sum(x @ weight), G_weight=np.ones(weight.shape))

@@ -126,7 +126,7 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
 
     Raises nothing over a wrong gradient; ValueError where nothing is handed over, or one gradient twice, or for a name
     that the graph does not have or through which no gradient flows; TypeError for what is no array of numbers, or a
-    masked one; and what `loss.backward()` raises.
+    masked one, and for a graph on arrays that are not NumPy's; and what `loss.backward()` raises.
 
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
@@ -143,7 +143,9 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
     """
     arrays = {name: handed(name, value) for name, value in manual.items()}
     variables = {k: v for k, v in (names or {}).items() if isinstance(v, Tensor) or k not in manual}
-    return Comparison(trace(loss, variables), arrays).report()
+    traced = trace(loss, variables)
+    refuse_other_arrays(traced)
+    return Comparison(traced, arrays).report()
 
 
 class Noise(NamedTuple):
@@ -419,6 +421,15 @@ def handed(name: str, value: Any) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} is to be an array of numbers, not {array.dtype}")
     return array if array.dtype.kind == "f" else array.astype(float)
+
+
+def refuse_other_arrays(traced: Trace) -> None:
+    """TypeError where the numbers of the graph are not NumPy's: lazy ones would be computed again for each question."""
+    for x in traced.forward:
+        if not isinstance(x.data, np.ndarray | np.generic):
+            called = x.name or (f"a result of {x.op.name}" if x.op else f"a Tensor of shape {x.shape}")
+            kind = f"{type(x.data).__module__}.{type(x.data).__qualname__}"
+            raise TypeError(f"compare_backprop is for NumPy's arrays, and {called} holds a {kind}")
 
 
 def reshaped(m: np.ndarray, expected: np.ndarray) -> np.ndarray:
