@@ -396,6 +396,30 @@ WRONG = {
         lambda g, y, x, n=1: g,
         PLAIN,
     ),
+    "a slope of one sign": (
+        "slope=-0.1",
+        lambda x, slope=0.1: np.where(x > 0, x, slope * x),
+        lambda g, y, x, slope=0.1: g * np.where(x > 0, 1.0, abs(slope)),
+        PLAIN,
+    ),
+    "a slope of 0": (
+        "slope=0.0",
+        lambda x, slope=0.1: np.where(x > 0, x, slope * x),
+        lambda g, y, x, slope=0.1: g * np.where(x > 0, 1.0, slope or 0.1),
+        PLAIN,
+    ),
+    "a whole number two further": (
+        "n=3",
+        lambda x, n=1: x**n,
+        lambda g, y, x, n=1: g * (2 * x if n == 2 else np.ones_like(x)),
+        PLAIN,
+    ),
+    "an exponent of 0": (
+        "n=0",
+        lambda x, n=2: x**n,
+        lambda g, y, x, n=2: g * max(n, 1) * x ** max(n - 1, 0),
+        PLAIN,
+    ),
     # the gradient of the result
     "|g|": ("not linear in g", lambda x: np.sum(x), lambda g, y, x: np.abs(g) * np.ones_like(x), ONES),
     "g cut off": ("not linear in g", np.square, lambda g, y, x: 2 * np.clip(g, -5, 5) * x, PLAIN),
@@ -539,6 +563,36 @@ RIGHT = {
     "leaky relu": (
         lambda x, slope=0.1: np.where(x > 0, x, slope * x),
         lambda g, y, x, slope=0.1: g * np.where(x > 0, 1.0, slope),
+        PLAIN,
+    ),
+    "a whole power": (
+        lambda x, n=2: x**n,
+        lambda g, y, x, n=2: g * n * x ** (n - 1) if n else 0 * g * x,
+        PLAIN,
+    ),
+    "elastic": (
+        lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+        lambda g, y, x, alpha=1.0: g * np.where(x > 0, 1.0, alpha * np.exp(np.minimum(x, 0))),
+        PLAIN,
+    ),
+    "Huber": (
+        lambda x, delta=1.0: np.where(np.abs(x) < delta, 0.5 * x * x, delta * (np.abs(x) - 0.5 * delta)),
+        lambda g, y, x, delta=1.0: g * np.where(np.abs(x) < delta, x, delta * np.sign(x)),
+        PLAIN,
+    ),
+    "a temperature": (
+        lambda x, t=2.0: t * np.logaddexp(0, x / t),
+        lambda g, y, x, t=2.0: g / (1 + np.exp(-x / t)),
+        PLAIN,
+    ),
+    "a gaussian": (
+        lambda x, width=0.7: np.exp(-x * x / (2 * width**2)),
+        lambda g, y, x, width=0.7: -g * y * x / width**2,
+        PLAIN,
+    ),
+    "held above": (
+        lambda x, low=-0.3: np.maximum(x, low),
+        lambda g, y, x, low=-0.3: g * np.greater(x, low),
         PLAIN,
     ),
     "softplus": (lambda x: np.logaddexp(0, x), lambda g, y, x: g * np.exp(x - y), PLAIN),
