@@ -886,6 +886,50 @@ def test_ops_at_their_kinks():
         check_op(OPS[name], samples=[values([[1.0, 1.0], [0.0, 1.0]]), values([[1.0, 1.0], [0.0, 1.0]], axis=0)])
 
 
+TIED = values([2.0, 2.0, -1.0])
+
+
+@pytest.mark.parametrize("rule, right", [
+    (lambda g, y, x: g * np.equal(x, y), False),  # 1 for each, although the maximum moves as they do
+    (lambda g, y, x: g * np.equal(x, y) * 0.0, False),
+    (lambda g, y, x: g * np.equal(x, y) / np.sum(np.equal(x, y)), True),
+    (lambda g, y, x: g * np.equal(x, y) * (np.cumsum(np.equal(x, y)) == 1), True),  # all for the first
+])  # fmt: skip
+def test_gradients_at_a_tie_are_right_together(rule, right):
+    o = tried(lambda x: np.max(x) if x.ndim == 1 else no_row(), rule, samples=[TIED])
+    if right:
+        check_op(o)
+    else:
+        message = message_of(check_op, o)
+        assert "input 0 (x) at index (0,), input 0 (x) at index (1,) are wrong together" in message
+
+
+def no_row():
+    raise ValueError("one row")
+
+
+@pytest.mark.parametrize("share, right", [(0.5, True), (0.0, False), (1.0, False)])
+def test_gradients_at_a_tie_of_two_inputs_are_right_together(share, right):
+    rules = [
+        lambda g, y, a, b: g * (np.greater(a, b) + share * np.equal(a, b)),
+        lambda g, y, a, b: g * (np.greater(b, a) + share * np.equal(a, b)),
+    ]
+    tie = values([1.0, 2.0, -3.0], [1.0, 1.0, -3.0])
+    o = tried(lambda a, b: np.maximum(a, b), *rules, samples=[tie])
+    if right:
+        check_op(o)
+    else:
+        assert "are wrong together" in message_of(check_op, o)
+
+
+def test_kinks_that_only_meet_at_one_point_may_have_any_slope():
+    """max(a, 0) + min(b, 0) is smooth where both move at once from 0, and nowhere beside it."""
+    rules = [lambda g, y, a, b: g * np.greater(a, 0), lambda g, y, a, b: g * np.less(b, 0)]
+    meet = [values([0.0, 1.0], [0.0, 1.0])]
+    o = tried(lambda a, b: np.maximum(a, 0) + np.minimum(b, 0), *rules, samples=meet)
+    check_op(o, samples=meet)
+
+
 @pytest.mark.parametrize("slope, right", [(0.0, True), (0.3, True), (1.0, True), (-0.1, False), (1.1, False)])
 def test_at_a_kink_any_slope_between_both_sides_is_right(slope, right):
     o = tried(lambda x: np.maximum(x, 0), lambda g, y, x: g * ((x > 0) + slope * np.equal(x, 0)))
