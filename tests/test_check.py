@@ -396,6 +396,30 @@ WRONG = {
         lambda g, y, x, n=1: g,
         PLAIN,
     ),
+    "a slope of one sign": (
+        "slope=-0.1",
+        lambda x, slope=0.1: np.where(x > 0, x, slope * x),
+        lambda g, y, x, slope=0.1: g * np.where(x > 0, 1.0, abs(slope)),
+        PLAIN,
+    ),
+    "a slope of 0": (
+        "slope=0.0",
+        lambda x, slope=0.1: np.where(x > 0, x, slope * x),
+        lambda g, y, x, slope=0.1: g * np.where(x > 0, 1.0, slope or 0.1),
+        PLAIN,
+    ),
+    "a whole number two further": (
+        "n=3",
+        lambda x, n=1: x**n,
+        lambda g, y, x, n=1: g * (2 * x if n == 2 else np.ones_like(x)),
+        PLAIN,
+    ),
+    "an exponent of 0": (
+        "n=0",
+        lambda x, n=2: x**n,
+        lambda g, y, x, n=2: g * max(n, 1) * x ** max(n - 1, 0),
+        PLAIN,
+    ),
     # the gradient of the result
     "|g|": ("not linear in g", lambda x: np.sum(x), lambda g, y, x: np.abs(g) * np.ones_like(x), ONES),
     "g cut off": ("not linear in g", np.square, lambda g, y, x: 2 * np.clip(g, -5, 5) * x, PLAIN),
@@ -539,6 +563,36 @@ RIGHT = {
     "leaky relu": (
         lambda x, slope=0.1: np.where(x > 0, x, slope * x),
         lambda g, y, x, slope=0.1: g * np.where(x > 0, 1.0, slope),
+        PLAIN,
+    ),
+    "a whole power": (
+        lambda x, n=2: x**n,
+        lambda g, y, x, n=2: g * n * x ** (n - 1) if n else 0 * g * x,
+        PLAIN,
+    ),
+    "elastic": (
+        lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+        lambda g, y, x, alpha=1.0: g * np.where(x > 0, 1.0, alpha * np.exp(np.minimum(x, 0))),
+        PLAIN,
+    ),
+    "Huber": (
+        lambda x, delta=1.0: np.where(np.abs(x) < delta, 0.5 * x * x, delta * (np.abs(x) - 0.5 * delta)),
+        lambda g, y, x, delta=1.0: g * np.where(np.abs(x) < delta, x, delta * np.sign(x)),
+        PLAIN,
+    ),
+    "a temperature": (
+        lambda x, t=2.0: t * np.logaddexp(0, x / t),
+        lambda g, y, x, t=2.0: g / (1 + np.exp(-x / t)),
+        PLAIN,
+    ),
+    "a gaussian": (
+        lambda x, width=0.7: np.exp(-x * x / (2 * width**2)),
+        lambda g, y, x, width=0.7: -g * y * x / width**2,
+        PLAIN,
+    ),
+    "held above": (
+        lambda x, low=-0.3: np.maximum(x, low),
+        lambda g, y, x, low=-0.3: g * np.greater(x, low),
         PLAIN,
     ),
     "softplus": (lambda x: np.logaddexp(0, x), lambda g, y, x: g * np.exp(x - y), PLAIN),
@@ -830,6 +884,50 @@ def test_ops_at_their_kinks():
         check_op(OPS[name], samples=[values([1.0, 2.0, -3.0], [1.0, 1.0, -3.0]), values([0.0, 1.0], 0.0)])
     for name in ("max", "min"):
         check_op(OPS[name], samples=[values([[1.0, 1.0], [0.0, 1.0]]), values([[1.0, 1.0], [0.0, 1.0]], axis=0)])
+
+
+TIED = values([2.0, 2.0, -1.0])
+
+
+@pytest.mark.parametrize("rule, right", [
+    (lambda g, y, x: g * np.equal(x, y), False),  # 1 for each, although the maximum moves as they do
+    (lambda g, y, x: g * np.equal(x, y) * 0.0, False),
+    (lambda g, y, x: g * np.equal(x, y) / np.sum(np.equal(x, y)), True),
+    (lambda g, y, x: g * np.equal(x, y) * (np.cumsum(np.equal(x, y)) == 1), True),  # all for the first
+])  # fmt: skip
+def test_gradients_at_a_tie_are_right_together(rule, right):
+    o = tried(lambda x: np.max(x) if x.ndim == 1 else no_row(), rule, samples=[TIED])
+    if right:
+        check_op(o)
+    else:
+        message = message_of(check_op, o)
+        assert "input 0 (x) at index (0,), input 0 (x) at index (1,) are wrong together" in message
+
+
+def no_row():
+    raise ValueError("one row")
+
+
+@pytest.mark.parametrize("share, right", [(0.5, True), (0.0, False), (1.0, False)])
+def test_gradients_at_a_tie_of_two_inputs_are_right_together(share, right):
+    rules = [
+        lambda g, y, a, b: g * (np.greater(a, b) + share * np.equal(a, b)),
+        lambda g, y, a, b: g * (np.greater(b, a) + share * np.equal(a, b)),
+    ]
+    tie = values([1.0, 2.0, -3.0], [1.0, 1.0, -3.0])
+    o = tried(lambda a, b: np.maximum(a, b), *rules, samples=[tie])
+    if right:
+        check_op(o)
+    else:
+        assert "are wrong together" in message_of(check_op, o)
+
+
+def test_kinks_that_only_meet_at_one_point_may_have_any_slope():
+    """max(a, 0) + min(b, 0) is smooth where both move at once from 0, and nowhere beside it."""
+    rules = [lambda g, y, a, b: g * np.greater(a, 0), lambda g, y, a, b: g * np.less(b, 0)]
+    meet = [values([0.0, 1.0], [0.0, 1.0])]
+    o = tried(lambda a, b: np.maximum(a, 0) + np.minimum(b, 0), *rules, samples=meet)
+    check_op(o, samples=meet)
 
 
 @pytest.mark.parametrize("slope, right", [(0.0, True), (0.3, True), (1.0, True), (-0.1, False), (1.1, False)])

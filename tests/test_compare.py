@@ -1350,6 +1350,46 @@ def test_integers_and_bools_are_numbers():
     assert not compare_backprop(loss, G_x=np.array(1.0)).ok  # would broadcast
 
 
+@pytest.mark.parametrize(("rows", "dtype"), [
+    (10000, np.float32), (4000, np.float32), (50, np.float32), (50, np.float16), (10000, np.float64),
+])  # fmt: skip
+def test_a_factor_that_all_elements_share_is_no_rounding(rows, dtype):
+    """A division by n - 1 is hidden by no tolerance that each element has for itself."""
+    rng = np.random.default_rng(0)
+    x, y = Tensor(rng.normal(size=(rows, 5)).astype(dtype), name="x"), Tensor(rng.normal(size=(rows, 1)).astype(dtype))
+    w = leaf(rng.normal(size=(5, 1)), dtype, "w")
+    d = x @ w - y
+    loss = np.mean(np.square(d))
+    G_d = {n: (2 * d.data.astype(float) / n).astype(dtype) for n in (rows, rows - 1)}
+    G_w = {n: (x.data.T.astype(float) @ g).astype(dtype) for n, g in G_d.items()}
+    assert compare_backprop(loss, locals(), G_d=G_d[rows], G_w=G_w[rows]).ok
+    report = compare_backprop(loss, {"d": d}, G_d=G_d[rows - 1], G_w=G_w[rows - 1])
+    assert [s.verdict for s in report.steps] == ["wrong", "follows from a wrong one"]
+    for handed in ({"G_d": G_d[rows - 1]}, {"G_w": G_w[rows - 1]}, {"G_d": G_d[rows], "G_w": G_w[rows - 1]}):
+        report = compare_backprop(loss, {"d": d}, **handed)
+        assert report.steps[-1].verdict == "wrong" and "times too large everywhere" in report.first_wrong.reason
+        if dtype != np.float16:
+            assert f"divided by {rows} - 1 instead of the batch size {rows}" in report.first_wrong.reason
+
+
+def test_a_factor_of_equal_elements_is_no_rounding():
+    x = leaf(np.arange(-5000.0, 5000) + 0.5, np.float32, "x")
+    loss = np.mean(np.abs(x))
+    G_x = np.sign(x.data)
+    assert compare_backprop(loss, G_x=G_x / np.float32(10000)).ok
+    assert "10000 - 1 instead" in compare_backprop(loss, G_x=G_x / np.float32(9999)).first_wrong.reason
+
+
+def test_a_factor_that_a_naive_sum_leaves_is_rounding():
+    """A norm whose squares are added up one after the other in float32."""
+    x = leaf(np.random.default_rng(5).normal(size=300_000), np.float32, "x")
+    loss = np.sqrt(np.sum(x * x))
+    G_x = x.data / np.sqrt(np.add.accumulate(x.data * x.data)[-1])
+    assert 3e-5 < np.max(np.abs(G_x / (x.data / np.linalg.norm(x.data.astype(float))) - 1)) < 1e-4
+    assert compare_backprop(loss, G_x=G_x).ok
+    assert not compare_backprop(loss, G_x=G_x * np.float32(1.005)).ok
+
+
 def test_half_precision_is_called_what_it_is():
     loss, names, steps = problem("two hidden")
     g = chain(names, steps)["G_W2"]

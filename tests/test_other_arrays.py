@@ -6,7 +6,7 @@ from operator import attrgetter
 import numpy as np
 import pytest
 
-from tinygrad_steel import OPS, SGD, Adam, Tensor, grad, relu, softmax_cross_entropy
+from tinygrad_steel import OPS, SGD, Adam, Tensor, compare_backprop, grad, relu, softmax_cross_entropy
 
 
 def close(actual, expected):
@@ -317,3 +317,28 @@ def test_parameters_and_what_is_remembered_of_them_stay_numpys(chunked, make):
         assert all(isinstance(s, np.ndarray) for state in optimizer.states for s in state)
     for a, b in zip(lazy, eager, strict=True):
         close(a.data, b.data)
+
+
+@pytest.mark.parametrize("same", [np.allclose, np.array_equal])
+def test_whether_lazy_arrays_are_the_same_is_a_bool(chunked, same):
+    x = Tensor(chunked(X))
+    for other, expected in [(x, True), (Tensor(X), True), (X, True), (Tensor(chunked(X + 1)), False), (X + 1, False)]:
+        assert same(x, other) is expected
+        assert same(other, x) is expected
+
+
+def test_nan_among_lazy_arrays(chunked):
+    x = Tensor(chunked(np.where(X > 0, np.nan, X)))
+    for same in (np.allclose, np.array_equal):
+        assert same(x, x) is False
+        assert same(x, x, equal_nan=True) is True
+    assert np.array_equal(x, x[:3]) is False
+
+
+@pytest.mark.parametrize("which", ["x", "weight"])
+def test_gradients_of_lazy_arrays_are_not_compared(chunked, which):
+    given = {"x": X, "weight": STEEL[0]}
+    given[which] = chunked(given[which])
+    x, weight = Tensor(given["x"], name="x"), Tensor(given["weight"], requires_grad=True, name="weight")
+    with pytest.raises(TypeError, match=rf"^compare_backprop is for NumPy's arrays, and {which} holds a dask.*Array$"):
+        compare_backprop(np.sum(x @ weight), G_weight=np.ones(weight.shape))

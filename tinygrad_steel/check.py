@@ -78,7 +78,9 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None) -> None:
 
     Made from the samples (see `variants.py`): other signs, sizes, offsets, zeros, ties, shapes, axes, parameters. What
     the forward refuses, or turns into numbers that are not finite, is left out: an op that is not made for some
-    inputs says so by an error. At kinks, jumps and the borders of its domain, only what differences are sure of counts.
+    inputs says so by an error. At a tie the gradients must also be right together, as its elements move at once: those
+    of max add up to 1, however they are shared. At kinks, jumps and the borders of its domain, only what differences
+    are sure of counts.
 
     Raises GradientError, which names the sample and the input, for a failure; ValueError where there are no samples,
     where one of them has no floats to differentiate, where nothing was said of a gradient, and where the op's own
@@ -195,8 +197,11 @@ class Case(NamedTuple):
 
     def moved(self, wanted: Collection[int], direction: dict[int, np.ndarray], t: float) -> np.ndarray:
         """The numbers that come out `t` along a direction."""
-        data = [x + t * direction[i] if i in direction else x for i, x in enumerate(self.data)]
-        return self.fn(*self._replace(data=data).tensors(wanted)).data
+        return self.fn(*self.shifted(direction, t).tensors(wanted)).data
+
+    def shifted(self, direction: dict[int, np.ndarray], t: float) -> Case:
+        """The case with inputs that are `t` along a direction."""
+        return self._replace(data=[x + t * direction[i] if i in direction else x for i, x in enumerate(self.data)])
 
     def repeated(self, wanted: Collection[int]) -> np.ndarray:
         """The result, computed twice; raises where it differs, and where an input was written into."""
@@ -520,6 +525,61 @@ def confirm(case: Case, wanted: Sequence[int]) -> set[tuple[int, tuple[int, ...]
     return compare(case, wanted)
 
 
+def check_ties(case: Case, wanted: Sequence[int], kinks: Collection[tuple[int, tuple[int, ...]]]) -> None:
+    """Raise where elements at a kink have slopes that are right each for itself, and wrong together.
+
+    At a tie max has a kink in each element and none where all of them move together: there its gradients add up to 1.
+    Elements of the same size are moved together, and what counts are directions that are smooth all around, so that
+    every convention for the kink has the same slope there.
+    """
+    groups: dict[float, list[tuple[int, tuple[int, ...]]]] = {}
+    for i, at in sorted(kinks):
+        groups.setdefault(abs(float(case.data[i][at])), []).append((i, at))
+    tied = [group for group in groups.values() if len(group) > 1][:4]
+    for group in tied:
+        direction = {i: np.zeros(case.data[i].shape) for i in wanted}
+        for i, at in group:
+            direction[i][at] = -1.0 if case.data[i][at] < 0 else 1.0
+        if not smooth_around(case, wanted, direction):
+            continue
+        found, graph = graph_along(case, wanted, direction)
+        # Beside the tie's own rounding, which std divides by itself where all is equal: it changes with each step.
+        steps = [graph_along(case.shifted(direction, 1e-5 * k**0.5), wanted, direction)[1] for k in range(1, 9)]
+        if not all(np.allclose([*step.values()], [*graph.values()], 0.01, ATOL) for step in steps):
+            continue
+        slopes = measure(functools.partial(case.moved, wanted, direction), 0.0, found.weights, found.eps)
+        verdict = judge(graph, slopes, RTOL, ATOL, lenient=True)
+        if not verdict.right:
+            where = ", ".join(f"{case.input(i)} at index {at}" for i, at in group[:4])
+            raise case.error(
+                f"the gradients of {where}{', ...' if len(group) > 4 else ''} are wrong together, as all of these "
+                f"elements move at once:\n  {verdict.slope.against(verdict.graph, verdict.road)}"
+            )
+
+
+def graph_along(case: Case, wanted: Sequence[int], direction: dict[int, np.ndarray]) -> tuple[Found, dict[str, float]]:
+    """What the graph says, and the slope along a direction that its gradients come to on each road."""
+    found = graph_gradients(case, wanted, seed=0, scale=1.0)
+    return found, {
+        road: sum(float(np.sum(gradients[i] * direction[i])) for i in wanted) for road, gradients in found.roads.items()
+    }
+
+
+def smooth_around(case: Case, wanted: Sequence[int], direction: dict[int, np.ndarray]) -> bool:
+    """Whether the slopes along a direction are the same on both sides, and at points on all sides."""
+    f = functools.partial(case.moved, wanted, direction)
+    h = 1e-6
+    y = f(0.0)
+    sides = [(f(h) - y) / h, (y - f(-h)) / h]
+    for seed in range(8):
+        shift = {i: 1e-4 * random_weights(d.shape, 31 + 10 * seed + i) * (d != 0) for i, d in direction.items()}
+        beside = case.shifted(shift, 1.0)
+        sides.append((beside.moved(wanted, direction, h) - beside.moved(wanted, direction, -h)) / (2 * h))
+    apart = np.max(np.abs(np.array(sides) - sides[0]), axis=0, initial=0)
+    size = np.max(np.abs(sides), initial=0)
+    return bool(np.all(apart <= 0.01 * size + ATOL))  # which NaN is not
+
+
 def agrees_along(case: Case, wanted: Sequence[int]) -> bool:
     """Whether the gradients agree with the slope along a random direction through all elements.
 
@@ -592,6 +652,7 @@ def prove_case(case: Case, op: Op, trial: Trial, wanted: list[int]) -> list[int]
 def check_numbers(case: Case, op: Op, trial: Trial, wanted: Sequence[int], y: np.ndarray) -> None:
     """What differences say of the gradients, of the words in the declaration and of the second order."""
     kinks = confirm(case, wanted)
+    check_ties(case, wanted, kinks)
     check_linear(case, op, wanted)
     if not trial.numbers:
         check_layouts(case, op, wanted)

@@ -6,7 +6,7 @@ import difflib
 import html
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from . import ops
 from .check import GradientError
-from .faults import EXACT_LOSS, KINKS, NOTHING, RTOL, Search, constant_factor, distance, largest, tolerance
+from .faults import EXACT_LOSS, KINKS, NOTHING, RTOL, Search, constant_factor, distance, largest, ratio, tolerance
 from .registry import data_of
 from .source import behind
 from .tensor import Tensor
@@ -32,6 +32,9 @@ JUMPING = {*KINKS, ops.floor, ops.ceil, ops.rint}
 # Rounding is simulated STRONGER than it is, since what moves by less than one unit in the last place does not move.
 # An element may be off by SAFETY times what it was seen to move by.
 TRIALS, STRONGER, SAFETY = 3, 8, 2
+# A number by which ALL elements are multiplied is no rounding, which takes each of them another way. By itemsize: what
+# it may be off 1 all the same. SEVERAL elements have to agree.
+COMMON, SEVERAL = {2: 8e-3, 4: 3e-5}, 4
 AT_MOST = 1e-3  # of the largest element, where nothing but the size of terms that cancel speaks for a gradient
 
 
@@ -122,11 +125,13 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
     Tolerances follow the dtype: 1e-9 of the largest element in float64, 1e-4 in float32, as soon as there is a float32
     in the graph or among what is handed over. Where terms cancel, an element may be off by as much of the size of these
     terms, up to a thousandth of the largest element and as long as no usual fault explains it; the verdict says so.
+    A number by which all elements are multiplied is no rounding: where several elements agree on one that is off 1 by
+    more than 1e-9, or 3e-5 in float32, 8e-3 in float16, the gradient is wrong, however small the difference.
     Where the graph's own gradient is NaN or infinite, nothing can be judged, and the report is not `ok`.
 
     Raises nothing over a wrong gradient; ValueError where nothing is handed over, or one gradient twice, or for a name
     that the graph does not have or through which no gradient flows; TypeError for what is no array of numbers, or a
-    masked one; and what `loss.backward()` raises.
+    masked one, and for a graph on arrays that are not NumPy's; and what `loss.backward()` raises.
 
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
@@ -143,7 +148,9 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
     """
     arrays = {name: handed(name, value) for name, value in manual.items()}
     variables = {k: v for k, v in (names or {}).items() if isinstance(v, Tensor) or k not in manual}
-    return Comparison(trace(loss, variables), arrays).report()
+    traced = trace(loss, variables)
+    refuse_other_arrays(traced)
+    return Comparison(traced, arrays).report()
 
 
 class Noise(NamedTuple):
@@ -292,7 +299,40 @@ class Comparison(Search):
             # The gradient of something larger has larger errors: everything after a wrong gradient scales with it.
             share = largest(to) / true if self.spoiled and true else 1
             allowed = allowed + share * (noise.each + np.where(m > to, noise.above, noise.below))
-        return bool(np.all((distance(m, to) <= allowed) | ~np.isfinite(node.data)))
+        within = np.all((distance(m, to) <= allowed) | ~np.isfinite(node.data))
+        return bool(within and not self.has_common_factor(node, m, to))
+
+    def has_common_factor(self, node: Node, m: np.ndarray, to: np.ndarray) -> bool:
+        """Whether `m` is `to` times a number that rounding does not explain, in all elements that are not tiny."""
+        size, info = np.abs(to), np.finfo(self.coarsest)
+        counts = (size > 1e-3 * largest(to)) & (size > 16 * float(info.tiny)) & np.isfinite(m)
+        if np.sum(counts) < SEVERAL:
+            return False
+        ratios = np.asarray(m[counts], float) / to[counts]
+        factor = np.median(ratios)
+        off = abs(factor - 1)
+        limit = COMMON.get(self.coarsest.itemsize, 1e-9)
+        if off <= limit:
+            return False
+        agree = np.abs(ratios - factor) <= 0.1 * off + 2 * float(info.eps)
+        if np.sum(agree) < max(SEVERAL, 0.75 * agree.size):
+            return False
+        digits = np.frexp(size[counts][agree].astype(float))[0].astype(np.float16)
+        alike = len(np.unique(digits)) < SEVERAL  # rounding does the same to what has the same digits
+        # What was added up naively, one number after the other, is off by up to this much.
+        limit = max(limit, longest_sum(node, alike) * float(info.eps) / 64)
+        return bool(off > max(limit, self.factor_of_rounding[node]))
+
+    @cached_property
+    def factor_of_rounding(self) -> dict[Node, float]:
+        """How far from 1 the number may be by which rounding multiplies a gradient: where what divides it cancels."""
+        found = dict.fromkeys((x for x in self.nodes if x.gradient), 0.0)
+        for values in self.simulated(apart=False):
+            for g, before in found.items():
+                factor = ratio(finite(values[g]), finite(g.data))
+                # A quarter of the strength is several times what rounding does.
+                found[g] = max(before, abs(factor - 1) / 4 if factor is not None else 0)
+        return found
 
     def rounded(self) -> str:
         """The verdict on what is right but for rounding."""
@@ -362,16 +402,20 @@ class Comparison(Search):
 
     def moved(self, apart: bool) -> dict[Node, np.ndarray]:
         """How far rounding takes each element of the gradients, and of what decides on the side of a kink."""
-        handed = max(epsilon(m) for m in self.manual.values())  # a chain in few digits has them everywhere
-        sizes = {x: STRONGER * max(handed, epsilon(x)) for x in self.nodes if x.dtype.kind == "f"}
         found = {x: np.zeros(x.shape) for x in self.nodes if x.gradient or x.op in KINKS}
-        for seed in range(TRIALS):
-            rng = np.random.default_rng(seed)
-            values = self.rerun(lambda x, y, values, rng=rng: perturbed(x, y, values, sizes.get(x, 0.0), rng, apart))
+        for values in self.simulated(apart):
             for x, moved in found.items():
                 off = side(x, values) - side(x) if x.op in KINKS else values[x] - x.data
                 found[x] = np.fmax(moved, SAFETY * finite(np.abs(off)))
         return found
+
+    def simulated(self, apart: bool) -> Iterator[dict[Node, np.ndarray]]:
+        """Each value of the graph, TRIALS times, with every result rounded; see `perturbed`."""
+        handed = max(epsilon(m) for m in self.manual.values())  # a chain in few digits has them everywhere
+        sizes = {x: STRONGER * max(handed, epsilon(x)) for x in self.nodes if x.dtype.kind == "f"}
+        for seed in range(TRIALS):
+            rng = np.random.default_rng(seed)
+            yield self.rerun(lambda x, y, values, rng=rng: perturbed(x, y, values, sizes.get(x, 0.0), rng, apart))
 
     def other_sides(self, sides: dict[Node, np.ndarray]) -> tuple[dict[Node, np.ndarray], dict[Node, np.ndarray]]:
         """How much lower and higher each gradient is where kinks that lie within their noise are taken on other sides.
@@ -425,6 +469,15 @@ def handed(name: str, value: Any) -> np.ndarray:
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
+def refuse_other_arrays(traced: Trace) -> None:
+    """TypeError where the numbers of the graph are not NumPy's: lazy ones would be computed again for each question."""
+    for x in traced.forward:
+        if not isinstance(x.data, np.ndarray | np.generic):
+            called = x.name or (f"a result of {x.op.name}" if x.op else f"a Tensor of shape {x.shape}")
+            kind = f"{type(x.data).__module__}.{type(x.data).__qualname__}"
+            raise TypeError(f"compare_backprop is for NumPy's arrays, and {called} holds a {kind}")
+
+
 def reshaped(m: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """What was handed over, in the shape with which one can go on."""
     if m.shape != expected.shape and m.shape == expected.shape[::-1]:
@@ -468,6 +521,12 @@ def side(f: Node, values: Mapping[Node, np.ndarray] = NOTHING) -> np.ndarray:
     """What is positive on one side of a kink, and negative on the other."""
     a, *b = (np.asarray(values.get(i, i.data) if isinstance(i, Node) else i, float) for i in f.inputs)
     return a - b[0] if b else a
+
+
+def longest_sum(node: Node, own: bool) -> float:
+    """How many numbers are added up for one on the way to a Node; `own`: in its own op too."""
+    nodes = [x for x in behind([node]) if x.op and (own or x is not node)]
+    return max((i.data.size / max(1, x.data.size) for x in nodes for i in x.nodes()), default=1)
 
 
 def turned(side: np.ndarray) -> np.ndarray:

@@ -576,6 +576,8 @@ def causes(traced: Trace) -> Iterator[tuple[float, str]]:
         yield 1 / n, f"divided by {text} once too often"
         if part:
             yield n * n, f"multiplied by {text} instead of divided by it"
+        if part and n > 2:
+            yield n / (n - 1), f"divided by {n} - 1 instead of {text}"
     yield 2, "a factor 2 too much"
     yield 1 / 2, "a factor 2 is missing"
     for c in dict.fromkeys(abs(c) for c in factors if abs(c) not in (0, 1, 2)):

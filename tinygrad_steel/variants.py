@@ -98,15 +98,16 @@ def other_types(trial: Trial, names: Sequence[str]) -> Iterator[Trial]:
 
 
 def other_params(op: Op, trial: Trial) -> Iterator[Trial]:
-    """Each parameter that is a number or a switch, a little further on; of the same sign, as it may be a length."""
+    """Each parameter that is a number or a switch: a little further on, 0, and a float with the other sign too."""
     for name in op.param_names:
         value = trial.params.get(name, op.defaults[name])
         if isinstance(value, bool):
             others: list[Any] = [not value]
         elif isinstance(value, int):
-            others = [value + 1, *([value - 1] if value > 1 else [])] if value >= 0 else []
+            near = [value + 1, *([value - 1] if value > 1 else []), value + 2, 0, 1] if value >= 0 else []
+            others = [n for n in dict.fromkeys(near) if n != value]
         elif isinstance(value, float):
-            others = [value * 0.5, value * 1.5] if value else [0.5]
+            others = [value * 0.5, value * 1.5, -value, 0.0] if value else [0.5, -0.5]
         else:
             others = []
         for other in others:
