@@ -641,6 +641,25 @@ def test_off_by_a_millionth_is_wrong_in_float64(name):
         assert compare_backprop(loss, names, **{**right, step: (g + off).astype(np.float32)}).ok
 
 
+@pytest.mark.parametrize("error", [1e-7, 4e-7])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_no_float32_is_assumed_where_none_shows(name, error):
+    loss, names, steps = problem(name)
+    right = chain(names, steps)
+    for step, g in right.items():
+        off = np.random.default_rng(1).choice([-error, error], g.shape) * np.max(np.abs(g))
+        for wrong in (g + off, g * (1 + error)):
+            assert compare_backprop(loss, names, **{**right, step: wrong}).first_wrong.name == step
+            assert not compare_backprop(loss, names, **{step: wrong}).ok
+
+
+def test_a_factor_is_no_rounding_where_float32_shows():
+    loss, names, steps = problem("two hidden")
+    rounded = chain(names, steps, cast=lambda a: a.astype(np.float32).astype(float))
+    assert compare_backprop(loss, names, **rounded).ok
+    assert compare_backprop(loss, names, **{**rounded, "G_W1": rounded["G_W1"] * (1 + 4e-7)}).first_wrong.name == "G_W1"
+
+
 def test_variance_as_a_difference_of_means_is_right_where_its_terms_cancel():
     rng = np.random.default_rng(0)
     x, t = leaf(1e5 + rng.normal(size=(50, 3)), name="x"), rng.normal(size=3)

@@ -123,7 +123,8 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
     trying what goes wrong usually: a factor, a sign, a transpose, an axis, a local derivative left out.
 
     Tolerances follow the dtype: 1e-9 of the largest element in float64, 1e-4 in float32, as soon as there is a float32
-    in the graph or among what is handed over. Where terms cancel, an element may be off by as much of the size of these
+    in the graph or among what is handed over; 5e-7 where an array of float64 shows by its digits that it was made of
+    float32. Where terms cancel, an element may be off by as much of the size of these
     terms, up to a thousandth of the largest element and as long as no usual fault explains it; the verdict says so.
     A number by which all elements are multiplied is no rounding: where several elements agree on one that is off 1 by
     more than 1e-9, or 3e-5 in float32, 8e-3 in float16, the gradient is wrong, however small the difference.
@@ -348,13 +349,30 @@ class Comparison(Search):
         """Whether each element of a float64 array is off by no more than rounding to float32 on the way may take it.
 
         `at_most`: a few units in the last place of the largest element are called right, since a float32 is quickly
-        lost in an array of float64; what is off by a millionth is wrong.
+        lost in an array of float64; what is off by a millionth is wrong. Nothing is called right where no array shows
+        that there was a float32, and no factor that all elements share.
         """
         if m.shape != node.shape or m.itemsize < 8:
+            return False
+        if np.isfinite(at_most) and not (self.shows_float32 and not self.shares_more_than_float32(m, expected)):
             return False
         noise = self.noise_apart[node].each * EPS32 / float(np.finfo(self.coarsest).eps)
         allowed = tolerance(m, node) * largest(expected) + np.minimum(noise, at_most)
         return bool(np.all(distance(m, expected) <= allowed))
+
+    @cached_property
+    def shows_float32(self) -> bool:
+        """Whether an array that was handed over is one of float32, or a sum of such, but for a divisor."""
+        divisors = {1.0, *(float(number) for number, _ in self.causes if number > 1)}
+        return any(is_short(m * d) for m in self.manual.values() for d in divisors)
+
+    def shares_more_than_float32(self, m: np.ndarray, expected: np.ndarray) -> bool:
+        """Whether all elements are off by one factor, and by more than a number they share is rounded to float32."""
+        factor = ratio(m, expected)
+        if factor is None or m.size < SEVERAL or abs(factor - 1) <= EPS32:
+            return False
+        rest, off = (np.linalg.norm(m - f * expected) for f in (factor, 1))
+        return bool(rest < 0.1 * off)
 
     @cached_property
     def from_float32(self) -> list[dict[Node, np.ndarray]]:
@@ -488,6 +506,17 @@ def reshaped(m: np.ndarray, expected: np.ndarray) -> np.ndarray:
 def is_float(x: Any) -> bool:
     """Whether it has a dtype, and that of real numbers."""
     return hasattr(x, "dtype") and x.dtype.kind == "f"
+
+
+def is_short(x: np.ndarray) -> bool:
+    """Whether numbers of float64 end in zeros, as those of float32 and their sums do; plain ones as 0.5 say nothing."""
+    size = np.abs(x[np.isfinite(x) & (x != 0)]).astype(float)
+    if not size.size or np.all(np.frexp(size)[0] * 2**12 % 1 == 0):
+        return False
+    if np.all(np.abs(size - size.astype(np.float32)) <= 4 * np.finfo(float).eps * size):
+        return True
+    places = size / 2.0 ** np.frexp(np.max(size))[1]
+    return bool(np.all(np.abs(places * 2**36 - np.rint(places * 2**36)) <= 2.0**-13))
 
 
 def finite(x: np.ndarray) -> np.ndarray:
