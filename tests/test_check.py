@@ -1144,3 +1144,10 @@ def test_how_far_off_the_books_gradient_is():
 def test_a_forgotten_vjp_is_refused():
     with pytest.raises(ValueError, match="no vjp for b: give a rule, or None"):
         check_op(tried(lambda a, b: a * b, lambda g, y, a, b: g * b, samples=[arrays((2,), (2,))]))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_joint_rule_that_returns_another_number_of_gradients(registry, count):
+    added = op("added", lambda *xs: xs[0] + xs[1], joint=lambda g, y, *xs: [g] * count, samples=[arrays((2,), (2,))])
+    with pytest.raises(ValueError, match=f"the vjp of added.*it returned {count} gradients for 2 inputs"):
+        added(Tensor([1.0, 2.0], True), Tensor([3.0, 4.0], True)).sum().backward()

@@ -2270,3 +2270,23 @@ def test_the_variance_of_no_rows(spread, axis, either):
     step = compile_backprop(np.sum(spread(x, axis=axis)) + w * 3, backend=either)
     assert step() == 6.0
     assert x.grad.shape == shape and w.grad == 3.0
+
+
+class ReadsItsRate(SGD):
+    def rule(self, g, state, *numbers):
+        return self.learning_rate * g, []
+
+
+class GrowsItsState(SGD):
+    def rule(self, g, state, *numbers):
+        velocity = 0.9 * state[0] + g if state else g
+        return numbers[0] * velocity, [velocity]
+
+
+@pytest.mark.parametrize(
+    "kind, message", [(ReadsItsRate, "reads self.learning_rate"), (GrowsItsState, "a state of 1 arrays for one of 0")]
+)
+def test_rules_that_would_be_frozen_are_refused(kind, message):
+    w = Tensor([1.0, 2.0], requires_grad=True, name="w")
+    with pytest.raises(TypeError, match=message):
+        compile_backprop(np.sum(w * w), optimizer=kind([w], 0.1), backend="numpy")

@@ -18,6 +18,7 @@ from .ops import (
 )
 from .optim import SGD, Adam
 from .picture import scope
+from .reads import FrozenNumberWarning
 from .registry import OPS, arrays, op, values
 from .source import formula, vjp_formulas, write_backprop
 from .tensor import Tensor, grad
@@ -27,6 +28,7 @@ __all__ = [
     "SGD",
     "Adam",
     "BroadcastWarning",
+    "FrozenNumberWarning",
     "GradientError",
     "Picture",
     "RendererNotFound",

@@ -211,7 +211,10 @@ def rules_of(y: Any, g: Any, result: Any, inputs: tuple) -> Any:
     if op.joint is None:
         return op.vjps
     try:
-        return op.joint(g, result, *inputs, **y._params)
+        found = op.joint(g, result, *inputs, **y._params)
+        if len(found) != len(inputs) - op.keeps:
+            raise ValueError(f"it returned {len(found)} gradients for {len(inputs)} inputs")
+        return found
     except Exception as error:
         where = f"the vjp of {describe_call(op, y._inputs, y._params)}"
         raise explained(error, where, op) from error

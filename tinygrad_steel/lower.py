@@ -224,25 +224,25 @@ def check_optimizer(optimizer: Optimizer | None) -> None:
 
 
 def follow_rule(optimizer: Optimizer, g: Tensor, state: list[Tensor], numbers: list[Tensor]) -> tuple[Any, Any]:
-    """What an optimizer's rule gives; TypeError where it counts steps or keeps something outside of its state.
+    """What an optimizer's rule gives; TypeError where it asks for what changes, or keeps something outside its state.
 
-    The rule runs on a copy of the optimizer that notes whether somebody asks for `steps`: a rule may do so and give the
-    same for many of them.
+    The rule runs on a copy of the optimizer that notes whether somebody asks for `steps` or the learning rate: a rule
+    may do so and give the same for many of them.
     """
-    read = []
+    read: list[str] = []
 
-    def steps(self: Optimizer) -> int:
-        read.append(self)
-        return optimizer.steps + 1
+    def noted(name: str, value: Any) -> property:
+        return property(lambda self: read.append(name) or value)
 
     kind = type(optimizer)
     watched = copy.copy(optimizer)
-    watched.__class__ = type(kind.__name__, (kind,), {"steps": property(steps)})
+    moving = {"steps": optimizer.steps + 1, "learning_rate": optimizer.learning_rate, "rates": optimizer.rates}
+    watched.__class__ = type(kind.__name__, (kind,), {name: noted(name, value) for name, value in moving.items()})
     before = kept_by(watched)
     found = watched.rule(g, state, *numbers)
     if read:
         raise TypeError(
-            f"the rule of {kind.__name__} reads self.steps, and the compiled step would hold those of now: put what "
+            f"the rule of {kind.__name__} reads self.{read[0]}, and the compiled step would hold that of now: put what "
             f"depends on it into numbers()"
         )
     changed = [name for name, value in kept_by(watched).items() if before.get(name) != value]
@@ -250,6 +250,11 @@ def follow_rule(optimizer: Optimizer, g: Tensor, state: list[Tensor], numbers: l
         raise TypeError(
             f"the rule of {kind.__name__} changes self.{changed[0]}, which a compiled step does not do: what differs "
             f"from step to step belongs into the state that the rule returns, or into numbers()"
+        )
+    if len(found[1]) != len(state):
+        raise TypeError(
+            f"the rule of {kind.__name__} returns a state of {len(found[1])} arrays for one of {len(state)}: make all "
+            f"of it in __init__, in self.states"
         )
     return found
 

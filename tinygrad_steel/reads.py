@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
+from collections import deque
 from collections.abc import Collection
 from typing import Any
 
@@ -16,36 +18,49 @@ NUMBER = "as a plain number (float, math)"
 COUNT = "for its number of elements, on which a mask decides,"
 
 
+# Reads of Tensors without history, of which nobody knows what they came from: (age, file, line) of the last ones.
+UNTRACKED: deque[tuple[int, str, int]] = deque(maxlen=256)
+
+
+class FrozenNumberWarning(UserWarning):
+    """A number was read that depends on parameters of a loss: if the loss holds it, it is kept for ever.
+
+    `float(loss)` in a report looks the same as `/ float(scale)` in a loss. Ask for a number by `item()`, or inside
+    `no_grad()`, to say that it is meant as it is.
+    """
+
+
 class Read:
     """When and where a number was read, of which kind and from what.
 
-    `parameters`: those behind it, and the ages of their data, as weak references, which keep no graph alive. `report`:
-    whether it came from a loss that backward() starts from: then it is a line of a report, or decides when to stop.
-    `counted`: what was asked for its number of elements; where that is part of a loss itself, its shape is looked at.
+    `parameters`: those behind it, and the ages of their data, as weak references, which keep no graph alive.
+    `source`: what was read.
     """
 
-    __slots__ = ("age", "counted", "file", "kind", "line", "of", "of_a_leaf", "parameters", "report")
+    __slots__ = ("age", "file", "kind", "line", "of", "of_a_leaf", "parameters", "source")
 
     def __init__(self, t: Any, kind: str):
         frame = users_frame()
-        self.age, self.kind, self.of_a_leaf = next_age(), kind, t._op is None
+        self.age, self.kind, self.of_a_leaf, self.source = next_age(), kind, t._op is None, weakref.ref(t)
         self.file, self.line = frame.f_code.co_filename, frame.f_lineno
         self.of = describe(t) if t._op is None or t._name else f"a result of {t._op.name}"
-        self.report, self.parameters, self.counted = False, [], weakref.ref(t) if kind == COUNT else None
+        self.parameters: list[tuple[Any, int]] = []
 
     def is_current(self) -> bool:
         """Whether no parameter behind it has moved since: what a loss holds of older ones was meant to be fixed."""
-        return not self.report and all((p := found()) is not None and p._age == age for found, age in self.parameters)
+        return all((p := found()) is not None and p._age == age for found, age in self.parameters)
 
 
 def remember(t: Any, kind: str) -> None:
     """Note on the Tensors behind `t` that a number which depends on them became a plain one.
 
     On its results: what shares one of them is computed beside that number. On its leaves, unless they have new data
-    already (it is the report of an old loss), or it comes from a loss that backward() starts from.
+    already: then it is the report of an old loss.
     """
     if t._op is None and t._name is None and not t._requires_grad:
-        return  # a constant
+        frame = users_frame()
+        UNTRACKED.append((next_age(), frame.f_code.co_filename, frame.f_lineno))
+        return
     read, leaves, stale = Read(t, kind), [], False
     todo = [t]
     if t._op is None:
@@ -56,7 +71,6 @@ def remember(t: Any, kind: str) -> None:
         t.read = read
     while todo:
         y = todo.pop()
-        read.report = read.report or hasattr(y, "pulled")
         for x in y._inputs:
             if not hasattr(x, "_op"):  # a plain number
                 continue
@@ -69,28 +83,20 @@ def remember(t: Any, kind: str) -> None:
                 x.read = read
                 todo.append(x)
             elif known is not read:  # what is behind it has been seen to: a loop that reads at each turn walks it once
-                read.report = read.report or known.report or hasattr(x, "pulled")
                 read.parameters += known.parameters
-    if stale or read.report:
+    if stale:
         return
     read.parameters += [(weakref.ref(x), x._age) for x in leaves if x._requires_grad]
     current: dict[Read, bool] = {}
     for x in leaves:
         known = getattr(x, "read", None)
         if known is not None and known.age > x._age:
-            if known not in current:
-                current[known] = known.is_current()
+            if known not in current:  # one of inputs alone is refused, and counts before one that is warned of
+                current[known] = known.is_current() and bool(read.parameters or not known.parameters)
             if current[known]:
                 continue  # the first one stays: a loss made after it may hold it
         if x._requires_grad or x._name is not None:
             x.read = read
-
-
-def started_from(loss: Any) -> None:
-    """Note that backward() starts from this Tensor: a number that was read of it was for a report."""
-    loss.pulled = True
-    if (read := getattr(loss, "read", None)) is not None:
-        read.report = True
 
 
 def current_read(x: Any) -> Read | None:
@@ -102,20 +108,49 @@ def current_read(x: Any) -> Read | None:
 
 
 def refuse_reads(roots: Collection[Any], changing: Collection[Any], consequence: str) -> None:
-    """TypeError where a number was read, before the last of `roots` was made, from what depends on `changing`."""
+    """TypeError where a number was read, before the last of `roots` was made, from what depends on `changing` leaves.
+
+    A FrozenNumberWarning where it is as likely a report: it depends on parameters and shares no result with `roots`, or
+    it is a float of a result that they are computed from; or nobody knows what it came from.
+    """
     made = max((t._age for t in roots if t._op is not None), default=0)  # a leaf holds no number that was read
     ids = {id(x) for x in changing}
     past = {id(x): x for x in history(roots)}
+    warned: set[Read] = set()
     for x in (*past.values(), *changing):
         read = current_read(x)
-        if read is None or read.age > made or (read.counted and id(read.counted()) in past):
+        if read is None or read.age > made or read in warned:
+            continue
+        is_part = id(read.source()) in past
+        if read.kind == COUNT and is_part:
             continue
         names = [leaf._name for leaf in history([x]) if id(leaf) in ids]
-        if names:
-            named = sorted({name for name in names if name})
-            behind = f", which depends on {', '.join(named)}," if named and not read.of_a_leaf else ""
-            raise TypeError(
-                f"{read.of}{behind} was read {read.kind} at {read.file}:{read.line}: {consequence}, whatever comes "
-                f"later. Write np.where(condition, a, b) for an if, x[i] with the Tensor i itself for an index; where "
-                f"this very number is meant, or nothing here depends on it, ask for it by item()"
-            )
+        if not names:
+            continue
+        named = sorted({name for name in names if name})
+        behind = f", which depends on {', '.join(named)}," if named and not read.of_a_leaf else ""
+        what = f"{read.of}{behind} was read {read.kind} at {read.file}:{read.line}"
+        if (x._op is None and read.parameters) or (is_part and read.kind == NUMBER and not read.of_a_leaf):
+            warned.add(read)
+            warn(f"{what}: if the number is part of this loss, {consequence}. Ask for it by item() where it is not")
+            continue
+        raise TypeError(
+            f"{what}: {consequence}, whatever comes later. Write np.where(condition, a, b) for an if, x[i] with the "
+            f"Tensor i itself for an index; where this very number is meant, or nothing here depends on it, ask for it "
+            f"by item()"
+        )
+    unnamed = [x for x in changing if x._name is None and not x._requires_grad]
+    lost = [found for found in UNTRACKED for x in unnamed[:1] if x._age < found[0] < made]
+    if lost:
+        warn(
+            f"a number was read at {lost[0][1]}:{lost[0][2]}, from a Tensor without history: if it came from "
+            f"{describe(unnamed[0])}, {consequence}. Make that with Tensor(..., name=...), so that it is known"
+        )
+
+
+def warn(text: str) -> None:
+    """Warn at the user's line."""
+    frame = users_frame()
+    seen = frame.f_globals.setdefault("__warningregistry__", {})
+    module = frame.f_globals.get("__name__")
+    warnings.warn_explicit(text, FrozenNumberWarning, frame.f_code.co_filename, frame.f_lineno, module, seen)

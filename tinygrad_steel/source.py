@@ -35,6 +35,7 @@ from .trace import (
     call_with_locals,
     data_of_node,
     exact,
+    names_of_tensors,
     no_draws_in_vjps,
     refuse_draws,
     says_no_to_tensors,
@@ -108,7 +109,7 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     array([[-4.],
            [-6.]])
     """
-    refuse_reads([loss], [t for t in ancestors([loss]) if t.op is None], "the written source would keep that number")
+    refuse_reads([loss], arguments_of(loss, names), "the written source would keep that number")
     with no_draws_in_vjps(loss, "the source"):
         traced = trace(loss, names)
     definitions = Definitions()
@@ -122,6 +123,12 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     source = Source("\n\n\n".join(blocks) + "\n")
     source.arguments = {name: node.data.copy() for node, name in arguments.items()}
     return source
+
+
+def arguments_of(loss: Tensor, names: Names) -> list[Tensor]:
+    """The leaves that become arguments under a name."""
+    held = names_of_tensors(names)
+    return [t for t in ancestors([loss]) if t.op is None and (t.name or t.requires_grad or id(t) in held)]
 
 
 class Source(str):

@@ -18,7 +18,7 @@ from . import ops
 from .broadcast import warn_of_square
 from .fast import own
 from .graph import INSIDE, RECORDING, describe_call, explained, next_age, pull, refuse_tracing
-from .reads import BRANCH, COUNT, INDEX, NUMBER, remember, started_from
+from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
 from .registry import TWINS, Op, data_of, describe
 from .spelling import SPELLINGS
 
@@ -52,7 +52,7 @@ class Tensor:
     # Not `_data`: np.ma takes that of whatever it meets, and a masked array times a Tensor would lose the history.
     __slots__ = (
         "__weakref__", "_age", "_array", "_arrays", "_grad", "_inputs", "_name", "_op", "_params", "_requires_grad",
-        "_shape", "given_axis", "origin", "pulled", "read", "unrecorded",
+        "_shape", "given_axis", "origin", "read", "unrecorded",
     )  # fmt: skip
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
@@ -68,19 +68,18 @@ class Tensor:
     # What it is: facts, read-only. `_shape = ...` of another module goes past this, a slip of the pen does not.
 
     def _get_shape(self) -> tuple[int, ...]:
-        if self._op is ops.getitem:
+        if self._op is ops.getitem and asked_by_user():
             self.note_count()
         return self._shape
 
     def _get_size(self) -> int:
-        if self._op is ops.getitem:
+        if self._op is ops.getitem and asked_by_user():
             self.note_count()
         return self._array.size
 
     def note_count(self) -> None:
-        """Remember that a number of elements was asked for which a mask has decided on."""
-        by_user = not sys._getframe(2).f_code.co_filename.startswith(INSIDE)
-        if by_user and any(x.dtype.kind == "b" for x in self._arrays[1:]):
+        """Remember that a number of elements was asked for, where a mask has decided on it."""
+        if self._op is ops.getitem and any(x.dtype.kind == "b" for x in self._arrays[1:]):
             remember(self, COUNT)
 
     shape: tuple[int, ...] = property(_get_shape, doc="The length of each axis.")  # type: ignore
@@ -204,11 +203,11 @@ class Tensor:
     def __len__(self) -> int:
         if not self.ndim:
             raise TypeError("a 0-d Tensor has no length")
-        if self._op is ops.getitem:
-            self.note_count()
+        self.note_count()
         return self._shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
+        self.note_count()
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
@@ -264,9 +263,6 @@ class Tensor:
         start = seed(self, gradient)
         if isinstance(start, Tensor):
             start = start._array.copy()  # a leaf may keep it as its gradient
-        self.pulled = True  # as started_from does: a number that was read of it was for a report
-        if hasattr(self, "read"):
-            self.read.report = True
         pulled = pull(self, start)  # as a whole first: an error on the way leaves no half
         with BACKWARD:
             for t, g in pulled:
@@ -644,6 +640,11 @@ def refuse_assignment() -> None:
         )
 
 
+def asked_by_user() -> bool:
+    """Whether the property that asks was read by a line outside of this package and of NumPy."""
+    return not sys._getframe(2).f_code.co_filename.startswith(INSIDE)
+
+
 def checked_name(name: Any) -> str | None:
     """A name that can be shown, written and drawn."""
     if name is None:
@@ -776,8 +777,6 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
         if not x.requires_grad:
             raise ValueError(f"{describe(x)} does not require a gradient: make it with requires_grad=True")
     refuse_unrecorded(y)
-    if y._op is not None:
-        started_from(y)
     before, found = next_age(), {}
     if y.requires_grad:
         g = seed(y, gradient)
