@@ -1085,3 +1085,15 @@ def test_two_lambdas_of_one_name_are_two_ops(registry):
     op("test_act", lambda x: x * 2.0, samples=[arrays((2,))])
     with pytest.raises(ValueError, match="exists already"):
         op("test_act", lambda x: x * 3.0, samples=[arrays((2,))])
+
+
+@pytest.mark.parametrize("value", [0.1, 1.5056617517558029, -1e5 / 3])
+@pytest.mark.parametrize("count", [3, 7, 10])
+def test_equal_numbers_have_no_slope_of_their_deviation(value, count):
+    """Their mean is not quite that number, and the deviations would be rounding divided by rounding."""
+    x = leaf(np.full(count, value))
+    np.std(x).backward()
+    assert x.grad.tolist() == [0] * count
+    x.grad = None
+    np.var(x).backward()
+    assert x.grad.tolist() == [0] * count

@@ -508,8 +508,12 @@ def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> A
 
 
 def _deviation(x: Any, axis: Axis, ddof: float) -> Any:
-    """(x - mean) / (n - ddof); where ddof is larger, NumPy divides by 0."""
+    """(x - mean) / (n - ddof); where ddof is larger, NumPy divides by 0.
+
+    Measured from the largest: the mean of equal numbers may be off by rounding, and std would divide that by itself.
+    """
     n, x = x.size if axis is None else _count(x, axis), _wide(x)
+    x = x - largest(x, axis, keepdims=True)
     return (x - mean(x, axis, keepdims=True)) / builtins.max(n - ddof, 0)
 
 
