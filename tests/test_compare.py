@@ -1501,3 +1501,16 @@ def test_short_floats_elsewhere_in_the_loss_excuse_nothing(error, verdict):
     loss = np.sum(np.sin(w)) + np.sum(np.tanh(x) * u)
     steps = compare_backprop(loss, G_u=np.tanh([1.0, 2.0, 3.0]), G_w=(1 + error) * np.cos(w.data)).steps
     assert {step.name: step.verdict for step in steps} == {"G_u": "right, but for float16 rounding", "G_w": verdict}
+
+
+def test_a_part_of_a_gradient_that_is_written_in_another_way():
+    """A mean over rows, broadcast and summed: a part has a node on its way that the page does without."""
+    rng = np.random.default_rng(0)
+    w = leaf(rng.normal(size=(4, 2)), name="w")
+    weights, factor = rng.normal(size=(4, 2)), -0.9
+    spread = np.mean(w, axis=-2, keepdims=True) + np.zeros((1, 2))
+    loss = np.sum(w * weights) + np.sum(spread) * factor
+    right = weights + factor / 4
+    assert compare_backprop(loss, G_w=right).ok
+    report = compare_backprop(loss, G_w=1.01 * right)
+    assert not report.ok and report.first_wrong.name == "G_w"

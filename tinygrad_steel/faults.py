@@ -103,7 +103,11 @@ class Search:
 
     def text(self, x: Any, level: int = 0) -> str:
         """A value in a sentence, for a place where it must hold together so tightly."""
-        return self.spoken[x].at(level) if isinstance(x, Node) else f"{x:g}"
+        if not isinstance(x, Node):
+            return f"{x:g}"
+        if x not in self.spoken:  # on the way of a part of a gradient, which the sum of its parts is written without
+            self.spoken = {**self.spell(behind([x])), **self.spoken}
+        return self.spoken[x].at(level)
 
     def spell(self, nodes: Iterable[Node]) -> dict[Node, Code]:
         """How to call these Nodes, which come inputs first: by their names, or by what they are computed from."""
