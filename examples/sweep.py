@@ -250,9 +250,10 @@ def run_all(
 
 
 def worker_died(error: BaseException | None) -> bool:
-    """Whether it was not the run that failed; Dask's errors are known by their names, as Dask need not be installed."""
+    """Whether it was not the run that failed; Dask's errors are known by where they come from, as it may be missing."""
     names = ("KilledWorker", "ClosedClientError")
-    return isinstance(error, (cf.BrokenExecutor, cf.CancelledError)) or type(error).__name__ in names
+    own = type(error).__module__.partition(".")[0] == "distributed"  # a connection lost at any moment, say
+    return isinstance(error, (cf.BrokenExecutor, cf.CancelledError)) or own or type(error).__name__ in names
 
 
 class Processes(cf.ProcessPoolExecutor):

@@ -323,7 +323,7 @@ def test_a_dask_worker_killed_midway_loses_nothing_and_repeats_nothing(dask_clus
 
     open_executor = functools.partial(script.cluster, dask_cluster.scheduler_address)
     rows = sweep(grid(["steel"], range(12)), open_executor, file, run=slow, say=kill_one_at_work)
-    assert seeds(rows) == [*range(12)] and {row["status"] for row in rows} == {"done"}
+    assert seeds(rows) == [*range(12)] and [row["error"] for row in rows if row["status"] != "done"] == []
     times = Counter(int(name.split()[0]) for name in begun())
     assert len(killed) == 1 and times[killed[0]] == 2  # so the one that was killed was really at work
 
