@@ -85,11 +85,15 @@ FROZEN = [
 ]  # fmt: skip
 
 
+def refused_by_both(loss_of, read):
+    for road in (lambda loss: compile_backprop(loss, backend="numpy"), write_backprop):
+        with pytest.raises(TypeError, match=rf"was {read} .* at .*test_reads\.py:\d+: the .* would keep that number"):
+            road(loss_of())
+
+
 @pytest.mark.parametrize("loss_of", FROZEN)
 def test_what_would_keep_a_number_is_refused(loss_of):
-    for road in (lambda loss: compile_backprop(loss, backend="numpy"), write_backprop):
-        with pytest.raises(TypeError, match=r"was read as .* at .*test_reads\.py:\d+: the .* would keep that number"):
-            road(loss_of())
+    refused_by_both(loss_of, "read as")
 
 
 def test_the_message_names_what_was_read():
@@ -222,9 +226,7 @@ def numpys_size_of_what_a_mask_takes():
     ],
 )
 def test_a_count_that_a_mask_decides_on_is_refused(loss_of):
-    for road in (lambda loss: compile_backprop(loss, backend="numpy"), write_backprop):
-        with pytest.raises(TypeError, match=r"was read .* at .*test_reads\.py:\d+: the .* would keep that number"):
-            road(loss_of())
+    refused_by_both(loss_of, "read for its number of elements,")
 
 
 def loss_over_itself():

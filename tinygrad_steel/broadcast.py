@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from . import ops
-from .graph import history, users_frame
+from .graph import history, warn_user
 from .registry import Op
 
 VIEWS = {ops.reshape, ops.expand_dims, ops.getitem, ops.transpose, ops.swapaxes}
@@ -37,11 +36,7 @@ def warn_of_square(op: Op, inputs: tuple, shape: tuple[int, ...]) -> None:
         f"Where one number for each row is meant, give the second the shape of the first by .reshape(-1, 1); "
         f"where all pairs are meant, write the first as a row that is given an axis, .reshape(-1)[:, None]"
     )
-    frame = users_frame()
-    seen = frame.f_globals.setdefault("__warningregistry__", {})
-    module = frame.f_globals.get("__name__")
-    # No numbers in the text: Python shows the same text from the same line once
-    warnings.warn_explicit(text, BroadcastWarning, frame.f_code.co_filename, frame.f_lineno, module, seen)
+    warn_user(text, BroadcastWarning)
 
 
 def was_given_axis(x: Any) -> bool:

@@ -65,7 +65,7 @@ def compile_backprop(
     where numba is asked for and cannot do it, as for two float dtypes (what only has no loop form is called between
     loops). The step itself raises ValueError for another shape or for class ids out of range, RuntimeError where a
     constant or a setting of the optimizer other than its learning rate has changed, or a parameter no longer requires a
-    gradient: compile again.
+    gradient: compile again. A FrozenNumberWarning says that a number was read which may, or may not, be in the loss.
 
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
@@ -178,8 +178,7 @@ class Parameters:
 
     def __init__(self, program: Program, engine: NumPyEngine | NumbaEngine):
         self.gradients = [(p, engine.view(g)) for p, _, g in program.parameters]
-        self.pairs = [(p, engine.view(x)) for p, x, _ in program.parameters]
-        self.pairs += [(p, engine.view(x)) for p, x in program.followed]
+        self.pairs = [(p, engine.view(x)) for p, x in program.held]
         self.states = [(i, k, engine.view(x)) for i, k, x in program.states]
         moved = {id(p) for p in program.optimizer.parameters} if program.optimizer else set()
         self.moved = [p for p, _ in self.gradients if id(p) in moved]
@@ -500,7 +499,7 @@ class NumbaEngine(Engine):
         self.views: dict[Node, np.ndarray] = {}
         for node in self.loops.places:
             self.view(node)[...] = node.data
-        for p, x in [*((p, x) for p, x, _ in program.parameters), *program.followed]:
+        for p, x in program.held:
             self.view(x)[...] = p.data
         start = time.perf_counter()
         self.module = self.compiled()

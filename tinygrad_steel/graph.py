@@ -7,6 +7,7 @@ import functools
 import itertools
 import os
 import sys
+import warnings
 import weakref
 from bisect import insort
 from collections.abc import Iterable, Iterator
@@ -104,7 +105,7 @@ def recording(record: str | None = None, watch: Any = None) -> Iterator[None]:
 
 def refuse_tracing() -> None:
     """TypeError where a traced rule takes a number out of a Tensor: it would be part of what is written or compiled."""
-    if RECORDING.get().record == "all":
+    if RECORDING.get().all:
         raise TypeError(
             "a rule that looks at the numbers of a Tensor (if, float, item) cannot be traced: write it with np.where"
         )
@@ -284,6 +285,19 @@ def users_frame() -> FrameType:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
         frame = frame.f_back
     return frame
+
+
+def warn_user(text: str, category: type[Warning]) -> None:
+    """Warn at the user's line; where the text has no numbers in it, Python shows it once for each such line."""
+    frame = users_frame()
+    seen = frame.f_globals.setdefault("__warningregistry__", {})
+    module = frame.f_globals.get("__name__")
+    warnings.warn_explicit(text, category, frame.f_code.co_filename, frame.f_lineno, module, seen)
+
+
+def asked_by_user(depth: int) -> bool:
+    """Whether the line so many frames above the caller of this is neither in this package nor in NumPy."""
+    return not sys._getframe(depth + 1).f_code.co_filename.startswith(INSIDE)
 
 
 # NumPy's own errors, derived from these, are made from other arguments than a message.

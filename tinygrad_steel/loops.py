@@ -53,8 +53,7 @@ class Loops:
         self.size = 0
         self.values = {value: leaf for leaf, value in program.updates}
         constants = [x for x in program.constants if x.shape]  # numbers stand in the code itself
-        leaves = [*program.feeds, *program.numbers, *constants, *(x for _, x, _ in program.parameters)]
-        leaves += [x for _, x in program.followed]
+        leaves = [*program.feeds, *program.numbers, *constants, *(x for _, x in program.held)]
         for node in [*leaves, *(x for _, _, x in program.states)]:
             self.place(node)
         work = [x for x in program.nodes if not is_view(x)]
@@ -138,8 +137,8 @@ class Loops:
 
     def one_dtype(self) -> np.dtype:
         """The float dtype of everything; NoLoops where there are two."""
-        nodes = [*self.program.nodes, *self.program.feeds, *(x for _, x, _ in self.program.parameters)]
-        nodes += [x for _, x in self.program.followed] + [x for _, _, x in self.program.states]
+        nodes = [*self.program.nodes, *self.program.feeds]
+        nodes += [x for _, x in self.program.held] + [x for _, _, x in self.program.states]
         if any(x.dtype.kind != "f" for _, _, x in self.program.states):
             raise NoLoops("what the optimizer remembers is to be floats")
         dtypes = {x.dtype for x in nodes if x.dtype.kind == "f"}

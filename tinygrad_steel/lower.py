@@ -19,7 +19,6 @@ from .source import behind, numpy_name
 from .tensor import Tensor, seed
 from .trace import (
     MOVES,
-    OURS,
     Builder,
     Names,
     Node,
@@ -156,9 +155,14 @@ class Program:
         new_values = [value for _, value in self.updates]
         order = behind([*lowering.random, self.loss, *self.outputs, *gradients_of_parameters, *new_values])
         self.nodes = [x for x in order if x.op is not None]
-        kept = [*(x for _, x, _ in self.parameters), *(x for _, x in self.followed), *(x for _, _, x in self.states)]
+        kept = [*(x for _, x in self.held), *(x for _, _, x in self.states)]
         known = {*self.feeds, *self.numbers, *kept}
         self.constants = [x for x in order if x.op is None and x not in known]
+
+    @property
+    def held(self) -> list[tuple[Tensor, Node]]:
+        """The Tensors whose data a step keeps in its memory, with a gradient or without, and their leaves."""
+        return [*((p, x) for p, x, _ in self.parameters), *self.followed]
 
     @staticmethod
     def named_leaves(builder: Builder, leaves: list[Node], outputs: Sequence[Tensor]) -> list[Node]:
@@ -365,7 +369,7 @@ class Lowering:
             raise
         if not isinstance(y, Tensor) or y.shape != data.shape or y.dtype != data.dtype:
             return None
-        if op not in OURS and not alike(y.data, data):
+        if op.foreign and not alike(y.data, data):
             return None
         made = {id(t): x for t, x in zip(stand, inputs) if isinstance(t, Tensor)}
         for t in ancestors([y]):

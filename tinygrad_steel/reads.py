@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 import weakref
 from collections import deque
 from collections.abc import Collection
 from typing import Any
 
-from .graph import history, next_age, users_frame
+from .graph import history, next_age, users_frame, warn_user
 from .registry import describe
 
 # Explicit requests for a number (item, numpy, a format) are no reads: who makes them knows that history ends there.
@@ -132,7 +131,8 @@ def refuse_reads(roots: Collection[Any], changing: Collection[Any], consequence:
         what = f"{read.of}{behind} was read {read.kind} at {read.file}:{read.line}"
         if (x._op is None and read.parameters) or (is_part and read.kind == NUMBER and not read.of_a_leaf):
             warned.add(read)
-            warn(f"{what}: if the number is part of this loss, {consequence}. Ask for it by item() where it is not")
+            text = f"{what}: if the number is part of this loss, {consequence}. Ask for it by item() where it is not"
+            warn_user(text, FrozenNumberWarning)
             continue
         raise TypeError(
             f"{what}: {consequence}, whatever comes later. Write np.where(condition, a, b) for an if, x[i] with the "
@@ -142,15 +142,8 @@ def refuse_reads(roots: Collection[Any], changing: Collection[Any], consequence:
     unnamed = [x for x in changing if x._name is None and not x._requires_grad]
     lost = [found for found in UNTRACKED for x in unnamed[:1] if x._age < found[0] < made]
     if lost:
-        warn(
+        warn_user(
             f"a number was read at {lost[0][1]}:{lost[0][2]}, from a Tensor without history: if it came from "
-            f"{describe(unnamed[0])}, {consequence}. Make that with Tensor(..., name=...), so that it is known"
+            f"{describe(unnamed[0])}, {consequence}. Make that with Tensor(..., name=...), so that it is known",
+            FrozenNumberWarning,
         )
-
-
-def warn(text: str) -> None:
-    """Warn at the user's line."""
-    frame = users_frame()
-    seen = frame.f_globals.setdefault("__warningregistry__", {})
-    module = frame.f_globals.get("__name__")
-    warnings.warn_explicit(text, FrozenNumberWarning, frame.f_code.co_filename, frame.f_lineno, module, seen)

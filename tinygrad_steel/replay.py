@@ -28,7 +28,7 @@ class Replay:
         self.lines: list[str] = []
         for node in [*program.feeds, *program.numbers, *program.constants]:
             self.hold(node, np.array(node.data))
-        for tensor, node in [*((p, x) for p, x, _ in program.parameters), *program.followed]:
+        for tensor, node in program.held:
             self.hold(node, tensor.data)
         for i, k, node in program.states:
             self.hold(node, np.array(program.optimizer.states[i][k]))

@@ -85,8 +85,9 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
 
     Raises RuntimeError and ValueError as `loss.backward()` does, TypeError for an op of one's own that cannot be
     written in NumPy terms, or that draws random numbers, and where Python has read a number that the loss depends on
-    (`if t > 0`, `rows[t]`): the source would keep it whatever its arguments are. The function raises ValueError where
-    a mask, as in `x[mask]`, takes another number of elements than it did.
+    (`if t > 0`, `rows[t]`): the source would keep it whatever its arguments are. A FrozenNumberWarning says that a
+    number was read which may, or may not, be in the loss. The function raises ValueError where a mask, as in `x[mask]`,
+    takes another number of elements than it did.
 
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], name="x")
     >>> weight = Tensor([[1.0], [-1.0]], requires_grad=True, name="weight")

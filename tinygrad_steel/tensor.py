@@ -17,7 +17,7 @@ import numpy as np
 from . import ops
 from .broadcast import warn_of_square
 from .fast import own
-from .graph import INSIDE, RECORDING, describe_call, explained, next_age, pull, refuse_tracing
+from .graph import RECORDING, asked_by_user, describe_call, explained, next_age, pull, refuse_tracing
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
 from .registry import TWINS, Op, data_of, describe
 from .spelling import SPELLINGS
@@ -68,12 +68,12 @@ class Tensor:
     # What it is: facts, read-only. `_shape = ...` of another module goes past this, a slip of the pen does not.
 
     def _get_shape(self) -> tuple[int, ...]:
-        if self._op is ops.getitem and asked_by_user():
+        if self._op is ops.getitem and asked_by_user(1):
             self.note_count()
         return self._shape
 
     def _get_size(self) -> int:
-        if self._op is ops.getitem and asked_by_user():
+        if self._op is ops.getitem and asked_by_user(1):
             self.note_count()
         return self._array.size
 
@@ -477,7 +477,7 @@ class Tensor:
         if self._op is not None or not self._requires_grad:
             return record_op(op, (self, other), {})
         name = self._name or "w"
-        if recording_mode().record != "off":
+        if recording_mode().on:
             raise TypeError(
                 f"`{name} {sign} ...` on the parameter {describe(self)} would put a result in its place: to change its "
                 f"data, write {name}.data {sign} ..., or the same line inside `with no_grad():`; "
@@ -638,11 +638,6 @@ def refuse_assignment() -> None:
             "z[i] = t cannot keep the history of a Tensor t: use np.where, np.stack or np.concatenate, "
             "or z[i] = float(t) where the number alone is meant"
         )
-
-
-def asked_by_user() -> bool:
-    """Whether the property that asks was read by a line outside of this package and of NumPy."""
-    return not sys._getframe(2).f_code.co_filename.startswith(INSIDE)
 
 
 def checked_name(name: Any) -> str | None:

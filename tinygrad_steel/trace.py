@@ -25,14 +25,12 @@ def alias(x: Any) -> Any:
     return x
 
 
+alias.trust()
 del OPS["alias"]  # it stands in traced graphs alone
 
 
 # What only moves elements about, and so leaves an array of equal ones as it is.
 MOVES = {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.flip}
-
-
-OURS = {x for x in vars(ops).values() if isinstance(x, Op)} | {alias}
 
 
 class Node:
@@ -165,7 +163,7 @@ def refuse_numbers(roots: Iterable[Any]) -> None:
 def is_random(y: Node | Tensor) -> bool:
     """Whether the op that has made it draws random numbers: it says so, or it is seen to (see `draws`)."""
     op = y.op
-    if op is None or op in OURS:
+    if op is None or not op.foreign:
         return False
     inputs = tuple(x.data if isinstance(x, Node | Tensor) else x for x in y.inputs)
     return op.random or draws(op.forward, inputs, y.params)
@@ -195,7 +193,7 @@ def no_draws(rules: Iterable[Any], whose: str, what: str) -> Iterator[None]:
 
 def no_draws_in_vjps(loss: Tensor, what: str) -> contextlib.AbstractContextManager[None]:
     """The same for the vjps of the ops behind a loss that are somebody's own."""
-    own = dict.fromkeys(t.op for t in ancestors([loss]) if t.op is not None and t.op not in OURS)
+    own = dict.fromkeys(t.op for t in ancestors([loss]) if t.op is not None and t.op.foreign)
     if not own:
         return contextlib.nullcontext()
     rules = [o.vjps if isinstance(o.vjps, Each) else o.vjps[:] for o in own]
