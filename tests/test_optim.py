@@ -227,3 +227,9 @@ def test_compiled_float16_is_eager_float16(make):
         step(x, y)
         np.testing.assert_allclose(compiled.data.astype(float), eager.data.astype(float), rtol=2e-3)
     assert optimizer.steps == other.steps == 5
+
+
+def test_a_learning_rate_as_text_says_what_to_write():
+    p = Tensor([1.0], requires_grad=True)
+    with pytest.raises(TypeError, match=r"the learning rate is a number, not '0\.1': write float\('0\.1'\)"):
+        SGD([p], "0.1")

@@ -47,6 +47,8 @@ class Optimizer:
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
+        if isinstance(value, str):
+            raise TypeError(f"the learning rate is a number, not {value!r}: write float({value!r})")
         if not value > 0:
             raise ValueError(f"the learning rate must be above 0, not {value}")
         self._learning_rate = value
