@@ -304,3 +304,13 @@ def test_reading_at_each_turn_walks_each_result_once(monkeypatch):
         if y < 0:
             break
     assert 300 < walked < 5 * 300
+
+
+@pytest.mark.parametrize("look", [float, lambda loss: loss < 1e9])
+def test_the_first_look_after_a_step_is_of_an_old_loss(look):
+    w, x, t = problem()
+    loss = (w[x] * t).sum()
+    loss.backward()
+    SGD([w], 0.01).step()
+    look(loss)
+    compile_backprop((w[x] * t).sum(), backend="numpy")  # a warning would be an error here
