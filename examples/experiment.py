@@ -18,9 +18,9 @@ from datasets import Dataset, load
 from model import Model, Scaling
 
 from tinygrad_steel import SGD, Adam, RendererNotFound, Tensor, compile_epoch, draw, no_grad, write_backprop
+from tinygrad_steel.engine.optim import Optimizer
 from tinygrad_steel.export import find_onnx
-from tinygrad_steel.optim import Optimizer
-from tinygrad_steel.trace import call_with_locals
+from tinygrad_steel.program.trace import call_with_locals
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,

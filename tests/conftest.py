@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tinygrad_steel import OPS
-from tinygrad_steel.registry import TWINS
+from tinygrad_steel.ops.op import TWINS
 
 WHERE = "TINYGRAD_STEEL_DATA is not set to the folder with abalone.csv, faults.csv and pulsar_stars.csv"
 

@@ -9,7 +9,7 @@ import pytest
 import steel
 
 from tinygrad_steel import OPS, Tensor, arrays, op, relu, softmax, softmax_cross_entropy, values
-from tinygrad_steel.check import GradientError, check_gradients, check_op
+from tinygrad_steel.verify.differences import GradientError, check_gradients, check_op
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("registry")]
 

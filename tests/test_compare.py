@@ -27,7 +27,6 @@ from tinygrad_steel import (
     GradientError,
     Tensor,
     compare_backprop,
-    faults,
     op,
     ops,
     relu,
@@ -35,8 +34,9 @@ from tinygrad_steel import (
     softmax,
     softmax_cross_entropy,
 )
-from tinygrad_steel.compare import Comparison, Report
-from tinygrad_steel.trace import Node, call_with_locals, trace
+from tinygrad_steel.program.trace import Node, call_with_locals, trace
+from tinygrad_steel.verify import faults
+from tinygrad_steel.verify.compare import Comparison, Report
 
 ROOT = pathlib.Path(__file__).parents[1]
 CANCELLED = "right, but for rounding where terms cancel"

@@ -31,7 +31,7 @@ import steel
 from numpy.random import default_rng
 from programs import LIBRARY, Program
 
-import tinygrad_steel.cache
+import tinygrad_steel.compiled.cache
 from tinygrad_steel import (
     OPS,
     SGD,
@@ -47,9 +47,9 @@ from tinygrad_steel import (
     softmax_cross_entropy,
     write_backprop,
 )
-from tinygrad_steel.check import random_weights
-from tinygrad_steel.loops import NoLoops
-from tinygrad_steel.optim import Optimizer
+from tinygrad_steel.compiled.loops import NoLoops
+from tinygrad_steel.engine.optim import Optimizer
+from tinygrad_steel.verify.differences import random_weights
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
 GLOBAL = np.random.default_rng(5)
@@ -1749,8 +1749,8 @@ def disk(tmp_path, monkeypatch):
     monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path / "cache"))
 
     def compiled():
-        tinygrad_steel.cache.LOADED.clear()
-        tinygrad_steel.cache.RECENT.clear()
+        tinygrad_steel.compiled.cache.LOADED.clear()
+        tinygrad_steel.compiled.cache.RECENT.clear()
         p = Tensor([1.0, 2.0], requires_grad=True)
         step = compile_backprop(np.sum(p * p), backend="numba")
         assert step() == 5.0
@@ -1873,10 +1873,10 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "TINYGRAD_STEEL_CACHE"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(RuntimeError, match="home"):
-        tinygrad_steel.cache.cache_folder()
+        tinygrad_steel.compiled.cache.cache_folder()
     for name in ("XDG_CACHE_HOME", "TINYGRAD_STEEL_CACHE"):
         monkeypatch.setenv(name, str(tmp_path / name))
-        assert (tmp_path / name) in tinygrad_steel.cache.cache_folder().parents
+        assert (tmp_path / name) in tinygrad_steel.compiled.cache.cache_folder().parents
 
 
 def test_numba_s_own_cache_folder_is_not_used(disk, monkeypatch, tmp_path):
@@ -1914,7 +1914,7 @@ def test_what_numba_cannot_compile(monkeypatch, tmp_path):
 
     monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path))
     monkeypatch.setattr(numba, "njit", lambda *args, **options: fail)
-    monkeypatch.setattr(tinygrad_steel.cache, "LOADED", {})
+    monkeypatch.setattr(tinygrad_steel.compiled.cache, "LOADED", {})
     *_, loss = small()
     with pytest.raises(NoLoops, match="cannot compile this step: .*no such thing"):
         compile_backprop(loss, backend="numba")

@@ -16,9 +16,9 @@ import pytest
 from helpers import leaf
 
 from tinygrad_steel import Picture, RendererNotFound, Tensor, draw, relu, scope
-from tinygrad_steel.draw import DARK, LIGHT
+from tinygrad_steel.picture.draw import DARK, LIGHT
 
-module = sys.modules["tinygrad_steel.draw"]  # the package has a function of that name
+module = sys.modules["tinygrad_steel.picture.draw"]  # the package has a function of that name
 SVG = "{http://www.w3.org/2000/svg}"
 SCRIPTS = [sysconfig.get_path("scripts"), str(Path(sys.executable).parent)]
 RENDERERS = {

@@ -15,7 +15,11 @@ import pytest
 from fuzz import EPOCHS, ROADS, SPECIALS, run
 from fuzz_programs import DRAWING_ROWS, FAMILIES, ROW_LOSSES, ROWS, SMOOTH, Program
 
-from tinygrad_steel import compiled, export, lower, ops, source, tensor
+from tinygrad_steel import export, ops
+from tinygrad_steel.compiled import lower
+from tinygrad_steel.compiled import step as compiled
+from tinygrad_steel.engine import tensor
+from tinygrad_steel.written import source
 
 EVERY = [*FAMILIES, "rows", "specials"]
 CHUNKS, SIZE = 9, 30
@@ -104,7 +108,7 @@ def repeated_rows_count_once(monkeypatch):
 
     def scatter(g, *arrays, index, shape):
         z = np.zeros(shape, g.dtype)
-        z[ops._key(index, arrays)] = g
+        z[ops.filled_index(index, arrays)] = g
         return z
 
     monkeypatch.setattr(ops.scatter, "forward", scatter)
@@ -146,7 +150,7 @@ def whole_shares(monkeypatch):
     """Each of equal extremes gets all of the gradient."""
 
     def rule(g, y, x, axis=None, keepdims=False):
-        return ops._spread(g, axis, keepdims) * np.equal(x, ops._spread(y, axis, keepdims))
+        return ops.spread(g, axis, keepdims) * np.equal(x, ops.spread(y, axis, keepdims))
 
     monkeypatch.setattr(ops.max, "vjps", (rule,))
 
@@ -187,7 +191,7 @@ def no_lock(monkeypatch):
 
 def lenient_verdicts(monkeypatch):
     """compare_backprop lets 10 % pass."""
-    monkeypatch.setattr("tinygrad_steel.compare.tolerance", lambda *arrays: 0.1)
+    monkeypatch.setattr("tinygrad_steel.verify.compare.tolerance", lambda *arrays: 0.1)
 
 
 FAULTS = [  # the fault, the road that must find it, a family of programs

@@ -11,7 +11,7 @@ import pytest
 from helpers import close, leaf
 
 from tinygrad_steel import Tensor, grad, no_grad, relu, softmax_cross_entropy
-from tinygrad_steel.graph import RECORDING, recording
+from tinygrad_steel.engine.backward import RECORDING, recording
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -11,8 +11,8 @@ import pytest
 from helpers import leaf
 
 from tinygrad_steel import OPS, Tensor, arrays, detect_anomaly, draw, no_grad, op, relu, scope, softmax_cross_entropy
-from tinygrad_steel.picture import SCOPES, length, scene, text_tree
-from tinygrad_steel.registry import Op
+from tinygrad_steel.ops.op import Op
+from tinygrad_steel.picture.scene import SCOPES, length, scene, text_tree
 
 
 def cards(shown, **facts):

@@ -10,7 +10,7 @@ import pytest
 from programs import LIBRARY, LOSSES, STEPS, Program, disagreements
 
 from tinygrad_steel import Tensor, ops
-from tinygrad_steel.registry import Op
+from tinygrad_steel.ops.op import Op
 
 CHUNKS, SIZE = 20, 100
 FEWEST = 20  # uses of whatever the programs are said to cover

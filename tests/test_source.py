@@ -49,8 +49,8 @@ from tinygrad_steel import (
     vjp_formulas,
     write_backprop,
 )
-from tinygrad_steel.source import literal, value_text, wrapped
-from tinygrad_steel.trace import call_with_locals, exact, trace
+from tinygrad_steel.program.trace import call_with_locals, exact, trace
+from tinygrad_steel.written.source import literal, value_text, wrapped
 
 GOLDEN = Path(__file__).parent / "golden"
 OURS = [o for o in OPS.values() if o.__module__.split(".")[0] in ("tinygrad_steel", "numpy") and o.differentiable]
@@ -1838,7 +1838,7 @@ def test_draws_of_another_thread_meanwhile_are_no_matter(monkeypatch):
         return trace(*args)
 
     drawn = []
-    monkeypatch.setattr("tinygrad_steel.source.trace", meanwhile)
+    monkeypatch.setattr("tinygrad_steel.written.source.trace", meanwhile)
     write_backprop(np.sum(leaf(normal(3), name="x") * 2))
     assert np.random.random() != drawn.pop()
 

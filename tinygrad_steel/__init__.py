@@ -1,14 +1,15 @@
 """tinygrad_steel: reverse-mode autodiff on NumPy, made to be seen and trusted."""
 
-from .anomaly import detect_anomaly
-from .broadcast import BroadcastWarning
-from .check import GradientError, check_gradients, check_op
-from .compare import compare_backprop
-from .compiled import compile_backprop, compile_epoch
-from .draw import Picture, RendererNotFound, draw
+from .compiled.step import compile_backprop, compile_epoch
+from .engine.anomaly import detect_anomaly
+from .engine.backward import no_grad
+from .engine.broadcast import BroadcastWarning
+from .engine.optim import SGD, Adam
+from .engine.reads import FrozenNumberWarning
+from .engine.tensor import Tensor, grad
 from .export import export_onnx
-from .graph import no_grad
-from .ops import (
+from .ops.op import OPS, arrays, op, values
+from .ops.rules import (
     log_softmax,
     relu,
     sigmoid,
@@ -16,12 +17,11 @@ from .ops import (
     softmax,
     softmax_cross_entropy,
 )
-from .optim import SGD, Adam
-from .picture import scope
-from .reads import FrozenNumberWarning
-from .registry import OPS, arrays, op, values
-from .source import formula, vjp_formulas, write_backprop
-from .tensor import Tensor, grad
+from .picture.draw import Picture, RendererNotFound, draw
+from .picture.scene import scope
+from .verify.compare import compare_backprop
+from .verify.differences import GradientError, check_gradients, check_op
+from .written.source import formula, vjp_formulas, write_backprop
 
 __all__ = [
     "OPS",

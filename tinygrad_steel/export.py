@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from . import lower, ops
-from .graph import describe_call
-from .reads import refuse_reads
-from .registry import Op, describe
-from .source import behind
-from .tensor import Tensor
-from .trace import Builder, Names, Node, alias, ancestors, data_of_node, refuse_draws
+from . import ops
+from .compiled import lower
+from .engine.backward import describe_call
+from .engine.reads import refuse_reads
+from .engine.tensor import Tensor
+from .ops.op import Op, describe
+from .program.trace import Builder, Names, Node, alias, ancestors, data_of_node, refuse_draws
+from .written.source import behind
 
 OPSET, IR = 18, 8  # of December 2022, known to onnxruntime since 1.14; later ones bring nothing that is used here
 BOOL, INT, END = np.dtype(bool), np.dtype(np.int64), 2**63 - 1
@@ -320,7 +321,7 @@ def where(graph: Graph, node: Node) -> str:
 
 
 def einsum(graph: Graph, node: Node) -> str:
-    terms, result = ops._letters(node.params["subscripts"])  # with an arrow: without one, orders may differ
+    terms, result = ops.letters(node.params["subscripts"])  # with an arrow: without one, orders may differ
     return graph.add("Einsum", node, *node.inputs, equation=f"{','.join(terms)}->{result}")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .registry import Op
+from ..ops.op import Op
 
 Generator = np.random.Generator | np.random.RandomState | np.random.BitGenerator | random.Random
 MOST = 10_000

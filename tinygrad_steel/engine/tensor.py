@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
+from .. import ops
+from ..ops.fast import own
+from ..ops.op import TWINS, Op, data_of, describe
+from .backward import RECORDING, asked_by_user, describe_call, explained, next_age, pull, refuse_tracing
 from .broadcast import warn_of_square
-from .fast import own
-from .graph import RECORDING, asked_by_user, describe_call, explained, next_age, pull, refuse_tracing
+from .numpy_api import SPELLINGS
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
-from .registry import TWINS, Op, data_of, describe
-from .spelling import SPELLINGS
 
 Number = (int, float, np.number, np.bool_)
 PLAIN = {int, float, bool, str, type(None)}  # parameters that nobody can change

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
+from .. import ops
+from ..program.trace import Node
 from .lower import VIEWS, Program, behind_views
-from .trace import Node
 
 REDUCTIONS = {ops.sum: "add", ops.mean: "add", ops.max: "maximum", ops.min: "minimum", ops.prod: "multiply"}
 

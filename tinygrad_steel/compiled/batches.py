@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
-from .graph import describe_call
-from .registry import describe
-from .tensor import Tensor
-from .trace import Node, ancestors, is_random
+from .. import ops
+from ..engine.backward import describe_call
+from ..engine.tensor import Tensor
+from ..ops.op import describe
+from ..program.trace import Node, ancestors, is_random
 
 # What NumPy, and checks in somebody's forward, say of arrays that do not fit.
 MISFIT = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .registry import Op, Sample
+from ..ops.op import Op, Sample
 
 # Lengths that differ, so that a transposed rule shows; lengths 1 and 0; and all that broadcasting does to a pair.
 SHAPES = [

@@ -18,9 +18,9 @@ from typing import Any
 
 import graphviz
 
-from .picture import Arrow, Card, Scene, printable, scene, text_tree
-from .tensor import Tensor
-from .trace import Names
+from ..engine.tensor import Tensor
+from ..program.trace import Names
+from .scene import Arrow, Card, Scene, printable, scene, text_tree
 
 MOST_FOR_PNG, BARS = 300, 14
 FORMATS = ("svg", "png", "pdf", "dot", "txt")

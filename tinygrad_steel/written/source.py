@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import ops
-from .graph import describe_call, recording
-from .reads import refuse_reads
-from .registry import TWINS, Op
-from .tensor import Tensor, record_op
-from .trace import (
+from .. import ops
+from ..engine.backward import describe_call, recording
+from ..engine.reads import refuse_reads
+from ..engine.tensor import Tensor, record_op
+from ..ops.op import TWINS, Op
+from ..program.trace import (
     Builder,
     Names,
     Node,

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
-from .graph import history, warn_user
-from .registry import Op
+from .. import ops
+from ..ops.op import Op
+from .backward import history, warn_user
 
 VIEWS = {ops.reshape, ops.expand_dims, ops.getitem, ops.transpose, ops.swapaxes}
 

@@ -15,18 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
+from .. import ops
+from ..engine.backward import describe_call, next_age, recording
+from ..engine.optim import SGD, Optimizer
+from ..engine.tensor import Tensor, checked_array, record_op
+from ..ops.fast import ndarray
+from ..ops.op import data_of, describe
+from ..program.trace import Names, Node, ancestors, exact, is_random
 from .batches import MISFIT, check_rows
 from .cache import compiled_module
-from .fast import ndarray
-from .graph import describe_call, next_age, recording
 from .loops import Loops, NoLoops, fits_exactly, holds_all, largest_integer
 from .lower import Program, next_numbers
-from .optim import SGD, Optimizer
-from .registry import data_of, describe
-from .replay import Replay, fill
-from .tensor import Tensor, checked_array, record_op
-from .trace import Names, Node, ancestors, exact, is_random
+from .numpy_calls import Replay, fill
 
 BACKENDS = ("auto", "numba", "numpy")
 

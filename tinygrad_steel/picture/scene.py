@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
-from .graph import pull, recording
-from .source import INFIX, Code, block_formula, formula, index_text, value_text, vjp_formulas
-from .tensor import Tensor, seed
-from .trace import Builder, Names
+from .. import ops
+from ..engine.backward import pull, recording
+from ..engine.tensor import Tensor, seed
+from ..program.trace import Builder, Names
+from ..written.source import INFIX, Code, block_formula, formula, index_text, value_text, vjp_formulas
 
 AUTO_FOLD, MOST_CARDS = 60, 1000
 BETWEEN = " · "  # between facts in a line; in text " | ", which every console can show

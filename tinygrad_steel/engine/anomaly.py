@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .graph import describe_call, recording, users_frame
-from .registry import data_of, describe
+from ..ops.op import data_of, describe
+from .backward import describe_call, recording, users_frame
 
 
 def detect_anomaly() -> contextlib.AbstractContextManager[None]:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .graph import history, pull
-from .registry import NO_VJP, Each, Op, Sample, describe
-from .tensor import Tensor, grad
+from ..engine.backward import history, pull
+from ..engine.tensor import Tensor, grad
+from ..ops.op import NO_VJP, Each, Op, Sample, describe
 from .variants import Trial, variants
 
 RTOL, ATOL = 1e-6, 1e-9

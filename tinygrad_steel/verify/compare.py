@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import ops
-from .check import GradientError
+from .. import ops
+from ..engine.tensor import Tensor
+from ..ops.op import data_of
+from ..program.trace import Names, Node, Trace, trace
+from ..written.source import behind
+from .differences import GradientError
 from .faults import EXACT_LOSS, KINKS, NOTHING, RTOL, Search, constant_factor, distance, largest, ratio, tolerance
-from .registry import data_of
-from .source import behind
-from .tensor import Tensor
-from .trace import Names, Node, Trace, trace
 
 EPS32 = float(np.finfo(np.float32).eps)
 ROUNDED = "right, but for {} rounding"

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Collection
 from typing import Any
 
-from .graph import history, next_age, users_frame, warn_user
-from .registry import describe
+from ..ops.op import describe
+from .backward import history, next_age, users_frame, warn_user
 
 # Explicit requests for a number (item, numpy, a format) are no reads: who makes them knows that history ends there.
 BRANCH = "as a condition (if, while, and)"

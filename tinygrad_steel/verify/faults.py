@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import ops
-from .source import INFIX, WIDTH, Code, Definitions, Writer, behind
-from .trace import Node, Trace, alias, data_of_node, is_random
+from .. import ops
+from ..program.trace import Node, Trace, alias, data_of_node, is_random
+from ..written.source import INFIX, WIDTH, Code, Definitions, Writer, behind
 
 # Relative to the largest element: by itemsize.
 RTOL = {2: 1e-2, 4: 1e-4, 8: 1e-9, 16: 1e-9}
@@ -635,7 +635,7 @@ def same_value(g: Node) -> dict[Node, None]:
 def assigned(x: Node, y: Node, given: np.ndarray) -> np.ndarray:
     """The gradient of what was indexed, as an assignment makes it."""
     z = np.zeros(x.shape, x.dtype)
-    z[ops._key(y.params["index"], tuple(i.data for i in y.inputs[1:]))] = given
+    z[ops.filled_index(y.params["index"], tuple(i.data for i in y.inputs[1:]))] = given
     return z
 
 
@@ -660,7 +660,7 @@ def cost(node: Node, inputs: Iterable[Any]) -> float:
         (a, b), (size_a, size_b) = shapes, sizes[1:]
         return CALL + max(size_a * (b[-1] if len(b) > 1 else 1), size_b * (a[-2] if len(a) > 1 else 1))
     if node.op is ops.einsum:
-        letters, _ = ops._letters(node.params["subscripts"])
+        letters, _ = ops.letters(node.params["subscripts"])
         extents = {letter: n for term, shape in zip(letters, shapes) for letter, n in zip(term, shape)}
         return CALL + math.prod(extents.values())
     if node.op.elementwise and math.prod(np.broadcast_shapes(*shapes)) > max(sizes):

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
+from .. import ops
+from ..ops.op import Op
+from ..program.trace import Node
+from ..written.source import INFIX
 from .lower import REDUCTIONS, Program, behind_views, is_view
-from .registry import Op
-from .source import INFIX
-from .trace import Node
 
 UNROLLED = 16  # the most columns of a product that are summed side by side
 LARGE = 50_000  # multiply-adds from which on a product is left to BLAS

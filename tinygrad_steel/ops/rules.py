@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .fast import Axis, column, largest, numpy_sum, total
-from .registry import OPS, arrays, op, values
+from .op import OPS, arrays, op, values
 
 # Arithmetic: broadcasting is undone by the engine, so that `add` can hand `g` to both sides as it is.
 
@@ -310,8 +310,8 @@ def logsumexp(x: Any, axis: Axis = -1, keepdims: bool = False) -> Any:
 
 @logsumexp.vjp
 def _(g, y, x, axis=-1, keepdims=False):
-    e = np.exp(_apart(x, _spread(y, axis, keepdims)))
-    return _spread(g, axis, keepdims) * e / total(e, axis, keepdims=True)
+    e = np.exp(_apart(x, spread(y, axis, keepdims)))
+    return spread(g, axis, keepdims) * e / total(e, axis, keepdims=True)
 
 
 # Losses
@@ -415,7 +415,7 @@ sigmoid_cross_entropy.vjp(lambda g, y, logits, labels: -g * logits)
 # Reductions: a gradient with its reduced axes put back broadcasts to the input, and the engine does the rest.
 
 
-def _spread(g: Any, axis: Axis, keepdims: bool) -> Any:
+def spread(g: Any, axis: Axis, keepdims: bool) -> Any:
     """Put the axes that a reduction took away back as axes of length 1."""
     return g if keepdims or axis is None else np.expand_dims(g, axis)
 
@@ -442,7 +442,7 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return numpy_sum(x, axis, keepdims)
 
 
-sum.vjp(lambda g, y, x, axis=None, keepdims=False: _spread(g, axis, keepdims))
+sum.vjp(lambda g, y, x, axis=None, keepdims=False: spread(g, axis, keepdims))
 
 
 @op("mean", samples=_reductions, twins=[np.mean])
@@ -457,7 +457,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @mean.vjp
 def _(g, y, x, axis=None, keepdims=False):
-    return _part(g, x.size) if axis is None else _spread(_part(g, _count(x, axis)), axis, keepdims)
+    return _part(g, x.size) if axis is None else spread(_part(g, _count(x, axis)), axis, keepdims)
 
 
 def _part(g: Any, n: int) -> Any:
@@ -472,11 +472,11 @@ def _wide(x: Any) -> Any:
 
 def _share_of_extreme(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The elements that are the extreme share its gradient evenly; where some are NaN, these alone get NaN."""
-    hit = np.logical_or(np.equal(x, _spread(y, axis, keepdims)), np.isnan(x))
+    hit = np.logical_or(np.equal(x, spread(y, axis, keepdims)), np.isnan(x))
     count = total(hit, axis, keepdims=True)
     if x.dtype != np.float64:  # which counts divided by counts are in
         count = count.astype(x.dtype)
-    return _spread(g, axis, keepdims) * _nan_stays(x, hit / count)
+    return spread(g, axis, keepdims) * _nan_stays(x, hit / count)
 
 
 @op("max", samples=_reductions, twins=[np.max, np.amax])
@@ -519,12 +519,12 @@ def _deviation(x: Any, axis: Axis, ddof: float) -> Any:
 
 @var.vjp
 def _(g, y, x, axis=None, keepdims=False, ddof=0):
-    return 2 * _wide(_spread(g, axis, keepdims)) * _deviation(x, axis, ddof)
+    return 2 * _wide(spread(g, axis, keepdims)) * _deviation(x, axis, ddof)
 
 
 @std.vjp
 def _(g, y, x, axis=None, keepdims=False, ddof=0):
-    return _spread(_wide(g) / np.where(np.equal(y, 0), 1, y), axis, keepdims) * _deviation(x, axis, ddof)
+    return spread(_wide(g) / np.where(np.equal(y, 0), 1, y), axis, keepdims) * _deviation(x, axis, ddof)
 
 
 @op("norm", samples=_reductions)
@@ -535,7 +535,7 @@ def norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @norm.vjp
 def _(g, y, x, axis=None, keepdims=False):
-    return _spread(_wide(g) / np.where(np.equal(y, 0), 1, y), axis, keepdims) * x
+    return spread(_wide(g) / np.where(np.equal(y, 0), 1, y), axis, keepdims) * x
 
 
 @op(
@@ -563,7 +563,7 @@ def _(g, y, x, axis=None, keepdims=False):
     rows = np.expand_dims(np.reshape(np.transpose(x, order), (*(x.shape[i] for i in order[: -len(gone)]), n)), -2)
     others = prod(np.where(np.eye(n, dtype=bool), 1.0, rows), axis=-1)
     others = np.transpose(np.reshape(others, tuple(x.shape[i] for i in order)), _inverse(order))
-    return _spread(g, axis, keepdims) * others
+    return spread(g, axis, keepdims) * others
 
 
 @op("cumsum", samples=[arrays((2, 3), axis=1), arrays((2, 3), axis=0), arrays((4,), axis=0)])
@@ -763,7 +763,7 @@ class Hole:
 HOLE = Hole()
 
 
-def _key(index: Any, arrays: tuple) -> Any:
+def filled_index(index: Any, arrays: tuple) -> Any:
     fill = iter(arrays)
     if isinstance(index, tuple):
         return tuple(next(fill) if i is HOLE else i for i in index)
@@ -783,7 +783,7 @@ def _key(index: Any, arrays: tuple) -> Any:
 )
 def getitem(x: Any, *arrays: Any, index: Any) -> Any:
     """x[index], for every index NumPy knows; an element taken twice gets both gradients."""
-    return x[_key(index, arrays)]
+    return x[filled_index(index, arrays)]
 
 
 @op(
@@ -805,7 +805,7 @@ def scatter(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
         )
     z = np.zeros(shape, g.dtype)
     if arrays:
-        np.add.at(z, _key(index, arrays), g)
+        np.add.at(z, filled_index(index, arrays), g)
     else:  # numbers and slices take no element twice
         z[index] = g
     return z
@@ -860,7 +860,7 @@ def stack(*arrays: Any, axis: int = 0) -> Any:
 
 def _einsum_vjp(i: int, g: Any, y: Any, *operands: Any, subscripts: str) -> Any:
     """Swap the result's letters with the operand's; a letter that only the operand had was summed, and is stretched."""
-    terms, result = _letters(subscripts)
+    terms, result = letters(subscripts)
     mine = terms[i]
     others = [terms[k] for k in range(len(operands)) if k != i]
     seen = [c for c in mine if c in result + "".join(others)]
@@ -871,7 +871,7 @@ def _einsum_vjp(i: int, g: Any, y: Any, *operands: Any, subscripts: str) -> Any:
     return np.reshape(found, tuple(lengths.get(c, 1) for c in mine))
 
 
-def _letters(subscripts: str) -> tuple[list[str], str]:
+def letters(subscripts: str) -> tuple[list[str], str]:
     """The letters of each operand and of the result; TypeError for what is not followed here."""
     terms, arrow, result = subscripts.replace(" ", "").partition("->")
     if not arrow:
@@ -893,7 +893,7 @@ def _letters(subscripts: str) -> tuple[list[str], str]:
 )
 def einsum(*operands: Any, subscripts: str) -> Any:
     """np.einsum with its letters as a parameter: `einsum(a, b, subscripts="ij,jk->ik")`."""
-    terms, result = _letters(subscripts)
+    terms, result = letters(subscripts)
     return np.einsum(",".join(terms) + "->" + result, *operands)
 
 

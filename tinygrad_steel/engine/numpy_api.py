@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from . import ops
-from .graph import asked_by_user, refuse_tracing
+from .. import ops
+from ..ops.op import SPELLINGS, data_of
+from .backward import asked_by_user, refuse_tracing
 from .reads import BRANCH, remember
-from .registry import SPELLINGS, data_of
 
 
 def spelling(*functions: Callable) -> Callable:

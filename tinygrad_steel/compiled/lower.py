@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
-from .draws import alike
-from .graph import pull, recording
-from .optim import SGD, Optimizer, working
-from .reads import refuse_reads
-from .registry import Op, describe
-from .source import behind, numpy_name
-from .tensor import Tensor, seed
-from .trace import (
+from .. import ops
+from ..engine.backward import pull, recording
+from ..engine.optim import SGD, Optimizer, working
+from ..engine.reads import refuse_reads
+from ..engine.tensor import Tensor, seed
+from ..ops.op import Op, describe
+from ..program.draws import alike
+from ..program.trace import (
     MOVES,
     Builder,
     Names,
@@ -32,6 +31,7 @@ from .trace import (
     no_draws_in_vjps,
     says_no_to_tensors,
 )
+from ..written.source import behind, numpy_name
 
 # Ops that stay as they are though NumPy does not have them under that name.
 PRIMITIVE = {ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .registry import describe
+from ..ops.op import describe
 from .tensor import Tensor
 
 

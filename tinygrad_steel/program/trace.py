@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import ops
+from .. import ops
+from ..engine.backward import describe_call, history, pull, recording
+from ..engine.tensor import Tensor, seed
+from ..ops.op import OPS, Each, Op, op
 from .draws import draws, is_maker, moved, reachable
-from .graph import describe_call, history, pull, recording
-from .registry import OPS, Each, Op, op
-from .tensor import Tensor, seed
 
 Names = dict[str, Any] | None
 

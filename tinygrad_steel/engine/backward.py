@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from .fast import Axis, stretch, total
-from .registry import describe
+from ..ops.fast import Axis, stretch, total
+from ..ops.op import describe
 
 
 class Mode:
@@ -276,7 +276,7 @@ def describe_call(op: Any, inputs: tuple, params: dict[str, Any]) -> str:
     return f"{op.name}({', '.join([*map(describe, inputs), *(f'{k}={v!r}' for k, v in params.items())])})"
 
 
-INSIDE = tuple(str(Path(file).parent) + os.sep for file in (__file__, np.__file__))
+INSIDE = (str(Path(__file__).parents[1]) + os.sep, str(Path(np.__file__).parent) + os.sep)
 
 
 def users_frame() -> FrameType:

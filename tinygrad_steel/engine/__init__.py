@@ -1,0 +1,1 @@
+"""Tensor, the walk back, NumPy's functions on Tensors, optimizers."""

@@ -1,0 +1,1 @@
+"""A traced loss: one form for every reader."""

@@ -1,0 +1,1 @@
+"""Gradients checked: by differences, and against a chain written by hand."""

@@ -1,0 +1,1 @@
+"""The backprop of a loss, written as NumPy source."""
