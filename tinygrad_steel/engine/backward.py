@@ -144,6 +144,8 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
     watch, kind = RECORDING.get().watch, root.__class__
     while ages:
         y, g = pending.pop(ages.pop())
+        if hasattr(watch, "sent"):
+            g = watch.gradient(y, g)
         op = y._op
         if graph or op is None:
             pulled.append((y, g))
@@ -182,7 +184,7 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
                 where = f"the vjp of {describe_call(op, y._inputs, y._params)} for {describe(x)}"
                 raise explained(error, where, op) from error
             if watch is not None:
-                watch.gradient(y, x, gx)
+                watch.sent(y, x, gx) if hasattr(watch, "sent") else watch.gradient(y, x, gx)
             if gx is g and x._op is None and not graph:
                 gx = g.copy()  # a leaf keeps it, and another may be handed the same
             if age in pending:

@@ -25,6 +25,7 @@ def alias(x: Any) -> Any:
     return x
 
 
+alias.vjp(lambda g, y, x: g)
 alias.trust()
 del OPS["alias"]  # it stands in traced graphs alone
 
