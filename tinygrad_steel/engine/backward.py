@@ -75,10 +75,14 @@ class Both:
         self.first.result(*args)
         self.second.result(*args)
 
-    def gradient(self, *args: Any) -> None:
-        """Show a gradient to both."""
-        self.first.gradient(*args)
-        self.second.gradient(*args)
+    def sent(self, *args: Any) -> None:
+        """Show what goes to an input to both."""
+        self.first.sent(*args)
+        self.second.sent(*args)
+
+    def gradient(self, y: Any, g: Any) -> Any:
+        """Show a whole gradient to both."""
+        return self.second.gradient(y, self.first.gradient(y, g))
 
 
 # A ContextVar, so that one thread's no_grad is not another's.
@@ -144,7 +148,7 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
     watch, kind = RECORDING.get().watch, root.__class__
     while ages:
         y, g = pending.pop(ages.pop())
-        if hasattr(watch, "sent"):
+        if watch is not None:
             g = watch.gradient(y, g)
         op = y._op
         if graph or op is None:
@@ -184,7 +188,7 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
                 where = f"the vjp of {describe_call(op, y._inputs, y._params)} for {describe(x)}"
                 raise explained(error, where, op) from error
             if watch is not None:
-                watch.sent(y, x, gx) if hasattr(watch, "sent") else watch.gradient(y, x, gx)
+                watch.sent(y, x, gx)
             if gx is g and x._op is None and not graph:
                 gx = g.copy()  # a leaf keeps it, and another may be handed the same
             if age in pending:

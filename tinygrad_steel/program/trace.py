@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import ops
 from ..engine.backward import describe_call, history, pull, recording
+from ..engine.recording import Watcher
 from ..engine.tensor import Tensor, seed
 from ..ops.op import OPS, Each, Op, op
 from .draws import draws, is_maker, moved, reachable
@@ -126,7 +127,7 @@ def call_with_locals(function: Callable, *args: Any, **kwargs: Any) -> tuple[Any
     return result, variables
 
 
-class Watch:
+class Watch(Watcher):
     """Notes what each vjp of the backward has made, and whose vjp it was."""
 
     def __init__(self) -> None:
@@ -140,7 +141,7 @@ class Watch:
         if not added_up:
             self.new.append(y)
 
-    def gradient(self, y: Tensor, x: Tensor, g: Tensor) -> None:
+    def sent(self, y: Tensor, x: Tensor, g: Tensor) -> None:
         """Called when the gradient of `y` has given that of `x`."""
         self.edges.append((y, x, g))
         self.steps += [(t, y) for t in self.new]
