@@ -169,7 +169,7 @@ def accepts(op: Op, trial: Trial) -> bool:
     """
     try:
         y = np.asarray(call(op, [x.copy() for x in trial.inputs], trial.params, trial.plain))
-    except Exception:
+    except Exception:  # whatever its class, it is the way of the forward to refuse
         return False
     return y.dtype.kind == "f" and bool(np.all(np.isfinite(y)))
 
