@@ -2,10 +2,10 @@
 
 from .compiled.step import compile_backprop, compile_epoch
 from .engine.anomaly import detect_anomaly
-from .engine.backward import no_grad
 from .engine.broadcast import BroadcastWarning
 from .engine.optim import SGD, Adam
 from .engine.reads import FrozenNumberWarning
+from .engine.recording import no_grad
 from .engine.tensor import Tensor, grad
 from .export import export_onnx
 from .ops.op import OPS, arrays, op, values
