@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.op import data_of, describe
-from .backward import describe_call, users_frame
+from .messages import describe_call, users_frame
 from .recording import Watcher, recording
 
 

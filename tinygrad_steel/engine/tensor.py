@@ -17,8 +17,9 @@ import numpy as np
 from .. import ops
 from ..ops.fast import own
 from ..ops.op import TWINS, Op, data_of, describe
-from .backward import asked_by_user, describe_call, explained, pull
+from .backward import pull
 from .broadcast import warn_of_square
+from .messages import asked_by_user, describe_call, explained
 from .numpy_api import SPELLINGS
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
 from .recording import RECORDING, next_age, refuse_tracing

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..engine.backward import describe_call, history, pull
+from ..engine.backward import history, pull
+from ..engine.messages import describe_call
 from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor, seed
 from ..ops.op import OPS, Each, Op, op
