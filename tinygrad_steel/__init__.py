@@ -6,10 +6,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from .engine.anomaly import detect_anomaly
-from .engine.backward import no_grad
 from .engine.broadcast import BroadcastWarning
 from .engine.optim import SGD, Adam
 from .engine.reads import FrozenNumberWarning
+from .engine.recording import no_grad
 from .engine.tensor import Tensor, grad
 from .ops.op import OPS, arrays, op, values
 from .ops.rules import (

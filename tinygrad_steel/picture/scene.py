@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..engine.backward import pull, recording
-from ..engine.recording import Watcher
+from ..engine.backward import pull
+from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor, seed
 from ..program.trace import Builder, Names
 from ..written.source import INFIX, Code, block_formula, formula, index_text, value_text, vjp_formulas
@@ -50,7 +50,7 @@ def scope(name: str) -> Iterator[None]:
     """
     token = SCOPE.set((*SCOPE.get(), str(name)))
     try:
-        with recording(watch=Notes(SCOPE.get())):
+        with recording(watcher=Notes(SCOPE.get())):
             yield
     finally:
         SCOPE.reset(token)
@@ -153,14 +153,14 @@ class Sizes(Watcher):
         self.lengths: dict[int, list[float]] = {}  # id of a result -> what goes to each input that gets a gradient
         self.whole: dict[int, Any] = {}  # id of a Tensor -> its gradient
 
+    def sent(self, y: Tensor, x: Tensor, g: Any) -> None:
+        """Note the length of what an op sends to one of its inputs."""
+        self.lengths.setdefault(id(y), []).append(length(np.broadcast_to(np.asarray(g), x.shape)))
+
     def gradient(self, y: Tensor, g: Any) -> Any:
-        """Called for every whole gradient."""
+        """Note a whole gradient, in full shape."""
         self.whole[id(y)] = np.broadcast_to(np.asarray(g), y.shape)
         return g
-
-    def sent(self, y: Tensor, x: Tensor, g: Any) -> None:
-        """Called for what every op sends to its inputs."""
-        self.lengths.setdefault(id(y), []).append(length(np.broadcast_to(np.asarray(g), x.shape)))
 
 
 class Draft:
@@ -203,7 +203,7 @@ class Draft:
         sizes = Sizes()
         try:
             start = seed(root, None)
-            with recording(watch=sizes):
+            with recording(watcher=sizes):
                 pull(root, start)
         except Exception:  # data has changed since, the result has several elements, a vjp is wrong
             if self.view != "forward":

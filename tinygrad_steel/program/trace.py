@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..engine.backward import describe_call, history, pull, recording
-from ..engine.recording import Watcher
+from ..engine.backward import history, pull
+from ..engine.messages import describe_call
+from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor, seed
 from ..ops.op import OPS, Each, Op, op
 from .draws import draws, is_maker, moved, reachable
