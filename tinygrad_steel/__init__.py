@@ -8,8 +8,7 @@ from .engine.optim import SGD, Adam
 from .engine.reads import FrozenNumberWarning
 from .engine.tensor import Tensor, grad
 from .export import export_onnx
-from .ops.op import OPS, arrays, op, values
-from .ops.rules import (
+from .ops import (
     log_softmax,
     relu,
     sigmoid,
@@ -17,6 +16,9 @@ from .ops.rules import (
     softmax,
     softmax_cross_entropy,
 )
+from .ops.declare import op
+from .ops.op import OPS
+from .ops.samples import arrays, random_sample, sample_of, values
 from .picture.draw import Picture, RendererNotFound, draw
 from .picture.scene import scope
 from .verify.compare import compare_backprop
@@ -47,7 +49,9 @@ __all__ = [
     "log_softmax",
     "no_grad",
     "op",
+    "random_sample",
     "relu",
+    "sample_of",
     "scope",
     "sigmoid",
     "sigmoid_cross_entropy",

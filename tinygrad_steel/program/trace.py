@@ -13,19 +13,19 @@ import numpy as np
 from .. import ops
 from ..engine.backward import describe_call, history, pull, recording
 from ..engine.tensor import Tensor, seed
-from ..ops.op import OPS, Each, Op, op
+from ..ops.declare import define
+from ..ops.op import OPS, Each, Op
 from .draws import draws, is_maker, moved, reachable
 
 Names = dict[str, Any] | None
 
 
-@op("alias", samples=[])
+@define("alias", samples=[])
 def alias(x: Any) -> Any:
     """Another name for the same value: a gradient that is handed on as it is."""
     return x
 
 
-alias.trust()
 del OPS["alias"]  # it stands in traced graphs alone
 
 
