@@ -11,8 +11,7 @@ from .engine.optim import SGD, Adam
 from .engine.reads import FrozenNumberWarning
 from .engine.recording import no_grad
 from .engine.tensor import Tensor, grad
-from .ops.op import OPS, arrays, op, values
-from .ops.rules import (
+from .ops import (
     log_softmax,
     relu,
     sigmoid,
@@ -20,6 +19,9 @@ from .ops.rules import (
     softmax,
     softmax_cross_entropy,
 )
+from .ops.declare import op
+from .ops.op import OPS
+from .ops.samples import arrays, random_sample, sample_of, values
 
 if TYPE_CHECKING:
     from .compiled.step import compile_backprop, compile_epoch
@@ -74,7 +76,9 @@ __all__ = [
     "log_softmax",
     "no_grad",
     "op",
+    "random_sample",
     "relu",
+    "sample_of",
     "scope",
     "sigmoid",
     "sigmoid_cross_entropy",

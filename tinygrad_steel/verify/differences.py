@@ -13,7 +13,8 @@ import numpy as np
 
 from ..engine.backward import history, pull
 from ..engine.tensor import Tensor, grad
-from ..ops.op import NO_VJP, Each, Op, Sample, describe
+from ..ops.op import NO_VJP, Each, Op, describe
+from ..ops.samples import Sample
 from .variants import Trial, variants
 
 RTOL, ATOL = 1e-6, 1e-9

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ops.op import Op, Sample
+from ..ops.op import Op
+from ..ops.samples import Sample
 
 # Lengths that differ, so that a transposed rule shows; lengths 1 and 0; and all that broadcasting does to a pair.
 SHAPES = [
