@@ -19,8 +19,10 @@ from .ops.rules import (
 )
 from .picture.draw import Picture, RendererNotFound, draw
 from .picture.scene import scope
+from .verify.check_op import check_op
 from .verify.compare import compare_backprop
-from .verify.differences import GradientError, check_gradients, check_op
+from .verify.differences import check_gradients
+from .verify.errors import GradientError
 from .written.source import formula, vjp_formulas, write_backprop
 
 __all__ = [
