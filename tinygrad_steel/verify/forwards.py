@@ -52,14 +52,18 @@ def check_words(case: Case, op: Op, y: np.ndarray) -> None:
         if not is_float(x):
             continue
         for at in first_and_last(x):
-            changed = x.copy()
-            changed[at] = 1.01 * x[at] + 0.001
-            other = np.asarray(case.fn(*case.with_input(i, changed).data))
             others = ~depending(op, x.shape, at, y.shape)
-            if not np.array_equal(other[others], y[others], equal_nan=True):
-                raise case.error(
-                    f"it is not {word}: {case.element(i, at)} changes other elements too"
-                )
+            changed = with_another(case, i, at)
+            if not np.array_equal(changed[others], y[others], equal_nan=True):
+                where = case.element(i, at)
+                raise case.error(f"it is not {word}: {where} changes other elements too")
+
+
+def with_another(case: Case, i: int, at: Index) -> np.ndarray:
+    """The result with one element of input `i` a little changed."""
+    x = case.data[i].copy()
+    x[at] = 1.01 * x[at] + 0.001
+    return np.asarray(case.fn(*case.with_input(i, x).data))
 
 
 def fits(op: Op, shapes: list[tuple[int, ...]], shape: tuple[int, ...]) -> bool:
@@ -83,4 +87,5 @@ def depending(op: Op, shape: tuple[int, ...], at: Index, result: tuple[int, ...]
         touched[at] = True
         return np.broadcast_to(touched, result)
     touched[at[0]] = True
-    return np.any(touched.reshape(len(touched), -1), axis=1)
+    rows = touched.reshape(len(touched), -1)
+    return np.asarray(np.any(rows, axis=1))

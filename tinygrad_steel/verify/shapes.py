@@ -60,35 +60,43 @@ def other_axes(op: Op, trial: Trial) -> Iterator[Trial]:
         return
     names = [*axes, *orders, *switches_of(op, trial)]
     single = [name for name in axes if op.defaults[name] is not None]  # takes one axis, not several
-    floats = floats_of(trial)
-    own = {trial.inputs[i].shape for i in floats} - {*ALONG_AXES}
-    for shape in [*ALONG_AXES, *sorted(own)]:
-        inputs = [*trial.inputs]
-        for i in floats:
-            inputs[i] = drawn(inputs[i], shape, seed=5 + i)
-        of_shape = f"in {written([shape] * len(floats))}"
+    for shape in shapes_along_axes(trial):
+        shaped = in_one_shape(trial, shape)
         for chosen in choices(len(shape), len(axes), len(orders), len(names)):
             asked = dict(zip(names, chosen, strict=True))
             said = ", ".join(f"{name}={value}" for name, value in asked.items())
             loud = any(not isinstance(asked[name], int) for name in single)
-            params = {**trial.params, **asked}
-            yield trial.saying(f"{of_shape}, {said}", inputs=inputs, params=params, loud=loud)
+            yield shaped.saying(said, params={**trial.params, **asked}, loud=loud)
 
 
 def switches_of(op: Op, trial: Trial) -> list[str]:
     """The first two parameters that are switches, as keepdims is."""
-    switches = []
-    for name in op.param_names:
-        if isinstance(trial.params.get(name, op.defaults[name]), bool):
-            switches.append(name)
+    values = {**op.defaults, **trial.params}
+    switches = [name for name in op.param_names if isinstance(values[name], bool)]
     return switches[:2]
+
+
+def shapes_along_axes(trial: Trial) -> list[Shape]:
+    """The shapes on which axes are tried, those of the sample among them."""
+    own = {trial.inputs[i].shape for i in floats_of(trial)}
+    return [*ALONG_AXES, *sorted(own - {*ALONG_AXES})]
+
+
+def in_one_shape(trial: Trial, shape: Shape) -> Trial:
+    """The trial with all of its floats in one shape."""
+    floats = floats_of(trial)
+    inputs = [*trial.inputs]
+    for i in floats:
+        inputs[i] = drawn(inputs[i], shape, seed=5 + i)
+    return trial.saying(f"in {written([shape] * len(floats))}", inputs=inputs)
 
 
 def choices(n: int, axes: int, orders: int, count: int) -> Iterator[tuple[Any, ...]]:
     """All values for so many parameters: axes first, then orders of axes, then switches."""
     one: list[Any] = [*range(-n, n)]
-    values = [one + several_axes(n)] if axes == 1 else [one] * axes
-    values += [orders_of_axes(n)] * orders
+    if axes == 1:
+        one += several_axes(n)
+    values = [one] * axes + [orders_of_axes(n)] * orders
     values += [[False, True]] * (count - len(values))
     return itertools.product(*values)
 
