@@ -28,19 +28,21 @@ if TYPE_CHECKING:
     from .export import export_onnx
     from .picture.draw import Picture, RendererNotFound, draw
     from .picture.scene import scope
+    from .verify.check_op import check_op
     from .verify.compare import compare_backprop
-    from .verify.differences import GradientError, check_gradients, check_op
+    from .verify.differences import check_gradients
+    from .verify.errors import GradientError
     from .written.source import formula, vjp_formulas, write_backprop
 
 __version__ = "0.2.0"
 
 # The readers load when one of their names is first asked for: who trains a model does not wait for them.
 READERS = {
-    "GradientError": "verify.differences",
+    "GradientError": "verify.errors",
     "Picture": "picture.draw",
     "RendererNotFound": "picture.draw",
     "check_gradients": "verify.differences",
-    "check_op": "verify.differences",
+    "check_op": "verify.check_op",
     "compare_backprop": "verify.compare",
     "compile_backprop": "compiled.step",
     "compile_epoch": "compiled.step",
