@@ -15,7 +15,7 @@ from ..engine.optim import SGD, Optimizer, working
 from ..engine.reads import refuse_reads
 from ..engine.recording import recording
 from ..engine.tensor import Tensor, seed
-from ..ops.op import Op, describe
+from ..ops.op import OPS, Op, describe
 from ..program.draws import alike
 from ..program.trace import (
     MOVES,
@@ -52,7 +52,7 @@ PARTS: dict[Op, Callable] = {
     ops.std: lambda x, **params: np.sqrt(var(x, **params)),
 }
 POWERS = {2: ops.square, 0.5: ops.sqrt, -1: ops.reciprocal}  # what `**` does instead, for these exponents
-REDUCTIONS = {ops.sum, ops.mean, ops.max, ops.min, ops.prod, ops.any, ops.all}
+REDUCTIONS = {op for op in OPS.values() if op.reduction}
 VIEWS = {*MOVES, ops.broadcast_to}
 
 

@@ -33,7 +33,7 @@ del OPS["alias"]  # it stands in traced graphs alone
 
 
 # What only moves elements about, and so leaves an array of equal ones as it is.
-MOVES = {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.flip}
+MOVES = {op for op in OPS.values() if op.moves}
 
 
 class Node:
