@@ -1,7 +1,7 @@
 """The source that write_backprop writes: run, it gives what backward() gives; read, it is what one writes by hand.
 
 The files in tests/golden/ are the texts that are expected. After a change that is wanted, write them anew and read what
-has become of them: `GOLDEN=write python -m pytest tests/test_source.py -k golden; git diff tests/golden`.
+has become of them: `GOLDEN=write python -m pytest tests/written/test_source.py -k golden; git diff tests/golden`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from tinygrad_steel import (
 from tinygrad_steel.program.trace import call_with_locals, exact, trace
 from tinygrad_steel.written.source import literal, value_text, wrapped
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 OURS = [o for o in OPS.values() if o.__module__.split(".")[0] in ("tinygrad_steel", "numpy") and o.differentiable]
 SAMPLES = [pytest.param(o, s, id=f"{o.name}-{i}") for o in OURS for i, s in enumerate(o.samples)]
 
