@@ -24,3 +24,7 @@ def differences(f, x, h=1e-5):
         step[i] = h
         g[i] = (f(x + step) - f(x - step)) / (2 * h)
     return g
+
+
+def random_like(x, seed=7):
+    return np.random.default_rng(seed).normal(size=np.shape(x))

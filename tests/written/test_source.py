@@ -28,6 +28,7 @@ import numpy as np
 import pulsar
 import pytest
 import steel
+from every_op import call, every_smooth_sample
 from helpers import close, differences, leaf
 from programs import LIBRARY, Program
 
@@ -53,8 +54,6 @@ from tinygrad_steel.program.trace import call_with_locals, exact, trace
 from tinygrad_steel.written.source import literal, value_text, wrapped
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-OURS = [o for o in OPS.values() if o.__module__.split(".")[0] in ("tinygrad_steel", "numpy") and o.differentiable]
-SAMPLES = [pytest.param(o, s, id=f"{o.name}-{i}") for o in OURS for i, s in enumerate(o.samples)]
 
 
 pytestmark = pytest.mark.usefixtures("registry")
@@ -343,23 +342,19 @@ def test_a_vector_of_weights_has_the_gradient_that_one_writes_by_hand():
 # Every op, and random programs
 
 
-def call(o, inputs, params):
-    return o(list(inputs), **params) if o.sequence else o(*inputs, **params)
-
-
 def named_inputs(o, sample, dtype=float):
     names = [{"g": "given"}.get(n, n) for n in (*o.input_names, *(f"x{i}" for i in range(len(sample.inputs))))]
     floats = [x.dtype.kind == "f" for x in sample.inputs]
     return [Tensor(x.astype(dtype) if f else x, f, n) for x, f, n in zip(sample.inputs, floats, names)]
 
 
-@pytest.mark.parametrize("o, sample", SAMPLES)
+@every_smooth_sample
 def test_the_source_of_an_op_is_its_backward(o, sample):
     y = call(o, named_inputs(o, sample), sample.params)
     agrees(np.sum(y * normal(*y.shape)))
 
 
-@pytest.mark.parametrize("o, sample", SAMPLES)
+@every_smooth_sample
 def test_the_source_of_an_op_keeps_float32(o, sample):
     params = {k: np.dtype(np.float32) if k == "dtype" else v for k, v in sample.params.items()}
     y = call(o, named_inputs(o, sample, np.float32), params)
@@ -1669,7 +1664,7 @@ def pulled(y, g):
     return [found[id(x)].data if id(x) in found else None for x in y.inputs]
 
 
-@pytest.mark.parametrize("o, sample", SAMPLES)
+@every_smooth_sample
 def test_the_vjp_formulas_of_an_op_give_its_gradients(o, sample):
     inputs = named_inputs(o, sample)
     y = call(o, inputs, sample.params)
@@ -1681,7 +1676,7 @@ def test_the_vjp_formulas_of_an_op_give_its_gradients(o, sample):
             close(np.broadcast_to(value(text, **values), x.shape), expected, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("o, sample", SAMPLES)
+@every_smooth_sample
 def test_the_vjp_formulas_of_an_op_are_finite_differences(o, sample):
     inputs = named_inputs(o, sample)
     y = call(o, inputs, sample.params)
@@ -1697,7 +1692,7 @@ def test_the_vjp_formulas_of_an_op_are_finite_differences(o, sample):
             close(np.broadcast_to(value(text, **values), x.shape), differences(weighted, x.data))
 
 
-@pytest.mark.parametrize("o, sample", SAMPLES)
+@every_smooth_sample
 def test_the_formula_of_an_op_has_its_value(o, sample):
     inputs = named_inputs(o, sample)
     y = call(o, inputs, sample.params)
