@@ -837,7 +837,9 @@ def test_arrays_that_happen_to_be_as_long_as_the_batch(loss):
     optimizer = SGD([p], 0.1)
     epoch = compile_epoch(loss(x, y, p, Tensor(m)), [x, y], optimizer=optimizer, backend="numpy")
     (xs,), ys, q = random((8, 4), seed=2), np.array([1, 1, 0, 0, 0, 1, 1, 1]), Tensor(p.data, requires_grad=True)
-    for i, got in enumerate(epoch(xs, ys)):
+    losses = epoch(xs, ys)
+    assert len(losses) == 2
+    for i, got in enumerate(losses):
         eager = loss(Tensor(xs[4 * i : 4 * i + 4]), Tensor(ys[4 * i : 4 * i + 4]), q, Tensor(m))
         same(got, eager.item())
         eager.backward()
