@@ -17,7 +17,7 @@ import numpy as np
 from .. import ops
 from ..ops.fast import own
 from ..ops.op import TWINS, Op, data_of, describe
-from .backward import pull
+from .backward import pull_arrays, pull_tensors
 from .broadcast import warn_of_square
 from .messages import asked_by_user, describe_call, explained
 from .numpy_api import SPELLINGS
@@ -265,7 +265,7 @@ class Tensor:
         start = seed(self, gradient)
         if isinstance(start, Tensor):
             start = start._array.copy()  # a leaf may keep it as its gradient
-        pulled = pull(self, start)  # as a whole first: an error on the way leaves no half
+        pulled = pull_arrays(self, start)  # as a whole first: an error on the way leaves no half
         with BACKWARD:
             for t, g in pulled:
                 t._grad = own(g if t._grad is None else t._grad + g, t._array)
@@ -778,7 +778,7 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     if y.requires_grad:
         g = seed(y, gradient)
         keep = {id(x) for x in wanted}
-        pulled = pull(y, g if isinstance(g, Tensor) else Tensor(g), graph=True)
+        pulled = pull_tensors(y, g if isinstance(g, Tensor) else Tensor(g))
         found = {id(t): g for t, g in pulled if id(t) in keep}
     gradients = [found[id(x)] if id(x) in found else Tensor(np.zeros(x.shape, x.dtype)) for x in wanted]
     taken: set[int] = set()

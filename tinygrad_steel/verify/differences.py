@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine.backward import history, pull
+from ..engine.backward import history, pull_arrays
 from ..engine.tensor import Tensor, grad
 from ..ops.op import NO_VJP, Each, Op, Sample, describe
 from .variants import Trial, variants
@@ -382,7 +382,9 @@ def graph_gradients(case: Case, wanted: Sequence[int], seed: int, scale: float) 
     weights = random_weights(y.shape, seed) * scale
     found: dict[int, Any] = {}
     if y.requires_grad and y.dtype.kind == "f":
-        for x, g in pull(y, weights.astype(y.dtype)):  # as backward() does, but `.grad` of fn's closure stays as it is
+        for x, g in pull_arrays(
+            y, weights.astype(y.dtype)
+        ):  # as backward() does, but `.grad` of fn's closure stays as it is
             found[id(x)] = found.get(id(x), 0) + g
     reached = any(id(xs[i]) in found for i in wanted)
     arrays = {i: np.broadcast_to(found.get(id(xs[i]), 0.0), xs[i].shape) for i in wanted}
