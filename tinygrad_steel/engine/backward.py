@@ -51,7 +51,7 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
     wrong: with a = 1; b = a + a; c = b + b it leaves b for a as soon as half of b's gradient has arrived.
     (It also runs out of stack on long chains.)
     """
-    leaves = []
+    leaves, kind = [], root.__class__
     pending = {root._age: (root, g)}
     ages = [root._age]  # in order, so that the youngest is the last
     while ages:
@@ -65,7 +65,7 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
         if g.shape != y._shape and not passes_small(y):
             g = stretch(g, y._shape)
         for x, vjp in zip(y._inputs, op.vjps if op.joint is None else joint_vjps(run, g, y)):
-            age = getattr(x, "_age", None)
+            age = x._age if x.__class__ is kind else getattr(x, "_age", None)
             if age is None:  # a plain number
                 continue
             if age > y._age:
