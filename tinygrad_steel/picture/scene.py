@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..engine.backward import pull
+from ..engine.backward import pull_arrays
 from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor, seed
 from ..program.trace import Builder, Names
@@ -204,7 +204,7 @@ class Draft:
         try:
             start = seed(root, None)
             with recording(watcher=sizes):
-                pull(root, start)
+                pull_arrays(root, start)
         except Exception:  # data has changed since, the result has several elements, a vjp is wrong
             if self.view != "forward":
                 raise
