@@ -2,6 +2,9 @@
 
 import functools
 import itertools
+import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,7 +19,9 @@ from tinygrad_steel import (
     log_softmax,
     no_grad,
     op,
+    random_sample,
     relu,
+    sample_of,
     sigmoid,
     sigmoid_cross_entropy,
     softmax,
@@ -69,6 +74,44 @@ def random_like(x, seed=7):
 def test_every_op_has_samples():
     assert OURS and [o.name for o in OURS if not o.samples] == []
     assert all(floats(s.inputs) for o in OURS if o.differentiable for s in o.samples)
+
+
+def test_samples_are_drawn_when_they_are_asked_for():
+    sample = random_sample((2, 3), (), positive=True, axis=0)
+    assert sample.count == 2 and "inputs" not in vars(sample)
+    assert sample.inputs is sample.inputs and sample.params == {"axis": 0}
+    assert all((x > 0.3).all() and not x.flags.writeable for x in sample.inputs)
+    again = pickle.loads(pickle.dumps(random_sample((2, 3), (), positive=True)))
+    assert [x.tolist() for x in again.inputs] == [x.tolist() for x in sample.inputs]
+    code = "from tinygrad_steel import OPS; made = [s for o in OPS.values() for s in o.samples if 'inputs' in vars(s)]"
+    found = subprocess.run([sys.executable, "-c", f"{code}; print(made)"], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+def test_a_sample_is_a_copy_and_a_wrong_shape_is_refused_at_once():
+    x = np.ones(2)
+    sample = sample_of(x, 3)
+    x[0] = 5
+    assert [x.tolist() for x in sample.inputs] == [[1, 1], 3]
+    assert random_sample(3).inputs[0].shape == (3,) and random_sample([2, 1]).inputs[0].shape == (2, 1)
+    for wrong in ("ab", (-1,), (2, 1.5)):
+        with pytest.raises((TypeError, ValueError)):
+            random_sample(wrong)
+
+
+def test_the_older_names_of_samples_are_aliases():
+    assert arrays is random_sample and values is sample_of
+
+
+def test_facts_stand_on_the_op(registry):
+    facts = {
+        "reduction": {"sum", "mean", "max", "min", "prod", "any", "all"},
+        "moves": {"reshape", "transpose", "swapaxes", "expand_dims", "squeeze", "flip"},
+        "choosing": {"max", "min", "maximum", "minimum", "clip", "relu", "where", "abs"},
+    }
+    for fact, names in facts.items():
+        assert {o.name for o in OURS if getattr(o, fact)} == names
+        assert not getattr(op("test_fact", lambda x: x, lambda g, y, x: g, samples=[]), fact)
 
 
 @pytest.mark.parametrize("o, sample", SAMPLES)

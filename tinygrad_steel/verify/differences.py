@@ -87,9 +87,9 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None) -> None:
     where one of them has no floats to differentiate, where nothing was said of a gradient, and where the op's own
     samples leave a vjp unproven; TypeError for what is no op.
 
-    >>> from tinygrad_steel import OPS, values
+    >>> from tinygrad_steel import OPS, sample_of
     >>> check_op(OPS["softmax"])
-    >>> check_op(OPS["relu"], samples=[values([-1.0, 0.0, 2.0])])
+    >>> check_op(OPS["relu"], samples=[sample_of([-1.0, 0.0, 2.0])])
     """
     if not isinstance(op, Op):
         raise TypeError(f'check_op takes a registered op, as in check_op(OPS["exp"]), not {op!r:.80}')
