@@ -17,8 +17,9 @@ from .ops.rules import (
     softmax,
     softmax_cross_entropy,
 )
-from .picture.draw import Picture, RendererNotFound, draw
-from .picture.scene import scope
+from .picture.draw import draw
+from .picture.render import Picture, RendererNotFound
+from .picture.scope import scope
 from .verify.compare import compare_backprop
 from .verify.differences import GradientError, check_gradients, check_op
 from .written.source import formula, vjp_formulas, write_backprop
