@@ -11,7 +11,7 @@ import numpy as np
 
 from . import ops
 from .compiled import lower
-from .engine.backward import describe_call
+from .engine.messages import describe_call
 from .engine.reads import refuse_reads
 from .engine.tensor import Tensor
 from .ops.op import Op, describe

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..ops.op import data_of, describe
-from .backward import describe_call, recording, users_frame
-from .recording import Watcher
+from .messages import describe_call, users_frame
+from .recording import Watcher, recording
 
 
 def detect_anomaly() -> contextlib.AbstractContextManager[None]:
@@ -26,10 +26,10 @@ def detect_anomaly() -> contextlib.AbstractContextManager[None]:
     Traceback (most recent call last):
     FloatingPointError: log(x: (2,) float64) gave -inf at index (1,), at ...
     """
-    return recording(watch=Watch())
+    return recording(watcher=AnomalyWatcher())
 
 
-class Watch(Watcher):
+class AnomalyWatcher(Watcher):
     """Looks at every result and gradient, and notes the line where each result was made."""
 
     def __init__(self) -> None:

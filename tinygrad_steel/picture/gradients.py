@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backward import pull, recording
-from ..engine.recording import Watcher
+from ..engine.backward import pull
+from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor, seed
 from .graph import Graph
 
@@ -58,7 +58,7 @@ def gradients_of(graph: Graph, view: str) -> Gradients:
         found.said = f"gradients from {name}.backward()" if name else "gradients from backward()"
     try:
         start = seed(graph.root, None)
-        with recording(watch=found):
+        with recording(watcher=found):
             pull(graph.root, start)
     except Exception as error:
         # Data has changed since, the result has several elements, or a vjp of somebody's own is

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from ..engine.backward import recording
-from ..engine.recording import Watcher
+from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor
 
 Path = tuple[str, ...]  # names of scopes, the outermost first
@@ -44,7 +43,7 @@ def scope(name: str) -> Iterator[None]:
     path = (*CURRENT.get(), str(name))
     token = CURRENT.set(path)
     try:
-        with recording(watch=Notes(path)):
+        with recording(watcher=Notes(path)):
             yield
     finally:
         CURRENT.reset(token)
