@@ -13,7 +13,10 @@ from every_op import SMOOTH, call, cases
 from helpers import calls, leaf
 
 from tinygrad_steel import OPS, Tensor, arrays, detect_anomaly, draw, no_grad, op, relu, scope, softmax_cross_entropy
-from tinygrad_steel.picture.scene import SCOPES, length, scene, text_tree
+from tinygrad_steel.picture.gradients import length
+from tinygrad_steel.picture.scene import scene
+from tinygrad_steel.picture.scope import SCOPES
+from tinygrad_steel.picture.text import text_tree
 
 
 def cards(shown, **facts):

@@ -262,7 +262,7 @@ class Builder:
     def build(
         self, loss: Tensor, start: Tensor | None, pulled: list, watch: Watch, more: Iterable[Tensor] = ()
     ) -> Trace:
-        """The Trace of a loss, of what `pull` gave for it and of what was watched meanwhile; `more` gets Nodes, too."""
+        """The Trace of a loss, of what the walk gave for it, and of what was watched; `more` gets Nodes, too."""
         past = ancestors([loss])
         forward = {id(t) for t in past}
         sought = {id(g) for t, g in pulled if self.name(t)}
