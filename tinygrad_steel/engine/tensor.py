@@ -20,6 +20,7 @@ from ..ops.op import TWINS, Op, data_of, describe
 from .backward import pull_arrays, pull_tensors
 from .broadcast import warn_of_square
 from .messages import asked_by_user, describe_call, explained
+from .methods import Methods
 from .numpy_api import SPELLINGS
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
 from .recording import RECORDING, next_age, refuse_tracing
@@ -29,7 +30,7 @@ PLAIN = {int, float, bool, str, type(None)}  # parameters that nobody can change
 BACKWARD = threading.Lock()  # two threads may add to the gradient of one leaf
 
 
-class Tensor:
+class Tensor(Methods):
     """An array, whether it wants a gradient, and (for results) the op and inputs it came from.
 
     `data`: numbers, nested lists or an array; it is copied, so that changing the source later changes nothing here.
@@ -481,132 +482,6 @@ class Tensor:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"{describe(self)} {sign} {describe(other)}: {error}") from error
         return self
-
-    # Methods: ndarray's names and arguments, and the activations
-
-    def sum(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """The sum over all elements or along `axis`."""
-        params = {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims}
-        return record_op(ops.sum, (self,), params)
-
-    def mean(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """The mean over all elements or along `axis`."""
-        params = {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims}
-        return record_op(ops.mean, (self,), params)
-
-    def max(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """The largest element, or the largest along `axis`."""
-        return ops.max(self, axis, keepdims=keepdims)
-
-    def min(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """The smallest element, or the smallest along `axis`."""
-        return ops.min(self, axis, keepdims=keepdims)
-
-    def var(self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0) -> Tensor:
-        """The mean square deviation from the mean."""
-        return ops.var(self, axis, keepdims=keepdims, ddof=ddof)
-
-    def std(self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0) -> Tensor:
-        """The root of the variance."""
-        return ops.std(self, axis, keepdims=keepdims, ddof=ddof)
-
-    def prod(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """The product over all elements or along `axis`."""
-        return ops.prod(self, axis, keepdims=keepdims)
-
-    def cumsum(self, axis: int | None = None) -> Tensor:
-        """The running sum along `axis`, or over all elements in row order."""
-        return np.cumsum(self, axis)
-
-    def clip(self, min: float | None = None, max: float | None = None) -> Tensor:
-        """Held between two numbers."""
-        return ops.clip(self, min, max)
-
-    def argmax(self, axis: int | None = None) -> Tensor:
-        """Where the largest element is."""
-        return ops.argmax(self, axis)
-
-    def argmin(self, axis: int | None = None) -> Tensor:
-        """Where the smallest element is."""
-        return ops.argmin(self, axis)
-
-    def any(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """Whether an element is true."""
-        return ops.any(self, axis, keepdims=keepdims)
-
-    def all(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """Whether every element is true."""
-        return ops.all(self, axis, keepdims=keepdims)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
-        return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """The axes reversed, or in this order: `t.transpose(1, 0)` or `t.transpose((1, 0))`."""
-        axes = axes[0] if len(axes) == 1 else axes or None
-        return ops.transpose(self) if axes is None else np.transpose(self, axes)
-
-    T = property(transpose, doc="The axes reversed.")
-
-    def dot(self, other: Any) -> Tensor:
-        """self @ other, or the product with a single number."""
-        return np.dot(self, other)
-
-    def ravel(self) -> Tensor:
-        """All elements along one axis."""
-        return ops.reshape(self, shape=(-1,))
-
-    flatten = ravel
-
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        """Two axes exchanged."""
-        return ops.swapaxes(self, axis1=axis1, axis2=axis2)
-
-    def squeeze(self, axis: Any = None) -> Tensor:
-        """Without its axes of length 1, or without `axis`."""
-        return ops.squeeze(self, axis)
-
-    def astype(self, dtype: Any) -> Tensor:
-        """The same elements in another dtype."""
-        dtype = np.dtype(dtype)
-        return (ops.astype if dtype.kind == "f" else ops.asconstant)(self, dtype=dtype)
-
-    def square(self) -> Tensor:
-        """x * x."""
-        return record_op(ops.square, (self,), {})
-
-    def exp(self) -> Tensor:
-        """e ** x."""
-        return record_op(ops.exp, (self,), {})
-
-    def log(self) -> Tensor:
-        """The natural logarithm."""
-        return record_op(ops.log, (self,), {})
-
-    def sqrt(self) -> Tensor:
-        """The square root."""
-        return record_op(ops.sqrt, (self,), {})
-
-    def tanh(self) -> Tensor:
-        """The hyperbolic tangent."""
-        return record_op(ops.tanh, (self,), {})
-
-    def relu(self) -> Tensor:
-        """max(x, 0)."""
-        return record_op(ops.relu, (self,), {})
-
-    def sigmoid(self) -> Tensor:
-        """1 / (1 + exp(-x))."""
-        return record_op(ops.sigmoid, (self,), {})
-
-    def softmax(self, axis: int = -1) -> Tensor:
-        """exp(x) / sum(exp(x)) along `axis`."""
-        return ops.softmax(self, axis)
-
-    def log_softmax(self, axis: int = -1) -> Tensor:
-        """log(softmax(x)) along `axis`."""
-        return ops.log_softmax(self, axis)
 
 
 # Looked up once: they are called for every op.
