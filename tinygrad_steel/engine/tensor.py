@@ -33,16 +33,25 @@ BACKWARD = threading.Lock()  # two threads may add to the gradient of one leaf
 class Tensor(Methods):
     """An array, whether it wants a gradient, and (for results) the op and inputs it came from.
 
-    `data`: numbers, nested lists or an array; it is copied, so that changing the source later changes nothing here.
-    `requires_grad`: whether `backward()` leaves a gradient of the same shape and dtype in `.grad`; floats only.
-    `name`: shown in messages. What is computed from a named Tensor is recorded even
-    where no gradient flows.
-
     Operators, methods and NumPy functions applied to a Tensor give Tensors. `==` compares element by element; as dict
     keys and in sets Tensors count by identity.
 
-    Raises TypeError for data that is not real numbers, and for integers that require a gradient.
+    Parameters
+    ----------
+    data : array_like
+        Numbers, nested lists or an array. It is copied, so that changing the source later changes nothing here.
+    requires_grad : bool
+        Whether `backward()` leaves a gradient of the same shape and dtype in `.grad`; for floats only.
+    name : str, optional
+        Shown in messages. What is computed from a named Tensor is recorded even where no gradient flows.
 
+    Raises
+    ------
+    TypeError
+        For data that is not real numbers, and for integers that require a gradient.
+
+    Examples
+    --------
     >>> x = Tensor([[1.0, 2.0]], name="x")
     >>> weight = Tensor([[3.0], [4.0]], requires_grad=True, name="weight")
     >>> loss = (x @ weight).sum()
@@ -244,7 +253,7 @@ class Tensor(Methods):
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         # For copy, deepcopy and pickle: a leaf of its own age. A result would lose its history without a word.
         if self.op is not None and self.requires_grad:
             raise TypeError(f"{describe(self)} is the result of {self.op.name}: copy t.detach(), which has no history")
@@ -257,11 +266,19 @@ class Tensor(Methods):
     def backward(self, gradient: Any = None) -> None:
         """Add the gradient of this Tensor to `.grad` of every leaf that requires one.
 
-        `gradient`: that of the result, of its shape; 1 where the result is a single number, else needed.
         A second call adds the same gradients again: set `.grad = None` (an optimizer's `zero_grad()`) in between.
 
-        Raises RuntimeError where nothing requires a gradient and where data was replaced since the forward pass;
-        ValueError for a missing or misshapen `gradient`.
+        Parameters
+        ----------
+        gradient : array_like or Tensor, optional
+            That of the result, of its shape; 1 where the result is a single number, else needed.
+
+        Raises
+        ------
+        RuntimeError
+            Where nothing requires a gradient, and where data was replaced since the forward pass.
+        ValueError
+            For a missing or misshapen `gradient`.
         """
         start = seed(self, gradient)
         if isinstance(start, Tensor):
@@ -340,7 +357,7 @@ class Tensor(Methods):
             )
         return twin(ufunc)(*inputs, **kwargs)
 
-    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+    def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if function not in SPELLINGS:
             return twin(function)(*args, **kwargs)
         try:
@@ -462,7 +479,7 @@ class Tensor(Methods):
     def __imatmul__(self, other: Any) -> Tensor:
         return self.changed("@=", operator.imatmul, ops.matmul, other)
 
-    def changed(self, sign: str, in_place: Callable, op: Op, other: Any) -> Tensor:
+    def changed(self, sign: str, in_place: Callable[..., Any], op: Op, other: Any) -> Tensor:
         """`t -= other` and the like: a parameter's data is moved, inside no_grad() only; else a new result.
 
         Outside it would put a result in the parameter's place, and the next step would find nothing to train.
@@ -656,12 +673,34 @@ def seed(y: Tensor, gradient: Any) -> Any:
 def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     """The gradient of `y` with respect to each of `xs`, as Tensors that can be differentiated again.
 
-    `xs`: one Tensor (gives one gradient) or a sequence (gives a list); leaves or results. `gradient`: that of `y`,
-    needed where `y` is not a single number. A Tensor on which `y` does not depend has gradient zero, and so has one
-    behind a function of slope zero (sign, floor) or behind detach(). `.grad` stays as it is; no gradient shares its
-    memory with anything else. Raises ValueError where one of `xs` does not require a gradient, RuntimeError where `y`
-    was computed inside no_grad() from what does, TypeError for anything but Tensors.
+    A Tensor on which `y` does not depend has gradient zero, and so has one behind a function of slope zero (sign,
+    floor) or behind detach(). `.grad` stays as it is; no gradient shares its memory with anything else.
 
+    Parameters
+    ----------
+    y : Tensor
+        What is differentiated.
+    xs : Tensor or sequence of Tensors
+        With respect to what: leaves or results.
+    gradient : array_like or Tensor, optional
+        That of `y`, needed where `y` is not a single number.
+
+    Returns
+    -------
+    Tensor or list of Tensors
+        One gradient for one Tensor, a list for a sequence.
+
+    Raises
+    ------
+    ValueError
+        Where one of `xs` does not require a gradient.
+    RuntimeError
+        Where `y` was computed inside no_grad() from what does.
+    TypeError
+        For anything but Tensors.
+
+    Examples
+    --------
     >>> x = Tensor(2.0, requires_grad=True)
     >>> first = grad(x**3, x)
     >>> first.item(), grad(first, x).item()
