@@ -67,6 +67,17 @@ class Tensor(Methods):
         "_shape", "given_axis", "origin", "read", "unrecorded",
     )  # fmt: skip
 
+    _array: Any
+    _arrays: Sequence[Any]
+    _inputs: tuple[Any, ...]
+    _op: Op | None
+    _params: dict[str, Any]
+    _shape: tuple[int, ...]
+    given_axis: bool  # whether a view of a leaf, copied, came from a 1-D array (see broadcast.py)
+    origin: Any  # the array that a constant was copied from, as a weak reference
+    read: Any  # that a number was taken from it (see reads.py)
+    unrecorded: bool  # whether its history is missing, because of no_grad()
+
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
         self._array = checked_array(data)
         self._shape = self._array.shape
