@@ -21,6 +21,7 @@ from tinygrad_steel.compiled import step as compiled
 from tinygrad_steel.engine import tensor
 from tinygrad_steel.written import source
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fuzz")]
 EVERY = [*FAMILIES, "rows", "specials"]
 CHUNKS, SIZE = 9, 30
 NEEDS = {

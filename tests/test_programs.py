@@ -12,6 +12,7 @@ from programs import LIBRARY, LOSSES, STEPS, Program, disagreements
 from tinygrad_steel import Tensor, ops
 from tinygrad_steel.ops.op import Op
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("programs")]
 CHUNKS, SIZE = 20, 100
 FEWEST = 20  # uses of whatever the programs are said to cover
 NOT_COVERED = {
