@@ -74,9 +74,8 @@ def test_fault_is_found_from_the_leaves_alone(name, step, words, fault):
     report = compare_backprop(loss, names, **leaves(names, wrong))
     if names[step[2:]].op and not CONSTANT.search(words):
         words = ALONE.get(words, f"from a fault at {step}: {words}")
-        count = (
-            2 if words == "computed from output in place of G_output" else 1
-        )  # which explains neither leaf by itself
+        apart = words == "computed from output in place of G_output"  # it explains neither leaf by itself
+        count = 2 if apart else 1
         assert [s.verdict for s in report.steps].count("wrong") == count
     assert ALONE.get(words, words) in report.first_wrong.reason
 
