@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from helpers import counted
 from programs import LIBRARY, LOSSES, STEPS, Program, disagreements
 
 from tinygrad_steel import Tensor, ops
@@ -51,7 +52,7 @@ def oracle():
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_programs(oracle, chunk):
-    found = [text for program in programs(chunk) for text in disagreements(program)]
+    found = [text for program in programs(chunk)[: counted(SIZE, 30)] for text in disagreements(program)]
     assert not found, "\n\n".join(found)
 
 

@@ -369,6 +369,7 @@ def test_epochs_in_numpy(model, optimizer):
     Training(model, optimizer, "numpy").epochs_agree()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model, optimizer", [*zip(MODELS, itertools.cycle(OPTIMIZERS))])
 def test_epochs_in_numba(model, optimizer):
     Training(model, optimizer, needed("numba")).epochs_agree()

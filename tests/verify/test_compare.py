@@ -242,6 +242,7 @@ def test_off_by_a_millionth_is_wrong_in_float64(name):
         assert compare_backprop(loss, names, **{**right, step: (g + off).astype(np.float32)}).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [1e-7, 4e-7])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_no_float32_is_assumed_where_none_shows(name, error):
@@ -1063,6 +1064,7 @@ def named_chain(length):
     return np.mean(np.square(h)), {"W": W}
 
 
+@pytest.mark.slow
 def test_long_chain_is_no_more_work_than_it_is_long():
     def compared(length):
         report = compare_backprop(*named_chain(length), G_W=np.random.default_rng(1).normal(size=(8, 8)))
