@@ -30,6 +30,7 @@ import pulsar
 import pytest
 import steel
 from every_op import PAIRS, call, cast, every_smooth_sample
+from helpers import counted
 from numpy.random import default_rng
 from programs import LIBRARY, Program
 
@@ -196,6 +197,7 @@ def test_every_sample_in_loops(uncompiled):
     samples_agree("numba", PAIRS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_every_op_in_numba(part):
     """The first and the last sample of each, but one of what is elementwise."""
@@ -239,18 +241,21 @@ def programs_agree(backend, seeds):
     agrees(backend, of_reached, some, others=[([x * 1.001 for x in some], ())])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 300, 25))
 def test_random_programs_in_numpy(start):
-    for seed in range(start, start + 25):
+    for seed in range(start, start + counted(25, 8)):
         programs_agree("numpy", [seed])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 300, 25))
 def test_random_programs_in_loops(start, uncompiled):
-    for seed in range(start, start + 25):
+    for seed in range(start, start + counted(25, 8)):
         programs_agree("numba", [seed])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [(242, 66, 76, 87, 42, 2, 289, 234), (28, 267, 39, 213, 83, 12)])
 def test_random_programs_in_numba(seeds):
     """Short ones; the first have no op that is left to NumPy."""
@@ -364,6 +369,7 @@ def test_epochs_in_numpy(model, optimizer):
     Training(model, optimizer, "numpy").epochs_agree()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model, optimizer", [*zip(MODELS, itertools.cycle(OPTIMIZERS))])
 def test_epochs_in_numba(model, optimizer):
     Training(model, optimizer, needed("numba")).epochs_agree()

@@ -244,4 +244,5 @@ def test_these_roads_give_a_plain_number_and_are_documented(road):
 def test_all_other_roads_are_refused(road):
     with pytest.raises((TypeError, ValueError)) as found:
         REFUSED[road](Tensor(2.0, requires_grad=True))
-    assert isinstance(found.value, TypeError) or isinstance(found.value.__cause__, TypeError)
+    error = found.value.__cause__ if road == "z[0] = t" else found.value  # NumPy has words of its own there
+    assert isinstance(error, TypeError)

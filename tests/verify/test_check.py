@@ -44,6 +44,7 @@ def message_of(check, *args, **kwargs):
 # Every op of the library
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("o", LIBRARY, ids=lambda o: o.name)
 def test_ops_of_the_library_are_proven(o):
     check_op(o)
@@ -122,7 +123,7 @@ def test_wrong_vjp_is_rejected(case):
     hint, forward, vjp = REJECTED[case]
     message = message_of(check_op, tried(lambda x: forward(x), vjp))
     assert message.startswith("under_test, sample 0")
-    assert case == "writing into data" or "input 0 (x)" in message or "for x: (2, 3) float64" in message
+    assert ("for x: (2, 3) float64" if case == "unfit in shape" else "input 0 (x)") in message
     assert hint in message
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import programs
 import pytest
 from chains import FAULTS, PROBLEMS, chain, labels, leaves, problem, reason
-from helpers import calls, leaf
+from helpers import calls, counted, leaf
 
 from tinygrad_steel import (
     GradientError,
@@ -74,7 +74,9 @@ def test_fault_is_found_from_the_leaves_alone(name, step, words, fault):
     report = compare_backprop(loss, names, **leaves(names, wrong))
     if names[step[2:]].op and not CONSTANT.search(words):
         words = ALONE.get(words, f"from a fault at {step}: {words}")
-        assert [s.verdict for s in report.steps].count("wrong") == 1 or "output in place" in words
+        apart = words == "computed from output in place of G_output"  # it explains neither leaf by itself
+        count = 2 if apart else 1
+        assert [s.verdict for s in report.steps].count("wrong") == count
     assert ALONE.get(words, words) in report.first_wrong.reason
 
 
@@ -87,7 +89,8 @@ def test_fault_is_found_on_raw_data_that_saturates(name, step, words, fault):
         assert report.ok
     else:
         assert report.first_wrong.name == step
-        assert words in report.first_wrong.reason or not np.any(wrong[step])
+        vanished = wrong[step].shape == right[step].shape and not np.any(wrong[step])  # a slope too much, far out
+        assert ("zero everywhere" if vanished else words) in report.first_wrong.reason
 
 
 # Faults of any step
@@ -239,6 +242,7 @@ def test_off_by_a_millionth_is_wrong_in_float64(name):
         assert compare_backprop(loss, names, **{**right, step: (g + off).astype(np.float32)}).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [1e-7, 4e-7])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_no_float32_is_assumed_where_none_shows(name, error):
@@ -385,7 +389,7 @@ def test_no_word_of_the_exact_loss_where_epsilon_was_differentiated(kind, scale)
         G_z = p * (G_p - np.sum(G_p * p, axis=1, keepdims=True))
     assert compare_backprop(loss, names, G_p=G_p, G_z=G_z, G_W=x.T @ G_z).ok
     report = compare_backprop(loss, names, G_z=G_z * np.linspace(1, 2, G_z.size).reshape(G_z.shape))
-    assert report.ok is False or not np.any(G_z)
+    assert report.ok is not np.any(G_z).item()
     assert "exact" not in reason(report)
 
 
@@ -572,6 +576,7 @@ def random_gradients(g, rng):
     yield 1e200 * rng.normal(size=g.shape)
 
 
+@pytest.mark.slow
 def test_search_never_fails_and_hides_no_bug(monkeypatch):
     """Random programs, random names, random gradients; what candidates fail of is their shapes and dtypes alone."""
 
@@ -586,7 +591,7 @@ def test_search_never_fails_and_hides_no_bug(monkeypatch):
 
     monkeypatch.setattr(faults, "attempt", watched)
     runs = 0
-    for seed in range(24):
+    for seed in range(counted(24, 8)):
         program, rng = programs.Program(seed), np.random.default_rng(seed)
         made = {**programs.LIBRARY, **program.data}
         made |= {name: leaf(program.data[name]) for name in program.leaves}
@@ -603,7 +608,7 @@ def test_search_never_fails_and_hides_no_bug(monkeypatch):
             assert str(report)
             assert report.ok is (wrong.shape == g.shape and np.allclose(wrong, g, rtol=1e-9, atol=0))
             runs += 1
-    assert runs > 200
+    assert runs > counted(200, 60)
 
 
 # The search is bounded, and the same everywhere
@@ -678,6 +683,7 @@ for name in ("abalone", "softmax", "sigmoid-mse", "shared", "by hand"):
 """
 
 
+@pytest.mark.slow
 def test_reports_do_not_depend_on_the_order_of_sets():
     def start(seed):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONIOENCODING": "utf-8"}
@@ -1058,6 +1064,7 @@ def named_chain(length):
     return np.mean(np.square(h)), {"W": W}
 
 
+@pytest.mark.slow
 def test_long_chain_is_no_more_work_than_it_is_long():
     def compared(length):
         report = compare_backprop(*named_chain(length), G_W=np.random.default_rng(1).normal(size=(8, 8)))
