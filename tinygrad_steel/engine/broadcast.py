@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..ops.op import Op
+from ..ops.op import OPS, Op
 from .backward import history
 from .messages import warn_user
 
-VIEWS = {ops.reshape, ops.expand_dims, ops.getitem, ops.transpose, ops.swapaxes}
+VIEWS = {ops.getitem, *(op for op in OPS.values() if op.moves)}
 
 
 class BroadcastWarning(UserWarning):

@@ -17,7 +17,7 @@ import numpy as np
 from .. import ops
 from ..ops.fast import own
 from ..ops.op import TWINS, Op, data_of, describe
-from .backward import pull
+from .backward import pull_arrays, pull_tensors
 from .broadcast import warn_of_square
 from .messages import asked_by_user, describe_call, explained
 from .numpy_api import SPELLINGS
@@ -265,7 +265,7 @@ class Tensor:
         start = seed(self, gradient)
         if isinstance(start, Tensor):
             start = start._array.copy()  # a leaf may keep it as its gradient
-        pulled = pull(self, start)  # as a whole first: an error on the way leaves no half
+        pulled = pull_arrays(self, start)  # as a whole first: an error on the way leaves no half
         with BACKWARD:
             for t, g in pulled:
                 t._grad = own(g if t._grad is None else t._grad + g, t._array)
@@ -273,8 +273,9 @@ class Tensor:
     # Recording
 
     @staticmethod
-    def record_op(op: Op, inputs: tuple, params: dict[str, Any]) -> Tensor:
+    def record_op(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
         """Run an op on the data of its inputs; the result remembers the op where something needs it to."""
+        given = inputs
         arrays = []
         requires_grad = tracked = lifted = False
         for x in inputs:
@@ -289,48 +290,37 @@ class Tensor:
                 if not isinstance(x, Number):
                     lifted = True
         try:
-            if lifted:  # arrays and lists become constants, copied: their owner may change them before backward()
-                given, inputs = inputs, tuple(x if isinstance(x, (Tensor, *Number)) else constant(x) for x in inputs)
+            if lifted:
+                inputs = tuple(x if isinstance(x, (Tensor, *Number)) else constant(x) for x in inputs)
                 arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
             if params:
-                for value in params.values():
-                    if value.__class__ not in PLAIN:
-                        params = {name: frozen(value, op, name) for name, value in params.items()}
-                        break
+                params = frozen_params(op, params)
                 data = op.forward(*arrays, **params)
             else:
                 data = op.forward(*arrays)
         except Exception as error:
             raise explained(error, describe_call(op, inputs, params), op) from error
-        y = new(Tensor)
         if op.special:
-            if op.keeps:
-                data, kept = data if data.__class__ is tuple and len(data) == 2 else op.pair(data)
-                arrays.append(kept)
-            if op.foreign and data.__class__ is np.ndarray:
-                data = data.copy()  # it may be an input itself, or a buffer that the rule uses again
-        if data.__class__ is np.ndarray:
+            data = settle(op, data, arrays)
+        y = new(Tensor)
+        if data.__class__ is ndarray:
             if data.base is not None and any(isinstance(x, Tensor) and x._op is None for x in inputs):
                 y.given_axis = gives_axis(inputs[0])
                 data = data.copy()  # a view of a leaf would change with it, and nobody would notice
         elif not isinstance(data, np.generic):
-            if isinstance(data, tuple):  # or it would become one array of both
-                raise TypeError(f"the forward of {op.name} returned {len(data)} things: say keeps=True for a pair")
-            data = checked_array(data)
+            data = checked_result(op, data)
         y._array = data
         y._shape = shape = data.shape
+        y._name = None
+        y._age = next_age()
         mode = recording_mode()
         if ((requires_grad or tracked) and mode.on) or mode.all:
             y._op, y._inputs, y._arrays, y._params = op, inputs, arrays, params
             y._requires_grad = requires_grad and (op.differentiable or op.without_rule(data))
         else:
-            y._op, y._inputs, y._arrays, y._params, y._requires_grad = None, (), (), {}, False
-            y._grad = None
-            y.unrecorded = (requires_grad and not mode.on) or any(getattr(x, "unrecorded", False) for x in inputs)
-        y._name = None
-        y._age = next_age()
+            forget(y, inputs, requires_grad and not mode.on)
         if op.meets and len(shape) == 2 and shape[0] == shape[1] > 1 and not mode.all:
-            warn_of_square(op, given if lifted else inputs, shape)
+            warn_of_square(op, given, shape)
         for watcher in mode.watchers:
             watcher.result(y, op, inputs, params)
         return y
@@ -619,12 +609,48 @@ class Tensor:
         return ops.log_softmax(self, axis)
 
 
-new, recording_mode = object.__new__, RECORDING.get  # looked up once: they are called for every op
+# Looked up once: they are called for every op.
+new, ndarray, recording_mode = object.__new__, np.ndarray, RECORDING.get
 record_op = Tensor.record_op
 
 
+def frozen_params(op: Op, params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters as they are recorded; as they are where nobody can change them."""
+    for value in params.values():
+        if value.__class__ not in PLAIN:
+            return {name: frozen(value, op, name) for name, value in params.items()}
+    return params
+
+
+def settle(op: Op, data: Any, arrays: list[Any]) -> Any:
+    """What an op's forward gave, without what it keeps for its vjps, which goes to `arrays`; of a foreign op a copy."""
+    if op.keeps:
+        data, kept = data if data.__class__ is tuple and len(data) == 2 else op.pair(data)
+        arrays.append(kept)
+    if op.foreign and data.__class__ is ndarray:
+        return data.copy()  # it may be an input itself, or a buffer that the rule uses again
+    return data
+
+
+def checked_result(op: Op, data: Any) -> Any:
+    """A result that is no NumPy array as one that a Tensor can hold."""
+    if isinstance(data, tuple):  # or it would become one array of both
+        raise TypeError(f"the forward of {op.name} returned {len(data)} things: say keeps=True for a pair")
+    return checked_array(data)
+
+
+def forget(y: Tensor, inputs: tuple[Any, ...], unrecorded: bool) -> None:
+    """Make a new result a constant; `unrecorded`: a history that should be there is missing (see `seed`)."""
+    y._op, y._inputs, y._arrays, y._params, y._requires_grad = None, (), (), {}, False
+    y._grad = None
+    y.unrecorded = unrecorded or any(getattr(x, "unrecorded", False) for x in inputs)
+
+
 def constant(x: Any) -> Tensor:
-    """An array or list among the inputs of an op as a Tensor, which remembers the array, so that it can be named."""
+    """An array or list among the inputs of an op as a Tensor, which remembers the array, so that it can be named.
+
+    The data is a copy: its owner may change it before backward().
+    """
     t = Tensor(x)
     if isinstance(x, np.ndarray):
         t.origin = weakref.ref(x)
@@ -778,7 +804,7 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     if y.requires_grad:
         g = seed(y, gradient)
         keep = {id(x) for x in wanted}
-        pulled = pull(y, g if isinstance(g, Tensor) else Tensor(g), graph=True)
+        pulled = pull_tensors(y, g if isinstance(g, Tensor) else Tensor(g))
         found = {id(t): g for t, g in pulled if id(t) in keep}
     gradients = [found[id(x)] if id(x) in found else Tensor(np.zeros(x.shape, x.dtype)) for x in wanted]
     taken: set[int] = set()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backward import pull
+from ..engine.backward import pull_arrays
 from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor, seed
 from .graph import Graph
@@ -59,7 +59,7 @@ def gradients_of(graph: Graph, view: str) -> Gradients:
     try:
         start = seed(graph.root, None)
         with recording(watcher=found):
-            pull(graph.root, start)
+            pull_arrays(graph.root, start)
     except Exception as error:
         # Data has changed since, the result has several elements, or a vjp of somebody's own is
         # wrong, which can be any error. A forward picture is right without, and says why.

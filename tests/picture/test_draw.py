@@ -264,7 +264,9 @@ def test_no_text_is_wider_than_its_card(make, renderer):
     drawn = Drawn(draw(make(), fold=False))
     for group in drawn.cards.values():
         left, _, right, _ = box_of(group)
-        for text in group.iter(SVG + "text"):
+        texts = [*group.iter(SVG + "text")]
+        assert texts
+        for text in texts:
             x, size = float(text.get("x")), float(text.get("font-size"))
             narrow = 0.6 if text.get("font-family").startswith("Courier") else 0.25
             width = sum(size if "가" <= c <= "힣" else size * narrow for c in text.text)
