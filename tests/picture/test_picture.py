@@ -232,6 +232,7 @@ def test_a_vjp_that_runs_on_arrays_alone_is_named():
     try:
         shown = scene(made(leaf([1.0, 2.0], name="x")).sum(), view="backward")
         assert [a.code for a in shown.arrows] == ["vjp of rounded_up", "g"]
+        assert shown.arrows[0].failed.startswith("TypeError: ") and not shown.arrows[1].failed
     finally:
         del OPS["rounded_up"]
 
@@ -385,6 +386,9 @@ def test_data_changed_since():
     assert card(shown, name="w").grad == pytest.approx(np.linalg.norm(w.grad))
     assert card(shown, op="add").grad is None
     assert shown.subtitle[0].endswith("gradients of parameters as backward() left them, none of results")
+    assert shown.subtitle[1].startswith(
+        "gradients of results cannot be pulled: w: (8, 3) float64 has changed since matmul used it"
+    )
     with pytest.raises(RuntimeError, match="w: .* has changed since"):
         scene(loss, view="backward")
 
@@ -702,6 +706,24 @@ def test_a_weight_that_all_blocks_share_stays_outside():
     shown = scene(h.sum(), fold=True)
     assert [c.name for c in shown.cards] == ["x", "w", "step", "output"]
     assert card(shown, kind="fold").facts[0] == "tanh(h @ w)"
+
+
+def test_a_weight_that_each_block_uses_twice_keeps_its_name():
+    h, w = data(), weight(8, 8)
+    for i in range(4):
+        with scope(f"step[{i}]"):
+            h = np.tanh(h @ w) @ w
+    assert card(scene(h.sum(), fold=True), kind="fold").facts[0] == "tanh(h @ w) @ w"
+
+
+def test_the_spine_leads_into_a_fold():
+    """The first block uses x twice: beside the spine, and on it."""
+    x = h = data()
+    for i in range(3):
+        with scope(f"hidden[{i}]"):
+            h = np.tanh(x * leaf(np.ones(8), name=f"w{i}")) + h
+    shown = scene(h.sum(), fold=True)
+    assert [(a.tail, a.spine) for a in shown.arrows] == [("n0", True), ("f0", True)]
 
 
 def test_steps_without_a_scope_fold_where_they_repeat():

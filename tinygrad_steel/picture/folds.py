@@ -248,7 +248,8 @@ def formulas(fold: Fold, graph: Graph) -> list[str]:
     first, last = fold.blocks[0], fold.blocks[-1]
     used = {x for t in last for x in inputs_of(t)} - {*first}
     # Leaves that all blocks use lie outside; in the formula they have their names all the same.
-    shared = [x for t in first for x in graph.inputs[t] if x.op is None and x in used]
+    every = dict.fromkeys(x for t in first for x in graph.inputs[t])
+    shared = [x for x in every if x.op is None and x in used]
     texts = (block_formula([*shared, *block], graph.names.__getitem__) for block in (first, last))
     return [*dict.fromkeys(texts)]
 

@@ -62,11 +62,11 @@ def gradients_of(graph: Graph, view: str) -> Gradients:
             pull_arrays(graph.root, start)
     except Exception as error:
         # Data has changed since, the result has several elements, or a vjp of somebody's own is
-        # wrong, which can be any error. A forward picture is right without, and says what it was.
+        # wrong, which can be any error. A forward picture is right without, and says why.
         if view != "forward":
             raise
         said = "gradients of parameters as backward() left them, none of results"
-        return Gradients(said=said, failed=f"none of results, as {error}")
+        return Gradients(said=said, failed=f"gradients of results cannot be pulled: {error}")
     return found
 
 
