@@ -74,7 +74,7 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
                 continue
             try:
                 gx = run(vjp, g, y, x)
-            except Exception as error:
+            except Exception as error:  # raised again with more words
                 raise_explained(error, y, x, vjp)
             for watcher in watchers:
                 watcher.sent(y, x, gx)
