@@ -172,7 +172,7 @@ def is_random(y: Node | Tensor) -> bool:
     return op.random or draws(op.forward, inputs, y.params)
 
 
-def refuse_draws(node: Node, what: str) -> None:
+def refuse_draws(node: Node | Tensor, what: str) -> None:
     """TypeError where a Node draws random numbers; `what` would hold those that were drawn once."""
     if is_random(node):
         raise TypeError(
