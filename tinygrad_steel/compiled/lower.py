@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..engine.backward import pull, recording
+from ..engine.backward import pull_arrays, pull_tensors
 from ..engine.optim import SGD, Optimizer, working
 from ..engine.reads import refuse_reads
+from ..engine.recording import recording
 from ..engine.tensor import Tensor, seed
-from ..ops.op import Op, describe
+from ..ops.op import OPS, Op, describe
 from ..program.draws import alike
 from ..program.trace import (
     MOVES,
@@ -51,7 +52,7 @@ PARTS: dict[Op, Callable] = {
     ops.std: lambda x, **params: np.sqrt(var(x, **params)),
 }
 POWERS = {2: ops.square, 0.5: ops.sqrt, -1: ops.reciprocal}  # what `**` does instead, for these exponents
-REDUCTIONS = {ops.sum, ops.mean, ops.max, ops.min, ops.prod, ops.any, ops.all}
+REDUCTIONS = {op for op in OPS.values() if op.reduction}
 VIEWS = {*MOVES, ops.broadcast_to}
 
 
@@ -107,7 +108,7 @@ class Program:
         """Forward, backward and update as Nodes."""
         start, watch = Tensor(seed(loss, None)), Watch()
         with recording("all", watch), no_draws_in_vjps(loss, "the compiled step"):
-            pulled = pull(loss, start, graph=True)
+            pulled = pull_tensors(loss, start)
             moved, states, numbers = self.moves(pulled)
         results = [loss, *outputs, *(new for _, new in moved)]
         builder = Builder(names)
@@ -270,7 +271,7 @@ def kept_by(optimizer: Optimizer) -> dict[str, Any]:
 
 def check_tracing(loss: Tensor, traced: dict[int, np.ndarray]) -> None:
     """TypeError where an op's rule gives something else on Tensors, where it is traced, than on arrays."""
-    pulled = pull(loss, seed(loss, None))
+    pulled = pull_arrays(loss, seed(loss, None))
     scale = min(1.0, max((float(np.max(np.abs(g), initial=0, where=np.isfinite(g))) for _, g in pulled), default=0))
     for t, g in pulled:
         error, rounding = np.abs(traced[id(t)] - g), scale * np.sqrt(np.finfo(t.dtype).eps)

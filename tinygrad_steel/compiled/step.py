@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..engine.backward import describe_call, next_age, recording
+from ..engine.messages import describe_call
 from ..engine.optim import SGD, Optimizer
+from ..engine.recording import next_age, recording
 from ..engine.tensor import Tensor, checked_array, record_op
 from ..ops.fast import ndarray
 from ..ops.op import data_of, describe

@@ -1,202 +1,114 @@
-"""The walk back through the graph: its order, the gradients pulled along it, un-broadcasting, recording on and off."""
+"""The walk back through the graph: its order, the gradients pulled along it, un-broadcasting."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import itertools
-import os
-import sys
-import warnings
-import weakref
 from bisect import insort
-from collections.abc import Iterable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from pathlib import Path
-from types import FrameType
-from typing import Any
-
-import numpy as np
+from typing import Any, NoReturn
 
 from ..ops.fast import Axis, stretch, total
-from ..ops.op import describe
+from ..ops.op import Op, describe
+from .messages import describe_call, explained
+from .recording import RECORDING, Watcher
+
+Pulled = list[tuple[Any, Any]]  # Tensors, youngest first, each with its whole gradient
 
 
-class Mode:
-    """What is recorded: "leaves" (what comes from a leaf that has a name or wants a gradient), "all" or "off".
+def pull_arrays(root: Any, g: Any) -> Pulled:
+    """Pull the gradient `g` of `root` back through the graph by vjps on arrays: the gradients of the leaves.
 
-    `watch`, where there is one, is shown every result and every gradient (see `anomaly.py`, `trace.py`, `picture.py`).
-    `requests` are the `with recording(...)` blocks that are open, in the order in which they were entered; the last one
-    decides.
+    A gradient may be smaller than its Tensor and then stands for its broadcast: the mean hands a single number
+    on, not a full array of it.
     """
-
-    __slots__ = ("__weakref__", "all", "on", "record", "requests", "watch")
-
-    def __init__(self, requests: tuple[Request, ...] = ()):
-        self.requests = requests
-        for request in requests:
-            request.modes.add(self)
-        self.renew()
-
-    def renew(self) -> None:
-        """What follows from the requests that are still open."""
-        requests = self.requests = tuple(r for r in self.requests if not r.closed)
-        self.record = next((r.record for r in reversed(requests) if r.record), "leaves")
-        self.on, self.all = self.record != "off", self.record == "all"
-        watches = [r.watch for r in requests if r.watch]
-        self.watch = functools.reduce(Both, watches) if watches else None
+    return walk(root, g, vjp_on_arrays, RECORDING.get().watchers)
 
 
-class Request:
-    """One `with recording(...)`, and the modes that it has a part in: those of all threads that it was handed to."""
-
-    __slots__ = ("closed", "modes", "record", "watch")
-
-    def __init__(self, record: str | None, watch: Any):
-        self.record, self.watch, self.closed = record, watch, False
-        self.modes: weakref.WeakSet[Mode] = weakref.WeakSet()
-
-    def close(self) -> None:
-        """Withdraw it, wherever it counts: a generator may be finished by another thread than began it."""
-        self.closed = True
-        for mode in [*self.modes]:
-            mode.renew()
+def pull_tensors(root: Any, g: Any) -> Pulled:
+    """Pull a Tensor `g` back by the same vjps, run on Tensors: the gradients of all Tensors, with a history."""
+    collector = Collector()
+    walk(root, g, vjp_on_tensors, (*RECORDING.get().watchers, collector))
+    return collector.pulled
 
 
-class Both:
-    """Two that watch."""
+class Collector(Watcher):
+    """Keeps every whole gradient."""
 
-    def __init__(self, first: Any, second: Any):
-        self.first, self.second = first, second
-
-    def result(self, *args: Any) -> None:
-        """Show a result to both."""
-        self.first.result(*args)
-        self.second.result(*args)
-
-    def sent(self, *args: Any) -> None:
-        """Show what goes to an input to both."""
-        self.first.sent(*args)
-        self.second.sent(*args)
+    def __init__(self) -> None:
+        self.pulled: Pulled = []
 
     def gradient(self, y: Any, g: Any) -> Any:
-        """Show a whole gradient to both."""
-        return self.second.gradient(y, self.first.gradient(y, g))
+        """Keep it as the watchers before have left it."""
+        self.pulled.append((y, g))
+        return g
 
 
-# A ContextVar, so that one thread's no_grad is not another's.
-RECORDING: ContextVar[Mode] = ContextVar("recording", default=Mode())  # noqa: B039 (nobody changes a Mode)
+def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ...]) -> Pulled:
+    """Go back through the graph, where `run(vjp, g, y, x)` says what `y` sends to `x`; the gradients of the leaves.
 
-# A plain counter object: a counter kept as a class attribute costs 7-10% of a small training step.
-next_age = itertools.count().__next__
-
-
-@contextlib.contextmanager
-def recording(record: str | None = None, watch: Any = None) -> Iterator[None]:
-    """Change the mode inside a `with`, whatever way it is left; what is not given stays as it is.
-
-    Its end withdraws its own request and no other: two generators that hold a `with` open while they take turns leave
-    in another order than they came, and going back to what was there before would leave recording off for good.
+    The youngest Tensor comes first, always. Inputs exist before their outputs, so whoever adds to a Tensor's
+    gradient is younger than it and has had its turn: age *is* a topological order. Going back recursively is
+    wrong: with a = 1; b = a + a; c = b + b it leaves b for a as soon as half of b's gradient has arrived.
+    (It also runs out of stack on long chains.)
     """
-    request = Request(record, watch)
-    RECORDING.set(Mode((*RECORDING.get().requests, request)))
-    try:
-        yield
-    finally:
-        request.close()
-
-
-def refuse_tracing() -> None:
-    """TypeError where a traced rule takes a number out of a Tensor: it would be part of what is written or compiled."""
-    if RECORDING.get().all:
-        raise TypeError(
-            "a rule that looks at the numbers of a Tensor (if, float, item) cannot be traced: write it with np.where"
-        )
-
-
-def no_grad() -> contextlib.AbstractContextManager[None]:
-    """Inside `with no_grad():` no history is recorded: results are constants. Holds for the current thread only.
-
-    A parameter can be changed in place there, as in `weight -= rate * weight.grad`. Asking for the gradient of a result
-    that was computed there from parameters raises RuntimeError.
-
-    >>> from tinygrad_steel import Tensor, no_grad
-    >>> weight = Tensor([1.0, 2.0], requires_grad=True)
-    >>> with no_grad():
-    ...     (weight * 2).requires_grad
-    False
-    """
-    return recording("off")
-
-
-def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
-    """Pull the gradient `g` of `root` back through the graph: Tensors with their whole gradients, youngest first.
-
-    `graph=False` runs the vjps on arrays and gives the leaves alone. A gradient may be smaller than its Tensor and then
-    stands for its broadcast (the mean hands a single number on, not a full array of it). `graph=True` runs the same
-    vjps on Tensors, so that the gradients have a history of their own, and gives every Tensor, in full shape.
-
-    The youngest Tensor comes first, always. Inputs exist before their outputs, so whoever adds to a Tensor's gradient
-    is younger than it and has had its turn: age *is* a topological order. Going back recursively is wrong: with
-    a = 1; b = a + a; c = b + b it leaves b for a as soon as half of b's gradient has arrived. (It also runs out of
-    stack on long chains.)
-    """
-    pulled = []
+    leaves, kind = [], root.__class__
     pending = {root._age: (root, g)}
     ages = [root._age]  # in order, so that the youngest is the last
-    watch, kind = RECORDING.get().watch, root.__class__
     while ages:
         y, g = pending.pop(ages.pop())
-        if watch is not None:
-            g = watch.gradient(y, g)
+        for watcher in watchers:
+            g = watcher.gradient(y, g)
         op = y._op
-        if graph or op is None:
-            pulled.append((y, g))
-            if op is None:
-                continue
-        params = y._params
-        result, inputs = (y, y._inputs) if graph else (y._array, y._arrays)
-        if g.shape != y._shape and not (op.rowwise or (op.elementwise and (len(inputs) == 1 or nothing_broadcast(y)))):
+        if op is None:
+            leaves.append((y, g))
+            continue
+        if g.shape != y._shape and not passes_small(y):
             g = stretch(g, y._shape)
-        plain = op.plain
-        for x, vjp in zip(y._inputs, op.vjps if plain else rules_of(y, g, result, inputs)):
+        for x, vjp in zip(y._inputs, op.vjps if op.joint is None else joint_vjps(run, g, y)):
             age = x._age if x.__class__ is kind else getattr(x, "_age", None)
             if age is None:  # a plain number
                 continue
-            if age > y._age:  # new data makes a leaf young again
-                raise RuntimeError(
-                    f"{describe(x)} has changed since {op.name} used it, so that its gradient would be wrong: compute "
-                    f"the loss again after changing data, or change data after backward()"
-                )
+            if age > y._age:
+                raise changed_since(x, op)
             if not x._requires_grad:
                 continue
             try:
-                if plain:
-                    gx = vjp(g, result, *inputs, **params) if params else vjp(g, result, *inputs)
-                else:
-                    gx = guarded(op, vjp, g, result, inputs, params, graph)
-                if gx.shape != x._shape and (graph or gx.shape):
-                    gx = fit(gx, x._shape, graph)
-                if gx.dtype is not x._array.dtype and gx.dtype != x.dtype:
-                    gx = cast(gx, x)
+                gx = run(vjp, g, y, x)
             except Exception as error:
-                if vjp is None:
-                    raise RuntimeError(
-                        f"{op.name} has no vjp for {describe(x)}: give one, or detach() what wants no gradient"
-                    ) from None
-                where = f"the vjp of {describe_call(op, y._inputs, y._params)} for {describe(x)}"
-                raise explained(error, where, op) from error
-            if watch is not None:
-                watch.sent(y, x, gx)
-            if gx is g and x._op is None and not graph:
-                gx = g.copy()  # a leaf keeps it, and another may be handed the same
+                raise_explained(error, y, x, vjp)
+            for watcher in watchers:
+                watcher.sent(y, x, gx)
             if age in pending:
                 pending[age] = x, pending[age][1] + gx
             else:
                 pending[age] = x, gx
                 insort(ages, age)
-    return pulled
+    return leaves
+
+
+def vjp_on_arrays(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
+    """What a vjp of `y` gives for its input `x`, run on arrays; what is smaller than `x` stands for its broadcast."""
+    params = y._params
+    gx = vjp(g, y._array, *y._arrays, **params) if params else vjp(g, y._array, *y._arrays)
+    if y._op.foreign:
+        gx = own_copy(gx)
+    if gx.shape != x._shape and gx.shape:
+        gx = fit(gx, x._shape)
+    if gx.dtype is not x._array.dtype:
+        gx = cast(gx, x)
+    if gx is g and x._op is None:
+        gx = g.copy()  # a leaf keeps it, and another may be handed the same
+    return gx
+
+
+def vjp_on_tensors(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
+    """The same on Tensors, in full shape."""
+    gx = vjp(g, y, *y._inputs, **y._params)
+    if gx.shape != x._shape:
+        gx = fit(gx, x._shape)
+    if gx.shape != x._shape:
+        gx = stretch(gx, x._shape)
+    return cast(gx, x)
 
 
 def history(roots: Iterable[Any]) -> Iterator[Any]:
@@ -212,57 +124,77 @@ def history(roots: Iterable[Any]) -> Iterator[Any]:
                 todo.append(x)
 
 
-def rules_of(y: Any, g: Any, result: Any, inputs: tuple) -> Any:
-    """The vjps of the op of `y`; where it has a joint one, what that gives, input by input."""
+def joint_vjps(run: Callable[..., Any], g: Any, y: Any) -> list[Callable[..., Any]]:
+    """What the one rule for all inputs gives, each part as a vjp that hands it out."""
     op = y._op
-    if op.joint is None:
-        return op.vjps
+    result, inputs = (y, y._inputs) if run is vjp_on_tensors else (y._array, y._arrays)
     try:
         found = op.joint(g, result, *inputs, **y._params)
         if len(found) != len(inputs) - op.keeps:
             raise ValueError(f"it returned {len(found)} gradients for {len(inputs)} inputs")
-        return found
     except Exception as error:
-        where = f"the vjp of {describe_call(op, y._inputs, y._params)}"
-        raise explained(error, where, op) from error
+        raise explained(error, f"the vjp of {describe_call(op, y._inputs, y._params)}", op) from error
+    return [lambda *_, part=part, **__: part for part in found]
 
 
-def guarded(op: Any, vjp: Any, g: Any, result: Any, inputs: tuple, params: dict[str, Any], graph: bool) -> Any:
-    """What one of `rules_of` gives; of a foreign rule a copy, as it may be its argument, or a buffer used again."""
-    gx = vjp if op.joint is not None else vjp(g, result, *inputs, **params)
-    if graph or not op.foreign:
-        return gx
-    if hasattr(gx, "record_op"):
+def changed_since(x: Any, op: Op) -> RuntimeError:
+    """The error for an input with new data, which makes a leaf young again."""
+    return RuntimeError(
+        f"{describe(x)} has changed since {op.name} used it, so that its gradient would be wrong: compute "
+        f"the loss again after changing data, or change data after backward()"
+    )
+
+
+def raise_explained(error: Exception, y: Any, x: Any, vjp: Any) -> NoReturn:
+    """Say which vjp it was that failed, or that there is none."""
+    op = y._op
+    if vjp is None:
+        raise RuntimeError(
+            f"{op.name} has no vjp for {describe(x)}: give one, or detach() what wants no gradient"
+        ) from None
+    where = f"the vjp of {describe_call(op, y._inputs, y._params)} for {describe(x)}"
+    raise explained(error, where, op) from error
+
+
+def own_copy(g: Any) -> Any:
+    """A copy of what a foreign rule returned, as it may be its argument, or a buffer used again."""
+    if hasattr(g, "record_op"):
         raise TypeError("it returned a Tensor where it was given arrays: a rule computes with what it is given")
-    return gx.copy() if hasattr(gx, "copy") else gx
+    return g.copy() if hasattr(g, "copy") else g
 
 
 def cast(g: Any, x: Any) -> Any:
     """`g` in the dtype of the input it belongs to."""
+    if g.dtype == x.dtype:
+        return g
     if x.dtype.kind != "f":
         raise TypeError(f"{x.dtype} data cannot have a gradient: requires_grad is for floats")
     return g.astype(x.dtype)
 
 
-def nothing_broadcast(y: Any) -> bool:
-    """Whether all inputs have the shape of the result, so that a small gradient may pass as it is."""
-    shape = y._shape
-    return all(np.shape(x) == shape for x in y._arrays)
+def passes_small(y: Any) -> bool:
+    """Whether the vjps of `y` take a gradient that stands for its broadcast: nothing must be summed over it."""
+    op, inputs = y._op, y._arrays
+    if not op.elementwise:
+        return bool(op.rowwise)
+    if len(inputs) == 1:
+        return True
+    for x in inputs:
+        if getattr(x, "shape", ()) != y._shape:
+            return False
+    return True
 
 
-def fit(g: Any, shape: tuple[int, ...], graph: bool = False) -> Any:
-    """Bring what a vjp returned to the shape of its input.
+def fit(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum what a vjp returned over the copies that NumPy's broadcasting had made of its input.
 
-    Where NumPy had broadcast the input, its gradient is the sum over the copies; where `g` is the smaller of the two,
-    it stands for its broadcast.
+    Where `g` is the smaller of the two, it stays and stands for its broadcast.
     """
     lead, ones = summed_axes(g.shape, shape)
     if lead is not None:
         g = total(g, lead)
     if ones is not None:
         g = total(g, ones, keepdims=True)
-    if graph and g.shape != shape:
-        g = stretch(g, shape)
     return g
 
 
@@ -273,52 +205,11 @@ def summed_axes(big: tuple[int, ...], small: tuple[int, ...]) -> tuple[Axis, Axi
     rest = big[len(lead) :]
     if any(m not in (n, 1) and n != 1 for m, n in zip(rest[::-1], small[::-1])):
         raise ValueError(f"it returned shape {big}, the input has {small}")
-    ones = tuple(i for i, (m, n) in enumerate(zip(rest, small)) if n == 1 != m) if len(big) >= len(small) else ()
-    return tuple(axes[0] if len(axes) == 1 else axes or None for axes in (lead, ones))  # type: ignore[return-value]
+    if len(big) < len(small):
+        return None, None
+    return axis_of(lead), axis_of(tuple(i for i, (m, n) in enumerate(zip(rest, small)) if n == 1 != m))
 
 
-def describe_call(op: Any, inputs: tuple, params: dict[str, Any]) -> str:
-    """A call as messages show it: `matmul(x: (10, 27) float64, weight: (7, 27) float64)`."""
-    return f"{op.name}({', '.join([*map(describe, inputs), *(f'{k}={v!r}' for k, v in params.items())])})"
-
-
-INSIDE = (str(Path(__file__).parents[1]) + os.sep, str(Path(np.__file__).parent) + os.sep)
-
-
-def users_frame() -> FrameType:
-    """The innermost frame that is neither in this package nor in NumPy: the line that a message is about."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
-        frame = frame.f_back
-    return frame
-
-
-def warn_user(text: str, category: type[Warning]) -> None:
-    """Warn at the user's line; where the text has no numbers in it, Python shows it once for each such line."""
-    frame = users_frame()
-    seen = frame.f_globals.setdefault("__warningregistry__", {})
-    module = frame.f_globals.get("__name__")
-    warnings.warn_explicit(text, category, frame.f_code.co_filename, frame.f_lineno, module, seen)
-
-
-def asked_by_user(depth: int) -> bool:
-    """Whether the line so many frames above the caller of this is neither in this package nor in NumPy."""
-    return not sys._getframe(depth + 1).f_code.co_filename.startswith(INSIDE)
-
-
-# NumPy's own errors, derived from these, are made from other arguments than a message.
-KINDS = (np.exceptions.AxisError, TypeError, IndexError, ValueError, FloatingPointError)
-
-
-def explained(error: Exception, where: str, op: Any) -> Exception:
-    """The same kind of error, saying where it happened before what was said of it.
-
-    A class of somebody else's stays what it is, as who raises it may want to catch it: it gets a note instead.
-    """
-    if op.elementwise and "broadcast" in str(error):
-        where += " (on every axis, counted from the right, lengths must be equal or 1)"
-    for kind in KINDS:
-        if type(error) is kind or (isinstance(error, kind) and type(error).__module__.partition(".")[0] == "numpy"):
-            return kind(f"{where}: {error}")
-    error.add_note(f"in {where}")
-    return error
+def axis_of(axes: tuple[int, ...]) -> Axis:
+    """These axes as NumPy's reductions take them: a single one as a number, None for none."""
+    return axes[0] if len(axes) == 1 else axes or None

@@ -12,17 +12,18 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from .. import ops
 from ..ops.op import SPELLINGS, data_of
-from .backward import asked_by_user, refuse_tracing
+from .messages import asked_by_user
 from .reads import BRANCH, remember
+from .recording import refuse_tracing
 
 
-def spelling(*functions: Callable) -> Callable:
+def spelling(*functions: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: this is what these NumPy functions do with Tensors.
 
     Each takes NumPy's own arguments; what it leaves out raises a TypeError that names it.
     """
 
-    def register(rule: Callable) -> Callable:
+    def register(rule: Callable[..., Any]) -> Callable[..., Any]:
         SPELLINGS.update(dict.fromkeys(functions, rule))
         return rule
 

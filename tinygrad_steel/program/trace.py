@@ -11,28 +11,29 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..engine.backward import describe_call, history, pull, recording
-from ..engine.recording import Watcher
+from ..engine.backward import history, pull_tensors
+from ..engine.messages import describe_call
+from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor, seed
-from ..ops.op import OPS, Each, Op, op
+from ..ops.declare import define
+from ..ops.op import OPS, Each, Op
 from .draws import draws, is_maker, moved, reachable
 
 Names = dict[str, Any] | None
 
 
-@op("alias", samples=[])
+@define("alias", samples=[])
 def alias(x: Any) -> Any:
     """Another name for the same value: a gradient that is handed on as it is."""
     return x
 
 
 alias.vjp(lambda g, y, x: g)
-alias.trust()
 del OPS["alias"]  # it stands in traced graphs alone
 
 
 # What only moves elements about, and so leaves an array of equal ones as it is.
-MOVES = {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.flip}
+MOVES = {op for op in OPS.values() if op.moves}
 
 
 class Node:
@@ -97,7 +98,7 @@ def trace(loss: Tensor, names: Names = None, start: Tensor | None = None) -> Tra
     start = Tensor(seed(loss, None)) if start is None else start
     watch = Watch()
     with recording("all", watch):
-        pulled = pull(loss, start, graph=True)
+        pulled = pull_tensors(loss, start)
     return Builder(names).build(loss, start, pulled, watch)
 
 
@@ -261,7 +262,7 @@ class Builder:
     def build(
         self, loss: Tensor, start: Tensor | None, pulled: list, watch: Watch, more: Iterable[Tensor] = ()
     ) -> Trace:
-        """The Trace of a loss, of what `pull` gave for it and of what was watched meanwhile; `more` gets Nodes, too."""
+        """The Trace of a loss, of what the walk gave for it, and of what was watched; `more` gets Nodes, too."""
         past = ancestors([loss])
         forward = {id(t) for t in past}
         sought = {id(g) for t, g in pulled if self.name(t)}

@@ -1,6 +1,4 @@
-"""When numbers count as the same: tolerances by dtype, distances, and the factor between two
-arrays.
-"""
+"""When numbers count as the same: tolerances, distances, and factors between arrays."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""`compare_backprop`: a hand-written chain of gradients against the graph's, judged one step
-after the other.
-"""
+"""`compare_backprop`: a hand-written chain of gradients, judged one step after the other."""
 
 from __future__ import annotations
 

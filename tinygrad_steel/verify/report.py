@@ -1,6 +1,4 @@
-"""What `compare_backprop` found: a table of gradients with a verdict on each, and what is wrong
-in words.
-"""
+"""What `compare_backprop` found: a verdict on each gradient, and what is wrong in words."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .differences import GradientError
+from .errors import GradientError
 
 RIGHT, WRONG, FOLLOWS = "right", "wrong", "follows from a wrong one"
 ROUNDED = "right, but for {} rounding"

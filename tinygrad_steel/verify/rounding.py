@@ -1,6 +1,4 @@
-"""How far rounding may take each gradient: it is simulated, as no bound would tell a fault from
-what cancels.
-"""
+"""How far rounding may take each gradient: it is simulated."""
 
 from __future__ import annotations
 
@@ -17,10 +15,6 @@ from .faults.kinks import KINKS
 from .float32 import cut, is_short
 from .traced_loss import NOTHING, Graph, Value, is_float, op_of, values_in
 
-# Ops that hand on one of their inputs as it is, and so round nothing.
-CHOOSING = {ops.max, ops.min, ops.maximum, ops.minimum, ops.clip, ops.relu, ops.where, ops.abs}
-# Ops that jump: on which side of a jump a value is, is looked at apart from rounding.
-JUMPING = {*KINKS, ops.floor, ops.ceil, ops.rint}
 # Rounding is simulated STRONGER than it is, since what moves by less than one unit in the last
 # place does not move. An element may be off by SAFETY times what it was seen to move by.
 TRIALS, STRONGER, SAFETY = 3, 8, 2
@@ -208,9 +202,10 @@ def perturbed(
 
     def alter(x: Value, y: np.ndarray, values: Mapping[Value, np.ndarray]) -> Any:
         old, op, late = graph.numbers[x], op_of(x), x in graph.late
-        if not is_float(x) or op in JUMPING:
-            return old
-        if op not in CHOOSING and (late or not apart):
+        if not is_float(x) or (op is not None and op.jumps):
+            return old  # on which side of a jump it is, is looked at apart
+        chooses = op is not None and op.choosing
+        if not chooses and (late or not apart):
             y = y * (1 + sizes[x] * rng.uniform(-1, 1, x.shape))
         if apart and late and op is ops.add:
             moved = [np.abs(values[i] - graph.numbers[i]) for i in values_in(x)]

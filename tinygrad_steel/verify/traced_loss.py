@@ -1,6 +1,4 @@
-"""A traced loss as verdicts and search look at it: its values, and tables of what is known about
-them.
-"""
+"""A traced loss as verdicts and search look at it: values, and tables beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict on one gradient: right, right but for rounding, wrong and why, or not to be judged."""
+"""The verdict on one gradient: right, but for rounding perhaps, wrong and why, or none."""
 
 from __future__ import annotations
 

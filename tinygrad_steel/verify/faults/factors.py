@@ -1,6 +1,4 @@
-"""Factors by which people get a gradient wrong: by this graph's batch size, its constants, its
-divisors.
-"""
+"""Factors by which people get a gradient wrong: batch sizes, constants, divisors."""
 
 from __future__ import annotations
 

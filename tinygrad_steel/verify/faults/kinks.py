@@ -1,6 +1,4 @@
-"""Other conventions at kinks: where a slope jumps, each value between its two sides is as right
-as ours.
-"""
+"""Other conventions at kinks: between its two sides, any slope is as right as ours."""
 
 from __future__ import annotations
 

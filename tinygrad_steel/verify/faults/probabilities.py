@@ -1,6 +1,4 @@
-"""Mistakes with softmax and sigmoid: the Jacobian's diagonal alone, and the epsilon in a
-logarithm left out.
-"""
+"""Mistakes with softmax, sigmoid, and the epsilon in a logarithm."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What a search is about: a question that never changes, the steps of the graph, and the
-mistakes made in them.
-"""
+"""What a search is about: a question, the steps of the graph, and mistakes in them."""
 
 from __future__ import annotations
 

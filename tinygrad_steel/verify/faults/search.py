@@ -1,6 +1,4 @@
-"""The search for the reason of a wrong gradient: each usual mistake is made, and looked at what
-comes of it.
-"""
+"""The search for a reason: each usual mistake is made, and compared with what was given."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Mistakes in a value from which a local derivative is computed: a term, a sign, an op once
-more, another axis.
-"""
+"""Mistakes in a value of a local derivative: a term, a sign, an op too often, an axis."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Mistakes in a gradient that comes on several ways: one missing, one alone, a factor on one of
-them.
-"""
+"""Mistakes in a gradient that comes on several ways: one missing, alone, or too large."""
 
 from __future__ import annotations
 
