@@ -10,8 +10,8 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import Op
+from ..program.expressions import INFIX
 from ..program.trace import Node
-from ..written.source import INFIX
 from .lower import REDUCTIONS, Program, behind_views, is_view
 
 UNROLLED = 16  # the most columns of a product that are summed side by side

@@ -17,6 +17,7 @@ from ..engine.recording import recording
 from ..engine.tensor import Tensor, seed
 from ..ops.op import OPS, Op, describe
 from ..program.draws import alike
+from ..program.names import numpy_name
 from ..program.trace import (
     MOVES,
     Builder,
@@ -25,6 +26,7 @@ from ..program.trace import (
     Watch,
     alias,
     ancestors,
+    behind,
     exact,
     is_random,
     key,
@@ -32,7 +34,6 @@ from ..program.trace import (
     no_draws_in_vjps,
     says_no_to_tensors,
 )
-from ..written.source import behind, numpy_name
 
 # Ops that stay as they are though NumPy does not have them under that name.
 PRIMITIVE = {ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.tensor import Tensor
-from ..written.source import block_formula
+from ..program.formulas import block_formula
 from .cards import Card
 from .graph import Graph, inputs_first, inputs_of
 from .scope import common
