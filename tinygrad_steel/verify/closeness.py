@@ -21,7 +21,7 @@ def largest(x: np.ndarray) -> float:
 
 def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """|a - b|; 0 where both are the same inf or NaN, inf where one of them is NaN."""
-    off = np.abs(a - b)
+    off = np.asarray(np.abs(a - b))
     if np.all(np.isfinite(off)):
         return off
     equal = (a == b) | (np.isnan(a) & np.isnan(b))

@@ -42,27 +42,30 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
     Returns
     -------
     Report
-        Print it, or ask `ok`, `steps`, `first_wrong`. Where the graph's own gradient is NaN or infinite, nothing can
-        be judged, and the report is not `ok`. Nothing is raised over a wrong gradient.
+        Print it, or ask `ok`, `steps`, `first_wrong`. Where the graph's own gradient is NaN or
+        infinite, nothing can be judged, and the report is not `ok`. Nothing is raised over a wrong
+        gradient.
 
     Raises
     ------
     ValueError
-        Where nothing is handed over, or one gradient twice, or for a name that the graph does not have or through
-        which no gradient flows.
+        Where nothing is handed over, or one gradient twice, or for a name that the graph does not
+        have or through which no gradient flows.
     TypeError
-        For what is no array of numbers, or a masked one, and for a graph on arrays that are not NumPy's.
+        For what is no array of numbers, or a masked one, and for a graph on arrays that are not
+        NumPy's.
     RuntimeError
         As `loss.backward()`: where no gradient flows, or data has changed since.
 
     Notes
     -----
-    Tolerances follow the dtype: 1e-9 of the largest element in float64, 1e-4 in float32, as soon as there is a float32
-    in the graph or among what is handed over; 5e-7 where an array of float64 shows by its digits that it was made of
-    float32. Where terms cancel, an element may be off by as much of the size of these
-    terms, up to a thousandth of the largest element and as long as no usual fault explains it; the verdict says so.
-    A number by which all elements are multiplied is no rounding: where several elements agree on one that is off 1 by
-    more than 1e-9, or 3e-5 in float32, 8e-3 in float16, the gradient is wrong, however small the difference.
+    Tolerances follow the dtype: 1e-9 of the largest element in float64, 1e-4 in float32, as soon as
+    there is a float32 in the graph or among what is handed over; 5e-7 where an array of float64
+    shows by its digits that it was made of float32. Where terms cancel, an element may be off by as
+    much of the size of these terms, up to a thousandth of the largest element and as long as no
+    usual fault explains it; the verdict says so. A number by which all elements are multiplied is
+    no rounding: where several elements agree on one that is off 1 by more than 1e-9, or 3e-5 in
+    float32, 8e-3 in float16, the gradient is wrong, however small the difference.
 
     Examples
     --------
@@ -72,11 +75,13 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
     >>> loss = np.mean(np.square(diff))
     >>> G_diff = 2 * diff.numpy()                   # where is the mean's division by 2?
     >>> G_weight = x.numpy().T @ G_diff
-    >>> print(compare_backprop(loss, locals(), G_diff=G_diff, G_weight=G_weight))
+    >>> report = compare_backprop(loss, locals(), G_diff=G_diff, G_weight=G_weight)
+    >>> print(report)  # doctest: +NORMALIZE_WHITESPACE
     gradient  shape   largest difference  relative  verdict
     G_diff    (2, 1)  3                   1         wrong
     G_weight  (1, 1)  8                   1         follows from a wrong one
-    First wrong step: G_diff, 2 times too large everywhere: not divided by the batch size 2, or a factor 2 too much.
+    First wrong step: G_diff, 2 times too large everywhere: not divided by the batch size 2,
+    or a factor 2 too much.
       the graph has  G_diff = 2 * diff * G_loss / 2
     """
     arrays = {name: as_numbers(name, value) for name, value in manual.items()}
@@ -179,8 +184,9 @@ def recognised(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[Value, st
     found |= {f"G_{graph.names[x]}": g for x, g in graph.gradient_of.items() if x in graph.names}
     if not arrays:
         raise ValueError(
-            f"no gradient was handed over: give each as a keyword, as in compare_backprop(loss, names, "
-            f"{[*found][-1]}=array). This graph has {', '.join(found)}"
+            f"no gradient was handed over: give each as a keyword, as in "
+            f"compare_backprop(loss, names, {[*found][-1]}=array). "
+            f"This graph has {', '.join(found)}"
         )
     called: dict[Value, str] = {}
     for name in arrays:

@@ -18,7 +18,8 @@ from .traced_loss import NOTHING, Graph, Value, is_float, op_of, values_in
 # Rounding is simulated STRONGER than it is, since what moves by less than one unit in the last
 # place does not move. An element may be off by SAFETY times what it was seen to move by.
 TRIALS, STRONGER, SAFETY = 3, 8, 2
-AT_MOST = 1e-3  # of the largest element, where nothing but the size of terms that cancel speaks for a gradient
+# Of the largest element, where nothing but the size of terms that cancel speaks for a gradient.
+AT_MOST = 1e-3
 
 Arrays = dict[Value, np.ndarray]
 # What becomes of a value, which comes out as an array, where those before it have these arrays.
@@ -218,7 +219,7 @@ def perturbed(
 
 
 def turning(numbers: Mapping[Value, np.ndarray], near: Arrays, seed: int) -> Alter:
-    """Kinks taken on the other side where they are near: all of them for seed 0, else half of them."""
+    """Kinks that are near taken on the other side: all of them for seed 0, else half of them."""
     rng = np.random.default_rng(seed)
 
     def alter(x: Value, y: np.ndarray, values: Mapping[Value, np.ndarray]) -> Any:

@@ -33,7 +33,9 @@ def spelled(values: Iterable[Node], called: Mapping[Node, str]) -> dict[Node, Co
     speaker = Writer(None)
     for x in values:
         code = spelling(x, x.name or called.get(x, ""), speaker)
-        speaker.codes[x] = code if len(code.text) <= WIDTH else Code(f"{x.op.name}(...)")  # type: ignore[union-attr]
+        if len(code.text) > WIDTH and x.op is not None:
+            code = Code(f"{x.op.name}(...)")
+        speaker.codes[x] = code
     return speaker.codes
 
 

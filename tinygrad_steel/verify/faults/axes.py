@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from ... import ops
-from ...ops.op import Op
 from ...program.trace import alias
 from ...program.values import Apply, compute
 from ..traced_loss import Value, inputs_of, op_of
@@ -47,7 +46,7 @@ def other_product(step: Step) -> Iterator[Mistake]:
     a, text = question.graph.numbers[other], question.graph.text(other, 5)
     gy, came = step.given, question.graph.text(step.gy, 5)
     right = f"{came} @ {text}.T" if y.inputs[0] is x else f"{text}.T @ {came}"
-    made = Apply(cast(Op, ops.matmul), (), {}, step.g.shape, step.g.dtype)
+    made = Apply(ops.matmul, (), {}, step.g.shape, step.g.dtype)
     inputs = [(a, text), (a.T, f"{text}.T")]
     gradients = [(gy, came), (gy.T, f"{came}.T")]
     for pair in itertools.product(inputs, gradients):

@@ -101,5 +101,6 @@ def without_factor(step: Step, value: Value, factor: Value, other: Value) -> Ite
     where = "" if value in graph.late else f" in {graph.text(value)}"
     without = partial(np.broadcast_to, question.value(other), value.shape)
     yield Mistake(value, without, f"{text} is missing{where}")
-    twice = partial(value.op.forward, question.value(value), question.value(factor))  # type: ignore[union-attr]
+    forward = value.op.forward  # type: ignore[union-attr]
+    twice = partial(forward, question.value(value), question.value(factor))
     yield Mistake(value, twice, f"{text} is there twice{where}")

@@ -15,7 +15,10 @@ from .question import Mistake, Step
 def assigned_and_not_added(step: Step) -> Iterator[Mistake]:
     """An element that is taken twice gets the last gradient alone."""
     if op_of(step.y) is ops.getitem:
-        words = "assigned where it has to be added: an element taken twice gets both gradients (np.add.at)"
+        words = (
+            "assigned where it has to be added: "
+            "an element taken twice gets both gradients (np.add.at)"
+        )
         yield Mistake(step.g, partial(assigned, step), words)
 
 

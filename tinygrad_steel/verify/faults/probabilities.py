@@ -80,8 +80,8 @@ def without_epsilon(question: Question, owners: list[Value]) -> Iterator[Mistake
             log = graph.text(logs[-1])
             words = (
                 f"{EXACT_LOSS}: where {name}({graph.text(z)}) saturates, {log} is flat "
-                f"and its derivative almost 0; take softmax_cross_entropy or sigmoid_cross_entropy, which are "
-                f"exact, or differentiate the epsilon too"
+                f"and its derivative almost 0; take softmax_cross_entropy or "
+                f"sigmoid_cross_entropy, which are exact, or differentiate the epsilon too"
             )
             yield Mistake(graph.gradient_of[z], value, words)
 

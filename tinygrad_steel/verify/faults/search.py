@@ -69,7 +69,7 @@ ROUNDS = (
 
 
 def reason(question: Question) -> Finding:
-    """Why a gradient is wrong, in words that follow its name. It changes nothing: apply `values`."""
+    """Why a gradient is wrong, in words that follow its name; it changes nothing."""
     given, expected = question.given, question.expected
     at_sight = seen_at_once(question)
     found = Finding(at_sight) if at_sight else search(question)

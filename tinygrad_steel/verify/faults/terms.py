@@ -73,7 +73,8 @@ def slope_twice(step: Step, value: Value) -> Iterator[Mistake]:
         return
     question, text = step.question, step.question.graph.text(value)
     becomes = partial(times_slope, question.value(step.g), question.value(value))
-    words = f"multiplied by {text} * (1 - {text}), which {step.y.op.name}' has in it"  # type: ignore[union-attr]
+    name = step.y.op.name  # type: ignore[union-attr]
+    words = f"multiplied by {text} * (1 - {text}), which {name}' has in it"
     yield Mistake(step.g, becomes, words)
 
 
