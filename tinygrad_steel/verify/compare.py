@@ -12,7 +12,8 @@ import numpy as np
 
 from ..engine.tensor import Tensor
 from ..ops.op import data_of
-from ..program.trace import Names, Trace, trace
+from ..program.trace import Names, ancestors
+from ..program.traced import GivenNames, for_reader, trace
 from .closeness import distance, largest
 from .faults.factors import causes
 from .faults.question import Question
@@ -86,9 +87,8 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
     """
     arrays = {name: as_numbers(name, value) for name, value in manual.items()}
     variables = {k: v for k, v in (names or {}).items() if isinstance(v, Tensor) or k not in manual}
-    traced = trace(loss, variables)
-    refuse_other_arrays(traced)
-    graph = graph_of(traced)
+    refuse_other_arrays(loss, variables)
+    graph = graph_of(for_reader(trace(loss, variables)))
     called = recognised(graph, arrays)
     return report(graph, called, {g: arrays[name] for g, name in called.items()})
 
@@ -164,17 +164,18 @@ def as_numbers(name: str, value: Any) -> np.ndarray:
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
-def refuse_other_arrays(traced: Trace) -> None:
+def refuse_other_arrays(loss: Tensor, names: Names) -> None:
     """TypeError where the numbers of the graph are not NumPy's: lazy ones would be computed
     again for each question.
     """
-    for x in traced.forward:
-        if not isinstance(x.data, np.ndarray | np.generic):
-            called = x.name or (
-                f"a result of {x.op.name}" if x.op else f"a Tensor of shape {x.shape}"
+    given = GivenNames(names)
+    for t in ancestors([loss]):
+        if not isinstance(t.data, np.ndarray | np.generic):
+            result = f"a result of {t.op.name}" if t.op else f"a Tensor of shape {t.shape}"
+            kind = f"{type(t.data).__module__}.{type(t.data).__qualname__}"
+            raise TypeError(
+                f"compare_backprop is for NumPy's arrays, and {given.of(t) or result} holds a {kind}"
             )
-            kind = f"{type(x.data).__module__}.{type(x.data).__qualname__}"
-            raise TypeError(f"compare_backprop is for NumPy's arrays, and {called} holds a {kind}")
 
 
 def recognised(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[Value, str]:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from ..ops.op import Op
-from ..program.trace import Node, Trace, alias, is_random
-from ..program.values import compute
-from ..written.source import Code, behind
+from ..program.lines import owners_of
+from ..program.texts import Text
+from ..program.trace import alias
+from ..program.traced import Traced
+from ..program.values import VALUES, Value, behind, compute
 from .words import gradient_names, spelled, written
 
-Value = Node
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
@@ -48,7 +49,7 @@ class Graph:
     names: Mapping[Value, str]
     called: Mapping[Value, str]
     lines: Mapping[str, str]
-    texts: Mapping[Value, Code]
+    texts: Mapping[Value, Text]
 
     def name(self, g: Value) -> str:
         """What the written source calls the gradient of a named Tensor; empty for others, whose
@@ -58,7 +59,7 @@ class Graph:
 
     def text(self, x: Any, level: int = 0) -> str:
         """A value in a sentence, for a place where it must hold together so tightly."""
-        return self.texts[x].at(level) if is_value(x) else f"{x:g}"
+        return self.texts[x].at(level).text if is_value(x) else f"{x:g}"
 
     def gradient_text(self, y: Value) -> str:
         """The gradient of `y` in a sentence."""
@@ -82,40 +83,39 @@ class Graph:
         return compute(x, [self.now(i, *tables) for i in inputs_of(x)])  # type: ignore[arg-type]
 
 
-def graph_of(traced: Trace) -> Graph:
+def graph_of(traced: Traced) -> Graph:
     """The Graph of a traced loss."""
-    gradient_of = dict(traced.backward)
-    codes, lines = written(traced)
-    values = [*behind([*traced.forward, *codes, *gradient_of.values()])]
+    texts, lines = written(traced)
+    values = [*behind([*traced.forward, *texts, *traced.gradient_of.values()])]
     on_the_way = behind([*values, *(g for _, _, g in traced.edges)])
-    called = gradient_names(traced, codes)
+    called = gradient_names(traced, texts)
     return Graph(
         start=traced.start,  # type: ignore[arg-type]
         values=tuple(values),
-        numbers={x: x.data for x in on_the_way},
-        order=tuple(x for x in values if x.gradient and x.op),
+        numbers=traced.numbers(),
+        order=tuple(x for x in values if x in traced.late and x is not traced.start),
         leaves=tuple(traced.leaves),
         forward={x: i for i, x in enumerate(traced.forward)},
-        gradient_of=gradient_of,
-        parts=parts_of(traced, gradient_of),
-        owner_of={x: x.owner for x in on_the_way if x.owner},
-        late=frozenset(x for x in on_the_way if x.gradient),
-        random=frozenset(filter(is_random, values)),
-        wanted=frozenset(x for x in traced.leaves if x.wanted),
-        names={x: x.name for x in on_the_way if x.name},
+        gradient_of=traced.gradient_of,
+        parts=parts_of(traced),
+        owner_of=owners_of(traced),
+        late=traced.late,
+        random=traced.random,
+        wanted=frozenset(traced.wanted),
+        names=traced.names,
         called=called,
         lines=lines,
-        texts=spelled(on_the_way, called),
+        texts=spelled(on_the_way, traced, called),
     )
 
 
-def parts_of(
-    traced: Trace, gradient_of: Mapping[Value, Value]
-) -> dict[Value, tuple[tuple[Value, Value], ...]]:
+def parts_of(traced: Traced) -> dict[Value, tuple[tuple[Value, Value], ...]]:
     """Of what each gradient is the sum; one that is handed on as it is counts as the very one."""
-    parts: dict[Value, tuple[tuple[Value, Value], ...]] = dict.fromkeys(gradient_of, ())
+    parts: dict[Value, tuple[tuple[Value, Value], ...]] = dict.fromkeys(
+        traced.gradient_of, ()
+    )
     for y, x, g in traced.edges:
-        gy = gradient_of[y]
+        gy = traced.gradient_of[y]
         handed_on = without_alias(g) is without_alias(gy)
         parts[x] += ((y, gy if handed_on else g),)
     return parts
@@ -123,8 +123,8 @@ def parts_of(
 
 def without_alias(g: Value) -> Value:
     """The gradient that is handed on under this name."""
-    while g.op is alias:
-        (g,) = g.inputs
+    while op_of(g) is alias:
+        (g,) = inputs_of(g)
     return g
 
 
@@ -133,7 +133,7 @@ def without_alias(g: Value) -> Value:
 
 def is_value(x: Any) -> bool:
     """Whether it is a value, and no plain number."""
-    return isinstance(x, Value)
+    return isinstance(x, VALUES)
 
 
 def op_of(x: Any) -> Op | None:

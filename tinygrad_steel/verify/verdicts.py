@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..written.source import behind
+from ..program.values import behind
 from .closeness import constant_factor, distance, largest, tolerance
 from .faults import factors
 from .faults.probabilities import EXACT_LOSS

@@ -4,45 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..program.trace import Node, Trace
-from ..written.source import WIDTH, Code, Definitions, Writer
+from ..program.definitions import Definitions, missing_names
+from ..program.expressions import FORMULAS, WIDTH, Speech, expression, numpy_source
+from ..program.lines import backprop, owners_of, reading_order
+from ..program.texts import Text
+from ..program.traced import Traced
+from ..program.values import Apply, Constant, Value
 
 
-def written(traced: Trace) -> tuple[Mapping[Node, Code], dict[str, str]]:
+def written(traced: Traced) -> tuple[Mapping[Value, Text], dict[str, str]]:
     """What everything is called in the written source, and the line of each name."""
-    definitions = Definitions()
-    for kind in (definitions, None):
-        writer = Writer(kind, reserved={"backprop", *definitions.names_for(traced)})
-        try:
-            lines, _, _ = writer.backprop(traced)
-        except TypeError:  # an op that cannot be written out still has a name
-            continue
-        return writer.codes, {line.partition(" = ")[0]: line for line in lines}
-    return writer.codes, {}
+    order, reserved = reading_order(traced), {"backprop", *missing_names(traced)}
+    try:
+        dialect = numpy_source(Definitions().define(order, traced))
+    except TypeError:  # an op that cannot be written out still has a name
+        return backprop(traced, order, FORMULAS, reserved).speech.texts, {}
+    found = backprop(traced, order, dialect, reserved)
+    return found.speech.texts, {line.partition(" = ")[0]: line for line in found.function.lines}
 
 
-def gradient_names(traced: Trace, codes: Mapping[Node, Code]) -> dict[Node, str]:
+def gradient_names(traced: Traced, texts: Mapping[Value, Text]) -> dict[Value, str]:
     """What the gradients of named values are called; nobody knows the names of others."""
+    owners = owners_of(traced)
     return {
-        g: code.text for g, code in codes.items() if g is traced.start or (g.owner and g.owner.name)
+        g: text.text
+        for g, text in texts.items()
+        if g is traced.start or owners.get(g) in traced.names
     }
 
 
-def spelled(values: Iterable[Node], called: Mapping[Node, str]) -> dict[Node, Code]:
+def spelled(
+    values: Iterable[Value], traced: Traced, called: Mapping[Value, str]
+) -> dict[Value, Text]:
     """How to call these values, inputs first: by their names, or by what they are computed from."""
-    speaker = Writer(None)
+    speech = Speech(FORMULAS, traced.late)
+    found: dict[Value, Text] = {}
     for x in values:
-        code = spelling(x, x.name or called.get(x, ""), speaker)
-        if len(code.text) > WIDTH and x.op is not None:
-            code = Code(f"{x.op.name}(...)")
-        speaker.codes[x] = code
-    return speaker.codes
+        found[x] = spelling(x, traced.names.get(x) or called.get(x, ""), speech)
+        if x.shape or not isinstance(x, Constant):
+            speech.texts[x] = found[x]
+    return found
 
 
-def spelling(x: Node, name: str, speaker: Writer) -> Code:
+def spelling(x: Value, name: str, speech: Speech) -> Text:
     """One value in words, where all before it have theirs."""
     if name:
-        return Code(name)
-    if x.op is not None:
-        return speaker.expression(x)
-    return Code(f"array{x.shape}" if x.shape else f"{x.data:g}")
+        text = Text(name)
+    elif isinstance(x, Apply):
+        text = expression(x, speech)
+    elif isinstance(x, Constant) and not x.shape:
+        text = Text(f"{x.data:g}")
+    else:
+        text = Text(f"array{x.shape}")
+    return text if len(text) <= WIDTH or not isinstance(x, Apply) else Text(f"{x.op.name}(...)")

@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 
 from ... import ops
+from ...program.expressions import INFIX
 from ...program.trace import alias
-from ...written.source import INFIX
 from ..traced_loss import Graph, Value, op_of
 from .question import Mistake, Step
 
