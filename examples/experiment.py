@@ -19,7 +19,7 @@ from model import Model, Scaling
 
 from tinygrad_steel import SGD, Adam, RendererNotFound, Tensor, compile_epoch, draw, no_grad, write_backprop
 from tinygrad_steel.engine.optim import Optimizer
-from tinygrad_steel.export import find_onnx
+from tinygrad_steel.export.onnx_file import find_onnx
 from tinygrad_steel.program.trace import call_with_locals
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {

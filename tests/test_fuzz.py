@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import importlib.util
 import os
@@ -20,7 +21,7 @@ from tinygrad_steel import export, ops
 from tinygrad_steel.compiled import lower
 from tinygrad_steel.compiled import step as compiled
 from tinygrad_steel.engine import tensor
-from tinygrad_steel.written import source
+from tinygrad_steel.program import definitions
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fuzz")]
 EVERY = [*FAMILIES, "rows", "specials"]
@@ -118,7 +119,9 @@ def repeated_rows_count_once(monkeypatch):
 
 def written_rows_count_once(monkeypatch):
     """The same, in the written source alone."""
-    monkeypatch.setattr(source, "SCATTER", source.SCATTER.replace("np.add.at(z, index, g)", "z[index] = g"))
+    lines = tuple(line.replace("np.add.at(z, index, g)", "z[index] = g") for line in definitions.SCATTER.lines)
+    assert lines != definitions.SCATTER.lines
+    monkeypatch.setattr(definitions, "SCATTER", dataclasses.replace(definitions.SCATTER, lines=lines))
 
 
 def frozen_threshold(monkeypatch):

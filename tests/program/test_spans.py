@@ -1,4 +1,4 @@
-"""Texts know which of their characters say which value: each span, run as Python, gives its value's number."""
+"""Spans: run as Python, the characters that say a value give the number of that value."""
 
 import numpy as np
 import pytest

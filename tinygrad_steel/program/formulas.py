@@ -144,7 +144,7 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
 
 
 class Step:
-    """One op by itself, on leaves: what its inputs, its result and the gradient of that are called."""
+    """One op by itself, on leaves: what its inputs, its result and its gradient are called."""
 
     def __init__(self, t: Tensor, given: GivenNames, taken: Iterable[str]):
         self.given = given

@@ -203,8 +203,9 @@ def spell(
 ) -> dict[Value, Text]:
     """What computes each value with a line of its own.
 
-    These are those in `own`, and those too long to stand inside others. How all are said where they are used goes into `speech`; `name` gives one a name, where it has
-    none there. `given`: the texts of those that no op computes.
+    These are those in `own`, and those too long to stand inside others. How all are said where
+    they are used goes into `speech`; `name` gives one a name, where it has none there. `given`: the
+    texts of those that no op computes.
     """
     lines: dict[Value, Text] = {}
     for y in order:
