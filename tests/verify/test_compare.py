@@ -680,6 +680,12 @@ def test_search_that_ends_early_still_knows_what_is_near(monkeypatch):
     assert re.fullmatch(r"50 of 250 elements differ, .* was ended after \d+ candidates", reason(report))
 
 
+def test_a_leaf_with_a_long_name_has_a_verdict():
+    x = leaf([1.0, 2.0], name="x" * 120)
+    report = compare_backprop(np.sum(np.square(x)), **{f"G_{x.name}": -2 * x.numpy()})
+    assert reason(report) == "the sign is wrong"
+
+
 HASHED = """
 import sys
 sys.path[:0] = ["tests", "examples"]

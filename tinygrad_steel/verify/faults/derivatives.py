@@ -53,12 +53,17 @@ def derivative(graph: Graph, g: Value, start: Collection[Value]) -> str | None:
     if op is ops.negative:
         inner = derivative(graph, g.inputs[0], start)
         return None if inner is None else f"-{inner or 1}"
-    if op not in (ops.multiply, ops.divide):
-        return None
+    if op in (ops.multiply, ops.divide):
+        return product(graph, g, start)
+    return None
+
+
+def product(graph: Graph, g: Value, start: Collection[Value]) -> str | None:
+    """The same for a product, or quotient, one side of which is the gradient."""
     a, b = (derivative(graph, x, start) if x in graph.late else graph.text(x, 3) for x in g.inputs)
     if a is None or b is None:
         return None
-    if op is ops.divide:
+    if op_of(g) is ops.divide:
         return f"{a or 1} / {b}"
     return f"{a} * {b}" if a and b else a or b
 
