@@ -1,6 +1,7 @@
 """tinygrad_steel: reverse-mode autodiff on NumPy, made to be seen and trusted."""
 
-from .compiled.step import compile_backprop, compile_epoch
+from .compiled.epoch import compile_epoch
+from .compiled.step import compile_backprop
 from .engine.anomaly import detect_anomaly
 from .engine.backward import no_grad
 from .engine.broadcast import BroadcastWarning

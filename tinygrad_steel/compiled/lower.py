@@ -17,7 +17,6 @@ from ..engine.tensor import Tensor, seed
 from ..ops.op import Op, describe
 from ..program.draws import alike
 from ..program.trace import (
-    MOVES,
     Builder,
     Names,
     Node,
@@ -32,6 +31,7 @@ from ..program.trace import (
     says_no_to_tensors,
 )
 from ..written.source import behind, numpy_name
+from .lowered import REDUCTIONS, is_view
 
 # Ops that stay as they are though NumPy does not have them under that name.
 PRIMITIVE = {ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot}
@@ -51,26 +51,6 @@ PARTS: dict[Op, Callable] = {
     ops.std: lambda x, **params: np.sqrt(var(x, **params)),
 }
 POWERS = {2: ops.square, 0.5: ops.sqrt, -1: ops.reciprocal}  # what `**` does instead, for these exponents
-REDUCTIONS = {ops.sum, ops.mean, ops.max, ops.min, ops.prod, ops.any, ops.all}
-VIEWS = {*MOVES, ops.broadcast_to}
-
-
-def is_view(node: Node) -> bool:
-    """Whether its elements are those of its input, elsewhere."""
-    if node.op is ops.getitem:
-        index = node.params["index"] if isinstance(node.params["index"], tuple) else (node.params["index"],)
-        plain = all(i is None or i is Ellipsis or isinstance(i, int | np.integer | slice) for i in index)
-        return plain and not any(isinstance(i, bool) for i in index) and len(node.inputs) == 1
-    if node.op is ops.asconstant:
-        return node.inputs[0].dtype.kind != "f" and np.can_cast(node.inputs[0].dtype, node.dtype)
-    return node.op in VIEWS or node.op is ops.astype
-
-
-def behind_views(node: Node) -> Node:
-    """The Node whose elements a view shows."""
-    while is_view(node):
-        node = node.inputs[0]
-    return node
 
 
 class Program:
@@ -80,7 +60,8 @@ class Program:
     leaf)` for those that require a gradient but get none, such as a threshold in a comparison: their data may change
     like that of any parameter. `states`: `(i, k, leaf)` for `optimizer.states[i][k]`. `numbers`: 0-d leaves for the
     optimizer's numbers, which differ from step to step. `updates`: `(leaf, Node of its new value)`, to be done when
-    everything else is. `nodes`: what is computed, in order. `fixed`: the Tensors whose data is part of the program.
+    everything else is. `nodes`: what is computed, in order. `arrays`: the traced numbers of what is not. `fixed`: the
+    Tensors whose data is part of the program.
     """
 
     def __init__(
@@ -158,6 +139,7 @@ class Program:
         kept = [*(x for _, x in self.held), *(x for _, _, x in self.states)]
         known = {*self.feeds, *self.numbers, *kept}
         self.constants = [x for x in order if x.op is None and x not in known]
+        self.arrays = {x: x.data for x in [*known, *self.constants]}
 
     @property
     def held(self) -> list[tuple[Tensor, Node]]:
