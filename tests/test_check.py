@@ -8,8 +8,19 @@ import pandas as pd
 import pytest
 import steel
 
-from tinygrad_steel import OPS, Tensor, arrays, op, relu, softmax, softmax_cross_entropy, values
-from tinygrad_steel.verify.differences import GradientError, check_gradients, check_op
+from tinygrad_steel import (
+    OPS,
+    GradientError,
+    Tensor,
+    arrays,
+    check_gradients,
+    check_op,
+    op,
+    relu,
+    softmax,
+    softmax_cross_entropy,
+    values,
+)
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("registry")]
 

@@ -11,7 +11,7 @@ import pytest
 from helpers import close, leaf
 
 from tinygrad_steel import Tensor, grad, no_grad, relu, softmax_cross_entropy
-from tinygrad_steel.engine.backward import RECORDING, recording
+from tinygrad_steel.engine.recording import RECORDING, Watcher, recording
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -554,3 +554,54 @@ def test_blocks_inside_a_long_one_leave_nothing_behind():
             with no_grad():
                 pass
         assert len(outer.modes) <= 2
+
+
+class Listener(Watcher):
+    """Writes down what it is told, and doubles the gradient of one Tensor."""
+
+    def __init__(self, doubled: Tensor | None = None):
+        self.doubled, self.results, self.parts, self.wholes = doubled, [], [], []
+
+    def result(self, y, op, inputs, params):
+        self.results.append(op.name)
+
+    def sent(self, y, x, g):
+        self.parts.append((y.name, x.name, float(g)))
+
+    def gradient(self, y, g):
+        self.wholes.append((y.name, float(g)))
+        return g * 2 if y is self.doubled else g
+
+
+def test_the_engine_announces_each_result_each_part_and_each_whole_gradient():
+    """Whole gradients are told of once, youngest first, for leaves as well; parts before they are added up."""
+    x = Tensor(3.0, requires_grad=True, name="x")
+    listener, second = Listener(), Listener()
+    with recording(watcher=listener), recording(watcher=second):
+        square = x * x
+        y = square + x
+        square.name, y.name = "square", "y"
+        y.backward()
+    assert listener.results == ["multiply", "add"]
+    sent_by_y = [("y", "square", 1.0), ("y", "x", 1.0)]
+    sent_by_square = [("square", "x", 3.0), ("square", "x", 3.0)]
+    assert listener.parts == sent_by_y + sent_by_square
+    assert listener.wholes == [("y", 1.0), ("square", 1.0), ("x", 7.0)]
+    assert second.parts == listener.parts and second.wholes == listener.wholes
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_watcher_may_replace_a_whole_gradient(graph):
+    """What it returns is used in its place: what is sent on, and what a leaf keeps."""
+    x = Tensor(3.0, requires_grad=True, name="x")
+    square = x * x
+    y = square + x
+    for doubled, expected in ((square, 13.0), (x, 14.0)):
+        x.grad = None
+        with recording(watcher=Listener(doubled)):
+            if graph:
+                found = grad(y, x).item()
+            else:
+                y.backward()
+                found = x.grad.item()
+        assert found == expected

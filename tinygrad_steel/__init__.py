@@ -1,16 +1,17 @@
 """tinygrad_steel: reverse-mode autodiff on NumPy, made to be seen and trusted."""
 
-from .compiled.epoch import compile_epoch
-from .compiled.step import compile_backprop
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from .engine.anomaly import detect_anomaly
-from .engine.backward import no_grad
 from .engine.broadcast import BroadcastWarning
 from .engine.optim import SGD, Adam
 from .engine.reads import FrozenNumberWarning
+from .engine.recording import no_grad
 from .engine.tensor import Tensor, grad
-from .export import export_onnx
-from .ops.op import OPS, arrays, op, values
-from .ops.rules import (
+from .ops import (
     log_softmax,
     relu,
     sigmoid,
@@ -18,11 +19,41 @@ from .ops.rules import (
     softmax,
     softmax_cross_entropy,
 )
-from .picture.draw import Picture, RendererNotFound, draw
-from .picture.scene import scope
-from .verify.compare import compare_backprop
-from .verify.differences import GradientError, check_gradients, check_op
-from .written.source import formula, vjp_formulas, write_backprop
+from .ops.declare import op
+from .ops.op import OPS
+from .ops.samples import arrays, random_sample, sample_of, values
+
+if TYPE_CHECKING:
+    from .compiled.epoch import compile_epoch
+    from .compiled.step import compile_backprop
+    from .export import export_onnx
+    from .picture.draw import Picture, RendererNotFound, draw
+    from .picture.scene import scope
+    from .verify.check_op import check_op
+    from .verify.compare import compare_backprop
+    from .verify.differences import check_gradients
+    from .verify.errors import GradientError
+    from .written.source import formula, vjp_formulas, write_backprop
+
+__version__ = "0.2.0"
+
+# The readers load when one of their names is first asked for: who trains a model does not wait for them.
+READERS = {
+    "GradientError": "verify.errors",
+    "Picture": "picture.draw",
+    "RendererNotFound": "picture.draw",
+    "check_gradients": "verify.differences",
+    "check_op": "verify.check_op",
+    "compare_backprop": "verify.compare",
+    "compile_backprop": "compiled.step",
+    "compile_epoch": "compiled.epoch",
+    "draw": "picture.draw",
+    "export_onnx": "export",
+    "formula": "written.source",
+    "scope": "picture.scene",
+    "vjp_formulas": "written.source",
+    "write_backprop": "written.source",
+}
 
 __all__ = [
     "OPS",
@@ -48,7 +79,9 @@ __all__ = [
     "log_softmax",
     "no_grad",
     "op",
+    "random_sample",
     "relu",
+    "sample_of",
     "scope",
     "sigmoid",
     "sigmoid_cross_entropy",
@@ -58,3 +91,16 @@ __all__ = [
     "vjp_formulas",
     "write_backprop",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name of a reader, the module of which is loaded for it."""
+    if name not in READERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{READERS[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import ops
-from .compiled import lower
-from .engine.backward import describe_call
 from .engine.reads import refuse_reads
 from .engine.tensor import Tensor
 from .ops.op import Op, describe
-from .program.trace import Builder, Names, Node, alias, ancestors, data_of_node, refuse_draws
-from .written.source import behind
+from .program.parts import Numbers, described_call, parts_of
+from .program.rewrite import SIMPLER, rebuild
+from .program.trace import Names, alias, ancestors, refuse_draws
+from .program.traced import Traced, trace_forward
+from .program.values import VALUES, Apply, Constant, Program, Value, apply, behind, compute, only
 
 OPSET, IR = 18, 8  # of December 2022, known to onnxruntime since 1.14; later ones bring nothing that is used here
 BOOL, INT, END = np.dtype(bool), np.dtype(np.int64), 2**63 - 1
@@ -51,22 +53,16 @@ def export_onnx(
     rows.
     """
     onnx = find_onnx()
-    outputs, inputs = ([x] if isinstance(x, Tensor) else list(x) for x in (output, inputs))
+    outputs = [output] if isinstance(output, Tensor) else list(output)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     with np.errstate(all="ignore"):
-        made = nodes_of(outputs, inputs, names)
-        fed = [made[id(x)] for x in inputs]
-        parts = Parts(set(), set(fed))
-        parts.run(behind(made[id(t)] for t in outputs))
-        results: list[Node] = []
-        for node in (parts.made[made[id(t)]] for t in outputs):
-            again = node.op is None or node in results  # ONNX wants each output to be the result of a node of its own
-            results.append(Node(alias, (node,), {}, node.data, node.name) if again else node)
-        order = [*behind(results)]
-        axes = batch_axes(order, fed) if batch else {}
-    graph = Graph(onnx, fed, results, axes, batch)
-    for node in order:
-        if node.op is not None:
-            graph.write(node)
+        traced = traced_outputs(outputs, inputs, names)
+        fed = [traced.made[x] for x in inputs]
+        program, called = in_mapped_ops(traced, outputs)
+        axes = batch_axes(program, fed, traced.arrays, called) if batch else {}
+    graph = Graph(onnx, fed, program.results, axes, called, traced.arrays, batch)
+    for y in program.applies:
+        graph.write(y)
     model = graph.model()
     onnx.checker.check_model(model, full_check=True)
     Path(file).write_bytes(model.SerializeToString())
@@ -81,95 +77,129 @@ def find_onnx() -> Any:
     return onnx
 
 
-def nodes_of(outputs: Sequence[Tensor], inputs: Sequence[Tensor], names: Names) -> dict[int, Node]:
-    """id of a Tensor -> its Node, for all behind the outputs; TypeError and ValueError for what cannot be exported."""
+def traced_outputs(outputs: Sequence[Tensor], inputs: Sequence[Tensor], names: Names) -> Traced:
+    """How the outputs are computed; TypeError and ValueError for what cannot be exported."""
     for t in (*outputs, *inputs):
         if not isinstance(t, Tensor):
             raise TypeError(f"outputs and inputs are Tensors, not {type(t).__name__}")
-    builder, made = Builder(names), {}
-    for t in ancestors(outputs):
+    past = ancestors(outputs)
+    for t in past:
         if t.dtype.kind == "f" and t.dtype.itemsize > 8:
             raise TypeError(f"{describe(t)}: ONNX has no such dtype, take float64 or float32")
-        given = tuple(made[id(x)] if isinstance(x, Tensor) else x for x in t.inputs)
-        node = made[id(t)] = Node(t.op, given, t.params, t.data, builder.name(t))
-        if t.op is not None:  # parameters may have changed since
-            refuse_draws(node, "the file")
-            node.data = node.compute(*map(data_of_node, given))
+        refuse_draws(t, "the file")
     if any(t.op is not None for t in outputs):
         refuse_reads(outputs, inputs, "the file would keep that number")
     for x in inputs:
         if x.op is not None or not x.name:  # without one, what is computed from it may be recorded as a constant
             raise ValueError(f'an input is a leaf with a name, as in Tensor(data, name="x"), not {x!r:.80}')
-        if id(x) not in made:
+        if x not in {*past}:
             raise ValueError(f"no output depends on {describe(x)}: compute it from this very Tensor, outside no_grad()")
-    return made
+    return trace_forward(outputs[0], names, outputs[1:])
 
 
-def batch_axes(order: Iterable[Node], fed: Sequence[Node]) -> dict[Node, int | None]:
-    """Which axis of each Node counts the rows of a batch, found by computing everything for another number of rows.
+def batch_axes(
+    program: Program, fed: Sequence[Value], arrays: Mapping[Value, Any], names: Mapping[Value, str]
+) -> dict[Value, int | None]:
+    """Which axis of each value counts the rows of a batch, found by computing everything for another number of rows.
 
     Raises ValueError, with the op, where that fails, or where the rows are not one axis of the result.
     """
     rows = next((x.shape[0] for x in fed if x.shape), 0)
     more = 2 * rows + 3
-    axes: dict[Node, int | None] = {}
-    new: dict[Node, Any] = {}
-    for node in order:
-        if node.op is None:
-            axes[node] = 0 if node in fed and node.shape[:1] == (rows,) else None
-            new[node] = node.data if axes[node] is None else np.resize(node.data, (more, *node.shape[1:]))
-            continue
-        known = {axes[x] for x in node.nodes()}
-        if node.op is ops.reshape and known == {0} and node.shape[:1] == (rows,) != (1,):  # each row keeps its elements
-            node.params = {"shape": (-1, *node.shape[1:])}
+    axes: dict[Value, int | None] = {}
+    numbers = Numbers({})
+    for x in program.leaves:
+        is_batch = x in fed and x.shape[:1] == (rows,)
+        axes[x] = 0 if is_batch else None
+        numbers.known[x] = np.resize(arrays[x], (more, *x.shape[1:])) if is_batch else arrays[x]
+    for y in program.applies:
+        known = {axes.get(x) for x in y.values()}
         cause: Exception | None = None
         try:
-            new[node] = node.compute(*(new[x] if isinstance(x, Node) else x for x in node.inputs))
-            changed = [(i, n) for i, (m, n) in enumerate(zip(node.shape, new[node].shape, strict=True)) if m != n]
-            fits = known <= {None} if not changed else len(changed) == 1 and changed[0][1] == more
-            fits = fits and all(node.shape[i] == rows for i, _ in changed)
-            if node.op is ops.reshape and changed:  # elsewhere, one number may be that of the rows or another
-                fits = fits and known == {0} and changed[0][0] == 0
+            found = numbers.known[y] = compute(for_any_rows(y, known, rows), map(numbers.of, y.inputs))
+            axes[y] = batch_axis(y, found.shape, known, rows, more)
         except Exception as error:  # it does not work for another number of rows, for a reason that is shown below
-            fits, cause = False, error
-        if not fits:
+            cause = error
+        if y not in axes:
             raise ValueError(
-                f"{describe_call(node.op, node.inputs, node.params)} takes the rows of a batch together, or needs as "
-                f"many as were traced, and may be wrong for other batches: keep the rows apart (-1 is their number in "
-                f"a reshape), or export for batches of {rows} alone, with batch=None"
-            ) from cause
-        axes[node] = changed[0][0] if changed else None
+                f"{described_call(y, names)} takes the rows of a batch together, or needs as many as were traced, and "
+                f"may be wrong for other batches: keep the rows apart (-1 is their number in a reshape), or export for "
+                f"batches of {rows} alone, with batch=None"
+            ) from (cause if not isinstance(cause, RowsTogether) else None)
     return axes
 
 
-class Parts(lower.Lowering):
-    """Rewrites Nodes into such as have a mapping."""
+class RowsTogether(Exception):
+    """The rows of a batch are not one axis of a result."""
 
-    def run(self, order: Iterable[Node]) -> None:
-        """Rewrite these Nodes, inputs first; each keeps its name."""
-        for node in order:
-            self.within: list[Op] = []
-            super().run([node])
-            self.made[node].name = self.made[node].name or node.name
 
-    def apply(self, op: Op, inputs: tuple, params: dict[str, Any], data: Any) -> Node:
-        """The op itself where it has a mapping for these dtypes, else its parts; TypeError where they have none."""
-        integers = all(x.dtype.kind != "f" for x in inputs if isinstance(x, Node))
-        if op in MAPPING and not (integers and MAPPING[op] in FLOATS):
-            return Node(op, inputs, params, np.asarray(data))
-        self.within.append(op)
-        found = self.expand(op, PARTS.get(op) or lower.PARTS.get(op, op.forward), inputs, params, data)
+def for_any_rows(y: Apply, known: set[int | None], rows: int) -> Apply:
+    """A reshape that leaves each row its elements takes any number of rows; everything else is as it is."""
+    if y.op is ops.reshape and known == {0} and y.shape[:1] == (rows,) != (1,):
+        return dataclasses.replace(y, params={"shape": (-1, *y.shape[1:])})
+    return y
+
+
+def batch_axis(y: Apply, shape: tuple[int, ...], known: set[int | None], rows: int, more: int) -> int | None:
+    """The axis that has grown with the number of rows; None where none has, RowsTogether where it is not one axis."""
+    changed = [(i, n) for i, (m, n) in enumerate(zip(y.shape, shape, strict=True)) if m != n]
+    if not changed:
+        if known <= {None}:
+            return None
+        raise RowsTogether
+    axis, length = changed[0]
+    # Elsewhere in a reshape, one number may be that of the rows or another.
+    elsewhere = y.op is ops.reshape and not (known == {0} and axis == 0)
+    if len(changed) > 1 or length != more or y.shape[axis] != rows or elsewhere:
+        raise RowsTogether
+    return axis
+
+
+def in_mapped_ops(traced: Traced, outputs: Sequence[Tensor]) -> tuple[Program, dict[Value, str]]:
+    """The program in ops that have a mapping, each output the result of an op of its own, and what values are called.
+
+    TypeError for an op that has no mapping, and neither have its parts.
+    """
+    numbers = Numbers(traced.arrays)
+
+    def rule(y: Apply, kept: Any, within: tuple[Op, ...] = ()) -> Value:
+        if has_mapping(y):
+            return y
+        found = parts_of(y, PARTS.get(y.op) or SIMPLER.get(y.op, y.op.forward), numbers)
         if found is None:
-            raise unmapped(op, inputs, params, self.within[:-1])
-        self.within.pop()
-        return found
+            raise unmapped(y, traced.names, within)
+        inside = tuple(x for x in behind([found]) if isinstance(x, Apply) and x not in behind(y.values()))
+        whole = Program((), inside, (found,))
+        return rebuild(whole, lambda part, kept: rule(part, kept, (*within, y.op)))[0].results[0]
+
+    program = only(traced.program, [traced.made[t] for t in outputs])
+    program, moved = rebuild(program, rule)
+    names: dict[Value, str] = {}
+    for x, name in traced.names.items():
+        names.setdefault(moved.get(x, x), name)
+    results: list[Value] = []
+    for t in outputs:
+        old = traced.made[t]
+        y = moved.get(old, old)
+        if not isinstance(y, Apply) or y in results:  # ONNX wants each output to be the result of a node of its own
+            y = apply(alias, (y,), {}, y)
+            names[y] = names.get(old) or traced.names.get(old, "output")
+        results.append(y)
+    applies = [y for y in behind(results) if isinstance(y, Apply)]
+    return Program(program.leaves, tuple(applies), tuple(results)), names
 
 
-def unmapped(op: Any, inputs: tuple, params: dict[str, Any], within: Sequence[Op] = ()) -> TypeError:
+def has_mapping(y: Apply) -> bool:
+    """Whether ONNX has the op for the dtypes of its inputs."""
+    integers = all(x.dtype.kind != "f" for x in y.values())
+    return y.op in MAPPING and not (integers and MAPPING[y.op] in FLOATS)
+
+
+def unmapped(y: Apply, names: Mapping[Value, str], within: Sequence[Op] = ()) -> TypeError:
     """What to tell somebody whose op has no mapping."""
     whole = f", a part of {within[0].name}," if within else ""
     return TypeError(
-        f"{describe_call(op, inputs, params)}{whole} has no ONNX mapping: write it with ops that have one "
+        f"{described_call(y, names)}{whole} has no ONNX mapping: write it with ops that have one "
         f"(tinygrad_steel.export.MAPPING lists them; an op of your own needs a forward that runs on Tensors), or "
         f"export what it is computed from"
     )
@@ -178,34 +208,43 @@ def unmapped(op: Any, inputs: tuple, params: dict[str, Any], within: Sequence[Op
 class Graph:
     """An ONNX graph in the making: its nodes and constants, and the name of each value.
 
-    `fed`, `results`: its inputs and outputs. `axes`: the batch axes of Nodes; `batch`: how they are called.
+    `fed`, `results`: its inputs and outputs. `axes`: the batch axes of values; `batch`: how they are called. `names`:
+    what values are called, `arrays`: those of the leaves.
     """
 
     def __init__(
-        self, onnx: Any, fed: list[Node], results: list[Node], axes: dict[Node, int | None], batch: str | None
+        self,
+        onnx: Any,
+        fed: Sequence[Value],
+        results: Sequence[Value],
+        axes: Mapping[Value, int | None],
+        names: Mapping[Value, str],
+        arrays: Mapping[Value, Any],
+        batch: str | None,
     ):
         self.onnx, self.fed, self.results, self.axes, self.batch = onnx, fed, results, axes, batch
+        self.names, self.arrays = names, arrays
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.taken: set[str] = set()
         self.dtypes: dict[str, np.dtype] = {}  # of values, by name
-        self.values: dict[Any, str] = {(x, x.dtype): self.unique(x.name or "") for x in fed}
-        self.called = {node: self.unique(node.name or "output") for node in results}
+        self.values: dict[Any, str] = {(x, x.dtype): self.unique(names.get(x, "")) for x in fed}
+        self.called = {y: self.unique(names.get(y, "output")) for y in results}
 
-    def write(self, node: Node) -> None:
-        """Append what computes a Node."""
-        self.name = self.called.get(node) or self.unique(node.name or node.op.name)  # type: ignore[union-attr]
-        rule = MAPPING[node.op]  # type: ignore[union-attr]
+    def write(self, node: Apply) -> None:
+        """Append what computes a value."""
+        self.name = self.called.get(node) or self.unique(self.names.get(node, node.op.name))
+        rule = MAPPING[node.op]
         result = self.add(rule, node, *node.inputs) if isinstance(rule, str) else rule(self, node)
         if self.dtypes[result] != node.dtype:
             self.emit("Cast", [result], node.dtype, to=self.type(node.dtype))
         self.nodes[-1].name = self.nodes[-1].output[0] = self.values[node, node.dtype] = self.name
 
-    def add(self, kind: str, node: Node, *inputs: Any, **attributes: Any) -> str:
-        """Append an ONNX op with these inputs: Nodes and numbers, brought to the dtype that it needs, and names."""
+    def add(self, kind: str, node: Apply, *inputs: Any, **attributes: Any) -> str:
+        """Append an ONNX op with these inputs: values and numbers, brought to the dtype that it needs, and names."""
         take = give = node.dtype if kind in MOVES else BOOL if kind in LOGIC else reckoned(node.dtype)
         if kind in COMPARISONS:
-            take = np.result_type(*(reckoned(x.dtype) if isinstance(x, Node) else x for x in node.inputs))
+            take = np.result_type(*(reckoned(x.dtype) if isinstance(x, VALUES) else x for x in node.inputs))
         return self.emit(kind, [x if isinstance(x, str) else self.value(x, take) for x in inputs], give, **attributes)
 
     def emit(self, kind: str, inputs: list[str], dtype: np.dtype, **attributes: Any) -> str:
@@ -216,12 +255,13 @@ class Graph:
         return name
 
     def value(self, x: Any, dtype: np.dtype) -> str:
-        """The name of a Node or a plain number in a dtype."""
-        if not isinstance(x, Node):
+        """The name of a value or a plain number in a dtype."""
+        if not isinstance(x, VALUES):
             return self.constant(np.asarray(x, dtype))
         if (x, dtype) not in self.values:
-            if x.op is None and x not in self.fed:
-                self.values[x, dtype] = self.constant(np.asarray(x.data, dtype), x.name)
+            if not isinstance(x, Apply) and x not in self.fed:
+                data = x.data if isinstance(x, Constant) else self.arrays[x]
+                self.values[x, dtype] = self.constant(np.asarray(data, dtype), self.names.get(x))
             else:
                 self.values[x, dtype] = self.emit("Cast", [self.value(x, x.dtype)], dtype, to=self.type(dtype))
         return self.values[x, dtype]
@@ -241,8 +281,8 @@ class Graph:
         """Axes, lengths and the like, which are inputs in ONNX."""
         return self.constant(np.array(values, INT))
 
-    def lengths(self, node: Node, rows: Any) -> list[Any]:
-        """The shape of a Node, with `rows` for the batch axis."""
+    def lengths(self, node: Apply, rows: Any) -> list[Any]:
+        """The shape of a value, with `rows` for the batch axis."""
         return [rows if self.axes.get(node) == i else n for i, n in enumerate(node.shape)]
 
     def unique(self, name: str) -> str:
@@ -287,9 +327,9 @@ def along(kind: str, axis: int) -> Callable:
 def reduction(kind: str) -> Callable:
     """The rule of an op with `axis` and `keepdims`."""
 
-    def rule(graph: Graph, node: Node) -> str:
+    def rule(graph: Graph, node: Apply) -> str:
         x, axis = node.inputs[0], node.params.get("axis")
-        axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        axes = range(len(x.shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
         if not axes:  # for ONNX, none means all of them
             return graph.add("Identity", node, x)
         return graph.add(kind, node, x, graph.numbers(axes), keepdims=int(bool(node.params.get("keepdims"))))
@@ -300,7 +340,7 @@ def reduction(kind: str) -> Callable:
 def position(kind: str) -> Callable:
     """The rule of argmax and argmin."""
 
-    def rule(graph: Graph, node: Node) -> str:
+    def rule(graph: Graph, node: Apply) -> str:
         x, axis = node.inputs[0], node.params.get("axis")
         name = graph.value(x, reckoned(x.dtype))
         if axis is None:
@@ -310,46 +350,46 @@ def position(kind: str) -> Callable:
     return rule
 
 
-def cast(graph: Graph, node: Node) -> str:
+def cast(graph: Graph, node: Apply) -> str:
     x = node.inputs[0]
     return graph.emit("Cast", [graph.value(x, x.dtype)], node.dtype, to=graph.type(node.dtype))
 
 
-def where(graph: Graph, node: Node) -> str:
+def where(graph: Graph, node: Apply) -> str:
     condition, a, b = node.inputs
     return graph.add("Where", node, graph.value(condition, BOOL), a, b)
 
 
-def einsum(graph: Graph, node: Node) -> str:
+def einsum(graph: Graph, node: Apply) -> str:
     terms, result = ops.letters(node.params["subscripts"])  # with an arrow: without one, orders may differ
     return graph.add("Einsum", node, *node.inputs, equation=f"{','.join(terms)}->{result}")
 
 
-def reshape(graph: Graph, node: Node) -> str:
+def reshape(graph: Graph, node: Apply) -> str:
     lengths = graph.lengths(node, -1)
     return graph.add("Reshape", node, node.inputs[0], graph.numbers(lengths), allowzero=int(0 in lengths))
 
 
-def stretched(graph: Graph, node: Node) -> str:
+def stretched(graph: Graph, node: Apply) -> str:
     if 0 in node.shape and 0 not in node.inputs[0].shape:  # runtimes leave such a length as it is
-        call = describe_call(node.op, node.inputs, node.params)
+        call = described_call(node, graph.names)
         raise TypeError(f"{call} broadcasts to a length of 0, which ONNX runtimes do not do: leave it out")
     return graph.add("Expand", node, *node.inputs, graph.numbers(node.shape))
 
 
-def squeeze(graph: Graph, node: Node) -> str:
+def squeeze(graph: Graph, node: Apply) -> str:
     x, axis = node.inputs[0], node.params.get("axis")
     axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else [*np.atleast_1d(axis)]
     return graph.add("Squeeze", node, x, graph.numbers(axes)) if axes else graph.add("Identity", node, x)
 
 
-def transpose(graph: Graph, node: Node) -> str:
+def transpose(graph: Graph, node: Apply) -> str:
     axes = node.params.get("axes")
-    order = {} if axes is None else {"perm": [i % node.ndim for i in axes]}
+    order = {} if axes is None else {"perm": [i % len(node.shape) for i in axes]}
     return graph.add("Transpose", node, *node.inputs, **order)
 
 
-def full_like(graph: Graph, node: Node) -> str:
+def full_like(graph: Graph, node: Apply) -> str:
     x = node.inputs[0]
     shape = graph.emit("Shape", [graph.value(x, x.dtype)], INT)
     return graph.add("Expand", node, node.params["fill_value"], shape)
@@ -372,19 +412,20 @@ def bounds(part: slice | int, length: int | None) -> tuple[int, int, int]:
     return taken.start, taken.stop if taken.stop >= 0 else -END, taken.step
 
 
-def getitem(graph: Graph, node: Node) -> str:
+def getitem(graph: Graph, node: Apply) -> str:
     """Integers, slices, None and ..., or one array of integers among full slices."""
     (x, *arrays), index = node.inputs, node.params["index"]
     index = index if isinstance(index, tuple) else (index,)
     if any(isinstance(i, bool | np.bool_) for i in index):
-        raise unmapped(node.op, node.inputs, node.params)
-    rest = (slice(None),) * (x.ndim - sum(i is not None and i is not Ellipsis for i in index))
+        raise unmapped(node, graph.names)
+    ndim = len(x.shape)
+    rest = (slice(None),) * (ndim - sum(i is not None and i is not Ellipsis for i in index))
     at = index.index(Ellipsis) if Ellipsis in index else len(index)
     index = (*index[:at], *rest, *index[at + 1 :])
     if arrays:
         at, others = index.index(ops.HOLE), [i for i in index if i is not ops.HOLE]
-        if arrays[0].dtype.kind not in "iu" or others != [slice(None)] * (x.ndim - 1):
-            raise unmapped(node.op, node.inputs, node.params)
+        if arrays[0].dtype.kind not in "iu" or others != [slice(None)] * (ndim - 1):
+            raise unmapped(node, graph.names)
         return graph.add("Gather", node, x, graph.value(arrays[0], INT), axis=at)
     new = [i for i, part in enumerate(i for i in index if i is None or isinstance(i, slice)) if part is None]
     index = [i for i in index if i is not None]
@@ -392,15 +433,15 @@ def getitem(graph: Graph, node: Node) -> str:
     rows = graph.axes.get(x)
     limits = [bounds(part, None if axis == rows else n) for axis, (part, n) in enumerate(zip(index, x.shape))]
     starts, ends, steps = ([limit[i] for limit in limits] for i in range(3))
-    numbers = map(graph.numbers, (starts, ends, range(x.ndim), steps))
-    name = graph.add("Slice", node, x, *numbers) if x.ndim else graph.add("Identity", node, x)
+    numbers = map(graph.numbers, (starts, ends, range(ndim), steps))
+    name = graph.add("Slice", node, x, *numbers) if ndim else graph.add("Identity", node, x)
     for kind, axes in (("Squeeze", gone), ("Unsqueeze", new)):
         name = graph.add(kind, node, name, graph.numbers(axes)) if axes else name
     return name
 
 
 # An op -> the name of ONNX's op with the same inputs, or a rule.
-MAPPING: dict[Op | None, str | Callable] = {
+MAPPING: dict[Op, str | Callable] = {
     # arithmetic
     **{ops.add: "Add", ops.subtract: "Sub", ops.multiply: "Mul", ops.divide: "Div", ops.negative: "Neg"},
     **{ops.power: "Pow", ops.exp: "Exp", ops.log: "Log", ops.sqrt: "Sqrt", ops.reciprocal: "Reciprocal"},

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..engine.backward import describe_call
+from ..engine.messages import describe_call
 from ..engine.tensor import Tensor
 from ..ops.op import describe
 from ..program.trace import Node, ancestors, is_random

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..engine.backward import recording
 from ..engine.optim import Optimizer
+from ..engine.recording import recording
 from ..engine.tensor import Tensor
 from ..ops.op import data_of, describe
 from ..program.trace import Names, ancestors

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..engine.backward import pull, recording
+from ..engine.backward import pull
 from ..engine.optim import SGD, Optimizer, working
 from ..engine.reads import refuse_reads
+from ..engine.recording import recording
 from ..engine.tensor import Tensor, seed
 from ..ops.op import Op, describe
 from ..program.draws import alike

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backward import next_age
 from ..engine.optim import Optimizer
+from ..engine.recording import next_age
 from ..engine.tensor import Tensor
 from ..ops.op import describe
 from ..program.trace import exact

@@ -6,7 +6,7 @@ import copy
 
 import numpy as np
 
-from ..engine.backward import describe_call
+from ..engine.messages import describe_call
 from ..engine.tensor import Tensor, record_op
 from ..program.trace import ancestors, is_random
 

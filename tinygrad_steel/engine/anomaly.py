@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..ops.op import data_of, describe
-from .backward import describe_call, recording, users_frame
+from .messages import describe_call, users_frame
+from .recording import Watcher, recording
 
 
 def detect_anomaly() -> contextlib.AbstractContextManager[None]:
@@ -25,10 +26,10 @@ def detect_anomaly() -> contextlib.AbstractContextManager[None]:
     Traceback (most recent call last):
     FloatingPointError: log(x: (2,) float64) gave -inf at index (1,), at ...
     """
-    return recording(watch=Watch())
+    return recording(watcher=AnomalyWatcher())
 
 
-class Watch:
+class AnomalyWatcher(Watcher):
     """Looks at every result and gradient, and notes the line where each result was made."""
 
     def __init__(self) -> None:
@@ -43,7 +44,7 @@ class Watch:
             blame = next((f"; its input {describe(x)} had {what}" for x, what in given if what), "")
             raise FloatingPointError(f"{describe_call(op, inputs, params)} gave {found}, {line}{blame}")
 
-    def gradient(self, y: Any, x: Any, g: Any) -> None:
+    def sent(self, y: Any, x: Any, g: Any) -> None:
         """FloatingPointError where a gradient is not finite."""
         found = not_finite(data_of(g))
         if found:

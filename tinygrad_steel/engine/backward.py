@@ -1,129 +1,18 @@
-"""The walk back through the graph: its order, the gradients pulled along it, un-broadcasting, recording on and off."""
+"""The walk back through the graph: its order, the gradients pulled along it, un-broadcasting."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import itertools
-import os
-import sys
-import warnings
-import weakref
 from bisect import insort
 from collections.abc import Iterable, Iterator
-from contextvars import ContextVar
 from functools import lru_cache
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from ..ops.fast import Axis, stretch, total
 from ..ops.op import describe
-
-
-class Mode:
-    """What is recorded: "leaves" (what comes from a leaf that has a name or wants a gradient), "all" or "off".
-
-    `watch`, where there is one, is shown every result and every gradient (see `anomaly.py`, `trace.py`, `picture.py`).
-    `requests` are the `with recording(...)` blocks that are open, in the order in which they were entered; the last one
-    decides.
-    """
-
-    __slots__ = ("__weakref__", "all", "on", "record", "requests", "watch")
-
-    def __init__(self, requests: tuple[Request, ...] = ()):
-        self.requests = requests
-        for request in requests:
-            request.modes.add(self)
-        self.renew()
-
-    def renew(self) -> None:
-        """What follows from the requests that are still open."""
-        requests = self.requests = tuple(r for r in self.requests if not r.closed)
-        self.record = next((r.record for r in reversed(requests) if r.record), "leaves")
-        self.on, self.all = self.record != "off", self.record == "all"
-        watches = [r.watch for r in requests if r.watch]
-        self.watch = functools.reduce(Both, watches) if watches else None
-
-
-class Request:
-    """One `with recording(...)`, and the modes that it has a part in: those of all threads that it was handed to."""
-
-    __slots__ = ("closed", "modes", "record", "watch")
-
-    def __init__(self, record: str | None, watch: Any):
-        self.record, self.watch, self.closed = record, watch, False
-        self.modes: weakref.WeakSet[Mode] = weakref.WeakSet()
-
-    def close(self) -> None:
-        """Withdraw it, wherever it counts: a generator may be finished by another thread than began it."""
-        self.closed = True
-        for mode in [*self.modes]:
-            mode.renew()
-
-
-class Both:
-    """Two that watch."""
-
-    def __init__(self, first: Any, second: Any):
-        self.first, self.second = first, second
-
-    def result(self, *args: Any) -> None:
-        """Show a result to both."""
-        self.first.result(*args)
-        self.second.result(*args)
-
-    def gradient(self, *args: Any) -> None:
-        """Show a gradient to both."""
-        self.first.gradient(*args)
-        self.second.gradient(*args)
-
-
-# A ContextVar, so that one thread's no_grad is not another's.
-RECORDING: ContextVar[Mode] = ContextVar("recording", default=Mode())  # noqa: B039 (nobody changes a Mode)
-
-# A plain counter object: a counter kept as a class attribute costs 7-10% of a small training step.
-next_age = itertools.count().__next__
-
-
-@contextlib.contextmanager
-def recording(record: str | None = None, watch: Any = None) -> Iterator[None]:
-    """Change the mode inside a `with`, whatever way it is left; what is not given stays as it is.
-
-    Its end withdraws its own request and no other: two generators that hold a `with` open while they take turns leave
-    in another order than they came, and going back to what was there before would leave recording off for good.
-    """
-    request = Request(record, watch)
-    RECORDING.set(Mode((*RECORDING.get().requests, request)))
-    try:
-        yield
-    finally:
-        request.close()
-
-
-def refuse_tracing() -> None:
-    """TypeError where a traced rule takes a number out of a Tensor: it would be part of what is written or compiled."""
-    if RECORDING.get().all:
-        raise TypeError(
-            "a rule that looks at the numbers of a Tensor (if, float, item) cannot be traced: write it with np.where"
-        )
-
-
-def no_grad() -> contextlib.AbstractContextManager[None]:
-    """Inside `with no_grad():` no history is recorded: results are constants. Holds for the current thread only.
-
-    A parameter can be changed in place there, as in `weight -= rate * weight.grad`. Asking for the gradient of a result
-    that was computed there from parameters raises RuntimeError.
-
-    >>> from tinygrad_steel import Tensor, no_grad
-    >>> weight = Tensor([1.0, 2.0], requires_grad=True)
-    >>> with no_grad():
-    ...     (weight * 2).requires_grad
-    False
-    """
-    return recording("off")
+from .messages import describe_call, explained
+from .recording import RECORDING
 
 
 def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
@@ -141,9 +30,11 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
     pulled = []
     pending = {root._age: (root, g)}
     ages = [root._age]  # in order, so that the youngest is the last
-    watch, kind = RECORDING.get().watch, root.__class__
+    watchers, kind = RECORDING.get().watchers, root.__class__
     while ages:
         y, g = pending.pop(ages.pop())
+        for watcher in watchers:
+            g = watcher.gradient(y, g)
         op = y._op
         if graph or op is None:
             pulled.append((y, g))
@@ -181,8 +72,8 @@ def pull(root: Any, g: Any, graph: bool = False) -> list[tuple[Any, Any]]:
                     ) from None
                 where = f"the vjp of {describe_call(op, y._inputs, y._params)} for {describe(x)}"
                 raise explained(error, where, op) from error
-            if watch is not None:
-                watch.gradient(y, x, gx)
+            for watcher in watchers:
+                watcher.sent(y, x, gx)
             if gx is g and x._op is None and not graph:
                 gx = g.copy()  # a leaf keeps it, and another may be handed the same
             if age in pending:
@@ -269,50 +160,3 @@ def summed_axes(big: tuple[int, ...], small: tuple[int, ...]) -> tuple[Axis, Axi
         raise ValueError(f"it returned shape {big}, the input has {small}")
     ones = tuple(i for i, (m, n) in enumerate(zip(rest, small)) if n == 1 != m) if len(big) >= len(small) else ()
     return tuple(axes[0] if len(axes) == 1 else axes or None for axes in (lead, ones))  # type: ignore[return-value]
-
-
-def describe_call(op: Any, inputs: tuple, params: dict[str, Any]) -> str:
-    """A call as messages show it: `matmul(x: (10, 27) float64, weight: (7, 27) float64)`."""
-    return f"{op.name}({', '.join([*map(describe, inputs), *(f'{k}={v!r}' for k, v in params.items())])})"
-
-
-INSIDE = (str(Path(__file__).parents[1]) + os.sep, str(Path(np.__file__).parent) + os.sep)
-
-
-def users_frame() -> FrameType:
-    """The innermost frame that is neither in this package nor in NumPy: the line that a message is about."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
-        frame = frame.f_back
-    return frame
-
-
-def warn_user(text: str, category: type[Warning]) -> None:
-    """Warn at the user's line; where the text has no numbers in it, Python shows it once for each such line."""
-    frame = users_frame()
-    seen = frame.f_globals.setdefault("__warningregistry__", {})
-    module = frame.f_globals.get("__name__")
-    warnings.warn_explicit(text, category, frame.f_code.co_filename, frame.f_lineno, module, seen)
-
-
-def asked_by_user(depth: int) -> bool:
-    """Whether the line so many frames above the caller of this is neither in this package nor in NumPy."""
-    return not sys._getframe(depth + 1).f_code.co_filename.startswith(INSIDE)
-
-
-# NumPy's own errors, derived from these, are made from other arguments than a message.
-KINDS = (np.exceptions.AxisError, TypeError, IndexError, ValueError, FloatingPointError)
-
-
-def explained(error: Exception, where: str, op: Any) -> Exception:
-    """The same kind of error, saying where it happened before what was said of it.
-
-    A class of somebody else's stays what it is, as who raises it may want to catch it: it gets a note instead.
-    """
-    if op.elementwise and "broadcast" in str(error):
-        where += " (on every axis, counted from the right, lengths must be equal or 1)"
-    for kind in KINDS:
-        if type(error) is kind or (isinstance(error, kind) and type(error).__module__.partition(".")[0] == "numpy"):
-            return kind(f"{where}: {error}")
-    error.add_note(f"in {where}")
-    return error

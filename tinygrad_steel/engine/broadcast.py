@@ -8,7 +8,8 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import Op
-from .backward import history, warn_user
+from .backward import history
+from .messages import warn_user
 
 VIEWS = {ops.reshape, ops.expand_dims, ops.getitem, ops.transpose, ops.swapaxes}
 

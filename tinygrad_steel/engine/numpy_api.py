@@ -12,8 +12,9 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from .. import ops
 from ..ops.op import SPELLINGS, data_of
-from .backward import asked_by_user, refuse_tracing
+from .messages import asked_by_user
 from .reads import BRANCH, remember
+from .recording import refuse_tracing
 
 
 def spelling(*functions: Callable) -> Callable:

@@ -8,7 +8,9 @@ from collections.abc import Collection
 from typing import Any
 
 from ..ops.op import describe
-from .backward import history, next_age, users_frame, warn_user
+from .backward import history
+from .messages import users_frame, warn_user
+from .recording import next_age
 
 # Explicit requests for a number (item, numpy, a format) are no reads: who makes them knows that history ends there.
 BRANCH = "as a condition (if, while, and)"

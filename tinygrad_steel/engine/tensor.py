@@ -17,10 +17,12 @@ import numpy as np
 from .. import ops
 from ..ops.fast import own
 from ..ops.op import TWINS, Op, data_of, describe
-from .backward import RECORDING, asked_by_user, describe_call, explained, next_age, pull, refuse_tracing
+from .backward import pull
 from .broadcast import warn_of_square
+from .messages import asked_by_user, describe_call, explained
 from .numpy_api import SPELLINGS
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
+from .recording import RECORDING, next_age, refuse_tracing
 
 Number = (int, float, np.number, np.bool_)
 PLAIN = {int, float, bool, str, type(None)}  # parameters that nobody can change
@@ -329,8 +331,8 @@ class Tensor:
         y._age = next_age()
         if op.meets and len(shape) == 2 and shape[0] == shape[1] > 1 and not mode.all:
             warn_of_square(op, given if lifted else inputs, shape)
-        if mode.watch is not None:
-            mode.watch.result(y, op, inputs, params)
+        for watcher in mode.watchers:
+            watcher.result(y, op, inputs, params)
         return y
 
     # NumPy's functions and operators, when they meet a Tensor; pandas, on the left, leaves its operators to the Tensor

@@ -16,7 +16,9 @@ def total(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
     np.sum itself rounds float16 at every step along a first axis: 5,000 ones are 2,048 there.
     """
-    if x.__class__ is ndarray and x.dtype is not HALF:  # numpy_sum as it stands: this is called for every loss
+    if (
+        x.__class__ is ndarray and x.dtype is not HALF
+    ):  # numpy_sum as it stands: this is called for every loss
         return add_up(x, axis, keepdims=True) if keepdims else add_up(x, axis)
     if x.dtype == HALF:
         return numpy_sum(x.astype(np.float32), axis, keepdims).astype(x.dtype)

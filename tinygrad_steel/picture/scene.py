@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..engine.backward import pull, recording
+from ..engine.backward import pull
+from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor, seed
 from ..program.trace import Builder, Names
 from ..written.source import INFIX, Code, block_formula, formula, index_text, value_text, vjp_formulas
@@ -49,13 +50,13 @@ def scope(name: str) -> Iterator[None]:
     """
     token = SCOPE.set((*SCOPE.get(), str(name)))
     try:
-        with recording(watch=Notes(SCOPE.get())):
+        with recording(watcher=Notes(SCOPE.get())):
             yield
     finally:
         SCOPE.reset(token)
 
 
-class Notes:
+class Notes(Watcher):
     """Writes down the scope of each result."""
 
     def __init__(self, path: Path):
@@ -65,9 +66,6 @@ class Notes:
         """Called for every result; the innermost scope comes last and stays."""
         age = y.age
         SCOPES[age] = weakref.ref(y, lambda _: SCOPES.pop(age, None)), self.path
-
-    def gradient(self, *_: Any) -> None:
-        """Gradients have no scope."""
 
 
 # What a drawing shows
@@ -148,21 +146,21 @@ def scene(
     return Context().run(drawn)  # outside of every `with`: no detect_anomaly() stops a picture of what it has found
 
 
-class Sizes:
+class Sizes(Watcher):
     """Watches gradients pass: how large they are on each arrow, and how large those of each Tensor are as a whole."""
 
     def __init__(self) -> None:
-        self.sent: dict[int, list[float]] = {}  # id of a result -> what goes to each input that gets a gradient
+        self.lengths: dict[int, list[float]] = {}  # id of a result -> what goes to each input that gets a gradient
         self.whole: dict[int, Any] = {}  # id of a Tensor -> its gradient
 
-    def result(self, *_: Any) -> None:
-        """Called for every result; none is made here."""
+    def sent(self, y: Tensor, x: Tensor, g: Any) -> None:
+        """Note the length of what an op sends to one of its inputs."""
+        self.lengths.setdefault(id(y), []).append(length(np.broadcast_to(np.asarray(g), x.shape)))
 
-    def gradient(self, y: Tensor, x: Tensor, g: Any) -> None:
-        """Called for every gradient."""
-        full = np.broadcast_to(np.asarray(g), x.shape)
-        self.sent.setdefault(id(y), []).append(length(full))
-        self.whole[id(x)] = self.whole[id(x)] + full if id(x) in self.whole else full
+    def gradient(self, y: Tensor, g: Any) -> Any:
+        """Note a whole gradient, in full shape."""
+        self.whole[id(y)] = np.broadcast_to(np.asarray(g), y.shape)
+        return g
 
 
 class Draft:
@@ -205,13 +203,12 @@ class Draft:
         sizes = Sizes()
         try:
             start = seed(root, None)
-            with recording(watch=sizes):
+            with recording(watcher=sizes):
                 pull(root, start)
         except Exception:  # data has changed since, the result has several elements, a vjp is wrong
             if self.view != "forward":
                 raise
             return None, "gradients of parameters as backward() left them, none of results"
-        sizes.whole[id(root)] = np.asarray(start)
         name = self.name(root)
         forward = f"gradients from {name}.backward()" if name else "gradients from backward()"
         return sizes, forward if self.view == "forward" else f"gradients of {name or 'the result'}"
@@ -316,7 +313,7 @@ class Draft:
         taken = {self.name(t) for t in self.tensors}
         spine = {(id(x), id(y)) for y, x in itertools.pairwise(self.spine)}
         for y in self.tensors:
-            sizes = self.sizes.sent.get(id(y), []) if self.sizes else []
+            sizes = self.sizes.lengths.get(id(y), []) if self.sizes else []
             sent = iter(sizes)
             codes: Any = None
             for i, x in enumerate(y.inputs):

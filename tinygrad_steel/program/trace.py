@@ -11,21 +11,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..engine.backward import describe_call, history, pull, recording
+from ..engine.backward import history, pull
+from ..engine.messages import describe_call
+from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor, seed
-from ..ops.op import OPS, Each, Op, op
+from ..ops.declare import define
+from ..ops.op import OPS, Each, Op
 from .draws import draws, is_maker, moved, reachable
 
 Names = dict[str, Any] | None
 
 
-@op("alias", samples=[])
+@define("alias", samples=[])
 def alias(x: Any) -> Any:
     """Another name for the same value: a gradient that is handed on as it is."""
     return x
 
 
-alias.trust()
+alias.vjp(lambda g, y, x: g)
 del OPS["alias"]  # it stands in traced graphs alone
 
 
@@ -125,7 +128,7 @@ def call_with_locals(function: Callable, *args: Any, **kwargs: Any) -> tuple[Any
     return result, variables
 
 
-class Watch:
+class Watch(Watcher):
     """Notes what each vjp of the backward has made, and whose vjp it was."""
 
     def __init__(self) -> None:
@@ -139,7 +142,7 @@ class Watch:
         if not added_up:
             self.new.append(y)
 
-    def gradient(self, y: Tensor, x: Tensor, g: Tensor) -> None:
+    def sent(self, y: Tensor, x: Tensor, g: Tensor) -> None:
         """Called when the gradient of `y` has given that of `x`."""
         self.edges.append((y, x, g))
         self.steps += [(t, y) for t in self.new]

@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..engine.backward import describe_call, recording
+from ..engine.messages import describe_call
 from ..engine.reads import refuse_reads
+from ..engine.recording import recording
 from ..engine.tensor import Tensor, record_op
 from ..ops.op import TWINS, Op
 from ..program.trace import (

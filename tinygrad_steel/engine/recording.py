@@ -1,0 +1,111 @@
+"""What is recorded and who is told of it: modes, `no_grad`, and the watchers to which the engine announces."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import weakref
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+
+class Watcher:
+    """Who is told what the engine does inside `with recording(watcher=...)`; these methods let everything pass."""
+
+    def result(self, y: Any, op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> None:
+        """`op` has made `y`, recorded or not, from these inputs."""
+
+    def sent(self, y: Any, x: Any, g: Any) -> None:
+        """The op of `y` sends `g` to its input `x`, as a part of the gradient of `x`."""
+
+    def gradient(self, y: Any, g: Any) -> Any:
+        """`g` is the whole gradient of `y`, a result or a leaf; what is returned is used in its place."""
+        return g
+
+
+class Mode:
+    """What is recorded: "leaves" (what comes from a leaf that has a name or wants a gradient), "all" or "off".
+
+    `watchers` are told of every result and every gradient. `requests` are the `with recording(...)`
+    blocks that are open, in the order in which they were entered; the last one decides.
+    """
+
+    __slots__ = ("__weakref__", "all", "on", "record", "requests", "watchers")
+
+    def __init__(self, requests: tuple[Request, ...] = ()):
+        self.requests = requests
+        for request in requests:
+            request.modes.add(self)
+        self.renew()
+
+    def renew(self) -> None:
+        """What follows from the requests that are still open."""
+        requests = self.requests = tuple(r for r in self.requests if not r.closed)
+        self.record = next((r.record for r in reversed(requests) if r.record), "leaves")
+        self.on = self.record != "off"
+        self.all = self.record == "all"
+        self.watchers = tuple(r.watcher for r in requests if r.watcher is not None)
+
+
+class Request:
+    """One `with recording(...)`, and the modes that it has a part in: those of all threads that it was handed to."""
+
+    __slots__ = ("closed", "modes", "record", "watcher")
+
+    def __init__(self, record: str | None, watcher: Watcher | None):
+        self.record = record
+        self.watcher = watcher
+        self.closed = False
+        self.modes: weakref.WeakSet[Mode] = weakref.WeakSet()
+
+    def close(self) -> None:
+        """Withdraw it, wherever it counts: a generator may be finished by another thread than began it."""
+        self.closed = True
+        for mode in [*self.modes]:
+            mode.renew()
+
+
+# A ContextVar, so that one thread's no_grad is not another's.
+RECORDING: ContextVar[Mode] = ContextVar("recording", default=Mode())  # noqa: B039 (nobody changes a Mode)
+
+# A plain counter object: a counter kept as a class attribute costs 7-10% of a small training step.
+next_age = itertools.count().__next__
+
+
+@contextlib.contextmanager
+def recording(record: str | None = None, watcher: Watcher | None = None) -> Iterator[None]:
+    """Change the mode inside a `with`, whatever way it is left; what is not given stays as it is.
+
+    Its end withdraws its own request and no other: two generators that hold a `with` open while they take turns leave
+    in another order than they came, and going back to what was there before would leave recording off for good.
+    """
+    request = Request(record, watcher)
+    RECORDING.set(Mode((*RECORDING.get().requests, request)))
+    try:
+        yield
+    finally:
+        request.close()
+
+
+def refuse_tracing() -> None:
+    """TypeError where a traced rule takes a number out of a Tensor: it would be part of what is written or compiled."""
+    if RECORDING.get().all:
+        raise TypeError(
+            "a rule that looks at the numbers of a Tensor (if, float, item) cannot be traced: write it with np.where"
+        )
+
+
+def no_grad() -> contextlib.AbstractContextManager[None]:
+    """Inside `with no_grad():` no history is recorded: results are constants. Holds for the current thread only.
+
+    A parameter can be changed in place there, as in `weight -= rate * weight.grad`. Asking for the gradient of a result
+    that was computed there from parameters raises RuntimeError.
+
+    >>> from tinygrad_steel import Tensor, no_grad
+    >>> weight = Tensor([1.0, 2.0], requires_grad=True)
+    >>> with no_grad():
+    ...     (weight * 2).requires_grad
+    False
+    """
+    return recording("off")

@@ -1,0 +1,75 @@
+"""Choosing between elements: NaN in, NaN out, and a gradient of NaN, for that element alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .declare import define
+from .safe import beside, nan_stays
+from .samples import random_sample, sample_of
+
+PAIRS = [random_sample((2, 3), (2, 3)), random_sample((2, 3), ())]
+
+# Ties share evenly: half of the gradient for each side.
+
+maximum = define("maximum", np.maximum, samples=PAIRS, choosing=True)
+maximum.vjp(lambda g, y, a, b: g * nan_stays(y, (a > b) + beside(y, 0.5) * (a == b)))
+maximum.vjp(lambda g, y, a, b: g * nan_stays(y, (b > a) + beside(y, 0.5) * (a == b)))
+
+minimum = define("minimum", np.minimum, samples=PAIRS, choosing=True)
+minimum.vjp(lambda g, y, a, b: g * nan_stays(y, (a < b) + beside(y, 0.5) * (a == b)))
+minimum.vjp(lambda g, y, a, b: g * nan_stays(y, (b < a) + beside(y, 0.5) * (a == b)))
+
+
+@define(
+    "clip",
+    samples=[
+        random_sample((2, 3), a_min=-1.0, a_max=1.0),
+        random_sample((2, 3), a_min=0.5),
+        random_sample((2, 3), a_max=0.5),
+    ],
+    elementwise=True,
+    choosing=True,
+)
+def clip(x: Any, a_min: float | None = None, a_max: float | None = None) -> Any:
+    """`x` held between two numbers; on a bound the slope is 1.
+
+    For Tensors as bounds, use np.maximum and np.minimum.
+
+    >>> clip(np.array([-2.0, 0.5, 3.0]), 0, 1)
+    array([0. , 0.5, 1. ])
+    """
+    if any(np.ndim(bound) or hasattr(bound, "record_op") for bound in (a_min, a_max)):
+        words = "for arrays, write np.minimum(np.maximum(x, a_min), a_max)"
+        raise TypeError(f"bounds are plain numbers: {words}")
+    return np.clip(x, a_min, a_max)
+
+
+@clip.vjp
+def _(g: Any, y: Any, x: Any, a_min: float | None = None, a_max: float | None = None) -> Any:
+    g = g if a_min is None else g * nan_stays(x, x >= a_min)
+    return g if a_max is None else g * nan_stays(x, x <= a_max)
+
+
+@define(
+    "where",
+    samples=[sample_of([[True, False, True]], [[1.0, 2.0, 3.0]], [[4.0], [5.0]])],
+    twins=[np.where],
+    elementwise=True,
+    choosing=True,
+)
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """`a` where the condition holds, else `b`.
+
+    Both sides are computed everywhere: `where(x > 0, log(x), 0)` still takes log(0), and 0 * inf
+    makes its gradient NaN. Make the unused side safe with an inner where:
+    `where(x > 0, log(where(x > 0, x, 1)), 0)`.
+    """
+    return np.where(condition, a, b)
+
+
+where.vjp(None)
+where.vjp(lambda g, y, condition, a, b: np.where(condition, g, 0))
+where.vjp(lambda g, y, condition, a, b: np.where(condition, 0, g))

@@ -1,0 +1,79 @@
+"""Indexing: `index` is the key as written, with HOLE where an array stands.
+
+The arrays follow `x` as inputs of their own, so that labels used as an index are part of the graph
+and not a constant baked into it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .declare import define
+from .samples import random_sample, sample_of
+
+
+class Hole:
+    """Stands in an index for the array that is passed as an input."""
+
+    def __repr__(self) -> str:
+        return "array"
+
+
+HOLE = Hole()
+
+
+@define(
+    "getitem",
+    samples=[
+        random_sample((3, 2), index=1),
+        random_sample((3, 4), index=(slice(None), slice(1, 3))),
+        random_sample((3, 2), index=(Ellipsis, None, 0)),
+        sample_of([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0, 0, 2], index=HOLE),
+        sample_of([[1.0, 2.0], [3.0, 4.0]], [1, 0, 1], index=(HOLE, 1)),
+    ],
+    each=lambda i, g, y, x, *arrays, index: scatter(g, *arrays, index=index, shape=x.shape),
+)
+def getitem(x: Any, *arrays: Any, index: Any) -> Any:
+    """x[index], for every index NumPy knows; an element taken twice gets both gradients."""
+    return x[filled_index(index, arrays)]
+
+
+@define(
+    "scatter",
+    samples=[
+        random_sample((2,), index=1, shape=(3, 2)),
+        sample_of([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0, 0, 2], index=HOLE, shape=(3, 2)),
+    ],
+    each=lambda i, g, y, x, *arrays, index, shape: getitem(g, *arrays, index=index),
+)
+def scatter(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    """The adjoint of getitem: zeros of `shape`, with `g` added at `index`."""
+    if not arrays and has_only_new_axes(index):
+        return np.reshape(g, shape)
+    if not isinstance(g, (np.ndarray, np.generic)):
+        raise TypeError(
+            f"the gradient of indexing is followed on NumPy's arrays, not on a {type(g).__module__} "
+            f"{type(g).__name__}: index the array before it goes into a Tensor"
+        )
+    z = np.zeros(shape, g.dtype)
+    if arrays:
+        np.add.at(z, filled_index(index, arrays), g)
+    else:  # numbers and slices take no element twice
+        z[index] = g
+    return z
+
+
+def filled_index(index: Any, arrays: tuple[Any, ...]) -> Any:
+    """The index with the arrays in its holes."""
+    fill = iter(arrays)
+    if isinstance(index, tuple):
+        return tuple(next(fill) if i is HOLE else i for i in index)
+    return next(fill) if index is HOLE else index
+
+
+def has_only_new_axes(index: Any) -> bool:
+    """Whether an index takes every element, once and in order."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(i is None or i is Ellipsis or i == slice(None) for i in parts)

@@ -1,0 +1,263 @@
+"""Reductions: a gradient with its reduced axes put back broadcasts to the input; the engine does the rest."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+
+from .declare import define
+from .fast import Axis, largest, numpy_sum, total
+from .safe import apart, floats, nan_stays, wide
+from .samples import random_sample, sample_of
+from .shapes import undone
+
+ALONG = [
+    random_sample((2, 3)),
+    random_sample((2, 3), axis=0),
+    random_sample((2, 3), axis=-1, keepdims=True),
+    random_sample((2, 3, 2), axis=(0, 2)),
+]
+FREE = [*ALONG, random_sample((2, 3), ddof=1)]
+MASKS = [sample_of([[True, False]]), sample_of([[True, False]], axis=0)]
+PLACES = [random_sample((2, 3)), random_sample((2, 3), axis=1)]
+
+
+def spread(g: Any, axis: Axis, keepdims: bool) -> Any:
+    """Put the axes that a reduction took away back as axes of length 1."""
+    return g if keepdims or axis is None else np.expand_dims(g, axis)
+
+
+def count(x: Any, axis: Axis) -> int:
+    """How many elements of `x` a reduction along `axis` takes together."""
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if axes and not x.shape:  # NumPy's sums let a single number have an axis, its means do not
+        raise np.exceptions.AxisError(axes[0], 0)
+    return math.prod(x.shape[i] for i in axes)
+
+
+# Sums and means
+
+
+@define("sum", samples=ALONG, twins=[np.sum], reduction=True)
+def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The sum over all elements, or along `axis` (one, or a tuple of them)."""
+    return numpy_sum(x, axis, keepdims)
+
+
+sum.vjp(lambda g, y, x, axis=None, keepdims=False: spread(g, axis, keepdims))
+
+
+@define(
+    "cumsum",
+    samples=[
+        random_sample((2, 3), axis=1),
+        random_sample((2, 3), axis=0),
+        random_sample((4,), axis=0),
+    ],
+)
+def cumsum(x: Any, *, axis: int) -> Any:
+    """The running sum along an axis."""
+    if axis is None:
+        words = "np.cumsum(x.reshape(-1), axis=0) does the same"
+        raise ValueError(f"axis=None is not supported: {words}")
+    return np.cumsum(x, axis=axis)
+
+
+cumsum.vjp(lambda g, y, x, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis))
+
+
+@define("mean", samples=ALONG, twins=[np.mean], reduction=True)
+def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The mean over all elements, or along `axis` (one, or a tuple of them)."""
+    if x.dtype.char not in "fd":  # np.mean adds up integers in float64 and float16 in float32
+        return np.mean(x, axis=axis, keepdims=keepdims)
+    if axis is None:
+        return numpy_sum(x, None, keepdims) / x.size
+    return numpy_sum(x, axis, keepdims) / count(x, axis)
+
+
+@mean.vjp
+def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return part(g, x.size) if axis is None else spread(part(g, count(x, axis)), axis, keepdims)
+
+
+def part(g: Any, n: int) -> Any:
+    """g / n; float16 counts up to 2,048 exactly, and not at all beyond 65,504."""
+    return wide(g) / n if n > 2048 else g / n
+
+
+@define(
+    "logsumexp",
+    samples=[
+        random_sample((2, 3)),
+        random_sample((2, 3), axis=0),
+        random_sample((2, 3), axis=1, keepdims=True),
+    ],
+    reduction=True,
+)
+def logsumexp(x: Any, axis: Axis = -1, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) along an axis, the last by default; shifted by the maximum, so that nothing overflows.
+
+    Its slopes are softmax(x). Of a row of -inf alone it is -inf, of one with inf it is inf; the
+    elements that are that infinity share the gradient evenly there, as equal numbers do however
+    large.
+
+    >>> print(f"{logsumexp(np.array([1000.0, 1000.0])):.6f}")
+    1000.693147
+    """
+    x = floats(x)
+    peak = largest(x, axis, keepdims=True)
+    y = peak + np.log(total(np.exp(apart(x, peak)), axis, keepdims=True))
+    return y if keepdims else np.squeeze(y, axis)
+
+
+@logsumexp.vjp
+def _(g: Any, y: Any, x: Any, axis: Axis = -1, keepdims: bool = False) -> Any:
+    e = np.exp(apart(x, spread(y, axis, keepdims)))
+    return spread(g, axis, keepdims) * e / total(e, axis, keepdims=True)
+
+
+# Extremes
+
+
+@define("max", samples=ALONG, twins=[np.max, np.amax], reduction=True, choosing=True)
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The largest element, or the largest along `axis`; ties share the gradient evenly."""
+    return largest(x, axis, keepdims)
+
+
+@define("min", samples=ALONG, twins=[np.min, np.amin], reduction=True, choosing=True)
+def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The smallest element, or the smallest along `axis`; ties share the gradient evenly."""
+    return np.min(x, axis=axis, keepdims=keepdims)
+
+
+@max.vjp
+@min.vjp
+def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The elements that are the extreme share its gradient; where some are NaN, these alone get NaN."""
+    hit = np.logical_or(np.equal(x, spread(y, axis, keepdims)), np.isnan(x))
+    hits = total(hit, axis, keepdims=True)
+    if x.dtype != np.float64:  # which counts divided by counts are in
+        hits = hits.astype(x.dtype)
+    return spread(g, axis, keepdims) * nan_stays(x, hit / hits)
+
+
+# Deviations and lengths
+
+
+@define("var", samples=FREE, twins=[np.var], reduction=True)
+def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
+    """The mean square deviation from the mean, with n - ddof in place of n."""
+    return np.var(x, axis=axis, keepdims=keepdims, ddof=ddof)
+
+
+@var.vjp
+def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
+    return 2 * wide(spread(g, axis, keepdims)) * deviation(x, axis, ddof)
+
+
+@define("std", samples=FREE, twins=[np.std], reduction=True)
+def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
+    """The root of the variance; where all elements are equal, a kink, its slope is 0."""
+    return np.std(x, axis=axis, keepdims=keepdims, ddof=ddof)
+
+
+@std.vjp
+def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
+    return spread(wide(g) / np.where(np.equal(y, 0), 1, y), axis, keepdims) * deviation(
+        x, axis, ddof
+    )
+
+
+def deviation(x: Any, axis: Axis, ddof: float) -> Any:
+    """(x - mean) / (n - ddof); where ddof is larger, NumPy divides by 0.
+
+    Measured from the largest: the mean of equal numbers may be off by rounding, and std would divide
+    that by itself.
+    """
+    n, x = x.size if axis is None else count(x, axis), wide(x)
+    x = x - largest(x, axis, keepdims=True)
+    return (x - mean(x, axis, keepdims=True)) / builtins.max(n - ddof, 0)
+
+
+@define("norm", samples=ALONG, reduction=True)
+def norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The Euclidean length sqrt(sum(x * x)), over all elements or along `axis`; at 0, a kink, its slope is 0."""
+    return np.sqrt(numpy_sum(np.square(floats(x)), axis, keepdims))
+
+
+@norm.vjp
+def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return spread(wide(g) / np.where(np.equal(y, 0), 1, y), axis, keepdims) * x
+
+
+# The product
+
+
+@define(
+    "prod",
+    samples=[
+        *ALONG,
+        sample_of([[0.0, 2.0, 3.0], [0.0, 0.0, 4.0]], axis=1),
+        sample_of([0.0, 2.0, 3.0]),
+    ],
+    twins=[np.prod],
+    reduction=True,
+)
+def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The product over all elements or along `axis`, with exact derivatives of any order where factors are 0.
+
+    The gradient multiplies the other factors of each element anew, instead of dividing the product
+    by the element: that is exact at 0, and takes n * n numbers for n factors.
+    """
+    return np.prod(x, axis=axis, keepdims=keepdims)
+
+
+@prod.vjp
+def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if x.ndim == 0 or not axes:
+        return g  # nothing was multiplied
+    return spread(g, axis, keepdims) * other_factors(x, axes)
+
+
+def other_factors(x: Any, axes: tuple[int, ...]) -> Any:
+    """For each element, the product of all others along `axes`."""
+    gone = [i % x.ndim for i in axes]
+    stay = [i for i in range(x.ndim) if i not in gone]
+    order, n = stay + gone, count(x, axes)  # the reduced axes last, there taken as one
+    moved = np.transpose(x, order)
+    rows = np.reshape(moved, (*moved.shape[: len(stay)], n))
+    others = prod(np.where(np.eye(n, dtype=bool), 1.0, np.expand_dims(rows, -2)), axis=-1)
+    return np.transpose(np.reshape(others, moved.shape), undone(order))
+
+
+# Questions that a reduction answers without a gradient
+
+
+@define("argmax", constant=True, samples=PLACES, twins=[np.argmax])
+def argmax(x: Any, axis: int | None = None) -> Any:
+    """Where the largest element is."""
+    return np.argmax(x, axis=axis)
+
+
+@define("argmin", constant=True, samples=PLACES, twins=[np.argmin])
+def argmin(x: Any, axis: int | None = None) -> Any:
+    """Where the smallest element is."""
+    return np.argmin(x, axis=axis)
+
+
+@define("any", constant=True, samples=MASKS, twins=[np.any], reduction=True)
+def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Whether an element is true."""
+    return np.any(x, axis=axis, keepdims=keepdims)
+
+
+@define("all", constant=True, samples=MASKS, twins=[np.all], reduction=True)
+def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Whether every element is true."""
+    return np.all(x, axis=axis, keepdims=keepdims)

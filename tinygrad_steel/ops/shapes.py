@@ -1,0 +1,159 @@
+"""Shapes: the same elements, moved about, repeated or joined."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from .declare import define
+from .fast import Axis
+from .samples import random_sample
+
+
+@define(
+    "reshape",
+    samples=[random_sample((2, 3), shape=(3, 2)), random_sample((2, 3), shape=-1)],
+    twins=[np.reshape],
+    moves=True,
+)
+def reshape(x: Any, *, shape: Any) -> Any:
+    """The same elements, in row order, in another shape; one length may be -1."""
+    return np.reshape(x, (shape,) if isinstance(shape, int) else shape)  # Dask insists on a tuple
+
+
+reshape.vjp(lambda g, y, x, shape: np.reshape(g, x.shape))
+
+
+@define(
+    "transpose",
+    samples=[random_sample((2, 3)), random_sample((2, 3, 4), axes=(2, 0, 1))],
+    twins=[np.transpose],
+    moves=True,
+)
+def transpose(x: Any, axes: tuple[int, ...] | None = None) -> Any:
+    """The axes reversed, or in the order of `axes`."""
+    return np.transpose(x, axes)
+
+
+@transpose.vjp
+def _(g: Any, y: Any, x: Any, axes: tuple[int, ...] | None = None) -> Any:
+    if axes is None:
+        return g.T
+    return np.transpose(g, undone([i % x.ndim for i in np.ravel(axes).tolist()]))
+
+
+def undone(order: list[int]) -> tuple[int, ...]:
+    """The order of axes that undoes `order`."""
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
+
+
+@define(
+    "swapaxes",
+    samples=[random_sample((2, 3, 4), axis1=0, axis2=-1)],
+    twins=[np.swapaxes],
+    moves=True,
+)
+def swapaxes(x: Any, *, axis1: int, axis2: int) -> Any:
+    """Two axes exchanged."""
+    return np.swapaxes(x, axis1, axis2)
+
+
+swapaxes.vjp(lambda g, y, x, axis1, axis2: np.swapaxes(g, axis1, axis2))
+
+
+@define(
+    "expand_dims",
+    samples=[random_sample((2, 3), axis=1), random_sample((2, 3), axis=(0, -1))],
+    twins=[np.expand_dims],
+    moves=True,
+)
+def expand_dims(x: Any, *, axis: Axis) -> Any:
+    """New axes of length 1."""
+    return np.expand_dims(x, axis)  # type: ignore[arg-type]
+
+
+expand_dims.vjp(lambda g, y, x, axis: np.reshape(g, x.shape))
+
+
+@define(
+    "squeeze",
+    samples=[random_sample((2, 1, 3, 1)), random_sample((2, 1, 3, 1), axis=1)],
+    twins=[np.squeeze],
+    moves=True,
+)
+def squeeze(x: Any, axis: Axis = None) -> Any:
+    """Without its axes of length 1, or without `axis`."""
+    y = np.squeeze(x, axis)
+    return y[...] if y is x else y  # a view in any case: views of leaves are copied
+
+
+squeeze.vjp(lambda g, y, x, axis=None: np.reshape(g, x.shape))
+
+
+@define(
+    "flip",
+    samples=[random_sample((2, 3)), random_sample((2, 3), axis=1)],
+    twins=[np.flip],
+    moves=True,
+)
+def flip(x: Any, axis: Axis = None) -> Any:
+    """The order of the elements reversed, along all axes or along `axis`."""
+    return np.flip(x, axis)
+
+
+flip.vjp(lambda g, y, x, axis=None: np.flip(g, axis))
+
+
+@define(
+    "broadcast_to",
+    samples=[random_sample((3,), shape=(2, 3)), random_sample((2, 1), shape=(4, 2, 3))],
+    twins=[np.broadcast_to],
+)
+def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
+    """`x` repeated along new axes and along axes of length 1; the engine sums what comes back."""
+    return np.broadcast_to(x, shape)
+
+
+broadcast_to.vjp(lambda g, y, x, shape: g)
+
+
+def pieces(g: Any, y: Any, *arrays: Any, axis: int = 0) -> list[Any]:
+    """The parts of `g` that the arrays of a concatenation take up along `axis`."""
+    before = (slice(None),) * (axis % y.ndim)
+    ends = itertools.accumulate(x.shape[axis] for x in arrays)
+    return [g[(*before, slice(end - x.shape[axis], end))] for x, end in zip(arrays, ends)]
+
+
+@define(
+    "concatenate",
+    samples=[random_sample((2, 3), (1, 3)), random_sample((2, 1), (2, 2), (2, 3), axis=-1)],
+    twins=[np.concatenate],
+    sequence=True,
+    joint=pieces,
+)
+def concatenate(*arrays: Any, axis: int = 0) -> Any:
+    """Arrays joined along an axis they have already."""
+    if axis is None:
+        words = "concatenate([a.reshape(-1), b.reshape(-1)]) does the same"
+        raise ValueError(f"axis=None is not supported: {words}")
+    return np.concatenate(arrays, axis=axis)
+
+
+def layers(g: Any, y: Any, *arrays: Any, axis: int = 0) -> list[Any]:
+    """The part of `g` that belongs to each array of a stack."""
+    before = (slice(None),) * (axis % y.ndim)
+    return [g[(*before, i)] for i in range(len(arrays))]
+
+
+@define(
+    "stack",
+    samples=[random_sample((2, 3), (2, 3)), random_sample((2,), (2,), axis=-1)],
+    twins=[np.stack],
+    sequence=True,
+    joint=layers,
+)
+def stack(*arrays: Any, axis: int = 0) -> Any:
+    """Arrays of one shape joined along a new axis."""
+    return np.stack(arrays, axis=axis)

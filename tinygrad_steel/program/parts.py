@@ -1,0 +1,94 @@
+"""An op taken apart: what its forward, or another function in NumPy terms, consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..engine.messages import describe_call
+from ..engine.recording import recording
+from ..engine.tensor import Tensor
+from .draws import alike
+from .trace import ancestors, says_no_to_tensors
+from .values import VALUES, Apply, Constant, Value, apply, behind, compute, constant
+
+
+class Numbers:
+    """The arrays of values, computed when somebody asks for them, from those that are given."""
+
+    def __init__(self, arrays: Mapping[Value, Any]):
+        self.known: dict[Any, Any] = dict(arrays)
+
+    def of(self, x: Any) -> Any:
+        """The array of a value; a plain number as it is."""
+        if isinstance(x, Constant):
+            return x.data
+        if not isinstance(x, VALUES):
+            return x
+        if x not in self.known:
+            with np.errstate(all="ignore"):
+                for y in behind([x]):
+                    if isinstance(y, Apply) and y not in self.known:
+                        self.known[y] = compute(y, map(self.at, y.inputs))
+        return self.known[x]
+
+    def at(self, x: Any) -> Any:
+        """The array of what is known already."""
+        return x.data if isinstance(x, Constant) else self.known[x] if isinstance(x, VALUES) else x
+
+
+def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value | None:
+    """The parts of which an Apply consists, found by running a function in NumPy terms on Tensors in place of its op.
+
+    None where it does not run on them, where it gives something else on them than on arrays, as it looks at types or
+    draws numbers, and where it is put in terms of the op itself.
+    """
+    stand = [Tensor(numbers.of(x)) if isinstance(x, VALUES) else x for x in y.inputs]
+    try:
+        with recording("all"), np.errstate(all="ignore"):
+            found = function(*stand, **y.params)
+        found = found[0] if y.op.keeps and isinstance(found, tuple) else found
+    except Exception as error:
+        if says_no_to_tensors(error, y.op):
+            return None
+        raise
+    if not isinstance(found, Tensor) or found.shape != y.shape or found.dtype != y.dtype:
+        return None
+    if y.op.foreign and not alike(found.data, numbers.of(y)):
+        return None
+    return translated(found, y, {t: x for t, x in zip(stand, y.inputs) if isinstance(t, Tensor)}, numbers)
+
+
+def translated(found: Tensor, y: Apply, made: dict[Tensor, Value], numbers: Numbers) -> Value | None:
+    """A Tensor as values, where those of some Tensors are known; None where it has the op of `y` in it."""
+    for t in ancestors([found]):
+        if t in made:
+            continue
+        if t.op is None:
+            made[t] = constant(t.data)
+        elif t.op is y.op:
+            return None
+        else:
+            inputs = (made[x] if isinstance(x, Tensor) else x for x in t.inputs)
+            made[t] = apply(t.op, inputs, t.params, t)
+            numbers.known[made[t]] = t.data
+    return made[found]
+
+
+def described_call(y: Apply, names: Mapping[Value, str]) -> str:
+    """An Apply as messages show it, with the names of its inputs."""
+    return describe_call(y.op, tuple(Described(x, names) for x in y.inputs), dict(y.params))
+
+
+class Described:
+    """An input as messages show it."""
+
+    def __init__(self, x: Any, names: Mapping[Value, str]):
+        self.x = x
+        if isinstance(x, VALUES):
+            self.shape, self.dtype, self.name = x.shape, x.dtype, names.get(x)
+
+    def __repr__(self) -> str:
+        return repr(self.x)

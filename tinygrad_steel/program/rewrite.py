@@ -1,0 +1,257 @@
+"""Passes over a Program: `rebuild`, and the rows that say what a reader leaves out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..ops.op import Op
+from .trace import alias
+from .values import Apply, Constant, Leaf, Program, Value, apply, constant, key
+
+Rule = Callable[[Apply, Collection[Value]], Any]
+
+
+def rebuild(
+    program: Program, rule: Rule, keep: Collection[Value] = (), alone: Collection[Value] = ()
+) -> tuple[Program, dict[Value, Value]]:
+    """A new Program in which each Apply is what `rule` makes of it, and where each old value went.
+
+    `rule` gets an Apply whose inputs are new, and the new values that stand for one in `keep`; it gives the Apply back,
+    or something of the same shape and dtype in its place, for which it is asked in its turn. Equal values become one,
+    but those in `keep` stay apart; where the rule makes two of them one, the second becomes an alias of it. Those in
+    `alone` (random draws) keep their op, and never become one with another.
+    """
+    work = Rebuilding(rule)
+    work.kept.update(x for x in program.leaves if x in keep)
+    for old in program.applies:
+        again = with_inputs(old, work.moved)
+        if old in alone:
+            work.finished[again] = again
+        new = work.finish(again, own=old in keep)
+        if old in keep:
+            new = work.keep(again, new)
+        work.moved[old] = new
+    results = tuple(work.moved.get(x, x) for x in program.results)
+    return ordered(program.leaves, work.finished.values(), results), work.moved
+
+
+class Rebuilding:
+    """What is known while a Program is rebuilt.
+
+    `moved`: old value -> new. `kept`: new values that stand for one that is to be kept. `finished`: Applies that no
+    rule changes any more, and what they are in the new Program. `known`: key -> the first with it.
+    """
+
+    def __init__(self, rule: Rule):
+        self.rule = rule
+        self.moved: dict[Value, Value] = {}
+        self.kept: set[Value] = set()
+        self.finished: dict[Apply, Apply] = {}
+        self.known: dict[Any, Apply] = {}
+
+    def finish(self, y: Any, own: bool = False) -> Any:
+        """What becomes of a value; `own`: it stays a value of its own though there is an equal one."""
+        if not isinstance(y, Apply):
+            return y
+        if y in self.finished:
+            return self.finished[y]
+        y = with_inputs(y, {x: self.finish(x) for x in y.inputs if isinstance(x, Apply)})
+        new = self.rule(y, self.kept)
+        if new is not y:
+            if (new.shape, new.dtype) != (y.shape, y.dtype):
+                raise ValueError(f"{new!r} cannot stand in the place of {y!r}")
+            return self.finish(new)
+        same = self.known.setdefault(key(y), y)
+        self.finished[y] = y if own else same
+        return self.finished[y]
+
+    def keep(self, again: Apply, new: Any) -> Value:
+        """A value of its own for one that is to be kept: an alias, where `new` stands for another one already."""
+        if new in self.kept or isinstance(new, Constant):
+            is_alias = again.op is alias and again.inputs == (new,)
+            new = again if is_alias else apply(alias, (new,), {}, new)
+            self.finished[new] = new
+        self.kept.add(new)
+        return new
+
+
+def ordered(leaves: tuple[Leaf, ...], applies: Iterable[Apply], results: tuple[Value, ...]) -> Program:
+    """A Program of those Applies that the results need, inputs first, else in the order given."""
+    needed: dict[Value, None] = {}
+    todo = [*results]
+    while todo:
+        x = todo.pop()
+        if x not in needed:
+            needed[x] = None
+            todo += x.values() if isinstance(x, Apply) else ()
+    in_order = dict.fromkeys(y for y in applies if y in needed)
+    return Program(leaves, tuple(in_order), results)
+
+
+def with_inputs(y: Apply, moved: Mapping[Any, Any]) -> Apply:
+    """The same op on what its inputs have become."""
+    inputs = tuple(moved.get(x, x) for x in y.inputs)
+    return y if inputs == y.inputs else dataclasses.replace(y, inputs=inputs)
+
+
+# Rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What rows ask about values.
+
+    `late`: those that depend on the gradient of the loss. `kept`: those that stand for a named one. `stretched`:
+    gradients that were broadcast to full shape though NumPy would do so by itself.
+    """
+
+    late: set[Any]
+    kept: Collection[Value]
+    stretched: set[Any]
+
+    def is_stretched(self, x: Any) -> bool:
+        """Whether it is a broadcast for the engine's sake."""
+        if x in self.kept or not isinstance(x, Apply) or x.op is not ops.broadcast_to:
+            return False
+        return x in self.late or x in self.stretched
+
+    def stretch(self, small: Any, shape: tuple[int, ...]) -> Any:
+        """A small value broadcast to a shape."""
+        if small.shape == shape:
+            return small
+        y = Apply(ops.broadcast_to, (small,), MappingProxyType({"shape": shape}), shape, small.dtype)
+        self.stretched.add(y)
+        return y
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """Values of these ops (None: of any) become what `instead` gives for them, where it gives something.
+
+    `what`: in words, for whoever reads the table.
+    """
+
+    what: str
+    ops: frozenset[Op] | None
+    instead: Callable[[Apply, Facts], Any]
+
+
+def rewriting(rows: Iterable[Row], start: Value | None = None, fixed: Collection[Value] = ()) -> Rule:
+    """A rule for `rebuild`: the first row that changes a value.
+
+    `start`: the gradient of the loss. What is in `fixed`, the forward that a user has written, stays as it is.
+    """
+    rows = [*rows]
+    late: set[Any] = {start}
+    stretched: set[Any] = set()
+
+    def rule(y: Apply, kept: Collection[Value]) -> Any:
+        if y in fixed:
+            return y
+        if any(x in late for x in y.values()):
+            late.add(y)
+        facts = Facts(late, kept, stretched)
+        for row in rows:
+            if row.ops is None or y.op in row.ops:
+                new = row.instead(y, facts)
+                if new is not None:
+                    return new
+        return y
+
+    return rule
+
+
+def without_alias(y: Apply, facts: Facts) -> Any:
+    """What an alias stands for; `rebuild` makes it anew where two kept values are one."""
+    return y.inputs[0]
+
+
+def same_layout(y: Apply, facts: Facts) -> Any:
+    """A vector transposed, an array reshaped to the shape that it has."""
+    if len(y.shape) < 2 if y.op is ops.transpose else y.inputs[0].shape == y.shape:
+        return y.inputs[0]
+    return None
+
+
+def times_one(y: Apply, facts: Facts) -> Any:
+    """`x * 1`, `x / 1`, `x ** 1`."""
+    x, number = y.inputs
+    if is_number(number, 1) and isinstance(x, Leaf | Apply) and (x.shape, x.dtype) == (y.shape, y.dtype):
+        return x
+    return None
+
+
+def power_zero(y: Apply, facts: Facts) -> Any:
+    """`x ** 0` is one everywhere."""
+    exponent = y.inputs[1]
+    if isinstance(exponent, int | float) and exponent == 0:
+        return facts.stretch(constant(y.dtype.type(1)), y.shape)
+    return None
+
+
+def moved_number(y: Apply, facts: Facts) -> Any:
+    """One number everywhere, moved about, is the same number everywhere."""
+    (x, *_) = y.inputs
+    if facts.is_stretched(x) and not x.inputs[0].shape:
+        return facts.stretch(x.inputs[0], y.shape)
+    return None
+
+
+def unstretched(y: Apply, facts: Facts) -> Any:
+    """An elementwise op before the broadcast of its inputs, which then comes last, if it is still needed."""
+    if not y.op.elementwise or not any(map(facts.is_stretched, y.inputs)):
+        return None
+    inputs = tuple(x.inputs[0] if facts.is_stretched(x) else x for x in y.inputs)
+    shape = np.broadcast_shapes(*(x.shape for x in inputs if hasattr(x, "shape")))
+    return facts.stretch(dataclasses.replace(y, inputs=inputs, shape=shape), y.shape)
+
+
+def is_number(x: Any, number: float) -> bool:
+    """Whether it is this number, plain or a Constant."""
+    if isinstance(x, Constant):
+        return not x.shape and bool(x.data == number)
+    return isinstance(x, int | float) and x == number
+
+
+ALIASES = (Row("an alias", frozenset({alias}), without_alias),)
+READER = (
+    *ALIASES,
+    Row("a layout that is there already", frozenset({ops.transpose, ops.reshape}), same_layout),
+    Row("x * 1, x / 1, x ** 1", frozenset({ops.multiply, ops.divide, ops.power}), times_one),
+    Row("x ** 0", frozenset({ops.power}), power_zero),
+    Row(
+        "one number everywhere, moved about",
+        frozenset({ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.flip}),
+        moved_number,
+    ),
+    Row("a broadcast that NumPy does by itself", None, unstretched),
+)
+
+
+# What NumPy has as one function, but a machine is better off with the parts of.
+
+
+def var_in_parts(x: Any, axis: Any = None, keepdims: bool = False, ddof: float = 0) -> Any:
+    """np.var in simpler terms."""
+    squares = np.square(x - np.mean(x, axis=axis, keepdims=True))
+    count = x.size if axis is None else math.prod(x.shape[i] for i in np.ravel(axis).tolist())
+    return np.sum(squares, axis=axis, keepdims=keepdims) / max(count - ddof, 0)
+
+
+def std_in_parts(x: Any, **params: Any) -> Any:
+    """np.std in simpler terms."""
+    return np.sqrt(var_in_parts(x, **params))
+
+
+SIMPLER: dict[Op, Callable[..., Any]] = {
+    ops.norm: ops.norm.forward,
+    ops.var: var_in_parts,
+    ops.std: std_in_parts,
+}

@@ -1,0 +1,288 @@
+"""A loss traced: its forward and its backward as one Program, and tables of what is known about its values."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..engine.backward import pull
+from ..engine.recording import Watcher, recording
+from ..engine.tensor import Tensor, record_op, seed
+from .rewrite import READER, Rule, rebuild, rewriting
+from .trace import Names, alias, ancestors, is_random, refuse_numbers, variables
+from .values import Apply, Leaf, Program, Same, Value, apply, behind, constant, evaluate, only
+
+
+@dataclasses.dataclass(frozen=True)
+class Traced:
+    """A Program whose results are the loss, all gradients and all that was asked for, and tables beside it.
+
+    `loss`, and `start`, the gradient of it with which the backward begins. `leaves`: those of the loss, in the order of
+    their first use. `names`: those that were given. `gradient_of`: value -> its gradient, from the loss backwards.
+    `edges`: `(y, x, g)` where the gradient of `y` adds `g` to that of its input `x`. `tensors`: the Tensor that a leaf,
+    or a Constant of the forward, stands for. `made`: the values of the Tensors of the
+    loss, of its gradients and of what else was asked for.
+    `arrays`: those of the leaves when traced, and what was drawn at random; `evaluate` gives all others. `random`: what
+    draws random numbers.
+    """
+
+    program: Program
+    loss: Value
+    start: Leaf | None
+    leaves: tuple[Value, ...]
+    names: Mapping[Value, str]
+    gradient_of: Mapping[Value, Value]
+    edges: tuple[tuple[Value, Value, Value], ...]
+    tensors: Mapping[Value, Tensor]
+    made: Mapping[Tensor, Value]
+    arrays: Mapping[Value, np.ndarray]
+    random: frozenset[Value]
+
+    @functools.cached_property
+    def forward(self) -> dict[Value, None]:
+        """The loss and all that it is computed from, inputs first."""
+        return behind([*only(self.program, [self.loss]).applies, self.loss])
+
+    @functools.cached_property
+    def late(self) -> frozenset[Value]:
+        """What depends on the gradient with which the backward begins."""
+        found: set[Any] = {self.start}
+        for y in self.program.applies:
+            if any(x in found for x in y.values()):
+                found.add(y)
+        return frozenset(found)
+
+    @property
+    def wanted(self) -> list[Value]:
+        """The leaves that require a gradient."""
+        return [x for x in self.leaves if self.tensors[x].requires_grad]
+
+    def numbers(self) -> dict[Value, np.ndarray]:
+        """The array of every value, as it was when the loss was traced."""
+        with np.errstate(all="ignore"):  # the loss has warned already, if need be
+            return evaluate(self.program, self.arrays)
+
+    def rebuilt(self, rule: Rule) -> Traced:
+        """The same after a pass; the forward, and the gradients of named values, stay values of their own."""
+        named = {g for x, g in self.gradient_of.items() if x in self.names}
+        program, moved = rebuild(self.program, rule, self.forward.keys() | named, self.random)
+        return self.followed(program, moved)
+
+    def followed(self, program: Program, moved: Mapping[Value, Value]) -> Traced:
+        """The tables beside another Program, in which the values have moved."""
+
+        def at(x: Any) -> Any:
+            return moved.get(x, x)
+
+        return Traced(
+            program=program,
+            loss=at(self.loss),
+            start=self.start,
+            leaves=tuple(map(at, self.leaves)),
+            names={at(x): name for x, name in self.names.items()},
+            gradient_of={at(x): at(g) for x, g in self.gradient_of.items()},
+            edges=tuple((at(y), at(x), at(g)) for y, x, g in self.edges),
+            tensors=self.tensors,
+            made={t: at(x) for t, x in self.made.items()},
+            arrays={at(x): array for x, array in self.arrays.items()},
+            random=frozenset(map(at, self.random)),
+        )
+
+
+def for_reader(traced: Traced) -> Traced:
+    """The backward as one would write it; the forward stays as the user wrote it."""
+    return traced.rebuilt(rewriting(READER, traced.start, traced.forward))
+
+
+# What is done with the gradients: from them, by Tensor, the results of it, and the leaves that it needs besides.
+Update = Callable[[Mapping[Tensor, Tensor]], tuple[Iterable[Tensor], Iterable[Tensor]]]
+
+
+def trace(
+    loss: Tensor,
+    names: Names = None,
+    start: Tensor | None = None,
+    outputs: Iterable[Tensor] = (),
+    update: Update | None = None,
+) -> Traced:
+    """Trace a loss of one element, forward and backward, by the very rules that `backward()` runs.
+
+    `names`: variable names for Tensors without a name, such as `locals()`. `start`: the gradient of the loss, which may
+    then have several elements. `outputs`: further results of the forward. `update`: what is made of the gradients.
+    Raises what `backward()` raises: RuntimeError where no gradient flows or where data has changed since, ValueError
+    for a loss of several elements; and TypeError for what is no Tensor.
+    """
+    refuse_numbers([loss])
+    start = Tensor(seed(loss, None)) if start is None else start
+    notes = BackwardNotes(GivenNames(names))
+    with recording("all", notes):
+        pull(loss, start, graph=True)
+    with recording("all"):
+        results, leaves = ((), ()) if update is None else update(notes.gradients)
+    return traced_from(loss, start, notes, outputs, results, leaves)
+
+
+def trace_forward(y: Tensor, names: Names = None, outputs: Iterable[Tensor] = ()) -> Traced:
+    """Trace how a Tensor was computed, without any gradient."""
+    return traced_from(y, None, BackwardNotes(GivenNames(names)), outputs)
+
+
+class BackwardNotes(Watcher):
+    """Writes down the whole backward; the gradient of a named Tensor becomes a value of its own."""
+
+    def __init__(self, names: GivenNames):
+        self.names = names
+        self.gradients: dict[Tensor, Tensor] = {}
+        self.edges: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def sent(self, y: Tensor, x: Tensor, g: Tensor) -> None:
+        """The gradient of `y` adds `g` to that of `x`."""
+        self.edges.append((y, x, g))
+
+    def gradient(self, y: Tensor, g: Tensor) -> Tensor:
+        """The whole gradient of `y`, as the rules are to see it."""
+        self.gradients[y] = record_op(alias, (g,), {}) if self.names.of(y) else g
+        return self.gradients[y]
+
+
+def traced_from(
+    loss: Tensor,
+    start: Tensor | None,
+    notes: BackwardNotes,
+    outputs: Iterable[Tensor] = (),
+    updated: Iterable[Tensor] = (),
+    outside: Iterable[Tensor] = (),
+) -> Traced:
+    """The Traced of a loss, of what was noted of its backward, and of what else is computed."""
+    outputs, outside = [*outputs], [*outside]
+    more = [*outputs, *updated, *outside]
+    made = Translation(notes.names)
+    past = ancestors([loss])
+    made.add_forward(past)
+    used = dict.fromkeys(x for t in past for x in t.inputs if isinstance(x, Tensor) and x.op is None)
+    leaves = dict.fromkeys(made.values[t] for t in (used or past))
+    made.add_forward(ancestors(outputs))
+    for t in outside if start is None else (start, *outside):
+        made.leaf(t)
+    gradients = [*notes.gradients.values(), *(g for _, _, g in notes.edges)]
+    made.add_backward(ancestors([*gradients, *more]))
+    at = made.values
+    results = dict.fromkeys(at[t] for t in (loss, *gradients, *more))
+    needed = behind(results)
+    applies = tuple(y for y in dict.fromkeys(at.values()) if isinstance(y, Apply) and y in needed)
+    all_leaves = tuple(x for x in dict.fromkeys(at.values()) if isinstance(x, Leaf))
+    return Traced(
+        program=Program(all_leaves, applies, tuple(results)),
+        loss=at[loss],
+        start=at[start] if start is not None else None,  # type: ignore[arg-type]
+        leaves=tuple(leaves),
+        names=made.names,
+        gradient_of={at[t]: at[g] for t, g in notes.gradients.items()},
+        edges=tuple((at[y], at[x], at[g]) for y, x, g in notes.edges),
+        tensors=made.tensors,
+        made={t: at[t] for t in dict.fromkeys([*past, *ancestors(outputs), *notes.gradients.values(), *more])},
+        arrays=made.arrays,
+        random=frozenset(made.random),
+    )
+
+
+class Translation:
+    """Tensors turned into values, inputs first."""
+
+    def __init__(self, given: GivenNames):
+        self.given = given
+        self.values: dict[Tensor, Value] = {}
+        self.names: dict[Value, str] = {}
+        self.tensors: dict[Value, Tensor] = {}
+        self.arrays: dict[Value, np.ndarray] = {}
+        self.random: set[Value] = set()
+        self.of_array: dict[Same, Value] = {}  # a named array in an expression was copied at each place
+
+    def add_forward(self, tensors: Iterable[Tensor]) -> None:
+        """Tensors that a user has made: those without a history are leaves, unless they are nameless numbers."""
+        for t in tensors:
+            if t in self.values:
+                continue
+            if t.op is not None:
+                self.result(t)
+            elif t.shape or t.requires_grad or self.given.of(t):
+                self.leaf(t)
+            else:
+                self.values[t] = constant(t.data)
+            if t.op is None:
+                self.tensors.setdefault(self.values[t], t)
+            name = self.given.of(t)
+            if name:
+                self.names.setdefault(self.values[t], name)
+
+    def add_backward(self, tensors: Iterable[Tensor]) -> None:
+        """Tensors that rules have made: those without a history are Constants."""
+        for t in tensors:
+            if t not in self.values:
+                if t.op is None:
+                    self.values[t] = constant(t.data)
+                else:
+                    self.result(t)
+
+    def leaf(self, t: Tensor) -> None:
+        """A Tensor as a Leaf; the copies of one named array are one."""
+        array = self.given.array_of(t)
+        same = self.of_array.get(Same(array)) if array is not None else None
+        found = same or Leaf(t.shape, t.dtype)
+        if array is not None:
+            self.of_array[Same(array)] = found
+        self.values[t] = found
+        self.arrays.setdefault(found, np.array(t.data))
+
+    def result(self, t: Tensor) -> None:
+        """A Tensor as an Apply."""
+        y = apply(t.op, (self.values[x] if isinstance(x, Tensor) else x for x in t.inputs), t.params, t)  # type: ignore[arg-type]
+        self.values[t] = y
+        if is_random(t):
+            self.random.add(y)
+            self.arrays[y] = np.array(t.data)
+
+
+class GivenNames:
+    """What Tensors are called: by their own names, or by those of the variables that hold them or their arrays."""
+
+    def __init__(self, names: Names):
+        self.tensors: dict[Tensor, str] = {}
+        self.arrays: dict[Same, str] = {}
+        for name, value in variables(names).items():  # type: ignore[union-attr]
+            if isinstance(value, np.ndarray) and value.ndim:
+                self.arrays.setdefault(Same(value), name)
+        todo = [*variables(names).items()]  # type: ignore[union-attr]
+        while todo:
+            todo = [inner for name, value in todo for inner in self.take(name, value)]
+
+    def take(self, name: str, value: Any) -> list[tuple[str, Any]]:
+        """Note a Tensor under its (first) name; what a list, tuple or dict holds, with the names that it gives them."""
+        found: list[tuple[str, Any]] = []
+        if isinstance(value, Tensor):
+            self.tensors.setdefault(value, name)
+        elif isinstance(value, dict):
+            found = [(f"{name}[{key!r}]", v) for key, v in value.items()]
+        elif isinstance(value, list | tuple):
+            found = [(f"{name}[{i}]", v) for i, v in enumerate(value)]
+        return [(name, v) for name, v in found if name.count("[") < 4]
+
+    def of(self, t: Tensor) -> str | None:
+        """The name of a Tensor; None where it has none."""
+        if t.name or t in self.tensors:
+            return t.name or self.tensors[t]
+        array = self.array_of(t)
+        return None if array is None else self.arrays[Same(array)]
+
+    def array_of(self, t: Tensor) -> np.ndarray | None:
+        """The named array that was copied into a Tensor, if it has not changed since."""
+        origin = getattr(t, "origin", None)
+        array = None if origin is None else origin()
+        if array is None or t.name or Same(array) not in self.arrays:
+            return None
+        before, now = ((x.dtype, x.shape, x.tobytes()) for x in (t.data, array))
+        return array if before == now else None

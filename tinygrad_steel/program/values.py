@@ -1,0 +1,229 @@
+"""What a traced program is made of: values that never change, each its own key, and how they are computed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from ..ops.op import Op
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Leaf:
+    """An array that comes from outside."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Constant:
+    """An array that belongs to the program: a NumPy number, or what a rule has made while it was traced."""
+
+    data: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
+        return self.data.dtype
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Apply:
+    """The result of an op.
+
+    `inputs` are values and plain Python numbers, which take the dtype of what they meet.
+    """
+
+    op: Op
+    inputs: tuple[Any, ...]
+    params: Mapping[str, Any]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def values(self) -> Iterator[Value]:
+        """The inputs that are values, in order."""
+        return (x for x in self.inputs if isinstance(x, VALUES))
+
+    def __repr__(self) -> str:
+        return f"<{getattr(self.op, 'name', self.op)} {self.shape} {self.dtype}>"
+
+
+Value = Leaf | Constant | Apply
+VALUES = (Leaf, Constant, Apply)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Program:
+    """What is computed from the leaves: `applies`, inputs first, of which some are the `results`."""
+
+    leaves: tuple[Leaf, ...]
+    applies: tuple[Apply, ...]
+    results: tuple[Value, ...]
+
+
+def constant(data: Any) -> Constant:
+    """A Constant that nobody can write into."""
+    data = np.array(data)
+    data.flags.writeable = False
+    return Constant(data)
+
+
+def apply(op: Op, inputs: Iterable[Any], params: Mapping[str, Any], like: Any) -> Apply:
+    """An Apply with the shape and dtype of `like`; NumPy's numbers among its inputs become Constants."""
+    inputs = tuple(constant(x) if isinstance(x, np.generic) else x for x in inputs)
+    return Apply(op, inputs, MappingProxyType(dict(params)), like.shape, like.dtype)
+
+
+# Computing
+
+
+def compute(y: Apply, inputs: Iterable[Any]) -> np.ndarray:
+    """The op of an Apply on these arrays and numbers, in place of its inputs."""
+    found = y.op.forward(*inputs, **y.params)
+    return np.asarray(found[0] if y.op.keeps else found)
+
+
+def inputs_of(y: Apply, arrays: Mapping[Any, Any]) -> list[Any]:
+    """The arrays and numbers that an Apply gets, of those of all values before it."""
+    return [x.data if isinstance(x, Constant) else arrays[x] if isinstance(x, VALUES) else x for x in y.inputs]
+
+
+def evaluate(program: Program, arrays: Mapping[Value, Any]) -> dict[Value, Any]:
+    """The array of every value, from those of the leaves and of whatever is not to be computed."""
+    found: dict[Value, Any] = dict(arrays)
+    found |= {x: x.data for y in program.applies for x in y.values() if isinstance(x, Constant)}
+    found |= {x: x.data for x in program.results if isinstance(x, Constant)}
+    for y in program.applies:
+        if y not in found:
+            found[y] = compute(y, inputs_of(y, found))
+    return found
+
+
+# Walking
+
+
+def behind(values: Iterable[Value]) -> dict[Value, None]:
+    """These values and all from which they are computed, inputs first, each once."""
+    order: dict[Value, None] = {}
+    for value in values:
+        todo = [value]
+        while todo:
+            last = todo[-1]
+            waiting = [x for x in last.values() if x not in order] if isinstance(last, Apply) else []
+            todo.extend(waiting) if waiting else order.setdefault(todo.pop())
+    return order
+
+
+def only(program: Program, results: Iterable[Value]) -> Program:
+    """The part of a program that these results need, in the same order."""
+    results = tuple(results)
+    needed = behind(results)
+    return Program(program.leaves, tuple(y for y in program.applies if y in needed), results)
+
+
+# Identity
+
+
+class Same:
+    """An object as a key: equal to itself alone. It holds the object, so that no other can take its place."""
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any):
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.thing is other.thing
+
+    def __hash__(self) -> int:
+        return object.__hash__(self.thing)
+
+
+def exact(v: Any) -> Any:
+    """A key that equals another only where the values are the same: arrays to the last bit, numbers with their type.
+
+    1, 1.0 and True are told apart, and so are 0.0 and -0.0, which are equal in Python; a NaN is the same as itself.
+    What is inside tuples, lists and dicts counts as well. An object of any other kind is the same as itself alone.
+
+    >>> exact(0.0) == exact(-0.0), exact((1, [np.ones(2)])) == exact((1, [np.ones(2)]))
+    (False, True)
+    """
+    kind = type(v)
+    if (kind is np.ndarray and not v.dtype.hasobject) or isinstance(v, np.generic):
+        return kind, v.shape, v.dtype, v.tobytes()
+    if kind is float:
+        return kind, v.hex()
+    if kind is complex:
+        return kind, v.real.hex(), v.imag.hex()
+    if kind in (tuple, list):
+        return kind, *map(exact, v)
+    if kind is dict:
+        return kind, frozenset((exact(k), exact(x)) for k, x in v.items())
+    if kind is slice:
+        return kind, exact(v.start), exact(v.stop), exact(v.step)
+    if kind in (bool, int, str, bytes, type(None)) or isinstance(v, np.dtype):
+        return kind, v
+    return Same(v)
+
+
+def key(y: Apply) -> Any:
+    """What makes two Applies the same value."""
+    return y.op, *map(key_of_input, y.inputs), exact(dict(y.params))
+
+
+def key_of_input(x: Any) -> Any:
+    """What makes two inputs the same: a value is, a Constant's and a plain number's digits are."""
+    if isinstance(x, Constant):
+        return Constant, exact(x.data)
+    return x if isinstance(x, VALUES) else exact(x)
+
+
+# What a Program may hold
+
+
+def spec(program: Program, allowed: frozenset[Op] | None = None) -> None:
+    """ValueError where a Program holds what it may not. `allowed`: the ops of its level; None for all."""
+    known: set[Any] = set()
+    for x in program.leaves:
+        insist(x, type(x) is Leaf and x not in known, "is no Leaf, or is there twice")
+        known.add(x)
+    for y in program.applies:
+        insist(y, type(y) is Apply and y not in known, "is no Apply, or is there twice")
+        check_apply(y, known)
+        insist(y, allowed is None or y.op in allowed, "has no place at this level")
+        known.add(y)
+    for x in program.results:
+        insist(x, x in known or isinstance(x, Constant), "is a result that nothing computes")
+    for y in {*program.applies} - {*behind(program.results)}:
+        insist(y, False, "is what no result needs")
+
+
+def check_apply(y: Apply, known: set[Any]) -> None:
+    """ValueError where an Apply is not what its op may give for its inputs, or comes before one of them."""
+    insist(y, isinstance(y.op, Op), "has no Op")
+    insist(y, type(y.params) is MappingProxyType, "has parameters that can be changed")
+    insist(y, {*y.params} <= {*y.op.param_names}, "has parameters that its op does not know")
+    insist(y, y.op.variadic or len(y.inputs) == len(y.op.input_names), "has a wrong number of inputs")
+    for x in y.inputs:
+        plain = type(x) in (bool, int, float)
+        insist(y, plain or isinstance(x, Constant) or x in known, f"has the input {x!r:.60}, which is not known")
+        insist(y, not isinstance(x, Constant) or not x.data.flags.writeable, "has a Constant that can be changed")
+    if y.op.elementwise:
+        shape = np.broadcast_shapes(*(x.shape for x in y.values()))
+        insist(y, shape == y.shape, f"has not the shape {shape} of its inputs")
+
+
+def insist(value: Any, holds: bool, what: str) -> None:
+    """ValueError where something does not hold."""
+    if not holds:
+        raise ValueError(f"{value!r:.80} {what}")
