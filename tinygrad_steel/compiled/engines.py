@@ -1,4 +1,4 @@
-"""What runs a program: NumPy's calls, or loops in machine code."""
+"""What runs a program: `step(arrays)`, `epoch(arrays, order, count)` and `view(value)`, the memory of a value."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from .numpy_calls import Replay
 
 
 class Engine:
-    """What both have in common."""
+    """What all engines have in common."""
 
+    backend: str
+    source: str
     compile_seconds = 0.0
     last_rate: float | None = None
 
@@ -25,33 +27,23 @@ class Engine:
         self.program, self.optimizer = program, program.optimizer
         self.changing = type(self.optimizer) is not SGD  # whether numbers() may give others for each step
 
-    def renew_numbers(self) -> None:
-        """The optimizer's numbers for the next step into the memory, if they have changed."""
-        optimizer = self.optimizer
-        if optimizer is not None and (self.changing or self.last_rate != optimizer._learning_rate):
-            self.last_rate = optimizer._learning_rate
-            for node, x in zip(self.program.numbers, next_numbers(optimizer, self.program.loss.dtype)):
-                self.view(node)[...] = x
+    def view(self, value: Node) -> np.ndarray:
+        """The array in which the numbers of a value are."""
+        raise NotImplementedError
 
-    def view(self, node: Node) -> np.ndarray:
-        """The array in which a Node's numbers are."""
+    def run(self) -> None:
+        """Everything, from what is in the memory."""
         raise NotImplementedError
 
     @functools.cached_property
     def feeds(self) -> list[tuple[Node, np.ndarray]]:
         """The leaves whose arrays come with each call, and where they go."""
-        return [(node, self.view(node)) for node in self.program.feeds]
+        return [(leaf, self.view(leaf)) for leaf in self.program.feeds]
 
-    def take(self, arrays: Sequence[Any]) -> None:
-        """Arrays of one step into the memory."""
-        for (node, memory), x in zip(self.feeds, arrays):
-            if x.__class__ is not np.ndarray or x.shape != memory.shape or x.dtype is not memory.dtype:
-                x = fitting(node, x)
-            memory[...] = x  # class ids are floats there, if need be
-
-    def run(self) -> None:
-        """Everything, from what is in the memory."""
-        raise NotImplementedError
+    @functools.cached_property
+    def loss(self) -> np.ndarray:
+        """Where the loss is."""
+        return self.view(self.program.loss)
 
     def step(self, arrays: Sequence[Any]) -> float:
         """One step on these arrays."""
@@ -60,12 +52,23 @@ class Engine:
         self.run()
         if self.optimizer is not None:  # when all has gone well
             self.optimizer.steps += 1
-        return self.loss.item()
+        loss: float = self.loss.item()
+        return loss
 
-    @functools.cached_property
-    def loss(self) -> np.ndarray:
-        """Where the loss is."""
-        return self.view(self.program.loss)
+    def take(self, arrays: Sequence[Any]) -> None:
+        """Arrays of one step into the memory."""
+        for (leaf, memory), x in zip(self.feeds, arrays):
+            if x.__class__ is not np.ndarray or x.shape != memory.shape or x.dtype is not memory.dtype:
+                x = fitting(leaf, x)
+            memory[...] = x  # class ids are floats there, if need be
+
+    def renew_numbers(self) -> None:
+        """The optimizer's numbers for the next step into the memory, if they have changed."""
+        optimizer = self.optimizer
+        if optimizer is not None and (self.changing or self.last_rate != optimizer._learning_rate):
+            self.last_rate = optimizer._learning_rate
+            for leaf, x in zip(self.program.numbers, next_numbers(optimizer, self.program.loss.dtype)):
+                self.view(leaf)[...] = x
 
     def epoch(self, arrays: Sequence[np.ndarray], order: np.ndarray, count: int) -> tuple[np.ndarray, list[np.ndarray]]:
         """`count` steps on rows gathered by `order`."""
@@ -86,7 +89,8 @@ class NumPyEngine(Engine):
     def __init__(self, program: Program):
         super().__init__(program)
         self.replay = Replay(program)
-        self.source, self.run = self.replay.source, self.replay.run
+        self.source = self.replay.source
+        self.run = self.replay.run  # type: ignore[method-assign]  # looked up once
 
-    def view(self, node: Node) -> np.ndarray:
-        return self.replay.buffers[node]
+    def view(self, value: Node) -> np.ndarray:
+        return self.replay.buffers[value]

@@ -36,16 +36,40 @@ def compile_epoch(
 ) -> Epoch:
     """A function that trains on all rows of a data set: gathering, forward, backward and update of every mini-batch.
 
-    `batch`: the leaves that hold a mini-batch, with its rows along the first axis. The function takes the whole arrays
-    in their place and `order`, the rows in the order in which they are to be used (default: as they are), and returns
-    the loss of each step, and with `outputs` their arrays, the first axis counting steps. A last, shorter batch is
-    computed from the same expression with fewer rows (numbers that stand in it, such as `/ 10`, stay as they are); its
-    outputs are then not part of the arrays but in `epoch.last_outputs`. Where the expression does not work for fewer
-    rows, as with `x[3]`, nothing is trained (ValueError). An array outside of the batch that is used row
-    by row with it (weights of its rows, say) belongs into `batch`, and is refused elsewhere (ValueError).
+    Parameters
+    ----------
+    loss : Tensor
+        A loss of one element, computed for one mini-batch.
+    batch : sequence of Tensor
+        The leaves that hold the mini-batch, with its rows along the first axis. An array outside of the batch that is
+        used row by row with it (weights of its rows, say) belongs into `batch`, too.
+    parameters : sequence of Tensor, optional
+        Those of the optimizer, if given.
+    optimizer : Optimizer
+        What makes a step of the gradients.
+    outputs : sequence of Tensor
+        Tensors behind the loss whose arrays are wanted of each step.
+    names, backend
+        See `compile_backprop`.
 
-    `parameters`: those of the optimizer, if given. For the rest, see `compile_backprop`.
+    Returns
+    -------
+    Epoch
+        A function of the whole arrays, in the order of `batch`. Its keyword `order` is the rows in the order in which
+        they are to be used (default: as they are). It returns the loss of each step, and with `outputs` their arrays,
+        the first axis counting steps. A last, shorter batch is computed from the same expression with fewer rows
+        (numbers that stand in it, such as `/ 10`, stay as they are); its outputs are then not part of the arrays but in
+        `epoch.last_outputs`.
 
+    Raises
+    ------
+    TypeError, ValueError
+        Where the arguments are not what is said above, and where an array outside of the batch is used row by row with
+        it; and what `compile_backprop` raises. The epoch itself raises ValueError, and trains nothing, where the last
+        batch is shorter and the expression does not work for fewer rows, as with `x[3]`.
+
+    Examples
+    --------
     >>> from tinygrad_steel import SGD
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
@@ -58,42 +82,58 @@ def compile_epoch(
         raise TypeError("compile_epoch takes an optimizer, and lists of Tensors: batch=(x, y), outputs=[output]")
     if parameters is not None and {id(p) for p in parameters} != {id(p) for p in optimizer.parameters}:
         raise ValueError("the parameters are to be those of the optimizer: leave them out, or make it with them")
-    if not batch or any(not isinstance(t, Tensor) or t.op is not None or not t.shape for t in batch):
-        raise ValueError("batch=(x, y) takes the Tensors that hold the mini-batch, rows along their first axis")
-    if any(t.requires_grad for t in batch) or len({id(t) for t in batch}) < len(batch):
-        raise ValueError("the Tensors of the batch are data: each once, and none with requires_grad=True")
-    if len({t.shape[0] for t in batch}) > 1:
-        raise ValueError(f"the batch has {' and '.join(str(t.shape[0]) for t in batch)} rows: they are to be equal")
-    if not batch[0].shape[0]:
-        raise ValueError("the batch has no rows: trace the loss with at least one")
+    check_batch(batch)
     return Epoch(loss, list(batch), optimizer, list(outputs), names, backend)
 
 
+def check_batch(batch: Sequence[Tensor]) -> None:
+    """ValueError where these are not the leaves of a mini-batch."""
+    if not batch or not all(isinstance(t, Tensor) and t.op is None and t.shape for t in batch):
+        raise ValueError("batch=(x, y) takes the Tensors that hold the mini-batch, rows along their first axis")
+    if any(t.requires_grad for t in batch) or len({*batch}) < len(batch):
+        raise ValueError("the Tensors of the batch are data: each once, and none with requires_grad=True")
+    rows = {t.shape[0] for t in batch}
+    if len(rows) > 1:
+        found = " and ".join(str(t.shape[0]) for t in batch)
+        raise ValueError(f"the batch has {found} rows: they are to be equal")
+    if rows == {0}:
+        raise ValueError("the batch has no rows: trace the loss with at least one")
+
+
 class Epoch:
-    """A compiled epoch; call it with the whole arrays and the order of their rows."""
+    """A compiled epoch: a function of the whole arrays and the order of their rows.
+
+    Attributes
+    ----------
+    backend : str
+        "numba" or "numpy".
+    source : str
+        What runs, as Python.
+    compile_seconds : float
+        How long it took to compile, or to load from disk.
+    last_outputs : list of ndarray
+        The outputs of a last, shorter batch of the latest call.
+    """
 
     def __init__(
-        self, loss: Tensor, batch: list[Tensor], optimizer: Optimizer, outputs: list[Tensor], names: Names, backend: str
+        self,
+        loss: Tensor,
+        batch: list[Tensor],
+        optimizer: Optimizer,
+        outputs: list[Tensor],
+        names: Names,
+        backend: str,
     ):
         self.loss, self.batch, self.outputs = loss, batch, outputs
         self.optimizer, self.names = optimizer, names
+        self.rows = batch[0].shape[0]
         self.program = Program(loss, names, optimizer, outputs, feeds=batch)
         check_rows([loss, *outputs], batch)
         self.engine = engine_for(self.program, backend, "epoch")
-        self.backend, self.source, self.compile_seconds = (
-            self.engine.backend,
-            self.engine.source,
-            self.engine.compile_seconds,
-        )
+        self.backend, self.source = self.engine.backend, self.engine.source
+        self.compile_seconds = self.engine.compile_seconds
         self.parameters = Parameters(self.program, self.engine)
-        behind = {id(t) for t in ancestors([loss, *outputs])}
-        self.used = [i for i, t in enumerate(batch) if id(t) in behind]  # those on which the loss depends
-        for t in batch:
-            if id(t) not in behind and t.name is None:
-                raise ValueError(
-                    f"{describe(t)} of the batch has no part in the loss, or none that was recorded: "
-                    f"make it with Tensor(..., name=...)"
-                )
+        self.used = used_places([loss, *outputs], batch)
         self.lock = threading.Lock()
         self.short: dict[int, Step] = {}
         self.last_outputs: list[np.ndarray] = []
@@ -105,34 +145,30 @@ class Epoch:
             )
         arrays = tuple(map(array_of, arrays))
         for t, x in zip(self.batch, arrays):
-            if x.shape[1:] != t.shape[1:] or x.ndim != t.ndim or len(x) != len(arrays[0]):
-                shape = ", ".join(["rows", *map(str, t.shape[1:])])
-                raise ValueError(
-                    f"{describe(t)} was compiled: give an array ({shape}), as many rows as the others, not {x.shape}"
-                )
+            check_whole(t, x, len(arrays[0]))
         order = self.row_numbers(order, len(arrays[0]))
-        rows = self.batch[0].shape[0]
-        count, rest = divmod(len(order), rows)
-        used = tuple(fitting(x, a, rows=True) for x, a in zip(self.program.feeds, (arrays[i] for i in self.used)))
-        for x, a in zip(self.program.feeds, used):
-            for classes in self.program.classes(x):
-                ops.check_ids(a[order], classes)
+        given = [arrays[i] for i in self.used]
+        used = [fitting(leaf, x, rows=True) for leaf, x in zip(self.program.feeds, given)]
+        for leaf, x in zip(self.program.feeds, used):
+            for classes in self.program.classes(leaf):
+                ops.check_ids(x[order], classes)
         with self.lock:
-            return self.train(used, order, count, rest)
+            return self.train(used, order)
 
-    def train(self, used: tuple, order: np.ndarray, count: int, rest: int) -> Any:
-        """`count` whole batches of these arrays, and one of the `rest`."""
-        rows = self.batch[0].shape[0]
+    def train(self, used: list[np.ndarray], order: np.ndarray) -> Any:
+        """All whole batches of these arrays, then one of the rows that are left."""
+        count, rest = divmod(len(order), self.rows)
+        whole, left = order[: count * self.rows], order[count * self.rows :]
         self.parameters.before()
         short = self.short_step(rest) if rest else None  # now, as nothing is to be trained where it cannot be had
         try:
-            losses, outputs = self.engine.epoch(used, order[: count * rows], count)
+            losses, outputs = self.engine.epoch(used, whole, count)
         finally:
             if count:
                 self.parameters.after()
         self.last_outputs = []
         if short is not None:
-            losses = np.append(losses, short(*(x[order[count * rows :]] for x in used)))
+            losses = np.append(losses, short(*(x[left] for x in used)))
             self.last_outputs = [np.array(x) for x in short.outputs]
         return (losses, outputs) if self.outputs else losses
 
@@ -140,10 +176,10 @@ class Epoch:
     def row_numbers(order: Any, rows: int) -> np.ndarray:
         """`order` as an array for the loops; ValueError where it is none of row numbers."""
         numbers = np.arange(rows) if order is None else np.asarray(data_of(order))
-        if numbers.ndim != 1 or (
-            numbers.size and (numbers.dtype.kind not in "iu" or not 0 <= numbers.min() <= numbers.max() < rows)
-        ):
-            found = f" with {numbers.min()} to {numbers.max()}" if numbers.dtype.kind in "iu" and numbers.size else ""
+        has_range = numbers.dtype.kind in "iu" and numbers.size > 0
+        in_range = has_range and 0 <= numbers.min() <= numbers.max() < rows
+        if numbers.ndim != 1 or (numbers.size and not in_range):
+            found = f" with {numbers.min()} to {numbers.max()}" if has_range else ""
             raise ValueError(f"order is a list of row numbers from 0 to {rows - 1}, not {describe(numbers)}{found}")
         return np.array(numbers, dtype=np.int64)
 
@@ -155,18 +191,39 @@ class Epoch:
             except MISFIT as error:
                 raise ValueError(
                     f"the last batch has {rows} rows, for which the loss does not work ({error}): give an order with a "
-                    f"multiple of {self.batch[0].shape[0]} rows"
+                    f"multiple of {self.rows} rows"
                 ) from error
         return self.short[rows]
 
     def step_of(self, rows: int) -> Step:
         """The step for a batch of so many rows, from the same expression."""
-        fewer = {id(t): Tensor(t.data[:rows], name=t.name) for t in self.batch}
+        fewer = {t: Tensor(t.data[:rows], name=t.name) for t in self.batch}
         with recording("all"), np.errstate(all="ignore"):  # also inside no_grad()
             loss, *outputs = rebuilt([self.loss, *self.outputs], fewer)
-        feeds = [fewer[id(self.batch[i])] for i in self.used]
+        feeds = [fewer[self.batch[i]] for i in self.used]
         program = Program(loss, self.names, self.optimizer, outputs, feeds=feeds)
         return Step(program, NumPyEngine(program))
 
     def __repr__(self) -> str:
-        return f"<compiled epoch of batches of {self.batch[0].shape[0]} rows, {self.backend}>"
+        return f"<compiled epoch of batches of {self.rows} rows, {self.backend}>"
+
+
+def used_places(roots: list[Tensor], batch: list[Tensor]) -> list[int]:
+    """Which Tensors of the batch the loss depends on; ValueError where that may not have been recorded of one."""
+    behind = {*ancestors(roots)}
+    for t in batch:
+        if t not in behind and t.name is None:
+            raise ValueError(
+                f"{describe(t)} of the batch has no part in the loss, or none that was recorded: "
+                f"make it with Tensor(..., name=...)"
+            )
+    return [i for i, t in enumerate(batch) if t in behind]
+
+
+def check_whole(t: Tensor, x: np.ndarray, rows: int) -> None:
+    """ValueError where an array does not hold `rows` rows like those of a Tensor of the batch."""
+    if x.shape[1:] != t.shape[1:] or x.ndim != t.ndim or len(x) != rows:
+        shape = ", ".join(["rows", *map(str, t.shape[1:])])
+        raise ValueError(
+            f"{describe(t)} was compiled: give an array ({shape}), as many rows as the others, not {x.shape}"
+        )

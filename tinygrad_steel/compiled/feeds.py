@@ -11,30 +11,29 @@ from ..ops.op import data_of
 from ..program.trace import Node
 
 
-def check_feed(node: Node, x: np.ndarray, rows: bool = False) -> None:
+def check_feed(leaf: Node, x: np.ndarray, rows: bool = False) -> None:
     """ValueError or TypeError where an array is not what the step was compiled for; `rows`: with any number of them."""
-    if x.shape[rows:] != node.shape[rows:]:
-        raise ValueError(
-            f"{node.name or 'an input'} is {x.shape}, the step was compiled for {node.shape}: compile again"
-        )
-    if not np.can_cast(x.dtype, node.dtype, "same_kind"):
-        raise TypeError(f"{node.name or 'an input'} is {x.dtype}, the step was compiled for {node.dtype}")
+    name = leaf.name or "an input"
+    if x.shape[rows:] != leaf.shape[rows:]:
+        raise ValueError(f"{name} is {x.shape}, the step was compiled for {leaf.shape}: compile again")
+    if not np.can_cast(x.dtype, leaf.dtype, "same_kind"):
+        raise TypeError(f"{name} is {x.dtype}, the step was compiled for {leaf.dtype}")
 
 
 def array_of(x: Any) -> np.ndarray:
     """What was given for data as an array; TypeError as from Tensor where it is none of real numbers."""
     x = data_of(x)
-    is_array = isinstance(x, np.ndarray) and not isinstance(x, np.ma.MaskedArray)
-    return np.asarray(x) if is_array else checked_array(x)
+    if isinstance(x, np.ndarray) and not isinstance(x, np.ma.MaskedArray):
+        return np.asarray(x)
+    return np.asarray(checked_array(x))
 
 
-def fitting(node: Node, x: Any, rows: bool = False) -> np.ndarray:
+def fitting(leaf: Node, x: Any, rows: bool = False) -> np.ndarray:
     """An array in the dtype and layout for which the step was compiled; one element where that is a single number."""
     x = array_of(x)
-    check_feed(node, x, rows)
-    y = np.require(x, node.dtype.newbyteorder("="), "CAW")
+    check_feed(leaf, x, rows)
+    y = np.require(x, leaf.dtype.newbyteorder("="), ["C", "A", "W"])
     if x.dtype.kind in "iu" and not np.can_cast(x.dtype, y.dtype) and not np.array_equal(x, y):
-        raise ValueError(
-            f"{node.name or 'an input'} has numbers too large for {y.dtype}, for which the step was compiled"
-        )
+        name = leaf.name or "an input"
+        raise ValueError(f"{name} has numbers too large for {y.dtype}, for which the step was compiled")
     return y.reshape(y.shape or (1,))

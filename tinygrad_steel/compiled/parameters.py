@@ -15,6 +15,9 @@ from ..program.trace import exact
 from .engines import Engine
 from .lower import Program
 
+# Of an optimizer's attributes: the learning rate may change, and what is kept for each parameter is the step's matter.
+NO_SETTINGS = ("steps", "_learning_rate", "rates", "states", "parameters")
+
 
 class Parameters:
     """Keeps Tensors and the memory of a compiled step together."""
@@ -23,8 +26,8 @@ class Parameters:
         self.gradients = [(p, engine.view(g)) for p, _, g in program.parameters]
         self.pairs = [(p, engine.view(x)) for p, x in program.held]
         self.states = [(i, k, engine.view(x)) for i, k, x in program.states]
-        moved = {id(p) for p in program.optimizer.parameters} if program.optimizer else set()
-        self.moved = [p for p, _ in self.gradients if id(p) in moved]
+        moved = {*program.optimizer.parameters} if program.optimizer else set()
+        self.moved = [p for p, _ in self.gradients if p in moved]
         self.fixed = [(t, t.age) for t in program.fixed]
         self.optimizer = program.optimizer
         names, self.others = settings(program.optimizer)
@@ -43,9 +46,9 @@ class Parameters:
         if optimizer is not None:
             if self.read(optimizer) != self.settings:
                 now = zip(self.names, self.read(optimizer), self.settings)
-                raise self.changed(next(name for name, new, old in now if new != old))
+                raise changed(next(name for name, new, old in now if new != old))
             if optimizer.parameters is not self.trained:
-                raise self.changed("list of parameters")
+                raise changed("list of parameters")
         if self.has_more:
             self.look_further()
 
@@ -61,19 +64,14 @@ class Parameters:
                 raise RuntimeError(f"{describe(t)} has changed since it was compiled in as a constant: compile again")
         for name, value in self.others:
             if exact(getattr(self.optimizer, name)) != value:
-                raise self.changed(name)
+                raise changed(name)
 
-    def take_over(self, p: Tensor, data: np.ndarray) -> None:
+    def take_over(self, p: Tensor, data: Any) -> None:
         """New numbers of a parameter into the memory; RuntimeError where it has none to be trained any more."""
         if not p.requires_grad:
             raise RuntimeError(f"{describe(p)} no longer requires a gradient, as when it was compiled: compile again")
         np.copyto(data, p._array)
         p._array = data
-
-    @staticmethod
-    def changed(what: str) -> RuntimeError:
-        """What to raise where the optimizer is no longer the one that was compiled in."""
-        return RuntimeError(f"the optimizer's {what} has changed since the step was compiled: compile again")
 
     def after(self) -> None:
         """Gradients to where backward() leaves them; and parameters have changed."""
@@ -83,12 +81,15 @@ class Parameters:
             p._age = next_age()
 
 
-def settings(optimizer: Optimizer | None) -> tuple[list[str], list[tuple[str, Any]]]:
-    """What an optimizer was made with: the names of numbers and words, and keys of all else (arrays, lists).
+def changed(what: str) -> RuntimeError:
+    """What to raise where the optimizer is no longer the one that was compiled in."""
+    return RuntimeError(f"the optimizer's {what} has changed since the step was compiled: compile again")
 
-    The learning rate may change, and what is kept for each parameter is the step's own matter.
-    """
-    kept = ("steps", "_learning_rate", "rates", "states", "parameters")
-    every = [(k, v) for k, v in vars(optimizer).items() if k not in kept] if optimizer is not None else []
-    plain = [k for k, v in every if isinstance(v, int | float | str)]
-    return plain, [(k, exact(v)) for k, v in every if not isinstance(v, int | float | str)]
+
+def settings(optimizer: Optimizer | None) -> tuple[list[str], list[tuple[str, Any]]]:
+    """What an optimizer was made with: the names of numbers and words, and keys of all else (arrays, lists)."""
+    if optimizer is None:
+        return [], []
+    every = {name: value for name, value in vars(optimizer).items() if name not in NO_SETTINGS}
+    plain = [name for name, value in every.items() if isinstance(value, int | float | str)]
+    return plain, [(name, exact(value)) for name, value in every.items() if name not in plain]

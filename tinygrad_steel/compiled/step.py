@@ -27,32 +27,55 @@ def compile_backprop(
 ) -> Step:
     """A function that does what computing this loss and `loss.backward()` do, for other data of the same shapes.
 
-    It takes the arrays of the graph's named leaves that require no gradient, in the order of their first use or by
-    name, and returns the loss, a float. Gradients are then in `.grad` of the parameters (not added to what was there);
-    with `optimizer`, its step is done as well. `outputs`: Tensors behind the loss whose arrays are wanted, in
-    `step.outputs`. Those arrays, and the gradients, are overwritten by the next call. (Calls from several threads wait
-    for one another; outputs and gradients are those of the last one. Steps that share parameters are not to be called
-    at the same time.) Parameters keep their numbers in memory that the step has; a new array assigned to `.data` is
-    noticed. The same holds for Tensors that require a gradient and get none, such as a threshold in a comparison:
-    `.grad` of these stays as it is.
+    Parameters
+    ----------
+    loss : Tensor
+        A loss of one element. What has no history in its graph is a constant: arrays and random numbers in the
+        expression, and whatever came into it by `detach()`, `numpy()`, `item()` or from inside `no_grad()`; so is
+        whatever an op of your own takes from outside of its arguments. What differs from step to step is a named
+        Tensor. New data assigned to a constant Tensor is noticed, what is written into its array (`t.data[0] = 1`) is
+        not. An op that draws random numbers draws at every step.
+    names : dict, optional
+        Variable names for Tensors without a name, such as `locals()`.
+    optimizer : Optimizer, optional
+        Its step is done as well.
+    outputs : sequence of Tensor
+        Tensors behind the loss whose arrays are wanted, in `step.outputs`.
+    backend : {"auto", "numba", "numpy"}
+        "numba" (loops in machine code, compiled once and kept on disk), "numpy" (calls into arrays allocated once), or
+        "auto": numba where it is installed, every op has a loop form and no matrix product is so large that it is left
+        to BLAS.
 
-    `backend`: "numba" (loops in machine code, compiled once and kept on disk), "numpy" (calls into arrays allocated
-    once), or "auto": numba where it is installed, every op has a loop form and no matrix product is so large that it
-    is left to BLAS.
+    Returns
+    -------
+    Step
+        A function of the arrays of the graph's named leaves that require no gradient, in the order of their first use
+        or by name. It returns the loss, a float. Gradients are then in `.grad` of the parameters (not added to what was
+        there). Outputs and gradients are overwritten by the next call. (Calls from several threads wait for one
+        another; outputs and gradients are those of the last one. Steps that share parameters are not to be called at
+        the same time.) Parameters keep their numbers in memory that the step has; a new array assigned to `.data` is
+        noticed. The same holds for Tensors that require a gradient and get none, such as a threshold in a comparison:
+        `.grad` of these stays as it is.
 
-    What has no history is a constant: arrays and random numbers in the expression, and whatever came into it by
-    `detach()`, `numpy()`, `item()` or from inside `no_grad()`; so is whatever an op of your own takes from outside of
-    its arguments. What differs from step to step is a named Tensor. New data assigned to a constant Tensor is noticed,
-    what is written into its array (`t.data[0] = 1`) is not. An op that draws random numbers draws at every step.
+    Raises
+    ------
+    RuntimeError, ValueError
+        As `loss.backward()` does. The step itself raises ValueError for another shape or for class ids out of range,
+        RuntimeError where a constant or a setting of the optimizer other than its learning rate has changed, or a
+        parameter no longer requires a gradient: compile again.
+    TypeError
+        Where Python has read a number that the loss depends on (`if t > 0`, `rows[t]`, `range(t)`, `math.exp(t)`),
+        which the step would keep for ever, and for an optimizer that has a `step()` of its own, or a `rule()` that
+        counts steps or keeps something elsewhere than in its state. NoLoops (a TypeError) where numba is asked for and
+        cannot do it, as for two float dtypes (what only has no loop form is called between loops).
 
-    Raises what `loss.backward()` raises; TypeError where Python has read a number that the loss depends on (`if t > 0`,
-    `rows[t]`, `range(t)`, `math.exp(t)`), which the step would keep for ever, and for an optimizer that has a `step()`
-    of its own, or a `rule()` that counts steps or keeps something elsewhere than in its state; NoLoops (a TypeError)
-    where numba is asked for and cannot do it, as for two float dtypes (what only has no loop form is called between
-    loops). The step itself raises ValueError for another shape or for class ids out of range, RuntimeError where a
-    constant or a setting of the optimizer other than its learning rate has changed, or a parameter no longer requires a
-    gradient: compile again. A FrozenNumberWarning says that a number was read which may, or may not, be in the loss.
+    Warns
+    -----
+    FrozenNumberWarning
+        Where a number was read which may, or may not, be in the loss.
 
+    Examples
+    --------
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
     >>> step = compile_backprop(np.mean(np.square(x @ weight - y)), backend="numpy")
@@ -66,7 +89,19 @@ def compile_backprop(
 
 
 class Step:
-    """A compiled step; call it with arrays. `backend`, `source` and `arguments` say what it is."""
+    """A compiled step; call it with arrays.
+
+    Attributes
+    ----------
+    arguments : list of str
+        What it takes, in order.
+    backend : str
+        "numba" or "numpy".
+    source : str
+        What runs, as Python.
+    compile_seconds : float
+        How long it took to compile, or to load from disk.
+    """
 
     def __init__(self, program: Program, engine: Engine):
         self.program, self.engine = program, engine
@@ -86,7 +121,8 @@ class Step:
     @property
     def gradients(self) -> dict[str, np.ndarray]:
         """The gradients by the names of the parameters."""
-        return {p.name or f"parameter{i}": self.engine.view(g) for i, (p, _, g) in enumerate(self.program.parameters)}
+        gradients = enumerate(self.program.parameters)
+        return {p.name or f"parameter{i}": self.engine.view(g) for i, (p, _, g) in gradients}
 
     def __call__(self, /, *arrays: Any, **named: Any) -> float:
         if named or len(arrays) != len(self.arguments):
@@ -100,12 +136,14 @@ class Step:
             self.release()
         return loss
 
-    def in_order(self, arrays: tuple, named: dict[str, Any]) -> tuple:
+    def in_order(self, arrays: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         """The arguments by position; TypeError where they are not those of the step."""
-        names = [*self.arguments[: len(arrays)], *("one more" for _ in arrays[len(self.arguments) :]), *named]
+        surplus = len(arrays) - len(self.arguments)
+        names = [*self.arguments[: len(arrays)], *["one more"] * surplus, *named]
         if sorted(names) != sorted(self.arguments):
-            takes, got = (", ".join(x) or "nothing" for x in (self.arguments, names))
-            twice = " (by position, as two have one name)" if len({*self.arguments}) < len(self.arguments) else ""
+            takes, got = ", ".join(self.arguments) or "nothing", ", ".join(names) or "nothing"
+            has_twins = len({*self.arguments}) < len(self.arguments)
+            twice = " (by position, as two have one name)" if has_twins else ""
             raise TypeError(f"the step takes {takes}{twice}; got {got}")
         given = dict(zip(names, (*arrays, *named.values())))
         return tuple(given[name] for name in self.arguments)
