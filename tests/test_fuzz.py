@@ -16,10 +16,10 @@ from fuzz import EPOCHS, ROADS, SPECIALS, run
 from fuzz_programs import DRAWING_ROWS, FAMILIES, ROW_LOSSES, ROWS, SMOOTH, Program
 
 from tinygrad_steel import export, ops
-from tinygrad_steel.compiled import lower
 from tinygrad_steel.compiled.epoch import Epoch
 from tinygrad_steel.compiled.parameters import Parameters
 from tinygrad_steel.engine import tensor
+from tinygrad_steel.program import traced
 from tinygrad_steel.written import source
 
 EVERY = [*FAMILIES, "rows", "specials"]
@@ -134,7 +134,7 @@ def frozen_threshold(monkeypatch):
 
 def merged_draws(monkeypatch):
     """A compiled step that draws once where the same expression stands twice."""
-    monkeypatch.setattr(lower, "is_random", lambda node: False)
+    monkeypatch.setattr(traced, "is_random", lambda t: False)
 
 
 def hidden_nan(monkeypatch):

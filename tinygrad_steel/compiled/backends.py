@@ -6,14 +6,14 @@ import importlib.util
 
 from .engines import Engine, NumPyEngine
 from .loops import as_loops
-from .lower import Program
+from .lower import TrainingStep
 from .memory import NoLoops
 from .numba_engine import NumbaEngine
 
 BACKENDS = ("auto", "numba", "numpy")
 
 
-def engine_for(program: Program, backend: str, what: str) -> Engine:
+def engine_for(program: TrainingStep, backend: str, what: str) -> Engine:
     """The engine asked for, or the best there is; `what`: "step" or "epoch"."""
     if backend not in BACKENDS:
         raise ValueError(f"backend is one of {', '.join(BACKENDS)}, not {backend!r}")

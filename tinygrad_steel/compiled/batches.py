@@ -87,8 +87,10 @@ def with_longer_inputs(t: Tensor, inputs: list[Any], outside: list[bool], rows: 
 
 def with_a_larger_shape(t: Tensor, inputs: list[Any], rows: int) -> Any:
     """The result where a parameter, the shape to be given, has the number of rows in it; None where it has not."""
-    shape = t.params.get("shape")
-    for i, n in enumerate(shape if isinstance(shape, tuple) else ()):
+    shape: Any = t.params.get("shape")
+    if not isinstance(shape, tuple):
+        return None
+    for i, n in enumerate(shape):
         if n == rows:
             larger = (*shape[:i], rows + 1, *shape[i + 1 :])
             found = attempt(t, inputs, {**t.params, "shape": larger})

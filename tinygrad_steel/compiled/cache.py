@@ -106,7 +106,7 @@ def run(source: str, name: str, folder: Path | None, numba: Any) -> ModuleType:
 @contextlib.contextmanager
 def in_this_folder(numba: Any) -> Iterator[None]:
     """Whatever NUMBA_CACHE_DIR says: numba keeps machine code beside the source, where it is looked after."""
-    config = getattr(numba.core, "config", None)
+    config: Any = getattr(numba.core, "config", None)
     old = getattr(config, "CACHE_DIR", "")
     if old:
         config.CACHE_DIR = ""

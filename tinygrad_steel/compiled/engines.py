@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..engine.optim import SGD
-from ..program.trace import Node
+from ..program.values import Leaf, Value
 from .feeds import fitting
-from .lower import Program, next_numbers
+from .lower import TrainingStep
 from .numpy_calls import Replay
+from .updates import next_numbers
 
 
 class Engine:
@@ -23,11 +24,11 @@ class Engine:
     compile_seconds = 0.0
     last_rate: float | None = None
 
-    def __init__(self, program: Program):
+    def __init__(self, program: TrainingStep):
         self.program, self.optimizer = program, program.optimizer
         self.changing = type(self.optimizer) is not SGD  # whether numbers() may give others for each step
 
-    def view(self, value: Node) -> np.ndarray:
+    def view(self, value: Value) -> np.ndarray:
         """The array in which the numbers of a value are."""
         raise NotImplementedError
 
@@ -36,7 +37,7 @@ class Engine:
         raise NotImplementedError
 
     @functools.cached_property
-    def feeds(self) -> list[tuple[Node, np.ndarray]]:
+    def feeds(self) -> list[tuple[Leaf, np.ndarray]]:
         """The leaves whose arrays come with each call, and where they go."""
         return [(leaf, self.view(leaf)) for leaf in self.program.feeds]
 
@@ -59,7 +60,7 @@ class Engine:
         """Arrays of one step into the memory."""
         for (leaf, memory), x in zip(self.feeds, arrays):
             if x.__class__ is not np.ndarray or x.shape != memory.shape or x.dtype is not memory.dtype:
-                x = fitting(leaf, x)
+                x = fitting(leaf, x, self.program.called(leaf))
             memory[...] = x  # class ids are floats there, if need be
 
     def renew_numbers(self) -> None:
@@ -86,11 +87,11 @@ class NumPyEngine(Engine):
 
     backend = "numpy"
 
-    def __init__(self, program: Program):
+    def __init__(self, program: TrainingStep):
         super().__init__(program)
         self.replay = Replay(program)
         self.source = self.replay.source
         self.run = self.replay.run  # type: ignore[method-assign]  # looked up once
 
-    def view(self, value: Node) -> np.ndarray:
+    def view(self, value: Value) -> np.ndarray:
         return self.replay.buffers[value]

@@ -18,7 +18,7 @@ from .backends import engine_for
 from .batches import MISFIT, check_rows
 from .engines import NumPyEngine
 from .feeds import array_of, fitting
-from .lower import Program
+from .lower import training_step
 from .parameters import Parameters
 from .shorter import rebuilt
 from .step import Step
@@ -127,7 +127,7 @@ class Epoch:
         self.loss, self.batch, self.outputs = loss, batch, outputs
         self.optimizer, self.names = optimizer, names
         self.rows = batch[0].shape[0]
-        self.program = Program(loss, names, optimizer, outputs, feeds=batch)
+        self.program = training_step(loss, names, optimizer, outputs, feeds=batch)
         check_rows([loss, *outputs], batch)
         self.engine = engine_for(self.program, backend, "epoch")
         self.backend, self.source = self.engine.backend, self.engine.source
@@ -148,7 +148,7 @@ class Epoch:
             check_whole(t, x, len(arrays[0]))
         order = self.row_numbers(order, len(arrays[0]))
         given = [arrays[i] for i in self.used]
-        used = [fitting(leaf, x, rows=True) for leaf, x in zip(self.program.feeds, given)]
+        used = [fitting(leaf, x, self.program.called(leaf), rows=True) for leaf, x in zip(self.program.feeds, given)]
         for leaf, x in zip(self.program.feeds, used):
             for classes in self.program.classes(leaf):
                 ops.check_ids(x[order], classes)
@@ -201,7 +201,7 @@ class Epoch:
         with recording("all"), np.errstate(all="ignore"):  # also inside no_grad()
             loss, *outputs = rebuilt([self.loss, *self.outputs], fewer)
         feeds = [fewer[self.batch[i]] for i in self.used]
-        program = Program(loss, self.names, self.optimizer, outputs, feeds=feeds)
+        program = training_step(loss, self.names, self.optimizer, outputs, feeds=feeds)
         return Step(program, NumPyEngine(program))
 
     def __repr__(self) -> str:

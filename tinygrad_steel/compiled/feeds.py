@@ -8,12 +8,11 @@ import numpy as np
 
 from ..engine.tensor import checked_array
 from ..ops.op import data_of
-from ..program.trace import Node
+from ..program.values import Leaf
 
 
-def check_feed(leaf: Node, x: np.ndarray, rows: bool = False) -> None:
+def check_feed(leaf: Leaf, x: np.ndarray, name: str, rows: bool = False) -> None:
     """ValueError or TypeError where an array is not what the step was compiled for; `rows`: with any number of them."""
-    name = leaf.name or "an input"
     if x.shape[rows:] != leaf.shape[rows:]:
         raise ValueError(f"{name} is {x.shape}, the step was compiled for {leaf.shape}: compile again")
     if not np.can_cast(x.dtype, leaf.dtype, "same_kind"):
@@ -28,12 +27,11 @@ def array_of(x: Any) -> np.ndarray:
     return np.asarray(checked_array(x))
 
 
-def fitting(leaf: Node, x: Any, rows: bool = False) -> np.ndarray:
+def fitting(leaf: Leaf, x: Any, name: str, rows: bool = False) -> np.ndarray:
     """An array in the dtype and layout for which the step was compiled; one element where that is a single number."""
     x = array_of(x)
-    check_feed(leaf, x, rows)
+    check_feed(leaf, x, name, rows)
     y = np.require(x, leaf.dtype.newbyteorder("="), ["C", "A", "W"])
     if x.dtype.kind in "iu" and not np.can_cast(x.dtype, y.dtype) and not np.array_equal(x, y):
-        name = leaf.name or "an input"
         raise ValueError(f"{name} has numbers too large for {y.dtype}, for which the step was compiled")
     return y.reshape(y.shape or (1,))

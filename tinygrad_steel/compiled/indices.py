@@ -7,15 +7,15 @@ from typing import Any
 
 from .. import ops
 from ..ops.op import Op
-from ..program.trace import Node
-from .lowered import REDUCTIONS, is_view, values_in
+from ..program.values import Apply, Value
+from .lowered import REDUCTIONS, is_view
 
 # For each axis a text: a loop variable, a number, or an expression of these.
 Index = tuple[str, ...]
 Shape = tuple[int, ...]
 
 
-def loop_shape(value: Node) -> Shape:
+def loop_shape(value: Apply) -> Shape:
     """The shape over which a value is computed."""
     return value.inputs[0].shape if value.op in REDUCTIONS else value.shape
 
@@ -25,7 +25,7 @@ def loop_variables(shape: Shape) -> Index:
     return tuple("0" if n == 1 else f"i{axis}" for axis, n in enumerate(shape))
 
 
-def input_index(value: Node, x: Node, at: Index) -> Index:
+def input_index(value: Apply, x: Value, at: Index) -> Index:
     """Where a value reads its input `x` for the element `at` of its loops."""
     if value.op in REDUCTIONS:
         return at
@@ -34,13 +34,13 @@ def input_index(value: Node, x: Node, at: Index) -> Index:
     return broadcast(x.shape, at)
 
 
-def elements_read(value: Node) -> list[tuple[Node, Index]]:
+def elements_read(value: Apply) -> list[tuple[Value, Index]]:
     """What a value reads at each turn of its loops: arrays, and where in them."""
     at = loop_variables(loop_shape(value))
-    return [behind(x, input_index(value, x, at)) for x in values_in(value)]
+    return [behind(x, input_index(value, x, at)) for x in value.values()]
 
 
-def behind(x: Node, at: Index) -> tuple[Node, Index]:
+def behind(x: Value, at: Index) -> tuple[Value, Index]:
     """The value behind views, and where in it the element `at` of `x` is."""
     while is_view(x):
         if x.op in BEHIND:
@@ -58,31 +58,31 @@ def broadcast(shape: Shape, at: Index) -> Index:
     return tuple("0" if n == 1 else i for n, i in zip(shape, own))
 
 
-def behind_broadcast(view: Node, at: Index) -> Index:
+def behind_broadcast(view: Apply, at: Index) -> Index:
     return broadcast(view.inputs[0].shape, at)
 
 
-def behind_transpose(view: Node, at: Index) -> Index:
+def behind_transpose(view: Apply, at: Index) -> Index:
     count = len(view.shape)
     axes = view.params.get("axes") or tuple(range(count))[::-1]
     moved_to = [i % count for i in axes]
     return tuple(at[moved_to.index(k)] for k in range(count))
 
 
-def behind_swap(view: Node, at: Index) -> Index:
+def behind_swap(view: Apply, at: Index) -> Index:
     order = list(at)
     i, j = view.params["axis1"], view.params["axis2"]
     order[i], order[j] = order[j], order[i]
     return tuple(order)
 
 
-def behind_flip(view: Node, at: Index) -> Index:
+def behind_flip(view: Apply, at: Index) -> Index:
     flipped = flipped_axes(view)
     places = enumerate(zip(view.shape, at))
     return tuple(along(n - 1, -1, i) if k in flipped else i for k, (n, i) in places)
 
 
-def flipped_axes(view: Node) -> set[int]:
+def flipped_axes(view: Apply) -> set[int]:
     """The axes along which np.flip turns its input round, counted from the first."""
     axes = view.params.get("axis")
     count = len(view.shape)
@@ -91,7 +91,7 @@ def flipped_axes(view: Node) -> set[int]:
     return {i % count for i in (axes if isinstance(axes, tuple) else (axes,))}
 
 
-def behind_reshape(view: Node, at: Index) -> Index:
+def behind_reshape(view: Apply, at: Index) -> Index:
     """The same index but for axes of length 1; else what a division of the flat index leaves."""
     old = view.inputs[0].shape
     long = [i for n, i in zip(view.shape, at) if n != 1]
@@ -113,7 +113,7 @@ def digit(position: str, step: int, n: int) -> str:
     return f"(({position}) // {step} % {n})"
 
 
-def behind_slices(view: Node, at: Index) -> Index:
+def behind_slices(view: Apply, at: Index) -> Index:
     """The index before `x[index]`, for numbers, slices, None and Ellipsis."""
     shape = view.inputs[0].shape
     found: list[str] = []
@@ -142,7 +142,7 @@ def without_ellipsis(index: Any, count: int) -> list[Any]:
     return parts
 
 
-BEHIND: dict[Op | None, Callable[[Node, Index], Index]] = {
+BEHIND: dict[Op | None, Callable[[Apply, Index], Index]] = {
     ops.broadcast_to: behind_broadcast,
     ops.transpose: behind_transpose,
     ops.swapaxes: behind_swap,

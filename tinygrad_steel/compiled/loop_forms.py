@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import ops
 from ..ops.op import Op
-from ..program.trace import Node
-from ..written.source import INFIX
+from ..program.values import Apply
 from .indices import Index
 from .lowered import is_mask
 from .memory import Block
@@ -21,7 +20,7 @@ from .memory import Block
 class Element:
     """One element `at` of a value, to be said by those of its inputs; `read` has these as they stand."""
 
-    value: Node
+    value: Apply
     at: Index
     read: list[str]
     block: Block
@@ -82,13 +81,17 @@ def sign(element: Element) -> str:
     return f"{one} if {x} > 0.0 else {minus_one} if {x} < 0.0 else {x}"
 
 
-def call(ufunc: np.ufunc) -> Form:
+def call(ufunc: Any) -> Form:
     """NumPy's function, which numba knows by the same name."""
     inputs = ", ".join(f"{{{i}}}" for i in range(ufunc.nin))
     return of_numbers(f"np.{ufunc.__name__}({inputs})")
 
 
-OPERATORS = {op: sign for op, (sign, _) in INFIX.items() if op not in (ops.matmul, ops.power)}
+OPERATORS = {
+    **{ops.add: "+", ops.subtract: "-", ops.multiply: "*", ops.divide: "/"},
+    **{ops.greater: ">", ops.greater_equal: ">=", ops.less: "<", ops.less_equal: "<="},
+    **{ops.equal: "==", ops.not_equal: "!="},
+}
 ELEMENTWISE = [
     op
     for op in vars(ops).values()
@@ -118,7 +121,7 @@ TRUTHS: dict[Op | None, Form] = {
 FORMS = {"f": NUMBERS, "b": TRUTHS}  # integers wrap around, and divide in their own way: they have none
 
 
-def form_of(value: Node) -> Form | None:
+def form_of(value: Apply) -> Form | None:
     """How an element of a value is said; None where it has no such form."""
     return FORMS.get(value.dtype.kind, {}).get(value.op)
 

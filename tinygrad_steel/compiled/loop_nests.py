@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import ops
-from ..program.trace import Node
+from ..program.values import VALUES, Apply, Leaf, Value
 from .indices import Index, Shape, behind, flat, indented, input_index, loop_shape, loop_variables
 from .loop_forms import FOLDS, Element, as_number, form_of
 from .lowered import REDUCTIONS, is_mask, size
@@ -26,7 +26,7 @@ class Nest:
     def __init__(self, shape: Shape):
         self.shape = shape
         self.at = loop_variables(shape)
-        self.names: dict[Node, str] = {}
+        self.names: dict[Value, str] = {}
         self.start: list[str] = []
         self.before: list[list[str]] = [[] for _ in range(len(shape) + 1)]
         self.body = self.before[-1]
@@ -55,7 +55,7 @@ class Nest:
             self.body[:] = [f"k = {place}", *shorter]
 
 
-def nest_lines(values: list[Node], block: Block, renewed: Mapping[Node, Node]) -> list[str]:
+def nest_lines(values: list[Apply], block: Block, renewed: Mapping[Apply, Leaf]) -> list[str]:
     """One loop nest for these values; those in `renewed` are new ones for a leaf."""
     nest = Nest(loop_shape(values[0]))
     for value in values:
@@ -70,7 +70,7 @@ def nest_lines(values: list[Node], block: Block, renewed: Mapping[Node, Node]) -
     return nest.lines()
 
 
-def add_element(nest: Nest, value: Node, block: Block) -> None:
+def add_element(nest: Nest, value: Apply, block: Block) -> None:
     """A variable for an element, which is stored where others need it."""
     form = form_of(value)
     assert form is not None, "the plan puts only values that have a form into a nest"
@@ -83,7 +83,7 @@ def add_element(nest: Nest, value: Node, block: Block) -> None:
         nest.body.append(f"{block.element(value, nest.at)} = {number}")
 
 
-def add_fold(nest: Nest, value: Node, block: Block) -> None:
+def add_fold(nest: Nest, value: Apply, block: Block) -> None:
     """A reduction: added up in a variable where it goes over the last axes, else in its place in the block."""
     (x,), count = value.inputs, len(nest.shape)
     text = read_input(value, x, nest, block)
@@ -98,7 +98,7 @@ def add_fold(nest: Nest, value: Node, block: Block) -> None:
         fold_in_place(nest, value, element, place, block.places[value], divisor)
 
 
-def fold_in_variable(nest: Nest, value: Node, element: str, place: str, name: str, depth: int, divisor: int) -> None:
+def fold_in_variable(nest: Nest, value: Apply, element: str, place: str, name: str, depth: int, divisor: int) -> None:
     """Add up in a variable, outside of which there are `depth` loops."""
     fold = FOLDS[value.op]
     nest.before[depth].append(f"{name} = {fold.start}")
@@ -108,7 +108,7 @@ def fold_in_variable(nest: Nest, value: Node, element: str, place: str, name: st
     behind_loop.append(f"{place} = {result}")
 
 
-def fold_in_place(nest: Nest, value: Node, element: str, place: str, first: int, divisor: int) -> None:
+def fold_in_place(nest: Nest, value: Apply, element: str, place: str, first: int, divisor: int) -> None:
     """Add up in the block, where the results begin at `first`."""
     fold = FOLDS[value.op]
     results = f"for j in range({first}, {first + size(value)}):"
@@ -118,9 +118,9 @@ def fold_in_place(nest: Nest, value: Node, element: str, place: str, first: int,
         nest.end += [results, f"    m[j] /= {divisor}"]
 
 
-def read_input(value: Node, x: Any, nest: Nest, block: Block) -> str:
+def read_input(value: Apply, x: Any, nest: Nest, block: Block) -> str:
     """The element of an input that a value needs at each turn."""
-    if not isinstance(x, Node):
+    if not isinstance(x, VALUES):
         return block.number(x)
     base, at = behind(x, input_index(value, x, nest.at))
     if base in nest.names and at == nest.at:
@@ -129,18 +129,16 @@ def read_input(value: Node, x: Any, nest: Nest, block: Block) -> str:
     return stored(base, at, is_mask(x), block)
 
 
-def stored(base: Node, at: Index, as_mask: bool, block: Block) -> str:
+def stored(base: Value, at: Index, as_mask: bool, block: Block) -> str:
     """An element from the block; a constant number stands in the code itself."""
-    if base not in block.places:
-        return block.number(block.arrays[base])
-    text = block.element(base, at)
+    text = block.element(base, at) if base in block.places else block.number(block.arrays[base])
     return f"({text} != 0.0)" if as_mask else text
 
 
 # Matrix products
 
 
-def product_lines(value: Node, block: Block) -> list[str]:
+def product_lines(value: Apply, block: Block) -> list[str]:
     """A matrix product; where they are few, its elements or its columns are summed side by side."""
     product = Product(value, block)
     if 0 < product.rows * product.columns <= UNROLLED:
@@ -153,7 +151,7 @@ def product_lines(value: Node, block: Block) -> list[str]:
 class Product:
     """A matrix product of vectors or matrices `a` and `b`."""
 
-    def __init__(self, value: Node, block: Block):
+    def __init__(self, value: Apply, block: Block):
         self.a, self.b = value.inputs
         self.block, self.first = block, block.places[value]
         self.rows = self.a.shape[0] if len(self.a.shape) == 2 else 1

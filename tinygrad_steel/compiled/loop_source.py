@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..program.trace import Node
+from ..program.values import Value
 from .indices import indented
 from .loops import Loops
-from .lower import Program
+from .lower import TrainingStep
 from .lowered import size
 from .memory import Block, holds_all, largest_integer
 
@@ -38,7 +38,7 @@ def segment_functions(loops: Loops, memory: dict[str, str]) -> list[str]:
     return lines
 
 
-def step(program: Program, block: Block, body: list[str], memory: dict[str, str]) -> list[str]:
+def step(program: TrainingStep, block: Block, body: list[str], memory: dict[str, str]) -> list[str]:
     """One step: the arrays into the block, then the loops."""
     feeds = feed_names(program)
     inside = [line for name, x in feeds.items() for line in take(name, x, program, block)]
@@ -46,7 +46,7 @@ def step(program: Program, block: Block, body: list[str], memory: dict[str, str]
     return [*head("step", {**types, **memory}), *indented([*inside, *body], 1), *END]
 
 
-def epoch(program: Program, block: Block, body: list[str], memory: dict[str, str]) -> list[str]:
+def epoch(program: TrainingStep, block: Block, body: list[str], memory: dict[str, str]) -> list[str]:
     """All steps of an epoch: rows gathered by `order`, which are checked before, and results of each step kept."""
     feeds = feed_names(program)
     outputs = {f"out{i}": x for i, x in enumerate(program.outputs)}
@@ -70,7 +70,7 @@ def epoch(program: Program, block: Block, body: list[str], memory: dict[str, str
     ]
 
 
-def feed_names(program: Program) -> dict[str, Node]:
+def feed_names(program: TrainingStep) -> dict[str, Value]:
     """What the arguments are called, and the leaves whose arrays they bring."""
     return {f"x{i}": x for i, x in enumerate(program.feeds)}
 
@@ -82,14 +82,14 @@ def head(name: str, arguments: dict[str, str]) -> list[str]:
     return [f'@numba.njit("int64({types})", {options})', f"def {name}({', '.join(arguments)}):"]
 
 
-def array_type(x: Node) -> str:
+def array_type(x: Value) -> str:
     """The type of a leaf's array, as numba calls it; a single number comes as an array of one."""
     kind = "boolean" if x.dtype.kind == "b" else x.dtype.name
     more_axes = ":," * (len(x.shape) - 1)
     return f"{kind}[{more_axes}::1]"
 
 
-def take(name: str, x: Node, program: Program, block: Block) -> list[str]:
+def take(name: str, x: Value, program: TrainingStep, block: Block) -> list[str]:
     """The array of an argument into the block, unless its shape or its numbers are wrong."""
     lengths = [f"{name}.shape[{i}] != {n}" for i, n in enumerate(x.shape or (1,))]
     lines = [
@@ -111,7 +111,7 @@ def too_large(integers: np.dtype, dtype: np.dtype) -> str:
     return f"y[j] > {limit} or y[j] < -{limit}" if integers.kind == "i" else f"y[j] > np.uint64({limit})"
 
 
-def gather(feeds: dict[str, Node], block: Block) -> list[str]:
+def gather(feeds: dict[str, Value], block: Block) -> list[str]:
     """The rows of one mini-batch into the block."""
     rows = next(iter(feeds.values())).shape[0]
     lines = [f"for i in range({rows}):", f"    row = order[s * {rows} + i]"]
@@ -122,7 +122,7 @@ def gather(feeds: dict[str, Node], block: Block) -> list[str]:
     return lines
 
 
-def keep(name: str, x: Node, block: Block) -> list[str]:
+def keep(name: str, x: Value, block: Block) -> list[str]:
     """An output of one step into the array for all steps."""
     count = size(x)
     return [f"for j in range({count}):", f"    {name}[s * {count} + j] = m[{block.places[x]} + j]"]

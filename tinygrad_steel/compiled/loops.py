@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..program.trace import Node
+from ..program.values import VALUES, Apply, Leaf, Value
 from .indices import elements_read, loop_shape, loop_variables
 from .loop_forms import FOLDS, form_of
 from .loop_nests import nest_lines, product_lines
-from .lower import Program
-from .lowered import REDUCTIONS, behind_views, is_mask, is_view, size, values_in
+from .lower import TrainingStep
+from .lowered import REDUCTIONS, behind_views, is_mask, is_view, size
 from .memory import Block, NoLoops, largest_integer, one_dtype
 
 LARGE = 50_000  # multiply-adds from which on a product is left to BLAS
@@ -28,12 +28,12 @@ class Loops:
     for BLAS; an op that has no loop form), and so on.
     """
 
-    program: Program
+    program: TrainingStep
     block: Block
     segments: list[Any]
 
 
-def as_loops(program: Program) -> Loops:
+def as_loops(program: TrainingStep) -> Loops:
     """The loops of a program; NoLoops where it has none."""
     block = Block(one_dtype(program), program.arrays)
     constants = [x for x in program.constants if x.shape]  # numbers stand in the code itself
@@ -51,7 +51,7 @@ def as_loops(program: Program) -> Loops:
     return Loops(program, block, segments(nests, looped, program, block))
 
 
-def segments(nests: list[list[Node]], looped: set[Node], program: Program, block: Block) -> list[Any]:
+def segments(nests: list[list[Apply]], looped: set[Apply], program: TrainingStep, block: Block) -> list[Any]:
     """Lines of code, and between them the values that are left to NumPy."""
     renewed = {value: leaf for leaf, value in program.updates}
     found: list[Any] = [[]]
@@ -69,7 +69,7 @@ def segments(nests: list[list[Node]], looped: set[Node], program: Program, block
 # What can be said in a loop
 
 
-def is_looped(value: Node, feeds: list[Node], dtype: np.dtype) -> bool:
+def is_looped(value: Apply, feeds: list[Leaf], dtype: np.dtype) -> bool:
     """Whether a value is computed element by element, and so may share a nest with others."""
     if value.op is ops.one_hot:
         return value.inputs[0] in feeds  # whose class ids are checked
@@ -78,7 +78,7 @@ def is_looped(value: Node, feeds: list[Node], dtype: np.dtype) -> bool:
     return form_of(value) is not None
 
 
-def adds_up_exactly(value: Node, dtype: np.dtype) -> bool:
+def adds_up_exactly(value: Apply, dtype: np.dtype) -> bool:
     """Whether a sum or product of integers stays one in floats: a count does, others may grow beyond them."""
     if value.op not in (ops.sum, ops.prod) or value.dtype.kind not in "iu":
         return True
@@ -86,18 +86,18 @@ def adds_up_exactly(value: Node, dtype: np.dtype) -> bool:
     return is_mask(x) and size(x) <= largest_integer(dtype)
 
 
-def is_small_product(value: Node) -> bool:
+def is_small_product(value: Apply) -> bool:
     """Whether it is a matrix product that loops compute as fast as BLAS."""
     if value.op is not ops.matmul or value.dtype.kind != "f":
         return False
-    plain = all(isinstance(x, Node) and 1 <= len(x.shape) <= 2 for x in value.inputs)
+    plain = all(isinstance(x, VALUES) and 1 <= len(x.shape) <= 2 for x in value.inputs)
     return plain and size(value) * value.inputs[0].shape[-1] < LARGE
 
 
 # Which values share a nest
 
 
-def grouped(work: Iterable[Node], looped: set[Node]) -> Iterator[list[Node]]:
+def grouped(work: Iterable[Apply], looped: set[Apply]) -> Iterator[list[Apply]]:
     """Values that run in one loop nest: of one shape, and none reads another's elements but its own."""
     left = dict.fromkeys(work)
     while left:
@@ -113,7 +113,7 @@ def grouped(work: Iterable[Node], looped: set[Node]) -> Iterator[list[Node]]:
         yield group
 
 
-def fits(value: Node, group: list[Node], left: dict[Node, None]) -> bool:
+def fits(value: Apply, group: list[Apply], left: dict[Apply, None]) -> bool:
     """Whether all it reads is there already, or is the same element of one in the group."""
     at = loop_variables(loop_shape(value))
     for base, where in elements_read(value):
@@ -126,24 +126,24 @@ def fits(value: Node, group: list[Node], left: dict[Node, None]) -> bool:
 # Updates
 
 
-def results(program: Program) -> list[Node]:
+def results(program: TrainingStep) -> list[Apply]:
     """What somebody reads after a step: the loss, the outputs and the gradients."""
     return [program.loss, *program.outputs, *(g for _, _, g in program.parameters)]
 
 
-def only_for_updates(work: list[Node], program: Program) -> set[Node]:
+def only_for_updates(work: list[Apply], program: TrainingStep) -> set[Apply]:
     """What nothing but an update needs: it comes last, when nobody reads the old values any more."""
-    needed = set(results(program))
+    needed: set[Value] = {*results(program)}
     for value in reversed(program.nodes):
         if value in needed:
-            needed.update(values_in(value))
+            needed.update(value.values())
     return {x for x in work if x not in needed}
 
 
-def check_updates(nests: list[list[Node]], late: set[Node], program: Program) -> None:
+def check_updates(nests: list[list[Apply]], late: set[Apply], program: TrainingStep) -> None:
     """NoLoops where an optimizer's rule is not elementwise: its old values might be gone before they are read."""
     renewed = {value: leaf for leaf, value in program.updates}
-    writes: dict[Node, list[Node]] = {}  # a leaf -> the nest that writes its new value
+    writes: dict[Value, list[Apply]] = {}  # a leaf -> the nest that writes its new value
     for nest in nests:
         for value in nest:
             if value in renewed and value in late and value.op not in REDUCTIONS:
@@ -154,9 +154,9 @@ def check_updates(nests: list[list[Node]], late: set[Node], program: Program) ->
         raise NoLoops("the optimizer's rule renews something otherwise than element by element")
 
 
-def reads_renewed(value: Node, nest: list[Node], writes: dict[Node, list[Node]]) -> bool:
+def reads_renewed(value: Apply, nest: list[Apply], writes: dict[Value, list[Apply]]) -> bool:
     """Whether a value reads a leaf that an earlier nest has written, or another turn of its own nest."""
-    bases = [behind_views(x) for x in values_in(value)]
+    bases = [behind_views(x) for x in value.values()]
     if not any(base in writes for base in bases):
         return False
     if any(writes.get(base, nest) is not nest for base in bases):
@@ -168,7 +168,7 @@ def reads_renewed(value: Node, nest: list[Node], writes: dict[Node, list[Node]])
 # What has a place in the block
 
 
-def place_what_travels(nests: list[list[Node]], looped: set[Node], program: Program, block: Block) -> None:
+def place_what_travels(nests: list[list[Apply]], looped: set[Apply], program: TrainingStep, block: Block) -> None:
     """Room for results, and for what is read outside of its own loop nest."""
     for value in results(program):
         block.place(value)
@@ -176,7 +176,7 @@ def place_what_travels(nests: list[list[Node]], looped: set[Node], program: Prog
         for value in nest:
             if value not in looped:
                 block.place(value)
-                for x in values_in(value):
+                for x in value.values():
                     block.place(behind_views(x))
                 continue
             if value.op in REDUCTIONS:
@@ -185,8 +185,8 @@ def place_what_travels(nests: list[list[Node]], looped: set[Node], program: Prog
                 block.place(base)
 
 
-def read_from_outside(value: Node, nest: list[Node]) -> list[Node]:
+def read_from_outside(value: Apply, nest: list[Apply]) -> list[Apply]:
     """The values, leaves apart, of which a value reads what does not come from its own turn of the nest."""
     at = loop_variables(loop_shape(value))
     read = elements_read(value)
-    return [base for base, where in read if base.op is not None and (base not in nest or where != at)]
+    return [base for base, where in read if isinstance(base, Apply) and (base not in nest or where != at)]

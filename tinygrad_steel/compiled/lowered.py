@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from .. import ops
-from ..program.trace import MOVES, Node
+from ..program.values import VALUES, Apply, Value
 
 REDUCTIONS = {ops.sum, ops.mean, ops.max, ops.min, ops.prod, ops.any, ops.all}
-VIEWS = {*MOVES, ops.broadcast_to}
+VIEWS = {
+    *(ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.flip),
+    ops.broadcast_to,
+}
 
 
-def values_in(value: Node) -> list[Node]:
-    """The inputs that are values; the others are plain numbers."""
-    return [x for x in value.inputs if isinstance(x, Node)]
-
-
-def size(value: Node) -> int:
+def size(value: Value) -> int:
     """How many elements it has."""
     return math.prod(value.shape)
 
 
 def is_mask(x: Any) -> bool:
     """Whether its elements are truth values."""
-    return isinstance(x, Node) and x.dtype.kind == "b"
+    return isinstance(x, VALUES) and x.dtype.kind == "b"
 
 
-def compute(value: Node, *inputs: Any) -> Any:
-    """The op of a value on these arrays."""
-    y = value.op.forward(*inputs, **value.params)  # type: ignore[union-attr]
-    return np.asarray(y[0] if value.op.keeps else y)  # type: ignore[union-attr]
-
-
-def is_view(value: Node) -> bool:
+def is_view(value: Value) -> TypeGuard[Apply]:
     """Whether its elements are those of its input, elsewhere."""
+    if not isinstance(value, Apply):
+        return False
     if value.op is ops.getitem:
         return len(value.inputs) == 1 and is_plain_index(value.params["index"])
     if value.op is ops.asconstant:
@@ -53,7 +47,7 @@ def is_plain_index(index: Any) -> bool:
     )
 
 
-def behind_views(value: Node) -> Node:
+def behind_views(value: Value) -> Value:
     """The value whose elements a view shows."""
     while is_view(value):
         value = value.inputs[0]

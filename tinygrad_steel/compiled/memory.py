@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..program.trace import Node
+from ..program.values import Value
 from .indices import Index, flat
-from .lower import Program
+from .lower import TrainingStep
 from .lowered import size
 
 
@@ -27,17 +27,17 @@ class Block:
     """
 
     dtype: np.dtype
-    arrays: Mapping[Node, Any]
-    places: dict[Node, int] = field(default_factory=dict)
+    arrays: Mapping[Value, Any]
+    places: dict[Value, int] = field(default_factory=dict)
     size: int = 0
 
-    def place(self, value: Node) -> None:
+    def place(self, value: Value) -> None:
         """Room for the array of a value."""
         if value not in self.places:
             self.places[value] = self.size
             self.size += size(value)
 
-    def element(self, value: Node, at: Index) -> str:
+    def element(self, value: Value, at: Index) -> str:
         """An element of a value as source."""
         return f"m[{flat(self.places[value], value.shape, at)}]"
 
@@ -59,13 +59,14 @@ def float_text(value: float) -> str:
 # Of which dtype the block is
 
 
-def one_dtype(program: Program) -> np.dtype:
+def one_dtype(program: TrainingStep) -> np.dtype:
     """The float dtype of everything; NoLoops where there are two, or one in which integers would change."""
     states = [x for _, _, x in program.states]
     if any(x.dtype.kind != "f" for x in states):
         raise NoLoops("what the optimizer remembers is to be floats")
     held = [x for _, x in program.held]
-    dtypes = {x.dtype for x in [*program.nodes, *program.feeds, *held, *states] if x.dtype.kind == "f"}
+    values: list[Value] = [*program.nodes, *program.feeds, *held, *states]
+    dtypes = {x.dtype for x in values if x.dtype.kind == "f"}
     if len(dtypes) != 1:
         found = " and ".join(sorted(map(str, dtypes)))
         raise NoLoops(f"{found} in one program: convert the data to one dtype")
@@ -78,7 +79,7 @@ def one_dtype(program: Program) -> np.dtype:
     return dtype
 
 
-def given_numbers(program: Program) -> list[Any]:
+def given_numbers(program: TrainingStep) -> list[Any]:
     """What comes from outside of the program, or stands in it."""
     plain = [i for x in program.nodes for i in x.inputs if type(i) is int and -(2**63) <= i < 2**63]
     return [*(program.arrays[x] for x in [*program.constants, *program.feeds]), *map(np.array, plain)]
@@ -86,7 +87,7 @@ def given_numbers(program: Program) -> list[Any]:
 
 def largest_integer(dtype: np.dtype) -> int:
     """Up to which number a float dtype holds every integer: 2**53 for float64."""
-    return 2 ** (np.finfo(dtype).nmant + 1)
+    return int(2 ** (np.finfo(dtype).nmant + 1))
 
 
 def holds_all(dtype: np.dtype, integers: np.dtype) -> bool:

@@ -14,14 +14,15 @@ import numpy as np
 from .. import ops
 from ..ops.fast import ndarray
 from ..ops.op import describe
-from ..program.trace import Node
+from ..program.parts import Described
+from ..program.values import VALUES, Apply, Value, compute
 from .cache import compiled_module
 from .engines import Engine
 from .feeds import check_feed, fitting
 from .loop_source import source
 from .loops import Loops
-from .lower import Program
-from .lowered import compute, size
+from .lower import TrainingStep
+from .lowered import size
 from .memory import NoLoops, fits_exactly, holds_all, largest_integer
 from .numpy_calls import fill
 
@@ -31,13 +32,13 @@ class NumbaEngine(Engine):
 
     backend = "numba"
 
-    def __init__(self, program: Program, loops: Loops, what: str):
+    def __init__(self, program: TrainingStep, loops: Loops, what: str):
         super().__init__(program)
         self.loops = loops
         self.dtype, self.places = loops.block.dtype, loops.block.places
         self.source = source(loops, what)
         self.memory = np.zeros(loops.block.size, self.dtype)
-        self.views: dict[Node, np.ndarray] = {}
+        self.views: dict[Value, np.ndarray] = {}
         self.fill_memory()
         start = time.perf_counter()
         self.module = compiled(self.source)
@@ -56,14 +57,15 @@ class NumbaEngine(Engine):
         for p, leaf in self.program.held:
             self.view(leaf)[...] = p.data
 
-    def view(self, value: Node) -> np.ndarray:
+    def view(self, value: Any) -> np.ndarray:
         if value in self.views:
             return self.views[value]
         if value in self.places:
             first = self.places[value]
             found = self.memory[first : first + size(value)].reshape(value.shape)
         else:
-            found = compute(value, *(self.view(x) if isinstance(x, Node) else x for x in value.inputs))
+            inputs = [self.view(x) if isinstance(x, VALUES) else x for x in value.inputs]
+            found = compute(value, inputs)
         if np.may_share_memory(found, self.memory):  # else it is a copy, made anew each time
             self.views[value] = found
         return found
@@ -80,7 +82,7 @@ class NumbaEngine(Engine):
                 parts.append(functools.partial(getattr(self.module, f"segment{i}"), self.memory))
         return parts
 
-    def piece(self, value: Node) -> Callable[[], Any]:
+    def piece(self, value: Apply) -> Callable[[], Any]:
         """The call of a value that is left to NumPy."""
         out = self.view(value)
         if value.op is ops.matmul and value.dtype.kind == "f" and all(map(self.is_kept, value.inputs)):
@@ -89,11 +91,11 @@ class NumbaEngine(Engine):
 
     def is_kept(self, x: Any) -> bool:
         """Whether an input is, once and for all, an array in the memory."""
-        return isinstance(x, Node) and x.dtype.kind == "f" and self.view(x) is self.views.get(x)
+        return isinstance(x, VALUES) and x.dtype.kind == "f" and self.view(x) is self.views.get(x)
 
-    def call(self, value: Node, out: np.ndarray) -> None:
+    def call(self, value: Apply, out: np.ndarray) -> None:
         """An op without a loop form; class ids and masks, which are floats in the memory, get their own dtype back."""
-        arrays = [self.view(x).astype(x.dtype, copy=False) if isinstance(x, Node) else x for x in value.inputs]
+        arrays = [self.view(x).astype(x.dtype, copy=False) if isinstance(x, VALUES) else x for x in value.inputs]
         if value.op is ops.one_hot:
             ops.check_ids(arrays[0], value.params["classes"])
         y = fill(out, value, *arrays)
@@ -108,7 +110,7 @@ class NumbaEngine(Engine):
     def take(self, arrays: Sequence[Any]) -> None:
         for leaf, x in zip(self.program.feeds, arrays):
             if not holds_all(self.dtype, leaf.dtype):
-                self.check_integers(leaf, fitting(leaf, x))
+                self.check_integers(leaf, fitting(leaf, x, self.program.called(leaf)))
         super().take(arrays)
 
     # A step that is one function
@@ -134,26 +136,28 @@ class NumbaEngine(Engine):
             self.refuse(arrays)
         if optimizer is not None:
             optimizer.steps += 1
-        return self.memory.item(self.place_of_loss)
+        loss: float = self.memory.item(self.place_of_loss)
+        return loss
 
     def fitted(self, arrays: Sequence[Any]) -> list[np.ndarray]:
         """The arrays as they were compiled for, as far as that is possible."""
-        return [fitting(leaf, x) for leaf, x in zip(self.program.feeds, arrays)]
+        return [fitting(leaf, x, self.program.called(leaf)) for leaf, x in zip(self.program.feeds, arrays)]
 
     def refuse(self, arrays: Sequence[np.ndarray]) -> None:
         """ValueError for what the compiled function did not take."""
         for leaf, x in zip(self.program.feeds, arrays):
-            check_feed(leaf, x if leaf.shape else x.reshape(()))
+            check_feed(leaf, x if leaf.shape else x.reshape(()), self.program.called(leaf))
             for classes in self.program.classes(leaf):
                 ops.check_ids(x, classes)
             self.check_integers(leaf, x)
         raise ValueError("the arrays are not those for which the step was compiled")
 
-    def check_integers(self, value: Node, x: np.ndarray) -> None:
+    def check_integers(self, value: Value, x: np.ndarray) -> None:
         """ValueError for integers that are no longer themselves as floats, which is what they are in the memory."""
         if not fits_exactly(x, self.dtype):
+            what = describe(Described(value, self.program.names))
             raise ValueError(
-                f"{describe(value)} has integers beyond {largest_integer(self.dtype)}, which "
+                f"{what} has integers beyond {largest_integer(self.dtype)}, which "
                 f'are not exact in the step\'s {self.dtype}: compile with backend="numpy"'
             )
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import Op
-from ..program.trace import Node
-from .lower import Program
-from .lowered import VIEWS, behind_views, compute, size, values_in
+from ..program.values import VALUES, Apply, Value, compute
+from .lower import TrainingStep
+from .lowered import VIEWS, behind_views, size
 
 
 @dataclass
@@ -23,12 +23,12 @@ class Calls:
     the source names. `lines`: the calls.
     """
 
-    buffers: dict[Node, np.ndarray] = field(default_factory=dict)
-    names: dict[Node, str] = field(default_factory=dict)
+    buffers: dict[Value, np.ndarray] = field(default_factory=dict)
+    names: dict[Value, str] = field(default_factory=dict)
     scope: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
-    def hold(self, value: Node, array: np.ndarray) -> str:
+    def hold(self, value: Value, array: np.ndarray) -> str:
         """Keep the array of a value under a name."""
         self.buffers[value] = array
         self.names[value] = name = f"v{len(self.names)}"
@@ -48,13 +48,13 @@ class Calls:
             name += "_"
         return name
 
-    def call(self, function: Callable, name: str, *arguments: str) -> None:
+    def call(self, function: Callable[..., Any], name: str, *arguments: str) -> None:
         """A line that calls a function."""
         self.lines.append(f"{self.named(function, name)}({', '.join(arguments)})")
 
-    def inputs(self, value: Node) -> list[str]:
+    def inputs(self, value: Apply) -> list[str]:
         """The inputs of a value as arguments."""
-        return [self.names[x] if isinstance(x, Node) else self.constant(x) for x in value.inputs]
+        return [self.names[x] if isinstance(x, VALUES) else self.constant(x) for x in value.inputs]
 
     def source(self) -> str:
         """A function `run` that makes all the calls."""
@@ -67,44 +67,46 @@ class Replay:
     `source`: what `run` executes, as Python.
     """
 
-    def __init__(self, program: Program):
+    def __init__(self, program: TrainingStep):
         calls = numpy_calls(program)
         self.buffers, self.source = calls.buffers, calls.source()
         exec(self.source, calls.scope)
         self.run: Callable[[], None] = calls.scope["run"]
 
 
-def numpy_calls(program: Program) -> Calls:
+def numpy_calls(program: TrainingStep) -> Calls:
     """A program as calls."""
     calls = Calls()
     hold_leaves(calls, program)
-    last_reader = {behind_views(x): i for i, value in enumerate(program.nodes) for x in values_in(value)}
+    last_reader = {behind_views(x): i for i, value in enumerate(program.nodes) for x in value.values()}
     leaf_of = {value: leaf for leaf, value in program.updates}
     for i, value in enumerate(program.nodes):
-        leaf = leaf_of.get(value)
-        in_place = leaf is not None and ufunc_of(value) is not None and last_reader.get(leaf, i) <= i
-        add(calls, value, calls.buffers[leaf] if in_place else None)
+        place = None
+        if value in leaf_of and ufunc_of(value) is not None and last_reader.get(leaf_of[value], i) <= i:
+            place = calls.buffers[leaf_of[value]]
+        add(calls, value, place)
     for leaf, value in program.updates:  # new values into the places of the old ones, when all of them are known
         if calls.buffers[leaf] is not calls.buffers[value]:
             calls.call(np.copyto, "copyto", calls.names[leaf], calls.names[value])
     return calls
 
 
-def hold_leaves(calls: Calls, program: Program) -> None:
+def hold_leaves(calls: Calls, program: TrainingStep) -> None:
     """The arrays of what is not computed: parameters' own, copies of others."""
     for leaf in [*program.feeds, *program.numbers, *program.constants]:
         calls.hold(leaf, np.array(program.arrays[leaf]))
     for tensor, leaf in program.held:
         calls.hold(leaf, tensor.data)
+    optimizer: Any = program.optimizer
     for i, k, leaf in program.states:
-        calls.hold(leaf, np.array(program.optimizer.states[i][k]))
+        calls.hold(leaf, np.array(optimizer.states[i][k]))
 
 
-def add(calls: Calls, value: Node, place: np.ndarray | None) -> None:
+def add(calls: Calls, value: Apply, place: np.ndarray | None) -> None:
     """The call for one value, which may write right into the place of what it renews."""
     if value.op in MAY_BE_VIEWS and len(value.inputs) == 1:
         array = calls.buffers[value.inputs[0]]
-        view = compute(value, array)
+        view = compute(value, [array])
         if np.shares_memory(view, array):  # made once
             calls.hold(value, view)
             return
@@ -119,23 +121,23 @@ MAY_BE_VIEWS = {*VIEWS, ops.getitem}
 
 # How an op is called: each form gets the names of the inputs, and of the array for the result
 
-Form = Callable[[Calls, Node, list[str], str], None]
+Form = Callable[[Calls, Apply, list[str], str], None]
 
 
-def call_ufunc(calls: Calls, value: Node, inputs: list[str], out: str) -> None:
-    ufunc = ufunc_of(value)
+def call_ufunc(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
+    ufunc: Any = ufunc_of(value)
     by_name = ufunc in (np.maximum, np.minimum)  # NumPy wants it so for these two
     calls.call(ufunc, ufunc.__name__, *inputs, f"out={out}" if by_name else out)
 
 
-def call_reduction(calls: Calls, value: Node, inputs: list[str], out: str) -> None:
+def call_reduction(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
     ufunc = REDUCTIONS[value.op]
     axis = value.params.get("axis")
     axis = axis[0] if axis is not None and len(axis) == 1 else axis
     calls.call(ufunc.reduce, f"{ufunc.__name__}_reduce", *inputs, repr(axis), "None", out)
 
 
-def call_mean(calls: Calls, value: Node, inputs: list[str], out: str) -> None:
+def call_mean(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
     if value.dtype == np.float16:  # which adds up in float32
         call_forward(calls, value, inputs, out)
         return
@@ -145,26 +147,26 @@ def call_mean(calls: Calls, value: Node, inputs: list[str], out: str) -> None:
     calls.call(np.divide, "divide", out, divisor, out)
 
 
-def call_where(calls: Calls, value: Node, inputs: list[str], out: str) -> None:
+def call_where(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
     mask, a, b = inputs
     condition = value.inputs[0]
-    dtype = condition.dtype if isinstance(condition, Node) else np.asarray(condition).dtype
+    dtype = condition.dtype if isinstance(condition, Value) else np.asarray(condition).dtype
     calls.call(np.copyto, "copyto", out, b)
     if dtype.kind != "b":
         mask = f"{mask} != 0"
     calls.call(np.copyto, "copyto", out, a, f"where={mask}")
 
 
-def call_astype(calls: Calls, value: Node, inputs: list[str], out: str) -> None:
+def call_astype(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
     calls.call(np.copyto, "copyto", out, *inputs, "'unsafe'")
 
 
-def call_one_hot(calls: Calls, value: Node, inputs: list[str], out: str) -> None:
+def call_one_hot(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
     calls.call(ops.check_ids, "check_ids", *inputs, str(value.params["classes"]))
     call_forward(calls, value, inputs, out)
 
 
-def call_forward(calls: Calls, value: Node, inputs: list[str], out: str) -> None:
+def call_forward(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
     """The op's own forward, whose result is copied."""
     calls.call(fill, "fill", out, calls.named(value, f"op_{value.op.name}"), *inputs)
 
@@ -186,12 +188,12 @@ FORMS: dict[Op | None, Form] = {
 }
 
 
-def form_of(value: Node) -> Form:
+def form_of(value: Apply) -> Form:
     """How the op of a value is called."""
     return FORMS.get(value.op, call_forward if ufunc_of(value) is None else call_ufunc)
 
 
-def ufunc_of(value: Node) -> np.ufunc | None:
+def ufunc_of(value: Apply) -> np.ufunc | None:
     """NumPy's function that writes the result of a value into an array; None where there is none."""
     if value.op in UFUNCS:
         return UFUNCS[value.op]
@@ -201,9 +203,9 @@ def ufunc_of(value: Node) -> np.ufunc | None:
 UFUNCS = {ops.power: np.power, ops.matmul: np.matmul}
 
 
-def ufunc_inputs(calls: Calls, value: Node) -> list[str]:
+def ufunc_inputs(calls: Calls, value: Apply) -> list[str]:
     """The inputs of a ufunc; a plain number is the array that NumPy would make of it at every call."""
-    dtypes = {x.dtype for x in values_in(value)}
+    dtypes = {x.dtype for x in value.values()}
     dtype = dtypes.pop() if len(dtypes) == 1 else None
     if dtype is None or dtype.kind != "f":
         return calls.inputs(value)
@@ -211,13 +213,13 @@ def ufunc_inputs(calls: Calls, value: Node) -> list[str]:
     for x in value.inputs:
         plain = isinstance(x, int | float) and not isinstance(x, bool)
         number = np.array(x, dtype) if plain else x
-        names.append(calls.names[x] if isinstance(x, Node) else calls.constant(number))
+        names.append(calls.names[x] if isinstance(x, VALUES) else calls.constant(number))
     return names
 
 
-def fill(out: np.ndarray, value: Node, *inputs: Any) -> np.ndarray:
+def fill(out: np.ndarray, value: Apply, *inputs: Any) -> np.ndarray:
     """A result into its array; ValueError where the numbers, not only the shapes, decide on its shape."""
-    y = compute(value, *inputs)
+    y = compute(value, inputs)
     if y.shape != out.shape:
         raise ValueError(
             f"{value.op.name} gives {y.shape}, the step was compiled for {out.shape}: a shape that depends on the data "

@@ -9,11 +9,10 @@ import numpy as np
 
 from ..engine.optim import Optimizer
 from ..engine.recording import next_age
-from ..engine.tensor import Tensor
 from ..ops.op import describe
 from ..program.trace import exact
 from .engines import Engine
-from .lower import Program
+from .lower import TrainingStep
 
 # Of an optimizer's attributes: the learning rate may change, and what is kept for each parameter is the step's matter.
 NO_SETTINGS = ("steps", "_learning_rate", "rates", "states", "parameters")
@@ -22,8 +21,8 @@ NO_SETTINGS = ("steps", "_learning_rate", "rates", "states", "parameters")
 class Parameters:
     """Keeps Tensors and the memory of a compiled step together."""
 
-    def __init__(self, program: Program, engine: Engine):
-        self.gradients = [(p, engine.view(g)) for p, _, g in program.parameters]
+    def __init__(self, program: TrainingStep, engine: Engine):
+        self.gradients: list[tuple[Any, np.ndarray]] = [(p, engine.view(g)) for p, _, g in program.parameters]
         self.pairs = [(p, engine.view(x)) for p, x in program.held]
         self.states = [(i, k, engine.view(x)) for i, k, x in program.states]
         moved = {*program.optimizer.parameters} if program.optimizer else set()
@@ -66,7 +65,7 @@ class Parameters:
             if exact(getattr(self.optimizer, name)) != value:
                 raise changed(name)
 
-    def take_over(self, p: Tensor, data: Any) -> None:
+    def take_over(self, p: Any, data: np.ndarray) -> None:
         """New numbers of a parameter into the memory; RuntimeError where it has none to be trained any more."""
         if not p.requires_grad:
             raise RuntimeError(f"{describe(p)} no longer requires a gradient, as when it was compiled: compile again")

@@ -23,8 +23,9 @@ def rebuilt(roots: list[Tensor], replaced: Mapping[Tensor, Tensor]) -> list[Tens
             made[t] = t
             continue
         inputs = tuple(made[x] if isinstance(x, Tensor) else x for x in t.inputs)
-        y = made[t] = rerecorded(t, inputs)
+        y: Any = rerecorded(t, inputs)
         y.name = t.name
+        made[t] = y
         if len(t.shape) != len(y.shape) or (t.op.elementwise and is_stretched(t, y, inputs)):
             raise ValueError(f"{describe_call(t.op, inputs, t.params)} does not work for a shorter batch")
     return [made[t] for t in roots]

@@ -13,7 +13,7 @@ from ..engine.tensor import Tensor
 from ..program.trace import Names
 from .backends import engine_for
 from .engines import Engine
-from .lower import Program
+from .lower import TrainingStep, training_step
 from .parameters import Parameters
 
 
@@ -84,7 +84,7 @@ def compile_backprop(
     >>> weight.grad
     array([[-2.]])
     """
-    program = Program(loss, names, optimizer, outputs)
+    program = training_step(loss, names, optimizer, outputs)
     return Step(program, engine_for(program, backend, "step"))
 
 
@@ -103,10 +103,10 @@ class Step:
         How long it took to compile, or to load from disk.
     """
 
-    def __init__(self, program: Program, engine: Engine):
+    def __init__(self, program: TrainingStep, engine: Engine):
         self.program, self.engine = program, engine
         self.backend, self.source, self.compile_seconds = engine.backend, engine.source, engine.compile_seconds
-        self.arguments = [x.name or f"x{i}" for i, x in enumerate(program.feeds)]
+        self.arguments = [program.names.get(x, f"x{i}") for i, x in enumerate(program.feeds)]
         self.parameters = Parameters(program, engine)
         lock = threading.Lock()  # one memory: a call from another thread waits
         # Looked up once, as the smallest steps take two microseconds; `with` would cost twice as much
