@@ -17,7 +17,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 import gallery
 
-from tinygrad_steel.picture.draw import DARK, LIGHT
+from tinygrad_steel.picture.themes import DARK, LIGHT
 
 WIDTH, HEIGHT, SCALE = 800, 900, 0.5  # of each of the three; the screenshot is so much smaller
 PREFERENCES = {"dark": 0, "light": 1}  # as Chromium counts them

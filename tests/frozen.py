@@ -12,10 +12,10 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import chains
 import gallery
 import numpy as np
 import programs
-import test_compare as chains
 
 from tinygrad_steel import BroadcastWarning, Tensor, compare_backprop, draw, write_backprop
 

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import cProfile
+import os
+import sys
+
 import numpy as np
 
 from tinygrad_steel import Tensor
+
+FULL = os.environ.get("TINYGRAD_STEEL_TESTS") == "full"
+
+
+def counted(full: int, short: int) -> int:
+    """How many random cases a long proof takes: all with TINYGRAD_STEEL_TESTS=full, else a few."""
+    return full if FULL else short
 
 
 def leaf(data, dtype=float, name=None):
@@ -24,3 +35,17 @@ def differences(f, x, h=1e-5):
         step[i] = h
         g[i] = (f(x + step) - f(x - step)) / (2 * h)
     return g
+
+
+def random_like(x, seed=7):
+    return np.random.default_rng(seed).normal(size=np.shape(x))
+
+
+def calls(f, *args, **kwargs):
+    """How many calls of functions `f(*args, **kwargs)` takes: its work, the same on any machine."""
+    profiler = cProfile.Profile()
+    try:
+        profiler.runcall(f, *args, **kwargs)
+    finally:
+        sys.setprofile(None)
+    return sum(entry.callcount for entry in profiler.getstats())

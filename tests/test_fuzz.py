@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from fuzz import EPOCHS, ROADS, SPECIALS, run
 from fuzz_programs import DRAWING_ROWS, FAMILIES, ROW_LOSSES, ROWS, SMOOTH, Program
+from helpers import counted
 
 from tinygrad_steel import export, ops
 from tinygrad_steel.compiled.epoch import Epoch
@@ -22,8 +23,9 @@ from tinygrad_steel.engine import tensor
 from tinygrad_steel.program import traced
 from tinygrad_steel.written import source
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fuzz")]
 EVERY = [*FAMILIES, "rows", "specials"]
-CHUNKS, SIZE = 9, 30
+CHUNKS, SIZE = 9, counted(30, 18)
 NEEDS = {
     "onnx": ("onnx", "onnxruntime"),
     "step_numba": ("numba",),

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from .compiled.epoch import compile_epoch
     from .compiled.step import compile_backprop
     from .export import export_onnx
-    from .picture.draw import Picture, RendererNotFound, draw
-    from .picture.scene import scope
+    from .picture.draw import draw
+    from .picture.render import Picture, RendererNotFound
+    from .picture.scope import scope
     from .verify.check_op import check_op
     from .verify.compare import compare_backprop
     from .verify.differences import check_gradients
@@ -40,8 +41,8 @@ __version__ = "0.2.0"
 # The readers load when one of their names is first asked for: who trains a model does not wait for them.
 READERS = {
     "GradientError": "verify.errors",
-    "Picture": "picture.draw",
-    "RendererNotFound": "picture.draw",
+    "Picture": "picture.render",
+    "RendererNotFound": "picture.render",
     "check_gradients": "verify.differences",
     "check_op": "verify.check_op",
     "compare_backprop": "verify.compare",
@@ -50,7 +51,7 @@ READERS = {
     "draw": "picture.draw",
     "export_onnx": "export",
     "formula": "written.source",
-    "scope": "picture.scene",
+    "scope": "picture.scope",
     "vjp_formulas": "written.source",
     "write_backprop": "written.source",
 }

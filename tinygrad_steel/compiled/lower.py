@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..engine.backward import pull
+from ..engine.backward import pull_arrays
 from ..engine.optim import Optimizer
 from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor, seed
@@ -122,7 +122,7 @@ class Leaves:
 
 def check_tracing(loss: Tensor, traced: Traced, numbers: Mapping[Value, Any]) -> None:
     """TypeError where an op's rule gives something else on Tensors, where it is traced, than on arrays."""
-    pulled = pull(loss, seed(loss, None))
+    pulled = pull_arrays(loss, seed(loss, None))
     scale = min(1.0, max((largest_finite(g) for _, g in pulled), default=0))
     for t, g in pulled:
         error = np.abs(numbers[traced.gradient_of[traced.made[t]]] - g)

@@ -8,13 +8,11 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from .. import ops
+from ..ops.op import OPS
 from ..program.values import VALUES, Apply, Value
 
-REDUCTIONS = {ops.sum, ops.mean, ops.max, ops.min, ops.prod, ops.any, ops.all}
-VIEWS = {
-    *(ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.flip),
-    ops.broadcast_to,
-}
+REDUCTIONS = {op for op in OPS.values() if op.reduction}
+VIEWS = {ops.broadcast_to, *(op for op in OPS.values() if op.moves)}
 
 
 def size(value: Value) -> int:

@@ -19,6 +19,13 @@ def detect_anomaly() -> contextlib.AbstractContextManager[None]:
     The message names the op, its inputs and the line of the user's code that called it. Put the forward pass inside as
     well as `backward()`: the lines are noted as results are made. It slows everything down; it is for finding a fault.
 
+    Raises
+    ------
+    FloatingPointError
+        Inside the block, at the first result or gradient that is not finite.
+
+    Examples
+    --------
     >>> from tinygrad_steel import Tensor
     >>> x = Tensor([1.0, 0.0], requires_grad=True, name="x")
     >>> with detect_anomaly(), np.errstate(divide="ignore"):
@@ -35,7 +42,7 @@ class AnomalyWatcher(Watcher):
     def __init__(self) -> None:
         self.lines: dict[int, str] = {}  # age of a result -> line
 
-    def result(self, y: Any, op: Any, inputs: tuple, params: dict[str, Any]) -> None:
+    def result(self, y: Any, op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> None:
         """FloatingPointError where a result is not finite."""
         self.lines[y.age] = line = users_line()
         found = not_finite(y.data)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..ops.op import Op
+from ..ops.op import OPS, Op
 from .backward import history
 from .messages import warn_user
 
-VIEWS = {ops.reshape, ops.expand_dims, ops.getitem, ops.transpose, ops.swapaxes}
+VIEWS = {ops.getitem, *(op for op in OPS.values() if op.moves)}
 
 
 class BroadcastWarning(UserWarning):
@@ -24,7 +24,7 @@ class BroadcastWarning(UserWarning):
     """
 
 
-def warn_of_square(op: Op, inputs: tuple, shape: tuple[int, ...]) -> None:
+def warn_of_square(op: Op, inputs: tuple[Any, ...], shape: tuple[int, ...]) -> None:
     """Warn where an elementwise op has made a square of a column and a row, unless the column was made on purpose."""
     n = shape[0]
     row = next((x for x in inputs if np.shape(x) == (n,)), None)

@@ -17,13 +17,13 @@ from .reads import BRANCH, remember
 from .recording import refuse_tracing
 
 
-def spelling(*functions: Callable) -> Callable:
+def spelling(*functions: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: this is what these NumPy functions do with Tensors.
 
     Each takes NumPy's own arguments; what it leaves out raises a TypeError that names it.
     """
 
-    def register(rule: Callable) -> Callable:
+    def register(rule: Callable[..., Any]) -> Callable[..., Any]:
         SPELLINGS.update(dict.fromkeys(functions, rule))
         return rule
 

@@ -96,6 +96,17 @@ class SGD(Optimizer):
 
     With `momentum` the step is `learning_rate * v`, where `v = momentum * v + grad` (Polyak's heavy ball).
 
+    Parameters
+    ----------
+    parameters : iterable of Tensors
+        Leaves that require a gradient, each once.
+    learning_rate : float
+        The size of a step, above 0.
+    momentum : float
+        At least 0 and below 1.
+
+    Examples
+    --------
     >>> p = Tensor([1.0, 2.0], requires_grad=True)
     >>> p.square().sum().backward()
     >>> SGD([p], learning_rate=0.25).step()
@@ -134,9 +145,19 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015, algorithm 1, with its bias correction): steps scaled by the gradient's recent size.
 
-    `beta1`, `beta2`: how slowly the mean and the mean square of the gradient are forgotten; `epsilon` keeps the
-    division finite.
+    Parameters
+    ----------
+    parameters : iterable of Tensors
+        Leaves that require a gradient, each once.
+    learning_rate : float
+        The size of a step, above 0.
+    beta1, beta2 : float
+        How slowly the mean and the mean square of the gradient are forgotten; at least 0 and below 1.
+    epsilon : float
+        Keeps the division finite.
 
+    Examples
+    --------
     >>> p = Tensor([1.0, 2.0], requires_grad=True)
     >>> p.square().sum().backward()
     >>> Adam([p], learning_rate=0.25).step()  # the first step is learning_rate * sign(gradient)

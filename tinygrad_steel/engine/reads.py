@@ -88,6 +88,11 @@ def remember(t: Any, kind: str) -> None:
     if stale:
         return
     read.parameters += [(weakref.ref(x), x._age) for x in leaves if x._requires_grad]
+    note_on_leaves(read, leaves)
+
+
+def note_on_leaves(read: Read, leaves: Collection[Any]) -> None:
+    """Note a read on leaves that want a gradient or have a name, unless an earlier one still counts there."""
     current: dict[Read, bool] = {}
     for x in leaves:
         known = getattr(x, "read", None)
@@ -128,24 +133,44 @@ def refuse_reads(roots: Collection[Any], changing: Collection[Any], consequence:
         names = [leaf._name for leaf in history([x]) if id(leaf) in ids]
         if not names:
             continue
-        named = sorted({name for name in names if name})
-        behind = f", which depends on {', '.join(named)}," if named and not read.of_a_leaf else ""
-        what = f"{read.of}{behind} was read {read.kind} at {read.file}:{read.line}"
-        if (x._op is None and read.parameters) or (is_part and read.kind == NUMBER and not read.of_a_leaf):
-            warned.add(read)
-            text = f"{what}: if the number is part of this loss, {consequence}. Ask for it by item() where it is not"
-            warn_user(text, FrozenNumberWarning)
-            continue
-        raise TypeError(
-            f"{what}: {consequence}, whatever comes later. Write np.where(condition, a, b) for an if, x[i] with the "
-            f"Tensor i itself for an index; where this very number is meant, or nothing here depends on it, ask for it "
-            f"by item()"
-        )
+        what = told(read, names)
+        if not may_be_report(read, x, is_part):
+            raise TypeError(
+                f"{what}: {consequence}, whatever comes later. Write np.where(condition, a, b) for an if, "
+                f"x[i] with the Tensor i itself for an index; where this very number is meant, or nothing here "
+                f"depends on it, ask for it by item()"
+            )
+        warned.add(read)
+        text = f"{what}: if the number is part of this loss, {consequence}. Ask for it by item() where it is not"
+        warn_user(text, FrozenNumberWarning)
+    warn_of_untracked(changing, made, consequence)
+
+
+def told(read: Read, names: Collection[str | None]) -> str:
+    """A read as messages tell of it: what was read, on which of these leaves it depends, how and where."""
+    named = sorted({name for name in names if name})
+    behind = f", which depends on {', '.join(named)}," if named and not read.of_a_leaf else ""
+    return f"{read.of}{behind} was read {read.kind} at {read.file}:{read.line}"
+
+
+def may_be_report(read: Read, x: Any, is_part: bool) -> bool:
+    """Whether a read that was noted on `x` is as likely a report as a part of the loss; `is_part`: so is its source."""
+    if x._op is None and read.parameters:
+        return True
+    return is_part and read.kind == NUMBER and not read.of_a_leaf
+
+
+def warn_of_untracked(changing: Collection[Any], made: int, consequence: str) -> None:
+    """Warn where a number was read of which nobody knows what it came from, and it may be one of these leaves."""
     unnamed = [x for x in changing if x._name is None and not x._requires_grad]
-    lost = [found for found in UNTRACKED for x in unnamed[:1] if x._age < found[0] < made]
-    if lost:
-        warn_user(
-            f"a number was read at {lost[0][1]}:{lost[0][2]}, from a Tensor without history: if it came from "
-            f"{describe(unnamed[0])}, {consequence}. Make that with Tensor(..., name=...), so that it is known",
-            FrozenNumberWarning,
-        )
+    if not unnamed:
+        return
+    leaf = unnamed[0]
+    for age, file, line in UNTRACKED:
+        if leaf._age < age < made:
+            warn_user(
+                f"a number was read at {file}:{line}, from a Tensor without history: if it came from "
+                f"{describe(leaf)}, {consequence}. Make that with Tensor(..., name=...), so that it is known",
+                FrozenNumberWarning,
+            )
+            return

@@ -102,6 +102,8 @@ def no_grad() -> contextlib.AbstractContextManager[None]:
     A parameter can be changed in place there, as in `weight -= rate * weight.grad`. Asking for the gradient of a result
     that was computed there from parameters raises RuntimeError.
 
+    Examples
+    --------
     >>> from tinygrad_steel import Tensor, no_grad
     >>> weight = Tensor([1.0, 2.0], requires_grad=True)
     >>> with no_grad():

@@ -17,9 +17,10 @@ import numpy as np
 from .. import ops
 from ..ops.fast import own
 from ..ops.op import TWINS, Op, data_of, describe
-from .backward import pull
+from .backward import pull_arrays, pull_tensors
 from .broadcast import warn_of_square
 from .messages import asked_by_user, describe_call, explained
+from .methods import Methods
 from .numpy_api import SPELLINGS
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
 from .recording import RECORDING, next_age, refuse_tracing
@@ -29,19 +30,28 @@ PLAIN = {int, float, bool, str, type(None)}  # parameters that nobody can change
 BACKWARD = threading.Lock()  # two threads may add to the gradient of one leaf
 
 
-class Tensor:
+class Tensor(Methods):
     """An array, whether it wants a gradient, and (for results) the op and inputs it came from.
-
-    `data`: numbers, nested lists or an array; it is copied, so that changing the source later changes nothing here.
-    `requires_grad`: whether `backward()` leaves a gradient of the same shape and dtype in `.grad`; floats only.
-    `name`: shown in messages. What is computed from a named Tensor is recorded even
-    where no gradient flows.
 
     Operators, methods and NumPy functions applied to a Tensor give Tensors. `==` compares element by element; as dict
     keys and in sets Tensors count by identity.
 
-    Raises TypeError for data that is not real numbers, and for integers that require a gradient.
+    Parameters
+    ----------
+    data : array_like
+        Numbers, nested lists or an array. It is copied, so that changing the source later changes nothing here.
+    requires_grad : bool
+        Whether `backward()` leaves a gradient of the same shape and dtype in `.grad`; for floats only.
+    name : str, optional
+        Shown in messages. What is computed from a named Tensor is recorded even where no gradient flows.
 
+    Raises
+    ------
+    TypeError
+        For data that is not real numbers, and for integers that require a gradient.
+
+    Examples
+    --------
     >>> x = Tensor([[1.0, 2.0]], name="x")
     >>> weight = Tensor([[3.0], [4.0]], requires_grad=True, name="weight")
     >>> loss = (x @ weight).sum()
@@ -56,6 +66,17 @@ class Tensor:
         "__weakref__", "_age", "_array", "_arrays", "_grad", "_inputs", "_name", "_op", "_params", "_requires_grad",
         "_shape", "given_axis", "origin", "read", "unrecorded",
     )  # fmt: skip
+
+    _array: Any
+    _arrays: Sequence[Any]
+    _inputs: tuple[Any, ...]
+    _op: Op | None
+    _params: dict[str, Any]
+    _shape: tuple[int, ...]
+    given_axis: bool  # whether a view of a leaf, copied, came from a 1-D array (see broadcast.py)
+    origin: Any  # the array that a constant was copied from, as a weak reference
+    read: Any  # that a number was taken from it (see reads.py)
+    unrecorded: bool  # whether its history is missing, because of no_grad()
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
         self._array = checked_array(data)
@@ -243,7 +264,7 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         # For copy, deepcopy and pickle: a leaf of its own age. A result would lose its history without a word.
         if self.op is not None and self.requires_grad:
             raise TypeError(f"{describe(self)} is the result of {self.op.name}: copy t.detach(), which has no history")
@@ -256,16 +277,24 @@ class Tensor:
     def backward(self, gradient: Any = None) -> None:
         """Add the gradient of this Tensor to `.grad` of every leaf that requires one.
 
-        `gradient`: that of the result, of its shape; 1 where the result is a single number, else needed.
         A second call adds the same gradients again: set `.grad = None` (an optimizer's `zero_grad()`) in between.
 
-        Raises RuntimeError where nothing requires a gradient and where data was replaced since the forward pass;
-        ValueError for a missing or misshapen `gradient`.
+        Parameters
+        ----------
+        gradient : array_like or Tensor, optional
+            That of the result, of its shape; 1 where the result is a single number, else needed.
+
+        Raises
+        ------
+        RuntimeError
+            Where nothing requires a gradient, and where data was replaced since the forward pass.
+        ValueError
+            For a missing or misshapen `gradient`.
         """
         start = seed(self, gradient)
         if isinstance(start, Tensor):
             start = start._array.copy()  # a leaf may keep it as its gradient
-        pulled = pull(self, start)  # as a whole first: an error on the way leaves no half
+        pulled = pull_arrays(self, start)  # as a whole first: an error on the way leaves no half
         with BACKWARD:
             for t, g in pulled:
                 t._grad = own(g if t._grad is None else t._grad + g, t._array)
@@ -273,8 +302,9 @@ class Tensor:
     # Recording
 
     @staticmethod
-    def record_op(op: Op, inputs: tuple, params: dict[str, Any]) -> Tensor:
+    def record_op(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
         """Run an op on the data of its inputs; the result remembers the op where something needs it to."""
+        given = inputs
         arrays = []
         requires_grad = tracked = lifted = False
         for x in inputs:
@@ -289,48 +319,37 @@ class Tensor:
                 if not isinstance(x, Number):
                     lifted = True
         try:
-            if lifted:  # arrays and lists become constants, copied: their owner may change them before backward()
-                given, inputs = inputs, tuple(x if isinstance(x, (Tensor, *Number)) else constant(x) for x in inputs)
+            if lifted:
+                inputs = tuple(x if isinstance(x, (Tensor, *Number)) else constant(x) for x in inputs)
                 arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
             if params:
-                for value in params.values():
-                    if value.__class__ not in PLAIN:
-                        params = {name: frozen(value, op, name) for name, value in params.items()}
-                        break
+                params = frozen_params(op, params)
                 data = op.forward(*arrays, **params)
             else:
                 data = op.forward(*arrays)
         except Exception as error:
             raise explained(error, describe_call(op, inputs, params), op) from error
-        y = new(Tensor)
         if op.special:
-            if op.keeps:
-                data, kept = data if data.__class__ is tuple and len(data) == 2 else op.pair(data)
-                arrays.append(kept)
-            if op.foreign and data.__class__ is np.ndarray:
-                data = data.copy()  # it may be an input itself, or a buffer that the rule uses again
-        if data.__class__ is np.ndarray:
+            data = settle(op, data, arrays)
+        y = new(Tensor)
+        if data.__class__ is ndarray:
             if data.base is not None and any(isinstance(x, Tensor) and x._op is None for x in inputs):
                 y.given_axis = gives_axis(inputs[0])
                 data = data.copy()  # a view of a leaf would change with it, and nobody would notice
         elif not isinstance(data, np.generic):
-            if isinstance(data, tuple):  # or it would become one array of both
-                raise TypeError(f"the forward of {op.name} returned {len(data)} things: say keeps=True for a pair")
-            data = checked_array(data)
+            data = checked_result(op, data)
         y._array = data
         y._shape = shape = data.shape
+        y._name = None
+        y._age = next_age()
         mode = recording_mode()
         if ((requires_grad or tracked) and mode.on) or mode.all:
             y._op, y._inputs, y._arrays, y._params = op, inputs, arrays, params
             y._requires_grad = requires_grad and (op.differentiable or op.without_rule(data))
         else:
-            y._op, y._inputs, y._arrays, y._params, y._requires_grad = None, (), (), {}, False
-            y._grad = None
-            y.unrecorded = (requires_grad and not mode.on) or any(getattr(x, "unrecorded", False) for x in inputs)
-        y._name = None
-        y._age = next_age()
+            forget(y, inputs, requires_grad and not mode.on)
         if op.meets and len(shape) == 2 and shape[0] == shape[1] > 1 and not mode.all:
-            warn_of_square(op, given if lifted else inputs, shape)
+            warn_of_square(op, given, shape)
         for watcher in mode.watchers:
             watcher.result(y, op, inputs, params)
         return y
@@ -349,7 +368,7 @@ class Tensor:
             )
         return twin(ufunc)(*inputs, **kwargs)
 
-    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+    def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if function not in SPELLINGS:
             return twin(function)(*args, **kwargs)
         try:
@@ -471,7 +490,7 @@ class Tensor:
     def __imatmul__(self, other: Any) -> Tensor:
         return self.changed("@=", operator.imatmul, ops.matmul, other)
 
-    def changed(self, sign: str, in_place: Callable, op: Op, other: Any) -> Tensor:
+    def changed(self, sign: str, in_place: Callable[..., Any], op: Op, other: Any) -> Tensor:
         """`t -= other` and the like: a parameter's data is moved, inside no_grad() only; else a new result.
 
         Outside it would put a result in the parameter's place, and the next step would find nothing to train.
@@ -492,139 +511,49 @@ class Tensor:
             raise kind(f"{describe(self)} {sign} {describe(other)}: {error}") from error
         return self
 
-    # Methods: ndarray's names and arguments, and the activations
 
-    def sum(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """The sum over all elements or along `axis`."""
-        params = {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims}
-        return record_op(ops.sum, (self,), params)
-
-    def mean(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """The mean over all elements or along `axis`."""
-        params = {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims}
-        return record_op(ops.mean, (self,), params)
-
-    def max(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """The largest element, or the largest along `axis`."""
-        return ops.max(self, axis, keepdims=keepdims)
-
-    def min(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """The smallest element, or the smallest along `axis`."""
-        return ops.min(self, axis, keepdims=keepdims)
-
-    def var(self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0) -> Tensor:
-        """The mean square deviation from the mean."""
-        return ops.var(self, axis, keepdims=keepdims, ddof=ddof)
-
-    def std(self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0) -> Tensor:
-        """The root of the variance."""
-        return ops.std(self, axis, keepdims=keepdims, ddof=ddof)
-
-    def prod(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """The product over all elements or along `axis`."""
-        return ops.prod(self, axis, keepdims=keepdims)
-
-    def cumsum(self, axis: int | None = None) -> Tensor:
-        """The running sum along `axis`, or over all elements in row order."""
-        return np.cumsum(self, axis)
-
-    def clip(self, min: float | None = None, max: float | None = None) -> Tensor:
-        """Held between two numbers."""
-        return ops.clip(self, min, max)
-
-    def argmax(self, axis: int | None = None) -> Tensor:
-        """Where the largest element is."""
-        return ops.argmax(self, axis)
-
-    def argmin(self, axis: int | None = None) -> Tensor:
-        """Where the smallest element is."""
-        return ops.argmin(self, axis)
-
-    def any(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """Whether an element is true."""
-        return ops.any(self, axis, keepdims=keepdims)
-
-    def all(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-        """Whether every element is true."""
-        return ops.all(self, axis, keepdims=keepdims)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
-        return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """The axes reversed, or in this order: `t.transpose(1, 0)` or `t.transpose((1, 0))`."""
-        axes = axes[0] if len(axes) == 1 else axes or None
-        return ops.transpose(self) if axes is None else np.transpose(self, axes)
-
-    T = property(transpose, doc="The axes reversed.")
-
-    def dot(self, other: Any) -> Tensor:
-        """self @ other, or the product with a single number."""
-        return np.dot(self, other)
-
-    def ravel(self) -> Tensor:
-        """All elements along one axis."""
-        return ops.reshape(self, shape=(-1,))
-
-    flatten = ravel
-
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        """Two axes exchanged."""
-        return ops.swapaxes(self, axis1=axis1, axis2=axis2)
-
-    def squeeze(self, axis: Any = None) -> Tensor:
-        """Without its axes of length 1, or without `axis`."""
-        return ops.squeeze(self, axis)
-
-    def astype(self, dtype: Any) -> Tensor:
-        """The same elements in another dtype."""
-        dtype = np.dtype(dtype)
-        return (ops.astype if dtype.kind == "f" else ops.asconstant)(self, dtype=dtype)
-
-    def square(self) -> Tensor:
-        """x * x."""
-        return record_op(ops.square, (self,), {})
-
-    def exp(self) -> Tensor:
-        """e ** x."""
-        return record_op(ops.exp, (self,), {})
-
-    def log(self) -> Tensor:
-        """The natural logarithm."""
-        return record_op(ops.log, (self,), {})
-
-    def sqrt(self) -> Tensor:
-        """The square root."""
-        return record_op(ops.sqrt, (self,), {})
-
-    def tanh(self) -> Tensor:
-        """The hyperbolic tangent."""
-        return record_op(ops.tanh, (self,), {})
-
-    def relu(self) -> Tensor:
-        """max(x, 0)."""
-        return record_op(ops.relu, (self,), {})
-
-    def sigmoid(self) -> Tensor:
-        """1 / (1 + exp(-x))."""
-        return record_op(ops.sigmoid, (self,), {})
-
-    def softmax(self, axis: int = -1) -> Tensor:
-        """exp(x) / sum(exp(x)) along `axis`."""
-        return ops.softmax(self, axis)
-
-    def log_softmax(self, axis: int = -1) -> Tensor:
-        """log(softmax(x)) along `axis`."""
-        return ops.log_softmax(self, axis)
-
-
-new, recording_mode = object.__new__, RECORDING.get  # looked up once: they are called for every op
+# Looked up once: they are called for every op.
+new, ndarray, recording_mode = object.__new__, np.ndarray, RECORDING.get
 record_op = Tensor.record_op
 
 
+def frozen_params(op: Op, params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters as they are recorded; as they are where nobody can change them."""
+    for value in params.values():
+        if value.__class__ not in PLAIN:
+            return {name: frozen(value, op, name) for name, value in params.items()}
+    return params
+
+
+def settle(op: Op, data: Any, arrays: list[Any]) -> Any:
+    """What an op's forward gave, without what it keeps for its vjps, which goes to `arrays`; of a foreign op a copy."""
+    if op.keeps:
+        data, kept = data if data.__class__ is tuple and len(data) == 2 else op.pair(data)
+        arrays.append(kept)
+    if op.foreign and data.__class__ is ndarray:
+        return data.copy()  # it may be an input itself, or a buffer that the rule uses again
+    return data
+
+
+def checked_result(op: Op, data: Any) -> Any:
+    """A result that is no NumPy array as one that a Tensor can hold."""
+    if isinstance(data, tuple):  # or it would become one array of both
+        raise TypeError(f"the forward of {op.name} returned {len(data)} things: say keeps=True for a pair")
+    return checked_array(data)
+
+
+def forget(y: Tensor, inputs: tuple[Any, ...], unrecorded: bool) -> None:
+    """Make a new result a constant; `unrecorded`: a history that should be there is missing (see `seed`)."""
+    y._op, y._inputs, y._arrays, y._params, y._requires_grad = None, (), (), {}, False
+    y._grad = None
+    y.unrecorded = unrecorded or any(getattr(x, "unrecorded", False) for x in inputs)
+
+
 def constant(x: Any) -> Tensor:
-    """An array or list among the inputs of an op as a Tensor, which remembers the array, so that it can be named."""
+    """An array or list among the inputs of an op as a Tensor, which remembers the array, so that it can be named.
+
+    The data is a copy: its owner may change it before backward().
+    """
     t = Tensor(x)
     if isinstance(x, np.ndarray):
         t.origin = weakref.ref(x)
@@ -755,12 +684,34 @@ def seed(y: Tensor, gradient: Any) -> Any:
 def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     """The gradient of `y` with respect to each of `xs`, as Tensors that can be differentiated again.
 
-    `xs`: one Tensor (gives one gradient) or a sequence (gives a list); leaves or results. `gradient`: that of `y`,
-    needed where `y` is not a single number. A Tensor on which `y` does not depend has gradient zero, and so has one
-    behind a function of slope zero (sign, floor) or behind detach(). `.grad` stays as it is; no gradient shares its
-    memory with anything else. Raises ValueError where one of `xs` does not require a gradient, RuntimeError where `y`
-    was computed inside no_grad() from what does, TypeError for anything but Tensors.
+    A Tensor on which `y` does not depend has gradient zero, and so has one behind a function of slope zero (sign,
+    floor) or behind detach(). `.grad` stays as it is; no gradient shares its memory with anything else.
 
+    Parameters
+    ----------
+    y : Tensor
+        What is differentiated.
+    xs : Tensor or sequence of Tensors
+        With respect to what: leaves or results.
+    gradient : array_like or Tensor, optional
+        That of `y`, needed where `y` is not a single number.
+
+    Returns
+    -------
+    Tensor or list of Tensors
+        One gradient for one Tensor, a list for a sequence.
+
+    Raises
+    ------
+    ValueError
+        Where one of `xs` does not require a gradient.
+    RuntimeError
+        Where `y` was computed inside no_grad() from what does.
+    TypeError
+        For anything but Tensors.
+
+    Examples
+    --------
     >>> x = Tensor(2.0, requires_grad=True)
     >>> first = grad(x**3, x)
     >>> first.item(), grad(first, x).item()
@@ -778,7 +729,7 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     if y.requires_grad:
         g = seed(y, gradient)
         keep = {id(x) for x in wanted}
-        pulled = pull(y, g if isinstance(g, Tensor) else Tensor(g), graph=True)
+        pulled = pull_tensors(y, g if isinstance(g, Tensor) else Tensor(g))
         found = {id(t): g for t, g in pulled if id(t) in keep}
     gradients = [found[id(x)] if id(x) in found else Tensor(np.zeros(x.shape, x.dtype)) for x in wanted]
     taken: set[int] = set()

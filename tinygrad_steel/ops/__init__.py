@@ -1,39 +1,16 @@
 """Every rule, once: the list of ops, each in the file of its kind.
 
 In a rule, `g` is the gradient of the result, `y` the result itself, then come the op's own
-arguments. A vjp may return an array that broadcasts to its input (the engine stretches it where that
-matters) or from it (the engine sums), and in any float dtype: shape and dtype are put right once, in
-the engine. The conventions at ties and kinks, where a derivative does not exist, stand in the
-docstring of the op they belong to.
+arguments. A vjp may return an array that broadcasts to its input (the engine stretches it where
+that matters) or from it (the engine sums), and in any float dtype: shape and dtype are put right
+once, in the engine. The conventions at ties and kinks, where a derivative does not exist, stand in
+the docstring of the op they belong to.
 """
 
-from .activations import (
-    log_softmax,
-    relu,
-    sigmoid,
-    softmax,
-)
-from .arithmetic import (
-    add,
-    divide,
-    multiply,
-    negative,
-    power,
-    subtract,
-)
-from .casts import (
-    asconstant,
-    astype,
-    full_like,
-    ones_like,
-    zeros_like,
-)
-from .choosing import (
-    clip,
-    maximum,
-    minimum,
-    where,
-)
+from .activations import log_softmax, relu, sigmoid, softmax
+from .arithmetic import add, divide, multiply, negative, power, subtract
+from .casts import asconstant, astype, full_like, ones_like, zeros_like
+from .choosing import clip, maximum, minimum, where
 from .comparisons import (
     equal,
     greater,
@@ -71,23 +48,9 @@ from .functions import (
     square,
     tanh,
 )
-from .indexing import (
-    HOLE,
-    filled_index,
-    getitem,
-    scatter,
-)
-from .losses import (
-    check_ids,
-    one_hot,
-    sigmoid_cross_entropy,
-    softmax_cross_entropy,
-)
-from .products import (
-    einsum,
-    letters,
-    matmul,
-)
+from .indexing import HOLE, filled_index, getitem, scatter
+from .losses import check_ids, one_hot, sigmoid_cross_entropy, softmax_cross_entropy
+from .products import einsum, letters, matmul
 from .reductions import (
     all,
     any,

@@ -17,7 +17,7 @@ ROWS = [random_sample((2, 3)), random_sample((2, 3), axis=0), random_sample((3,)
 
 @define("relu", samples=ANY, elementwise=True, choosing=True)
 def relu(x: Any) -> Any:
-    """max(x, 0); the slope at the kink x = 0 is 0, and NaN stays NaN, in the result and in the slope.
+    """max(x, 0); the slope at the kink x = 0 is 0, and NaN stays NaN, in result and slope.
 
     >>> relu(np.array([-2.0, 3.0]))
     array([0., 3.])
@@ -30,7 +30,7 @@ relu.vjp(lambda g, y, x: g * np.sign(y))  # 1 or 0, and NaN for NaN, which `x > 
 
 @define("sigmoid", samples=ANY, elementwise=True)
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)), arranged so that neither side overflows; of integers, it is that of float64.
+    """1 / (1 + exp(-x)), arranged so that neither side overflows; integers become float64.
 
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
@@ -44,9 +44,10 @@ sigmoid.vjp(lambda g, y, x: g * y * (1 - y))
 
 @define("softmax", samples=ROWS)
 def softmax(x: Any, axis: Axis = -1) -> Any:
-    """exp(x) / sum(exp(x)) along an axis, the last by default, several or (None) all; nothing overflows.
+    """exp(x) / sum(exp(x)) along an axis, the last by default, several or (None) all.
 
-    An element of -inf gets 0. A row of -inf alone, or with an inf, has no softmax: all of it is NaN.
+    Nothing overflows. An element of -inf gets 0. A row of -inf alone, or with an inf, has no
+    softmax: all of it is NaN.
 
     >>> softmax(np.array([[1000.0, 1001.0], [0.0, 1.0]])).round(5)
     array([[0.26894, 0.73106],
@@ -62,10 +63,10 @@ softmax.vjp(lambda g, y, x, axis=-1: y * (g - total(g * y, axis, keepdims=True))
 
 @define("log_softmax", samples=ROWS)
 def log_softmax(x: Any, axis: Axis = -1) -> Any:
-    """log(softmax(x)) along an axis, the last by default, without the rounding and the log(0) of two steps.
+    """log(softmax(x)) along an axis, the last by default.
 
-    An element of -inf stays -inf. A row of -inf alone, or with an inf, has no softmax: all of it is
-    NaN.
+    It is without the rounding and the log(0) of doing it in two. An element of -inf stays -inf. A
+    row of -inf alone, or with an inf, has no softmax: all of it is NaN.
 
     >>> log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])

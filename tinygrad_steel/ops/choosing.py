@@ -10,6 +10,7 @@ from .declare import define
 from .safe import beside, nan_stays
 from .samples import random_sample, sample_of
 
+Bound = float | None
 PAIRS = [random_sample((2, 3), (2, 3)), random_sample((2, 3), ())]
 
 # Ties share evenly: half of the gradient for each side.
@@ -33,7 +34,7 @@ minimum.vjp(lambda g, y, a, b: g * nan_stays(y, (b < a) + beside(y, 0.5) * (a ==
     elementwise=True,
     choosing=True,
 )
-def clip(x: Any, a_min: float | None = None, a_max: float | None = None) -> Any:
+def clip(x: Any, a_min: Bound = None, a_max: Bound = None) -> Any:
     """`x` held between two numbers; on a bound the slope is 1.
 
     For Tensors as bounds, use np.maximum and np.minimum.
@@ -41,14 +42,15 @@ def clip(x: Any, a_min: float | None = None, a_max: float | None = None) -> Any:
     >>> clip(np.array([-2.0, 0.5, 3.0]), 0, 1)
     array([0. , 0.5, 1. ])
     """
-    if any(np.ndim(bound) or hasattr(bound, "record_op") for bound in (a_min, a_max)):
+    bounds: tuple[Any, ...] = (a_min, a_max)
+    if any(np.ndim(bound) or hasattr(bound, "record_op") for bound in bounds):
         words = "for arrays, write np.minimum(np.maximum(x, a_min), a_max)"
         raise TypeError(f"bounds are plain numbers: {words}")
     return np.clip(x, a_min, a_max)
 
 
 @clip.vjp
-def _(g: Any, y: Any, x: Any, a_min: float | None = None, a_max: float | None = None) -> Any:
+def _(g: Any, y: Any, x: Any, a_min: Bound = None, a_max: Bound = None) -> Any:
     g = g if a_min is None else g * nan_stays(x, x >= a_min)
     return g if a_max is None else g * nan_stays(x, x <= a_max)
 

@@ -1,4 +1,4 @@
-"""The declaration of an op: `op` for everybody, `define` for the library's own, and what is refused."""
+"""The declaration of an op: `op` for everybody, `define` for our own, and what is refused."""
 
 from __future__ import annotations
 
@@ -15,12 +15,6 @@ from .samples import Sample
 Forward = Callable[..., Any]
 
 
-@overload
-def op(
-    name: str, forward: Forward, *vjps: Vjp | None, samples: Sequence[Sample], **facts: Any
-) -> Op: ...
-@overload
-def op(name: str, *, samples: Sequence[Sample], **facts: Any) -> Callable[[Forward], Op]: ...
 def op(
     name: str,
     forward: Forward | None = None,
@@ -36,51 +30,56 @@ def op(
     constant: bool = False,
     random: bool = False,
 ) -> Any:
-    """Register an op: `op("exp", np.exp, lambda g, y, x: g * y, samples=[...])`, or as a decorator on the forward.
+    """Register an op, as in `op("exp", np.exp, lambda g, y, x: g * y, samples=[...])`.
 
-    Rules are written in NumPy terms (`np.*`, operators, other ops), allocate nothing by hand and change nothing in
-    place: then they also run on Tensors. The same definition run again replaces itself.
+    Without a forward it is a decorator on one. Rules are written in NumPy terms (`np.*`, operators,
+    other ops), allocate nothing by hand and change nothing in place: then they also run on Tensors.
+    The same definition run again replaces itself.
 
     Parameters
     ----------
     name : str
         What the op is called in messages, pictures and `OPS`.
     forward : callable
-        A function of arrays. Its positional arguments without a default are inputs, all others parameters. One that
-        is made for some inputs only refuses the others with an error.
+        A function of arrays. Its positional arguments without a default are inputs, all others
+        parameters. One that is made for some inputs only refuses the others with an error.
     *vjps : callable or None
-        One rule per input, in order, each called as `vjp(g, y, *inputs, **params)` and returning the gradient of that
-        input, or an array which broadcasts to or from its shape; None where no gradient exists, so that to want one
-        is an error in backward().
+        One rule per input, in order, each called as `vjp(g, y, *inputs, **params)` and returning
+        the gradient of that input, or an array which broadcasts to or from its shape; None where no
+        gradient exists, so that to want one is an error in backward().
     samples : list of Sample
-        Inputs from `random_sample(...)` or `sample_of(...)`, on which `check_op` proves every vjp, and on others that
-        it makes from these.
+        Inputs from `random_sample(...)` or `sample_of(...)`, on which `check_op` proves every vjp,
+        and on others that it makes from these.
     twins : sequence of callable
-        The NumPy functions which mean this op when a Tensor is passed to them (a ufunc is its own twin).
+        The NumPy functions which mean this op when a Tensor is passed to them (a ufunc is its own
+        twin).
     elementwise : bool
         Each element of the result depends on the same element of the (broadcast) inputs alone.
     rowwise : bool
-        One element of the result for each row of the inputs; its vjps accept a single number for `g`, which then
-        stands for all rows.
+        One element of the result for each row of the inputs; its vjps accept a single number for
+        `g`, which then stands for all rows.
     sequence : bool
         The inputs come as one list, as in `concatenate`.
     each : callable
         The one rule of an op with any number of inputs, called with the index of the input first.
     joint : callable
-        One rule, called as a vjp is, that returns the gradients of all inputs in order (what takes n inputs apart
-        costs n steps, and not n for each of them).
+        One rule, called as a vjp is, that returns the gradients of all inputs in order (what takes
+        n inputs apart costs n steps, and not n for each of them).
     keeps : bool
-        The forward returns `(result, something)`; on arrays the vjps get that something, which they would else have
-        to compute again, as one more argument. In grad(), on Tensors, they do not: give it the default None.
+        The forward returns `(result, something)`; on arrays the vjps get that something, which they
+        would else have to compute again, as one more argument. In grad(), on Tensors, they do not:
+        give it the default None.
     constant : bool
-        The result is a constant to every gradient (comparisons, argmax). It is said on purpose: an op with neither a
-        vjp nor this word raises RuntimeError when it is first given a Tensor that requires a gradient.
+        The result is a constant to every gradient (comparisons, argmax). It is said on purpose: an
+        op with neither a vjp nor this word raises RuntimeError when it is first given a Tensor that
+        requires a gradient.
     random : bool
-        The forward draws random numbers; its vjps find out from `y` what was drawn. A compiled step then draws anew
-        for each call that was recorded, in the same order, and what holds numbers for good (`write_backprop`,
-        `export_onnx`) refuses. Draws from NumPy's and Python's generators are found without this word, by calling the
-        forward twice, and so is a forward that makes a generator (`np.random.default_rng()`), with a seed or without;
-        what draws elsewhere (a counter, a device) is better declared.
+        The forward draws random numbers; its vjps find out from `y` what was drawn. A compiled step
+        then draws anew for each call that was recorded, in the same order, and what holds numbers
+        for good (`write_backprop`, `export_onnx`) refuses. Draws from NumPy's and Python's
+        generators are found without this word, by calling the forward twice, and so is a forward
+        that makes a generator (`np.random.default_rng()`), with a seed or without; what draws
+        elsewhere (a counter, a device) is better declared.
 
     Returns
     -------
@@ -92,8 +91,8 @@ def op(
     ValueError
         Where the name or a twin belongs to another op, and for what contradicts itself.
     TypeError
-        For rules that are no functions, samples that are none, and forwards of which inputs and parameters cannot be
-        told.
+        For rules that are no functions, samples that are none, and forwards of which inputs and
+        parameters cannot be told.
 
     Examples
     --------
@@ -143,7 +142,7 @@ def define(
     jumps: bool = False,
     **facts: Any,
 ) -> Any:
-    """An op of the library's own, whose rules can be trusted (see Op.trust), with the facts that readers ask for.
+    """An op of the library's own: with the facts that readers ask for, and rules that are trusted.
 
     Its vjps follow, one for each input in order: `exp.vjp(lambda g, y, x: g * y)`.
     """
@@ -171,7 +170,7 @@ def register(new: Op, twins: Sequence[Forward]) -> None:
 
 
 def check_forward(name: str, forward: Forward) -> None:
-    """Raise where the name is none, and where the forward is no function of inputs and parameters."""
+    """Raise where the name is none, or the forward no function of inputs and parameters."""
     if not isinstance(name, str):
         raise TypeError(f"an op needs a name, as in op('cube', ...), not {name!r:.60}")
     if not name:
@@ -182,8 +181,8 @@ def check_forward(name: str, forward: Forward) -> None:
         check_arguments(name, forward)
     elif forward.nin > 2 or forward.nout != 1:
         raise TypeError(
-            f"{name}: np.{forward.__name__} has {forward.nin} inputs and {forward.nout} results: wrap it in a "
-            f"function of its inputs that returns one result"
+            f"{name}: np.{forward.__name__} has {forward.nin} inputs and {forward.nout} results: "
+            f"wrap it in a function of its inputs that returns one result"
         )
 
 
@@ -243,7 +242,7 @@ def refuse_two_rules(
 
 
 def checked_samples(name: str, samples: Sequence[Sample]) -> list[Sample]:
-    """The samples as a list; TypeError for anything that `random_sample` or `sample_of` did not make."""
+    """The samples as a list; TypeError for anything that is no Sample."""
     if isinstance(samples, Sample | np.ndarray):
         wrong: list[Any] = [samples]
     else:
@@ -255,7 +254,7 @@ def checked_samples(name: str, samples: Sequence[Sample]) -> list[Sample]:
 
 
 def check_inputs(new: Op, one_rule: bool) -> None:
-    """ValueError where one rule for all inputs, `sequence` or a sample does not fit the inputs of the forward."""
+    """ValueError where a rule for all inputs, `sequence` or a sample does not fit the forward."""
     if one_rule and not new.variadic:
         raise ValueError(
             f"{new.name}: each= and joint= are for forwards of (*arrays): give one vjp each"
@@ -291,13 +290,16 @@ def check_twin(new: Op, twin: Forward, old: Op | None) -> None:
     if twin in SPELLINGS or other not in (None, old):
         meaning = repr(other) if other is not None else "put together from other ops"
         raise ValueError(
-            f"{new.name}: np.{getattr(twin, '__name__', twin)} on Tensors is {meaning} already: wrap it in a function "
-            f"of another name, as in op({new.name!r}, lambda x: ...)"
+            f"{new.name}: np.{getattr(twin, '__name__', twin)} on Tensors is {meaning} already: "
+            f"wrap it in a function of another name, as in op({new.name!r}, lambda x: ...)"
         )
 
 
 def same_definition(old: Forward, new: Forward) -> bool:
-    """Whether `new` is `old` defined again: by the same name in the same module or file (a notebook cell, a script)."""
+    """Whether `new` is `old` defined again: by the same name in the same module or file.
+
+    The file is that of a notebook's cell or of a script that is run again.
+    """
     if getattr(old, "__qualname__", old) != getattr(new, "__qualname__", new):
         return False
     before, after = getattr(old, "__code__", None), getattr(new, "__code__", None)

@@ -1,4 +1,4 @@
-"""The few NumPy-only short cuts, each beside the general road that Tensors, Dask and other arrays take."""
+"""NumPy-only short cuts, each beside the road that Tensors, Dask and other arrays take."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Axis = int | tuple[int, ...] | None
 
 
 def total(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """A sum in our own rules: np.sum, but float16 adds up in float32 and is rounded once, as np.mean does.
+    """A sum in our own rules: np.sum, but float16 adds up in float32, as in np.mean.
 
-    np.sum itself rounds float16 at every step along a first axis: 5,000 ones are 2,048 there.
+    It is rounded once; np.sum itself rounds float16 at every step along a first axis: 5,000 ones
+    are 2,048 there.
     """
-    if (
-        x.__class__ is ndarray and x.dtype is not HALF
-    ):  # numpy_sum as it stands: this is called for every loss
+    # This is numpy_sum as it stands: it is called for every loss.
+    if x.__class__ is ndarray and x.dtype is not HALF:
         return add_up(x, axis, keepdims=True) if keepdims else add_up(x, axis)
     if x.dtype == HALF:
         return numpy_sum(x.astype(np.float32), axis, keepdims).astype(x.dtype)
@@ -26,7 +26,7 @@ def total(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def numpy_sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """np.sum; on an ndarray without its Python layer, which costs more than adding up a small batch."""
+    """np.sum; on an ndarray without its Python layer, which costs more than a small batch."""
     if x.__class__ is ndarray:
         return add_up(x, axis, keepdims=True) if keepdims else add_up(x, axis)
     return np.sum(x, axis=axis, keepdims=keepdims)
@@ -35,19 +35,19 @@ def numpy_sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 def largest(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """np.max, in the same way."""
     if x.__class__ is ndarray:
-        return maximum(x, axis, keepdims=keepdims)
+        return maximum(x, axis, keepdims=keepdims)  # type: ignore[call-overload]
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
 def column(x: Any) -> Any:
-    """(N,) to (N, 1): np.expand_dims(x, 1); a single number, which stands for all N, stays as it is."""
+    """(N,) to (N, 1): np.expand_dims(x, 1); a single number, which stands for all N, stays."""
     if not x.shape:
         return x
     return x[:, None] if x.__class__ is ndarray else np.expand_dims(x, 1)
 
 
 def stretch(g: Any, shape: tuple[int, ...]) -> Any:
-    """np.broadcast_to; on small NumPy data a filled buffer is several times cheaper than the read-only view."""
+    """np.broadcast_to; of small NumPy data a filled buffer, several times cheaper than the view."""
     if isinstance(g, (np.ndarray, np.generic)):
         full = np.empty(shape, g.dtype)
         full[...] = g

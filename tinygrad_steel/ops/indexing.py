@@ -24,6 +24,11 @@ class Hole:
 HOLE = Hole()
 
 
+def getitem_vjp(i: int, g: Any, y: Any, x: Any, *arrays: Any, index: Any) -> Any:
+    """What was taken goes back to its places."""
+    return scatter(g, *arrays, index=index, shape=x.shape)
+
+
 @define(
     "getitem",
     samples=[
@@ -33,7 +38,7 @@ HOLE = Hole()
         sample_of([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0, 0, 2], index=HOLE),
         sample_of([[1.0, 2.0], [3.0, 4.0]], [1, 0, 1], index=(HOLE, 1)),
     ],
-    each=lambda i, g, y, x, *arrays, index: scatter(g, *arrays, index=index, shape=x.shape),
+    each=getitem_vjp,
 )
 def getitem(x: Any, *arrays: Any, index: Any) -> Any:
     """x[index], for every index NumPy knows; an element taken twice gets both gradients."""
@@ -54,8 +59,8 @@ def scatter(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
         return np.reshape(g, shape)
     if not isinstance(g, (np.ndarray, np.generic)):
         raise TypeError(
-            f"the gradient of indexing is followed on NumPy's arrays, not on a {type(g).__module__} "
-            f"{type(g).__name__}: index the array before it goes into a Tensor"
+            f"the gradient of indexing is followed on NumPy's arrays, not on a "
+            f"{type(g).__module__} {type(g).__name__}: index the array before it goes into a Tensor"
         )
     z = np.zeros(shape, g.dtype)
     if arrays:

@@ -70,7 +70,7 @@ def slopes(shares: Any, weights: Any, rows: Any) -> Any:
 
 def label_rows(logits: Any, labels: Any) -> Any:
     """`labels` as (N, C), whichever of its two forms it has; ValueError where it has neither."""
-    shape = getattr(labels, "shape", ())
+    shape: Any = getattr(labels, "shape", ())
     if shape == logits.shape and logits.ndim == 2:
         if labels.dtype.kind == "f":
             return labels
@@ -105,11 +105,11 @@ def check_ids(ids: Any, classes: int) -> None:
     elementwise=True,
 )
 def sigmoid_cross_entropy(logits: Any, labels: Any) -> Any:
-    """Elementwise -labels * log(sigmoid(logits)) - (1 - labels) * log(1 - sigmoid(logits)), for all finite logits.
+    """Elementwise -labels * log(sigmoid(logits)) - (1 - labels) * log(1 - sigmoid(logits)).
 
-    `labels`: 0 to 1, of the shape of `logits` or a single number (ValueError else: (N, 1) with (N,)
-    would give N x N). Written as max(x, 0) - x * labels + log(1 + exp(-|x|)), the same formula with
-    its two overflows taken out.
+    It is exact for all finite logits. `labels`: 0 to 1, of the shape of `logits` or a single number
+    (ValueError else: (N, 1) with (N,) would give N x N). Written as max(x, 0) - x * labels + log(1
+    + exp(-|x|)), the same formula with its two overflows taken out.
 
     >>> sigmoid_cross_entropy(np.array([0.0, 1000.0, -1000.0]), np.array([1.0, 0.0, 0.0]))
     array([6.93147181e-01, 1.00000000e+03, 0.00000000e+00])

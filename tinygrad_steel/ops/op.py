@@ -17,11 +17,14 @@ OPS: dict[str, Op] = {}
 TWINS: dict[Callable[..., Any], Op] = {}  # NumPy's own function -> the op for it on Tensors
 # NumPy's own function -> what it means in terms of ops (see engine/numpy_api.py)
 SPELLINGS: dict[Callable[..., Any], Callable[..., Any]] = {}
-NO_VJP = "no vjp was given: give one per input, or say constant=True where the result is a constant to every gradient"
+NO_VJP = (
+    "no vjp was given: give one per input, or say constant=True where the result is a constant "
+    "to every gradient"
+)
 
 
 class Each:
-    """The vjps of an op with any number of inputs: one rule `vjp(i, g, y, *inputs)` serves input `i`."""
+    """The vjps of an op with any number of inputs: `rule(i, g, y, *inputs)` serves input `i`."""
 
     def __init__(self, rule: Vjp):
         self.rule = rule
@@ -50,7 +53,7 @@ class Op:
     """
 
     # Facts that readers ask for, said where the library declares an op (see declare.define).
-    reduction: bool = False  # makes one number of all along `axis`, and has keepdims
+    reduction: bool = False  # takes up the elements along `axis` one by one, and has keepdims
     moves: bool = False  # the same elements in another order or shape, each once
     choosing: bool = False  # hands on an input or its magnitude, and so rounds nothing
     jumps: bool = False  # piecewise constant
@@ -71,7 +74,7 @@ class Op:
         constant: bool,
         random: bool,
     ):
-        functools.update_wrapper(self, forward, updated=())  # type: ignore[arg-type]
+        functools.update_wrapper(self, forward, updated=())
         self.name, self.__name__, self.forward = name, name, forward
         self.samples = list(samples)
         self.elementwise, self.rowwise, self.sequence = elementwise, rowwise, sequence
@@ -82,11 +85,9 @@ class Op:
         self.input_names: tuple[str, ...] = ()
         self.param_names: tuple[str, ...] = ()
         self.defaults: dict[str, Any] = {}
+        self.positional: tuple[str, ...] = ()  # parameters that may come without their names
         self.variadic = False
         self.read_arguments()
-        # NumPy's functions have a dtype where ours have keepdims: from there on, by keyword alone.
-        before = itertools.takewhile(lambda name: name != "keepdims", self.param_names)
-        self.positional = tuple(before)
         several = self.variadic or len(self.input_names) > 1
         self.meets = elementwise and several  # inputs may be broadcast together
         if joint is not None:
@@ -114,6 +115,9 @@ class Op:
             else:
                 params.append(p.name)
         self.param_names = tuple(params)
+        # NumPy's functions have a dtype where ours have keepdims: from there on, by keyword alone.
+        end = params.index("keepdims") if "keepdims" in params else len(params)
+        self.positional = tuple(params[:end])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         inputs, params = self.bind(args, kwargs)
@@ -121,17 +125,15 @@ class Op:
             record = getattr(x, "record_op", None)  # so that this file need not know the Tensor
             if record is not None:
                 return record(self, inputs, params)
-        y = self.forward(
-            *(np.array(x) if isinstance(x, list | tuple) else x for x in inputs), **params
-        )
+        arrays = (np.array(x) if isinstance(x, list | tuple) else x for x in inputs)
+        y = self.forward(*arrays, **params)
         return self.pair(y)[0] if self.keeps else y
 
     def pair(self, y: Any) -> tuple[Any, Any]:
         """What a forward that keeps something returned; TypeError where it is not two things."""
         if not isinstance(y, tuple) or len(y) != 2:  # an array of length 2 would be taken apart
-            raise TypeError(
-                f"{self.name} has keeps=True, so its forward returns (result, kept), not {described(y)}"
-            )
+            words = "has keeps=True, so its forward returns (result, kept)"
+            raise TypeError(f"{self.name} {words}, not {described(y)}")
         return y
 
     def without_rule(self, y: Any) -> bool:
@@ -143,7 +145,7 @@ class Op:
     def bind(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Sort the arguments of a call into inputs and parameters; TypeError where they do not fit."""
+        """The inputs and the parameters of a call; TypeError where the arguments do not fit."""
         arity = len(self.input_names)
         if not kwargs and len(args) == arity and not self.sequence:
             return args, kwargs
@@ -191,19 +193,17 @@ class Op:
         return f"({', '.join([*inputs, *self.param_names])})"
 
     def vjp(self, rule: Vjp | None) -> Vjp | None:
-        """Decorator: the vjp of the next input, `rule(g, y, *inputs, **params)`; None: it has none."""
+        """Decorator: the vjp of the next input, `rule(g, y, *inputs, **params)`; None for none."""
         if self.constant:
             raise ValueError(
                 f"{self.name} is declared constant=True: give it a vjp or constant=True, not both"
             )
         if isinstance(self.vjps, Each):
-            raise ValueError(
-                f"{self.name} has each= or joint=, one rule for all inputs: leave out that or the vjp"
-            )
+            words = "has each= or joint=, one rule for all inputs"
+            raise ValueError(f"{self.name} {words}: leave out that or the vjp")
         if rule is not None and not callable(rule):
-            raise TypeError(
-                f"{self.name}: a vjp is a function (g, y, *inputs, **params) or None, not {rule!r:.60}"
-            )
+            words = "a vjp is a function (g, y, *inputs, **params) or None"
+            raise TypeError(f"{self.name}: {words}, not {rule!r:.60}")
         if self.given == len(self.input_names) and not self.variadic:
             raise ValueError(
                 f"{self.name}{self.signature()} has a vjp for each of its inputs already"

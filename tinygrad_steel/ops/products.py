@@ -78,7 +78,7 @@ def mismatch(a: Any, b: Any) -> str:
 
 
 def einsum_vjp(i: int, g: Any, y: Any, *operands: Any, subscripts: str) -> Any:
-    """Swap the result's letters with the operand's; a letter that only the operand had is stretched."""
+    """Swap the letters of result and operand; a letter that only the operand had is stretched."""
     terms, result = letters(subscripts)
     others = terms[:i] + terms[i + 1 :]
     seen = [c for c in terms[i] if c in result + "".join(others)]

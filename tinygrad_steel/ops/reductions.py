@@ -1,4 +1,7 @@
-"""Reductions: a gradient with its reduced axes put back broadcasts to the input; the engine does the rest."""
+"""Reductions: a gradient with its reduced axes put back broadcasts to the input.
+
+The engine does the rest.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def spread(g: Any, axis: Axis, keepdims: bool) -> Any:
     return g if keepdims or axis is None else np.expand_dims(g, axis)
 
 
-def count(x: Any, axis: Axis) -> int:
+def count(x: Any, axis: int | tuple[int, ...]) -> int:
     """How many elements of `x` a reduction along `axis` takes together."""
     axes = axis if isinstance(axis, tuple) else (axis,)
     if axes and not x.shape:  # NumPy's sums let a single number have an axis, its means do not
@@ -96,14 +99,13 @@ def part(g: Any, n: int) -> Any:
         random_sample((2, 3), axis=0),
         random_sample((2, 3), axis=1, keepdims=True),
     ],
-    reduction=True,
 )
 def logsumexp(x: Any, axis: Axis = -1, keepdims: bool = False) -> Any:
-    """log(sum(exp(x))) along an axis, the last by default; shifted by the maximum, so that nothing overflows.
+    """log(sum(exp(x))) along an axis, the last by default.
 
-    Its slopes are softmax(x). Of a row of -inf alone it is -inf, of one with inf it is inf; the
-    elements that are that infinity share the gradient evenly there, as equal numbers do however
-    large.
+    It is shifted by the maximum, so that nothing overflows. Its slopes are softmax(x). Of a row of
+    -inf alone it is -inf, of one with inf it is inf; the elements that are that infinity share the
+    gradient evenly there, as equal numbers do however large.
 
     >>> print(f"{logsumexp(np.array([1000.0, 1000.0])):.6f}")
     1000.693147
@@ -138,7 +140,7 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 @max.vjp
 @min.vjp
 def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The elements that are the extreme share its gradient; where some are NaN, these alone get NaN."""
+    """The elements that are the extreme share its gradient; NaNs, where there are any, get NaN."""
     hit = np.logical_or(np.equal(x, spread(y, axis, keepdims)), np.isnan(x))
     hits = total(hit, axis, keepdims=True)
     if x.dtype != np.float64:  # which counts divided by counts are in
@@ -149,7 +151,7 @@ def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 # Deviations and lengths
 
 
-@define("var", samples=FREE, twins=[np.var], reduction=True)
+@define("var", samples=FREE, twins=[np.var])
 def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
     """The mean square deviation from the mean, with n - ddof in place of n."""
     return np.var(x, axis=axis, keepdims=keepdims, ddof=ddof)
@@ -160,7 +162,7 @@ def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False, ddof: f
     return 2 * wide(spread(g, axis, keepdims)) * deviation(x, axis, ddof)
 
 
-@define("std", samples=FREE, twins=[np.std], reduction=True)
+@define("std", samples=FREE, twins=[np.std])
 def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
     """The root of the variance; where all elements are equal, a kink, its slope is 0."""
     return np.std(x, axis=axis, keepdims=keepdims, ddof=ddof)
@@ -168,25 +170,27 @@ def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> A
 
 @std.vjp
 def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
-    return spread(wide(g) / np.where(np.equal(y, 0), 1, y), axis, keepdims) * deviation(
-        x, axis, ddof
-    )
+    g = spread(wide(g) / np.where(np.equal(y, 0), 1, y), axis, keepdims)
+    return g * deviation(x, axis, ddof)
 
 
 def deviation(x: Any, axis: Axis, ddof: float) -> Any:
     """(x - mean) / (n - ddof); where ddof is larger, NumPy divides by 0.
 
-    Measured from the largest: the mean of equal numbers may be off by rounding, and std would divide
-    that by itself.
+    Measured from the largest: the mean of equal numbers may be off by rounding, and std would
+    divide that by itself.
     """
     n, x = x.size if axis is None else count(x, axis), wide(x)
     x = x - largest(x, axis, keepdims=True)
     return (x - mean(x, axis, keepdims=True)) / builtins.max(n - ddof, 0)
 
 
-@define("norm", samples=ALONG, reduction=True)
+@define("norm", samples=ALONG)
 def norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The Euclidean length sqrt(sum(x * x)), over all elements or along `axis`; at 0, a kink, its slope is 0."""
+    """The Euclidean length sqrt(sum(x * x)), over all elements or along `axis`.
+
+    At 0, a kink, its slope is 0.
+    """
     return np.sqrt(numpy_sum(np.square(floats(x)), axis, keepdims))
 
 
@@ -209,10 +213,11 @@ def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     reduction=True,
 )
 def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The product over all elements or along `axis`, with exact derivatives of any order where factors are 0.
+    """The product over all elements or along `axis`.
 
-    The gradient multiplies the other factors of each element anew, instead of dividing the product
-    by the element: that is exact at 0, and takes n * n numbers for n factors.
+    Its derivatives of any order are exact where factors are 0. The gradient multiplies the other
+    factors of each element anew, instead of dividing the product by the element: that is exact at
+    0, and takes n * n numbers for n factors.
     """
     return np.prod(x, axis=axis, keepdims=keepdims)
 

@@ -21,7 +21,7 @@ def wide(x: Any) -> Any:
 
 
 def beside(x: Any, number: float) -> Any:
-    """A number that makes bools to floats of the dtype of `x`, and not to float64 whatever that is."""
+    """A number that makes bools floats of the dtype of `x`, and not float64 whatever that is."""
     return number if x.dtype == np.float64 else x.dtype.type(number)
 
 

@@ -12,9 +12,10 @@ Arrays = tuple[Any, ...]
 
 
 class Sample:
-    """One set of inputs on which an op is proven; `make` gives the `count` arrays, which are read-only.
+    """One set of inputs on which an op is proven; `make` gives the `count` arrays.
 
-    No check can then spoil the next, and to import the library draws no random numbers.
+    They are read-only, so that no check can spoil the next, and made when first asked for, so that
+    to import the library draws no random numbers.
     """
 
     def __init__(self, make: Callable[[], Arrays], count: int, params: dict[str, Any]):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..engine.backward import history, pull
+from ..engine.backward import history, pull_tensors
 from ..engine.messages import describe_call
 from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor, seed
@@ -33,7 +33,7 @@ del OPS["alias"]  # it stands in traced graphs alone
 
 
 # What only moves elements about, and so leaves an array of equal ones as it is.
-MOVES = {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.flip}
+MOVES = {op for op in OPS.values() if op.moves}
 
 
 class Node:
@@ -98,7 +98,7 @@ def trace(loss: Tensor, names: Names = None, start: Tensor | None = None) -> Tra
     start = Tensor(seed(loss, None)) if start is None else start
     watch = Watch()
     with recording("all", watch):
-        pulled = pull(loss, start, graph=True)
+        pulled = pull_tensors(loss, start)
     return Builder(names).build(loss, start, pulled, watch)
 
 
@@ -262,7 +262,7 @@ class Builder:
     def build(
         self, loss: Tensor, start: Tensor | None, pulled: list, watch: Watch, more: Iterable[Tensor] = ()
     ) -> Trace:
-        """The Trace of a loss, of what `pull` gave for it and of what was watched meanwhile; `more` gets Nodes, too."""
+        """The Trace of a loss, of what the walk gave for it, and of what was watched; `more` gets Nodes, too."""
         past = ancestors([loss])
         forward = {id(t) for t in past}
         sought = {id(g) for t, g in pulled if self.name(t)}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backward import pull
+from ..engine.backward import pull_tensors
 from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor, record_op, seed
 from .rewrite import READER, Rule, rebuild, rewriting
@@ -120,7 +120,7 @@ def trace(
     start = Tensor(seed(loss, None)) if start is None else start
     notes = BackwardNotes(GivenNames(names))
     with recording("all", notes):
-        pull(loss, start, graph=True)
+        pull_tensors(loss, start)
     with recording("all"):
         results, leaves = ((), ()) if update is None else update(notes.gradients)
     return traced_from(loss, start, notes, outputs, results, leaves)

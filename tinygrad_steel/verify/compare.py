@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import ops
 from ..engine.tensor import Tensor
-from ..ops.op import data_of
+from ..ops.op import OPS, data_of
 from ..program.trace import Names, Node, Trace, trace
 from ..written.source import behind
 from .differences import GradientError
@@ -26,9 +26,9 @@ RIGHT, WRONG, FOLLOWS = "right", "wrong", "follows from a wrong one"
 CANCELLED, EPSILON = "right, but for rounding where terms cancel", "right, but for the epsilon in log"
 NOT_FINITE, EMPTY = "not finite, not judged", "empty, not judged"
 # Ops that hand on one of their inputs as it is, and so round nothing.
-CHOOSING = {ops.max, ops.min, ops.maximum, ops.minimum, ops.clip, ops.relu, ops.where, ops.abs}
+CHOOSING = {op for op in OPS.values() if op.choosing}
 # Ops that jump: on which side of a jump a value is, is looked at apart from rounding.
-JUMPING = {*KINKS, ops.floor, ops.ceil, ops.rint}
+JUMPING = {op for op in OPS.values() if op.jumps}
 # Rounding is simulated STRONGER than it is, since what moves by less than one unit in the last place does not move.
 # An element may be off by SAFETY times what it was seen to move by.
 TRIALS, STRONGER, SAFETY = 3, 8, 2

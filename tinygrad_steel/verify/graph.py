@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backward import history, pull
+from ..engine.backward import history, pull_arrays
 from ..engine.tensor import Tensor, grad
 from .case import Case, Direction, Index, is_float, random_weights
 
@@ -58,7 +58,7 @@ def pulled_back(y: Tensor, weights: np.ndarray) -> list[tuple[Any, Any]]:
     """
     if not y.requires_grad or y.dtype.kind != "f":
         return []
-    return pull(y, weights.astype(y.dtype))
+    return pull_arrays(y, weights.astype(y.dtype))
 
 
 def coarseness(y: Tensor) -> float:

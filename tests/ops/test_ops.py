@@ -2,10 +2,14 @@
 
 import functools
 import itertools
+import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from helpers import close, differences, leaf
+from every_op import LIBRARY, vjps_agree_with_differences
+from helpers import close, differences, leaf, random_like
 
 from tinygrad_steel import (
     OPS,
@@ -16,7 +20,9 @@ from tinygrad_steel import (
     log_softmax,
     no_grad,
     op,
+    random_sample,
     relu,
+    sample_of,
     sigmoid,
     sigmoid_cross_entropy,
     softmax,
@@ -39,110 +45,45 @@ def gradients(f, *data, weights=None):
     return [x.grad for x in xs]
 
 
-# Every op, every sample
-
-OURS = [o for o in OPS.values() if o.__module__.split(".")[0] in ("tinygrad_steel", "numpy")]  # not the examples'
-SAMPLES = [pytest.param(o, s, id=f"{o.name}-{i}") for o in OURS for i, s in enumerate(o.samples)]
-SMOOTH = [case for case in SAMPLES if case.values[0].differentiable]
+# Samples and facts
 
 
-def run(o, inputs, params):
-    return o(list(inputs), **params) if o.sequence else o(*inputs, **params)
+def test_samples_are_drawn_when_they_are_asked_for():
+    sample = random_sample((2, 3), (), positive=True, axis=0)
+    assert sample.count == 2 and "inputs" not in vars(sample)
+    assert sample.inputs is sample.inputs and sample.params == {"axis": 0}
+    assert all((x > 0.3).all() and not x.flags.writeable for x in sample.inputs)
+    again = pickle.loads(pickle.dumps(random_sample((2, 3), (), positive=True)))
+    assert [x.tolist() for x in again.inputs] == [x.tolist() for x in sample.inputs]
+    code = "from tinygrad_steel import OPS; made = [s for o in OPS.values() for s in o.samples if 'inputs' in vars(s)]"
+    found = subprocess.run([sys.executable, "-c", f"{code}; print(made)"], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
 
 
-def floats(inputs):
-    return [i for i, x in enumerate(inputs) if x.dtype.kind == "f"]
+def test_a_sample_is_a_copy_and_a_wrong_shape_is_refused_at_once():
+    x = np.ones(2)
+    sample = sample_of(x, 3)
+    x[0] = 5
+    assert [x.tolist() for x in sample.inputs] == [[1, 1], 3]
+    assert random_sample(3).inputs[0].shape == (3,) and random_sample([2, 1]).inputs[0].shape == (2, 1)
+    for wrong in ("ab", (-1,), (2, 1.5)):
+        with pytest.raises((TypeError, ValueError)):
+            random_sample(wrong)
 
 
-def tensors(inputs):
-    return [Tensor(x, requires_grad=x.dtype.kind == "f") for x in inputs]
+def test_the_older_names_of_samples_are_aliases():
+    assert arrays is random_sample and values is sample_of
 
 
-def swapped(inputs, i, x):
-    return [*inputs[:i], x, *inputs[i + 1 :]]
-
-
-def random_like(x, seed=7):
-    return np.random.default_rng(seed).normal(size=np.shape(x))
-
-
-def test_every_op_has_samples():
-    assert OURS and [o.name for o in OURS if not o.samples] == []
-    assert all(floats(s.inputs) for o in OURS if o.differentiable for s in o.samples)
-
-
-@pytest.mark.parametrize("o, sample", SAMPLES)
-def test_forward_on_tensors_is_forward_on_arrays(o, sample):
-    expected = o.forward(*sample.inputs, **sample.params)
-    expected = expected[0] if o.keeps else expected
-    for inputs in (sample.inputs, tensors(sample.inputs)):
-        y = run(o, inputs, sample.params)
-        assert isinstance(y, Tensor) == (inputs is not sample.inputs)
-        data = y.data if isinstance(y, Tensor) else y
-        assert data.shape == expected.shape and data.dtype == expected.dtype
-        np.testing.assert_array_equal(data, expected)
-
-
-@pytest.mark.parametrize("o, sample", SMOOTH)
-def test_vjps_agree_with_finite_differences(o, sample):
-    inputs, params = sample.inputs, sample.params
-    xs = tensors(inputs)
-    y = run(o, xs, params)
-    assert y.requires_grad
-    weights = random_like(y)
-    y.backward(weights)
-    wanted = floats(inputs)
-    traced = grad(y, [xs[i] for i in wanted], weights)
-    for i, g in zip(wanted, traced, strict=True):
-        expected = differences(lambda x, i=i: np.vdot(weights, run(o, swapped(inputs, i, x), params)), inputs[i])
-        close(xs[i].grad, expected)
-        close(g.data, expected)
-
-
-@pytest.mark.parametrize("o, sample", SMOOTH)
-def test_second_order_agrees_with_finite_differences(o, sample):
-    inputs, params = sample.inputs, sample.params
-    wanted = floats(inputs)
-
-    def first_order(data):
-        """The gradients of the weighted output, weighted once more: a number, as a Tensor, and what it came from."""
-        xs = tensors(data)
-        y = run(o, xs, params)
-        gradients = grad(y, [xs[i] for i in wanted], random_like(y))
-        return sum((g * random_like(g, seed=9 + i)).sum() for i, g in zip(wanted, gradients, strict=True)), xs
-
-    number, xs = first_order(inputs)
-    second = grad(number, [xs[i] for i in wanted])
-    for i, g in zip(wanted, second, strict=True):
-        close(g.data, differences(lambda x, i=i: first_order(swapped(inputs, i, x))[0].item(), inputs[i]), atol=1e-8)
-
-
-@pytest.mark.parametrize("o, sample", SMOOTH)
-def test_a_single_number_as_gradient_stands_for_all(o, sample):
-    """mean() hands on one number instead of a full array: every vjp must take it, or the engine fill it up."""
-    short, full = tensors(sample.inputs), tensors(sample.inputs)
-    y = run(o, short, sample.params)
-    (y.mean() * 3.7).backward()
-    run(o, full, sample.params).backward(np.full(y.shape, 3.7 / y.size))
-    for i in floats(sample.inputs):
-        close(short[i].grad, full[i].grad, rtol=1e-12)
-
-
-@pytest.mark.parametrize("o, sample", [case for case in SAMPLES if not case.values[0].differentiable])
-def test_ops_without_vjps_give_constants(o, sample):
-    y = run(o, tensors(sample.inputs), sample.params)
-    assert not y.requires_grad
-    x = leaf(np.ones(y.shape))
-    (x * y).sum().backward()  # and are constants to those who use them
-    close(x.grad, y.data.astype(float))
-
-
-@pytest.mark.parametrize("o, sample", SMOOTH)
-def test_float32_gradients_are_float32(o, sample):
-    xs = [Tensor(x.astype(np.float32), requires_grad=True) if x.dtype.kind == "f" else Tensor(x) for x in sample.inputs]
-    y = run(o, xs, {k: np.float32 if k == "dtype" else v for k, v in sample.params.items()})
-    y.backward(random_like(y))
-    assert all(xs[i].grad.dtype == np.float32 for i in floats(sample.inputs))
+def test_facts_stand_on_the_op(registry):
+    facts = {
+        "reduction": {"sum", "mean", "max", "min", "prod", "any", "all"},
+        "moves": {"reshape", "transpose", "swapaxes", "expand_dims", "squeeze", "flip"},
+        "choosing": {"max", "min", "maximum", "minimum", "clip", "relu", "where", "abs"},
+    }
+    for fact, names in facts.items():
+        assert {o.name for o in LIBRARY if getattr(o, fact)} == names
+        assert not getattr(op("test_fact", lambda x: x, lambda g, y, x: g, samples=[]), fact)
 
 
 # Powers
@@ -856,7 +797,7 @@ def test_an_op_of_ones_own(registry):
     close(ga, [0.6, 1])
     close(gb, 0.8 + 1)
     assert np.hypot(leaf(3), 4.0).op is hypot
-    test_vjps_agree_with_finite_differences(hypot, hypot.samples[0])
+    vjps_agree_with_differences(hypot, hypot.samples[0])
 
 
 def test_a_name_belongs_to_one_function(registry):
@@ -981,9 +922,9 @@ def test_a_constant_is_said_on_purpose(registry):
         return np.max(x)
 
     assert peak.constant and not peak(x).requires_grad
-    ours = [o for o in OURS if o.constant]
+    ours = [o for o in LIBRARY if o.constant]
     assert {"greater", "isnan", "argmax", "one_hot", "zeros_like", "asconstant"} <= {o.name for o in ours}
-    assert not [o.name for o in OURS if not o.constant and not o.differentiable]
+    assert not [o.name for o in LIBRARY if not o.constant and not o.differentiable]
 
 
 def test_a_result_without_slopes_needs_no_word(registry):

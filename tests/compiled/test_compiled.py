@@ -24,16 +24,18 @@ import types
 import weakref
 
 import abalone
+import every_op
 import numpy as np
 import pulsar
 import pytest
 import steel
+from every_op import PAIRS, call, cast, every_smooth_sample
+from helpers import counted
 from numpy.random import default_rng
 from programs import LIBRARY, Program
 
 import tinygrad_steel.compiled.cache
 from tinygrad_steel import (
-    OPS,
     SGD,
     Adam,
     Tensor,
@@ -143,13 +145,9 @@ def weighted(y, seed=0):
 # Every op
 
 
-OURS = [o for o in OPS.values() if o.__module__.split(".")[0] in ("tinygrad_steel", "numpy")]
-SAMPLES = [(o, s) for o in OURS for s in o.samples if o.differentiable]
-
-
 def sample_loss(o, sample, tensors):
     """The loss of one sample of an op."""
-    return weighted(o(list(tensors), **sample.params) if o.sequence else o(*tensors, **sample.params))
+    return weighted(call(o, tensors, sample.params))
 
 
 def samples_agree(backend, samples):
@@ -167,17 +165,15 @@ def samples_agree(backend, samples):
     agrees(backend, f, data, others=[([x * 0.97 for x in data], ())])
 
 
-@pytest.mark.parametrize("o, sample", SAMPLES, ids=[f"{o.name}-{o.samples.index(s)}" for o, s in SAMPLES])
+@every_smooth_sample
 def test_every_sample_in_numpy(o, sample):
     samples_agree("numpy", [(o, sample)])
 
 
-@pytest.mark.parametrize("o, sample", SAMPLES, ids=[f"{o.name}-{o.samples.index(s)}" for o, s in SAMPLES])
+@every_smooth_sample
 def test_every_rule_keeps_float32(o, sample):
     """Where all data is float32, nothing is computed in float64, of which loops hold only one."""
-    inputs = [x.astype(np.float32) if x.dtype.kind == "f" else x for x in sample.inputs]
-    given = [Tensor(x, requires_grad=x.dtype.kind == "f") for x in inputs]
-    y = o(given, **sample.params) if o.sequence else o(*given, **sample.params)
+    y = call(o, every_op.tensors(cast(sample, np.float32)), sample.params)
     step = compile_backprop(np.sum(y * random_weights(y.shape, 0).astype(np.float32)), backend="numpy")
     wide = [x for x in step.program.nodes if x.dtype == np.float64]
     assert wide == [] or y.dtype == np.float64  # as the result of float32 ** int64 is in NumPy, too
@@ -198,13 +194,14 @@ def test_choosing_in_float32(either):
 
 
 def test_every_sample_in_loops(uncompiled):
-    samples_agree("numba", SAMPLES)
+    samples_agree("numba", PAIRS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_every_op_in_numba(part):
     """The first and the last sample of each, but one of what is elementwise."""
-    chosen = [(o, s) for o, s in SAMPLES if s is o.samples[0] or (s is o.samples[-1] and not o.elementwise)]
+    chosen = [(o, s) for o, s in PAIRS if s is o.samples[0] or (s is o.samples[-1] and not o.elementwise)]
     samples_agree(needed("numba"), chosen[part::4])
 
 
@@ -244,18 +241,21 @@ def programs_agree(backend, seeds):
     agrees(backend, of_reached, some, others=[([x * 1.001 for x in some], ())])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 300, 25))
 def test_random_programs_in_numpy(start):
-    for seed in range(start, start + 25):
+    for seed in range(start, start + counted(25, 8)):
         programs_agree("numpy", [seed])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 300, 25))
 def test_random_programs_in_loops(start, uncompiled):
-    for seed in range(start, start + 25):
+    for seed in range(start, start + counted(25, 8)):
         programs_agree("numba", [seed])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [(242, 66, 76, 87, 42, 2, 289, 234), (28, 267, 39, 213, 83, 12)])
 def test_random_programs_in_numba(seeds):
     """Short ones; the first have no op that is left to NumPy."""
@@ -369,6 +369,7 @@ def test_epochs_in_numpy(model, optimizer):
     Training(model, optimizer, "numpy").epochs_agree()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model, optimizer", [*zip(MODELS, itertools.cycle(OPTIMIZERS))])
 def test_epochs_in_numba(model, optimizer):
     Training(model, optimizer, needed("numba")).epochs_agree()
@@ -842,7 +843,9 @@ def test_arrays_that_happen_to_be_as_long_as_the_batch(loss):
     optimizer = SGD([p], 0.1)
     epoch = compile_epoch(loss(x, y, p, Tensor(m)), [x, y], optimizer=optimizer, backend="numpy")
     (xs,), ys, q = random((8, 4), seed=2), np.array([1, 1, 0, 0, 0, 1, 1, 1]), Tensor(p.data, requires_grad=True)
-    for i, got in enumerate(epoch(xs, ys)):
+    losses = epoch(xs, ys)
+    assert len(losses) == 2
+    for i, got in enumerate(losses):
         eager = loss(Tensor(xs[4 * i : 4 * i + 4]), Tensor(ys[4 * i : 4 * i + 4]), q, Tensor(m))
         same(got, eager.item())
         eager.backward()
@@ -1271,12 +1274,12 @@ def test_integers_are_exact_or_refused(dtype, kind, either):
     assert step(exact, same_as.data) == 2 and epoch(exact, same_as.data) == [2.0]
     assert (step.outputs[0] == exact).all()
     large = np.array([limit - 1, limit, limit + 1], kind)
-    for call in (step, epoch):
+    for compiled in (step, epoch):
         if either == "numpy":
-            assert call(large, same_as.data) == 2
+            assert compiled(large, same_as.data) == 2
         else:
             with pytest.raises(ValueError, match=rf"ids: \(3,\) .* has integers beyond {limit}, which are not exact"):
-                call(large, same_as.data)
+                compiled(large, same_as.data)
 
 
 @pytest.mark.parametrize("dtype", LIMITS)

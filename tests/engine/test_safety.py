@@ -236,7 +236,7 @@ REFUSED = {
 def test_these_roads_give_a_plain_number_and_are_documented(road):
     t = Tensor(2.0, requires_grad=True) if road in AS_FLOAT else Tensor(2)
     (AS_FLOAT | AS_INDEX)[road](t)
-    text = " ".join((Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").split())
+    text = " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
     assert road in text
 
 
@@ -244,4 +244,5 @@ def test_these_roads_give_a_plain_number_and_are_documented(road):
 def test_all_other_roads_are_refused(road):
     with pytest.raises((TypeError, ValueError)) as found:
         REFUSED[road](Tensor(2.0, requires_grad=True))
-    assert isinstance(found.value, TypeError) or isinstance(found.value.__cause__, TypeError)
+    error = found.value.__cause__ if road == "z[0] = t" else found.value  # NumPy has words of its own there
+    assert isinstance(error, TypeError)

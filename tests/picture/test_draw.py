@@ -16,9 +16,10 @@ import pytest
 from helpers import leaf
 
 from tinygrad_steel import Picture, RendererNotFound, Tensor, draw, relu, scope
-from tinygrad_steel.picture.draw import DARK, LIGHT
+from tinygrad_steel.picture import render
+from tinygrad_steel.picture.labels import bar_count
+from tinygrad_steel.picture.themes import DARK, LIGHT
 
-module = sys.modules["tinygrad_steel.picture.draw"]  # the package has a function of that name
 SVG = "{http://www.w3.org/2000/svg}"
 SCRIPTS = [sysconfig.get_path("scripts"), str(Path(sys.executable).parent)]
 RENDERERS = {
@@ -162,8 +163,8 @@ def test_arrows_are_thicker_where_more_flows():
     "size, bars", [(1e-300, 1), (1e300, 14), (1e150, 11), (0.0, 0), (np.inf, 0), (np.nan, 0), (1e-310, 1), (1e305, 14)]
 )
 def test_bars_on_a_log_scale_from_the_smallest_to_the_largest(size, bars):
-    assert module.bar_count(size, (1e-300, 1e300)) == bars
-    assert module.bar_count(size, (size, size)) == (14 if bars else 0)
+    assert bar_count(size, (1e-300, 1e300)) == bars
+    assert bar_count(size, (size, size)) == (14 if bars else 0)
 
 
 def test_a_range_of_gradients_without_bounds_is_drawn():
@@ -263,7 +264,9 @@ def test_no_text_is_wider_than_its_card(make, renderer):
     drawn = Drawn(draw(make(), fold=False))
     for group in drawn.cards.values():
         left, _, right, _ = box_of(group)
-        for text in group.iter(SVG + "text"):
+        texts = [*group.iter(SVG + "text")]
+        assert texts
+        for text in texts:
             x, size = float(text.get("x")), float(text.get("font-size"))
             narrow = 0.6 if text.get("font-family").startswith("Courier") else 0.25
             width = sum(size if "가" <= c <= "힣" else size * narrow for c in text.text)
@@ -496,7 +499,7 @@ def test_without_a_renderer_all_text_works(no_renderer, tmp_path):
 
 def test_a_notebook_never_sees_an_error(monkeypatch):
     for broken in (lambda *_: 1 / 0, lambda *_: b"no svg at all", lambda *_: b"\xff"):
-        monkeypatch.setattr(module, "render", broken)
+        monkeypatch.setattr(render, "render", broken)
         assert [*draw(leaf(1.0, name="w"))._repr_mimebundle_()] == ["text/plain"]
 
 
@@ -530,7 +533,7 @@ def test_where_a_renderer_is_looked_for(no_renderer, monkeypatch, tmp_path):
         program(place, "true")
         if place.name == "given":
             monkeypatch.setenv("TINYGRAD_STEEL_DOT", str(place))
-        found.append(module.find_renderer() == str(place))
+        found.append(render.find_renderer() == str(place))
     assert found == [True] * 4
 
 

@@ -5,6 +5,7 @@ from operator import attrgetter
 
 import numpy as np
 import pytest
+from every_op import call, every_sample
 
 from tinygrad_steel import OPS, SGD, Adam, Tensor, compare_backprop, grad, relu, softmax_cross_entropy
 
@@ -72,8 +73,6 @@ def plain(x):
     return x.values if isinstance(x, Duck) else x
 
 
-OURS = [o for o in OPS.values() if o.__module__.split(".")[0] in ("tinygrad_steel", "numpy")]
-SAMPLES = [pytest.param(o, i, id=f"{o.name}-{i}") for o in OURS for i in range(len(o.samples))]
 NUMPY_ONLY = {  # an op, or one of its samples, and why other arrays cannot go there
     "getitem": "an element taken twice gets both gradients: np.add.at, which works in place, on NumPy's arrays alone",
     "scatter": "np.add.at, as in getitem",
@@ -84,7 +83,7 @@ NUMPY_ONLY = {  # an op, or one of its samples, and why other arrays cannot go t
 def run(o, sample, kind):
     """The result of an op and all its gradients, of both roads, with `kind` arrays inside the Tensors."""
     xs = [Tensor(kind(x), requires_grad=x.dtype.kind == "f") for x in sample.inputs]
-    y = o(xs, **sample.params) if o.sequence else o(*xs, **sample.params)
+    y = call(o, xs, sample.params)
     if not y.requires_grad:
         return [y.data]
     leaves = [x for x in xs if x.requires_grad]
@@ -93,9 +92,9 @@ def run(o, sample, kind):
     return [y.data, *(x.grad for x in leaves), *(g.data for g in grad(y, leaves, weights))]
 
 
-@pytest.mark.parametrize("o, i", SAMPLES)
-def test_rules_stay_within_numpys_dispatch(o, i):
-    sample = o.samples[i]
+@every_sample
+def test_rules_stay_within_numpys_dispatch(o, sample):
+    i = next(i for i, each in enumerate(o.samples) if each is sample)
     if o.name in NUMPY_ONLY or f"{o.name}-{i}" in NUMPY_ONLY:
         refusal = pytest.raises((LeftDispatch, TypeError), match="NumPy's arrays|a conversion")
         with refusal:  # else strike it from the list

@@ -1,0 +1,178 @@
+"""What stands on cards and arrows, in the title and in the legend, as graphviz's labels."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from .arrows import Arrow
+from .cards import Card
+from .markup import join, markup, table, wrapped
+from .scene import Scene
+from .themes import CAPTIONS, MONO, SHAPES, Theme
+
+BARS = 14
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """How a scene looks: its colours, and its smallest and largest gradient, for the bars."""
+
+    colours: Theme
+    span: tuple[float, float]
+
+    def muted(self, text: str, size: int = 9, face: str = "") -> str:
+        """Text that stays in the background."""
+        return markup(text, self.colours["muted"], size, face)
+
+    def bars(self, full: int, faint: int) -> list[str]:
+        """The bars of a gradient, and those that it lacks."""
+        return [
+            markup("|" * full, self.colours["gradient"], 9, bold=True),
+            markup("|" * faint, self.colours["faint"], 9, bold=True),
+        ]
+
+
+def style_of(scene: Scene, colours: Theme) -> Style:
+    """The style of a scene in a theme."""
+    sizes = [card.grad for card in scene.cards if card.grad and math.isfinite(card.grad)]
+    return Style(colours, (min(sizes, default=0.0), max(sizes, default=0.0)))
+
+
+def bar_count(size: float, span: tuple[float, float]) -> int:
+    """How many of the bars a gradient gets.
+
+    On a log scale, from the smallest in the picture to the largest.
+
+    >>> bar_count(1.0, (1.0, 100.0)), bar_count(10.0, (1.0, 1000.0))
+    (1, 5)
+    """
+    low, high = span
+    if not size or not math.isfinite(size):
+        return 0
+    if high <= low * 1.0001:
+        return BARS
+    way = (math.log(size) - math.log(low)) / (math.log(high) - math.log(low))
+    return 1 + round((BARS - 1) * min(1.0, max(0.0, way)))
+
+
+# Cards
+
+
+def card_label(card: Card, style: Style) -> str:
+    """The text on a card, line by line."""
+    head = {"fold": fold_head, "op": op_head}.get(card.kind, value_head)
+    rows = head(card, style)
+    rows += [style.muted(line, 9, MONO) for fact in card.facts for line in wrapped(fact, 60)]
+    if card.grad is not None:
+        rows.append(gradient_row(card.grad, card.note, style))
+    elif card.note:
+        rows.append(markup(card.note, style.colours["muted"], 9, italic=True))
+    return table(rows)
+
+
+def fold_head(card: Card, style: Style) -> list[str]:
+    """How often something is done, and what."""
+    first, *more = (markup(line, "", 10) for line in wrapped(card.name))
+    return [
+        markup("FOLDED BLOCKS", style.colours["fold"][1], 7, bold=True),
+        join(markup(f"{card.count} x", "", 13, MONO, bold=True), first),
+        *more,
+    ]
+
+
+def op_head(card: Card, style: Style) -> list[str]:
+    """The glyph of an op, its name, and the name and shape of the result."""
+    op_name = card.op.replace("_", " ") if card.glyph != card.op else ""
+    *lines, last = wrapped(card.name) if card.name else [""]
+    lines.append(f"{last} {shape_or_value(card)}".strip())
+    first, *more = (style.muted(line, 10, MONO) for line in lines)
+    glyph = markup(card.glyph, "", 13, MONO, bold=True)
+    return [join(glyph, markup(op_name, "", 10), first), *more]
+
+
+def value_head(card: Card, style: Style) -> list[str]:
+    """The kind of a leaf or of the result, its name and its shape."""
+    names = wrapped(card.name) if card.name else []
+    *more, last = [markup(line, "", 13, MONO, bold=True) for line in names] or [""]
+    caption = markup(card.kind.upper(), style.colours[card.kind][1], 7, bold=True)
+    rows = [caption, *more, join(last, style.muted(shape_or_value(card), 10, MONO))]
+    if card.kind == "output" and card.op:
+        shape = str(card.shape) if card.shape else f"scalar {card.shape}"
+        rows.append(markup(f"{card.op.replace('_', ' ')} → {shape}", "", 9))
+    return rows
+
+
+def shape_or_value(card: Card) -> str:
+    """The number of a leaf or a scalar that has one, else the shape."""
+    if card.value and not (card.op and card.shape):
+        return f"= {card.value}"
+    return str(card.shape)
+
+
+def gradient_row(size: float, note: str, style: Style) -> str:
+    """The length of a gradient and its bars."""
+    full = bar_count(size, style.span)
+    text = markup(f"|grad| {note or f'{size:.3g}'}", style.colours["gradient"], 9)
+    return f"{text}  {''.join(style.bars(full, BARS - full))}"
+
+
+# Arrows
+
+
+def arrow_label(arrow: Arrow, style: Style) -> str:
+    """Whether a value is broadcast, and the code of its gradient; empty where neither is."""
+    texts = [style.muted(arrow.broadcast)] if arrow.broadcast else []
+    if arrow.code:
+        purple = style.colours["gradient"]
+        texts += [markup(line, purple, 10, MONO) for line in wrapped(arrow.code, 44)]
+    if not texts:
+        return ""
+    # An arrow on the slant takes up to 10 points of its label's room.
+    before = "  " if arrow.spine else "     "
+    return table([f"{before}{text}    " for text in texts], 0, '<TR><TD HEIGHT="3"></TD></TR>')
+
+
+# The title and the legend
+
+
+def title_label(scene: Scene, style: Style, key: str) -> str:
+    """The formula, below it what the subtitle says, and the legend where it belongs here."""
+    rows = [markup(line, "", 13, MONO, bold=True) for line in wrapped(scene.title, 90)]
+    for line in scene.subtitle:
+        colour = style.colours["gradient" if line.startswith("purple") else "muted"]
+        rows += [markup(part, colour, 9) for part in wrapped(line, 120)]
+    after = '<TR><TD HEIGHT="6"></TD></TR>'
+    if key:
+        after += f'<TR><TD ALIGN="LEFT">{key}</TD></TR>'
+    return table(rows, after=after)
+
+
+def legend(scene: Scene, style: Style) -> str:
+    """The kinds of cards in the picture, and what the bars mean."""
+    kinds = {card.kind for card in scene.cards}
+    captions = {kind: text for kind, text in CAPTIONS.items() if kind in kinds}
+    if {"target", "constant"} <= kinds:
+        captions["target"] = "target, constant"
+        del captions["constant"]
+    cells = [legend_cell(kind, text, style) for kind, text in captions.items()]
+    rows = [f"<TR>{''.join(cells[i : i + 3])}</TR>" for i in range(0, len(cells), 3)]
+    if any(card.grad is not None for card in scene.cards):
+        bars = "".join(style.bars(5, 4))
+        meaning = style.muted("  |grad| = Euclidean length, bar on a log scale")
+        columns = 2 * min(3, len(cells))
+        rows.append(f'<TR><TD COLSPAN="{columns}" ALIGN="LEFT">{bars}{meaning}</TD></TR>')
+    attributes = 'BORDER="0" CELLBORDER="0" CELLSPACING="4" CELLPADDING="1"'
+    return f"<TABLE {attributes}>{''.join(rows)}</TABLE>"
+
+
+def legend_cell(kind: str, text: str, style: Style) -> str:
+    """A small card of a kind, and what it stands for."""
+    fill, line = style.colours[kind]
+    drawn = SHAPES[kind]["style"]
+    border = next((name for name in ("dashed", "rounded") if name in drawn), "")
+    border = f'STYLE="{border.upper()}"' if border else ""
+    width = 2 if kind in ("parameter", "output") else 1
+    look = f'BORDER="{width}" {border} COLOR="{line}" BGCOLOR="{fill}"'
+    box = f'<TD {look} WIDTH="18" HEIGHT="10" FIXEDSIZE="TRUE"></TD>'
+    return f'{box}<TD ALIGN="LEFT">{style.muted(f"{text}  ")}</TD>'

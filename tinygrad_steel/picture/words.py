@@ -1,0 +1,34 @@
+"""Small pieces of text that all forms of a picture share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..written.source import value_text
+
+BETWEEN = " · "  # between facts in a line; in text " | ", which every console can show
+
+
+def printable(text: str) -> str:
+    """Newlines and other controls as Python writes them.
+
+    >>> print(printable("two\\nlines"))
+    two\\nlines
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def plural(n: int, what: str) -> str:
+    """A count and what is counted.
+
+    >>> plural(1, "node"), plural(1200, "node")
+    ('1 node', '1,200 nodes')
+    """
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def number_text(x: Any) -> str:
+    """A plain number, not longer than it needs to be."""
+    return f"{x:.6g}" if isinstance(x, float | np.floating) else value_text(x)
