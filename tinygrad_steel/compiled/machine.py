@@ -121,8 +121,9 @@ def in_parts(numbers: Numbers, y: Apply, facts: Facts) -> Any:
 
 def is_numpys(op: Op) -> bool:
     """Whether NumPy has the op as a function."""
-    functions = [op.forward, *(f for f, other in TWINS.items() if other is op)]
-    return op in NUMPYS or any(is_public(f, op.name) for f in functions)
+    if op in NUMPYS or is_public(op.forward, op.name):
+        return True
+    return any(is_public(f, op.name) for f, other in TWINS.items() if other is op)
 
 
 def is_public(function: Any, name: str) -> bool:

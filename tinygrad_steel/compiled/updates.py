@@ -33,22 +33,23 @@ class Updates:
         optimizer = self.optimizer
         if optimizer is None:
             return (), ()
-        for i, p in enumerate(optimizer.parameters):
+        for p in optimizer.parameters:
             if p not in gradients:
                 raise ValueError(f"the loss does not depend on the optimizer's {p!r:.80}: leave it out there")
             if p.dtype != optimizer.parameters[0].dtype:
                 raise TypeError("parameters of different dtypes cannot be compiled into one step")
-            if not self.numbers:
-                self.numbers = [Tensor(x, name="number") for x in next_numbers(optimizer, p.dtype)]
-            self.follow_one(optimizer, i, p, gradients[p].astype(working(p.dtype)))
+        dtype = optimizer.parameters[0].dtype
+        self.numbers = [Tensor(x, name="number") for x in next_numbers(optimizer, dtype)]
+        with no_draws([optimizer.rule], "the optimizer's rule", "the compiled step"):
+            for i, p in enumerate(optimizer.parameters):
+                self.follow_one(optimizer, i, p, gradients[p].astype(working(dtype)))
         states = [leaf for *_, leaf in self.states]
         return [new for _, new in self.moved], [*states, *self.numbers]
 
     def follow_one(self, optimizer: Optimizer, i: int, p: Tensor, g: Tensor) -> None:
         """The same for one parameter and its gradient."""
         old = [Tensor(x) for x in optimizer.states[i]]
-        with no_draws([optimizer.rule], "the optimizer's rule", "the compiled step"):
-            change, new = follow_rule(optimizer, g, old, self.numbers)
+        change, new = follow_rule(optimizer, g, old, self.numbers)
         self.moved += [(p, p - change), *zip(old, new)]
         self.states += [(i, k, leaf) for k, leaf in enumerate(old)]
 
