@@ -26,13 +26,14 @@ REMEDY = (
 def check_rows(roots: Sequence[Tensor], batch: Sequence[Tensor]) -> None:
     """ValueError where an array outside of the batch is used row by row with it: all batches would use its rows.
 
-    Everything is computed for a batch with one row more. What does not work then, but does when a constant (or data
-    that is no part of the batch) has a row more as well, takes the two row by row. A weight matrix that happens to be
-    as long as the batch works as it is. Row numbers of the batch itself, as in `x[np.arange(10), y]`, go up by one.
-    What works in neither way is refused as well, if there is an array from outside in it: it may hold rows in another
-    shape. Where an expression needs its number of rows, as `x.reshape(2, 2, 2)` does, this is said of what follows only
-    if the array can be divided by rows. Parameters may belong to the places in a batch; and with batches of one row,
-    one row for each cannot be told from one for all.
+    Everything is computed for a batch with one row more. What does not work then, but does when a
+    constant (or data that is no part of the batch) has a row more as well, takes the two row by
+    row. A weight matrix that happens to be as long as the batch works as it is. Row numbers of the
+    batch itself, as in `x[np.arange(10), y]`, go up by one. What works in neither way is refused as
+    well, if there is an array from outside in it: it may hold rows in another shape. Where an
+    expression needs its number of rows, as `x.reshape(2, 2, 2)` does, this is said of what follows
+    only if the array can be divided by rows. Parameters may belong to the places in a batch; and
+    with batches of one row, one row for each cannot be told from one for all.
     """
     rows = batch[0].shape[0]
     longer: dict[Tensor, Any] = {t: np.concatenate([t.data, t.data[:1]]) for t in batch}

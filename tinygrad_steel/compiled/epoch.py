@@ -41,8 +41,9 @@ def compile_epoch(
     loss : Tensor
         A loss of one element, computed for one mini-batch.
     batch : sequence of Tensor
-        The leaves that hold the mini-batch, with its rows along the first axis. An array outside of the batch that is
-        used row by row with it (weights of its rows, say) belongs into `batch`, too.
+        The leaves that hold the mini-batch, with its rows along the first axis. An array outside of
+        the batch that is used row by row with it (weights of its rows, say) belongs into `batch`,
+        too.
     parameters : sequence of Tensor, optional
         Those of the optimizer, if given.
     optimizer : Optimizer
@@ -55,28 +56,26 @@ def compile_epoch(
     Returns
     -------
     Epoch
-        A function of the whole arrays, in the order of `batch`. Its keyword `order` is the rows in the order in which
-        they are to be used (default: as they are). It returns the loss of each step, and with `outputs` their arrays,
-        the first axis counting steps. A last, shorter batch is computed from the same expression with fewer rows
-        (numbers that stand in it, such as `/ 10`, stay as they are); its outputs are then not part of the arrays but in
+        A function of the whole arrays, in the order of `batch`. Its keyword `order` is the rows in
+        the order in which they are to be used (default: as they are). It returns the loss of each
+        step, and with `outputs` their arrays, the first axis counting steps. A last, shorter batch
+        is computed from the same expression with fewer rows (numbers that stand in it, such as `/
+        10`, stay as they are); its outputs are then not part of the arrays but in
         `epoch.last_outputs`.
 
     Raises
     ------
     TypeError, ValueError
-        Where the arguments are not what is said above, and where an array outside of the batch is used row by row with
-        it; and what `compile_backprop` raises. The epoch itself raises ValueError, and trains nothing, where the last
-        batch is shorter and the expression does not work for fewer rows, as with `x[3]`.
+        Where the arguments are not what is said above, and where an array outside of the batch is
+        used row by row with it; and what `compile_backprop` raises. The epoch itself raises
+        ValueError, and trains nothing, where the last batch is shorter and the expression does not
+        work for fewer rows, as with `x[3]`.
 
-    Examples
-    --------
-    >>> from tinygrad_steel import SGD
-    >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
-    >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
-    >>> loss = np.mean(np.square(x @ weight - y))
-    >>> epoch = compile_epoch(loss, batch=(x, y), optimizer=SGD([weight], 0.1), backend="numpy")
-    >>> epoch(np.array([[1.0], [2.0], [0.5], [3.0]]), np.array([[2.0], [4.0], [1.0], [6.0]])).round(4)
-    array([2.5   , 1.1562])
+    Examples -------- >>> from tinygrad_steel import SGD >>> x, y = Tensor([[1.0], [2.0]],
+    name="x"), Tensor([[3.0], [5.0]], name="y") >>> weight = Tensor([[1.0]], requires_grad=True,
+    name="weight") >>> loss = np.mean(np.square(x @ weight - y)) >>> epoch = compile_epoch(loss,
+    batch=(x, y), optimizer=SGD([weight], 0.1), backend="numpy") >>> epoch(np.array([[1.0], [2.0],
+    [0.5], [3.0]]), np.array([[2.0], [4.0], [1.0], [6.0]])).round(4) array([2.5   , 1.1562])
     """
     if not isinstance(optimizer, Optimizer) or isinstance(batch, Tensor) or isinstance(outputs, Tensor):
         raise TypeError("compile_epoch takes an optimizer, and lists of Tensors: batch=(x, y), outputs=[output]")

@@ -118,7 +118,10 @@ TRUTHS: dict[Op | None, Form] = {
     **dict.fromkeys((ops.logical_or, ops.add), of_truths("({}) or ({})")),
     ops.logical_not: of_truths("not ({})"),
 }
-FORMS = {"f": NUMBERS, "b": TRUTHS}  # integers wrap around, and divide in their own way: they have none
+FORMS = {
+    "f": NUMBERS,
+    "b": TRUTHS,
+}  # integers wrap around, and divide in their own way: they have none
 
 
 def form_of(value: Apply) -> Form | None:

@@ -19,8 +19,9 @@ UNROLLED = 16  # the most columns of a product that are summed side by side
 class Nest:
     """The lines of a loop nest, by where they stand.
 
-    `start`: before everything. `before[k]`: before the loop of axis `k`, inside those of the axes before it; the last
-    is the body. `after[k]`: behind that loop. `end`: after everything. `names`: the variables that hold elements.
+    `start`: before everything. `before[k]`: before the loop of axis `k`, inside those of the axes
+    before it; the last is the body. `after[k]`: behind that loop. `end`: after everything. `names`:
+    the variables that hold elements.
     """
 
     def __init__(self, shape: Shape):

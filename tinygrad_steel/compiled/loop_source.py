@@ -118,7 +118,10 @@ def gather(feeds: dict[str, Value], block: Block) -> list[str]:
     for name, x in feeds.items():
         width = size(x) // rows
         element = f"m[{block.places[x]} + i * {width} + j]"
-        lines += [f"    for j in range({width}):", f"        {element} = {name}_[row * {width} + j]"]
+        lines += [
+            f"    for j in range({width}):",
+            f"        {element} = {name}_[row * {width} + j]",
+        ]
     return lines
 
 

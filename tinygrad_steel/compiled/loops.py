@@ -24,8 +24,8 @@ LARGE = 50_000  # multiply-adds from which on a product is left to BLAS
 class Loops:
     """A program as source, and the block of memory on which it works.
 
-    `segments`: what is to be run in turn: the lines of a function, then a value that is left to NumPy (a large product,
-    for BLAS; an op that has no loop form), and so on.
+    `segments`: what is to be run in turn: the lines of a function, then a value that is left to
+    NumPy (a large product, for BLAS; an op that has no loop form), and so on.
     """
 
     program: TrainingStep

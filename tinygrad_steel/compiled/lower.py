@@ -28,13 +28,14 @@ from .updates import Updates, check_optimizer
 class TrainingStep:
     """One training step.
 
-    `feeds`: leaves whose arrays come with each call. `parameters`: `(Tensor, leaf, gradient)`. `followed`: `(Tensor,
-    leaf)` for those that require a gradient but get none, such as a threshold in a comparison: their data may change
-    like that of any parameter. `states`: `(i, k, leaf)` for `optimizer.states[i][k]`. `numbers`: 0-d leaves for the
-    optimizer's numbers, which differ from step to step. `updates`: `(leaf, its new value)`, to be done when everything
-    else is. `nodes`: what is computed, in order. `constants`: what stays as it is, with Leaves for arrays of the user.
-    `arrays`: the traced numbers of all that is not computed. `names`: those of leaves. `fixed`: the Tensors whose data
-    is part of the program.
+    `feeds`: leaves whose arrays come with each call. `parameters`: `(Tensor, leaf, gradient)`.
+    `followed`: `(Tensor, leaf)` for those that require a gradient but get none, such as a threshold
+    in a comparison: their data may change like that of any parameter. `states`: `(i, k, leaf)` for
+    `optimizer.states[i][k]`. `numbers`: 0-d leaves for the optimizer's numbers, which differ from
+    step to step. `updates`: `(leaf, its new value)`, to be done when everything else is. `nodes`:
+    what is computed, in order. `constants`: what stays as it is, with Leaves for arrays of the
+    user. `arrays`: the traced numbers of all that is not computed. `names`: those of leaves.
+    `fixed`: the Tensors whose data is part of the program.
     """
 
     optimizer: Optimizer | None

@@ -14,7 +14,11 @@ from ..program.rewrite import ALIASES, SIMPLER, Facts, Row, with_inputs
 from ..program.values import Apply, Constant, apply, compute, constant, exact, inputs_of
 from .lowered import REDUCTIONS
 
-POWERS = {2: ops.square, 0.5: ops.sqrt, -1: ops.reciprocal}  # what `**` does instead, for these exponents
+POWERS = {
+    2: ops.square,
+    0.5: ops.sqrt,
+    -1: ops.reciprocal,
+}  # what `**` does instead, for these exponents
 # Ops that stay as they are though NumPy does not have them as functions.
 PRIMITIVE = {ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot}
 NUMPYS = {ops.clip, ops.cumsum, ops.einsum}  # NumPy has them as functions, though not among TWINS
@@ -48,7 +52,11 @@ def machine_rows(numbers: Numbers) -> tuple[Row, ...]:
         Row("a reduction that keeps its axes", frozenset(REDUCTIONS), reduced_and_reshaped),
         Row("a number that is known beforehand", None, known_number),
         Row("x ** 2, x ** 0.5, x ** -1", frozenset({ops.power}), power_by_name),
-        Row("what NumPy lacks, or is better off with the parts of", None, functools.partial(in_parts, numbers)),
+        Row(
+            "what NumPy lacks, or is better off with the parts of",
+            None,
+            functools.partial(in_parts, numbers),
+        ),
     )
 
 
@@ -102,7 +110,10 @@ def with_params(y: Apply, **changed: Any) -> Apply:
 def power_by_name(y: Apply, facts: Facts) -> Any:
     """NumPy's function for a power, which is faster, and in which `**` itself results."""
     x, exponent = y.inputs
-    same_form = y.dtype.kind == "f" and (getattr(x, "shape", None), getattr(x, "dtype", None)) == (y.shape, y.dtype)
+    same_form = y.dtype.kind == "f" and (getattr(x, "shape", None), getattr(x, "dtype", None)) == (
+        y.shape,
+        y.dtype,
+    )
     if isinstance(exponent, Constant):
         exponent = exponent.data.item() if not exponent.shape else None
     if not same_form or not isinstance(exponent, int | float) or exponent not in POWERS:

@@ -82,7 +82,10 @@ def one_dtype(program: TrainingStep) -> np.dtype:
 def given_numbers(program: TrainingStep) -> list[Any]:
     """What comes from outside of the program, or stands in it."""
     plain = [i for x in program.nodes for i in x.inputs if type(i) is int and -(2**63) <= i < 2**63]
-    return [*(program.arrays[x] for x in [*program.constants, *program.feeds]), *map(np.array, plain)]
+    return [
+        *(program.arrays[x] for x in [*program.constants, *program.feeds]),
+        *map(np.array, plain),
+    ]
 
 
 def largest_integer(dtype: np.dtype) -> int:

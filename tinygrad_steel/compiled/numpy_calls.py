@@ -19,8 +19,8 @@ from .lowered import VIEWS, behind_views, size
 class Calls:
     """What has been written so far.
 
-    `buffers`: the array of each value, which stays the same array. `names`: how the source calls it. `scope`: all that
-    the source names. `lines`: the calls.
+    `buffers`: the array of each value, which stays the same array. `names`: how the source calls
+    it. `scope`: all that the source names. `lines`: the calls.
     """
 
     buffers: dict[Value, np.ndarray] = field(default_factory=dict)
@@ -85,7 +85,10 @@ def numpy_calls(program: TrainingStep) -> Calls:
         if value in leaf_of and ufunc_of(value) is not None and last_reader.get(leaf_of[value], i) <= i:
             place = calls.buffers[leaf_of[value]]
         add(calls, value, place)
-    for leaf, value in program.updates:  # new values into the places of the old ones, when all of them are known
+    for (
+        leaf,
+        value,
+    ) in program.updates:  # new values into the places of the old ones, when all of them are known
         if calls.buffers[leaf] is not calls.buffers[value]:
             calls.call(np.copyto, "copyto", calls.names[leaf], calls.names[value])
     return calls

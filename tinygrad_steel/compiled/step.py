@@ -30,11 +30,12 @@ def compile_backprop(
     Parameters
     ----------
     loss : Tensor
-        A loss of one element. What has no history in its graph is a constant: arrays and random numbers in the
-        expression, and whatever came into it by `detach()`, `numpy()`, `item()` or from inside `no_grad()`; so is
-        whatever an op of your own takes from outside of its arguments. What differs from step to step is a named
-        Tensor. New data assigned to a constant Tensor is noticed, what is written into its array (`t.data[0] = 1`) is
-        not. An op that draws random numbers draws at every step.
+        A loss of one element. What has no history in its graph is a constant: arrays and random
+        numbers in the expression, and whatever came into it by `detach()`, `numpy()`, `item()` or
+        from inside `no_grad()`; so is whatever an op of your own takes from outside of its
+        arguments. What differs from step to step is a named Tensor. New data assigned to a constant
+        Tensor is noticed, what is written into its array (`t.data[0] = 1`) is not. An op that draws
+        random numbers draws at every step.
     names : dict, optional
         Variable names for Tensors without a name, such as `locals()`.
     optimizer : Optimizer, optional
@@ -42,32 +43,34 @@ def compile_backprop(
     outputs : sequence of Tensor
         Tensors behind the loss whose arrays are wanted, in `step.outputs`.
     backend : {"auto", "numba", "numpy"}
-        "numba" (loops in machine code, compiled once and kept on disk), "numpy" (calls into arrays allocated once), or
-        "auto": numba where it is installed, every op has a loop form and no matrix product is so large that it is left
-        to BLAS.
+        "numba" (loops in machine code, compiled once and kept on disk), "numpy" (calls into arrays
+        allocated once), or "auto": numba where it is installed, every op has a loop form and no
+        matrix product is so large that it is left to BLAS.
 
     Returns
     -------
     Step
-        A function of the arrays of the graph's named leaves that require no gradient, in the order of their first use
-        or by name. It returns the loss, a float. Gradients are then in `.grad` of the parameters (not added to what was
-        there). Outputs and gradients are overwritten by the next call. (Calls from several threads wait for one
-        another; outputs and gradients are those of the last one. Steps that share parameters are not to be called at
-        the same time.) Parameters keep their numbers in memory that the step has; a new array assigned to `.data` is
-        noticed. The same holds for Tensors that require a gradient and get none, such as a threshold in a comparison:
-        `.grad` of these stays as it is.
+        A function of the arrays of the graph's named leaves that require no gradient, in the order
+        of their first use or by name. It returns the loss, a float. Gradients are then in `.grad`
+        of the parameters (not added to what was there). Outputs and gradients are overwritten by
+        the next call. (Calls from several threads wait for one another; outputs and gradients are
+        those of the last one. Steps that share parameters are not to be called at the same time.)
+        Parameters keep their numbers in memory that the step has; a new array assigned to `.data`
+        is noticed. The same holds for Tensors that require a gradient and get none, such as a
+        threshold in a comparison: `.grad` of these stays as it is.
 
     Raises
     ------
     RuntimeError, ValueError
-        As `loss.backward()` does. The step itself raises ValueError for another shape or for class ids out of range,
-        RuntimeError where a constant or a setting of the optimizer other than its learning rate has changed, or a
-        parameter no longer requires a gradient: compile again.
+        As `loss.backward()` does. The step itself raises ValueError for another shape or for class
+        ids out of range, RuntimeError where a constant or a setting of the optimizer other than its
+        learning rate has changed, or a parameter no longer requires a gradient: compile again.
     TypeError
-        Where Python has read a number that the loss depends on (`if t > 0`, `rows[t]`, `range(t)`, `math.exp(t)`),
-        which the step would keep for ever, and for an optimizer that has a `step()` of its own, or a `rule()` that
-        counts steps or keeps something elsewhere than in its state. NoLoops (a TypeError) where numba is asked for and
-        cannot do it, as for two float dtypes (what only has no loop form is called between loops).
+        Where Python has read a number that the loss depends on (`if t > 0`, `rows[t]`, `range(t)`,
+        `math.exp(t)`), which the step would keep for ever, and for an optimizer that has a `step()`
+        of its own, or a `rule()` that counts steps or keeps something elsewhere than in its state.
+        NoLoops (a TypeError) where numba is asked for and cannot do it, as for two float dtypes
+        (what only has no loop form is called between loops).
 
     Warns
     -----
@@ -105,13 +108,21 @@ class Step:
 
     def __init__(self, program: TrainingStep, engine: Engine):
         self.program, self.engine = program, engine
-        self.backend, self.source, self.compile_seconds = engine.backend, engine.source, engine.compile_seconds
+        self.backend, self.source, self.compile_seconds = (
+            engine.backend,
+            engine.source,
+            engine.compile_seconds,
+        )
         self.arguments = [program.names.get(x, f"x{i}") for i, x in enumerate(program.feeds)]
         self.parameters = Parameters(program, engine)
         lock = threading.Lock()  # one memory: a call from another thread waits
         # Looked up once, as the smallest steps take two microseconds; `with` would cost twice as much
         self.acquire, self.release = lock.acquire, lock.release
-        self.before, self.run, self.after = self.parameters.before, engine.step, self.parameters.after
+        self.before, self.run, self.after = (
+            self.parameters.before,
+            engine.step,
+            self.parameters.after,
+        )
 
     @property
     def outputs(self) -> list[np.ndarray]:

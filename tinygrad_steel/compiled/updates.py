@@ -19,8 +19,9 @@ from ..program.values import exact
 class Updates:
     """New values, as Tensors.
 
-    `moved`: `(leaf, new value)` for parameters and for what the optimizer remembers. `states`: `(i, k, leaf)` for
-    `optimizer.states[i][k]`. `numbers`: leaves for the optimizer's numbers, which differ from step to step.
+    `moved`: `(leaf, new value)` for parameters and for what the optimizer remembers. `states`: `(i,
+    k, leaf)` for `optimizer.states[i][k]`. `numbers`: leaves for the optimizer's numbers, which
+    differ from step to step.
     """
 
     optimizer: Optimizer | None
@@ -74,8 +75,8 @@ def check_optimizer(optimizer: Optimizer | None) -> None:
 def follow_rule(optimizer: Optimizer, g: Tensor, state: list[Tensor], numbers: list[Tensor]) -> tuple[Any, Any]:
     """What an optimizer's rule gives; TypeError where it asks for what changes, or keeps something outside its state.
 
-    The rule runs on a copy of the optimizer that notes whether somebody asks for `steps` or the learning rate: a rule
-    may do so and give the same for many of them.
+    The rule runs on a copy of the optimizer that notes whether somebody asks for `steps` or the
+    learning rate: a rule may do so and give the same for many of them.
     """
     kind = type(optimizer).__name__
     read: list[str] = []
@@ -113,7 +114,11 @@ def noting_copy(optimizer: Optimizer, read: list[str]) -> Optimizer:
 
     kind = type(optimizer)
     watched = copy.copy(optimizer)
-    moving = {"steps": optimizer.steps + 1, "learning_rate": optimizer.learning_rate, "rates": optimizer.rates}
+    moving = {
+        "steps": optimizer.steps + 1,
+        "learning_rate": optimizer.learning_rate,
+        "rates": optimizer.rates,
+    }
     watched.__class__ = type(kind.__name__, (kind,), {name: noted(name, value) for name, value in moving.items()})
     return watched
 
