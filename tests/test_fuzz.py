@@ -194,7 +194,7 @@ def no_lock(monkeypatch):
 
 def lenient_verdicts(monkeypatch):
     """compare_backprop lets 10 % pass."""
-    monkeypatch.setattr("tinygrad_steel.verify.compare.tolerance", lambda *arrays: 0.1)
+    monkeypatch.setattr("tinygrad_steel.verify.verdicts.tolerance", lambda *arrays: 0.1)
 
 
 FAULTS = [  # the fault, the road that must find it, a family of programs

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from .picture.draw import draw
     from .picture.render import Picture, RendererNotFound
     from .picture.scope import scope
+    from .program.formulas import formula, vjp_formulas
     from .verify.check_op import check_op
     from .verify.compare import compare_backprop
     from .verify.differences import check_gradients
     from .verify.errors import GradientError
-    from .written.source import formula, vjp_formulas, write_backprop
+    from .written.source import write_backprop
 
 __version__ = "0.2.0"
 
@@ -50,9 +51,9 @@ READERS = {
     "compile_epoch": "compiled.epoch",
     "draw": "picture.draw",
     "export_onnx": "export",
-    "formula": "written.source",
+    "formula": "program.formulas",
     "scope": "picture.scope",
-    "vjp_formulas": "written.source",
+    "vjp_formulas": "program.formulas",
     "write_backprop": "written.source",
 }
 

@@ -29,9 +29,13 @@ from tinygrad_steel import (
     sigmoid,
     softmax,
 )
+from tinygrad_steel.program import values
 from tinygrad_steel.program.trace import Node, trace
-from tinygrad_steel.verify import faults
-from tinygrad_steel.verify.compare import Comparison, Report
+from tinygrad_steel.verify import traced_loss
+from tinygrad_steel.verify.faults import axes, question, search, terms
+from tinygrad_steel.verify.faults.factors import causes
+from tinygrad_steel.verify.report import Report
+from tinygrad_steel.verify.traced_loss import graph_of
 
 ROOT = pathlib.Path(__file__).parents[2]
 CANCELLED = "right, but for rounding where terms cancel"
@@ -527,18 +531,24 @@ def test_most_different_element_is_named():
 def test_question_changes_nothing_and_has_one_answer(precision):
     loss, names, steps = problem("two hidden", precision)
     right = chain(names, steps)
-    comparison = Comparison(trace(loss, names), {"G_W2": right["G_W2"]})
-    comparison.report()
-    (node,) = comparison.manual
-    before = {x: value.copy() for x, value in comparison.values.items()}
+    graph = graph_of(trace(loss, names))
+    (g,) = (g for g in graph.gradient_of.values() if graph.name(g) == "G_W2")
+    known = {g: graph.numbers[g] for g in graph.order}
+    handed, own = {g: right["G_W2"]}, graph.numbers[g]
+    before = {x: value.copy() for x, value in known.items()}
+
+    def ask(wrong):
+        asked = question.Question(graph, tuple(causes(graph)), handed, known, False, g, wrong, own)
+        return search.reason(asked)
+
     hidden = chain(names, steps, {"G_z2": lambda n: n.G_h2})["G_W2"]  # a fault at a gradient that is not handed over
     for wrong in (hidden, right["G_W2"].T, right["G_W2"] * np.linspace(1, 2, 5, dtype=precision), right["G_z2"]):
-        answers = [comparison.reason(node, wrong, node.data) for _ in range(3)]
+        answers = [ask(wrong) for _ in range(3)]
         assert len({(a.reason, a.ended, len(a.values)) for a in answers}) == 1
-        assert {*before} == {*comparison.values}
+        assert {*before} == {*known}
         for x, value in before.items():
-            np.testing.assert_array_equal(comparison.values[x], value)
-    assert "from a fault at G_z2" in comparison.reason(node, hidden, node.data).reason
+            np.testing.assert_array_equal(known[x], value)
+    assert "from a fault at G_z2" in ask(hidden).reason
 
 
 def test_reason_of_a_gradient_before_is_applied_by_the_report():
@@ -583,13 +593,13 @@ def test_search_never_fails_and_hides_no_bug(monkeypatch):
     def watched(make):
         try:
             return make()
-        except faults.Mismatch:
+        except question.Mismatch:
             return None
-        except faults.MISFIT as error:
-            assert SHAPES_OR_DTYPES.search(str(error)), error  # no MISFIT itself, and so not caught
+        except search.UNFIT as error:
+            assert SHAPES_OR_DTYPES.search(str(error)), error  # no UNFIT itself, and so not caught
             return None
 
-    monkeypatch.setattr(faults, "attempt", watched)
+    monkeypatch.setattr(search, "fitting", watched)
     runs = 0
     for seed in range(counted(24, 8)):
         program, rng = programs.Program(seed), np.random.default_rng(seed)
@@ -598,8 +608,8 @@ def test_search_never_fails_and_hides_no_bug(monkeypatch):
         exec(program.code, made)
         loss = made["loss"]
         known = {k: v for k, v in made.items() if isinstance(v, Tensor) and (k in program.leaves or rng.random() < 0.6)}
-        search = faults.Search(trace(loss, known))
-        right = {search.name(g): g.data for g in search.gradients.values() if search.name(g)}
+        graph = graph_of(trace(loss, known))
+        right = {graph.name(g): graph.numbers[g] for g in graph.gradient_of.values() if graph.name(g)}
         assert compare_backprop(loss, known, **right).ok
         for name, g in right.items():
             wrong = next(itertools.islice(random_gradients(g, rng), rng.integers(8), None))
@@ -629,19 +639,20 @@ def test_search_ends_when_it_has_cost_enough_and_says_so(monkeypatch):
     wrong = {f"G_{k}": np.random.default_rng(1).normal(size=t.shape) for k, t in names.items()}
     assert "ended" not in str(compare_backprop(loss, names, **wrong))
     computed = []
-    compute = Node.compute
+    compute = values.compute
 
-    def counted(self, *inputs):
-        computed.append(faults.cost(self, inputs))
-        return compute(self, *inputs)
+    def counted(y, inputs):
+        computed.append(question.cost(y, inputs))
+        return compute(y, inputs)
 
-    monkeypatch.setattr(Node, "compute", counted)
-    monkeypatch.setattr(faults, "WORK", 0)
+    for module in (traced_loss, question, terms, axes):  # whoever computes
+        monkeypatch.setattr(module, "compute", counted)
+    monkeypatch.setattr(question, "WORK", 0)
     compare_backprop(loss, names, **wrong)
     without, counts = sum(computed), []
     for work in (1e7, 3e7):
         computed.clear()
-        monkeypatch.setattr(faults, "WORK", work)
+        monkeypatch.setattr(question, "WORK", work)
         report = compare_backprop(loss, names, **wrong)
         assert sum(computed) - without <= 3 * work
         ended = r"elements differ, .*; the search for a reason was ended after (\d+) candidates"
@@ -655,15 +666,15 @@ def test_candidate_that_broadcasts_to_more_than_it_should_is_not_computed():
     """A column times a row where both were columns would need n * n numbers."""
     column, row = np.zeros((1000000, 1)), np.zeros((1, 1000000))
     node = Node(ops.multiply, (column, column), {}, column)
-    assert faults.cost(node, [column, column]) < 1e8
-    with pytest.raises(faults.MISFIT, match=r"multiply .* does not fit \(1000000, 1\)"):
-        faults.cost(node, [column, row])
+    assert question.cost(node, [column, column]) < 1e8
+    with pytest.raises(search.UNFIT, match=r"multiply .* does not fit \(1000000, 1\)"):
+        question.cost(node, [column, row])
 
 
 def test_search_that_ends_early_still_knows_what_is_near(monkeypatch):
     loss, names = wide_network()
     G_W3 = next(g.data for t, g in trace(loss, names).backward if t.name == "W3")
-    monkeypatch.setattr(faults, "WORK", 3e6)
+    monkeypatch.setattr(question, "WORK", 3e6)
     assert reason(compare_backprop(loss, names, G_W3=-G_W3)) == "the sign is wrong"
     report = compare_backprop(loss, names, G_W3=np.where(np.arange(5) == 2, 0, G_W3))
     assert re.fullmatch(r"50 of 250 elements differ, .* was ended after \d+ candidates", reason(report))

@@ -49,8 +49,11 @@ from tinygrad_steel import (
     vjp_formulas,
     write_backprop,
 )
-from tinygrad_steel.program.trace import call_with_locals, exact, trace
-from tinygrad_steel.written.source import literal, value_text, wrapped
+from tinygrad_steel.program.literals import literal, value_text
+from tinygrad_steel.program.trace import call_with_locals
+from tinygrad_steel.program.traced import trace
+from tinygrad_steel.program.values import exact
+from tinygrad_steel.written.layout import wrapped
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Hashable, Iterator
 
 from ..engine.tensor import Tensor
+from ..program.formulas import vjp_formulas
 from ..program.trace import Names
-from ..written.source import vjp_formulas
 from .folds import Folds
 from .gradients import Gradients
 

@@ -11,7 +11,9 @@ import numpy as np
 from .. import ops
 from ..engine.tensor import Tensor
 from ..ops.op import Op
-from ..written.source import INFIX, Code, index_text, value_text
+from ..program.expressions import INFIX
+from ..program.literals import index_text, value_text
+from ..program.texts import Text
 from .gradients import Gradients, length
 from .graph import Graph
 from .scope import Path, common, scope_of
@@ -154,7 +156,7 @@ def settings(t: Tensor) -> list[str]:
     words = plain_numbers(t)
     for key, value in t.params.items():
         if key == "index":
-            words.append(f"[{index_text(value, [Code('...')] * len(t.inputs))}]")
+            words.append(f"[{index_text(value, [Text('...')] * len(t.inputs))}]")
         elif t.op is not None and repr(value) != repr(t.op.defaults[key]):
             words.append(f"{key}={without_addresses(value_text(value))}")
     return [", ".join(words)] if words else []

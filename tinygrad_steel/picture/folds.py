@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.tensor import Tensor
-from ..written.source import block_formula
+from ..program.formulas import block_formula
 from .cards import Card
 from .graph import Graph, inputs_first, inputs_of
 from .scope import common
@@ -200,14 +200,12 @@ def longest_repetition(keys: list[Hashable], start: int) -> tuple[int, int]:
 def fold_card(fold: Fold, graph: Graph, cards: Mapping[Tensor, Card]) -> Card:
     """One card for equal blocks."""
     members = [cards[t] for block in fold.blocks for t in block]
-    first = [cards[t] for t in fold.blocks[0]]
+    first = members[: len(fold.blocks[0])]
     parameters = [card for card in members if card.kind == "parameter"]
     facts = [", ..., ".join(formulas(fold, graph)), " -> ".join(shapes(fold))]
     if parameters:
         facts.append(describe_parameters(parameters))
     grad, note = gradient_of_fold(parameters or members)
-    if grad is None and parameters:
-        note = parameters[0].note
     parts = ", ".join(card.op or card.name or card.kind for card in first)
     return Card(
         id=fold.id,
@@ -226,10 +224,10 @@ def fold_card(fold: Fold, graph: Graph, cards: Mapping[Tensor, Card]) -> Card:
 
 
 def gradient_of_fold(cards: list[Card]) -> tuple[float | None, str]:
-    """The largest length of the gradients of these, and from where to where they lie."""
+    """The length of the largest gradient and where all lie between, or why there is none."""
     grads = [card.grad for card in cards if card.grad is not None]
     if not grads:
-        return None, ""
+        return None, cards[0].note if cards[0].kind == "parameter" else ""
     low, high = f"{np.min(grads):.3g}", f"{np.max(grads):.3g}"
     return float(np.max(grads)), low if low == high else f"{low} to {high}"
 

@@ -50,23 +50,26 @@ def gradients_of(graph: Graph, view: str) -> Gradients:
     """All gradients of a graph; none where nobody has asked for them."""
     if not graph.parameters:
         return Gradients(said="nothing requires a gradient")
-    if view == "forward" and all(t.grad is None for t in graph.parameters):
+    if view != "forward":
+        return pull_for_picture(graph, f"gradients of {graph.names[graph.root] or 'the result'}")
+    if all(t.grad is None for t in graph.parameters):
         return Gradients(said="no backward() yet")
-    name = graph.names[graph.root]
-    found = Gradients(pulled=True, said=f"gradients of {name or 'the result'}")
-    if view == "forward":
-        found.said = f"gradients from {name}.backward()" if name else "gradients from backward()"
+    call = ".".join(filter(None, (graph.names[graph.root], "backward()")))
     try:
-        start = seed(graph.root, None)
-        with recording(watcher=found):
-            pull_arrays(graph.root, start)
+        return pull_for_picture(graph, f"gradients from {call}")
     except Exception as error:
         # Data has changed since, the result has several elements, or a vjp of somebody's own is
         # wrong, which can be any error. A forward picture is right without, and says why.
-        if view != "forward":
-            raise
         said = "gradients of parameters as backward() left them, none of results"
         return Gradients(said=said, failed=f"gradients of results cannot be pulled: {error}")
+
+
+def pull_for_picture(graph: Graph, said: str) -> Gradients:
+    """All gradients of a graph, pulled anew; raises what `backward()` raises."""
+    found = Gradients(pulled=True, said=said)
+    start = seed(graph.root, None)
+    with recording(watcher=found):
+        pull_arrays(graph.root, start)
     return found
 
 

@@ -9,8 +9,8 @@ from contextvars import Context
 import numpy as np
 
 from ..engine.tensor import Tensor
+from ..program.formulas import formula
 from ..program.trace import Names
-from ..written.source import formula
 from .arrows import Arrow, arrows_of
 from .cards import Card, cards_of
 from .folds import Folds, find_folds, no_folds, shown_cards

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..written.source import value_text
+from ..program.literals import value_text
 
 BETWEEN = " · "  # between facts in a line; in text " | ", which every console can show
 

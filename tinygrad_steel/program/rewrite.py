@@ -72,7 +72,7 @@ class Rebuilding:
         self.finished[y] = y if own else same
         return self.finished[y]
 
-    def keep(self, again: Apply, new: Any) -> Value:
+    def keep(self, again: Apply, new: Value) -> Value:
         """A value of its own for one that is to be kept: an alias, where `new` stands for another one already."""
         if new in self.kept or isinstance(new, Constant):
             is_alias = again.op is alias and again.inputs == (new,)

@@ -172,13 +172,18 @@ def is_random(y: Node | Tensor) -> bool:
     return op.random or draws(op.forward, inputs, y.params)
 
 
-def refuse_draws(node: Node, what: str) -> None:
+def refuse_draws(node: Node | Tensor, what: str) -> None:
     """TypeError where a Node draws random numbers; `what` would hold those that were drawn once."""
     if is_random(node):
-        raise TypeError(
-            f"{describe_call(node.op, node.inputs, node.params)} draws random numbers, and {what} would hold those of "
-            f'one draw: draw outside, and hand them in as data, as in x * Tensor(mask, name="mask")'
-        )
+        raise draw_error(describe_call(node.op, node.inputs, node.params), what)
+
+
+def draw_error(call: str, what: str) -> TypeError:
+    """The error where a call draws random numbers, and `what` would hold them."""
+    return TypeError(
+        f"{call} draws random numbers, and {what} would hold those of one draw: draw outside, and hand them in as "
+        f'data, as in x * Tensor(mask, name="mask")'
+    )
 
 
 @contextlib.contextmanager
@@ -215,6 +220,17 @@ def says_no_to_tensors(error: Exception, op: Op) -> bool:
         f"raised by the forward of {op.name}, which was run on Tensors to see of what it consists; on arrays it runs"
     )
     return False
+
+
+def behind(nodes: Iterable[Node]) -> dict[Node, None]:
+    """These Nodes and all from which they are computed, inputs first."""
+    order: dict[Node, None] = {}
+    for node in nodes:
+        todo = [node]
+        while todo:
+            waiting = [x for x in todo[-1].nodes() if x not in order]
+            todo.extend(waiting) if waiting else order.setdefault(todo.pop())
+    return order
 
 
 def first_use(nodes: list[Node]) -> list[Node]:

@@ -278,6 +278,11 @@ class GivenNames:
         array = self.array_of(t)
         return None if array is None else self.arrays[Same(array)]
 
+    def key(self, t: Tensor) -> Tensor | Same:
+        """What stands for a Tensor: itself, or the named array of which it is a copy."""
+        array = self.array_of(t)
+        return t if array is None else Same(array)
+
     def array_of(self, t: Tensor) -> np.ndarray | None:
         """The named array that was copied into a Tensor, if it has not changed since."""
         origin = getattr(t, "origin", None)

@@ -202,10 +202,12 @@ def spec(program: Program, allowed: frozenset[Op] | None = None) -> None:
         check_apply(y, known)
         insist(y, allowed is None or y.op in allowed, "has no place at this level")
         known.add(y)
-    for x in program.results:
-        insist(x, x in known or isinstance(x, Constant), "is a result that nothing computes")
-    for y in {*program.applies} - {*behind(program.results)}:
-        insist(y, False, "is what no result needs")
+    for result in program.results:
+        computed = result in known or isinstance(result, Constant)
+        insist(result, computed, "is a result that nothing computes")
+    needed = behind(program.results)
+    for y in program.applies:
+        insist(y, y in needed, "is what no result needs")
 
 
 def check_apply(y: Apply, known: set[Any]) -> None:

@@ -1,0 +1,77 @@
+"""Which axis of a value counts the rows of a batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..program.parts import Numbers, described_call
+from ..program.values import Apply, Program, Value, compute
+
+
+def batch_axes(
+    program: Program, fed: Sequence[Value], arrays: Mapping[Value, Any], names: Mapping[Value, str]
+) -> dict[Value, int | None]:
+    """Which axis of each value counts the rows of a batch, found by computing everything for another number of rows.
+
+    Raises ValueError, with the op, where that fails, or where the rows are not one axis of the result.
+    """
+    rows = next((x.shape[0] for x in fed if x.shape), 0)
+    more = 2 * rows + 3
+    axes: dict[Value, int | None] = {}
+    numbers = Numbers({})
+    for x in program.leaves:
+        is_batch = x in fed and x.shape[:1] == (rows,)
+        axes[x] = 0 if is_batch else None
+        numbers.known[x] = np.resize(arrays[x], (more, *x.shape[1:])) if is_batch else arrays[x]
+    for y in program.applies:
+        known = {axes.get(x) for x in y.values()}
+        cause: Exception | None = None
+        try:
+            found = numbers.known[y] = compute(
+                for_any_rows(y, known, rows), map(numbers.of, y.inputs)
+            )
+            axes[y] = batch_axis(y, found.shape, known, rows, more)
+        except (
+            Exception
+        ) as error:  # it does not work for another number of rows, for a reason that is shown below
+            cause = error
+        if y not in axes:
+            raise ValueError(
+                f"{described_call(y, names)} takes the rows of a batch together, or needs as many as were traced, and "
+                f"may be wrong for other batches: keep the rows apart (-1 is their number in a reshape), or export for "
+                f"batches of {rows} alone, with batch=None"
+            ) from (cause if not isinstance(cause, RowsTogether) else None)
+    return axes
+
+
+class RowsTogether(Exception):
+    """The rows of a batch are not one axis of a result."""
+
+
+def for_any_rows(y: Apply, known: set[int | None], rows: int) -> Apply:
+    """A reshape that leaves each row its elements takes any number of rows; everything else is as it is."""
+    if y.op is ops.reshape and known == {0} and y.shape[:1] == (rows,) != (1,):
+        return dataclasses.replace(y, params={"shape": (-1, *y.shape[1:])})
+    return y
+
+
+def batch_axis(
+    y: Apply, shape: tuple[int, ...], known: set[int | None], rows: int, more: int
+) -> int | None:
+    """The axis that has grown with the number of rows; None where none has, RowsTogether where it is not one axis."""
+    changed = [(i, n) for i, (m, n) in enumerate(zip(y.shape, shape, strict=True)) if m != n]
+    if not changed:
+        if known <= {None}:
+            return None
+        raise RowsTogether
+    axis, length = changed[0]
+    # Elsewhere in a reshape, one number may be that of the rows or another.
+    elsewhere = y.op is ops.reshape and not (known == {0} and axis == 0)
+    if len(changed) > 1 or length != more or y.shape[axis] != rows or elsewhere:
+        raise RowsTogether
+    return axis

@@ -1,0 +1,286 @@
+"""Which op becomes what in ONNX, and the parts of those that ONNX lacks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..ops.op import Op
+from ..program.parts import described_call
+from ..program.trace import alias
+from ..program.values import Apply
+from .graph import BOOL, END, INT, Graph, reckoned, unmapped
+
+
+def along(kind: str, axis: int) -> Callable[..., Any]:
+    """The rule of an op along one axis."""
+    return lambda graph, node: graph.add(
+        kind, node, *node.inputs, axis=node.params.get("axis", axis)
+    )
+
+
+def reduction(kind: str) -> Callable[..., Any]:
+    """The rule of an op with `axis` and `keepdims`."""
+
+    def rule(graph: Graph, node: Apply) -> str:
+        x, axis = node.inputs[0], node.params.get("axis")
+        axes = range(len(x.shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        if not axes:  # for ONNX, none means all of them
+            return graph.add("Identity", node, x)
+        return graph.add(
+            kind, node, x, graph.numbers(axes), keepdims=int(bool(node.params.get("keepdims")))
+        )
+
+    return rule
+
+
+def position(kind: str) -> Callable[..., Any]:
+    """The rule of argmax and argmin."""
+
+    def rule(graph: Graph, node: Apply) -> str:
+        x, axis = node.inputs[0], node.params.get("axis")
+        name = graph.value(x, reckoned(x.dtype))
+        if axis is None:
+            name = graph.emit("Reshape", [name, graph.numbers([-1])], reckoned(x.dtype))
+        return graph.emit(kind, [name], INT, axis=axis or 0, keepdims=0)
+
+    return rule
+
+
+def cast(graph: Graph, node: Apply) -> str:
+    x = node.inputs[0]
+    return graph.emit("Cast", [graph.value(x, x.dtype)], node.dtype, to=graph.type(node.dtype))
+
+
+def where(graph: Graph, node: Apply) -> str:
+    condition, a, b = node.inputs
+    return graph.add("Where", node, graph.value(condition, BOOL), a, b)
+
+
+def einsum(graph: Graph, node: Apply) -> str:
+    terms, result = ops.letters(
+        node.params["subscripts"]
+    )  # with an arrow: without one, orders may differ
+    return graph.add("Einsum", node, *node.inputs, equation=f"{','.join(terms)}->{result}")
+
+
+def reshape(graph: Graph, node: Apply) -> str:
+    lengths = graph.lengths(node, -1)
+    return graph.add(
+        "Reshape", node, node.inputs[0], graph.numbers(lengths), allowzero=int(0 in lengths)
+    )
+
+
+def stretched(graph: Graph, node: Apply) -> str:
+    if 0 in node.shape and 0 not in node.inputs[0].shape:  # runtimes leave such a length as it is
+        call = described_call(node, graph.names)
+        raise TypeError(
+            f"{call} broadcasts to a length of 0, which ONNX runtimes do not do: leave it out"
+        )
+    return graph.add("Expand", node, *node.inputs, graph.numbers(node.shape))
+
+
+def squeeze(graph: Graph, node: Apply) -> str:
+    x, axis = node.inputs[0], node.params.get("axis")
+    axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else [*np.atleast_1d(axis)]
+    return (
+        graph.add("Squeeze", node, x, graph.numbers(axes))
+        if axes
+        else graph.add("Identity", node, x)
+    )
+
+
+def transpose(graph: Graph, node: Apply) -> str:
+    axes = node.params.get("axes")
+    order = {} if axes is None else {"perm": [i % len(node.shape) for i in axes]}
+    return graph.add("Transpose", node, *node.inputs, **order)
+
+
+def full_like(graph: Graph, node: Apply) -> str:
+    x = node.inputs[0]
+    shape = graph.emit("Shape", [graph.value(x, x.dtype)], INT)
+    return graph.add("Expand", node, node.params["fill_value"], shape)
+
+
+def bounds(part: slice | int, length: int | None) -> tuple[int, int, int]:
+    """What an index takes of an axis, as ONNX counts: start, end and step. `length`: None for any number of rows.
+
+    ONNX moves a start before the first element to the first one also where it goes backwards, where NumPy takes none.
+    """
+    part = part if isinstance(part, slice) else slice(part, part + 1 or None)
+    if length is None:  # all rows, whether few or many (see `batch_axes`)
+        step = part.step or 1
+        start = (0 if step > 0 else END) if part.start is None else part.start
+        end = (END if step > 0 else -END) if part.stop is None else part.stop
+        return max(-END, min(start, END)), max(-END, min(end, END)), step
+    taken = range(length)[part]
+    if not taken:
+        return 0, 0, 1
+    return taken.start, taken.stop if taken.stop >= 0 else -END, taken.step
+
+
+def getitem(graph: Graph, node: Apply) -> str:
+    """Integers, slices, None and ..., or one array of integers among full slices."""
+    x, *arrays = node.inputs
+    index = full_index(node.params["index"], len(x.shape))
+    if any(isinstance(i, bool | np.bool_) for i in index):
+        raise unmapped(node, graph.names)
+    return gathered(graph, node, index) if arrays else sliced(graph, node, index)
+
+
+def full_index(index: Any, ndim: int) -> list[Any]:
+    """An index as a list with a part for each of the axes, and None for each new one."""
+    index = [*index] if isinstance(index, tuple) else [index]
+    rest = ndim - sum(i is not None and i is not Ellipsis for i in index)
+    at = index.index(Ellipsis) if Ellipsis in index else len(index)
+    return [*index[:at], *[slice(None)] * rest, *index[at + 1 :]]
+
+
+def gathered(graph: Graph, node: Apply, index: list[Any]) -> str:
+    """What one array of integers takes of an axis."""
+    x, array = node.inputs[:2]
+    others = [i for i in index if i is not ops.HOLE]
+    if array.dtype.kind not in "iu" or others != [slice(None)] * (len(x.shape) - 1):
+        raise unmapped(node, graph.names)
+    return graph.add("Gather", node, x, graph.value(array, INT), axis=index.index(ops.HOLE))
+
+
+def sliced(graph: Graph, node: Apply, index: list[Any]) -> str:
+    """What integers and slices take; then the axes of integers go, and new ones come."""
+    x, parts = node.inputs[0], [i for i in index if i is not None]
+    gone = [i for i, part in enumerate(parts) if not isinstance(part, slice)]
+    stay = [i for i in index if i is None or isinstance(i, slice)]
+    new = [i for i, part in enumerate(stay) if part is None]
+    name = taken(graph, node, parts) if x.shape else graph.add("Identity", node, x)
+    for kind, axes in (("Squeeze", gone), ("Unsqueeze", new)):
+        if axes:
+            name = graph.add(kind, node, name, graph.numbers(axes))
+    return name
+
+
+def taken(graph: Graph, node: Apply, parts: list[Any]) -> str:
+    """A slice of each axis."""
+    x = node.inputs[0]
+    lengths: list[int | None] = [*x.shape]
+    rows = graph.axes.get(x)
+    if rows is not None:
+        lengths[rows] = None
+    starts, ends, steps = zip(*map(bounds, parts, lengths), strict=True)
+    numbers = map(graph.numbers, (starts, ends, range(len(lengths)), steps))
+    return graph.add("Slice", node, x, *numbers)
+
+
+# An op -> the name of ONNX's op with the same inputs, or a rule.
+MAPPING: dict[Op, str | Callable[..., Any]] = {
+    # arithmetic
+    **{
+        ops.add: "Add",
+        ops.subtract: "Sub",
+        ops.multiply: "Mul",
+        ops.divide: "Div",
+        ops.negative: "Neg",
+    },
+    **{
+        ops.power: "Pow",
+        ops.exp: "Exp",
+        ops.log: "Log",
+        ops.sqrt: "Sqrt",
+        ops.reciprocal: "Reciprocal",
+    },
+    **{ops.abs: "Abs", ops.sign: "Sign"},
+    **{
+        ops.sin: "Sin",
+        ops.floor: "Floor",
+        ops.ceil: "Ceil",
+        ops.rint: "Round",
+        ops.asconstant: cast,
+        ops.astype: cast,
+    },
+    # products
+    **{ops.matmul: "MatMul", ops.einsum: einsum},
+    # activations
+    **{ops.relu: "Relu", ops.sigmoid: "Sigmoid", ops.tanh: "Tanh"},
+    **{ops.softmax: along("Softmax", -1), ops.log_softmax: along("LogSoftmax", -1)},
+    # choosing
+    **{
+        ops.greater: "Greater",
+        ops.greater_equal: "GreaterOrEqual",
+        ops.less: "Less",
+        ops.less_equal: "LessOrEqual",
+    },
+    **{ops.equal: "Equal", ops.isnan: "IsNaN", ops.isinf: "IsInf"},
+    **{ops.logical_and: "And", ops.logical_or: "Or", ops.logical_not: "Not"},
+    **{ops.maximum: "Max", ops.minimum: "Min", ops.where: where},
+    # reductions
+    **{
+        ops.sum: reduction("ReduceSum"),
+        ops.mean: reduction("ReduceMean"),
+        ops.prod: reduction("ReduceProd"),
+    },
+    **{ops.max: reduction("ReduceMax"), ops.min: reduction("ReduceMin")},
+    **{ops.argmax: position("ArgMax"), ops.argmin: position("ArgMin")},
+    ops.cumsum: lambda g, n: g.add("CumSum", n, *n.inputs, g.numbers(n.params["axis"])),
+    # shapes
+    **{
+        alias: "Identity",
+        ops.reshape: reshape,
+        ops.transpose: transpose,
+        ops.squeeze: squeeze,
+        ops.getitem: getitem,
+    },
+    ops.expand_dims: lambda g, n: g.add(
+        "Unsqueeze", n, *n.inputs, g.numbers(np.atleast_1d(n.params["axis"]))
+    ),
+    ops.broadcast_to: stretched,
+    **{ops.concatenate: along("Concat", 0), ops.full_like: full_like},
+}
+
+
+FLOATS = {"Relu", "Floor", "Ceil", "Round", "IsNaN", "IsInf"}  # no integers
+
+
+def flip(x: Any, axis: Any = None) -> Any:
+    axes = range(x.ndim) if axis is None else [i % x.ndim for i in np.atleast_1d(axis)]
+    return x[tuple(slice(None, None, -1) if i in axes else slice(None) for i in range(x.ndim))]
+
+
+def clip(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    if x.dtype.kind in "iu":  # as in NumPy, an integer that the dtype does not reach is no bound
+        limits = np.iinfo(x.dtype)
+        a_min = None if isinstance(a_min, int) and a_min <= limits.min else a_min
+        a_max = None if isinstance(a_max, int) and a_max >= limits.max else a_max
+    if a_min is None and a_max is None:
+        return x.astype(x.dtype)
+    x = x if a_min is None else np.maximum(x, a_min)
+    return x if a_max is None else np.minimum(x, a_max)
+
+
+# What ONNX lacks, or onnxruntime in float64 (where it has no kernel, or a faulty optimisation), in simpler terms.
+PARTS: dict[Op, Callable[..., Any]] = {
+    **{
+        ops.square: lambda x: x * x,
+        ops.log1p: lambda x: np.log(1 + x),
+        ops.expm1: lambda x: np.exp(x) - 1,
+    },
+    **{ops.log2: lambda x: np.log(x) / math.log(2), ops.log10: lambda x: np.log(x) / math.log(10)},
+    ops.cos: lambda x: np.sin(x + math.pi / 2),
+    ops.logaddexp: lambda a, b: np.maximum(a, b) + np.log(1 + np.exp(-np.abs(a - b))),
+    ops.not_equal: lambda a, b: ~np.equal(a, b),
+    ops.isfinite: lambda x: ~(np.isnan(x) | np.isinf(x)),
+    ops.any: lambda x, **params: np.max(x.astype(bool), **params),
+    ops.all: lambda x, **params: np.min(x.astype(bool), **params),
+    ops.clip: clip,
+    ops.flip: flip,
+    ops.swapaxes: lambda x, axis1, axis2: np.transpose(
+        x, np.swapaxes(np.empty(range(x.ndim)), axis1, axis2).shape
+    ),
+    ops.stack: lambda *arrays, axis=0: np.concatenate(
+        [np.expand_dims(x, axis) for x in arrays], axis=axis
+    ),
+    ops.zeros_like: lambda x: np.full_like(x, fill_value=0),
+    ops.ones_like: lambda x: np.full_like(x, fill_value=1),
+}

@@ -1,0 +1,144 @@
+"""`export_onnx`: the forward of a graph as a file that runs without Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..engine.reads import refuse_reads
+from ..engine.tensor import Tensor
+from ..ops.op import Op, describe
+from ..program.parts import Numbers, parts_of
+from ..program.rewrite import SIMPLER, rebuild
+from ..program.trace import Names, alias, ancestors, refuse_draws
+from ..program.traced import Traced, trace_forward
+from ..program.values import Apply, Program, Value, apply, behind, only
+from .batch import batch_axes
+from .graph import Graph, unmapped
+from .mapping import FLOATS, MAPPING, PARTS
+
+
+def export_onnx(
+    output: Tensor | Sequence[Tensor],
+    file: str | Path,
+    inputs: Tensor | Sequence[Tensor],
+    names: Names = None,
+    batch: str | None = "batch",
+) -> None:
+    """Write how `output` is computed from `inputs` into an ONNX file (opset 18), which onnx has checked before.
+
+    `output`: a Tensor, or several. `inputs`: the leaf, or leaves, that the file's user supplies, with names; all other
+    leaves (parameters, constants, what was detached or computed in no_grad()) go into the file with the numbers that
+    they have now. `names`: variable names for Tensors without a name, such as `locals()`; an output without any is
+    called `output`, and a name that is taken becomes `name_2`. An op without a mapping, such as one of your own, is
+    written as the parts of its forward. Shapes and dtypes stay what they are: float64 is a double there, too (integers
+    and masks are reckoned in int64). On NaNs, max, min and argmax are up to the runtime. (onnxruntime before 1.32
+    optimises some float64 graphs wrongly, x * sigmoid(x) for one: load them there with ORT_ENABLE_BASIC.)
+
+    `batch`: the name of the first axis of those inputs that are as long as the first of them: the file takes any number
+    of rows. A graph that takes rows together (a mean over the batch) or needs as many as were traced is refused, as a
+    number of rows written into it could be wrong; `reshape(x, (len(x), ...))` is understood. A plain number that Python
+    made of the rows' number, as in `x / len(x)`, cannot be told from others: it stays as it is. None: the file takes
+    exactly as many rows as were traced, and every graph is fine.
+
+    Raises ImportError without onnx; TypeError for an op without a mapping, named with its inputs, for one that draws
+    random numbers, for longdouble, and where Python has read a number that comes from an input (`if t > 0`, `rows[t]`);
+    ValueError for an input that has no name, is no leaf or leads to no output, and for a graph that needs its number of
+    rows.
+    """
+    onnx = find_onnx()
+    outputs = [output] if isinstance(output, Tensor) else list(output)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    with np.errstate(all="ignore"):
+        traced = traced_outputs(outputs, inputs, names)
+        fed = [traced.made[x] for x in inputs]
+        program, called = in_mapped_ops(traced, outputs)
+        axes = batch_axes(program, fed, traced.arrays, called) if batch else {}
+    graph = Graph(onnx, fed, program.results, axes, called, traced.arrays, batch)
+    for y in program.applies:
+        graph.write(y, MAPPING[y.op])
+    model = graph.model()
+    onnx.checker.check_model(model, full_check=True)
+    Path(file).write_bytes(model.SerializeToString())
+
+
+def find_onnx() -> Any:
+    """The module onnx; an ImportError that says how to install it where it is missing."""
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError('ONNX files need onnx: pip install "tinygrad_steel[onnx]"') from error
+    return onnx
+
+
+def traced_outputs(outputs: Sequence[Tensor], inputs: Sequence[Tensor], names: Names) -> Traced:
+    """How the outputs are computed; TypeError and ValueError for what cannot be exported."""
+    for t in (*outputs, *inputs):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"outputs and inputs are Tensors, not {type(t).__name__}")
+    past = ancestors(outputs)
+    for t in past:
+        if t.dtype.kind == "f" and t.dtype.itemsize > 8:
+            raise TypeError(f"{describe(t)}: ONNX has no such dtype, take float64 or float32")
+        refuse_draws(t, "the file")
+    if any(t.op is not None for t in outputs):
+        refuse_reads(outputs, inputs, "the file would keep that number")
+    for x in inputs:
+        # Without a name, what is computed from it may be recorded as a constant.
+        if x.op is not None or not x.name:
+            raise ValueError(
+                f'an input is a leaf with a name, as in Tensor(data, name="x"), not {x!r:.80}'
+            )
+        if x not in {*past}:
+            raise ValueError(
+                f"no output depends on {describe(x)}: "
+                f"compute it from this very Tensor, outside no_grad()"
+            )
+    return trace_forward(outputs[0], names, outputs[1:])
+
+
+def in_mapped_ops(traced: Traced, outputs: Sequence[Tensor]) -> tuple[Program, dict[Value, str]]:
+    """The program in ops that have a mapping, each output the result of an op of its own, and what values are called.
+
+    TypeError for an op that has no mapping, and neither have its parts.
+    """
+    numbers = Numbers(traced.arrays)
+
+    def rule(y: Apply, kept: Any, within: tuple[Op, ...] = ()) -> Value:
+        if has_mapping(y):
+            return y
+        found = parts_of(y, PARTS.get(y.op) or SIMPLER.get(y.op, y.op.forward), numbers)
+        if found is None:
+            raise unmapped(y, traced.names, within)
+        inside = tuple(
+            x for x in behind([found]) if isinstance(x, Apply) and x not in behind(y.values())
+        )
+        whole = Program((), inside, (found,))
+        return rebuild(whole, lambda part, kept: rule(part, kept, (*within, y.op)))[0].results[0]
+
+    program = only(traced.program, [traced.made[t] for t in outputs])
+    program, moved = rebuild(program, rule)
+    names: dict[Value, str] = {}
+    for x, name in traced.names.items():
+        names.setdefault(moved.get(x, x), name)
+    results: list[Value] = []
+    for t in outputs:
+        old = traced.made[t]
+        y = moved.get(old, old)
+        if (
+            not isinstance(y, Apply) or y in results
+        ):  # ONNX wants each output to be the result of a node of its own
+            y = apply(alias, (y,), {}, y)
+            names[y] = names.get(old) or traced.names.get(old, "output")
+        results.append(y)
+    applies = [y for y in behind(results) if isinstance(y, Apply)]
+    return Program(program.leaves, tuple(applies), tuple(results)), names
+
+
+def has_mapping(y: Apply) -> bool:
+    """Whether ONNX has the op for the dtypes of its inputs."""
+    integers = all(x.dtype.kind != "f" for x in y.values())
+    return y.op in MAPPING and not (integers and MAPPING[y.op] in FLOATS)

@@ -1,0 +1,158 @@
+"""Functions for the ops that NumPy does not have, found by running their forwards on Tensors."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..engine.messages import describe_call
+from ..engine.recording import recording
+from ..engine.tensor import Tensor
+from .expressions import Speech, expression, is_missing, numpy_source
+from .lines import Function, line, picks_by_mask, spell, used_twice
+from .literals import literal
+from .names import Identifiers, argument_names, function_name
+from .parts import Numbers, described_call
+from .texts import Text
+from .trace import call_with_locals, draw_error, says_no_to_tensors
+from .traced import Traced, trace_forward
+from .values import VALUES, Apply, Constant, Same, Value, exact
+
+# The one rule that writes in place: it cannot be traced, and is written as it stands in the rules.
+SCATTER = Function(
+    "scatter",
+    ("g", "index", "shape"),
+    ("z = np.zeros(shape, np.result_type(g))", "np.add.at(z, index, g)"),
+    ("z",),
+)
+
+
+class Definitions:
+    """The functions that stand before a backprop, each after those that it needs itself.
+
+    `functions`: by their names. `found`: what is computed -> the name of its function.
+    """
+
+    def __init__(self) -> None:
+        self.functions: dict[str, Function] = {}
+        self.found: dict[Any, str] = {}
+
+    def define(self, values: Iterable[Value], traced: Traced) -> dict[Value, str]:
+        """The names of the functions for those of these values that need one."""
+        missing = [y for y in values if isinstance(y, Apply) and is_missing(y)]
+        numbers = Numbers(traced.arrays)
+        return {y: self.name(y, traced, numbers) for y in missing}
+
+    def name(self, y: Apply, traced: Traced, numbers: Numbers) -> str:
+        """The function that computes this value from its inputs, written when it is first asked
+        for.
+        """
+        if y.op is ops.scatter:
+            self.functions["scatter"] = SCATTER
+            return "scatter"
+        known = signature(y)
+        if known not in self.found:
+            self.found[known] = self.add(y, traced, numbers)
+        return self.found[known]
+
+    def add(self, y: Apply, traced: Traced, numbers: Numbers) -> str:
+        """Write the function; the same op with other parameters is another function, and has a
+        number.
+        """
+        name = function_name(y.op)
+        plain = function_name(y.op)
+        for name in itertools.chain([plain], (f"{plain}_{n}" for n in itertools.count(2))):
+            function = self.function(name, y, traced, numbers)
+            if self.functions.setdefault(name, function) == function:
+                return name
+        raise AssertionError  # names never end
+
+    def function(self, name: str, y: Apply, traced: Traced, numbers: Numbers) -> Function:
+        """The op's forward as a function in NumPy terms."""
+        if y in traced.random:
+            raise draw_error(described_call(y, traced.names), "the source")
+        names = argument_names(y.op, len(y.inputs))
+        inputs = [Tensor(numbers.of(x), name=n) for x, n in zip(y.inputs, names)]
+        inner = forward_on_tensors(y, inputs)
+        defined = self.define(inner.forward, inner)
+        return definition(name, inner, inputs, names, defined)
+
+
+def signature(y: Apply) -> Any:
+    """What two calls of one function have in common: its parameters are built in, and shapes may
+    be.
+    """
+    inputs = [(x.shape, x.dtype) if isinstance(x, VALUES) else exact(x) for x in y.inputs]
+    return y.op, *inputs, exact(dict(y.params))
+
+
+def missing_names(traced: Traced) -> set[str]:
+    """The names that the functions of a program may need, so that no variable takes them."""
+    return {function_name(y.op) for y in traced.program.applies if is_missing(y)}
+
+
+def forward_on_tensors(y: Apply, inputs: list[Tensor]) -> Traced:
+    """The forward of an op, traced; TypeError where it does not run on Tensors."""
+    op = y.op
+    try:
+        with recording("all"), np.errstate(all="ignore"):
+            result, variables = call_with_locals(op.forward, *inputs, **y.params)
+        result = result[0] if op.keeps else result
+        if not isinstance(result, Tensor):
+            raise TypeError(f"on Tensors it returns {type(result).__name__}")
+    except (
+        Exception
+    ) as error:  # whatever a rule raises: what is no fault of Tensors is raised as it is
+        if not says_no_to_tensors(error, op):
+            raise
+        raise TypeError(
+            f"{describe_call(op, tuple(inputs), dict(y.params))} cannot be written out: its "
+            f"forward does not run on Tensors ({error}); write it with np.* functions that "
+            f"tinygrad_steel.OPS knows, and operators"
+        ) from error
+    return trace_forward(result, variables)
+
+
+def definition(
+    name: str, traced: Traced, inputs: list[Tensor], names: list[str], defined: dict[Value, str]
+) -> Function:
+    """The function of a forward: its arguments are those Tensors, everything else comes from the
+    forward itself.
+    """
+    identifiers = Identifiers({name, *missing_names(traced)})
+    speech = Speech(numpy_source(defined))
+    # By the arrays themselves: a variable may be called the same.
+    leaves = {Same(traced.tensors[x].data): x for x in traced.leaves}
+    arguments = []
+    for t, wanted in zip(inputs, names):
+        arguments.append(identifiers.free(wanted))
+        leaf = leaves.get(Same(t.data))
+        if leaf is not None:
+            speech.texts[leaf] = Text(arguments[-1]).of(leaf)
+    order = [*traced.forward]
+    for x in order:
+        if x in traced.arrays and x not in speech.texts:
+            speech.texts[x] = Text(literal(traced.arrays[x])).of(x)
+    own = used_twice(traced, order) | {y for y in order if y in traced.names}
+    own = (own - {traced.loss}) | {*filter(picks_by_mask, order)}
+
+    def called(y: Value) -> str:
+        return identifiers.free(traced.names[y]) if y in traced.names else identifiers.short()
+
+    lines = spell([y for y in order if y is not traced.loss or y in own], own, speech, called, {})
+    body = [text for y, code in lines.items() for text in line(y, speech.texts[y], code)]
+    return Function(name, tuple(arguments), tuple(body), (result_text(traced.loss, speech),))
+
+
+def result_text(y: Value, speech: Speech) -> str:
+    """What a function returns."""
+    if y in speech.texts:
+        return speech.texts[y].text
+    if isinstance(y, Apply):
+        return expression(y, speech).text
+    assert isinstance(y, Constant)  # leaves are in `texts`
+    return literal(y.data)

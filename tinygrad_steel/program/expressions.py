@@ -1,0 +1,342 @@
+"""What computes a value, in terms of what its inputs are called: forms by op, two dialects."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..ops.op import Op
+from .literals import dtype_name, index_text, is_long, literal, value_text
+from .names import numpy_name, words
+from .parts import described_call
+from .texts import ATOM, COMPARISON, POWER, PRODUCT, SIGN, SUM, Text, joined, separated
+from .trace import alias
+from .values import VALUES, Apply, Constant, Value
+
+WIDTH = 100  # characters of a line
+INLINE = 60  # of an expression that may stand inside another
+
+
+@dataclasses.dataclass(frozen=True)
+class Dialect:
+    """A way of saying things.
+
+    `runs`: whether Python is to run it, so that functions are NumPy's and numbers have their dtype.
+    `defined`: the functions that stand before, for what NumPy does not have.
+    """
+
+    name: str
+    runs: bool
+    defined: Mapping[Value, str] = dataclasses.field(default_factory=dict)
+
+
+FORMULAS = Dialect("formulas", runs=False)
+
+
+def numpy_source(defined: Mapping[Value, str]) -> Dialect:
+    """The dialect of what Python runs."""
+    return Dialect("NumPy source", runs=True, defined=defined)
+
+
+@dataclasses.dataclass(frozen=True)
+class Speech:
+    """What is known while values are said, inputs first.
+
+    `texts`: how those before are said, by a name or by what computes them. `late`: what depends on
+    the gradient of the loss.
+    """
+
+    dialect: Dialect
+    late: Collection[Value] = ()
+    texts: dict[Value, Text] = dataclasses.field(default_factory=dict)
+
+    def names(self, x: Any) -> bool:
+        """Whether a value is said by a name."""
+        return x in self.texts and self.texts[x].text.isidentifier()
+
+
+def expression(y: Apply, speech: Speech) -> Text:
+    """The op of an Apply, applied to its inputs, as these are said."""
+    return spelling(y, speech).of(y)
+
+
+def spelling(y: Apply, speech: Speech) -> Text:
+    """As one writes it by hand, in the form of its op, or else as a call."""
+    product = product_with_gradient(y, speech)
+    if product is not None:
+        return product
+    inputs = [operand(x, y, speech) for x in y.inputs]
+    text = FORMS[y.op](y, inputs, speech.dialect) if y.op in FORMS else None
+    return text or call(y, inputs, speech)
+
+
+# Inputs
+
+
+def operand(x: Any, user: Apply, speech: Speech) -> Text:
+    """An input of `user`: as it is said, or a number or an array as a literal."""
+    if not isinstance(x, VALUES):
+        return number(x, user, speech.dialect)
+    if x in speech.texts or not isinstance(x, Constant):
+        return speech.texts[x]
+    if x.shape:
+        return Text(literal(x.data)).of(x)
+    return number(x.data, user, speech.dialect).of(x)
+
+
+def number(x: Any, user: Apply, dialect: Dialect) -> Text:
+    """A number among the inputs of `user`: typed where a plain one would be taken for another
+    dtype.
+    """
+    x = x[()] if isinstance(x, np.ndarray) else x
+    text = value_text(x)
+    if (
+        dialect.runs
+        and isinstance(x, np.generic)
+        and not is_long(x.dtype)
+        and not plain_is_same(x, user)
+    ):
+        return Text(f"{dtype_name(x.dtype)}({text})")
+    return Text(text, SIGN if text.startswith("-") else ATOM)
+
+
+def plain_is_same(x: np.generic, user: Apply) -> bool:
+    """Whether an op makes the same of a plain number as of this one."""
+    if numpy_name(user.op) is None and user.op not in FORMS:  # a definition may ask for its dtype
+        return False
+    if (
+        not user.op.elementwise
+    ):  # NumPy makes an array of it, which has the dtype that such a number has
+        return x.dtype in (np.float64, np.int64, bool)
+    others = [i for i in user.values() if not is_number(i)]  # NumPy gives it their dtype
+    return any(i.dtype in (x.dtype, np.float64) for i in others)
+
+
+def is_number(x: Any) -> bool:
+    """Whether it is a plain number to a reader."""
+    return not isinstance(x, VALUES) or (isinstance(x, Constant) and not x.shape)
+
+
+# Forms: (what is said, the texts of its inputs, the dialect) -> the text, or None where it is
+# called like all others
+
+Form = Callable[[Apply, list[Text], Dialect], Text | None]
+
+INFIX: dict[Op | None, tuple[str, int]] = {
+    ops.add: ("+", SUM),
+    ops.subtract: ("-", SUM),
+    ops.multiply: ("*", PRODUCT),
+    ops.divide: ("/", PRODUCT),
+    ops.matmul: ("@", PRODUCT),
+    ops.power: ("**", POWER),
+    ops.greater: (">", COMPARISON),
+    ops.greater_equal: (">=", COMPARISON),
+    ops.less: ("<", COMPARISON),
+    ops.less_equal: ("<=", COMPARISON),
+    ops.equal: ("==", COMPARISON),
+    ops.not_equal: ("!=", COMPARISON),
+}
+
+
+def between(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
+    """`a + b`."""
+    a, b = inputs
+    second = y.inputs[1]
+    if isinstance(second, VALUES) and second.dtype.kind in "iu" and not is_number(second):
+        b = b.at(ATOM)  # a - -b is not a + b where -b wraps around
+    return infix(y.op, a, b)
+
+
+def infix(op: Op, a: Text, b: Text) -> Text:
+    """Two operands with a sign between them, in parentheses where the grammar or a reader needs
+    them.
+    """
+    sign, level = INFIX[op]
+    if sign in "+-" and b.text.startswith("-") and b.level >= PRODUCT:
+        sign, b = "-+"[sign == "-"], b.without_sign()
+    if level == PRODUCT and "@" in (sign, *re.findall(r" ([@*/]) ", b.text + a.text)):
+        keeps_a = a.level > level or f" {sign} " in a.text
+        a, b = a if keeps_a else a.at(ATOM), b if b.level > level else b.at(ATOM)
+    if sign == "**":
+        return joined(a.at(ATOM), " ** ", b.at(SIGN), level=level)
+    left = level + 1 if level == COMPARISON else level
+    return joined(a.at(left), f" {sign} ", b.at(level + 1), level=level)
+
+
+def negated(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
+    """`-x`."""
+    return joined("-", inputs[0].at(SIGN), level=SIGN)
+
+
+def transposed(y: Apply, inputs: list[Text], dialect: Dialect) -> Text | None:
+    """`x.T`."""
+    return None if y.params.get("axes") else joined(inputs[0].at(ATOM), ".T")
+
+
+def with_new_axis(y: Apply, inputs: list[Text], dialect: Dialect) -> Text | None:
+    """`x[:, None]` or `x[None]` for a vector."""
+    axis = y.params["axis"]
+    if len(y.shape) != 2 or axis not in (0, 1, -1, -2):
+        return None
+    return joined(inputs[0].at(ATOM), "[None]" if axis in (0, -2) else "[:, None]")
+
+
+def with_dtype(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
+    """`x.astype(np.float32)`; in formulas nobody asks for the dtype."""
+    x = inputs[0]
+    if not dialect.runs:
+        return x
+    kind = dtype_name(np.dtype(y.params["dtype"]))
+    return joined(x.at(ATOM), f".astype({kind})") if y.shape else joined(f"{kind}(", x, ")")
+
+
+def subscript(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
+    """`x[index]`."""
+    x, *arrays = inputs
+    array = x.at(ATOM) if y.inputs[0].shape else joined("np.asarray(", x, ")")
+    return joined(array, "[", index_text(y.params["index"], arrays), "]")
+
+
+def the_same(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
+    """Another name for the same value."""
+    return inputs[0]
+
+
+FORMS: Mapping[Op, Form] = {
+    **dict.fromkeys((op for op in INFIX if op), between),
+    ops.negative: negated,
+    ops.transpose: transposed,
+    ops.expand_dims: with_new_axis,
+    ops.astype: with_dtype,
+    ops.asconstant: with_dtype,
+    ops.getitem: subscript,
+    alias: the_same,
+}
+
+
+def product_with_gradient(y: Apply, speech: Speech) -> Text | None:
+    """`2 * G * x` as `2 * x * G`, and a mean's division at the very end, as one writes them by
+    hand.
+    """
+    found = factor_and_gradient(y, speech)
+    if found is None:
+        return None
+    factor, g = found
+    inner, x = y.inputs
+    product = infix(ops.multiply, number(factor, y, speech.dialect), operand(x, y, speech))
+    if (
+        not isinstance(g, Apply)
+        or g.op is not ops.divide
+        or isinstance(g.inputs[1], VALUES)
+        or speech.names(g)
+    ):
+        return infix(ops.multiply, product, operand(g, inner, speech))
+    product = infix(ops.multiply, product, operand(g.inputs[0], g, speech))
+    return infix(ops.divide, product, number(g.inputs[1], g, speech.dialect))
+
+
+def factor_and_gradient(y: Apply, speech: Speech) -> tuple[Any, Any] | None:
+    """The number and the gradient in `2 * G * x`; None for anything else."""
+    if y.op is not ops.multiply:
+        return None
+    inner, x = y.inputs
+    if not isinstance(inner, Apply) or inner.op is not ops.multiply or inner not in speech.late:
+        return None
+    if speech.names(inner) or not isinstance(x, VALUES) or x in speech.late:
+        return None
+    factor, g = sorted(inner.inputs, key=lambda i: isinstance(i, VALUES))
+    if isinstance(factor, VALUES) or not x.dtype == g.dtype == y.dtype or y.dtype.itemsize < 4:
+        return None  # in another order float16 would be rounded to fewer digits, or leave its range
+    return factor, g
+
+
+# Calls
+
+POSITIONAL = {
+    ops.reshape,
+    ops.transpose,
+    ops.swapaxes,
+    ops.expand_dims,
+    ops.broadcast_to,
+    ops.squeeze,
+    ops.flip,
+    ops.scatter,
+}
+
+
+def is_missing(y: Apply) -> bool:
+    """Whether NumPy does not have it, so that a function is to be defined for it."""
+    if y.op is ops.norm:
+        return isinstance(y.params.get("axis"), tuple)
+    return y.op not in FORMS and numpy_name(y.op) is None
+
+
+def call(y: Apply, inputs: list[Text], speech: Speech) -> Text:
+    """A function call: NumPy's, or that of a definition, which has its parameters built in."""
+    dialect = speech.dialect
+    name = function_called(y, dialect)
+    if y in dialect.defined and y.op is not ops.scatter:
+        return joined(f"{name}(", separated(inputs), ")")
+    if not dialect.runs and y.op is ops.sum and inputs[0].text.isidentifier():
+        return joined(inputs[0], ".sum(", separated(named_arguments(y, [], name, dialect)), ")")
+    if y.op.sequence:
+        inputs = [joined("[", separated(inputs), "]")]
+    arguments = ARGUMENTS.get(y.op, named_arguments)
+    try:
+        return joined(name, "(", separated(arguments(y, inputs, name, dialect)), ")")
+    except TypeError as error:
+        named = {x: str(text) for x, text in speech.texts.items() if speech.names(x)}
+        raise TypeError(f"{described_call(y, named)} cannot be written out: {error}") from error
+
+
+def function_called(y: Apply, dialect: Dialect) -> str:
+    """The name of the function."""
+    if y in dialect.defined:
+        return dialect.defined[y]
+    return (dialect.runs and numpy_name(y.op)) or y.op.name
+
+
+Arguments = Callable[[Apply, list[Text], str, Dialect], list[str | Text]]
+
+
+def named_arguments(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:
+    """The inputs, and the parameters that are not what they are by default."""
+    params = {k: v for k, v in y.params.items() if v is not y.op.defaults[k]}
+    known = words(name) if name.startswith("np.") else None
+    by_place = y.op in POSITIONAL or (known is not None and not {*params} <= known)
+    texts = {k: value_text(v, dialect.runs) for k, v in params.items()}
+    return [*inputs, *(text if by_place else f"{k}={text}" for k, text in texts.items())]
+
+
+def bounds(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:
+    """`np.clip(x, 0, 1)`."""
+    return [*inputs, *(number(y.params.get(k), y, dialect) for k in ("a_min", "a_max"))]
+
+
+def subscripts_first(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:
+    """`np.einsum("ij,jk->ik", a, b)`."""
+    return [repr(y.params["subscripts"]).replace("'", '"'), *inputs]
+
+
+def index_and_shape(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:
+    """`scatter(g, index, shape)`."""
+    g, *arrays = inputs
+    return [g, index_text(y.params["index"], arrays, alone=False), str(y.params["shape"])]
+
+
+def inputs_alone(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:
+    """What the parameters are is seen from the inputs."""
+    return [*inputs]
+
+
+ARGUMENTS: Mapping[Op, Arguments] = {  # all others: named_arguments
+    ops.clip: bounds,
+    ops.einsum: subscripts_first,
+    ops.scatter: index_and_shape,
+    ops.one_hot: inputs_alone,
+}

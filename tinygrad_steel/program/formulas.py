@@ -1,0 +1,228 @@
+"""Formulas: how a result was computed, and how the gradients of its inputs come from its own."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..engine.recording import recording
+from ..engine.tensor import Tensor, record_op
+from ..ops import broadcast_to
+from .expressions import FORMULAS, INLINE, WIDTH, Speech, expression
+from .literals import literal, value_text
+from .names import argument_names, first_free, readable
+from .texts import ATOM, SIGN, Text
+from .trace import Names
+from .traced import GivenNames, Traced, for_reader, trace, trace_forward
+from .values import Apply, Constant, Leaf, Value, apply, behind
+
+
+def formula(t: Tensor, names: Names = None) -> str:
+    """How a Tensor was computed, in one expression; where it grows too long, a named part stands
+    for itself.
+
+    Parameters
+    ----------
+    t : Tensor
+        A result, or a leaf.
+    names : dict, optional
+        Variable names for Tensors without a name, such as `locals()`.
+
+    Returns
+    -------
+    str
+        The formula, in which functions stand without `np.`.
+
+    Raises
+    ------
+    TypeError
+        For anything but a Tensor.
+
+    Examples
+    --------
+    >>> from tinygrad_steel import softmax_cross_entropy
+    >>> x, y = Tensor([[1.0, 2.0]], name="x"), Tensor([1], name="y")
+    >>> weight = Tensor(np.ones((2, 2)), requires_grad=True, name="weight")
+    >>> bias = Tensor(np.ones(2), requires_grad=True, name="bias")
+    >>> formula(np.mean(softmax_cross_entropy(x @ weight + bias, y)))
+    'mean(softmax_cross_entropy(x @ weight + bias, y))'
+    """
+    traced = trace_forward(t, names)
+    called = readable_names(traced)
+    texts, fits = parts(traced, called, stand_for_themselves=False)
+    if not fits:
+        texts, _ = parts(traced, called, stand_for_themselves=True)
+    return texts[traced.loss].text
+
+
+def readable_names(traced: Traced) -> dict[Value, str]:
+    """What values are called in a formula."""
+    found: dict[Value, str] = {}
+    for y in traced.forward:
+        if y in traced.names:
+            found[y] = readable(traced.names[y], found.values())
+    return found
+
+
+def parts(
+    traced: Traced, called: Mapping[Value, str], stand_for_themselves: bool
+) -> tuple[Mapping[Value, Text], bool]:
+    """The text of each part of a formula, and whether all of them fit into a line; those that do
+    not are shortened.
+
+    `stand_for_themselves`: whether named parts do.
+    """
+    speech = Speech(FORMULAS)
+    fits = True
+    for y in traced.forward:
+        if not isinstance(y, Apply):
+            text = leaf_text(y, called)
+        elif stand_for_themselves and y in called and y is not traced.loss:
+            text = Text(called[y])
+        else:
+            text = expression(y, speech)
+            if len(text) > WIDTH:
+                fits = False
+                text = (
+                    text if y is traced.loss else Text(called.get(y) or f"{y.op.name}(...)").of(y)
+                )
+        speech.texts[y] = text
+    return speech.texts, fits
+
+
+def leaf_text(x: Value, called: Mapping[Value, str]) -> Text:
+    """What comes from outside, by its name, as a number, or as an array of some shape."""
+    if x in called:
+        text = called[x]
+    elif isinstance(x, Constant) and not x.shape:
+        text = value_text(x.data.item())
+    else:
+        text = f"array{x.shape}"
+    return Text(text, SIGN if text.startswith("-") else ATOM).of(x)
+
+
+# The gradients of one step
+
+
+def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> list[str | None]:
+    """For each input of a result, how its gradient comes from `g`, that of the result; None where
+    none flows.
+
+    Parameters
+    ----------
+    t : Tensor
+        The result, which is called `y` where it has no name; inputs without a name are called as
+        the op calls its arguments.
+    names : dict, optional
+        Variable names for Tensors without a name, such as `locals()`.
+    taken : iterable of str, optional
+        Names that mean something else to the reader, and are not used so.
+
+    Returns
+    -------
+    list of str or None
+        One formula for each input.
+
+    Examples
+    --------
+    >>> x = Tensor([[1.0, 2.0]], name="x")
+    >>> weight, bias = Tensor(np.ones((2, 1)), True, "weight"), Tensor([0.0], True, "bias")
+    >>> vjp_formulas(x @ weight), vjp_formulas(np.ones((3, 1)) + bias)
+    ([None, 'x.T @ g'], [None, 'g.sum(axis=0)'])
+    """
+    if t.op is None or not t.requires_grad:
+        return [None] * len(t.inputs)
+    step = Step(t, GivenNames(names), taken)
+    traced = for_reader(trace(step.result, start=step.start))
+    assert isinstance(traced.loss, Apply)
+    gradients = [traced.gradient_of.get(x) for x in traced.loss.inputs]
+    return [step_text(traced, g, step.g) if g is not None else None for g in gradients]
+
+
+class Step:
+    """One op by itself, on leaves: what its inputs, its result and the gradient of that are called."""
+
+    def __init__(self, t: Tensor, given: GivenNames, taken: Iterable[str]):
+        self.given = given
+        self.called: dict[Any, str] = {}
+        for x in t.inputs:
+            own = given.of(x) if isinstance(x, Tensor) else None
+            if own and given.key(x) not in self.called:
+                self.called[given.key(x)] = readable(own, self.called.values())
+        named = {*self.called.values()}
+        self.g = first_free(("g", "G", "gradient"), named)
+        self.used = {self.g, *taken, *named}
+        self.start = Tensor(np.ones(t.shape, t.dtype), name=self.g)
+        arguments = argument_names(t.op, len(t.inputs))  # type: ignore[arg-type]
+        self.inputs = [*map(self.leaf, t.inputs, arguments)]
+        with recording("all"):
+            self.result = record_op(t.op, tuple(self.inputs), t.params)  # type: ignore[arg-type]
+        own = given.of(t)
+        name = readable(own, {self.g, *named}) if own else first_free(("y", "result"), self.used)
+        self.result.name = name  # type: ignore[misc]
+
+    def leaf(self, x: Any, argument: str) -> Any:
+        """An input as a leaf with a name; a number that nobody has named stays one."""
+        if not isinstance(x, Tensor):
+            return x
+        own = self.called.get(self.given.key(x))
+        name = own or first_free((argument, "h", "z", "u", f"{argument}_"), self.used)
+        self.used.add(name)
+        is_said = x.op or x.name or x.requires_grad or x.shape
+        return Tensor(x.data, x.requires_grad, name if is_said else None)
+
+
+def step_text(traced: Traced, gradient: Value, start: str) -> str:
+    """A gradient in terms of `g`, the result and the inputs."""
+    if isinstance(gradient, Apply) and gradient.op is broadcast_to:  # as NumPy does by itself
+        (gradient,) = gradient.values()
+    speech = Speech(FORMULAS, traced.late)
+    for y in behind([gradient]):
+        if y is traced.start:
+            speech.texts[y] = Text(start).of(y)
+        elif y in traced.names:
+            speech.texts[y] = Text(traced.names[y]).of(y)
+        elif isinstance(y, Apply):
+            speech.texts[y] = expression(y, speech)
+        elif isinstance(y, Constant) and (y.shape or y is gradient):
+            text = literal(y.data)
+            speech.texts[y] = Text(text if len(text) <= INLINE else f"array{y.shape}").of(y)
+    return speech.texts[gradient].text
+
+
+# Blocks that come again and again
+
+
+def block_formula(block: list[Tensor], name: Callable[[Tensor], str]) -> str:
+    """The last Tensor of a block in terms of its leaves (`w` for w0) and of `h`, which comes from
+    outside.
+    """
+    speech = Speech(FORMULAS)
+    made: dict[Tensor, Value] = {}
+    taken = {"h"}
+    outside = itertools.chain(["h"], iter(lambda: first_free((), taken, "h"), None))
+    for t in block:
+        for x in t.inputs:
+            if isinstance(x, Tensor) and x not in made:
+                add_leaf(x, next(outside), made, speech)
+                taken.add(speech.texts[made[x]].text)
+        if t.op is None:
+            numberless = re.sub(r"\W*\d+\W*$", "", name(t))
+            add_leaf(t, readable(numberless, taken) if numberless else "array", made, speech)
+            taken.add(speech.texts[made[t]].text)
+        else:
+            made[t] = y = apply(
+                t.op, (made[x] if isinstance(x, Tensor) else x for x in t.inputs), t.params, t
+            )
+            speech.texts[y] = expression(y, speech)
+    return speech.texts[made[block[-1]]].text
+
+
+def add_leaf(t: Tensor, text: str, made: dict[Tensor, Value], speech: Speech) -> None:
+    """A Tensor as a leaf that is said so."""
+    made[t] = Leaf(t.shape, t.dtype)
+    speech.texts[made[t]] = Text(text).of(made[t])

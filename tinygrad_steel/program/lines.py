@@ -1,0 +1,237 @@
+"""The lines of a backprop: the order of values, which of them get a line, and their names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+import numpy as np
+
+from .. import ops
+from .expressions import INLINE, Dialect, Speech, expression
+from .literals import dtype_name
+from .names import Identifiers
+from .texts import Text
+from .traced import Traced
+from .values import Apply, Leaf, Value, behind
+
+
+@dataclasses.dataclass(frozen=True)
+class Function:
+    """A function of Python's, not yet broken into lines of a page."""
+
+    name: str
+    arguments: tuple[str, ...]
+    lines: tuple[str, ...]
+    returned: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Backprop:
+    """A backprop as a function, and what it calls its values.
+
+    `arguments`: what its leaves are called. `speech`: how each value is said where it is used.
+    `lines`: what computes each value that has a name.
+    """
+
+    function: Function
+    arguments: Mapping[Value, str]
+    speech: Speech
+    lines: Mapping[Value, Text]
+
+
+def backprop(
+    traced: Traced, order: Collection[Value], dialect: Dialect, reserved: Iterable[str]
+) -> Backprop:
+    """Write a backprop, its values in this order; `reserved`: names that none of them may have."""
+    identifiers = Identifiers(reserved)
+    speech = Speech(dialect, traced.late)
+    arguments, remarks = claim_names(traced, identifiers, speech)
+    own = own_lines(traced, order)
+    first: dict[Value | None, Text] = {traced.start: first_gradient(traced, order)}
+    lines = spell(order, own, speech, names_by_owner(traced, identifiers, speech), first)
+    texts = [*remarks, "# forward"]
+    for y, text in lines.items():
+        texts += ["# backward"] if y is traced.start else []
+        texts += line(y, speech.texts[y], text)
+    returned = [speech.texts[traced.loss].text]
+    for x in traced.wanted:
+        if x in traced.gradient_of:
+            returned.append(speech.texts[traced.gradient_of[x]].text)
+        else:
+            returned.append(identifiers.free(f"G_{arguments[x]}"))
+            texts.append(
+                f"{returned[-1]} = np.zeros_like({arguments[x]})  # no gradient flows to it"
+            )
+    function = Function("backprop", tuple(arguments.values()), tuple(texts), tuple(returned))
+    return Backprop(function, arguments, speech, lines)
+
+
+# In which order
+
+
+def reading_order(traced: Traced) -> list[Value]:
+    """The forward, then gradients from the loss backwards; a leaf's as soon as it can be had."""
+    forward = [*traced.forward]
+    if traced.start is None:
+        return forward
+    needed = behind(asked_for(traced))
+    results = [x for x in traced.gradient_of if isinstance(x, Apply) or x is traced.loss]
+    steps = [traced.gradient_of[x] for x in results if traced.gradient_of[x] in needed]
+    of_leaves = [traced.gradient_of[x] for x in arguments_of(traced) if x in traced.gradient_of]
+    ready = steps_before(steps, of_leaves)
+    backward: list[Value] = []
+    for k, g in enumerate(steps):
+        backward += [g, *(leaf for leaf in of_leaves if ready[leaf] == k)]
+    return [*behind([*forward, traced.start, *backward])]
+
+
+def steps_before(steps: list[Value], more: list[Value]) -> dict[Value, int]:
+    """The step from which on each value behind these can be computed."""
+    reached = {g: k for k, g in enumerate(steps)}
+    found: dict[Value, int] = {}
+    for x in behind([*steps, *more]):
+        inputs = x.values() if isinstance(x, Apply) else ()
+        found[x] = reached.get(x, max((found[i] for i in inputs), default=0))
+    return found
+
+
+def arguments_of(traced: Traced) -> list[Leaf]:
+    """The leaves that become arguments: data first, then those that require a gradient."""
+    leaves = [x for x in traced.leaves if isinstance(x, Leaf)]
+    return sorted(leaves, key=lambda x: traced.tensors[x].requires_grad)
+
+
+def asked_for(traced: Traced) -> list[Value]:
+    """The gradients of named values and of leaves."""
+    wanted = [x for x in traced.gradient_of if x in traced.names or not isinstance(x, Apply)]
+    return [traced.gradient_of[x] for x in wanted]
+
+
+# What gets a line
+
+
+def own_lines(traced: Traced, order: Iterable[Value]) -> set[Value]:
+    """What has a name, or is asked for, or is used more than once."""
+    shared = used_twice(traced, order)
+    owners = owners_of(traced)
+    found = {traced.loss, traced.gradient_of[traced.loss], *asked_for(traced), *shared}
+    found |= {x for x in traced.forward if x in traced.names}
+    # For the sake of a name: G_t1 is the gradient of t1.
+    found |= {owners[x] for x in shared if x in owners}
+    return found | {*filter(picks_by_mask, order)}
+
+
+def used_twice(traced: Traced, order: Iterable[Value]) -> set[Value]:
+    """What more than one value uses, unless it is no trouble to write it, and compute it, again."""
+    applies = [y for y in order if isinstance(y, Apply)]
+    uses = Counter(x for y in applies for x in {*y.values()})
+    return {y for y in applies if uses[y] > 1 and not is_trivial(y, traced)}
+
+
+def is_trivial(y: Apply, traced: Traced) -> bool:
+    """Whether it is `x.T` or `x[:, None]` of something with a name, or `-G_loss`."""
+    if y.op is ops.negative:
+        return y.inputs[0] is traced.start and not y.shape
+    return y.op in (ops.transpose, ops.expand_dims) and y.inputs[0] in traced.names
+
+
+def picks_by_mask(y: Value) -> bool:
+    """Whether it is x[mask], the shape of which depends on the numbers in the mask."""
+    if not isinstance(y, Apply) or y.op is not ops.getitem:
+        return False
+    _, *index = y.values()
+    return any(x.dtype.kind == "b" for x in index)
+
+
+def owners_of(traced: Traced) -> dict[Value, Value]:
+    """Gradient -> whose it is: the first one with a name, or else the first one."""
+    pairs = [*traced.gradient_of.items()][::-1]
+    found = {g: x for x, g in pairs}
+    return found | {g: x for x, g in pairs if x in traced.names}
+
+
+# What it is called
+
+
+def claim_names(
+    traced: Traced, identifiers: Identifiers, speech: Speech
+) -> tuple[dict[Value, str], list[str]]:
+    """Name the leaves, what has a name, and the loss.
+
+    Gives what the leaves are called, and remarks on names that had to change.
+    """
+    arguments = arguments_of(traced)
+    wanted: dict[Value, str] = {x: traced.names.get(x, f"c{i}") for i, x in enumerate(arguments, 1)}
+    named = [y for y in traced.forward if y in traced.names and isinstance(y, Apply)]
+    wanted |= {y: traced.names[y] for y in named}
+    wanted.setdefault(traced.loss, "loss")
+    remarks = []
+    for y, name in wanted.items():
+        found = identifiers.free(name)
+        speech.texts[y] = Text(found).of(y)
+        if found != name:
+            remarks.append(f"# {name!r:.80} is called {found} here")
+    return {x: speech.texts[x].text for x in arguments}, remarks
+
+
+def names_by_owner(
+    traced: Traced, identifiers: Identifiers, speech: Speech
+) -> Callable[[Value], str]:
+    """How to find a name for a value without one: G_x for the gradient of x, or t1, t2, ..."""
+    owners = owners_of(traced)
+
+    def name(y: Value) -> str:
+        owner = owners.get(y)
+        if owner is not None and speech.names(owner):
+            return identifiers.free(f"G_{speech.texts[owner]}")
+        return identifiers.short()
+
+    return name
+
+
+# What it is
+
+
+def spell(
+    order: Iterable[Value],
+    own: Collection[Value],
+    speech: Speech,
+    name: Callable[[Value], str],
+    given: Mapping[Value | None, Text],
+) -> dict[Value, Text]:
+    """What computes each value with a line of its own.
+
+    These are those in `own`, and those too long to stand inside others. How all are said where they are used goes into `speech`; `name` gives one a name, where it has
+    none there. `given`: the texts of those that no op computes.
+    """
+    lines: dict[Value, Text] = {}
+    for y in order:
+        if isinstance(y, Apply) or y in given:
+            text = given[y] if y in given else expression(y, speech)  # type: ignore[arg-type]
+            if y in own or len(text) > INLINE:
+                lines[y] = text
+                text = speech.texts[y] if y in speech.texts else Text(name(y)).of(y)
+            speech.texts[y] = text
+    return lines
+
+
+def first_gradient(traced: Traced, order: Iterable[Value]) -> Text:
+    """The gradient of the loss itself."""
+    start = traced.start
+    assert start is not None
+    kind = dtype_name(start.dtype)
+    if start.shape:
+        return Text(f"np.ones({start.shape}, {kind})")
+    plain = all(x.dtype == np.float64 for x in order if x.dtype.kind == "f")  # and so is 1.0
+    return Text("1.0" if plain else f"{kind}(1.0)")
+
+
+def line(y: Value, name: Text, text: Text) -> list[str]:
+    """A line, and a check of what a mask picks: numbers such as `/ 3` below stand for its shape."""
+    found = [f"{name} = {text}"]
+    if picks_by_mask(y):
+        message = f'f"{name} is {{{name}.shape}}, and was {y.shape} when written"'
+        found += [f"if {name}.shape != {y.shape}:", f"    raise ValueError({message})"]
+    return found

@@ -1,0 +1,75 @@
+"""Mistakes with axes and transposes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ... import ops
+from ...program.trace import alias
+from ...program.values import Apply, compute
+from ..traced_loss import Value, inputs_of, op_of
+from .question import Mistake, Step
+
+
+def sum_over_others(step: Step) -> Iterator[Mistake]:
+    """A sum over the axes along which `x` was broadcast, left out or taken along others."""
+    x, y, value = step.x, step.y, step.g
+    while op_of(value) in (alias, ops.broadcast_to):
+        value = value.inputs[0]
+    if y.shape == x.shape or op_of(value) is not ops.sum:
+        return
+    axis = value.params.get("axis")
+    while op_of(value) is ops.sum:
+        value = value.inputs[0]
+    full: np.ndarray = step.question.value(value)
+    text = step.question.graph.text(x)
+    was = f"axis {axis}, along which {text} {x.shape} was broadcast to {y.shape}"
+    yield Mistake(step.g, full, f"not summed over {was}")
+    for count in range(1, full.ndim + 1):
+        for chosen in itertools.combinations(range(full.ndim), count):
+            over = f"axis {chosen[0]}" if count == 1 else f"axes {chosen}"
+            becomes = partial(np.sum, full, axis=chosen)
+            yield Mistake(step.g, becomes, f"summed over {over} instead of {was}")
+
+
+def other_product(step: Step) -> Iterator[Mistake]:
+    """A product with the wrong transposes, or in the wrong order."""
+    question, x, y = step.question, step.x, step.y
+    if op_of(y) is not ops.matmul or not len(x.shape) == len(y.shape) == 2:
+        return
+    other = next((i for i in y.inputs if i is not x), x)
+    a, text = question.graph.numbers[other], question.graph.text(other, 5)
+    gy, came = step.given, question.graph.text(step.gy, 5)
+    right = f"{came} @ {text}.T" if y.inputs[0] is x else f"{text}.T @ {came}"
+    made = Apply(ops.matmul, (), {}, step.g.shape, step.g.dtype)
+    inputs = [(a, text), (a.T, f"{text}.T")]
+    gradients = [(gy, came), (gy.T, f"{came}.T")]
+    for pair in itertools.product(inputs, gradients):
+        for (b, b_text), (c, c_text) in (pair, pair[::-1]):
+            product = f"{b_text} @ {c_text}"
+            if b.shape[-1:] == c.shape[:1] and product != right:
+                becomes = partial(question.apply, made, [b, c])
+                yield Mistake(step.g, becomes, f"{product} instead of {right}")
+
+
+def other_axis(step: Step, f: Value) -> Iterator[Mistake]:
+    """A value computed along another axis."""
+    question, op = step.question, op_of(f)
+    if op is None or f in question.graph.random:
+        return
+    axis = f.params.get("axis", op.defaults.get("axis"))
+    if not isinstance(axis, int):
+        return
+    inputs: list[Any] = [question.value(x) for x in inputs_of(f)]
+    spreads = op is ops.expand_dims
+    for other in range(np.ndim(inputs[0]) + spreads):
+        words = f"{op.name} along axis {other} instead of axis {axis}"
+        if spreads:
+            words = f"{question.graph.text(f.inputs[0], 1)} is spread along the wrong axis"
+        moved = Apply(op, (), {**f.params, "axis": other}, f.shape, f.dtype)
+        yield Mistake(f, partial(compute, moved, inputs), words)

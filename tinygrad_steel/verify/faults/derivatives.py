@@ -1,0 +1,106 @@
+"""Mistakes with the local derivative: left out, alone, taken twice, without one of its factors."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator
+from functools import partial
+
+import numpy as np
+
+from ... import ops
+from ...program.expressions import INFIX
+from ...program.trace import alias
+from ..traced_loss import Graph, Value, op_of
+from .question import Mistake, Step
+
+HANDING_ON = (alias, ops.broadcast_to, ops.expand_dims)
+
+
+def handed_on_unchanged(step: Step) -> Iterator[Mistake]:
+    """The gradient of `y` in place of that of `x`."""
+    graph, y = step.question.graph, step.y
+    becomes = stretched(step.given, step.x.shape)
+    missing = derivative(graph, step.g, step.start)
+    if becomes is None or missing == "":
+        return
+    factor = f"{y.op.name}'({graph.text(step.x)})"  # type: ignore[union-attr]
+    if missing and op_of(y) in INFIX:
+        factor = missing
+    elif missing:
+        factor += f" = {missing}"
+    came = graph.gradient_text(y)
+    yield Mistake(step.g, becomes, f"{came} is handed on unchanged: the factor {factor} is missing")
+
+
+def stretched(g: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """`g` broadcast to a shape, as a column where it has one number for each row; None where it
+    does not fit.
+    """
+    for spread in (g[..., None], g):
+        with contextlib.suppress(ValueError):
+            return np.broadcast_to(spread, shape)
+    return None
+
+
+def derivative(graph: Graph, g: Value, start: Collection[Value]) -> str | None:
+    """What a step multiplies a gradient with; None where it does more than that."""
+    if g in start:
+        return ""
+    op = op_of(g)
+    if op in HANDING_ON:
+        return derivative(graph, g.inputs[0], start)
+    if op is ops.negative:
+        inner = derivative(graph, g.inputs[0], start)
+        return None if inner is None else f"-{inner or 1}"
+    if op not in (ops.multiply, ops.divide):
+        return None
+    a, b = (derivative(graph, x, start) if x in graph.late else graph.text(x, 3) for x in g.inputs)
+    if a is None or b is None:
+        return None
+    if op is ops.divide:
+        return f"{a or 1} / {b}"
+    return f"{a} * {b}" if a and b else a or b
+
+
+def alone(step: Step) -> Iterator[Mistake]:
+    """The local derivative without the gradient of `y`."""
+    came = step.question.graph.gradient_text(step.y)
+    becomes = np.ones(step.gy.shape, step.gy.dtype)
+    words = f"the local derivative alone: it is not multiplied with {came}"
+    yield Mistake(step.gy, becomes, words)
+
+
+def taken_twice(step: Step) -> Iterator[Mistake]:
+    """The step applied to its own result."""
+    if step.x.shape == step.y.shape:
+        through = step.question.graph.text(step.y)
+        becomes = step.question.value(step.g)
+        yield Mistake(step.gy, becomes, f"the step through {through} is taken twice")
+
+
+def factor_left_out(step: Step) -> Iterator[Mistake]:
+    """A factor, or a division, left out or there twice."""
+    for value in step.inner:
+        if op_of(value) is ops.multiply:
+            a, b = value.inputs
+            yield from without_factor(step, value, a, other=b)
+            yield from without_factor(step, value, b, other=a)
+        if op_of(value) is ops.divide:
+            a, b = value.inputs
+            yield from without_factor(step, value, b, other=a)
+
+
+def without_factor(step: Step, value: Value, factor: Value, other: Value) -> Iterator[Mistake]:
+    """A product, or quotient, without this factor, and with it twice."""
+    question, graph = step.question, step.question.graph
+    if factor in graph.late:
+        return
+    what = "the factor" if op_of(value) is ops.multiply else "the division by"
+    text = f"{what} {graph.text(factor, 3)}"
+    where = "" if value in graph.late else f" in {graph.text(value)}"
+    without = partial(np.broadcast_to, question.value(other), value.shape)
+    yield Mistake(value, without, f"{text} is missing{where}")
+    forward = value.op.forward  # type: ignore[union-attr]
+    twice = partial(forward, question.value(value), question.value(factor))
+    yield Mistake(value, twice, f"{text} is there twice{where}")

@@ -1,0 +1,58 @@
+"""Mistakes of one value for another: what has the same shape and is near."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ... import ops
+from ..traced_loss import Value, op_of, values_in
+from .question import Mistake, Question, Step
+
+NEAREST = 20
+
+
+def other_value(step: Step) -> Iterator[Mistake]:
+    """Another value in place of one from which the step is computed, or of a term of one."""
+    question, graph = step.question, step.question.graph
+    for value in step.used:
+        terms = values_in(value) if op_of(value) in (ops.add, ops.subtract) else ()
+        for right in [value, *terms]:
+            if right in graph.late:
+                continue
+            for other, text in lookalikes(question, right, near=step.x):
+                becomes: Any = partial(question.compute, value, {right: other})
+                if right is value:
+                    becomes = other
+                yield Mistake(
+                    value, becomes, f"computed with {text} in place of {graph.text(right)}"
+                )
+
+
+def other_gradient(step: Step) -> Iterator[Mistake]:
+    """Another gradient in place of that of `y`."""
+    came = step.question.graph.gradient_text(step.y)
+    for other, text in lookalikes(step.question, step.gy, near=step.x):
+        yield Mistake(step.gy, other, f"computed from {text} in place of {came}")
+
+
+def lookalikes(question: Question, right: Value, near: Value) -> list[tuple[np.ndarray, str]]:
+    """Values and gradients for which one may be mistaken: those of its shape, the nearest in the
+    forward first.
+    """
+    graph = question.graph
+    if not right.shape:
+        return []
+    place, op = graph.forward[near], op_of(right)
+    gradients = ((x, graph.gradient_of.get(x, x)) for x in graph.forward)
+    values = ((x, x) for x in graph.forward)
+    found = [
+        (op_of(x) is not op, abs(graph.forward[x] - place), other)
+        for x, other in (*gradients, *values)
+        if other.shape == right.shape and other is not right and (other is x or graph.name(other))
+    ]
+    found.sort(key=lambda place: place[:2])
+    return [(question.value(other), graph.text(other)) for _, _, other in found[:NEAREST]]

@@ -1,0 +1,270 @@
+"""What a search is about: a question, the steps of the graph, and mistakes in them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ... import ops
+from ...program.trace import alias
+from ...program.values import compute
+from ..closeness import distance, largest, matches
+from ..traced_loss import NOTHING, Graph, Value, inputs_of, op_of, values_in
+
+# What one search may cost, in multiplications of a matrix product; an element of another result,
+# and an op, cost more.
+WORK, ELEMENT, CALL = 5e9, 10, 5e4
+
+Arrays = Mapping[Value, np.ndarray]
+
+
+class Finding(NamedTuple):
+    """The answer to why a gradient is wrong.
+
+    `reason`: empty where nothing usual explains it. `values`: the gradients as they are with this
+    fault, from which later ones may follow. `ended`: after how many candidates the search was
+    ended; None where all were tried.
+    """
+
+    reason: str = ""
+    values: Arrays = NOTHING
+    ended: int | None = None
+
+
+class Mistake(NamedTuple):
+    """A value, what people compute in its place (an array, or a function that makes it), and how
+    to say so.
+
+    One at the gradient with which a step begins is one at all that hand it on.
+    """
+
+    value: Value
+    becomes: Any
+    words: str
+
+
+class Ended(Exception):
+    """The search has cost as much as it may."""
+
+
+class Mismatch(ValueError):
+    """A part of what a candidate comes to shows that it is not what was handed over."""
+
+
+class Budget:
+    """What one search may still cost."""
+
+    def __init__(self) -> None:
+        self.left = WORK
+
+    def spend(self, work: float) -> None:
+        """Count what is computed, before it is: the same on every machine, unlike seconds."""
+        self.left -= work
+        if self.left < 0:
+            raise Ended
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Question:
+    """Why the gradient `asked` was `given` so, where `expected` follows from those handed over
+    before it.
+
+    `causes`: factors by which people get a gradient of this graph wrong. `handed`: all that was
+    handed over. `values`: the gradients as they follow from those handed over so far. `spoiled`:
+    whether one of these is wrong.
+    """
+
+    graph: Graph
+    causes: tuple[tuple[float, str], ...]
+    handed: Arrays
+    values: Arrays
+    spoiled: bool
+    asked: Value
+    given: np.ndarray
+    expected: np.ndarray
+    budget: Budget = dataclasses.field(default_factory=Budget)
+
+    @property
+    def own(self) -> np.ndarray:
+        """The gradient as the graph itself has it."""
+        return self.graph.numbers[self.asked]
+
+    @property
+    def fits(self) -> bool:
+        """Whether it was given in the right shape."""
+        return self.given.shape == self.expected.shape
+
+    @cached_property
+    def row(self) -> slice:
+        """The row of a matrix in which it differs most."""
+        if self.given.ndim != 2 or not self.fits or not self.given.size:
+            return slice(0, 0)
+        off = distance(self.given, self.expected)
+        row = int(np.argmax(np.max(off, axis=1)))
+        return slice(row, row + 1)
+
+    def value(self, x: Any, changed: Arrays = NOTHING) -> Any:
+        """A number, or what a value is, given the gradients handed over so far and what has
+        `changed`.
+        """
+        return self.graph.now(x, changed, self.values)
+
+    def compute(self, x: Value, changed: Arrays = NOTHING) -> np.ndarray:
+        """A value from its inputs, as these are now."""
+        if x in self.graph.random:
+            return self.graph.numbers[x]
+        return self.apply(x, [self.value(i, changed) for i in inputs_of(x)])
+
+    def apply(self, x: Any, inputs: list[Any]) -> np.ndarray:
+        """The op of a value on other inputs."""
+        self.budget.spend(cost(x, inputs))
+        return compute(x, inputs)
+
+    def replay(
+        self, changed: Arrays, path: Iterable[Value], is_answer: bool = False
+    ) -> dict[Value, Any]:
+        """What becomes of the values of a path, inputs first, where some have changed.
+
+        `is_answer`: Mismatch where that does not answer the question.
+        """
+        found = dict(changed)
+        for x in path:
+            if x not in found and any(i in found for i in inputs_of(x)):
+                if is_answer and x is self.asked:
+                    self.look_at_a_row(x, found)
+                found[x] = self.compute(x, found)
+        return found
+
+    def look_at_a_row(self, x: Value, changed: Arrays) -> None:
+        """Mismatch where one row of a product tells that all of it, which costs much more, is
+        not the answer.
+        """
+        if op_of(x) is not ops.matmul or len(x.shape) != 2 or self.given.shape != x.shape:
+            return
+        a, b = (self.value(i, changed) for i in x.inputs)
+        if a.ndim == b.ndim == 2:
+            self.budget.spend(CALL + b.size)
+            if not matches(a[self.row] @ b, self.given[self.row], size=largest(self.given)):
+                raise Mismatch
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Gradient:
+    """The gradient `g` of a value `x`, in which the mistake may be; `path`: from it to the one
+    that is asked about.
+    """
+
+    question: Question
+    x: Value
+    path: list[Value]
+
+    @property
+    def g(self) -> Value:
+        """The gradient itself."""
+        return self.question.graph.gradient_of[self.x]
+
+    @property
+    def parts(self) -> tuple[tuple[Value, Value], ...]:
+        """Of what it is the sum: `(y, g)` for each `y` that was computed from `x`."""
+        return self.question.graph.parts[self.x]
+
+    @cached_property
+    def without(self) -> list[tuple[Value, Any]]:
+        """For each `y` that was computed from `x`, the gradient as it comes through the others,
+        if there are any.
+        """
+        found = []
+        for y in dict.fromkeys(y for y, _ in self.parts):
+            others = [self.question.value(g) for other, g in self.parts if other is not y]
+            if others:
+                found.append((y, sum(others)))
+        return found
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Step:
+    """The way from the gradient `gy` of `y` to `g`, which it adds to that of its input `x`;
+    `inner` lies between.
+    """
+
+    question: Question
+    x: Value
+    y: Value
+    gy: Value
+    g: Value
+    inner: list[Value]
+
+    @cached_property
+    def given(self) -> np.ndarray:
+        """The gradient of `y` as it is now."""
+        return self.question.value(self.gy)  # type: ignore[no-any-return]
+
+    @cached_property
+    def start(self) -> dict[Value, None]:
+        """All that hand the gradient of `y` on."""
+        return handed_on(self.gy)
+
+    @cached_property
+    def used(self) -> list[Value]:
+        """What lies between, and from what it is computed besides."""
+        before = (x for y in self.inner for x in values_in(y) if x not in self.start)
+        return [*dict.fromkeys([*self.inner, *before])]
+
+
+def step_of(gradient: Gradient, y: Value, g: Value) -> Step:
+    """The Step from the gradient of `y`."""
+    graph = gradient.question.graph
+    gy = graph.gradient_of[y]
+    return Step(gradient.question, gradient.x, y, gy, g, between(graph, gy, g))
+
+
+def between(graph: Graph, gy: Value, g: Value) -> list[Value]:
+    """What is computed on the way from one gradient to another, inputs first."""
+    start = handed_on(gy)
+    order: dict[Value, None] = {}
+    todo = [g]
+    while todo:
+        computed = (x for x in values_in(todo[-1]) if op_of(x) and x not in graph.forward)
+        new = [x for x in computed if x not in order and x not in start]
+        todo.extend(new) if new else order.setdefault(todo.pop())
+    return [*order]
+
+
+def handed_on(g: Value) -> dict[Value, None]:
+    """A gradient, and those that it is but for its name and for being broadcast."""
+    found = {g: None}
+    while op_of(g) in (alias, ops.broadcast_to):
+        (g,) = g.inputs
+        found[g] = None
+    return found
+
+
+def cost(x: Any, inputs: Iterable[Any]) -> float:
+    """What it costs to compute a value from these inputs; ValueError where they broadcast to
+    more than they should.
+    """
+    op, shapes = x.op, [np.shape(i) for i in inputs]
+    sizes = [math.prod(x.shape), *map(math.prod, shapes)]
+    if op is ops.matmul:
+        (a, b), (size_a, size_b) = shapes, sizes[1:]
+        columns, rows = b[-1] if len(b) > 1 else 1, a[-2] if len(a) > 1 else 1
+        return CALL + float(max(size_a * columns, size_b * rows))
+    if op is ops.einsum:
+        return CALL + math.prod(extents(x.params["subscripts"], shapes).values())
+    if op.elementwise and math.prod(np.broadcast_shapes(*shapes)) > max(sizes):
+        raise ValueError(f"{op.name} of {shapes} does not fit {x.shape}")
+    return CALL + float(ELEMENT * sum(sizes))
+
+
+def extents(subscripts: str, shapes: list[tuple[int, ...]]) -> dict[str, int]:
+    """How far each letter of einsum's runs."""
+    terms, _ = ops.letters(subscripts)
+    found: dict[str, int] = {}
+    for term, shape in zip(terms, shapes):
+        found.update(zip(term, shape))
+    return found

@@ -1,0 +1,237 @@
+"""The search for a reason: each usual mistake is made, and compared with what was given."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..closeness import constant_factor, explains, matches
+from ..traced_loss import Value, values_in
+from . import axes, derivatives, factors, indices, kinks, mixups, probabilities, terms, ways
+from .question import (
+    CALL,
+    ELEMENT,
+    Ended,
+    Finding,
+    Gradient,
+    Mistake,
+    Question,
+    Step,
+    step_of,
+)
+
+NEAREST, TRIES = (
+    40,
+    5000,
+)  # steps that are looked at for a fault between two gradients handed over, and faults in all
+UNFIT = (
+    ValueError,
+    IndexError,
+    TypeError,
+)  # what NumPy raises over shapes and dtypes that do not go together
+
+
+class Round(NamedTuple):
+    """Kinds of mistakes that are tried for one gradient after the other: in the sum of its
+    parts, and in one part.
+    """
+
+    sums: tuple[Callable[[Gradient], Iterator[Mistake]], ...] = ()
+    steps: tuple[Callable[[Step], Iterator[Mistake]], ...] = ()
+
+
+# Each round, and in it each kind, comes before what is less likely: what is found first is the
+# reason given.
+ROUNDS = (
+    Round(sums=(ways.known_factor,)),
+    Round(
+        sums=(ways.only_one, probabilities.without_jacobian),
+        steps=(
+            derivatives.handed_on_unchanged,
+            derivatives.alone,
+            derivatives.factor_left_out,
+            axes.sum_over_others,
+            axes.other_product,
+            indices.assigned_and_not_added,
+            derivatives.taken_twice,
+            terms.altered_value,
+            mixups.other_value,
+        ),
+    ),
+    Round(steps=(mixups.other_gradient,)),
+    Round(sums=(ways.any_factor,)),
+)
+
+
+def reason(question: Question) -> Finding:
+    """Why a gradient is wrong, in words that follow its name; it changes nothing."""
+    given, expected = question.given, question.expected
+    at_sight = seen_at_once(question)
+    found = Finding(at_sight) if at_sight else search(question)
+    text = found.reason or taken_for(question)
+    if not question.fits:
+        text = f"{text}{': ' if text else ''}shape {given.shape} is not {expected.shape}"
+    elif given.ndim > 1 and matches(given.T, expected) and not matches(given, expected):
+        text = f"the transpose of what is right{': ' if text else ''}{text}"
+    return found._replace(reason=text)
+
+
+def seen_at_once(question: Question) -> str:
+    """A factor, a transpose, a wrong shape."""
+    given, expected = question.given, question.expected
+    if question.fits:
+        return factors.in_words(question.causes, constant_factor(given, expected))
+    if matches(given.T, expected):
+        return "the transpose"
+    if given.size == expected.size and matches(given.reshape(expected.shape), expected):
+        return "right numbers in a wrong shape"
+    return ""
+
+
+def taken_for(question: Question) -> str:
+    """Whether it is another gradient, or no gradient at all."""
+    graph, given = question.graph, question.given
+    if given.size < 2 or not np.any(given):
+        return ""
+    for g in [*graph.gradient_of.values()][::-1]:
+        if g is not question.asked and graph.name(g):
+            if matches(given, graph.numbers[g]) or matches(given, question.value(g)):
+                return f"these are the numbers of {graph.name(g)}"
+    for x in graph.forward:
+        if x in graph.names and matches(given, graph.numbers[x]):
+            return f"this is {graph.names[x]} itself"
+    return ""
+
+
+def search(question: Question) -> Finding:
+    """The usual fault that gives just what was handed over, among as many as WORK allows."""
+    tried = itertools.count()
+    try:
+        with warnings.catch_warnings(
+            action="ignore", category=RuntimeWarning
+        ):  # nobody has asked for candidates
+            owners, path = region(question)
+            return (
+                exact_loss(question, owners, path)
+                or other_convention(question, path)
+                or usual_fault(question, owners, path, tried)
+            )
+    except Ended:
+        return Finding(ended=next(tried))
+
+
+def region(question: Question) -> tuple[list[Value], list[Value]]:
+    """Whose gradients may be at fault, that which is asked about first, and the gradients on the
+    way to it.
+    """
+    graph = question.graph
+    owners: dict[Value, list[Value]] = {}
+    for x, g in graph.gradient_of.items():
+        owners.setdefault(g, []).append(x)
+    found: list[Value] = []
+    todo, seen = [question.asked], {question.asked}
+    while todo and len(found) < NEAREST:
+        g = todo.pop(0)
+        found += owners.get(g, [])
+        late = (x for x in values_in(g) if x in graph.late)
+        new = [x for x in late if x not in seen and x not in question.handed]
+        seen.update(new)
+        todo += new
+    return found, [g for g in graph.order if g in seen]
+
+
+def exact_loss(question: Question, owners: list[Value], path: list[Value]) -> Finding | None:
+    """Whether it belongs to the loss without the epsilon that the graph has in its logarithm."""
+    for mistake in probabilities.without_epsilon(question, owners) if question.fits else ():
+        found = question.replay({mistake.value: mistake.becomes}, path)
+        if explains(found[question.asked], question.given, question.expected):
+            return Finding(mistake.words, found)
+    return None
+
+
+def other_convention(question: Question, path: list[Value]) -> Finding | None:
+    """Whether it follows another convention at a kink."""
+    graph, on_the_way = question.graph, {*path}
+    late = {*graph.late, *graph.forward} - on_the_way
+    path = [x for x in graph.values if x not in late]
+    for f in graph.values:
+        for mistake in kinks.other_conventions(question, f):
+            found = fitting(partial(question.replay, {f: mistake.becomes}, path)) or {}
+            values = found.get(question.asked)
+            if values is not None and explains(values, question.given, question.expected):
+                return Finding(mistake.words, {x: v for x, v in found.items() if x in graph.late})
+    return None
+
+
+def usual_fault(
+    question: Question, owners: list[Value], path: list[Value], tried: Iterator[int]
+) -> Finding:
+    """The usual fault in this step, or in one between it and those handed over before."""
+    gradients = [Gradient(question, x, path) for x in owners]
+    for gradient, mistake in candidates(gradients):
+        count = next(tried)
+        if count == TRIES:
+            return Finding(ended=count)
+        g = gradient.g
+        if g is not question.asked and np.shape(mistake.becomes) != g.shape:
+            continue
+        found = fitting(partial(question.replay, {g: mistake.becomes}, path, is_answer=True))
+        if found and explains(found[question.asked], question.given, question.expected):
+            where = (
+                ""
+                if g is question.asked
+                else f"from a fault at {question.graph.gradient_text(gradient.x)}: "
+            )
+            return Finding(where + mistake.words, found)
+    return Finding()
+
+
+def candidates(gradients: list[Gradient]) -> Iterator[tuple[Gradient, Mistake]]:
+    """Each usual mistake in one of these gradients, and what it makes of that gradient."""
+    for kinds in ROUNDS:
+        for gradient in gradients:
+            for kind in kinds.sums:
+                yield from ((gradient, mistake) for mistake in kind(gradient))
+            if kinds.steps:
+                yield from ((gradient, mistake) for mistake in in_a_part(gradient, kinds))
+
+
+def in_a_part(gradient: Gradient, kinds: Round) -> Iterator[Mistake]:
+    """Mistakes on the way to one part of a gradient, and what they make of all of it."""
+    for k, (y, g) in enumerate(gradient.parts):
+        others = (other for i, (_, other) in enumerate(gradient.parts) if i != k)
+        rest = sum(gradient.question.value(other) for other in others)
+        step = step_of(gradient, y, g)
+        if g is step.gy:
+            continue
+        for kind in kinds.steps:
+            for mistake in kind(step):
+                whole = fitting(partial(with_mistake, step, mistake, rest))
+                if whole is not None:
+                    yield Mistake(gradient.g, whole, mistake.words)
+
+
+def with_mistake(step: Step, mistake: Mistake, rest: Any) -> np.ndarray:
+    """A gradient that is the sum of this step's and of the rest, with a mistake in the step."""
+    question, becomes = step.question, mistake.becomes
+    value = becomes() if callable(becomes) else becomes
+    question.budget.spend(CALL + ELEMENT * np.size(value))
+    at = step.start if mistake.value is step.gy else [mistake.value]
+    found = question.replay(dict.fromkeys(at, value), step.inner, is_answer=True)
+    part = found[step.g] if step.g in found else question.value(step.g)
+    return part + rest  # type: ignore[no-any-return]
+
+
+def fitting(make: Callable[[], Any]) -> Any:
+    """What a candidate comes to; None where its shapes or dtypes do not go together: nobody has
+    computed that.
+    """
+    try:
+        return make()
+    except UNFIT:
+        return None

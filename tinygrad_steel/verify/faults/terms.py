@@ -1,0 +1,93 @@
+"""Mistakes in a value of a local derivative: a term, a sign, an op too often, an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ... import ops
+from ...program.values import compute
+from ..traced_loss import Value, op_of
+from . import axes, kinks, mixups
+from .question import Mistake, Step
+
+
+def altered_value(step: Step) -> Iterator[Mistake]:
+    """One value after the other, in each of these ways."""
+    for value in step.used:
+        for kind in KINDS:
+            yield from kind(step, value)
+
+
+def term_missing(step: Step, value: Value) -> Iterator[Mistake]:
+    """A sum, or difference, without one of its terms, or with the wrong sign."""
+    if op_of(value) not in (ops.add, ops.subtract):
+        return
+    graph, subtracts = step.question.graph, op_of(value) is ops.subtract
+    a, b = (step.question.value(x) for x in value.inputs)
+    first, second = (graph.text(x, 1) for x in value.inputs)
+    sign, where = "-" if subtracts else "+", graph.text(value)
+    yield Mistake(value, np.asarray(a), f"`{sign} {second}` is missing in {where}")
+    yield Mistake(value, np.asarray(b), f"`{first} {sign}` is missing in {where}")
+    other = partial(np.add if subtracts else np.subtract, a, b)
+    yield Mistake(value, other, f"the sign of {second} is wrong in {where}")
+
+
+def inverted(step: Step, value: Value) -> Iterator[Mistake]:
+    """A comparison the wrong way round."""
+    if value.dtype == bool:
+        text = step.question.graph.text(value)
+        becomes = partial(np.logical_not, step.question.value(value))
+        yield Mistake(value, becomes, f"{text} is the wrong way round")
+
+
+def applied_twice(step: Step, value: Value) -> Iterator[Mistake]:
+    """A function of one input applied to its own result."""
+    graph, op = step.question.graph, op_of(value)
+    if op is None or len(value.inputs) != 1 or value in graph.late or value in graph.random:
+        return
+    text = graph.text(value)
+    becomes = partial(compute, value, [step.question.value(value)])  # type: ignore[arg-type]
+    yield Mistake(value, becomes, f"{op.name}({text}) in place of {text}")
+
+
+def relu_altered(step: Step, value: Value) -> Iterator[Mistake]:
+    """The slope of a relu inverted, or taken where another value is positive."""
+    z = kinks.behind_relu(value)
+    if z is None:
+        return
+    question, text = step.question, step.question.graph.text(z)
+    yield Mistake(value, question.value(z) < 0, f"{text} > 0 is the wrong way round")
+    for other, other_text in mixups.lookalikes(question, z, near=step.x):
+        yield Mistake(value, other > 0, f"computed with {other_text} in place of {text}")
+
+
+def slope_twice(step: Step, value: Value) -> Iterator[Mistake]:
+    """A gradient multiplied by the slope of a sigmoid, or of a softmax's diagonal, that it has
+    in it.
+    """
+    if op_of(value) not in (ops.sigmoid, ops.softmax) or op_of(step.y) is op_of(value):
+        return
+    question, text = step.question, step.question.graph.text(value)
+    becomes = partial(times_slope, question.value(step.g), question.value(value))
+    name = step.y.op.name  # type: ignore[union-attr]
+    words = f"multiplied by {text} * (1 - {text}), which {name}' has in it"
+    yield Mistake(step.g, becomes, words)
+
+
+def times_slope(g: Any, p: Any) -> Any:
+    """A gradient multiplied by the slope of the sigmoid whose value is `p`."""
+    return g * p * (1 - p)
+
+
+KINDS: tuple[Callable[[Step, Value], Iterator[Mistake]], ...] = (
+    term_missing,
+    inverted,
+    applied_twice,
+    axes.other_axis,
+    relu_altered,
+    slope_twice,
+)

@@ -1,0 +1,45 @@
+"""Mistakes in a gradient that comes on several ways: one missing, alone, or too large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..closeness import ratio, several, tolerance
+from . import factors
+from .question import Gradient, Mistake
+
+
+def known_factor(gradient: Gradient) -> Iterator[Mistake]:
+    """A factor that has a meaning, on one of the ways."""
+    return one_factor(gradient, plain=False)
+
+
+def any_factor(gradient: Gradient) -> Iterator[Mistake]:
+    """Any factor, on one of the ways."""
+    return one_factor(gradient, plain=True)
+
+
+def one_factor(gradient: Gradient, plain: bool) -> Iterator[Mistake]:
+    """A factor on one of the ways, as it has to be for the answer."""
+    question, g = gradient.question, gradient.g
+    given, expected = question.given, question.expected
+    for y, others in gradient.without if question.fits else ():
+        rest = question.replay({g: others}, gradient.path)[question.asked]
+        factor = ratio(given - rest, expected - rest)
+        through = question.graph.text(y)
+        if factor is not None and abs(factor) < tolerance(given, g):
+            yield Mistake(g, others, f"the gradient that comes through {through} is missing")
+            continue
+        words = factors.in_words(question.causes, factor, plain and several(expected - rest))
+        if words:
+            becomes = others + factor * (question.value(g) - others)
+            yield Mistake(g, becomes, f"in what comes through {through}: {words}")
+
+
+def only_one(gradient: Gradient) -> Iterator[Mistake]:
+    """One of the ways alone."""
+    question, g = gradient.question, gradient.g
+    for y, others in gradient.without:
+        through = question.graph.text(y)
+        words = f"only the gradient that comes through {through} is there"
+        yield Mistake(g, question.value(g) - others, words)

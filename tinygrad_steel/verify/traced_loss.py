@@ -1,0 +1,156 @@
+"""A traced loss as verdicts and search look at it: values, and tables beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from ..ops.op import Op
+from ..program.lines import owners_of
+from ..program.texts import Text
+from ..program.trace import alias
+from ..program.traced import Traced
+from ..program.values import VALUES, Value, behind, compute
+from .words import gradient_names, spelled, written
+
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """A loss with its gradients.
+
+    `values`: all, inputs first. `numbers`: what each was when traced. `order`: the gradients that
+    are computed, from the loss backwards. `forward`: where each value of the forward stands in it.
+    `gradient_of`: value -> its gradient. `parts`: value x -> `(y, g)` for each `y` that adds `g` to
+    the gradient of `x`. `owner_of`: gradient -> the value whose it is. `late`: what depends on
+    `start`, the gradient of the loss. `random`: theirs are the numbers of the one draw that was
+    recorded. `names`: those that were given. `called`: what the written source calls the gradients
+    of named values, each of which has one of its `lines`. `texts`: how each value is called in a
+    sentence.
+    """
+
+    start: Value
+    values: tuple[Value, ...]
+    numbers: Mapping[Value, np.ndarray]
+    order: tuple[Value, ...]
+    leaves: tuple[Value, ...]
+    forward: Mapping[Value, int]
+    gradient_of: Mapping[Value, Value]
+    parts: Mapping[Value, tuple[tuple[Value, Value], ...]]
+    owner_of: Mapping[Value, Value]
+    late: frozenset[Value]
+    random: frozenset[Value]
+    wanted: frozenset[Value]
+    names: Mapping[Value, str]
+    called: Mapping[Value, str]
+    lines: Mapping[str, str]
+    texts: Mapping[Value, Text]
+
+    def name(self, g: Value) -> str:
+        """What the written source calls the gradient of a named Tensor; empty for others, whose
+        names nobody knows.
+        """
+        return self.called.get(g, "")
+
+    def text(self, x: Any, level: int = 0) -> str:
+        """A value in a sentence, for a place where it must hold together so tightly."""
+        return self.texts[x].at(level).text if is_value(x) else f"{x:g}"
+
+    def gradient_text(self, y: Value) -> str:
+        """The gradient of `y` in a sentence."""
+        return self.name(self.gradient_of[y]) or f"the gradient of {self.text(y)}"
+
+    def now(self, x: Any, *tables: Mapping[Value, np.ndarray]) -> Any:
+        """A number, or what a value is by the first of these tables that has it, else as it was
+        traced.
+        """
+        if not is_value(x):
+            return x
+        for table in tables:
+            if x in table:
+                return table[x]
+        return self.numbers[x]
+
+    def computed(self, x: Value, *tables: Mapping[Value, np.ndarray]) -> np.ndarray:
+        """A value from its inputs, as they are by these tables."""
+        if x in self.random:
+            return self.numbers[x]
+        return compute(x, [self.now(i, *tables) for i in inputs_of(x)])  # type: ignore[arg-type]
+
+
+def graph_of(traced: Traced) -> Graph:
+    """The Graph of a traced loss."""
+    texts, lines = written(traced)
+    values = [*behind([*traced.forward, *texts, *traced.gradient_of.values()])]
+    on_the_way = behind([*values, *(g for _, _, g in traced.edges)])
+    called = gradient_names(traced, texts)
+    return Graph(
+        start=traced.start,  # type: ignore[arg-type]
+        values=tuple(values),
+        numbers=traced.numbers(),
+        order=tuple(x for x in values if x in traced.late and x is not traced.start),
+        leaves=tuple(traced.leaves),
+        forward={x: i for i, x in enumerate(traced.forward)},
+        gradient_of=traced.gradient_of,
+        parts=parts_of(traced),
+        owner_of=owners_of(traced),
+        late=traced.late,
+        random=traced.random,
+        wanted=frozenset(traced.wanted),
+        names=traced.names,
+        called=called,
+        lines=lines,
+        texts=spelled(on_the_way, traced, called),
+    )
+
+
+def parts_of(traced: Traced) -> dict[Value, tuple[tuple[Value, Value], ...]]:
+    """Of what each gradient is the sum; one that is handed on as it is counts as the very one."""
+    parts: dict[Value, tuple[tuple[Value, Value], ...]] = dict.fromkeys(
+        traced.gradient_of, ()
+    )
+    for y, x, g in traced.edges:
+        gy = traced.gradient_of[y]
+        handed_on = without_alias(g) is without_alias(gy)
+        parts[x] += ((y, gy if handed_on else g),)
+    return parts
+
+
+def without_alias(g: Value) -> Value:
+    """The gradient that is handed on under this name."""
+    while op_of(g) is alias:
+        (g,) = inputs_of(g)
+    return g
+
+
+# Values
+
+
+def is_value(x: Any) -> bool:
+    """Whether it is a value, and no plain number."""
+    return isinstance(x, VALUES)
+
+
+def op_of(x: Any) -> Op | None:
+    """The op that has made a value; None for a leaf, and for a number."""
+    return getattr(x, "op", None)
+
+
+def inputs_of(x: Value) -> tuple[Any, ...]:
+    """What a value is computed from: values and plain numbers."""
+    return getattr(x, "inputs", ())
+
+
+def values_in(x: Value) -> Iterator[Value]:
+    """The inputs that are values, in order."""
+    return (i for i in inputs_of(x) if is_value(i))
+
+
+def is_float(x: Any) -> bool:
+    """Whether it has a dtype, and that of real numbers."""
+    return hasattr(x, "dtype") and x.dtype.kind == "f"

@@ -1,0 +1,59 @@
+"""What values and gradients are called in reports: as in the written source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..program.definitions import Definitions, missing_names
+from ..program.expressions import FORMULAS, WIDTH, Speech, expression, numpy_source
+from ..program.lines import backprop, owners_of, reading_order
+from ..program.texts import Text
+from ..program.traced import Traced
+from ..program.values import Apply, Constant, Value
+
+
+def written(traced: Traced) -> tuple[Mapping[Value, Text], dict[str, str]]:
+    """What everything is called in the written source, and the line of each name."""
+    order, reserved = reading_order(traced), {"backprop", *missing_names(traced)}
+    try:
+        dialect = numpy_source(Definitions().define(order, traced))
+    except TypeError:  # an op that cannot be written out still has a name
+        return backprop(traced, order, FORMULAS, reserved).speech.texts, {}
+    found = backprop(traced, order, dialect, reserved)
+    return found.speech.texts, {line.partition(" = ")[0]: line for line in found.function.lines}
+
+
+def gradient_names(traced: Traced, texts: Mapping[Value, Text]) -> dict[Value, str]:
+    """What the gradients of named values are called; nobody knows the names of others."""
+    owners = owners_of(traced)
+    return {
+        g: text.text
+        for g, text in texts.items()
+        if g is traced.start or owners.get(g) in traced.names
+    }
+
+
+def spelled(
+    values: Iterable[Value], traced: Traced, called: Mapping[Value, str]
+) -> dict[Value, Text]:
+    """How to call these values, inputs first: by their names, or by what they are computed from."""
+    speech = Speech(FORMULAS, traced.late)
+    found: dict[Value, Text] = {}
+    for x in values:
+        found[x] = spelling(x, traced.names.get(x) or called.get(x, ""), speech)
+        if x.shape or not isinstance(x, Constant):
+            speech.texts[x] = found[x]
+    return found
+
+
+def spelling(x: Value, name: str, speech: Speech) -> Text:
+    """One value in words, where all before it have theirs."""
+    if name:
+        text = Text(name)
+    elif isinstance(x, Apply):
+        text = expression(x, speech)
+    elif isinstance(x, Constant) and not x.shape:
+        text = Text(f"{x.data:g}")
+    else:
+        text = Text(f"array{x.shape}")
+    return text if len(text) <= WIDTH or not isinstance(x, Apply) else Text(f"{x.op.name}(...)")
