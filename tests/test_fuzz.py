@@ -18,10 +18,10 @@ from fuzz_programs import DRAWING_ROWS, FAMILIES, ROW_LOSSES, ROWS, SMOOTH, Prog
 from helpers import counted
 
 from tinygrad_steel import export, ops
-from tinygrad_steel.compiled import lower
-from tinygrad_steel.compiled import step as compiled
+from tinygrad_steel.compiled.epoch import Epoch
+from tinygrad_steel.compiled.parameters import Parameters
 from tinygrad_steel.engine import tensor
-from tinygrad_steel.program import definitions
+from tinygrad_steel.program import definitions, traced
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fuzz")]
 EVERY = [*FAMILIES, "rows", "specials"]
@@ -126,19 +126,19 @@ def written_rows_count_once(monkeypatch):
 
 def frozen_threshold(monkeypatch):
     """A compiled step that keeps the thresholds which it was compiled with."""
-    start = compiled.Parameters.__init__
+    start = Parameters.__init__
 
     def init(self, program, engine):
         start(self, program, engine)
         frozen = {id(p) for p, _ in program.followed}
         self.pairs = [(p, data) for p, data in self.pairs if id(p) not in frozen]
 
-    monkeypatch.setattr(compiled.Parameters, "__init__", init)
+    monkeypatch.setattr(Parameters, "__init__", init)
 
 
 def merged_draws(monkeypatch):
     """A compiled step that draws once where the same expression stands twice."""
-    monkeypatch.setattr(lower, "is_random", lambda node: False)
+    monkeypatch.setattr(traced, "is_random", lambda t: False)
 
 
 def hidden_nan(monkeypatch):
@@ -174,7 +174,7 @@ def wide_gradients(monkeypatch):
 
 def order_is_ignored(monkeypatch):
     """An epoch takes its rows as they lie."""
-    monkeypatch.setattr(compiled.Epoch, "row_numbers", staticmethod(lambda order, rows: np.arange(rows)))
+    monkeypatch.setattr(Epoch, "row_numbers", staticmethod(lambda order, rows: np.arange(rows)))
 
 
 def exported_sine(monkeypatch):

@@ -24,7 +24,8 @@ from .ops.op import OPS
 from .ops.samples import arrays, random_sample, sample_of, values
 
 if TYPE_CHECKING:
-    from .compiled.step import compile_backprop, compile_epoch
+    from .compiled.epoch import compile_epoch
+    from .compiled.step import compile_backprop
     from .export import export_onnx
     from .picture.draw import draw
     from .picture.render import Picture, RendererNotFound
@@ -47,7 +48,7 @@ READERS = {
     "check_op": "verify.check_op",
     "compare_backprop": "verify.compare",
     "compile_backprop": "compiled.step",
-    "compile_epoch": "compiled.step",
+    "compile_epoch": "compiled.epoch",
     "draw": "picture.draw",
     "export_onnx": "export",
     "formula": "program.formulas",

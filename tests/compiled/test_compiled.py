@@ -49,7 +49,7 @@ from tinygrad_steel import (
     softmax_cross_entropy,
     write_backprop,
 )
-from tinygrad_steel.compiled.loops import NoLoops
+from tinygrad_steel.compiled.memory import NoLoops
 from tinygrad_steel.engine.optim import Optimizer
 from tinygrad_steel.verify.differences import random_weights
 

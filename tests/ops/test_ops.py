@@ -47,6 +47,7 @@ def gradients(f, *data, weights=None):
 
 # Samples and facts
 
+
 def test_samples_are_drawn_when_they_are_asked_for():
     sample = random_sample((2, 3), (), positive=True, axis=0)
     assert sample.count == 2 and "inputs" not in vars(sample)

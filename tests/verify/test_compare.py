@@ -30,7 +30,8 @@ from tinygrad_steel import (
     softmax,
 )
 from tinygrad_steel.program import values
-from tinygrad_steel.program.trace import Node, trace
+from tinygrad_steel.program.traced import for_reader, trace
+from tinygrad_steel.program.values import apply
 from tinygrad_steel.verify import traced_loss
 from tinygrad_steel.verify.faults import axes, question, search, terms
 from tinygrad_steel.verify.faults.factors import causes
@@ -531,7 +532,7 @@ def test_most_different_element_is_named():
 def test_question_changes_nothing_and_has_one_answer(precision):
     loss, names, steps = problem("two hidden", precision)
     right = chain(names, steps)
-    graph = graph_of(trace(loss, names))
+    graph = graph_of(for_reader(trace(loss, names)))
     (g,) = (g for g in graph.gradient_of.values() if graph.name(g) == "G_W2")
     known = {g: graph.numbers[g] for g in graph.order}
     handed, own = {g: right["G_W2"]}, graph.numbers[g]
@@ -608,7 +609,7 @@ def test_search_never_fails_and_hides_no_bug(monkeypatch):
         exec(program.code, made)
         loss = made["loss"]
         known = {k: v for k, v in made.items() if isinstance(v, Tensor) and (k in program.leaves or rng.random() < 0.6)}
-        graph = graph_of(trace(loss, known))
+        graph = graph_of(for_reader(trace(loss, known)))
         right = {graph.name(g): graph.numbers[g] for g in graph.gradient_of.values() if graph.name(g)}
         assert compare_backprop(loss, known, **right).ok
         for name, g in right.items():
@@ -665,7 +666,7 @@ def test_search_ends_when_it_has_cost_enough_and_says_so(monkeypatch):
 def test_candidate_that_broadcasts_to_more_than_it_should_is_not_computed():
     """A column times a row where both were columns would need n * n numbers."""
     column, row = np.zeros((1000000, 1)), np.zeros((1, 1000000))
-    node = Node(ops.multiply, (column, column), {}, column)
+    node = apply(ops.multiply, (0.0, 0.0), {}, column)
     assert question.cost(node, [column, column]) < 1e8
     with pytest.raises(search.UNFIT, match=r"multiply .* does not fit \(1000000, 1\)"):
         question.cost(node, [column, row])
@@ -673,7 +674,7 @@ def test_candidate_that_broadcasts_to_more_than_it_should_is_not_computed():
 
 def test_search_that_ends_early_still_knows_what_is_near(monkeypatch):
     loss, names = wide_network()
-    G_W3 = next(g.data for t, g in trace(loss, names).backward if t.name == "W3")
+    G_W3 = traced_gradient(loss, "W3", names)
     monkeypatch.setattr(question, "WORK", 3e6)
     assert reason(compare_backprop(loss, names, G_W3=-G_W3)) == "the sign is wrong"
     report = compare_backprop(loss, names, G_W3=np.where(np.arange(5) == 2, 0, G_W3))
@@ -750,7 +751,14 @@ def test_what_is_not_finite_in_the_graph_is_not_judged(kind):
 
 def gradient_of_the_leaf(loss):
     """By the graph: only where it is finite is looked at."""
-    return next(g.data for x, g in trace(loss).backward if x.name == "p")
+    return traced_gradient(loss, "p")
+
+
+def traced_gradient(loss, name, names=None):
+    """The number that the graph has for the gradient of what has this name."""
+    traced = trace(loss, names)
+    (x,) = (x for x, called in traced.names.items() if called == name)
+    return traced.numbers()[traced.gradient_of[x]]
 
 
 def test_infinite_where_the_graph_is_finite_is_wrong():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from .. import ops
 from ..engine.messages import describe_call
 from ..engine.tensor import Tensor
 from ..ops.op import describe
-from ..program.trace import Node, ancestors, is_random
+from ..program.trace import ancestors, is_random
 
 # What NumPy, and checks in somebody's forward, say of arrays that do not fit.
 MISFIT = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError)
@@ -26,25 +26,26 @@ REMEDY = (
 def check_rows(roots: Sequence[Tensor], batch: Sequence[Tensor]) -> None:
     """ValueError where an array outside of the batch is used row by row with it: all batches would use its rows.
 
-    Everything is computed for a batch with one row more. What does not work then, but does when a constant (or data
-    that is no part of the batch) has a row more as well, takes the two row by row. A weight matrix that happens to be
-    as long as the batch works as it is. Row numbers of the batch itself, as in `x[np.arange(10), y]`, go up by one.
-    What works in neither way is refused as well, if there is an array from outside in it: it may hold rows in another
-    shape. Where an expression needs its number of rows, as `x.reshape(2, 2, 2)` does, this is said of what follows only
-    if the array can be divided by rows. Parameters may belong to the places in a batch; and with batches of one row,
-    one row for each cannot be told from one for all.
+    Everything is computed for a batch with one row more. What does not work then, but does when a
+    constant (or data that is no part of the batch) has a row more as well, takes the two row by
+    row. A weight matrix that happens to be as long as the batch works as it is. Row numbers of the
+    batch itself, as in `x[np.arange(10), y]`, go up by one. What works in neither way is refused as
+    well, if there is an array from outside in it: it may hold rows in another shape. Where an
+    expression needs its number of rows, as `x.reshape(2, 2, 2)` does, this is said of what follows
+    only if the array can be divided by rows. Parameters may belong to the places in a batch; and
+    with batches of one row, one row for each cannot be told from one for all.
     """
     rows = batch[0].shape[0]
-    longer: dict[int, Any] = {id(t): np.concatenate([t.data, t.data[:1]]) for t in batch}
+    longer: dict[Tensor, Any] = {t: np.concatenate([t.data, t.data[:1]]) for t in batch}
     for t in ancestors(roots):
-        if id(t) in longer or not any(id(x) in longer for x in t.inputs):
+        if t in longer or not any(isinstance(x, Tensor) and x in longer for x in t.inputs):
             continue
-        inputs = [longer.get(id(x), x.data) if isinstance(x, Tensor) else x for x in t.inputs]
-        outside = [isinstance(x, Tensor) and id(x) not in longer for x in t.inputs]
+        inputs = [longer.get(x, x.data) if isinstance(x, Tensor) else x for x in t.inputs]
+        outside = [isinstance(x, Tensor) and x not in longer for x in t.inputs]
         if all(x is not None for x in inputs):
-            longer[id(t)] = with_more_rows(t, inputs, outside, rows)
+            longer[t] = with_more_rows(t, inputs, outside, rows)
             continue
-        longer[id(t)] = None
+        longer[t] = None
         for x in itertools.compress(t.inputs, outside):
             refuse_misfit(t, next((leaf for leaf in data_behind(x) if leaf.data.size % rows == 0), None))
     check_numbered_rows(roots, longer, rows)
@@ -55,27 +56,48 @@ def with_more_rows(t: Tensor, inputs: list[Any], outside: list[bool], rows: int)
     if is_random(t):
         return np.resize(t.data, (rows + 1, *t.shape[1:])) if t.shape[:1] == (rows,) else t.data
     if t.op is ops.getitem and len(inputs) > 1 and outside[1] and picks_rows(t, inputs, rows):
-        inputs = [inputs[0], np.concatenate([inputs[1], np.full_like(inputs[1][:1], rows)]), *inputs[2:]]
+        one_more = np.full_like(inputs[1][:1], rows)
+        inputs = [inputs[0], np.concatenate([inputs[1], one_more]), *inputs[2:]]
         outside = [outside[0], False, *outside[2:]]
     found = attempt(t, inputs, t.params)
-    if found is not None:
-        return found
-    for i, x in enumerate(t.inputs):
-        source = next((leaf for leaf in data_behind(x) if rows in leaf.shape), None) if outside[i] else None
-        for other in lengthened(inputs[i], rows) if outside[i] else ():
-            known = attempt(t, [*inputs[:i], other, *inputs[i + 1 :]], t.params)
-            if known is not None and source is not None:
-                raise ValueError(
-                    f"{describe(source)} has as many rows as the batch, with which {describe_call(t.op, t.inputs, {})} "
-                    f"takes it row by row: {REMEDY}"
-                )
-            found = known if found is None else found  # of parameters that belong to places in the batch
+    if found is None:
+        found = with_longer_inputs(t, inputs, outside, rows)
     if found is None:
         found = with_a_larger_shape(t, inputs, rows)
     if found is None:
         for x in itertools.compress(t.inputs, outside):
             refuse_misfit(t, next(iter(data_behind(x)), None))
     return found
+
+
+def with_longer_inputs(t: Tensor, inputs: list[Any], outside: list[bool], rows: int) -> Any:
+    """The result where a parameter belongs to the places in a batch; ValueError where it is data, row by row."""
+    found = None
+    for i in itertools.compress(range(len(inputs)), outside):
+        source = next((leaf for leaf in data_behind(t.inputs[i]) if rows in leaf.shape), None)
+        for other in lengthened(inputs[i], rows):
+            known = attempt(t, [*inputs[:i], other, *inputs[i + 1 :]], t.params)
+            if known is not None and source is not None:
+                call = describe_call(t.op, t.inputs, {})
+                raise ValueError(
+                    f"{describe(source)} has as many rows as the batch, with which {call} takes it row by row: {REMEDY}"
+                )
+            found = known if found is None else found
+    return found
+
+
+def with_a_larger_shape(t: Tensor, inputs: list[Any], rows: int) -> Any:
+    """The result where a parameter, the shape to be given, has the number of rows in it; None where it has not."""
+    shape: Any = t.params.get("shape")
+    if not isinstance(shape, tuple):
+        return None
+    for i, n in enumerate(shape):
+        if n == rows:
+            larger = (*shape[:i], rows + 1, *shape[i + 1 :])
+            found = attempt(t, inputs, {**t.params, "shape": larger})
+            if found is not None:
+                return found
+    return None
 
 
 def refuse_misfit(t: Tensor, source: Tensor | None) -> None:
@@ -87,39 +109,43 @@ def refuse_misfit(t: Tensor, source: Tensor | None) -> None:
         )
 
 
-def check_numbered_rows(roots: Sequence[Tensor], of_batch: Container[int], rows: int) -> None:
+def check_numbered_rows(roots: Sequence[Tensor], of_batch: Mapping[Tensor, Any], rows: int) -> None:
     """ValueError where the rows of the batch are taken one by one, and those of data from outside are, too."""
-    taken: dict[Tensor | None, set[int]] = {None: set()}  # None for all that comes from the batch
+    taken_of_batch: set[int] = set()
+    taken: dict[Tensor, set[int]] = {}  # of data from outside
     for t in ancestors(roots):
-        index = t.params.get("index") if t.op is ops.getitem else None
-        first = index[0] if isinstance(index, tuple) and index else index
-        if isinstance(first, int | np.integer) and not isinstance(first, bool) and t.inputs[0].shape[0] == rows:
-            x = t.inputs[0]
-            if id(x) in of_batch or (x.op is None and not x.requires_grad):
-                taken.setdefault(None if id(x) in of_batch else x, set()).add(int(first) % rows)
+        number = row_number(t, rows)
+        if number is None:
+            continue
+        x = t.inputs[0]
+        if x in of_batch:
+            taken_of_batch.add(number)
+        elif x.op is None and not x.requires_grad:
+            taken.setdefault(x, set()).add(number)
     for x, numbers in taken.items():
-        if x is not None and len(numbers) == len(taken[None]) == rows > 1:
+        if len(numbers) == len(taken_of_batch) == rows > 1:
             raise ValueError(
                 f"{describe(x)} has as many rows as the batch, and is taken apart row by row as the batch is: {REMEDY}"
             )
 
 
-def with_a_larger_shape(t: Tensor, inputs: list[Any], rows: int) -> Any:
-    """The result where a parameter, the shape to be given, has the number of rows in it; None where it has not."""
-    shape = t.params.get("shape")
-    for i, n in enumerate(shape if isinstance(shape, tuple) else ()):
-        if n == rows:
-            found = attempt(t, inputs, {**t.params, "shape": (*shape[:i], rows + 1, *shape[i + 1 :])})
-            if found is not None:
-                return found
-    return None
+def row_number(t: Tensor, rows: int) -> int | None:
+    """Which row it takes of something with as many rows as the batch; None where it does something else."""
+    if t.op is not ops.getitem or t.inputs[0].shape[:1] != (rows,):
+        return None
+    index = t.params["index"]
+    first = index[0] if isinstance(index, tuple) and index else index
+    is_number = isinstance(first, int | np.integer) and not isinstance(first, bool)
+    return int(first) % rows if is_number else None
 
 
 def attempt(t: Tensor, inputs: list[Any], params: dict[str, Any]) -> Any:
     """The op of a Tensor on other arrays; None where these do not fit."""
+    op: Any = t.op
     try:
         with np.errstate(all="ignore"):
-            return Node(t.op, (), params, t.data).compute(*inputs)
+            y = op.forward(*inputs, **params)
+            return np.asarray(y[0] if op.keeps else y)
     except MISFIT:
         return None
 
@@ -127,13 +153,9 @@ def attempt(t: Tensor, inputs: list[Any], params: dict[str, Any]) -> Any:
 def picks_rows(t: Tensor, inputs: list[Any], rows: int) -> bool:
     """Whether the first array of an index holds numbers of the batch's rows, one for each."""
     index = t.params["index"] if isinstance(t.params["index"], tuple) else (t.params["index"],)
-    numbers = inputs[1]
-    return (
-        index[0] is ops.HOLE
-        and numbers.dtype.kind in "iu"
-        and numbers.shape[:1] == (rows,)
-        and inputs[0].shape[:1] == (rows + 1,)
-    )
+    array, numbers = inputs[:2]
+    are_numbers = index[0] is ops.HOLE and numbers.dtype.kind in "iu" and numbers.shape[:1] == (rows,)
+    return are_numbers and array.shape[:1] == (rows + 1,)
 
 
 def data_behind(x: Tensor) -> list[Tensor]:

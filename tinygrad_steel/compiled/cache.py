@@ -29,9 +29,10 @@ DIGEST = "digest"  # the file that says what all the others are
 def compiled_module(source: str) -> ModuleType:
     """The module with this source: that of this process, from disk, or compiled now.
 
-    A program is kept in a folder of its own, which appears there as a whole and never changes. The text that runs is
-    `source` itself; machine code from disk is taken only where it is, byte by byte, what was written, and lies in a
-    folder that no other user can write into. Where nothing can be kept, a RuntimeWarning says why, once.
+    A program is kept in a folder of its own, which appears there as a whole and never changes. The
+    text that runs is `source` itself; machine code from disk is taken only where it is, byte by
+    byte, what was written, and lies in a folder that no other user can write into. Where nothing
+    can be kept, a RuntimeWarning says why, once.
     """
     try:
         import numba  # where it is not installed, the NumPy back end does all
@@ -54,7 +55,12 @@ def kept_module(source: str, name: str, numba: Any) -> ModuleType:
         if is_whole(folder / name, source):
             return run(source, name, folder / name, numba)
         return build(source, name, folder, numba)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:  # RuntimeError: numba found no place
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        pickle.UnpicklingError,
+    ) as error:  # RuntimeError: numba found no place
         warnings.warn(
             f"compiled steps cannot be kept on disk, and are compiled anew in each process ({error!r}): set "
             f"TINYGRAD_STEEL_CACHE to a folder of your own",
@@ -106,7 +112,7 @@ def run(source: str, name: str, folder: Path | None, numba: Any) -> ModuleType:
 @contextlib.contextmanager
 def in_this_folder(numba: Any) -> Iterator[None]:
     """Whatever NUMBA_CACHE_DIR says: numba keeps machine code beside the source, where it is looked after."""
-    config = getattr(numba.core, "config", None)
+    config: Any = getattr(numba.core, "config", None)
     old = getattr(config, "CACHE_DIR", "")
     if old:
         config.CACHE_DIR = ""

@@ -3,15 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..program.trace import Node
-from .lower import VIEWS, Program, behind_views
+from ..ops.op import Op
+from ..program.values import VALUES, Apply, Value, compute
+from .lower import TrainingStep
+from .lowered import VIEWS, behind_views, size
 
-REDUCTIONS = {ops.sum: "add", ops.mean: "add", ops.max: "maximum", ops.min: "minimum", ops.prod: "multiply"}
+
+@dataclass
+class Calls:
+    """What has been written so far.
+
+    `buffers`: the array of each value, which stays the same array. `names`: how the source calls
+    it. `scope`: all that the source names. `lines`: the calls.
+    """
+
+    buffers: dict[Value, np.ndarray] = field(default_factory=dict)
+    names: dict[Value, str] = field(default_factory=dict)
+    scope: dict[str, Any] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+    def hold(self, value: Value, array: np.ndarray) -> str:
+        """Keep the array of a value under a name."""
+        self.buffers[value] = array
+        self.names[value] = name = f"v{len(self.names)}"
+        self.scope[name] = array
+        return name
+
+    def constant(self, x: Any) -> str:
+        """Anything else under a name."""
+        name = f"c{len(self.scope)}"
+        self.scope[name] = x
+        return name
+
+    def named(self, thing: Any, name: str) -> str:
+        """A function, or the value whose op is to run, under a name; the same name for the same thing."""
+        name = name if name.isidentifier() else "function"
+        while self.scope.setdefault(name, thing) != thing:
+            name += "_"
+        return name
+
+    def call(self, function: Callable[..., Any], name: str, *arguments: str) -> None:
+        """A line that calls a function."""
+        self.lines.append(f"{self.named(function, name)}({', '.join(arguments)})")
+
+    def inputs(self, value: Apply) -> list[str]:
+        """The inputs of a value as arguments."""
+        return [self.names[x] if isinstance(x, VALUES) else self.constant(x) for x in value.inputs]
+
+    def source(self) -> str:
+        """A function `run` that makes all the calls."""
+        return "\n    ".join(["def run():", *(self.lines or ["pass"])]) + "\n"
 
 
 class Replay:
@@ -20,116 +67,165 @@ class Replay:
     `source`: what `run` executes, as Python.
     """
 
-    def __init__(self, program: Program):
-        self.program = program
-        self.buffers: dict[Node, np.ndarray] = {}
-        self.names: dict[Node, str] = {}
-        self.scope: dict[str, Any] = {}
-        self.lines: list[str] = []
-        for node in [*program.feeds, *program.numbers, *program.constants]:
-            self.hold(node, np.array(node.data))
-        for tensor, node in program.held:
-            self.hold(node, tensor.data)
-        for i, k, node in program.states:
-            self.hold(node, np.array(program.optimizer.states[i][k]))
-        readers: dict[Node, int] = {}
-        for i, node in enumerate(program.nodes):
-            readers |= dict.fromkeys(map(behind_views, node.nodes()), i)
-        place_of = {value: leaf for leaf, value in program.updates}
-        for i, node in enumerate(program.nodes):
-            leaf = place_of.get(node)
-            in_place = leaf is not None and ufunc_of(node) is not None and readers.get(leaf, i) <= i
-            self.add(node, self.buffers[leaf] if in_place else None)
-        self.update()
-        self.source = "\n    ".join(["def run():", *(self.lines or ["pass"])]) + "\n"
-        exec(self.source, self.scope)
-        self.run: Callable[[], None] = self.scope["run"]
-
-    def hold(self, node: Node, array: Any) -> str:
-        """Keep the array of a Node under a name."""
-        self.buffers[node] = array
-        self.names[node] = name = f"v{len(self.names)}"
-        self.scope[name] = array
-        return name
-
-    def function(self, function: Callable, name: str) -> str:
-        """A function under a name; the same name for the same function."""
-        name = name if name.isidentifier() else "function"
-        while self.scope.setdefault(name, function) != function:
-            name += "_"
-        return name
-
-    def text(self, x: Any) -> str:
-        """An input of a call."""
-        if isinstance(x, Node):
-            return self.names[x]
-        name = f"c{len(self.scope)}"
-        self.scope[name] = x
-        return name
-
-    def number(self, x: Any, node: Node) -> Any:
-        """A plain number among the inputs of a Node, as the array that NumPy would make of it at every call."""
-        dtypes = {i.dtype for i in node.nodes()}
-        plain = isinstance(x, int | float) and not isinstance(x, bool) and len(dtypes) == 1
-        return np.array(x, dtypes.pop()) if plain and next(iter(dtypes)).kind == "f" else x
-
-    def add(self, node: Node, place: Any = None) -> None:
-        """The call for one Node, which may write right into the place of what it renews."""
-        op, data = node.op, node.data
-        arrays = [self.buffers[x] if isinstance(x, Node) else x for x in node.inputs]
-        if op in VIEWS or (op is ops.getitem and len(arrays) == 1):  # a view is made once
-            view = node.compute(*arrays)
-            if np.shares_memory(view, arrays[0]):
-                self.hold(node, view)
-                return
-        ufunc = ufunc_of(node)
-        inputs = [self.text(x if ufunc is None else self.number(x, node)) for x in node.inputs]
-        out = self.hold(node, np.empty(data.shape, data.dtype) if place is None else place)
-        if ufunc is not None:
-            by_name = "out=" if ufunc in (np.maximum, np.minimum) else ""  # NumPy wants it so for these two
-            self.lines.append(f"{self.function(ufunc, ufunc.__name__)}({', '.join(inputs)}, {by_name}{out})")
-        elif op in REDUCTIONS and not (op is ops.mean and data.dtype == np.float16):  # it adds up in float32
-            name = REDUCTIONS[op]
-            axis = node.params.get("axis")
-            axis = axis[0] if axis is not None and len(axis) == 1 else axis
-            reduce = self.function(getattr(np, name).reduce, f"{name}_reduce")
-            self.lines.append(f"{reduce}({inputs[0]}, {axis!r}, None, {out})")
-            if op is ops.mean:
-                count = arrays[0].size // max(1, data.size)
-                divisor = self.text(np.array(count, data.dtype))
-                self.lines.append(f"{self.function(np.divide, 'divide')}({out}, {divisor}, {out})")
-        elif op is ops.where:
-            self.lines.append(f"{self.function(np.copyto, 'copyto')}({out}, {inputs[2]})")
-            mask = inputs[0] if np.asarray(arrays[0]).dtype == bool else f"{inputs[0]} != 0"
-            self.lines.append(f"copyto({out}, {inputs[1]}, where={mask})")
-        elif op in (ops.astype, ops.asconstant):
-            self.lines.append(f"{self.function(np.copyto, 'copyto')}({out}, {inputs[0]}, 'unsafe')")
-        else:
-            if op is ops.one_hot:
-                self.lines.append(f"{self.function(ops.check_ids, 'check_ids')}({inputs[0]}, {node.params['classes']})")
-            compute = self.function(node.compute, f"op_{op.name}")
-            self.lines.append(f"{self.function(fill, 'fill')}({', '.join([out, compute, *inputs])})")
-
-    def update(self) -> None:
-        """New values into the places of the old ones, when all of them are known."""
-        for leaf, value in self.program.updates:
-            if self.buffers[leaf] is not self.buffers[value]:
-                self.lines.append(f"{self.function(np.copyto, 'copyto')}({self.names[leaf]}, {self.names[value]})")
+    def __init__(self, program: TrainingStep):
+        calls = numpy_calls(program)
+        self.buffers, self.source = calls.buffers, calls.source()
+        exec(self.source, calls.scope)
+        self.run: Callable[[], None] = calls.scope["run"]
 
 
-def ufunc_of(node: Node) -> np.ufunc | None:
-    """NumPy's function that writes the result of a Node into an array; None where there is none."""
-    known = {ops.power: np.power, ops.matmul: np.matmul}
-    return known.get(node.op, node.op.forward if isinstance(node.op.forward, np.ufunc) else None)
+def numpy_calls(program: TrainingStep) -> Calls:
+    """A program as calls."""
+    calls = Calls()
+    hold_leaves(calls, program)
+    last_reader = {behind_views(x): i for i, value in enumerate(program.nodes) for x in value.values()}
+    leaf_of = {value: leaf for leaf, value in program.updates}
+    for i, value in enumerate(program.nodes):
+        place = None
+        if value in leaf_of and ufunc_of(value) is not None and last_reader.get(leaf_of[value], i) <= i:
+            place = calls.buffers[leaf_of[value]]
+        add(calls, value, place)
+    for (
+        leaf,
+        value,
+    ) in program.updates:  # new values into the places of the old ones, when all of them are known
+        if calls.buffers[leaf] is not calls.buffers[value]:
+            calls.call(np.copyto, "copyto", calls.names[leaf], calls.names[value])
+    return calls
 
 
-def fill(out: np.ndarray, compute: Callable, *inputs: Any) -> np.ndarray:
-    """The result of a Node into its array; ValueError where the numbers, not only the shapes, decide on its shape."""
-    y = compute(*inputs)
+def hold_leaves(calls: Calls, program: TrainingStep) -> None:
+    """The arrays of what is not computed: parameters' own, copies of others."""
+    for leaf in [*program.feeds, *program.numbers, *program.constants]:
+        calls.hold(leaf, np.array(program.arrays[leaf]))
+    for tensor, leaf in program.held:
+        calls.hold(leaf, tensor.data)
+    optimizer: Any = program.optimizer
+    for i, k, leaf in program.states:
+        calls.hold(leaf, np.array(optimizer.states[i][k]))
+
+
+def add(calls: Calls, value: Apply, place: np.ndarray | None) -> None:
+    """The call for one value, which may write right into the place of what it renews."""
+    if value.op in MAY_BE_VIEWS and len(value.inputs) == 1:
+        array = calls.buffers[value.inputs[0]]
+        view = compute(value, [array])
+        if np.shares_memory(view, array):  # made once
+            calls.hold(value, view)
+            return
+    form = form_of(value)
+    inputs = ufunc_inputs(calls, value) if form is call_ufunc else calls.inputs(value)
+    out = calls.hold(value, np.empty(value.shape, value.dtype) if place is None else place)
+    form(calls, value, inputs, out)
+
+
+MAY_BE_VIEWS = {*VIEWS, ops.getitem}
+
+
+# How an op is called: each form gets the names of the inputs, and of the array for the result
+
+Form = Callable[[Calls, Apply, list[str], str], None]
+
+
+def call_ufunc(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
+    ufunc: Any = ufunc_of(value)
+    by_name = ufunc in (np.maximum, np.minimum)  # NumPy wants it so for these two
+    calls.call(ufunc, ufunc.__name__, *inputs, f"out={out}" if by_name else out)
+
+
+def call_reduction(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
+    ufunc = REDUCTIONS[value.op]
+    axis = value.params.get("axis")
+    axis = axis[0] if axis is not None and len(axis) == 1 else axis
+    calls.call(ufunc.reduce, f"{ufunc.__name__}_reduce", *inputs, repr(axis), "None", out)
+
+
+def call_mean(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
+    if value.dtype == np.float16:  # which adds up in float32
+        call_forward(calls, value, inputs, out)
+        return
+    call_reduction(calls, value, inputs, out)
+    count = size(value.inputs[0]) // max(1, size(value))
+    divisor = calls.constant(np.array(count, value.dtype))
+    calls.call(np.divide, "divide", out, divisor, out)
+
+
+def call_where(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
+    mask, a, b = inputs
+    condition = value.inputs[0]
+    dtype = condition.dtype if isinstance(condition, Value) else np.asarray(condition).dtype
+    calls.call(np.copyto, "copyto", out, b)
+    if dtype.kind != "b":
+        mask = f"{mask} != 0"
+    calls.call(np.copyto, "copyto", out, a, f"where={mask}")
+
+
+def call_astype(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
+    calls.call(np.copyto, "copyto", out, *inputs, "'unsafe'")
+
+
+def call_one_hot(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
+    calls.call(ops.check_ids, "check_ids", *inputs, str(value.params["classes"]))
+    call_forward(calls, value, inputs, out)
+
+
+def call_forward(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
+    """The op's own forward, whose result is copied."""
+    calls.call(fill, "fill", out, calls.named(value, f"op_{value.op.name}"), *inputs)
+
+
+REDUCTIONS: dict[Op | None, np.ufunc] = {
+    ops.sum: np.add,
+    ops.mean: np.add,
+    ops.max: np.maximum,
+    ops.min: np.minimum,
+    ops.prod: np.multiply,
+}
+FORMS: dict[Op | None, Form] = {
+    **dict.fromkeys(REDUCTIONS, call_reduction),
+    ops.mean: call_mean,
+    ops.where: call_where,
+    ops.astype: call_astype,
+    ops.asconstant: call_astype,
+    ops.one_hot: call_one_hot,
+}
+
+
+def form_of(value: Apply) -> Form:
+    """How the op of a value is called."""
+    return FORMS.get(value.op, call_forward if ufunc_of(value) is None else call_ufunc)
+
+
+def ufunc_of(value: Apply) -> np.ufunc | None:
+    """NumPy's function that writes the result of a value into an array; None where there is none."""
+    if value.op in UFUNCS:
+        return UFUNCS[value.op]
+    return value.op.forward if isinstance(value.op.forward, np.ufunc) else None
+
+
+UFUNCS = {ops.power: np.power, ops.matmul: np.matmul}
+
+
+def ufunc_inputs(calls: Calls, value: Apply) -> list[str]:
+    """The inputs of a ufunc; a plain number is the array that NumPy would make of it at every call."""
+    dtypes = {x.dtype for x in value.values()}
+    dtype = dtypes.pop() if len(dtypes) == 1 else None
+    if dtype is None or dtype.kind != "f":
+        return calls.inputs(value)
+    names = []
+    for x in value.inputs:
+        plain = isinstance(x, int | float) and not isinstance(x, bool)
+        number = np.array(x, dtype) if plain else x
+        names.append(calls.names[x] if isinstance(x, VALUES) else calls.constant(number))
+    return names
+
+
+def fill(out: np.ndarray, value: Apply, *inputs: Any) -> np.ndarray:
+    """A result into its array; ValueError where the numbers, not only the shapes, decide on its shape."""
+    y = compute(value, inputs)
     if y.shape != out.shape:
-        node = compute.__self__
         raise ValueError(
-            f"{node.op.name} gives {y.shape}, the step was compiled for {out.shape}: a shape that depends on the data "
+            f"{value.op.name} gives {y.shape}, the step was compiled for {out.shape}: a shape that depends on the data "
             f"cannot be compiled; write where(mask, x, 0) in place of x[mask]"
         )
     out[...] = y

@@ -1,0 +1,228 @@
+"""`compile_epoch`: training on all rows of a data set, mini-batch by mini-batch, without Python between them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..engine.optim import Optimizer
+from ..engine.recording import recording
+from ..engine.tensor import Tensor
+from ..ops.op import data_of, describe
+from ..program.trace import Names, ancestors
+from .backends import engine_for
+from .batches import MISFIT, check_rows
+from .engines import NumPyEngine
+from .feeds import array_of, fitting
+from .lower import training_step
+from .parameters import Parameters
+from .shorter import rebuilt
+from .step import Step
+
+
+def compile_epoch(
+    loss: Tensor,
+    batch: Sequence[Tensor],
+    parameters: Sequence[Tensor] | None = None,
+    *,
+    optimizer: Optimizer,
+    outputs: Sequence[Tensor] = (),
+    names: Names = None,
+    backend: str = "auto",
+) -> Epoch:
+    """A function that trains on all rows of a data set: gathering, forward, backward and update of every mini-batch.
+
+    Parameters
+    ----------
+    loss : Tensor
+        A loss of one element, computed for one mini-batch.
+    batch : sequence of Tensor
+        The leaves that hold the mini-batch, with its rows along the first axis. An array outside of
+        the batch that is used row by row with it (weights of its rows, say) belongs into `batch`,
+        too.
+    parameters : sequence of Tensor, optional
+        Those of the optimizer, if given.
+    optimizer : Optimizer
+        What makes a step of the gradients.
+    outputs : sequence of Tensor
+        Tensors behind the loss whose arrays are wanted of each step.
+    names, backend
+        See `compile_backprop`.
+
+    Returns
+    -------
+    Epoch
+        A function of the whole arrays, in the order of `batch`. Its keyword `order` is the rows in
+        the order in which they are to be used (default: as they are). It returns the loss of each
+        step, and with `outputs` their arrays, the first axis counting steps. A last, shorter batch
+        is computed from the same expression with fewer rows (numbers that stand in it, such as `/
+        10`, stay as they are); its outputs are then not part of the arrays but in
+        `epoch.last_outputs`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where the arguments are not what is said above, and where an array outside of the batch is
+        used row by row with it; and what `compile_backprop` raises. The epoch itself raises
+        ValueError, and trains nothing, where the last batch is shorter and the expression does not
+        work for fewer rows, as with `x[3]`.
+
+    Examples -------- >>> from tinygrad_steel import SGD >>> x, y = Tensor([[1.0], [2.0]],
+    name="x"), Tensor([[3.0], [5.0]], name="y") >>> weight = Tensor([[1.0]], requires_grad=True,
+    name="weight") >>> loss = np.mean(np.square(x @ weight - y)) >>> epoch = compile_epoch(loss,
+    batch=(x, y), optimizer=SGD([weight], 0.1), backend="numpy") >>> epoch(np.array([[1.0], [2.0],
+    [0.5], [3.0]]), np.array([[2.0], [4.0], [1.0], [6.0]])).round(4) array([2.5   , 1.1562])
+    """
+    if not isinstance(optimizer, Optimizer) or isinstance(batch, Tensor) or isinstance(outputs, Tensor):
+        raise TypeError("compile_epoch takes an optimizer, and lists of Tensors: batch=(x, y), outputs=[output]")
+    if parameters is not None and {id(p) for p in parameters} != {id(p) for p in optimizer.parameters}:
+        raise ValueError("the parameters are to be those of the optimizer: leave them out, or make it with them")
+    check_batch(batch)
+    return Epoch(loss, list(batch), optimizer, list(outputs), names, backend)
+
+
+def check_batch(batch: Sequence[Tensor]) -> None:
+    """ValueError where these are not the leaves of a mini-batch."""
+    if not batch or not all(isinstance(t, Tensor) and t.op is None and t.shape for t in batch):
+        raise ValueError("batch=(x, y) takes the Tensors that hold the mini-batch, rows along their first axis")
+    if any(t.requires_grad for t in batch) or len({*batch}) < len(batch):
+        raise ValueError("the Tensors of the batch are data: each once, and none with requires_grad=True")
+    rows = {t.shape[0] for t in batch}
+    if len(rows) > 1:
+        found = " and ".join(str(t.shape[0]) for t in batch)
+        raise ValueError(f"the batch has {found} rows: they are to be equal")
+    if rows == {0}:
+        raise ValueError("the batch has no rows: trace the loss with at least one")
+
+
+class Epoch:
+    """A compiled epoch: a function of the whole arrays and the order of their rows.
+
+    Attributes
+    ----------
+    backend : str
+        "numba" or "numpy".
+    source : str
+        What runs, as Python.
+    compile_seconds : float
+        How long it took to compile, or to load from disk.
+    last_outputs : list of ndarray
+        The outputs of a last, shorter batch of the latest call.
+    """
+
+    def __init__(
+        self,
+        loss: Tensor,
+        batch: list[Tensor],
+        optimizer: Optimizer,
+        outputs: list[Tensor],
+        names: Names,
+        backend: str,
+    ):
+        self.loss, self.batch, self.outputs = loss, batch, outputs
+        self.optimizer, self.names = optimizer, names
+        self.rows = batch[0].shape[0]
+        self.program = training_step(loss, names, optimizer, outputs, feeds=batch)
+        check_rows([loss, *outputs], batch)
+        self.engine = engine_for(self.program, backend, "epoch")
+        self.backend, self.source = self.engine.backend, self.engine.source
+        self.compile_seconds = self.engine.compile_seconds
+        self.parameters = Parameters(self.program, self.engine)
+        self.used = used_places([loss, *outputs], batch)
+        self.lock = threading.Lock()
+        self.short: dict[int, Step] = {}
+        self.last_outputs: list[np.ndarray] = []
+
+    def __call__(self, *arrays: Any, order: Any = None) -> Any:
+        if len(arrays) != len(self.batch):
+            raise TypeError(
+                f"the epoch takes {len(self.batch)} arrays, one for each Tensor of the batch; got {len(arrays)}"
+            )
+        arrays = tuple(map(array_of, arrays))
+        for t, x in zip(self.batch, arrays):
+            check_whole(t, x, len(arrays[0]))
+        order = self.row_numbers(order, len(arrays[0]))
+        given = [arrays[i] for i in self.used]
+        used = [fitting(leaf, x, self.program.called(leaf), rows=True) for leaf, x in zip(self.program.feeds, given)]
+        for leaf, x in zip(self.program.feeds, used):
+            for classes in self.program.classes(leaf):
+                ops.check_ids(x[order], classes)
+        with self.lock:
+            return self.train(used, order)
+
+    def train(self, used: list[np.ndarray], order: np.ndarray) -> Any:
+        """All whole batches of these arrays, then one of the rows that are left."""
+        count, rest = divmod(len(order), self.rows)
+        whole, left = order[: count * self.rows], order[count * self.rows :]
+        self.parameters.before()
+        short = self.short_step(rest) if rest else None  # now, as nothing is to be trained where it cannot be had
+        try:
+            losses, outputs = self.engine.epoch(used, whole, count)
+        finally:
+            if count:
+                self.parameters.after()
+        self.last_outputs = []
+        if short is not None:
+            losses = np.append(losses, short(*(x[left] for x in used)))
+            self.last_outputs = [np.array(x) for x in short.outputs]
+        return (losses, outputs) if self.outputs else losses
+
+    @staticmethod
+    def row_numbers(order: Any, rows: int) -> np.ndarray:
+        """`order` as an array for the loops; ValueError where it is none of row numbers."""
+        numbers = np.arange(rows) if order is None else np.asarray(data_of(order))
+        has_range = numbers.dtype.kind in "iu" and numbers.size > 0
+        in_range = has_range and 0 <= numbers.min() <= numbers.max() < rows
+        if numbers.ndim != 1 or (numbers.size and not in_range):
+            found = f" with {numbers.min()} to {numbers.max()}" if has_range else ""
+            raise ValueError(f"order is a list of row numbers from 0 to {rows - 1}, not {describe(numbers)}{found}")
+        return np.array(numbers, dtype=np.int64)
+
+    def short_step(self, rows: int) -> Step:
+        """The step for a last batch of so many rows; ValueError where the expression does not work for these."""
+        if rows not in self.short:
+            try:
+                self.short[rows] = self.step_of(rows)
+            except MISFIT as error:
+                raise ValueError(
+                    f"the last batch has {rows} rows, for which the loss does not work ({error}): give an order with a "
+                    f"multiple of {self.rows} rows"
+                ) from error
+        return self.short[rows]
+
+    def step_of(self, rows: int) -> Step:
+        """The step for a batch of so many rows, from the same expression."""
+        fewer = {t: Tensor(t.data[:rows], name=t.name) for t in self.batch}
+        with recording("all"), np.errstate(all="ignore"):  # also inside no_grad()
+            loss, *outputs = rebuilt([self.loss, *self.outputs], fewer)
+        feeds = [fewer[self.batch[i]] for i in self.used]
+        program = training_step(loss, self.names, self.optimizer, outputs, feeds=feeds)
+        return Step(program, NumPyEngine(program))
+
+    def __repr__(self) -> str:
+        return f"<compiled epoch of batches of {self.rows} rows, {self.backend}>"
+
+
+def used_places(roots: list[Tensor], batch: list[Tensor]) -> list[int]:
+    """Which Tensors of the batch the loss depends on; ValueError where that may not have been recorded of one."""
+    behind = {*ancestors(roots)}
+    for t in batch:
+        if t not in behind and t.name is None:
+            raise ValueError(
+                f"{describe(t)} of the batch has no part in the loss, or none that was recorded: "
+                f"make it with Tensor(..., name=...)"
+            )
+    return [i for i, t in enumerate(batch) if t in behind]
+
+
+def check_whole(t: Tensor, x: np.ndarray, rows: int) -> None:
+    """ValueError where an array does not hold `rows` rows like those of a Tensor of the batch."""
+    if x.shape[1:] != t.shape[1:] or x.ndim != t.ndim or len(x) != rows:
+        shape = ", ".join(["rows", *map(str, t.shape[1:])])
+        raise ValueError(
+            f"{describe(t)} was compiled: give an array ({shape}), as many rows as the others, not {x.shape}"
+        )

@@ -1,0 +1,181 @@
+"""Where the elements of arrays are, as source: behind views, and in a flat block of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import ops
+from ..ops.op import Op
+from ..program.values import Apply, Value
+from .lowered import REDUCTIONS, is_view
+
+# For each axis a text: a loop variable, a number, or an expression of these.
+Index = tuple[str, ...]
+Shape = tuple[int, ...]
+
+
+def loop_shape(value: Apply) -> Shape:
+    """The shape over which a value is computed."""
+    return value.inputs[0].shape if value.op in REDUCTIONS else value.shape
+
+
+def loop_variables(shape: Shape) -> Index:
+    """A loop variable for each axis."""
+    return tuple("0" if n == 1 else f"i{axis}" for axis, n in enumerate(shape))
+
+
+def input_index(value: Apply, x: Value, at: Index) -> Index:
+    """Where a value reads its input `x` for the element `at` of its loops."""
+    if value.op in REDUCTIONS:
+        return at
+    if value.op is ops.one_hot:
+        return at[:1]
+    return broadcast(x.shape, at)
+
+
+def elements_read(value: Apply) -> list[tuple[Value, Index]]:
+    """What a value reads at each turn of its loops: arrays, and where in them."""
+    at = loop_variables(loop_shape(value))
+    return [behind(x, input_index(value, x, at)) for x in value.values()]
+
+
+def behind(x: Value, at: Index) -> tuple[Value, Index]:
+    """The value behind views, and where in it the element `at` of `x` is."""
+    while is_view(x):
+        if x.op in BEHIND:
+            at = BEHIND[x.op](x, at)
+        (x,) = x.inputs
+    return x, at
+
+
+# One function for each op that gives a view: where in its input the element `at` is
+
+
+def broadcast(shape: Shape, at: Index) -> Index:
+    """The index into an array of this shape where NumPy broadcasts it to what has the index `at`."""
+    own = at[len(at) - len(shape) :]
+    return tuple("0" if n == 1 else i for n, i in zip(shape, own))
+
+
+def behind_broadcast(view: Apply, at: Index) -> Index:
+    return broadcast(view.inputs[0].shape, at)
+
+
+def behind_transpose(view: Apply, at: Index) -> Index:
+    count = len(view.shape)
+    axes = view.params.get("axes") or tuple(range(count))[::-1]
+    moved_to = [i % count for i in axes]
+    return tuple(at[moved_to.index(k)] for k in range(count))
+
+
+def behind_swap(view: Apply, at: Index) -> Index:
+    order = list(at)
+    i, j = view.params["axis1"], view.params["axis2"]
+    order[i], order[j] = order[j], order[i]
+    return tuple(order)
+
+
+def behind_flip(view: Apply, at: Index) -> Index:
+    flipped = flipped_axes(view)
+    places = enumerate(zip(view.shape, at))
+    return tuple(along(n - 1, -1, i) if k in flipped else i for k, (n, i) in places)
+
+
+def flipped_axes(view: Apply) -> set[int]:
+    """The axes along which np.flip turns its input round, counted from the first."""
+    axes = view.params.get("axis")
+    count = len(view.shape)
+    if axes is None:
+        return set(range(count))
+    return {i % count for i in (axes if isinstance(axes, tuple) else (axes,))}
+
+
+def behind_reshape(view: Apply, at: Index) -> Index:
+    """The same index but for axes of length 1; else what a division of the flat index leaves."""
+    old = view.inputs[0].shape
+    long = [i for n, i in zip(view.shape, at) if n != 1]
+    if [n for n in view.shape if n != 1] == [n for n in old if n != 1]:
+        left = iter(long)
+        return tuple("0" if n == 1 else next(left) for n in old)
+    position = flat(0, view.shape, at)
+    found, step = [], 1
+    for n in reversed(old):
+        found.append("0" if n < 2 else digit(position, step, n))
+        step *= n
+    return tuple(reversed(found))
+
+
+def digit(position: str, step: int, n: int) -> str:
+    """The index along an axis of length `n` whose neighbours are `step` apart."""
+    if position.isdigit():
+        return str(int(position) // step % n)
+    return f"(({position}) // {step} % {n})"
+
+
+def behind_slices(view: Apply, at: Index) -> Index:
+    """The index before `x[index]`, for numbers, slices, None and Ellipsis."""
+    shape = view.inputs[0].shape
+    found: list[str] = []
+    left = iter(at)
+    for part in without_ellipsis(view.params["index"], len(shape)):
+        if part is None:
+            next(left)
+            continue
+        n = shape[len(found)]
+        if isinstance(part, slice):
+            start, _, step = part.indices(n)
+            found.append(along(start, step, next(left)))
+        else:
+            found.append(str(int(part) % n))
+    return tuple(found)
+
+
+def without_ellipsis(index: Any, count: int) -> list[Any]:
+    """The parts of an index, with a full slice for each of the `count` axes of which it says nothing."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    taken = sum(1 for part in parts if part is not None and part is not Ellipsis)
+    if not any(part is Ellipsis for part in parts):
+        parts.append(Ellipsis)
+    spot = next(i for i, part in enumerate(parts) if part is Ellipsis)
+    parts[spot : spot + 1] = [slice(None)] * (count - taken)
+    return parts
+
+
+BEHIND: dict[Op | None, Callable[[Apply, Index], Index]] = {
+    ops.broadcast_to: behind_broadcast,
+    ops.transpose: behind_transpose,
+    ops.swapaxes: behind_swap,
+    ops.flip: behind_flip,
+    ops.reshape: behind_reshape,
+    ops.expand_dims: behind_reshape,
+    ops.squeeze: behind_reshape,
+    ops.getitem: behind_slices,
+}
+
+
+def along(start: int, step: int, i: str) -> str:
+    """start + step * i"""
+    if i.isdigit():
+        return str(start + step * int(i))
+    return i if (start, step) == (0, 1) else f"({start} + {step} * {i})"
+
+
+def flat(first: int, shape: Shape, at: Index) -> str:
+    """Where in the block an element is, of an array of this shape that begins at `first`."""
+    terms: list[str] = []
+    step, offset = 1, first
+    for n, i in zip(reversed(shape), reversed(at)):
+        if i.isdigit():
+            offset += int(i) * step
+        else:
+            terms.append(i if step == 1 else f"{i} * {step}")
+        step *= n
+    if offset or not terms:
+        terms.append(str(offset))
+    return " + ".join(reversed(terms))
+
+
+def indented(lines: list[str], depth: int) -> list[str]:
+    """Lines inside so many loops."""
+    return ["    " * depth + line for line in lines]

@@ -1,0 +1,209 @@
+"""The lines of loops: one nest for the values that share it, or for a matrix product."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .. import ops
+from ..program.values import VALUES, Apply, Leaf, Value
+from .indices import Index, Shape, behind, flat, indented, input_index, loop_shape, loop_variables
+from .loop_forms import FOLDS, Element, as_number, form_of
+from .lowered import REDUCTIONS, is_mask, size
+from .memory import Block
+
+UNROLLED = 16  # the most columns of a product that are summed side by side
+
+
+class Nest:
+    """The lines of a loop nest, by where they stand.
+
+    `start`: before everything. `before[k]`: before the loop of axis `k`, inside those of the axes
+    before it; the last is the body. `after[k]`: behind that loop. `end`: after everything. `names`:
+    the variables that hold elements.
+    """
+
+    def __init__(self, shape: Shape):
+        self.shape = shape
+        self.at = loop_variables(shape)
+        self.names: dict[Value, str] = {}
+        self.start: list[str] = []
+        self.before: list[list[str]] = [[] for _ in range(len(shape) + 1)]
+        self.body = self.before[-1]
+        self.after: list[list[str]] = [[] for _ in shape]
+        self.end: list[str] = []
+
+    def lines(self) -> list[str]:
+        """All of them in order."""
+        return [*self.start, *self.loops(0), *self.end]
+
+    def loops(self, axis: int) -> list[str]:
+        """The loops from this axis inwards."""
+        if axis == len(self.shape):
+            return self.body
+        inner = self.loops(axis + 1)
+        n = self.shape[axis]
+        if n != 1:
+            inner = [f"for {self.at[axis]} in range({n}):", *indented(inner, 1)]
+        return [*self.before[axis], *inner, *self.after[axis]]
+
+    def shorten(self) -> None:
+        """Compute the place of an element once, as most arrays have theirs at the same distance."""
+        place = flat(0, self.shape, self.at)
+        if " + " in place:
+            shorter = [line.replace(f"{place}]", "k]") for line in self.body]
+            self.body[:] = [f"k = {place}", *shorter]
+
+
+def nest_lines(values: list[Apply], block: Block, renewed: Mapping[Apply, Leaf]) -> list[str]:
+    """One loop nest for these values; those in `renewed` are new ones for a leaf."""
+    nest = Nest(loop_shape(values[0]))
+    for value in values:
+        if value.op in REDUCTIONS:
+            add_fold(nest, value, block)
+        else:
+            add_element(nest, value, block)
+    for value in values:  # when all old ones have been read
+        if value in renewed and value in nest.names:
+            nest.body.append(f"{block.element(renewed[value], nest.at)} = {nest.names[value]}")
+    nest.shorten()
+    return nest.lines()
+
+
+def add_element(nest: Nest, value: Apply, block: Block) -> None:
+    """A variable for an element, which is stored where others need it."""
+    form = form_of(value)
+    assert form is not None, "the plan puts only values that have a form into a nest"
+    read = [read_input(value, x, nest, block) for x in value.inputs]
+    name = f"t{len(nest.names)}"
+    nest.body.append(f"{name} = {form(Element(value, nest.at, read, block))}")
+    nest.names[value] = name
+    if value in block.places:
+        number = as_number(name) if is_mask(value) else name
+        nest.body.append(f"{block.element(value, nest.at)} = {number}")
+
+
+def add_fold(nest: Nest, value: Apply, block: Block) -> None:
+    """A reduction: added up in a variable where it goes over the last axes, else in its place in the block."""
+    (x,), count = value.inputs, len(nest.shape)
+    text = read_input(value, x, nest, block)
+    element = as_number(text) if is_mask(x) else text
+    axes = value.params.get("axis", tuple(range(count)))
+    kept = [i for i in range(count) if i not in axes]
+    place = block.element(value, tuple(nest.at[i] for i in kept))
+    divisor = math.prod(nest.shape[i] for i in axes)
+    if kept == [*range(len(kept))]:
+        fold_in_variable(nest, value, element, place, f"r{block.places[value]}", len(kept), divisor)
+    else:
+        fold_in_place(nest, value, element, place, block.places[value], divisor)
+
+
+def fold_in_variable(nest: Nest, value: Apply, element: str, place: str, name: str, depth: int, divisor: int) -> None:
+    """Add up in a variable, outside of which there are `depth` loops."""
+    fold = FOLDS[value.op]
+    nest.before[depth].append(f"{name} = {fold.start}")
+    nest.body.append(f"{name} = {fold.take.format(name, element)}")
+    result = f"{name} / {divisor}" if value.op is ops.mean else name
+    behind_loop = nest.after[depth] if depth < len(nest.shape) else nest.body
+    behind_loop.append(f"{place} = {result}")
+
+
+def fold_in_place(nest: Nest, value: Apply, element: str, place: str, first: int, divisor: int) -> None:
+    """Add up in the block, where the results begin at `first`."""
+    fold = FOLDS[value.op]
+    results = f"for j in range({first}, {first + size(value)}):"
+    nest.start += [results, f"    m[j] = {fold.start}"]
+    nest.body.append(f"{place} = {fold.take.format(place, element)}")
+    if value.op is ops.mean:
+        nest.end += [results, f"    m[j] /= {divisor}"]
+
+
+def read_input(value: Apply, x: Any, nest: Nest, block: Block) -> str:
+    """The element of an input that a value needs at each turn."""
+    if not isinstance(x, VALUES):
+        return block.number(x)
+    base, at = behind(x, input_index(value, x, nest.at))
+    if base in nest.names and at == nest.at:
+        name = nest.names[base]
+        return as_number(name) if is_mask(base) and not is_mask(x) else name
+    return stored(base, at, is_mask(x), block)
+
+
+def stored(base: Value, at: Index, as_mask: bool, block: Block) -> str:
+    """An element from the block; a constant number stands in the code itself."""
+    text = block.element(base, at) if base in block.places else block.number(block.arrays[base])
+    return f"({text} != 0.0)" if as_mask else text
+
+
+# Matrix products
+
+
+def product_lines(value: Apply, block: Block) -> list[str]:
+    """A matrix product; where they are few, its elements or its columns are summed side by side."""
+    product = Product(value, block)
+    if 0 < product.rows * product.columns <= UNROLLED:
+        return product.by_elements()
+    if product.columns <= UNROLLED:
+        return product.by_columns()
+    return product.in_place()
+
+
+class Product:
+    """A matrix product of vectors or matrices `a` and `b`."""
+
+    def __init__(self, value: Apply, block: Block):
+        self.a, self.b = value.inputs
+        self.block, self.first = block, block.places[value]
+        self.rows = self.a.shape[0] if len(self.a.shape) == 2 else 1
+        self.columns = self.b.shape[1] if len(self.b.shape) == 2 else 1
+        self.inner = self.a.shape[-1]
+
+    def left(self, i: str) -> str:
+        """The element of `a` in row `i`."""
+        base, at = behind(self.a, (i, "k") if len(self.a.shape) == 2 else ("k",))
+        return stored(base, at, is_mask(self.a), self.block)
+
+    def right(self, j: str) -> str:
+        """The element of `b` in column `j`."""
+        base, at = behind(self.b, ("k", j) if len(self.b.shape) == 2 else ("k",))
+        return stored(base, at, is_mask(self.b), self.block)
+
+    def place(self, i: str, j: str) -> str:
+        """The element of the result."""
+        return f"m[{flat(self.first, (self.rows, self.columns), (i, j))}]"
+
+    def by_elements(self) -> list[str]:
+        """A variable for each element."""
+        places = [(str(i), str(j)) for i in range(self.rows) for j in range(self.columns)]
+        return [
+            *(f"s{i}_{j} = 0.0" for i, j in places),
+            f"for k in range({self.inner}):",
+            *(f"    s{i}_{j} += {self.left(i)} * {self.right(j)}" for i, j in places),
+            *(f"{self.place(i, j)} = s{i}_{j}" for i, j in places),
+        ]
+
+    def by_columns(self) -> list[str]:
+        """A variable for each column, row by row."""
+        columns = [str(j) for j in range(self.columns)]
+        return [
+            f"for i in range({self.rows}):",
+            *(f"    s{j} = 0.0" for j in columns),
+            f"    for k in range({self.inner}):",
+            f"        a = {self.left('i')}",
+            *(f"        s{j} += a * {self.right(j)}" for j in columns),
+            *(f"    {self.place('i', j)} = s{j}" for j in columns),
+        ]
+
+    def in_place(self) -> list[str]:
+        """Added up in the block."""
+        place = f"m[{self.first} + i * {self.columns} + j]"
+        return [
+            f"for i in range({self.rows}):",
+            f"    for j in range({self.columns}):",
+            f"        {place} = 0.0",
+            f"    for k in range({self.inner}):",
+            f"        a = {self.left('i')}",
+            f"        for j in range({self.columns}):",
+            f"            {place} += a * {self.right('j')}",
+        ]

@@ -1,0 +1,143 @@
+"""What a machine computes instead: a table of rewrites into NumPy's own functions, each in one spelling."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..ops.op import TWINS, Op
+from ..program.parts import Numbers, parts_of
+from ..program.rewrite import ALIASES, SIMPLER, Facts, Row, with_inputs
+from ..program.values import Apply, Constant, apply, compute, constant, exact, inputs_of
+from .lowered import REDUCTIONS
+
+POWERS = {
+    2: ops.square,
+    0.5: ops.sqrt,
+    -1: ops.reciprocal,
+}  # what `**` does instead, for these exponents
+# Ops that stay as they are though NumPy does not have them as functions.
+PRIMITIVE = {ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot}
+NUMPYS = {ops.clip, ops.cumsum, ops.einsum}  # NumPy has them as functions, though not among TWINS
+
+
+def machine_rows(numbers: Numbers) -> tuple[Row, ...]:
+    """The table; `numbers`: what values had when they were traced, as an op is taken apart by running it."""
+    constants: dict[Any, Constant] = {}
+
+    def first_of(x: Constant) -> Constant:
+        """The first Constant with these digits."""
+        return constants.setdefault(exact(x.data), x)
+
+    def shared_constants(y: Apply, facts: Facts) -> Apply | None:
+        """Equal Constants are one."""
+        new = with_inputs(y, {x: first_of(x) for x in y.values() if isinstance(x, Constant)})
+        return None if new is y else new
+
+    def known_number(y: Apply, facts: Facts) -> Constant | None:
+        """A single number that comes from Constants alone."""
+        if y.shape or not all(isinstance(x, Constant) for x in y.values()):
+            return None
+        return first_of(constant(compute(y, inputs_of(y, {}))))
+
+    return (
+        *ALIASES,
+        Row("equal constants", None, shared_constants),
+        Row("a dtype that is there already", frozenset({ops.astype}), same_dtype),
+        Row("axis=None, where it goes without saying", None, without_axis),
+        Row("the axes of a reduction, counted from the first", frozenset(REDUCTIONS), counted_axes),
+        Row("a reduction that keeps its axes", frozenset(REDUCTIONS), reduced_and_reshaped),
+        Row("a number that is known beforehand", None, known_number),
+        Row("x ** 2, x ** 0.5, x ** -1", frozenset({ops.power}), power_by_name),
+        Row(
+            "what NumPy lacks, or is better off with the parts of",
+            None,
+            functools.partial(in_parts, numbers),
+        ),
+    )
+
+
+def same_dtype(y: Apply, facts: Facts) -> Any:
+    """`x.astype(x.dtype)`"""
+    x = y.inputs[0]
+    return x if getattr(x, "dtype", None) == y.dtype else None
+
+
+def without_axis(y: Apply, facts: Facts) -> Any:
+    """`axis=None`, where that is what the op does anyway."""
+    if y.params.get("axis", 0) is None and y.op.defaults.get("axis", 0) is None:
+        return with_params(y, axis=None)
+    return None
+
+
+def counted_axes(y: Apply, facts: Facts) -> Any:
+    """Axes as a sorted tuple, so that the same is computed once."""
+    axis = y.params.get("axis")
+    if axis is None:
+        return None
+    given = axis if isinstance(axis, tuple) else (axis,)
+    count = len(y.inputs[0].shape)
+    axes = tuple(sorted({int(i) % count for i in given if count}))
+    if isinstance(axis, tuple) and exact(axes) == exact(axis):
+        return None
+    return with_params(y, axis=axes)
+
+
+def reduced_and_reshaped(y: Apply, facts: Facts) -> Any:
+    """`keepdims=True` as a reshape of what a reduction without it gives."""
+    if "keepdims" not in y.params:
+        return None
+    plain = with_params(y, keepdims=None)
+    if not y.params["keepdims"]:
+        return plain
+    shape = y.inputs[0].shape
+    axes = y.params.get("axis", range(len(shape)))
+    small = np.empty([n for i, n in enumerate(shape) if i not in axes], y.dtype)
+    return apply(ops.reshape, (apply(y.op, y.inputs, plain.params, small),), {"shape": y.shape}, y)
+
+
+def with_params(y: Apply, **changed: Any) -> Apply:
+    """The same op with other parameters; those that are None are left out."""
+    params = {
+        name: value for name, value in {**y.params, **changed}.items() if name not in changed or value is not None
+    }
+    return apply(y.op, y.inputs, params, y)
+
+
+def power_by_name(y: Apply, facts: Facts) -> Any:
+    """NumPy's function for a power, which is faster, and in which `**` itself results."""
+    x, exponent = y.inputs
+    same_form = y.dtype.kind == "f" and (getattr(x, "shape", None), getattr(x, "dtype", None)) == (
+        y.shape,
+        y.dtype,
+    )
+    if isinstance(exponent, Constant):
+        exponent = exponent.data.item() if not exponent.shape else None
+    if not same_form or not isinstance(exponent, int | float) or exponent not in POWERS:
+        return None
+    return apply(POWERS[exponent], (x,), {}, y)
+
+
+def in_parts(numbers: Numbers, y: Apply, facts: Facts) -> Any:
+    """The parts of an op that has a simpler form, or that NumPy does not have."""
+    if y.op in SIMPLER:
+        return parts_of(y, SIMPLER[y.op], numbers)
+    if y.op in PRIMITIVE or is_numpys(y.op):
+        return None
+    return parts_of(y, y.op.forward, numbers)
+
+
+def is_numpys(op: Op) -> bool:
+    """Whether NumPy has the op as a function."""
+    if op in NUMPYS or is_public(op.forward, op.name):
+        return True
+    return any(is_public(f, op.name) for f, other in TWINS.items() if other is op)
+
+
+def is_public(function: Any, name: str) -> bool:
+    """Whether NumPy has a function under its name, or under another one."""
+    names = {name, getattr(function, "__name__", name)}
+    return any(getattr(module, n, None) is function for module in (np, np.linalg, np.fft) for n in names)
