@@ -31,7 +31,13 @@ def metrics(output, y, names):
 
 def abalone_exec(epoch_count=10, mb_size=10, report=1, **settings) -> Trained:
     """Train and report; further settings as in `experiment.train`."""
-    return train(Experiment("abalone", model, loss, accuracy, metrics), epoch_count, mb_size, report, **settings)
+    return train(
+        Experiment("abalone", model, loss, accuracy, metrics),
+        epoch_count,
+        mb_size,
+        report,
+        **settings,
+    )
 
 
 if __name__ == "__main__":

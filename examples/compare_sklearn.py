@@ -21,7 +21,13 @@ GOOD = {"hidden": (64, 32), "init": "he", "standardize": True, "optimizer": "ada
 # name: how to train it, epochs, learning rate, what the figure is called, and the figure from outputs and targets
 EXPERIMENTS = {
     "steel": (steel.steel_exec, 40, 0.0005, "accuracy", steel.accuracy),
-    "abalone": (abalone.abalone_exec, 60, 0.001, "mean absolute error", abalone.mean_absolute_error),
+    "abalone": (
+        abalone.abalone_exec,
+        60,
+        0.001,
+        "mean absolute error",
+        abalone.mean_absolute_error,
+    ),
     "pulsar": (pulsar.pulsar_exec, 20, 0.0005, "F1", lambda output, y: pulsar.scores(output, y)[2]),
 }
 
@@ -49,7 +55,9 @@ def theirs(trained, epochs, rate, seed):
     targets = y.ravel() if y.shape[1] == 1 else np.argmax(y, axis=1)
     start = time.perf_counter()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # that it ends after so many epochs is intended
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # that it ends after so many epochs is intended
         network.fit(x[trained.training], targets[trained.training])
     seconds = time.perf_counter() - start
     if not classes:
@@ -74,10 +82,16 @@ def compare(name, seeds, data=None, epochs=None, compiled=True):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="default 5")
-    parser.add_argument("--epochs", type=int, metavar="N", help="instead of those that are good for each data set")
-    parser.add_argument("--data", help="a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)")
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help="instead of those that are good for each data set"
+    )
+    parser.add_argument(
+        "--data", help="a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)"
+    )
     parser.add_argument("--eager", action="store_true", help="without compiling")
     given = parser.parse_args()
     if given.seeds < 1 or (given.epochs is not None and given.epochs < 1):

@@ -51,7 +51,9 @@ class Table:
     def numbers(self) -> list[tuple[str, float, float, bool]]:
         """Name, lowest value, highest value and "whole numbers only" of each column in `ranges`."""
         entries = (entry.rsplit(maxsplit=2) for entry in self.ranges.split(","))
-        return [(name.strip(), float(low), float(high), "." not in high) for name, low, high in entries]
+        return [
+            (name.strip(), float(low), float(high), "." not in high) for name, low, high in entries
+        ]
 
 
 TIMEOUT = 15  # seconds without a word from UCI
@@ -123,7 +125,9 @@ def load(name: str, data: str | os.PathLike[str] | None = None) -> Dataset:
         path = Path(data)
         found = find(name, path) if path.is_dir() else path
         if found is None or not found.exists():
-            raise FileNotFoundError(f"{path}: no such file, and no folder with {' or '.join(table.files)} in it")
+            raise FileNotFoundError(
+                f"{path}: no such file, and no folder with {' or '.join(table.files)} in it"
+            )
         return real(name, found.read_bytes(), str(found), str(found))
     folder = os.environ.get("TINYGRAD_STEEL_DATA")
     if folder and (found := find(name, Path(folder))):
@@ -132,7 +136,9 @@ def load(name: str, data: str | os.PathLike[str] | None = None) -> Dataset:
         return from_uci(name)
     except ConnectionError as error:
         if data == "uci":
-            raise ConnectionError(f"cannot download {table.url}: {error}; name a file or folder instead") from error
+            raise ConnectionError(
+                f"cannot download {table.url}: {error}; name a file or folder instead"
+            ) from error
         return stand_in(name, f": {error}")
 
 
@@ -159,14 +165,18 @@ def from_uci(name: str) -> Dataset:
             # No hash: UCI may pack its archive anew. What counts are the numbers, and they are checked below.
             # No stream: pooch would leave the connection open after an error.
             loader = pooch.HTTPDownloader(timeout=TIMEOUT, stream=False)
-            archive = pooch.retrieve(table.url, None, fname="archive.zip", path=folder, downloader=loader)
+            archive = pooch.retrieve(
+                table.url, None, fname="archive.zip", path=folder, downloader=loader
+            )
         except RequestException as error:
             raise ConnectionError("UCI could not be reached") from error
         try:
             with zipfile.ZipFile(archive) as opened:
                 content = opened.read(member)
         except (zipfile.BadZipFile, zlib.error, KeyError) as error:
-            raise ValueError(f"{table.url} did not send a sound zip archive with {member} in it") from error
+            raise ValueError(
+                f"{table.url} did not send a sound zip archive with {member} in it"
+            ) from error
     dataset = real(name, content, f"{table.url} ({member})", "UCI")
     # Only now, and in one step, so that the cache never holds a wrong or half a file. No cache is no reason to stop.
     with contextlib.suppress(OSError):
@@ -208,7 +218,9 @@ def parse(name: str, content: bytes, where: str) -> list[list[float]]:
         fields = [field.strip() for field in line.split(separator)]
         if len(fields) != len(columns):
             wanted = f"{len(columns)}, {columns[0]} to {columns[-1]}"
-            raise ValueError(f"{where}, row {row}: the number of columns is {len(fields)} instead of {wanted}")
+            raise ValueError(
+                f"{where}, row {row}: the number of columns is {len(fields)} instead of {wanted}"
+            )
         header = row == 1 and all(math.isnan(number(field)) for field in fields)
         for column, field in zip(columns, fields, strict=True):
             if what := complaint(column, field, header):
@@ -244,7 +256,11 @@ def file_columns(name: str) -> list[str]:
     """The names of the columns as they stand in the file."""
     table = TABLES[name]
     names = [column for column, *_ in table.numbers]
-    return {"abalone": ["Sex", *names], "pulsar": [*names, "target_class"], "steel": [*names, *table.groups]}[name]
+    return {
+        "abalone": ["Sex", *names],
+        "pulsar": [*names, "target_class"],
+        "steel": [*names, *table.groups],
+    }[name]
 
 
 def as_dataset(name: str, table: np.ndarray, source: str, synthetic: str = "") -> Dataset:
@@ -253,7 +269,9 @@ def as_dataset(name: str, table: np.ndarray, source: str, synthetic: str = "") -
     if name == "abalone":
         names[:1] = [f"Sex_{sex}" for sex in TABLES[name].groups]
     else:
-        table = table.astype(np.float32).astype(np.float64)  # the reference figures rest on float32 values of these two
+        table = table.astype(np.float32).astype(
+            np.float64
+        )  # the reference figures rest on float32 values of these two
     inputs = len(names) - (len(TABLES[name].groups) if name == "steel" else 1)
     x, y = (np.ascontiguousarray(part) for part in np.split(table, [inputs], axis=1))
     return Dataset(name, x, y, source, tuple(names[:inputs]), tuple(names[inputs:]), synthetic)
@@ -268,7 +286,9 @@ def stand_in(name: str, why: str) -> Dataset:
     rng = np.random.default_rng(0)
     columns, counts = TABLES[name].numbers, list(TABLES[name].groups.values())
     group = rng.permutation(np.repeat(np.arange(len(counts)), counts))
-    centres = rng.normal(size=(len(counts), len(columns))) * 2.5 / math.sqrt(len(columns))  # some overlap, not too much
+    centres = (
+        rng.normal(size=(len(counts), len(columns))) * 2.5 / math.sqrt(len(columns))
+    )  # some overlap, not too much
     sizes = rng.normal(size=(len(group), 1))
     numbers = centres[group] + sizes + rng.normal(size=(len(group), len(columns)))
     for values, (_, low, high, whole) in zip(numbers.T, columns, strict=True):
@@ -276,6 +296,10 @@ def stand_in(name: str, why: str) -> Dataset:
         if whole:
             values[:] = np.rint(values)
     one_hot = np.eye(len(counts))[group]
-    parts = {"abalone": (one_hot, numbers), "pulsar": (numbers, group[:, None]), "steel": (numbers, one_hot)}[name]
+    parts = {
+        "abalone": (one_hot, numbers),
+        "pulsar": (numbers, group[:, None]),
+        "steel": (numbers, one_hot),
+    }[name]
     sentence = f"synthetic stand-in{why}; figures are not the published ones"
     return as_dataset(name, np.hstack(parts), "made up, seed 0", sentence)

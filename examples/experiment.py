@@ -17,7 +17,16 @@ import numpy as np
 from datasets import Dataset, load
 from model import Model, Scaling
 
-from tinygrad_steel import SGD, Adam, RendererNotFound, Tensor, compile_epoch, draw, no_grad, write_backprop
+from tinygrad_steel import (
+    SGD,
+    Adam,
+    RendererNotFound,
+    Tensor,
+    compile_epoch,
+    draw,
+    no_grad,
+    write_backprop,
+)
 from tinygrad_steel.engine.optim import Optimizer
 from tinygrad_steel.export.onnx_file import find_onnx
 from tinygrad_steel.program.trace import call_with_locals
@@ -75,14 +84,16 @@ def same_shape(function: Callable) -> Callable:
     @functools.wraps(function)
     def checked(output: Any, y: Any) -> Any:
         if output.shape != y.shape:
-            raise ValueError(f"{function.__name__}: output {output.shape} and y {y.shape} must have one shape")
+            raise ValueError(
+                f"{function.__name__}: output {output.shape} and y {y.shape} must have one shape"
+            )
         return function(output, y)
 
     return checked
 
 
 @np.errstate(all="ignore")  # a loss that is not finite says more than NumPy's warnings
-def train(
+def train(  # noqa: C901 (to be split with the command line)
     experiment: Experiment,
     epoch_count: int = 10,
     mb_size: int = 10,
@@ -128,12 +139,16 @@ def train(
     Raises ValueError for settings with which no step can be made, and for files that are not what they should be.
     """
     if (source or graph) and (save or plot or onnx):
-        raise ValueError("source and graph train nothing: there is nothing to save, to export or to plot")
+        raise ValueError(
+            "source and graph train nothing: there is nothing to save, to export or to plot"
+        )
     if onnx:
         find_onnx()  # before the training, not after it
     for file in (save, plot, onnx):
         if file and (Path(file).is_dir() or not os.access(Path(file).parent, os.W_OK)):
-            raise OSError(f"{file} cannot be written: it is a folder, or not in one in which you may write")
+            raise OSError(
+                f"{file} cannot be written: it is a folder, or not in one in which you may write"
+            )
     figure = empty_figure(plot) if plot else None
     dataset = load(experiment.data, data)
     rows = len(dataset.x)
@@ -153,10 +168,14 @@ def train(
     training, test = np.split(order, [int(rows * 0.8) // mb_size * mb_size])
     earlier: dict[str, Any] = {"epochs": 0, "init": init, "standardize": standardize}
     if load_from:
-        test, earlier = model.load(load_from, rows, data=experiment.data, synthetic=bool(dataset.synthetic))
+        test, earlier = model.load(
+            load_from, rows, data=experiment.data, synthetic=bool(dataset.synthetic)
+        )
         training = order[~np.isin(order, test)]
         if standardize and not earlier["standardize"]:
-            raise ValueError(f"{load_from} was trained without --standardize, and can only go on without it")
+            raise ValueError(
+                f"{load_from} was trained without --standardize, and can only go on without it"
+            )
         if not (source or graph):
             inputs = "standardised" if earlier["standardize"] else "raw"
             say(f"loaded: {load_from} (epochs: {earlier['epochs']}, inputs: {inputs})")
@@ -168,10 +187,19 @@ def train(
     step_count = len(training) // mb_size
     if not step_count:
         raise ValueError(f"a batch of {mb_size} is more than the {len(training)} training rows")
-    run = Run(experiment, model, OPTIMIZERS[optimizer](model.parameters.values(), learning_rate), x, dataset.y, mb_size)
+    run = Run(
+        experiment,
+        model,
+        OPTIMIZERS[optimizer](model.parameters.values(), learning_rate),
+        x,
+        dataset.y,
+        mb_size,
+    )
     if source or graph:
         rng.shuffle(training)
-        loss, names = explained_graph(experiment, model, x[training[:mb_size]], dataset.y[training[:mb_size]])
+        loss, names = explained_graph(
+            experiment, model, x[training[:mb_size]], dataset.y[training[:mb_size]]
+        )
         if source:
             say(write_backprop(loss, names), end="")
         if graph:
@@ -186,7 +214,9 @@ def train(
     try:
         for epoch in range(1, epoch_count + 1):
             rng.shuffle(training)
-            loss, accuracy = run_epoch(training[: step_count * mb_size].reshape(step_count, mb_size))
+            loss, accuracy = run_epoch(
+                training[: step_count * mb_size].reshape(step_count, mb_size)
+            )
             if check_loss and not math.isfinite(loss):
                 raise FloatingPointError(
                     f"the loss is {loss} in epoch {epoch}: try a smaller --learning-rate than {learning_rate:g}"
@@ -232,14 +262,30 @@ def train(
         say(f"plotted: {plot}")
     if dataset.synthetic:
         say(dataset.synthetic)
-    return Trained(model.parameters, history, model, dataset, training, test, run.output(test), seconds, stopped)
+    return Trained(
+        model.parameters,
+        history,
+        model,
+        dataset,
+        training,
+        test,
+        run.output(test),
+        seconds,
+        stopped,
+    )
 
 
 class Run:
     """One training: who learns what from which rows."""
 
     def __init__(
-        self, experiment: Experiment, model: Model, optimizer: Optimizer, x: np.ndarray, y: np.ndarray, mb_size: int
+        self,
+        experiment: Experiment,
+        model: Model,
+        optimizer: Optimizer,
+        x: np.ndarray,
+        y: np.ndarray,
+        mb_size: int,
     ):
         self.experiment, self.model, self.optimizer = experiment, model, optimizer
         self.x, self.y, self.mb_size = x, y, mb_size
@@ -269,7 +315,9 @@ class Run:
             rows = batches.ravel()
             losses, (outputs,) = epoch(self.x, self.y, order=rows)
             # of equally many rows each, so that the mean over all rows is the mean over the batches
-            return np.mean(losses), self.experiment.accuracy(outputs.reshape(len(rows), -1), self.y[rows])
+            return np.mean(losses), self.experiment.accuracy(
+                outputs.reshape(len(rows), -1), self.y[rows]
+            )
 
         return run
 
@@ -291,7 +339,10 @@ class Bar:
         if not quiet and sys.stderr.isatty() and importlib.util.find_spec("tqdm"):
             from tqdm import tqdm  # only for those who train at a terminal
 
-            self.bar, self.print = tqdm(total=epochs, unit=" epochs", leave=False, dynamic_ncols=True), tqdm.write
+            self.bar, self.print = (
+                tqdm(total=epochs, unit=" epochs", leave=False, dynamic_ncols=True),
+                tqdm.write,
+            )
 
     def advance(self, text: str) -> None:
         """One epoch more."""
@@ -319,7 +370,9 @@ def balanced(y: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.concatenate([rows, np.resize(few, len(many) - len(few))])
 
 
-def batch_graph(experiment: Experiment, model: Model, x: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor]:
+def batch_graph(
+    experiment: Experiment, model: Model, x: np.ndarray, y: np.ndarray
+) -> tuple[Tensor, Tensor]:
     """Output and loss of one batch, as a graph of named Tensors."""
     output = model(Tensor(x, name="x"), experiment.model)
     output.name = "output"
@@ -345,7 +398,9 @@ def empty_figure(file: str) -> Any:
         raise ImportError('curves need matplotlib: pip install "tinygrad_steel[plot]"') from error
     figure = Figure(figsize=(8, 3.5), layout="constrained")
     if Path(file).suffix[1:].lower() not in figure.canvas.get_supported_filetypes():
-        raise ValueError(f"{file}: curves are drawn into a file such as curves.png, curves.svg or curves.pdf")
+        raise ValueError(
+            f"{file}: curves are drawn into a file such as curves.png, curves.svg or curves.pdf"
+        )
     return figure
 
 
@@ -359,7 +414,14 @@ def draw_curves(figure: Any, history: list[Epoch]) -> None:
         (right, "test_accuracy", "#9A5200", "--", "test"),
     ]:
         values = [getattr(epoch, name) for epoch in history]
-        axes.plot([epoch.epoch for epoch in history], values, marker=marker, color=color, ls=style, label=label)
+        axes.plot(
+            [epoch.epoch for epoch in history],
+            values,
+            marker=marker,
+            color=color,
+            ls=style,
+            label=label,
+        )
     left.set(title="loss")
     right.set(title="accuracy")
     right.legend()
@@ -373,19 +435,43 @@ def widths(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
-        raise argparse.ArgumentTypeError(f"widths are whole numbers with commas, as in 12,6,4, not {text!r}") from None
+        raise argparse.ArgumentTypeError(
+            f"widths are whole numbers with commas, as in 12,6,4, not {text!r}"
+        ) from None
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Options that mean the same for one training and for many."""
     add = parser.add_argument
-    add("--epochs", type=int, default=10, metavar="N", help="times through the training rows (default 10)")
+    add(
+        "--epochs",
+        type=int,
+        default=10,
+        metavar="N",
+        help="times through the training rows (default 10)",
+    )
     add("--batch-size", type=int, default=10, metavar="N", help="rows a step (default 10)")
-    add("--init", choices=["book", "he"], default="book", help="first weights: normal(0, 0.003) or (0, sqrt(2/inputs))")
-    add("--standardize", action="store_true", help="inputs to mean 0 and deviation 1, by the training rows")
-    add("--balance", action="store_true", help="repeat training rows of the rarer class until both are equal (pulsar)")
+    add(
+        "--init",
+        choices=["book", "he"],
+        default="book",
+        help="first weights: normal(0, 0.003) or (0, sqrt(2/inputs))",
+    )
+    add(
+        "--standardize",
+        action="store_true",
+        help="inputs to mean 0 and deviation 1, by the training rows",
+    )
+    add(
+        "--balance",
+        action="store_true",
+        help="repeat training rows of the rarer class until both are equal (pulsar)",
+    )
     add("--optimizer", choices=[*OPTIMIZERS], default="sgd", help="default sgd; momentum is 0.9")
-    add("--data", help="a file, a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)")
+    add(
+        "--data",
+        help="a file, a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)",
+    )
     add("--compiled", action="store_true", help="run whole epochs in machine code")
 
 
@@ -394,20 +480,73 @@ def main(execute: Callable[..., Trained], description: str | None, **choices: li
     parser = argparse.ArgumentParser(description=description)
     add = parser.add_argument
     add_training_options(parser)
-    add("--report", type=int, default=1, metavar="N", help="epochs from one line to the next, 0 for none (default 1)")
-    add("--hidden", type=widths, default=(), metavar="12,6,4", help="widths of hidden layers, with relu (default none)")
+    add(
+        "--report",
+        type=int,
+        default=1,
+        metavar="N",
+        help="epochs from one line to the next, 0 for none (default 1)",
+    )
+    add(
+        "--hidden",
+        type=widths,
+        default=(),
+        metavar="12,6,4",
+        help="widths of hidden layers, with relu (default none)",
+    )
     add("--learning-rate", type=float, default=0.001, metavar="RATE", help="default 0.001")
-    add("--seed", type=int, default=1234, metavar="N", help="of weights and shuffling (default 1234)")
-    add("--metrics", action="store_true", help="more figures of the test rows: F1 and the like, or a confusion matrix")
-    add("--plot", metavar="FILE", help="draw curves of loss and accuracy (.png, .svg, .pdf; needs matplotlib)")
+    add(
+        "--seed",
+        type=int,
+        default=1234,
+        metavar="N",
+        help="of weights and shuffling (default 1234)",
+    )
+    add(
+        "--metrics",
+        action="store_true",
+        help="more figures of the test rows: F1 and the like, or a confusion matrix",
+    )
+    add(
+        "--plot",
+        metavar="FILE",
+        help="draw curves of loss and accuracy (.png, .svg, .pdf; needs matplotlib)",
+    )
     add("--save", metavar="FILE", help="keep the trained model (.npz)")
     add("--onnx", metavar="FILE", help="export the trained model (needs onnx)")
-    add("--load", metavar="FILE", dest="load_from", help="go on from a kept model: its weights, scaling and test rows")
-    add("--quiet", action="store_true", help="no progress bar (without a terminal, there is none anyway)")
-    add("--keep-going", action="store_false", dest="check_loss", help="train on when the loss is not finite")
-    add("--source", action="store_true", help="print the backprop as NumPy source instead of training")
-    add("--graph", metavar="FILE", help="draw the loss (.svg, .png, .pdf, .dot, .txt) instead of training")
-    add("--view", choices=["forward", "backward", "both"], default="forward", help="of --graph (default forward)")
+    add(
+        "--load",
+        metavar="FILE",
+        dest="load_from",
+        help="go on from a kept model: its weights, scaling and test rows",
+    )
+    add(
+        "--quiet",
+        action="store_true",
+        help="no progress bar (without a terminal, there is none anyway)",
+    )
+    add(
+        "--keep-going",
+        action="store_false",
+        dest="check_loss",
+        help="train on when the loss is not finite",
+    )
+    add(
+        "--source",
+        action="store_true",
+        help="print the backprop as NumPy source instead of training",
+    )
+    add(
+        "--graph",
+        metavar="FILE",
+        help="draw the loss (.svg, .png, .pdf, .dot, .txt) instead of training",
+    )
+    add(
+        "--view",
+        choices=["forward", "backward", "both"],
+        default="forward",
+        help="of --graph (default forward)",
+    )
     for name, options in choices.items():
         add(f"--{name}", choices=options, default=options[0], help=f"default {options[0]}")
     given = vars(parser.parse_args())

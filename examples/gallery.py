@@ -18,7 +18,9 @@ def data(rng, name="y"):
 def layer(rng, inputs, outputs, mark=""):
     """A weight and a bias."""
     weight = rng.normal(0, inputs**-0.5, (inputs, outputs))
-    return Tensor(weight, requires_grad=True, name=f"w{mark}"), Tensor(np.zeros(outputs), True, name=f"b{mark}")
+    return Tensor(weight, requires_grad=True, name=f"w{mark}"), Tensor(
+        np.zeros(outputs), True, name=f"b{mark}"
+    )
 
 
 def steel():
@@ -81,6 +83,8 @@ def readme():
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", default="gallery", help="where to (default: gallery)")
-    parser.add_argument("--readme", action="store_true", help="only the README's pictures, into examples/pictures")
+    parser.add_argument(
+        "--readme", action="store_true", help="only the README's pictures, into examples/pictures"
+    )
     given = parser.parse_args()
     readme() if given.readme else gallery(given.folder)

@@ -47,7 +47,12 @@ class Model:
     """
 
     def __init__(
-        self, inputs: int, hidden: Iterable[int], outputs: int, rng: np.random.RandomState, init: str = "book"
+        self,
+        inputs: int,
+        hidden: Iterable[int],
+        outputs: int,
+        rng: np.random.RandomState,
+        init: str = "book",
     ):
         self.widths = [int(width) for width in (inputs, *hidden, outputs)]
         if min(self.widths) < 1:
@@ -61,8 +66,12 @@ class Model:
             mark = "" if i == last else f"_{i + 1}"
             spread = BOOK_SPREAD if init == "book" else (2 / rows) ** 0.5
             weight = rng.normal(0, spread, (rows, columns))
-            self.parameters[f"weight{mark}"] = Tensor(weight, requires_grad=True, name=f"weight{mark}")
-            self.parameters[f"bias{mark}"] = Tensor(np.zeros(columns), requires_grad=True, name=f"bias{mark}")
+            self.parameters[f"weight{mark}"] = Tensor(
+                weight, requires_grad=True, name=f"weight{mark}"
+            )
+            self.parameters[f"bias{mark}"] = Tensor(
+                np.zeros(columns), requires_grad=True, name=f"bias{mark}"
+            )
 
     @property
     def layers(self) -> list[tuple[Tensor, Tensor]]:
@@ -70,7 +79,9 @@ class Model:
         found = [*self.parameters.values()]
         return [*zip(found[::2], found[1::2])]
 
-    def __call__(self, x: Tensor, output_layer: Callable[..., Tensor], explained: bool = False) -> Tensor:
+    def __call__(
+        self, x: Tensor, output_layer: Callable[..., Tensor], explained: bool = False
+    ) -> Tensor:
         """The output for a batch; `explained`: with the scopes and names that a picture shows."""
         *hidden, (weight, bias) = self.layers
         for i, (w, b) in enumerate(hidden):
@@ -106,17 +117,31 @@ class Model:
     def save(self, file: str | Path, test: np.ndarray, **settings: Any) -> None:
         """Write parameters, scaling, numbers of the test rows and settings into an .npz file; nothing is pickled."""
         arrays = {f"parameter {name}": p.data for name, p in self.parameters.items()}
-        text = json.dumps({**settings, "widths": self.widths}, default=lambda x: x.tolist())  # numbers of NumPy's
+        text = json.dumps(
+            {**settings, "widths": self.widths}, default=lambda x: x.tolist()
+        )  # numbers of NumPy's
         with open(file, "wb") as f:  # as np.savez would add a suffix of its own
-            np.savez(f, mean=self.scaling.mean, std=self.scaling.std, test=test, settings=np.array(text), **arrays)
+            np.savez(
+                f,
+                mean=self.scaling.mean,
+                std=self.scaling.std,
+                test=test,
+                settings=np.array(text),
+                **arrays,
+            )
 
-    def load(self, file: str | Path, rows: int, **settings: Any) -> tuple[np.ndarray, dict[str, Any]]:
+    def load(
+        self, file: str | Path, rows: int, **settings: Any
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """Take parameters and scaling from a file; return the test rows, of so many `rows`, and the settings in it.
 
         Raises ValueError where the file is none of `save`'s, and where names, shapes or these settings differ.
         """
         try:
-            with open(file, "rb") as f, np.load(f, allow_pickle=False) as found:  # np.load would leave half of one open
+            with (
+                open(file, "rb") as f,
+                np.load(f, allow_pickle=False) as found,
+            ):  # np.load would leave half of one open
                 arrays = {name: found[name] for name in found.files}
             kept = dict(json.loads(str(arrays.pop("settings"))))
             test = arrays.pop("test").astype(int, casting="safe").reshape(-1)
@@ -134,7 +159,9 @@ class Model:
         own = {f"parameter {name}": p.data for name, p in self.parameters.items()}
         own |= {"mean": self.scaling.mean, "std": self.scaling.std}
         for name in sorted({*own, *arrays}):
-            given, wanted = (f"{x[name].shape} {x[name].dtype}" if name in x else "none" for x in (arrays, own))
+            given, wanted = (
+                f"{x[name].shape} {x[name].dtype}" if name in x else "none" for x in (arrays, own)
+            )
             if given != wanted:
                 raise ValueError(f"{file} has {name}: {given}, this model {wanted}")
         for name, p in self.parameters.items():

@@ -10,13 +10,18 @@ from tinygrad_steel import op, sigmoid, sigmoid_cross_entropy, softmax, values
 # 1e-10. The two part where the softmax saturates, as it does on raw steel data: there this loss is flat (its derivative
 # is near 0), and the book's gradient still says where to go. An op of our own keeps the book's pair together, so that
 # its figures come out; for work of your own take tinygrad_steel.softmax_cross_entropy, where loss and gradient agree.
-@op("book_cross_entropy", samples=[values([[0.5, -1.0, 2.0], [0.1, 0.2, -0.4]], [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])])
+@op(
+    "book_cross_entropy",
+    samples=[values([[0.5, -1.0, 2.0], [0.1, 0.2, -0.4]], [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])],
+)
 def book_cross_entropy(logits, labels):
     """-sum(labels * log(softmax(logits) + 1e-10)) of each row, with the gradient softmax(logits) - labels."""
     return -np.sum(labels * np.log(softmax(logits) + 1e-10), axis=1)
 
 
-book_cross_entropy.vjp(lambda g, y, logits, labels: np.expand_dims(g, 1) * (softmax(logits) - labels))
+book_cross_entropy.vjp(
+    lambda g, y, logits, labels: np.expand_dims(g, 1) * (softmax(logits) - labels)
+)
 book_cross_entropy.vjp(None)
 
 
@@ -58,7 +63,9 @@ def metrics(output, y, names):
     title = "is / taken for"
     width = max(map(len, [title, *names]))
     head = " ".join(f"{name[:6]:>6}" for name in names)
-    lines = [f"{name:{width}} {' '.join(f'{n:6}' for n in row)}" for name, row in zip(names, counts)]
+    lines = [
+        f"{name:{width}} {' '.join(f'{n:6}' for n in row)}" for name, row in zip(names, counts)
+    ]
     return [f"{title:{width}} {head}", *lines]
 
 

@@ -86,7 +86,9 @@ def grid(
         raise ValueError("epochs and batch size are at least 1")
     return [
         dict(zip(SETTINGS, (name, loss, tuple(layers), float(rate), seed))) | DEFAULTS | fixed
-        for seed, name, rate, layers in itertools.product(seeds, experiments, learning_rates, hidden)
+        for seed, name, rate, layers in itertools.product(
+            seeds, experiments, learning_rates, hidden
+        )
         for loss in (losses if KINDS[name].losses else [""])
     ]
 
@@ -97,7 +99,11 @@ def run(settings: Row) -> dict[str, Any]:
     Raises KeyboardInterrupt where Ctrl-C ended the training before its last epoch.
     """
     kind = KINDS[settings["experiment"]]
-    given = {name: settings[name] for name in SETTINGS if name not in ("experiment", "epochs", "batch_size")}
+    given = {
+        name: settings[name]
+        for name in SETTINGS
+        if name not in ("experiment", "epochs", "batch_size")
+    }
     if not kind.losses:
         del given["loss"]
     try:
@@ -106,9 +112,20 @@ def run(settings: Row) -> dict[str, Any]:
             raise KeyboardInterrupt
         if trained.dataset.synthetic and settings["data"] != "synthetic":
             raise FileNotFoundError(f"the real data is not here ({trained.dataset.synthetic})")
-        last, value = trained.history[-1], kind.value(trained.output, trained.dataset.y[trained.test])
-        results = {"status": "done", "test_accuracy": float(last.test_accuracy), "last_loss": float(last.loss)}
-        return results | {"metric": kind.metric, "value": float(value), "seconds": round(trained.seconds, 3)}
+        last, value = (
+            trained.history[-1],
+            kind.value(trained.output, trained.dataset.y[trained.test]),
+        )
+        results = {
+            "status": "done",
+            "test_accuracy": float(last.test_accuracy),
+            "last_loss": float(last.loss),
+        }
+        return results | {
+            "metric": kind.metric,
+            "value": float(value),
+            "seconds": round(trained.seconds, 3),
+        }
     except Exception as error:
         return failure("failed", error)
 
@@ -124,7 +141,13 @@ def failure(status: str, error: BaseException) -> dict[str, str]:
 
 def text(value: Any) -> str:
     """A setting or a result as it stands in the file."""
-    return "" if value is None else ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return (
+        ""
+        if value is None
+        else ",".join(map(str, value))
+        if isinstance(value, tuple)
+        else str(value)
+    )
 
 
 def key(settings: Row) -> tuple[str, ...]:
@@ -140,7 +163,9 @@ def varying(rows: Iterable[Row]) -> list[str]:
 def as_lines(rows: Iterable[Row]) -> str:
     """Rows as lines of the file."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([text(row.get(name)) for name in COLUMNS] for row in rows)
+    csv.writer(out, lineterminator="\n").writerows(
+        [text(row.get(name)) for name in COLUMNS] for row in rows
+    )
     return out.getvalue()
 
 
@@ -150,7 +175,9 @@ def read(file: str | os.PathLike[str]) -> list[dict[str, str]]:
     Raises ValueError for a file of another kind.
     """
     content = Path(file).read_bytes() if Path(file).exists() else b""
-    head, *rows = csv.reader(content[: content.rfind(b"\n") + 1].decode().split("\n")[:-1] or [",".join(COLUMNS)])
+    head, *rows = csv.reader(
+        content[: content.rfind(b"\n") + 1].decode().split("\n")[:-1] or [",".join(COLUMNS)]
+    )
     if head != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
         raise ValueError(f"{file} is not a sweep's file, or one with other columns")
     return [dict(zip(COLUMNS, row)) for row in rows]
@@ -182,7 +209,10 @@ def sweep(
         part = Path(f"{file}.part")
         part.write_bytes(wanted)
         part.replace(file)  # in one step, so that no kill loses what is finished
-    known, asked = {key(row) for row in kept}, {key(settings): settings for settings in combinations}
+    known, asked = (
+        {key(row) for row in kept},
+        {key(settings): settings for settings in combinations},
+    )
     waiting = collections.deque(settings for k, settings in asked.items() if k not in known)
     say(f"{len(asked)} combinations, {len(asked) - len(waiting)} of them finished already")
     total, shown, count = len(waiting), varying(waiting), itertools.count(1)
@@ -196,11 +226,16 @@ def sweep(
             out.flush()
             what = "".join(f" {name}={text(row[name]) or 'none'}" for name in shown)
             done = row["status"] == "done"
-            say(f"{next(count)}/{total}{what}: " + (f"{row['test_accuracy']:.3f}" if done else row["error"]))
+            say(
+                f"{next(count)}/{total}{what}: "
+                + (f"{row['test_accuracy']:.3f}" if done else row["error"])
+            )
 
         while waiting or suspects:
             # One suspect at a time: a run that breaks its executor takes those beside it along.
-            lost = run_all(waiting or suspects, at_once if waiting else 1, open_executor, run, finish)
+            lost = run_all(
+                waiting or suspects, at_once if waiting else 1, open_executor, run, finish
+            )
             for settings, error in lost:
                 deaths[key(settings)] += 1
                 if deaths[key(settings)] == tries:
@@ -233,17 +268,25 @@ def run_all(
                         lost.append((settings, error))
                 for future in cf.wait(under_way, return_when=cf.FIRST_COMPLETED).done:
                     settings = under_way.pop(future)
-                    error = future.exception() if not future.cancelled() else cf.CancelledError("the run was cancelled")
+                    error = (
+                        future.exception()
+                        if not future.cancelled()
+                        else cf.CancelledError("the run was cancelled")
+                    )
                     if worker_died(error):
                         lost.append((settings, error))
                     elif isinstance(error, Exception):
                         finish(settings, failure("failed", error))
                     else:
-                        finish(settings, future.result())  # or raises KeyboardInterrupt, from a run that was stopped
+                        finish(
+                            settings, future.result()
+                        )  # or raises KeyboardInterrupt, from a run that was stopped
         except BaseException:
             for future in under_way:
                 future.cancel()
-            with contextlib.suppress(Exception):  # of an executor that is in no state to be shut down
+            with contextlib.suppress(
+                Exception
+            ):  # of an executor that is in no state to be shut down
                 executor.shutdown(wait=False)
             raise
     return lost
@@ -252,8 +295,14 @@ def run_all(
 def worker_died(error: BaseException | None) -> bool:
     """Whether it was not the run that failed; Dask's errors are known by where they come from, as it may be missing."""
     names = ("KilledWorker", "ClosedClientError")
-    own = type(error).__module__.partition(".")[0] == "distributed"  # a connection lost at any moment, say
-    return isinstance(error, (cf.BrokenExecutor, cf.CancelledError)) or own or type(error).__name__ in names
+    own = (
+        type(error).__module__.partition(".")[0] == "distributed"
+    )  # a connection lost at any moment, say
+    return (
+        isinstance(error, (cf.BrokenExecutor, cf.CancelledError))
+        or own
+        or type(error).__name__ in names
+    )
 
 
 class Processes(cf.ProcessPoolExecutor):
@@ -274,7 +323,9 @@ class Processes(cf.ProcessPoolExecutor):
 def processes(workers: int) -> Iterator[cf.Executor]:
     """An executor of so many processes, which after Ctrl-C or another error are ended, not waited for."""
     others = multiprocessing.active_children()
-    context = multiprocessing.get_context("spawn")  # a fork would have this process's threads, half alive
+    context = multiprocessing.get_context(
+        "spawn"
+    )  # a fork would have this process's threads, half alive
     with Processes(workers, mp_context=context, initializer=start_process) as executor:
         try:
             yield executor
@@ -287,7 +338,9 @@ def processes(workers: int) -> Iterator[cf.Executor]:
 def start_process() -> None:
     """Leave Ctrl-C to the sweep's own process, and end when that is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
+    threading.Thread(
+        target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True
+    ).start()
 
 
 @contextlib.contextmanager
@@ -302,7 +355,9 @@ def cluster(address: str) -> Iterator[cf.Executor]:
         try:
             client.run(lambda: bool(importlib.import_module("sweep")))
         except ImportError as error:
-            raise ImportError(f"the workers need this folder's modules in their PYTHONPATH: {error}") from error
+            raise ImportError(
+                f"the workers need this folder's modules in their PYTHONPATH: {error}"
+            ) from error
         with client.get_executor(pure=False) as executor:  # not pure: each try is a run of its own
             yield executor
 
@@ -327,12 +382,19 @@ def summary(rows: Iterable[Mapping[str, str]]) -> str:
             done = [row for row in group if row["status"] == "done"]
             runs = f"{len(done)} of {len(group)}" if len(done) < len(group) else f"{len(done)}"
             best, accuracy = mean_and_spread(done, "test_accuracy")
-            figures = [mean_and_spread(done, column)[1] for column in ("last_loss", "value", "seconds")]
+            figures = [
+                mean_and_spread(done, column)[1] for column in ("last_loss", "value", "seconds")
+            ]
             ranked.append((best, [*settings, runs, accuracy, *figures]))
         ranked.sort(key=lambda line: -line[0])
-        lines = [[*shown, "runs", "test accuracy", "last loss", KINDS[name].metric, "seconds"], *(x for _, x in ranked)]
+        lines = [
+            [*shown, "runs", "test accuracy", "last loss", KINDS[name].metric, "seconds"],
+            *(x for _, x in ranked),
+        ]
         sizes = [max(map(len, column)) for column in zip(*lines)]
-        tables.append("\n".join([name, *("  ".join(map(str.rjust, line, sizes)) for line in lines)]))
+        tables.append(
+            "\n".join([name, *("  ".join(map(str.rjust, line, sizes)) for line in lines)])
+        )
     return "\n\n".join(tables)
 
 
@@ -342,7 +404,9 @@ def mean_and_spread(rows: Sequence[Mapping[str, str]], column: str) -> tuple[flo
         return -math.inf, "-"
     values = [float(row[column]) for row in rows]
     mean = statistics.fmean(values)
-    return mean, f"{mean:.4f} ± {statistics.stdev(values):.4f}" if len(values) > 1 else f"{mean:.4f}"
+    return mean, f"{mean:.4f} ± {statistics.stdev(values):.4f}" if len(
+        values
+    ) > 1 else f"{mean:.4f}"
 
 
 def rates(text: str) -> list[float]:
@@ -352,31 +416,76 @@ def rates(text: str) -> list[float]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a sweep from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("experiments", nargs="+", choices=[*KINDS], metavar="experiment", help=", ".join(KINDS))
     add("--seeds", type=int, default=5, metavar="N", help="how many (default 5)")
     add("--first-seed", type=int, default=1234, help="the others follow it (default 1234)")
-    add("--learning-rates", type=rates, default=[0.001], metavar="0.001,0.0005", help="default 0.001")
-    add("--hidden", type=widths, nargs="+", default=[()], metavar="12,6,4", help='widths of hidden layers, "": none')
-    add("--losses", default="softmax", metavar="LOSS,LOSS", help=f"of steel: {', '.join(LOSSES)} (default softmax)")
+    add(
+        "--learning-rates",
+        type=rates,
+        default=[0.001],
+        metavar="0.001,0.0005",
+        help="default 0.001",
+    )
+    add(
+        "--hidden",
+        type=widths,
+        nargs="+",
+        default=[()],
+        metavar="12,6,4",
+        help='widths of hidden layers, "": none',
+    )
+    add(
+        "--losses",
+        default="softmax",
+        metavar="LOSS,LOSS",
+        help=f"of steel: {', '.join(LOSSES)} (default softmax)",
+    )
     add_training_options(parser)
-    add("--out", default="sweep.csv", metavar="FILE", help="what is finished, one row each (default sweep.csv)")
+    add(
+        "--out",
+        default="sweep.csv",
+        metavar="FILE",
+        help="what is finished, one row each (default sweep.csv)",
+    )
     add("--retry", action="store_true", help="run again what is in the file as failed or lost")
-    add("--workers", type=int, default=os.cpu_count(), metavar="N", help="processes (default: one for each core)")
-    add("--dask", metavar="ADDRESS", help="train on this cluster instead, such as tcp://127.0.0.1:8786")
+    add(
+        "--workers",
+        type=int,
+        default=os.cpu_count(),
+        metavar="N",
+        help="processes (default: one for each core)",
+    )
+    add(
+        "--dask",
+        metavar="ADDRESS",
+        help="train on this cluster instead, such as tcp://127.0.0.1:8786",
+    )
     given = vars(parser.parse_args(arguments))
     names, first, count, file, retry, workers, address = (
-        given.pop(name) for name in ("experiments", "first_seed", "seeds", "out", "retry", "workers", "dask")
+        given.pop(name)
+        for name in ("experiments", "first_seed", "seeds", "out", "retry", "workers", "dask")
     )
     varied = given.pop("learning_rates"), given.pop("hidden"), given.pop("losses").split(",")
-    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-        os.environ.setdefault(name, "1")  # in the processes to come: it is the sweep that shares out the cores
+    for name in (
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OMP_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    ):
+        os.environ.setdefault(
+            name, "1"
+        )  # in the processes to come: it is the sweep that shares out the cores
     sys.stdout.reconfigure(errors="replace")  # a console may not have "±"
     sentences, combinations = [], []
     try:
         for name in dict.fromkeys(names):
-            sentence = load(name, given["data"]).synthetic  # here first: one download, and its error before any run
+            sentence = load(
+                name, given["data"]
+            ).synthetic  # here first: one download, and its error before any run
             sentences += [f"{name}: {sentence}"] if sentence else []
             fixed = {**given, "data": "synthetic"} if sentence else given
             combinations += grid([name], range(first, first + count), *varied, **fixed)
@@ -384,13 +493,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if address:
             rows = sweep(combinations, lambda: cluster(address), file, retry=retry, run=run_there)
         else:
-            rows = sweep(combinations, lambda: processes(workers), file, retry=retry, at_once=workers)
+            rows = sweep(
+                combinations, lambda: processes(workers), file, retry=retry, at_once=workers
+            )
     except (ValueError, OSError, ImportError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     except KeyboardInterrupt:
-        parser.exit(130, f"\nstopped: what is finished is in {file}, the same command goes on from there\n")
+        parser.exit(
+            130, f"\nstopped: what is finished is in {file}, the same command goes on from there\n"
+        )
     print("", summary(rows), *sentences, sep="\n")
 
 
 if __name__ == "__main__":
-    importlib.import_module("sweep").main()  # workers know `run` as this module's, not as that of a script
+    importlib.import_module(
+        "sweep"
+    ).main()  # workers know `run` as this module's, not as that of a script

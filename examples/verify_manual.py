@@ -49,19 +49,26 @@ def verify(data=None):
         output = steel.model(x, **parameters)
         entropy = softmax_cross_entropy(output, y)
         loss = np.mean(entropy)
-        reports[mistake or "no mistake"] = compare_backprop(loss, locals(), **by_hand(*arrays, mistake))
+        reports[mistake or "no mistake"] = compare_backprop(
+            loss, locals(), **by_hand(*arrays, mistake)
+        )
 
     # The book prints this loss and trains with the gradient of the one above.
     output = steel.model(x, **parameters)
     loss = np.mean(-np.sum(y * np.log(softmax(output) + 1e-10), axis=1))
     chain = by_hand(*arrays)
     del chain["G_entropy"]
-    reports["the book's gradient against the book's loss"] = compare_backprop(loss, locals(), **chain)
+    reports["the book's gradient against the book's loss"] = compare_backprop(
+        loss, locals(), **chain
+    )
     return reports
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="a file, a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)")
+    parser.add_argument(
+        "--data",
+        help="a file, a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)",
+    )
     for title, report in verify(parser.parse_args().data).items():
         print(f"== {title}\n{report}\n")

@@ -23,7 +23,10 @@ def experiment(function, inputs, outputs):
     def graph(rng, dtype, scale):
         x = Tensor((rng.normal(size=(10, inputs)) * scale).astype(dtype), name="x")
         y = Tensor(labels(rng, outputs, dtype), name="y")
-        weight, bias = leaf(rng.normal(0, 0.3, (inputs, outputs)), dtype), leaf(rng.normal(0, 0.3, outputs), dtype)
+        weight, bias = (
+            leaf(rng.normal(0, 0.3, (inputs, outputs)), dtype),
+            leaf(rng.normal(0, 0.3, outputs), dtype),
+        )
         output = x @ weight + bias
         loss, names = call_with_locals(function, output, y)
         return loss, {**names, "x": x, "y": y, "weight": weight, "bias": bias}
@@ -49,7 +52,10 @@ def one_hidden(rng, dtype, scale):
 
 
 def two_hidden(rng, dtype, scale):
-    x, y = Tensor((rng.normal(size=(10, 6)) * scale).astype(dtype)), Tensor(rng.normal(size=(10, 3)).astype(dtype))
+    x, y = (
+        Tensor((rng.normal(size=(10, 6)) * scale).astype(dtype)),
+        Tensor(rng.normal(size=(10, 3)).astype(dtype)),
+    )
     W1, b1 = leaf(rng.normal(0, 0.5, (6, 5)), dtype), leaf(rng.normal(0, 0.5, 5), dtype)
     W2, b2 = leaf(rng.normal(0, 0.5, (5, 5)), dtype), leaf(rng.normal(0, 0.5, 5), dtype)
     W3, b3 = leaf(rng.normal(0, 0.5, (5, 3)), dtype), leaf(rng.normal(0, 0.5, 3), dtype)
@@ -64,7 +70,10 @@ def two_hidden(rng, dtype, scale):
 
 def all_square(rng, dtype, scale):
     """No shape gives away a wrong axis or a forgotten transpose."""
-    x, y = Tensor((rng.normal(size=(4, 4)) * scale).astype(dtype)), Tensor(rng.normal(size=(4, 4)).astype(dtype))
+    x, y = (
+        Tensor((rng.normal(size=(4, 4)) * scale).astype(dtype)),
+        Tensor(rng.normal(size=(4, 4)).astype(dtype)),
+    )
     W, b = leaf(rng.normal(0, 0.5, (4, 4)), dtype), leaf(rng.normal(0, 0.5, 4), dtype)
     z = x @ W + b
     h = np.tanh(z)
@@ -75,7 +84,10 @@ def all_square(rng, dtype, scale):
 
 def shared(rng, dtype, scale):
     """A residual connection, a weight used in two layers, and weight decay."""
-    x, y = Tensor((rng.normal(size=(6, 4)) * scale).astype(dtype)), Tensor(rng.normal(size=(6, 4)).astype(dtype))
+    x, y = (
+        Tensor((rng.normal(size=(6, 4)) * scale).astype(dtype)),
+        Tensor(rng.normal(size=(6, 4)).astype(dtype)),
+    )
     W, V = leaf(rng.normal(0, 0.5, (4, 4)), dtype), leaf(rng.normal(0, 0.5, (4, 4)), dtype)
     z = x @ W
     h = relu(z)
@@ -95,7 +107,10 @@ def embedding(rng, dtype, scale):
 
 def by_softmax(rng, dtype, scale):
     """Mean square of a softmax: nothing cancels, as it does under the cross entropy."""
-    x, y = Tensor((rng.normal(size=(10, 4)) * scale).astype(dtype)), Tensor(rng.normal(size=(10, 3)).astype(dtype))
+    x, y = (
+        Tensor((rng.normal(size=(10, 4)) * scale).astype(dtype)),
+        Tensor(rng.normal(size=(10, 3)).astype(dtype)),
+    )
     W = leaf(rng.normal(0, 0.5, (4, 3)), dtype)
     z = x @ W
     p = softmax(z)
@@ -105,7 +120,10 @@ def by_softmax(rng, dtype, scale):
 
 def by_hand(rng, dtype, scale):
     """The same with a softmax written out."""
-    x, y = Tensor((rng.normal(size=(10, 4)) * scale).astype(dtype)), Tensor(rng.normal(size=(10, 3)).astype(dtype))
+    x, y = (
+        Tensor((rng.normal(size=(10, 4)) * scale).astype(dtype)),
+        Tensor(rng.normal(size=(10, 3)).astype(dtype)),
+    )
     W = leaf(rng.normal(0, 0.5, (4, 3)), dtype)
     z = x @ W
     e = np.exp(z - np.max(z, axis=1, keepdims=True))
@@ -118,7 +136,10 @@ def by_hand(rng, dtype, scale):
 
 soft, sig = manual_backprop.stable_softmax, manual_backprop.stable_sigmoid
 LINEAR = {"G_weight": lambda n: n.x.T @ n.G_output, "G_bias": lambda n: n.G_output.sum(axis=0)}
-SQUARE = {"G_square": lambda n: np.full_like(n.square, 1 / n.square.size), "G_diff": lambda n: 2 * n.diff * n.G_square}
+SQUARE = {
+    "G_square": lambda n: np.full_like(n.square, 1 / n.square.size),
+    "G_diff": lambda n: 2 * n.diff * n.G_square,
+}
 ENTROPY = {"G_entropy": lambda n: np.full_like(n.entropy, 1 / n.entropy.size)}
 SOFT = {"G_diff": lambda n: 2 * n.diff / n.diff.size, "G_p": lambda n: n.G_diff}
 SOFT |= {
@@ -126,7 +147,10 @@ SOFT |= {
     "G_W": lambda n: n.x.T @ n.G_z,
 }
 PROBLEMS = {
-    "abalone": (experiment(abalone.loss, 8, 1), {**SQUARE, "G_output": lambda n: n.G_diff, **LINEAR}),
+    "abalone": (
+        experiment(abalone.loss, 8, 1),
+        {**SQUARE, "G_output": lambda n: n.G_diff, **LINEAR},
+    ),
     "pulsar": (
         experiment(pulsar.loss, 8, 1),
         {**ENTROPY, "G_output": lambda n: (sig(n.output) - n.y) * n.G_entropy, **LINEAR},
@@ -203,7 +227,11 @@ PROBLEMS = {
     ),
     "embedding": (
         embedding,
-        {"G_diff": lambda n: 2 * n.diff, "G_rows": lambda n: n.G_diff, "G_table": lambda n: scattered(n.G_rows)},
+        {
+            "G_diff": lambda n: 2 * n.diff,
+            "G_rows": lambda n: n.G_diff,
+            "G_table": lambda n: scattered(n.G_rows),
+        },
     ),
     "by softmax": (by_softmax, SOFT),
     "by hand": (by_hand, SOFT),
@@ -236,7 +264,9 @@ def chain(names, steps, broken={}, cast=np.asarray):  # noqa: B006
     with np.errstate(invalid="ignore"):
         for step, right in steps.items():
             found[step] = broken.get(step, right)(n)
-            setattr(n, step, found[step] if np.shape(found[step]) == np.shape(right(n)) else right(n))
+            setattr(
+                n, step, found[step] if np.shape(found[step]) == np.shape(right(n)) else right(n)
+            )
     return found
 
 

@@ -26,7 +26,9 @@ PREFERENCES = {"dark": 0, "light": 1}  # as Chromium counts them
 def pixels(png):
     """An array (rows, columns, 3) from a PNG of 8 bits without interlacing."""
     width, height, depth, kind, *_, interlaced = struct.unpack(">IIBBBBB", png[16:29])
-    assert depth == 8 and kind in (2, 6) and not interlaced, "not the kind of PNG that Chromium writes"
+    assert depth == 8 and kind in (2, 6) and not interlaced, (
+        "not the kind of PNG that Chromium writes"
+    )
     data, at = b"", 8
     while at < len(png):
         size = int.from_bytes(png[at : at + 4])
@@ -34,7 +36,9 @@ def pixels(png):
         at += size + 12
     channels = 3 if kind == 2 else 4
     lines = np.frombuffer(zlib.decompress(data), np.uint8).reshape(height, -1)
-    image = np.zeros((height + 1, width + 1, channels), int)  # a row above and a column to the left, of zeros
+    image = np.zeros(
+        (height + 1, width + 1, channels), int
+    )  # a row above and a column to the left, of zeros
     for y, line in enumerate(lines, 1):
         row, above, way = line[1:].reshape(width, channels).astype(int), image[y - 1], line[0]
         if way in (0, 2):
@@ -61,8 +65,18 @@ def screenshot(browser, page, preference, folder):
     """What a reader sees."""
     file = folder / f"{preference}.png"
     options = [
-        *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder / 'profile'}"),
-        *(f"--force-device-scale-factor={SCALE}", f"--window-size={3 * WIDTH},{HEIGHT}", f"--screenshot={file}"),
+        *(
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            f"--user-data-dir={folder / 'profile'}",
+        ),
+        *(
+            f"--force-device-scale-factor={SCALE}",
+            f"--window-size={3 * WIDTH},{HEIGHT}",
+            f"--screenshot={file}",
+        ),
         f"--blink-settings=preferredColorScheme={PREFERENCES[preference]}",
     ]
     subprocess.run([browser, *options, page.as_uri()], check=True, capture_output=True, timeout=120)
@@ -70,7 +84,9 @@ def screenshot(browser, page, preference, folder):
 
 
 def main():
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    browser = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if browser is None:
         print("skipped: no chromium on this machine (Debian: apt install chromium)")
         return 0
@@ -81,8 +97,12 @@ def main():
         (folder / "auto.svg").write_text(auto, encoding="utf-8")
         parts = [auto[auto.index("<svg") :], light[light.index("<svg") :], '<img src="auto.svg">']
         style = f"position: absolute; top: 0; width: {WIDTH}px; height: {HEIGHT}px; overflow: hidden; left:"
-        boxes = "".join(f'<div style="{style} {i * WIDTH}px">{part}</div>' for i, part in enumerate(parts))
-        (folder / "page.html").write_text(f"<!doctype html><meta charset=utf-8><body>{boxes}", encoding="utf-8")
+        boxes = "".join(
+            f'<div style="{style} {i * WIDTH}px">{part}</div>' for i, part in enumerate(parts)
+        )
+        (folder / "page.html").write_text(
+            f"<!doctype html><meta charset=utf-8><body>{boxes}", encoding="utf-8"
+        )
         for preference in PREFERENCES:
             screen = screenshot(browser, folder / "page.html", preference, folder)
             for i, what in enumerate(("auto", "light", "auto as <img>")):
@@ -96,7 +116,11 @@ def main():
                     seen = ", ".join(f"{s:.2%}" for s in shares)
                     print(f"prefers {preference:5}  {what:13}  {theme:5} fills: {seen}")
                     wrong |= {} if good else {f"{what}, seen by one who prefers {preference}": True}
-    print(f"wrong: {'; '.join(wrong)}" if wrong else "theme='auto' follows the reader, and leaves other pictures alone")
+    print(
+        f"wrong: {'; '.join(wrong)}"
+        if wrong
+        else "theme='auto' follows the reader, and leaves other pictures alone"
+    )
     return 1 if wrong else 0
 
 

@@ -13,13 +13,17 @@ import pytest
 from tinygrad_steel import OPS
 from tinygrad_steel.ops.op import TWINS
 
-WHERE = "TINYGRAD_STEEL_DATA is not set to the folder with abalone.csv, faults.csv and pulsar_stars.csv"
+WHERE = (
+    "TINYGRAD_STEEL_DATA is not set to the folder with abalone.csv, faults.csv and pulsar_stars.csv"
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """What the tests compile is kept apart from what the user has compiled, and other runs of the tests compile."""
     if "TINYGRAD_STEEL_CACHE" not in os.environ:
-        folder = tempfile.TemporaryDirectory(prefix="tinygrad_steel-tests-", ignore_cleanup_errors=True)
+        folder = tempfile.TemporaryDirectory(
+            prefix="tinygrad_steel-tests-", ignore_cleanup_errors=True
+        )
         os.environ["TINYGRAD_STEEL_CACHE"] = folder.name
         config.add_cleanup(folder.cleanup)
 

@@ -13,12 +13,18 @@ from helpers import close, differences, random_like
 from tinygrad_steel import OPS, Tensor, grad
 from tinygrad_steel.ops.op import Op
 
-LIBRARY = [o for o in OPS.values() if o.__module__.split(".")[0] in ("tinygrad_steel", "numpy")]  # not the examples'
+LIBRARY = [
+    o for o in OPS.values() if o.__module__.split(".")[0] in ("tinygrad_steel", "numpy")
+]  # not the examples'
 
 
 def cases(ops: list[Op]) -> list:
     """Pairs of an op and a sample, as parameters of a test."""
-    return [pytest.param(o, sample, id=f"{o.name}-{i}") for o in ops for i, sample in enumerate(o.samples)]
+    return [
+        pytest.param(o, sample, id=f"{o.name}-{i}")
+        for o in ops
+        for i, sample in enumerate(o.samples)
+    ]
 
 
 SMOOTH = cases([o for o in LIBRARY if o.differentiable])
@@ -66,6 +72,8 @@ def vjps_agree_with_differences(o, sample):
     wanted = floats(inputs)
     traced = grad(y, [xs[i] for i in wanted], weights)
     for i, g in zip(wanted, traced, strict=True):
-        expected = differences(lambda x, i=i: np.vdot(weights, call(o, swapped(inputs, i, x), params)), inputs[i])
+        expected = differences(
+            lambda x, i=i: np.vdot(weights, call(o, swapped(inputs, i, x), params)), inputs[i]
+        )
         close(xs[i].grad, expected)
         close(g.data, expected)

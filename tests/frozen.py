@@ -20,7 +20,9 @@ import programs
 from tinygrad_steel import BroadcastWarning, Tensor, compare_backprop, draw, write_backprop
 
 FOLDER = Path(__file__).parent / "golden" / "frozen"
-TINY = re.compile(r"-?\b\d(\.\d+)?e-(1[5-9]|[2-9]\d)\b")  # what is left of a sum that cancels differs by machine
+TINY = re.compile(
+    r"-?\b\d(\.\d+)?e-(1[5-9]|[2-9]\d)\b"
+)  # what is left of a sum that cancels differs by machine
 LONG = re.compile(r"\d+\.\d{12,}")  # and so do the last digits of a constant that was computed
 PAGES, REPORTS, PICTURES = 50, 100, 14  # and six of the gallery's
 
@@ -42,7 +44,11 @@ def pages() -> Iterator[tuple[str, str]]:
 
 def reports() -> Iterator[tuple[str, str]]:
     """What is said of chains with a planted fault, less the figures, which rounding may change."""
-    cases = [(*place, fault, wrong) for place, faults in chains.FAULTS.items() for fault, wrong in faults.items()]
+    cases = [
+        (*place, fault, wrong)
+        for place, faults in chains.FAULTS.items()
+        for fault, wrong in faults.items()
+    ]
     for name, step, fault, wrong in cases[:REPORTS]:
         loss, names, steps = chains.problem(name)
         report = compare_backprop(loss, names, **chains.chain(names, steps, {step: wrong}))

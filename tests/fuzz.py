@@ -85,15 +85,22 @@ class Report:
         lines += ["comparisons: " + ", ".join(f"{road} {n}" for road, n in self.compared.items())]
         lines += [f"skipped {n} x {what}" for what, n in self.skipped.most_common()]
         found = sorted(self.refused.items(), key=lambda item: (item[0][0], -len(item[1])))
-        lines += [f"refused {len(seeds)} x {road}: {what} (seed {seeds[0]})" for (road, what), seeds in found]
+        lines += [
+            f"refused {len(seeds)} x {road}: {what} (seed {seeds[0]})"
+            for (road, what), seeds in found
+        ]
         return "\n".join(lines)
 
 
 def kind_of(error: Exception) -> str:
     """The message of a refusal without what differs from program to program."""
-    text = re.sub(r"\b[wxvg]\w*\d+(:| is) |[<\w/.]*fuzz \d+>?:\d+", "", f"{type(error).__name__}: {error}")
+    text = re.sub(
+        r"\b[wxvg]\w*\d+(:| is) |[<\w/.]*fuzz \d+>?:\d+", "", f"{type(error).__name__}: {error}"
+    )
     text = re.sub(r"\bt\d+\b", "t", text)
-    text = re.sub(r"index=.*?\) has", "index=...) has", re.sub(r"\b(float|u?int|bool)\d*\b", "dtype", text))
+    text = re.sub(
+        r"index=.*?\) has", "index=...) has", re.sub(r"\b(float|u?int|bool)\d*\b", "dtype", text)
+    )
     return re.sub(r"\([\d, ]*\)|\b\d+(\.\d+)?\b", "#", text)[:150]
 
 
@@ -105,11 +112,18 @@ def difference(what: str, got: Any, wanted: Any, rtol: float, size: float) -> st
     if wanted.dtype.kind != "f":
         return "" if np.array_equal(got, wanted) else f"{what}: {got} instead of {wanted}"
     usual = np.isfinite(wanted)
-    if not np.array_equal(got[~usual], wanted[~usual], equal_nan=True) or not np.isfinite(got[usual]).all():
+    if (
+        not np.array_equal(got[~usual], wanted[~usual], equal_nan=True)
+        or not np.isfinite(got[usual]).all()
+    ):
         return f"{what}: {got} instead of {wanted}"
     error = np.max(np.abs(got[usual].astype(float) - wanted[usual]), initial=0)
     allowed = rtol * max(size, np.max(np.abs(wanted[usual]), initial=0)) + 1e-11
-    return "" if error <= allowed else f"{what}: {got} instead of {wanted}, off by {error:.1e}, {allowed:.1e} allowed"
+    return (
+        ""
+        if error <= allowed
+        else f"{what}: {got} instead of {wanted}, off by {error:.1e}, {allowed:.1e} allowed"
+    )
 
 
 class Eager(NamedTuple):
@@ -139,14 +153,23 @@ def eager(program: Program, data: dict[str, np.ndarray]) -> Eager:
 def largest(arrays: Any) -> float:
     """The largest finite number in arrays."""
     return max(
-        (float(np.max(np.abs(x), initial=0, where=np.isfinite(x))) for x in arrays if x is not None), default=0.0
+        (
+            float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
+            for x in arrays
+            if x is not None
+        ),
+        default=0.0,
     )
 
 
 def rounding(program: Program, values: dict[str, Any]) -> float:
     """The error that the coarsest float in a program may leave behind."""
-    floats = [np.asarray(getattr(x, "data", x)).dtype for x in (*values.values(), *program.data.values())]
-    return {2: 2e-2, 4: 1e-4}.get(min((x.itemsize for x in floats if x.kind == "f"), default=8), 1e-9)
+    floats = [
+        np.asarray(getattr(x, "data", x)).dtype for x in (*values.values(), *program.data.values())
+    ]
+    return {2: 2e-2, 4: 1e-4}.get(
+        min((x.itemsize for x in floats if x.kind == "f"), default=8), 1e-9
+    )
 
 
 def results(program: Program, values: dict[str, Any]) -> dict[str, Any]:
@@ -178,7 +201,9 @@ def backward(program: Program, report: Report) -> Iterator[Comparison | str]:
     loose = 10 * rounding(program, results(program, found.values))
     yield from by_grad(program, found, found.values["loss"], None, loose)
     again = eager(program, program.data)
-    middle = next((again.values[name] for name in program.outputs if again.values[name].requires_grad), None)
+    middle = next(
+        (again.values[name] for name in program.outputs if again.values[name].requires_grad), None
+    )
     if middle is None or not middle.shape:
         return
     rng = np.random.default_rng(program.seed)
@@ -191,7 +216,9 @@ def backward(program: Program, report: Report) -> Iterator[Comparison | str]:
     yield from by_grad(program, again._replace(gradients=gradients), middle, gradient, loose)
 
 
-def by_grad(program: Program, found: Eager, y: Tensor, gradient: Any, loose: float) -> Iterator[Comparison]:
+def by_grad(
+    program: Program, found: Eager, y: Tensor, gradient: Any, loose: float
+) -> Iterator[Comparison]:
     """The gradients that backward() has left, beside those of grad()."""
     wanted = [name for name, leaf in program.leaves.items() if leaf.wanted]
     if not y.requires_grad:
@@ -200,13 +227,27 @@ def by_grad(program: Program, found: Eager, y: Tensor, gradient: Any, loose: flo
         again = grad(y, [found.leaves[name] for name in wanted], gradient)
     for name, g in zip(wanted, again):
         left = found.gradients[name]
-        yield f"grad() of {name}", g.data, np.zeros(g.shape, g.dtype) if left is None else left, loose, found.size
+        yield (
+            f"grad() of {name}",
+            g.data,
+            np.zeros(g.shape, g.dtype) if left is None else left,
+            loose,
+            found.size,
+        )
 
 
 def smooth(program: Program) -> bool:
     """Whether differences make sense: all floats are float64, and no random numbers are drawn that divide."""
-    dtypes = [x.dtype for x in (*program.data.values(), *results(program, program.run(PLAIN, program.data)).values())]
-    return all(x.itemsize == 8 for x in dtypes if x.kind == "f") and "astype(np." not in "".join(program.lines)
+    dtypes = [
+        x.dtype
+        for x in (
+            *program.data.values(),
+            *results(program, program.run(PLAIN, program.data)).values(),
+        )
+    ]
+    return all(x.itemsize == 8 for x in dtypes if x.kind == "f") and "astype(np." not in "".join(
+        program.lines
+    )
 
 
 def slope(f: Callable[[float], np.ndarray], size: float) -> np.ndarray | None:
@@ -232,7 +273,9 @@ def differences(program: Program, report: Report) -> Iterator[Comparison | str]:
         direction = rng.uniform(-1, 1, program.data[name].shape)
 
         def f(t: float, name: str = name, direction: np.ndarray = direction) -> np.ndarray:
-            return program.run(PLAIN, {**program.data, name: program.data[name] + t * direction})["loss"]
+            return program.run(PLAIN, {**program.data, name: program.data[name] + t * direction})[
+                "loss"
+            ]
 
         wanted = slope(f, found.size)
         if wanted is None:
@@ -280,7 +323,13 @@ def second_order(program: Program, report: Report) -> Iterator[Comparison | str]
                 if found is None or not np.isfinite(size):
                     yield "a kink"
                 else:
-                    yield f"derivative {order + 2} of {name}", here[order + 1][i].data, np.asarray(found), 1e-4, size
+                    yield (
+                        f"derivative {order + 2} of {name}",
+                        here[order + 1][i].data,
+                        np.asarray(found),
+                        1e-4,
+                        size,
+                    )
 
 
 def float64(program: Program, report: Report) -> Iterator[Comparison | str]:
@@ -305,7 +354,13 @@ def float64(program: Program, report: Report) -> Iterator[Comparison | str]:
         return
     for name, g in few.gradients.items():
         if g is not None and exact.gradients[name] is not None:
-            yield f"gradient of {name}", g.astype(float), exact.gradients[name].astype(float), 20 * loose, size
+            yield (
+                f"gradient of {name}",
+                g.astype(float),
+                exact.gradients[name].astype(float),
+                20 * loose,
+                size,
+            )
 
 
 def source(program: Program, report: Report) -> Iterator[Comparison | str]:
@@ -314,17 +369,26 @@ def source(program: Program, report: Report) -> Iterator[Comparison | str]:
     if not found.values["loss"].requires_grad:
         return
     written = write_backprop(found.values["loss"])
-    function, returned = written.function(), re.findall(r"\bG_(\w+)", written.rsplit("return", 1)[1])
+    function, returned = (
+        written.function(),
+        re.findall(r"\bG_(\w+)", written.rsplit("return", 1)[1]),
+    )
     arguments = set(written.arguments) & set(program.leaves)
     for n in range(3):
         data = program.redrawn(n) if n else program.data
         other = eager(program, data) if n else found
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
-            loss, *gradients = function(**{**written.arguments, **{name: data[name] for name in arguments}})
+            loss, *gradients = function(
+                **{**written.arguments, **{name: data[name] for name in arguments}}
+            )
         loose = 10 * rounding(program, results(program, other.values))
         yield "loss", np.asarray(loss).astype(other.loss.dtype), other.loss, loose, 1
         for name, g in zip(returned, gradients, strict=True):
-            wanted = np.zeros_like(data[name]) if other.gradients[name] is None else other.gradients[name]
+            wanted = (
+                np.zeros_like(data[name])
+                if other.gradients[name] is None
+                else other.gradients[name]
+            )
             got = np.broadcast_to(np.asarray(g), wanted.shape).astype(wanted.dtype)
             yield f"gradient of {name}", got, wanted, loose, other.size
 
@@ -381,7 +445,9 @@ def step(program: Program, backend: str) -> Iterator[Comparison | str]:
                 yield f"whether {name} has a gradient", leaves[name].grad is None, True, 0, 0
             else:
                 yield f"gradient of {name}, call {n}", leaves[name].grad, wanted, loose, other.size
-        for name, got in zip([name for name in program.outputs if values[name].op is not None], compiled.outputs):
+        for name, got in zip(
+            [name for name in program.outputs if values[name].op is not None], compiled.outputs
+        ):
             yield f"output {name}, call {n}", got, other.values[name].data, loose, 1
 
 
@@ -416,7 +482,9 @@ def epoch(program: Program, backend: str) -> Iterator[Comparison | str]:
         values["loss"],
         [traced[name] for name in program.batch()],
         optimizer=make([traced[name] for name in trained]),
-        outputs=[values[name] for name in outputs],  # all of them: what nobody asks for draws no random numbers
+        outputs=[
+            values[name] for name in outputs
+        ],  # all of them: what nobody asks for draws no random numbers
         backend=backend,
     )
     apart = program.tensors(program.data)
@@ -432,7 +500,13 @@ def epoch(program: Program, backend: str) -> Iterator[Comparison | str]:
         found = compiled(*(data[name] for name in program.batch()), order=order)
         losses, arrays = found if outputs else (found, [])
         wanted = eager_epoch(program, apart, optimizer, data, order)
-        yield f"losses of epoch {n}", losses, np.array([step["loss"].data for step in wanted]), 1e-7, 1
+        yield (
+            f"losses of epoch {n}",
+            losses,
+            np.array([step["loss"].data for step in wanted]),
+            1e-7,
+            1,
+        )
         for name, got, last in zip(outputs, arrays, compiled.last_outputs):
             *whole, short = (step[name].data for step in wanted)
             yield f"output {name} of epoch {n}", got, np.array(whole), 1e-6, 1
@@ -441,7 +515,9 @@ def epoch(program: Program, backend: str) -> Iterator[Comparison | str]:
             yield f"{name} after epoch {n}", traced[name].data, apart[name].data, 1e-6, 1
 
 
-def eager_epoch(program: Program, leaves: dict, optimizer: Any, data: dict, order: np.ndarray) -> list[dict]:
+def eager_epoch(
+    program: Program, leaves: dict, optimizer: Any, data: dict, order: np.ndarray
+) -> list[dict]:
     """All values of each eager step on the rows of a data set in this order."""
     steps = []
     program.reset()
@@ -461,7 +537,12 @@ def onnx(program: Program, report: Report) -> Iterator[Comparison | str]:
 
     # NumPy's functions of short integers are in short floats, which a runtime may round in other places.
     coarse = max(
-        ({1: 1e-2, 2: 1e-5}.get(x.itemsize, 1e-6) for x in program.data.values() if x.dtype.kind in "iub"), default=1e-6
+        (
+            {1: 1e-2, 2: 1e-5}.get(x.itemsize, 1e-6)
+            for x in program.data.values()
+            if x.dtype.kind in "iub"
+        ),
+        default=1e-6,
     )
     leaves = program.tensors(program.data)
     values = program.run(LIBRARY, leaves)
@@ -479,14 +560,20 @@ def onnx(program: Program, report: Report) -> Iterator[Comparison | str]:
         options.log_severity_level = 4
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         try:
-            session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(
+                str(file), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # the runtime has not every op in every dtype
             if "NOT_IMPLEMENTED" not in str(error):
                 raise
             yield "not implemented by the runtime"
             return
     for n in range(2):
-        data = {**program.data, **{t.name: program.redrawn(n)[t.name] for t in inputs}} if n else program.data
+        data = (
+            {**program.data, **{t.name: program.redrawn(n)[t.name] for t in inputs}}
+            if n
+            else program.data
+        )
         wanted = program.run(PLAIN, data)
         (got,) = session.run(None, {t.name: data[t.name] for t in inputs})
         loose = max(10 * rounding(program, results(program, wanted)), coarse)
@@ -531,7 +618,9 @@ def threads(program: Program, report: Report) -> Iterator[Comparison | str]:
             )
     traced = program.tensors(program.data)
     compiled = compile_backprop(loss_of(program, traced), backend="numpy")
-    inputs = [{name: program.redrawn(i)[name] for name in compiled.arguments} for i in range(THREADS)]
+    inputs = [
+        {name: program.redrawn(i)[name] for name in compiled.arguments} for i in range(THREADS)
+    ]
     wanted = [eager(program, {**program.data, **given}).loss for given in inputs]
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
         got = at_once(lambda i: [compiled(**inputs[i]) for _ in range(20)])
@@ -641,7 +730,14 @@ def extremes(program: Rows, report: Report) -> Iterator[Comparison | str]:
 
 
 # Each road, and of how many programs it takes one
-ROADS: dict[Callable, int] = {forward: 1, backward: 1, differences: 1, second_order: 1, float64: 1, source: 1}
+ROADS: dict[Callable, int] = {
+    forward: 1,
+    backward: 1,
+    differences: 1,
+    second_order: 1,
+    float64: 1,
+    source: 1,
+}
 ROADS |= {step_numpy: 1, step_numba: 60, onnx: 2, threads: 10, by_hand: 4, checked: 6}
 EPOCHS: dict[Callable, int] = {epoch_numpy: 1, epoch_numba: 20}
 SPECIALS: dict[Callable, int] = {elements: 1, elements_compiled: 1, elements_numba: 40, extremes: 1}
@@ -657,7 +753,9 @@ def run(seeds: range, roads: dict[Callable, int] | None = None, families: Any = 
             continue
         report.programs[family] += 1
         program = Elements(seed) if family == "specials" else Program(seed, family)
-        fitting = SPECIALS if family == "specials" else {**ROADS, **(EPOCHS if family == "rows" else {})}
+        fitting = (
+            SPECIALS if family == "specials" else {**ROADS, **(EPOCHS if family == "rows" else {})}
+        )
         for road in fitting:
             share = known[road] if roads is None else roads.get(road, 0)
             if share and seed // len(every) % share == 0:
@@ -671,7 +769,9 @@ def main() -> None:
     """Run programs, print the counts of each family and road, and every disagreement."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--programs", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0, help="of the first program; the next ones follow it")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the first program; the next ones follow it"
+    )
     parser.add_argument("--family", nargs="*", help="only these")
     options = parser.parse_args()
     report = run(range(options.seed, options.seed + options.programs), families=options.family)

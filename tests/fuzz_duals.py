@@ -92,7 +92,9 @@ def where(condition: Any, a: Any, b: Any) -> Dual:
 def absolute(x: Any) -> Dual:
     """Slope 0 at 0."""
     x = dual(x)
-    return mixed(abs(x.value), (x, math.nan if math.isnan(x.value) else (x.value > 0) - (x.value < 0)))
+    return mixed(
+        abs(x.value), (x, math.nan if math.isnan(x.value) else (x.value > 0) - (x.value < 0))
+    )
 
 
 def relu(x: Any) -> Dual:
@@ -134,15 +136,26 @@ class Elements:
         self.weights = np.random.default_rng(seed).uniform(0.5, 2, self.SIZE)
         names, self.lines = ["a", "b"], []
         for i in range(r.randint(1, 4)):
-            words = {"x": names[-1] if i and r.random() < 0.8 else r.choice(names), "y": r.choice(names)}
+            words = {
+                "x": names[-1] if i and r.random() < 0.8 else r.choice(names),
+                "y": r.choice(names),
+            }
             names.append(f"v{i}")
             self.lines.append(f"v{i} = {r.choice(LINES.split('  ')).format(**words)}")
         self.lines.append(f"y = {names[-1]}")
         self.code = compile("\n".join(self.lines), f"<elements {seed}>", "exec")
 
     def __str__(self) -> str:
-        data = [f"{name} = {x.tolist()}" for name, x in {**self.data, "weights": self.weights}.items()]
-        return "\n".join([f"# python tests/fuzz.py --programs 1 --seed {self.seed}: specials", *data, *self.lines])
+        data = [
+            f"{name} = {x.tolist()}" for name, x in {**self.data, "weights": self.weights}.items()
+        ]
+        return "\n".join(
+            [
+                f"# python tests/fuzz.py --programs 1 --seed {self.seed}: specials",
+                *data,
+                *self.lines,
+            ]
+        )
 
     def run(self, functions: dict[str, Any], leaves: dict[str, Any]) -> Any:
         """`y` for these leaves."""
@@ -151,7 +164,9 @@ class Elements:
             exec(self.code, namespace)
         return namespace["y"]
 
-    def graph(self, part: Any = slice(None), other: int = 0) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    def graph(
+        self, part: Any = slice(None), other: int = 0
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Leaves, `y` and its loss on a part of the elements; `other`: with each at another place."""
         data = {name: np.roll(x, other)[part] for name, x in self.data.items()}
         leaves = {name: Tensor(x, requires_grad=name != "m", name=name) for name, x in data.items()}
@@ -170,7 +185,9 @@ class Elements:
             alone = [self.graph(slice(i, i + 1)) for i in range(self.SIZE)]
             for *_, one in alone:
                 one.backward()
-        together = {name: np.concatenate([zeros(x[name].grad, 1) for x, *_ in alone]) for name in "ab"}
+        together = {
+            name: np.concatenate([zeros(x[name].grad, 1) for x, *_ in alone]) for name in "ab"
+        }
         yield "each alone", np.concatenate([y.data for _, y, _ in alone]), together
 
     def compiled(self) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
@@ -181,7 +198,10 @@ class Elements:
             _, *gradients = written.function()(**written.arguments)
         names = re.findall(r"\bG_(\w+)", written.rsplit("return", 1)[1])
         full = [np.broadcast_to(np.asarray(g, float), self.SIZE) for g in gradients]
-        yield "the source", {"a": np.zeros(self.SIZE), "b": np.zeros(self.SIZE), **dict(zip(names, full))}
+        yield (
+            "the source",
+            {"a": np.zeros(self.SIZE), "b": np.zeros(self.SIZE), **dict(zip(names, full))},
+        )
         yield "the step", self.step("numpy")
 
     def step(self, backend: str) -> dict[str, np.ndarray]:
@@ -206,7 +226,10 @@ def dual_gradients(program: Elements) -> tuple[np.ndarray, dict[str, np.ndarray]
     functions = {"np": DualNumPy, "relu": relu}
     for i, weight in enumerate(program.weights):
         for name, g in gradients.items():
-            leaves = {leaf: Dual(float(program.data[leaf][i]), 1.0 if leaf == name else None) for leaf in "ab"}
+            leaves = {
+                leaf: Dual(float(program.data[leaf][i]), 1.0 if leaf == name else None)
+                for leaf in "ab"
+            }
             y = program.run(functions, {**leaves, "m": Mask(program.data["m"][i])})
             values[i], g[i] = y.value, 0.0 if y.slope is None else y.slope * weight
     return values, gradients
@@ -235,11 +258,20 @@ class Rows:
 
     def by_hand(self) -> tuple[np.ndarray, np.ndarray]:
         """The extremes and the gradient: the elements that are NaN get NaN, else those that are the extreme share."""
-        axes = {None: (0, 1), -1: (1,)}.get(self.axis, np.ravel(self.axis).tolist() if self.axis is not None else ())
+        axes = {None: (0, 1), -1: (1,)}.get(
+            self.axis, np.ravel(self.axis).tolist() if self.axis is not None else ()
+        )
         values, gradient = np.empty(self.g.shape), np.zeros(self.x.shape)
-        weights, flat = self.g.reshape([1 if i in axes else n for i, n in enumerate(self.x.shape)]), []
+        weights, flat = (
+            self.g.reshape([1 if i in axes else n for i, n in enumerate(self.x.shape)]),
+            [],
+        )
         for at in np.ndindex(weights.shape):
-            places = [p for p in np.ndindex(self.x.shape) if all(i in axes or p[i] == at[i] for i in range(2))]
+            places = [
+                p
+                for p in np.ndindex(self.x.shape)
+                if all(i in axes or p[i] == at[i] for i in range(2))
+            ]
             numbers = [float(self.x[p]) for p in places]
             some_nan = any(map(math.isnan, numbers))
             best = math.nan if some_nan else {"max": max, "min": min}[self.name](numbers)

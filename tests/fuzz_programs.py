@@ -36,7 +36,9 @@ def dropout(x: Any) -> Any:
     return x * kept, kept
 
 
-dropout.vjp(lambda g, y, x, kept=None: g * (np.where(np.equal(y, 0), 0.0, 2.0) if kept is None else kept))
+dropout.vjp(
+    lambda g, y, x, kept=None: g * (np.where(np.equal(y, 0), 0.0, 2.0) if kept is None else kept)
+)
 DRAWING = {"noise": noise, "secret": secret, "dropout": dropout}
 for _drawing in DRAWING.values():
     del OPS[_drawing.name]  # they are known here alone
@@ -58,7 +60,11 @@ def plain() -> dict[str, Any]:
         return -total(rows * log_softmax(x), axis=1)
 
     return {
-        **{"np": np, "relu": lambda x: np.maximum(x, 0), "sigmoid": lambda x: 1 / (1 + exp(-floats(x)))},
+        **{
+            "np": np,
+            "relu": lambda x: np.maximum(x, 0),
+            "sigmoid": lambda x: 1 / (1 + exp(-floats(x))),
+        },
         **{"log_softmax": log_softmax, "softmax": lambda x, axis=-1: exp(log_softmax(x, axis))},
         **{"softmax_cross_entropy": softmax_cross_entropy},
         **{name: lambda x, f=f: f(np.asarray(x)) for name, f in DRAWING.items()},
@@ -222,7 +228,9 @@ def axes(p: Program, r: random.Random, x: np.ndarray) -> str:
     return f"axis={r.choice((None, *some[:1], some[:2] or None, some or None))}, keepdims={r.random() < 0.5}"
 
 
-WORDS: dict[str, Callable] = {  # from the program `p`, its random numbers `r` and the array `x` that a line is about
+WORDS: dict[
+    str, Callable
+] = {  # from the program `p`, its random numbers `r` and the array `x` that a line is about
     "b": lambda p, r, x: p.shaped(r.choice((x.shape, x.shape[1:], (1,) * x.ndim, (), x.shape))),
     "same": lambda p, r, x: p.shaped(x.shape),
     "other_dtype": lambda p, r, x: p.leaf(drawn(x.shape, r.choice("efd")), wanted=True),
@@ -255,16 +263,35 @@ WORDS: dict[str, Callable] = {  # from the program `p`, its random numbers `r` a
     "k_small": lambda p, r, x: integers(p, (), 0, 3),
     "k_right": lambda p, r, x: integers(p, p.data[p["k"]].shape[-1:] or Unsuited),
     "k_axes": lambda p, r, x: axes(p, r, p.data[p["k"]] if "k" in p.words else x),
-    "exponents": lambda p, r, x: p.leaf(whole(r.choice((x.shape, (), x.shape[1:])), 0, 4, r.choice("ldb"))),
+    "exponents": lambda p, r, x: p.leaf(
+        whole(r.choice((x.shape, (), x.shape[1:])), 0, 4, r.choice("ldb"))
+    ),
     "whole": lambda p, r, x: repr(p.numbers.integers(0, 4, x.shape).tolist()) if x.size else 2,
     "axis": lambda p, r, x: r.randrange(-x.ndim, x.ndim),
     "axes": axes,
     "slices": lambda p, r, x: ", ".join(
-        r.choice((":", "::-1", f"{n // 2}:", "-1", "None, ::2", "::-2", "-2:", "-1:-3:-1", "...", ":1", "5:1:-1"))
+        r.choice(
+            (
+                ":",
+                "::-1",
+                f"{n // 2}:",
+                "-1",
+                "None, ::2",
+                "::-2",
+                "-2:",
+                "-1:-3:-1",
+                "...",
+                ":1",
+                "5:1:-1",
+            )
+        )
         for n in x.shape[: r.randint(1, x.ndim)]
     ),
     "shape": lambda p, r, x: r.choice((-1, (x.size, 1), (1, -1), (math.gcd(x.size, 6) or 1, -1))),
-    "wide": lambda p, r, x: (*r.choice(((), (2,))), *(n if n != 1 else r.randint(0, 3) for n in x.shape)),
+    "wide": lambda p, r, x: (
+        *r.choice(((), (2,))),
+        *(n if n != 1 else r.randint(0, 3) for n in x.shape),
+    ),
     # of programs on rows
     "bias": lambda p, r, x: p.shaped((3,)),
     "square": lambda p, r, x: p.shaped((3, 3)),
@@ -281,7 +308,15 @@ POLES = re.compile(r"\*\* -?\d\.")  # of second derivatives, at 0
 KINKED = re.compile(
     r"abs\(|relu|max|sign|norm|std|\*\* -?\d\.|logaddexp|{b}\)? \*\*|> {|floor|rint"
 )  # at 0, or near it
-REJECTED = (ValueError, IndexError, TypeError, FloatingPointError, RuntimeWarning, ZeroDivisionError, AttributeError)
+REJECTED = (
+    ValueError,
+    IndexError,
+    TypeError,
+    FloatingPointError,
+    RuntimeWarning,
+    ZeroDivisionError,
+    AttributeError,
+)
 REJECTED += (OverflowError, DeprecationWarning, Unsuited, SyntaxError, MemoryError)
 
 
@@ -313,11 +348,15 @@ class Program:
         self.weights: dict[str, np.ndarray] = {}
         for _ in range(self.random.randint(1, 3)):
             shape = (
-                (self.ROWS, 3) if self.rows else self.random.choice(SHAPES if self.random.random() < 0.95 else EMPTY)
+                (self.ROWS, 3)
+                if self.rows
+                else self.random.choice(SHAPES if self.random.random() < 0.95 else EMPTY)
             )
             zeros = 0.25 if self.family == "powers" else 0
             wanted = not self.rows and self.random.random() < 0.8
-            self.leaf(drawn(shape, self.dtype, zeros), wanted or not (self.leaves or self.rows), "value")
+            self.leaf(
+                drawn(shape, self.dtype, zeros), wanted or not (self.leaves or self.rows), "value"
+            )
         self.unused = list(self.values)
         self.fill()
         self.code = compile("\n".join(self.lines), f"<fuzz {seed}>", "exec")
@@ -329,11 +368,17 @@ class Program:
         table = ROWS + draws if self.rows else FAMILIES[self.family]
         while len(self.lines) < steps and tries < 200:
             tries += 1
-            tables = (table,) if self.rows or self.dtype == "e" else (table, table, table, SMOOTH, SMOOTH, EVERY)
+            tables = (
+                (table,)
+                if self.rows or self.dtype == "e"
+                else (table, table, table, SMOOTH, SMOOTH, EVERY)
+            )
             if line := self.line(self.random.choice(tables), self.unused):
                 self.add(f"v{len(self.lines)}", line)
         losses = []
-        self.outputs = [name for name in self.unused if name not in self.leaves or self.leaves[name].wanted]
+        self.outputs = [
+            name for name in self.unused if name not in self.leaves or self.leaves[name].wanted
+        ]
         for name in self.outputs if self.rows else ():
             line = ""
             while not line:
@@ -344,7 +389,9 @@ class Program:
             self.weights[f"g{name}"] = self.numbers.uniform(-2, 2, y.shape).astype(y.dtype)
             losses.append(f"np.sum({name} * g{name})")
         self.unused = [
-            name for name in self.leaves if not any(re.search(rf"\b{name}\b", x) for x in self.lines + losses)
+            name
+            for name in self.leaves
+            if not any(re.search(rf"\b{name}\b", x) for x in self.lines + losses)
         ]
         for name in self.unused:
             del self.leaves[name], self.data[name], self.values[name]
@@ -357,9 +404,18 @@ class Program:
         self.unused = [x for x in self.unused if not re.search(rf"\b{x}\b", line)] + [name]
 
     def __str__(self) -> str:
-        data = [f"{name} = {shown(x)}  # {'wanted' * self.leaves[name].wanted}" for name, x in self.data.items()]
+        data = [
+            f"{name} = {shown(x)}  # {'wanted' * self.leaves[name].wanted}"
+            for name, x in self.data.items()
+        ]
         data += [f"{name} = {shown(x)}" for name, x in self.weights.items()]
-        return "\n".join([f"# python tests/fuzz.py --programs 1 --seed {self.seed}: {self.family}", *data, *self.lines])
+        return "\n".join(
+            [
+                f"# python tests/fuzz.py --programs 1 --seed {self.seed}: {self.family}",
+                *data,
+                *self.lines,
+            ]
+        )
 
     def leaf(self, draw: Callable, wanted: bool = False, kind: str = "side") -> str:
         """A new leaf."""
@@ -386,7 +442,9 @@ class Program:
         """Set the generator to where every road begins."""
         GENERATOR.bit_generator.state = np.random.default_rng(self.seed).bit_generator.state
 
-    def run(self, functions: dict[str, Any], leaves: dict[str, Any], reset: bool = True) -> dict[str, Any]:
+    def run(
+        self, functions: dict[str, Any], leaves: dict[str, Any], reset: bool = True
+    ) -> dict[str, Any]:
         """All that the program computes from these leaves, with these functions; `loss` is one of it."""
         namespace = {**functions, **self.weights, **leaves}
         if reset:
@@ -397,7 +455,10 @@ class Program:
 
     def tensors(self, data: dict[str, np.ndarray]) -> dict[str, Tensor]:
         """The leaves as Tensors with this data."""
-        return {name: Tensor(x, requires_grad=self.leaves[name].wanted, name=name) for name, x in data.items()}
+        return {
+            name: Tensor(x, requires_grad=self.leaves[name].wanted, name=name)
+            for name, x in data.items()
+        }
 
     def line(self, table: str, fresh: list[str], only: bool = False) -> str:
         """The right side of a line from a random template; "" where it does not suit.
@@ -408,7 +469,9 @@ class Program:
         word = next((word for word in AXES if f"{{{word}}}" in template), "a")
         word = "r" if self.rows else word
         names = [name for name in self.values if self.values[name].ndim >= AXES.get(word, 0)]
-        names = [name for name in names if not self.rows or self.values[name].shape == (self.ROWS, 3)]
+        names = [
+            name for name in names if not self.rows or self.values[name].shape == (self.ROWS, 3)
+        ]
         new = [name for name in names if name in fresh]
         if not names:
             return ""
@@ -417,7 +480,12 @@ class Program:
         tied = not np.all(self.x) or len(np.unique(self.x)) < self.x.size
         if tied and (KINKED if self.family == "powers" else POLES).search(template):
             return ""  # no derivative exists there
-        before = dict(self.leaves), dict(self.data), dict(self.values), self.numbers.bit_generator.state
+        before = (
+            dict(self.leaves),
+            dict(self.data),
+            dict(self.values),
+            self.numbers.bit_generator.state,
+        )
         try:
             line = template.format_map(self)
             if self.value(line) is not None:
@@ -434,7 +502,11 @@ class Program:
         with np.errstate(all="raise", under="ignore"), warnings.catch_warnings(action="error"):
             y = np.asarray(eval(line, {**PLAIN, **self.data, **self.values}))
         fine = y.dtype.kind == "f" and y.size <= 64 and y.ndim <= 4 and np.isfinite(y).all()
-        return y if fine and np.max(np.abs(y), initial=0) < (30 if self.dtype == "e" else 1e3) else None
+        return (
+            y
+            if fine and np.max(np.abs(y), initial=0) < (30 if self.dtype == "e" else 1e3)
+            else None
+        )
 
     def __getitem__(self, word: str) -> Any:  # what a template's words become
         if word not in self.words:

@@ -17,10 +17,21 @@ from tinygrad_steel import Tensor, grad, ops
 AXES = {"a": 0, "v": 1, "matrix": 2}
 STEPS = {
     "operators": "{a} + {b}  {a} - {b}  {a} * {b}  {a} + {a}  {num} + {a}  {num} - {a}  {num} * {a}  {a} / {num}  -{a}",
-    **{f: f"np.{f}({{a}}, {{b}})  np.{f}({{b}}, {{a}})" for f in "add subtract multiply divide".split()},
-    **{f: f"np.{f}({{a}}, {{b}})  np.{f}({{b}}, {{a}})" for f in "maximum minimum logaddexp".split()},
-    **{f: f"np.{f}({{a}})" for f in "exp expm1 sin cos sinh cosh tanh arctan square negative abs".split()},
-    **{f: f"np.{f}(np.square({{a}}) + 0.3)" for f in "log log2 log10 log1p sqrt reciprocal".split()},
+    **{
+        f: f"np.{f}({{a}}, {{b}})  np.{f}({{b}}, {{a}})"
+        for f in "add subtract multiply divide".split()
+    },
+    **{
+        f: f"np.{f}({{a}}, {{b}})  np.{f}({{b}}, {{a}})"
+        for f in "maximum minimum logaddexp".split()
+    },
+    **{
+        f: f"np.{f}({{a}})"
+        for f in "exp expm1 sin cos sinh cosh tanh arctan square negative abs".split()
+    },
+    **{
+        f: f"np.{f}(np.square({{a}}) + 0.3)" for f in "log log2 log10 log1p sqrt reciprocal".split()
+    },
     "power": "(np.abs({a}) + 0.3) ** {b}  np.power(np.abs({a}) + 0.3, {b})  1.3 ** {a}  {a} ** 2  abs({a}) ** {num}",
     "clip": "np.clip({a}, {num} - 0.5, {num} + 0.5)  {a}.clip({num} - 0.5, {num} + 0.5)",
     "where": "where({a} > {num}, {a}, {b})  where({a} <= {num}, {b}, 0.5)  where({bits} > 0, {a}, {same})",
@@ -29,13 +40,19 @@ STEPS = {
     "softmax by hand": "np.exp({v}) / np.sum(np.exp({v}), axis={axis}, keepdims=True)",
     **{f: f"np.{f}({{a}}, {{axes}})  {{a}}.{f}({{axes}})" for f in "sum mean max min prod".split()},
     **{f: f"np.{f}({{a}}, {{axes}}, ddof=1)  {{a}}.{f}({{axes}})" for f in ("var", "std")},
-    **{"norm": "np.linalg.norm({a})  np.linalg.norm({v}, axis={axis})", "cumsum": "np.cumsum({v}, axis={axis})"},
+    **{
+        "norm": "np.linalg.norm({a})  np.linalg.norm({v}, axis={axis})",
+        "cumsum": "np.cumsum({v}, axis={axis})",
+    },
     "matmul": "{v} @ {vector}  {v} @ {right}  {left} @ {v}  {vector} @ np.swapaxes({matrix}, -1, -2)",
     "products": "np.dot({v}, {vector})  np.matmul({v}, {right})  np.outer(np.ravel({v}), {vector})",
     "einsum": "np.einsum({letters}, {v}{others})",
     "reshape": "np.reshape({a}, {shape})  {a}.reshape({shape})  np.ravel({a})",
     "transpose": "np.transpose({a})  {v}.T  transpose({v}, {order})  np.moveaxis({v}, {axis}, 0)",
-    **{"swapaxes": "np.swapaxes({v}, {axis}, -1)  {v}.swapaxes(0, {axis})", "flip": "flip({v}, {axis})"},
+    **{
+        "swapaxes": "np.swapaxes({v}, {axis}, -1)  {v}.swapaxes(0, {axis})",
+        "flip": "flip({v}, {axis})",
+    },
     "expand_dims": "np.expand_dims({a}, 0)  np.expand_dims({a}, (-1, 0))  np.expand_dims({v}, {axis})",
     "squeeze": "np.squeeze({v}[None])  np.squeeze(np.sum({v}, axis={axis}, keepdims=True), {axis})",
     "broadcast_to": "broadcast_to({a}, {wide})",
@@ -56,9 +73,14 @@ LOSSES = {
     "  np.mean(sigmoid_cross_entropy({a}, {bits}))  np.sum(sigmoid_cross_entropy({a}, sigmoid({same})))",
 }
 GUARDS = {  # what must be above 0.01 for a line to be in a benign range, away from ties, kinks and poles
-    **dict.fromkeys("exp expm1 sinh cosh tanh sigmoid softmax log_softmax logsumexp".split(), "3 - np.abs({main})"),
+    **dict.fromkeys(
+        "exp expm1 sinh cosh tanh sigmoid softmax log_softmax logsumexp".split(),
+        "3 - np.abs({main})",
+    ),
     **dict.fromkeys(("softmax by hand", "softmax cross entropy"), "3 - np.abs({main})"),
-    **dict.fromkeys(("abs", "relu", "prod", "norm", "power", "sigmoid cross entropy"), "np.abs({main})"),
+    **dict.fromkeys(
+        ("abs", "relu", "prod", "norm", "power", "sigmoid cross entropy"), "np.abs({main})"
+    ),
     **dict.fromkeys(("maximum", "minimum"), "np.abs({a} - {b})"),
     **dict.fromkeys(("max", "min"), "100 * np.diff(np.sort({a}, axis=None), append=99)"),
     **{"divide": "np.abs({a} * {b})", "where": "np.abs({a} - {num})", "std": "np.std({a}, {axes})"},
@@ -69,10 +91,18 @@ WORDS = {  # from the program `p`, its random numbers `r` and the array `x` that
     "b": lambda p, r, x: p.shaped(r.choice((x.shape, x.shape[1:], (2, *x.shape), (1,) * x.ndim))),
     "same": lambda p, r, x: p.shaped(x.shape),
     "vector": lambda p, r, x: p.shaped(x.shape[-1:]),
-    "right": lambda p, r, x: p.shaped((*r.choice(((), (1,), x.shape[-3:-2] or (2,))), x.shape[-1], r.randint(1, 4))),
-    "left": lambda p, r, x: p.shaped((*r.choice(((), (1,), x.shape[-3:-2] or (2,))), r.randint(1, 4), x.shape[-2:][0])),
-    "beside": lambda p, r, x: p.shaped((*x.shape[: (i := p.axes[0] % x.ndim)], 2, *x.shape[i + 1 :])),
-    "letters": lambda p, r, x: repr(r.choice([e for e in EINSUMS.split() if len(re.match(r"\w+", e)[0]) == x.ndim])),
+    "right": lambda p, r, x: p.shaped(
+        (*r.choice(((), (1,), x.shape[-3:-2] or (2,))), x.shape[-1], r.randint(1, 4))
+    ),
+    "left": lambda p, r, x: p.shaped(
+        (*r.choice(((), (1,), x.shape[-3:-2] or (2,))), r.randint(1, 4), x.shape[-2:][0])
+    ),
+    "beside": lambda p, r, x: p.shaped(
+        (*x.shape[: (i := p.axes[0] % x.ndim)], 2, *x.shape[i + 1 :])
+    ),
+    "letters": lambda p, r, x: repr(
+        r.choice([e for e in EINSUMS.split() if len(re.match(r"\w+", e)[0]) == x.ndim])
+    ),
     "others": lambda p, r, x: "".join(
         ", " + p.shaped(tuple((*x.shape, 2)["ijkl".index(letter)] for letter in operand))
         for operand in re.findall(r",(\w+)", p["letters"])
@@ -84,13 +114,24 @@ WORDS = {  # from the program `p`, its random numbers `r` and the array `x` that
     "bits": lambda p, r, x: p.array(2, x.shape),
     "first": lambda p, r, x: p.array(x.shape[0], r.choice((1, 3, (2, 1)))),
     "last": lambda p, r, x: p.array(x.shape[-1], r.choice((1, 3, (2, 1)))),
-    "numbers": lambda p, r, x: ", ".join(str(r.randrange(-n, n)) for n in x.shape[: r.randint(1, x.ndim)]),
-    "slices": lambda p, r, x: ", ".join(r.choice((":", "::-1", f"{n // 2}:", "-1", "None, ::2")) for n in x.shape),
+    "numbers": lambda p, r, x: ", ".join(
+        str(r.randrange(-n, n)) for n in x.shape[: r.randint(1, x.ndim)]
+    ),
+    "slices": lambda p, r, x: ", ".join(
+        r.choice((":", "::-1", f"{n // 2}:", "-1", "None, ::2")) for n in x.shape
+    ),
     "axis": lambda p, r, x: p.axes[0],
     "order": lambda p, r, x: p.axes,
-    "axes": lambda p, r, x: f"axis={r.choice((None, *p.axes[:1], p.axes[:2] or None))}, keepdims={r.random() < 0.5}",
-    "shape": lambda p, r, x: r.choice((-1, (x.size, 1), (-1, math.gcd(x.size, 12)), (math.gcd(x.size, 6), 1, -1))),
-    "wide": lambda p, r, x: (*r.choice(((), (2,))), *(n if n > 1 else r.randint(1, 4) for n in x.shape)),
+    "axes": lambda p, r, x: (
+        f"axis={r.choice((None, *p.axes[:1], p.axes[:2] or None))}, keepdims={r.random() < 0.5}"
+    ),
+    "shape": lambda p, r, x: r.choice(
+        (-1, (x.size, 1), (-1, math.gcd(x.size, 12)), (math.gcd(x.size, 6), 1, -1))
+    ),
+    "wide": lambda p, r, x: (
+        *r.choice(((), (2,))),
+        *(n if n > 1 else r.randint(1, 4) for n in x.shape),
+    ),
 }
 
 
@@ -105,7 +146,9 @@ def plain(np):
         "log_softmax": lambda x, axis=-1: x - log(sum(exp(x), axis=axis, keepdims=True)),
         "logsumexp": lambda x, axis=-1: log(sum(exp(x), axis=axis)),
         "softmax_cross_entropy": lambda x, t: sum(
-            (np.eye(x.shape[1])[t] if t.ndim == 1 else t) * (log(sum(exp(x), axis=1, keepdims=True)) - x), axis=1
+            (np.eye(x.shape[1])[t] if t.ndim == 1 else t)
+            * (log(sum(exp(x), axis=1, keepdims=True)) - x),
+            axis=1,
         ),
         "sigmoid_cross_entropy": lambda x, t: t * log(1 + exp(-x)) + (1 - t) * log(1 + exp(x)),
         "broadcast_to": lambda x, shape: x * np.ones(shape),
@@ -123,7 +166,11 @@ class Program:
     """A random program: leaves, a constant `c` and lines, the last of which makes the loss. One seed, one program."""
 
     def __init__(self, seed):
-        self.seed, self.random, self.numbers = seed, random.Random(seed), np.random.default_rng(seed)
+        self.seed, self.random, self.numbers = (
+            seed,
+            random.Random(seed),
+            np.random.default_rng(seed),
+        )
         names, losses = ["c", "x0", "x1", "x2", "x3"][: self.random.randint(3, 5)], []
         shapes = [self.numbers.integers(1, 5, self.random.randint(0, 3)) for _ in names]
         self.data = {name: self.numbers.uniform(-2, 2, shape) for name, shape in zip(names, shapes)}
@@ -145,7 +192,9 @@ class Program:
 
     def __str__(self):
         data = [f"{name} = np.array({x.tolist()})" for name, x in self.data.items()]
-        return "\n".join([f"# python tests/programs.py --programs 1 --seed {self.seed}", *data, *self.lines])
+        return "\n".join(
+            [f"# python tests/programs.py --programs 1 --seed {self.seed}", *data, *self.lines]
+        )
 
     def run(self, functions, *leaves):
         """The loss of these leaves, with these functions."""
@@ -165,13 +214,18 @@ class Program:
         name = self.random.choice(fresh or names)
         x = self.x = self.values[name]
         self.words = {word: name, "main": name}
-        self.axes = tuple(i - x.ndim * self.random.randint(0, 1) for i in self.random.sample(range(x.ndim), x.ndim))
+        self.axes = tuple(
+            i - x.ndim * self.random.randint(0, 1)
+            for i in self.random.sample(range(x.ndim), x.ndim)
+        )
         line = template.format_map(self)
         y, guard = self.value(line), self.value(GUARDS.get(family, "1").format_map(self))
         if y is None or guard is None or np.min(guard) < 0.01:
             return ""
         if (size := np.max(np.abs(y))) > 10:
-            line = self.random.choice(("({}) / {}", "np.tanh(({}) / {})")).format(line, math.ceil(size / 3))
+            line = self.random.choice(("({}) / {}", "np.tanh(({}) / {})")).format(
+                line, math.ceil(size / 3)
+            )
         self.unused = [name for name in self.unused if not re.search(rf"\b{name}\b", line)]
         self.families[family] += 1
         return line
@@ -196,10 +250,14 @@ class Program:
 
     def shaped(self, shape):
         """A value of this shape, or elements of another value brought to this shape."""
-        if self.random.random() < 0.7 and (names := [name for name, x in self.values.items() if x.shape == shape]):
+        if self.random.random() < 0.7 and (
+            names := [name for name, x in self.values.items() if x.shape == shape]
+        ):
             return self.random.choice(names)
         name, count = self.random.choice(list(self.values)), math.prod(shape)
-        places = self.numbers.choice(self.values[name].size, count, replace=count > self.values[name].size).tolist()
+        places = self.numbers.choice(
+            self.values[name].size, count, replace=count > self.values[name].size
+        ).tolist()
         return f"np.reshape(np.ravel({name})[np.array({places})], {shape})"
 
 
@@ -210,7 +268,9 @@ def disagreements(program):
     def compare(name, got, want, tolerance=1e-9):
         worst, allowed = np.max(np.abs(got - want)), max(tolerance * np.max(np.abs(want)), 1e-12)
         if np.shape(got) != np.shape(want) or not worst <= allowed:
-            found.append(f"{name}: {got} is not {want}, by {worst:.1e}, with {allowed:.1e} allowed, in\n{program}")
+            found.append(
+                f"{name}: {got} is not {want}, by {worst:.1e}, with {allowed:.1e} allowed, in\n{program}"
+            )
 
     found, arrays = [], [program.data[name] for name in program.leaves]
     leaves, which = [Tensor(x, requires_grad=True) for x in arrays], tuple(range(len(arrays)))
@@ -224,10 +284,14 @@ def disagreements(program):
         compare(f"gradient of {name}", got, want)
     if program.seed % 10 == 0:
         directions = [np.random.default_rng(program.seed).uniform(-1, 1, x.shape) for x in arrays]
-        along = autograd.grad(lambda *xs: sum((g * d).sum() for g, d in zip(slopes(*xs), directions)), which)
+        along = autograd.grad(
+            lambda *xs: sum((g * d).sum() for g, d in zip(slopes(*xs), directions)), which
+        )
         graph = grad(loss, leaves)
         products = grad(sum(np.sum(g * d) for g, d in zip(graph, directions)), leaves)
-        for name, g, again, got, want in zip(program.leaves, gradients, graph, products, along(*arrays)):
+        for name, g, again, got, want in zip(
+            program.leaves, gradients, graph, products, along(*arrays)
+        ):
             compare(f"gradient of {name} by grad()", again.numpy(), g)
             compare(f"Hessian-vector product of {name}", got.numpy(), want, 1e-8)
     return found
@@ -236,13 +300,17 @@ def disagreements(program):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--programs", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0, help="of the first program; the next ones follow it")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the first program; the next ones follow it"
+    )
     options, families, wrong = parser.parse_args(), Counter(), []
     warnings.simplefilter("error")
     for seed in range(options.seed, options.seed + options.programs):
         program = Program(seed)
         families += program.families
         wrong += disagreements(program)
-    print(*wrong, ", ".join(f"{name} {count}" for name, count in families.most_common()), sep="\n\n")
+    print(
+        *wrong, ", ".join(f"{name} {count}" for name, count in families.most_common()), sep="\n\n"
+    )
     print(f"{len(wrong)} disagreements in {options.programs} programs")
     raise SystemExit(bool(wrong))

@@ -58,7 +58,9 @@ def own_op():
 def run(file, *data):
     """What onnxruntime computes from these arrays: a list of arrays."""
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    return session.run(None, {x.name: value for x, value in zip(session.get_inputs(), data, strict=True)})
+    return session.run(
+        None, {x.name: value for x, value in zip(session.get_inputs(), data, strict=True)}
+    )
 
 
 def same(found, expected):
@@ -90,8 +92,12 @@ def parameters(*shapes, dtype=np.float64):
 
 
 def mlp(dtype=np.float64):
-    weight_1, bias_1, weight_2, bias_2, weight, bias = parameters((5, 8), 8, (8, 6), 6, (6, 3), 3, dtype=dtype)
-    return lambda x: sigmoid(np.tanh(relu(x @ weight_1 + bias_1) @ weight_2 + bias_2) @ weight + bias)
+    weight_1, bias_1, weight_2, bias_2, weight, bias = parameters(
+        (5, 8), 8, (8, 6), 6, (6, 3), 3, dtype=dtype
+    )
+    return lambda x: sigmoid(
+        np.tanh(relu(x @ weight_1 + bias_1) @ weight_2 + bias_2) @ weight + bias
+    )
 
 
 # Networks
@@ -123,7 +129,10 @@ def test_the_model_of_the_examples(file):
     named = Tensor(x, name="x")
     output = model(model.scaling(named), lambda x, weight, bias: softmax(x @ weight + bias))
     export_onnx(output, file, [named])
-    same(run(file, x[:9])[0], softmax(model.predict(x[:9], lambda x, weight, bias: x @ weight + bias)))
+    same(
+        run(file, x[:9])[0],
+        softmax(model.predict(x[:9], lambda x, weight, bias: x @ weight + bias)),
+    )
 
 
 def test_class_and_probability_as_two_outputs(file):
@@ -138,7 +147,12 @@ def test_class_and_probability_as_two_outputs(file):
 
 def test_a_loss_of_several_inputs_row_by_row(file):
     weight, bias = parameters((5, 3), 3)
-    check(file, lambda x, y: softmax_cross_entropy(x @ weight + bias, y), table(6), np.array([0, 1, 2, 2, 1, 0]))
+    check(
+        file,
+        lambda x, y: softmax_cross_entropy(x @ weight + bias, y),
+        table(6),
+        np.array([0, 1, 2, 2, 1, 0]),
+    )
 
 
 def test_parameters_as_they_are_now(file):
@@ -180,22 +194,68 @@ def test_an_op_of_ones_own_may_have_any_name(name, registry, file):
 
 
 EXPRESSIONS = {
-    "masks": lambda x: [x * (x > 0), (x > 0) | (x < -1), ~(x > 0) & (x != x[:, :1]), np.isfinite(x)],
-    "sums of masks": lambda x: [np.sum(x > 0, axis=1), np.mean(x > 0, axis=1), np.any(x > 1, axis=1), np.max(x > 0, 1)],
+    "masks": lambda x: [
+        x * (x > 0),
+        (x > 0) | (x < -1),
+        ~(x > 0) & (x != x[:, :1]),
+        np.isfinite(x),
+    ],
+    "sums of masks": lambda x: [
+        np.sum(x > 0, axis=1),
+        np.mean(x > 0, axis=1),
+        np.any(x > 1, axis=1),
+        np.max(x > 0, 1),
+    ],
     "where of masks": lambda x: np.where(x > 0, x > 1, x > -1),
-    "numbers": lambda x: [2 - x, 1 / (3 + np.exp(x)), x**2, 2**x, np.maximum(x, 0.1), np.clip(x, None, 1)],
+    "numbers": lambda x: [
+        2 - x,
+        1 / (3 + np.exp(x)),
+        x**2,
+        2**x,
+        np.maximum(x, 0.1),
+        np.clip(x, None, 1),
+    ],
     "plain choices": lambda x: np.where(x > 0, 1, 0),
-    "dtypes": lambda x: [x.astype(np.float32), x.astype(np.int64), x.astype(bool), x.astype(np.uint8) + 1],
-    "a mean of each row": lambda x: (x - np.mean(x, axis=1, keepdims=True)) / np.std(x, axis=1, keepdims=True),
-    "softmax of the transposed": lambda x: (np.exp(x.T - np.max(x, axis=1)) / np.sum(np.exp(x.T - np.max(x, 1)), 0)).T,
-    "columns": lambda x: [x[:, 1:3], x[:, -1], x[..., None, 0], x[:, ::-2], x[:, [0, 0, 3]], np.flip(x, 1)],
+    "dtypes": lambda x: [
+        x.astype(np.float32),
+        x.astype(np.int64),
+        x.astype(bool),
+        x.astype(np.uint8) + 1,
+    ],
+    "a mean of each row": lambda x: (
+        (x - np.mean(x, axis=1, keepdims=True)) / np.std(x, axis=1, keepdims=True)
+    ),
+    "softmax of the transposed": lambda x: (
+        (np.exp(x.T - np.max(x, axis=1)) / np.sum(np.exp(x.T - np.max(x, 1)), 0)).T
+    ),
+    "columns": lambda x: [
+        x[:, 1:3],
+        x[:, -1],
+        x[..., None, 0],
+        x[:, ::-2],
+        x[:, [0, 0, 3]],
+        np.flip(x, 1),
+    ],
     "rows turned": lambda x: x[::-1],
     "a number": lambda x: [x * Tensor(2.0, name="two")[...], x + Tensor(0.5, name="half").T],
-    "joined": lambda x: [np.concatenate([x, x > 0, np.square(x)], axis=1), np.stack([x, -x], axis=1)],
-    "shapes": lambda x: [x.reshape(-1, 5, 1), x.reshape(len(x), -1), np.expand_dims(x, (0, -1)), x[:, :1].squeeze(1)],
+    "joined": lambda x: [
+        np.concatenate([x, x > 0, np.square(x)], axis=1),
+        np.stack([x, -x], axis=1),
+    ],
+    "shapes": lambda x: [
+        x.reshape(-1, 5, 1),
+        x.reshape(len(x), -1),
+        np.expand_dims(x, (0, -1)),
+        x[:, :1].squeeze(1),
+    ],
     "like": lambda x: [np.zeros_like(x), np.ones_like(x) / 2, np.full_like(x > 0, 1)],
     "no axes": lambda x: [np.sum(x, axis=()), np.max(x > 0, axis=())],
-    "extremes": lambda x: [sigmoid(x * 1e4), softmax(x * 1e4), log_softmax(x * 1e4), np.log(np.abs(np.floor(x)))],
+    "extremes": lambda x: [
+        sigmoid(x * 1e4),
+        softmax(x * 1e4),
+        log_softmax(x * 1e4),
+        np.log(np.abs(np.floor(x))),
+    ],
 }
 
 # What onnxruntime replaces by kernels of its own; before 1.32 not all of them were right in float64.
@@ -205,8 +265,12 @@ FUSED = {
     "relu held": lambda x, w, b: np.clip(relu(x), 0, 1),
     "transposed": lambda x, w, b: x @ w.T + np.swapaxes(x.T, 0, 1) @ w,
     "scaled": lambda x, w, b: relu((x / 2) @ w * 0.5 + b),
-    "layer norm": lambda x, w, b: (x - np.mean(x, 1, keepdims=True)) / np.sqrt(np.var(x, 1, keepdims=True) + 1e-5) * b,
-    "root mean square": lambda x, w, b: x / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + 1e-6) * b,
+    "layer norm": lambda x, w, b: (
+        (x - np.mean(x, 1, keepdims=True)) / np.sqrt(np.var(x, 1, keepdims=True) + 1e-5) * b
+    ),
+    "root mean square": lambda x, w, b: (
+        x / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + 1e-6) * b
+    ),
 }
 
 
@@ -230,9 +294,32 @@ def test_integers_and_masks(dtype, file):
     check(
         file,
         lambda x, y: (
-            [x + y, x * y, x / (y + 2.5), x @ weight, relu(x), np.maximum(x, y), x > y, x == y, x > 0.5]
-            + [np.where(y, x, 0.5), np.where(x > y, x, y), np.sum(x, axis=1), np.min(x, axis=1), np.argmax(x, axis=1)]
-            + [np.abs(x), x.astype(np.float32), x[:, ::-1], x.T, np.exp(-1.0 * x), np.isnan(1.0 * y)]
+            [
+                x + y,
+                x * y,
+                x / (y + 2.5),
+                x @ weight,
+                relu(x),
+                np.maximum(x, y),
+                x > y,
+                x == y,
+                x > 0.5,
+            ]
+            + [
+                np.where(y, x, 0.5),
+                np.where(x > y, x, y),
+                np.sum(x, axis=1),
+                np.min(x, axis=1),
+                np.argmax(x, axis=1),
+            ]
+            + [
+                np.abs(x),
+                x.astype(np.float32),
+                x[:, ::-1],
+                x.T,
+                np.exp(-1.0 * x),
+                np.isnan(1.0 * y),
+            ]
         ),
         (table(6) * 4).astype(dtype),
         (table(6, seed=1) * 4).astype(dtype),
@@ -240,7 +327,10 @@ def test_integers_and_masks(dtype, file):
 
 
 SLICES = [
-    slice(*s) for s in itertools.product([None, *range(-7, 8)], [None, *range(-7, 8)], [None, -7, -2, -1, 1, 2, 3])
+    slice(*s)
+    for s in itertools.product(
+        [None, *range(-7, 8)], [None, *range(-7, 8)], [None, -7, -2, -1, 1, 2, 3]
+    )
 ]
 
 
@@ -256,7 +346,12 @@ def test_every_slice_takes_what_numpy_takes(length, file):
 @pytest.mark.parametrize("rows", range(1, 6))
 def test_every_slice_of_the_rows_is_refused_or_takes_what_numpy_takes(rows, file):
     x, exported = Tensor(table(rows, 2), name="x"), []
-    for s in [slice(None), *random.Random(rows).sample(SLICES, 150), slice(-(10**30), 10**30), slice(10**30, None, -1)]:
+    for s in [
+        slice(None),
+        *random.Random(rows).sample(SLICES, 150),
+        slice(-(10**30), 10**30),
+        slice(10**30, None, -1),
+    ]:
         try:
             export_onnx(x[s], file, x)
         except ValueError as error:
@@ -269,7 +364,9 @@ def test_every_slice_of_the_rows_is_refused_or_takes_what_numpy_takes(rows, file
     assert exported[0] == slice(None)
 
 
-@pytest.mark.parametrize("index", [0, 1, 4, -1, -5, np.int64(-2), (0, -1), (-5, slice(None, None, -3)), (..., -1)])
+@pytest.mark.parametrize(
+    "index", [0, 1, 4, -1, -5, np.int64(-2), (0, -1), (-5, slice(None, None, -3)), (..., -1)]
+)
 def test_an_element_is_that_of_numpy(index, file):
     x = Tensor(table(5, 3), name="x")
     export_onnx(x[index], file, x, batch=None)
@@ -277,7 +374,18 @@ def test_an_element_is_that_of_numpy(index, file):
 
 
 @pytest.mark.parametrize(
-    "letters", ["bI,Ij", "Ij,jK", "bI , I j", "bz,zA->Ab", "bz,zA->bA", "ZA,Aa->", "ab,bc", "ba,ac->b", "Bb,bA"]
+    "letters",
+    [
+        "bI,Ij",
+        "Ij,jK",
+        "bI , I j",
+        "bz,zA->Ab",
+        "bz,zA->bA",
+        "ZA,Aa->",
+        "ab,bc",
+        "ba,ac->b",
+        "Bb,bA",
+    ],
 )
 def test_einsum_orders_its_letters_as_numpy_does(letters, file):
     a, b = table(4, 3), table(3, 2, seed=1)
@@ -289,7 +397,10 @@ def test_einsum_orders_its_letters_as_numpy_does(letters, file):
 def test_rows_of_a_table_by_their_ids(file):
     (embedding,) = parameters((4, 3))
     check(
-        file, lambda ids: [embedding[ids], np.take(embedding, ids, axis=1).T], np.array([2, 0, -1, 2]), batches=(1, 9)
+        file,
+        lambda ids: [embedding[ids], np.take(embedding, ids, axis=1).T],
+        np.array([2, 0, -1, 2]),
+        batches=(1, 9),
     )
 
 
@@ -297,13 +408,19 @@ def test_rows_of_a_table_by_their_ids(file):
 
 
 def test_names_of_inputs_outputs_nodes_and_parameters(file):
-    x, weight, bias = Tensor(table(4), name="x"), leaf(table(5, 3), name="weight"), leaf(np.ones(3), name="x")
+    x, weight, bias = (
+        Tensor(table(4), name="x"),
+        leaf(table(5, 3), name="weight"),
+        leaf(np.ones(3), name="x"),
+    )
     mean = x.data.mean(axis=0)
     t = (x - mean) @ weight
     probability = sigmoid(t + bias)
     export_onnx([probability, sigmoid(t)], file, [x], names=locals())
     graph = onnx.load(file).graph
-    assert [(i.name, i.type.tensor_type.shape.dim[0].dim_param) for i in graph.input] == [("x", "batch")]
+    assert [(i.name, i.type.tensor_type.shape.dim[0].dim_param) for i in graph.input] == [
+        ("x", "batch")
+    ]
     assert [o.name for o in graph.output] == ["probability", "output"]
     assert [o.type.tensor_type.shape.dim[1].dim_value for o in graph.output] == [3, 3]
     assert [i.name for i in graph.initializer] == ["mean", "weight", "x_2"]
@@ -317,7 +434,9 @@ def test_names_of_inputs_outputs_nodes_and_parameters(file):
     assert [n.name for n in graph.node] == [n.output[0] for n in graph.node]
 
 
-@pytest.mark.parametrize("name", ["w:0", "a->b", "layers[0]['w']", "two\nlines", "가중치", " ", "x" * 300])
+@pytest.mark.parametrize(
+    "name", ["w:0", "a->b", "layers[0]['w']", "two\nlines", "가중치", " ", "x" * 300]
+)
 def test_any_name_is_a_name(name, file):
     x, weight = Tensor(table(4), name=name), leaf(table(5, 3), name=name)
     export_onnx(x @ weight, file, [x])
@@ -363,7 +482,9 @@ BAKED = {
 def test_a_graph_that_needs_its_batch_is_refused_or_for_that_batch_alone(key, file):
     x = Tensor(table(6), name="x")
     y = BAKED[key](x)
-    with pytest.raises(ValueError, match=r"\(6, \d\) float64.* together.* batches of 6 alone, with batch=None"):
+    with pytest.raises(
+        ValueError, match=r"\(6, \d\) float64.* together.* batches of 6 alone, with batch=None"
+    ):
         export_onnx(y, file, [x])
     assert not file.exists()
     export_onnx(y, file, [x], batch=None)
@@ -372,7 +493,9 @@ def test_a_graph_that_needs_its_batch_is_refused_or_for_that_batch_alone(key, fi
         run(file, table(7))
 
 
-@pytest.mark.parametrize("function", [np.squeeze, lambda x: x.reshape(1, -1), lambda x: np.sum(x, axis=0)])
+@pytest.mark.parametrize(
+    "function", [np.squeeze, lambda x: x.reshape(1, -1), lambda x: np.sum(x, axis=0)]
+)
 def test_one_row_does_not_hide_what_needs_it(function, file):
     x = Tensor(table(1), name="x")
     with pytest.raises(ValueError, match="the rows of a batch together"):
@@ -406,12 +529,17 @@ def chain(rng):
     """A function of a table that takes a few steps at random, and how many columns the table has."""
     columns = rng.integers(1, 4)
     w = rng.normal(size=(columns, columns))
-    steps = [(*rng.integers(0, 2, 2), rng.integers(-1, 1), rng.choice([*STEPS])) for _ in range(rng.integers(1, 6))]
+    steps = [
+        (*rng.integers(0, 2, 2), rng.integers(-1, 1), rng.choice([*STEPS]))
+        for _ in range(rng.integers(1, 6))
+    ]
 
     def function(x):
         made = [x]
         for i, j, axis, step in steps:
-            made.append(STEPS[step](x, made[-1 - i % len(made)], made[j * (len(made) - 1)], int(axis), w))
+            made.append(
+                STEPS[step](x, made[-1 - i % len(made)], made[j * (len(made) - 1)], int(axis), w)
+            )
         return made[-1]
 
     return function, columns
@@ -454,14 +582,19 @@ def test_inputs_of_other_lengths_keep_them(file):
     x, centres = Tensor(table(6), name="x"), Tensor(table(3, seed=1), name="centres")
     distance = np.sum(np.square(np.expand_dims(x, 1) - centres), axis=2)
     export_onnx(distance, file, [x, centres])
-    same(run(file, table(9), centres.data)[0], np.sum((table(9)[:, None] - centres.data) ** 2, axis=2))
+    same(
+        run(file, table(9), centres.data)[0],
+        np.sum((table(9)[:, None] - centres.data) ** 2, axis=2),
+    )
 
 
 def test_the_batch_has_a_name(file):
     x = Tensor(table(6), name="x")
     export_onnx(-x, file, [x], batch="plates")
     graph = onnx.load(file).graph
-    assert {v.type.tensor_type.shape.dim[0].dim_param for v in (*graph.input, *graph.output)} == {"plates"}
+    assert {v.type.tensor_type.shape.dim[0].dim_param for v in (*graph.input, *graph.output)} == {
+        "plates"
+    }
 
 
 # Ops of one's own, and those without a mapping
@@ -469,24 +602,37 @@ def test_the_batch_has_a_name(file):
 
 def test_an_op_of_ones_own_is_exported_by_its_parts(own_op, file):
     swish = own_op("swish", lambda x: x * sigmoid(x), samples=[arrays((2, 3))])
-    twice = own_op("twice_swish", lambda x, times=2: swish(np.log1p(np.exp(x))) * times, samples=[arrays((2, 3))])
+    twice = own_op(
+        "twice_swish",
+        lambda x, times=2: swish(np.log1p(np.exp(x))) * times,
+        samples=[arrays((2, 3))],
+    )
     check(file, lambda x: [swish(x), twice(x), twice(x, times=5)], table(4))
 
 
 def test_an_op_without_a_mapping_is_named(own_op, file):
     x = Tensor(table(4), name="x")
-    with pytest.raises(TypeError, match=r"arctan\(x: \(4, 5\) float64\) has no ONNX mapping: write it with ops that"):
+    with pytest.raises(
+        TypeError,
+        match=r"arctan\(x: \(4, 5\) float64\) has no ONNX mapping: write it with ops that",
+    ):
         export_onnx(np.arctan(x), file, [x])
     mine = own_op("mine", lambda x: 2 * np.arctan(x * 2), samples=[arrays((2, 3))])
-    with pytest.raises(TypeError, match=r"arctan\(\(4, 5\) float64\), a part of mine, has no ONNX mapping"):
+    with pytest.raises(
+        TypeError, match=r"arctan\(\(4, 5\) float64\), a part of mine, has no ONNX mapping"
+    ):
         export_onnx(mine(x), file, [x])
     sort = own_op("sort_rows", lambda x, axis=1: np.sort(x, axis=axis), samples=[arrays((2, 3))])
-    with pytest.raises(TypeError, match=r"sort_rows\(x: \(4, 5\) float64, axis=0\) has no ONNX mapping"):
+    with pytest.raises(
+        TypeError, match=r"sort_rows\(x: \(4, 5\) float64, axis=0\) has no ONNX mapping"
+    ):
         export_onnx(sort(x, axis=0), file, [x])
     assert not file.exists()
 
 
-@pytest.mark.parametrize("index", [np.array([True, False, True, False]), (np.array([0, 1]), 1), True])
+@pytest.mark.parametrize(
+    "index", [np.array([True, False, True, False]), (np.array([0, 1]), 1), True]
+)
 def test_an_index_without_a_mapping_is_named(index, file):
     x = Tensor(table(4), name="x")
     with pytest.raises(TypeError, match=r"getitem\(x: \(4, 5\) float64, .*index="):
@@ -501,7 +647,9 @@ def test_an_input_that_the_outputs_do_not_see(file):
     with no_grad():
         unrecorded = x @ weight
     for output in (unrecorded, Tensor(table(4), name="other") @ weight):
-        with pytest.raises(ValueError, match=r"no output depends on x: \(4, 5\) float64: .*outside no_grad"):
+        with pytest.raises(
+            ValueError, match=r"no output depends on x: \(4, 5\) float64: .*outside no_grad"
+        ):
             export_onnx(output, file, [x])
 
 
@@ -538,10 +686,15 @@ def test_without_onnx_the_advice(monkeypatch, file):
 
 def test_random_draws_are_not_exported(file, own_op):
     rng = np.random.default_rng(0)
-    drop = own_op("drop", lambda x: x * (rng.random(x.shape) > 0.5), lambda g, y, x: g * (y != 0), samples=[])
+    drop = own_op(
+        "drop", lambda x: x * (rng.random(x.shape) > 0.5), lambda g, y, x: g * (y != 0), samples=[]
+    )
     x = Tensor(table(4), name="x")
     y = drop(x) * 2
-    with pytest.raises(TypeError, match=r"drop\(x: \(4, 5\) float64\) draws random numbers, and the file would hold"):
+    with pytest.raises(
+        TypeError,
+        match=r"drop\(x: \(4, 5\) float64\) draws random numbers, and the file would hold",
+    ):
         export_onnx(y, file, x)
     assert not file.exists()
 

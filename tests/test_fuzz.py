@@ -48,9 +48,13 @@ def roads() -> dict:
     """All roads but those for which something is not installed; CI must have everything."""
     every = {**ROADS, **EPOCHS, **SPECIALS}
     for road in [*every]:
-        missing = [name for name in NEEDS.get(road.__name__, ()) if importlib.util.find_spec(name) is None]
+        missing = [
+            name for name in NEEDS.get(road.__name__, ()) if importlib.util.find_spec(name) is None
+        ]
         if missing:
-            assert not os.environ.get("CI"), f"CI takes the road {road.__name__}: {missing[0]} is missing"
+            assert not os.environ.get("CI"), (
+                f"CI takes the road {road.__name__}: {missing[0]} is missing"
+            )
             del every[road]
     return every
 
@@ -70,11 +74,15 @@ def test_programs_agree_by_all_roads(chunk):
 
 def test_all_roads_are_taken():
     compared = sum((report(chunk).compared for chunk in range(CHUNKS)), Counter())
-    assert {road.__name__: compared[road.__name__] for road in roads() if compared[road.__name__] < 2} == {}
+    assert {
+        road.__name__: compared[road.__name__] for road in roads() if compared[road.__name__] < 2
+    } == {}
 
 
 def test_every_kind_of_line_is_used():
-    uses = Counter(t for seed in range(2700) if seed % 9 < 8 for t in Program(seed, EVERY[seed % 9]).templates)
+    uses = Counter(
+        t for seed in range(2700) if seed % 9 < 8 for t in Program(seed, EVERY[seed % 9]).templates
+    )
     tables = [*FAMILIES.values(), SMOOTH, ROWS, DRAWING_ROWS, ROW_LOSSES]
     assert {t for table in tables for t in table.strip().split("  ") if uses[t] < 3} == set()
 
@@ -103,7 +111,9 @@ def tanh_without_its_slope_in_g(monkeypatch):
 
 def power_of_the_size(monkeypatch):
     """Negative bases are taken as positive ones."""
-    monkeypatch.setattr(ops.power, "vjps", (lambda g, y, a, b: g * b * np.abs(a) ** (b - 1), ops.power.vjps[1]))
+    monkeypatch.setattr(
+        ops.power, "vjps", (lambda g, y, a, b: g * b * np.abs(a) ** (b - 1), ops.power.vjps[1])
+    )
 
 
 def repeated_rows_count_once(monkeypatch):
@@ -119,9 +129,13 @@ def repeated_rows_count_once(monkeypatch):
 
 def written_rows_count_once(monkeypatch):
     """The same, in the written source alone."""
-    lines = tuple(line.replace("np.add.at(z, index, g)", "z[index] = g") for line in definitions.SCATTER.lines)
+    lines = tuple(
+        line.replace("np.add.at(z, index, g)", "z[index] = g") for line in definitions.SCATTER.lines
+    )
     assert lines != definitions.SCATTER.lines
-    monkeypatch.setattr(definitions, "SCATTER", dataclasses.replace(definitions.SCATTER, lines=lines))
+    monkeypatch.setattr(
+        definitions, "SCATTER", dataclasses.replace(definitions.SCATTER, lines=lines)
+    )
 
 
 def frozen_threshold(monkeypatch):
@@ -148,7 +162,9 @@ def hidden_nan(monkeypatch):
 
 def first_of_equals(monkeypatch):
     """All of a gradient goes to the left one of equal numbers."""
-    monkeypatch.setattr(ops.maximum, "vjps", (lambda g, y, a, b: g * (a >= b), lambda g, y, a, b: g * (b > a)))
+    monkeypatch.setattr(
+        ops.maximum, "vjps", (lambda g, y, a, b: g * (a >= b), lambda g, y, a, b: g * (b > a))
+    )
 
 
 def whole_shares(monkeypatch):
@@ -163,7 +179,9 @@ def whole_shares(monkeypatch):
 def narrow_sums(monkeypatch):
     """Sums of small integers stay small integers."""
     monkeypatch.setattr(
-        ops.sum, "forward", lambda x, axis=None, keepdims=False: np.sum(x, axis, x.dtype, keepdims=keepdims)
+        ops.sum,
+        "forward",
+        lambda x, axis=None, keepdims=False: np.sum(x, axis, x.dtype, keepdims=keepdims),
     )
 
 

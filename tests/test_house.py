@@ -56,7 +56,9 @@ def test_every_room_is_known():
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_a_file_says_its_role(file):
     doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
-    assert doc and doc.splitlines()[0].rstrip()[-1] in ".:", f"{file} does not say in its first line what it is for"
+    assert doc and doc.splitlines()[0].rstrip()[-1] in ".:", (
+        f"{file} does not say in its first line what it is for"
+    )
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
@@ -64,7 +66,9 @@ def test_a_broad_except_says_why(file):
     """`except Exception` re-raises with more words, or a comment says why it does not."""
     source = file.read_text(encoding="utf-8")
     comments = {
-        t.start[0] for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.COMMENT
+        t.start[0]
+        for t in tokenize.generate_tokens(io.StringIO(source).readline)
+        if t.type == tokenize.COMMENT
     }
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.ExceptHandler):
@@ -74,18 +78,28 @@ def test_a_broad_except_says_why(file):
             continue
         raises = any(isinstance(x, ast.Raise) for x in ast.walk(node))
         lines = range(node.lineno - 1, node.body[-1].end_lineno + 1)
-        assert raises or comments & {*lines}, f"{file}:{node.lineno} goes another way without a word"
+        assert raises or comments & {*lines}, (
+            f"{file}:{node.lineno} goes another way without a word"
+        )
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_no_table_is_keyed_by_the_name_of_an_op(file):
     """A user's op may be called `sum` as well: tables are keyed by the ops themselves."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        keys = node.keys if isinstance(node, ast.Dict) else node.elts if isinstance(node, ast.Set) else []
+        keys = (
+            node.keys
+            if isinstance(node, ast.Dict)
+            else node.elts
+            if isinstance(node, ast.Set)
+            else []
+        )
         named = [k.value for k in keys if isinstance(k, ast.Constant) and k.value in OPS]
         only = len(named) == len(keys) > 1
         assert not only, f"{file}:{node.lineno} has the names of ops as keys: {named}"
-        compared = isinstance(node, ast.Compare) and re.search(r"\bop\.name\b", ast.unparse(node.left))
+        compared = isinstance(node, ast.Compare) and re.search(
+            r"\bop\.name\b", ast.unparse(node.left)
+        )
         assert not compared, f"{file}:{node.lineno} asks what an op is by its name"
 
 
@@ -112,10 +126,14 @@ def test_readers_load_when_they_are_asked_for():
 
 
 def test_an_unknown_name():
-    with pytest.raises(AttributeError, match="module 'tinygrad_steel' has no attribute 'compile_all'"):
+    with pytest.raises(
+        AttributeError, match="module 'tinygrad_steel' has no attribute 'compile_all'"
+    ):
         tinygrad_steel.compile_all  # noqa: B018
 
 
 def test_the_version_is_that_of_the_change_log():
-    newest = re.search(r"^## ([\d.]+)", (HOUSE.parent / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    newest = re.search(
+        r"^## ([\d.]+)", (HOUSE.parent / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert newest[1] == tinygrad_steel.__version__

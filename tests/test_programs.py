@@ -52,7 +52,9 @@ def oracle():
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_programs(oracle, chunk):
-    found = [text for program in programs(chunk)[: counted(SIZE, 30)] for text in disagreements(program)]
+    found = [
+        text for program in programs(chunk)[: counted(SIZE, 30)] for text in disagreements(program)
+    ]
     assert not found, "\n\n".join(found)
 
 
@@ -70,12 +72,16 @@ def test_gradients_pass_through_every_op():
     uses = Counter()
     for program in every_program():
         for t in backward_ops(
-            program.run(LIBRARY, *(Tensor(program.data[x], requires_grad=True) for x in program.leaves))
+            program.run(
+                LIBRARY, *(Tensor(program.data[x], requires_grad=True) for x in program.leaves)
+            )
         ):
             uses[t.op.name] += 1
             if t.op is ops.matmul:
                 uses[tuple(np.ndim(x) for x in t.inputs)] += 1
-    wanted = {op.name for op in vars(ops).values() if isinstance(op, Op) and op.differentiable} - NOT_COVERED.keys()
+    wanted = {
+        op.name for op in vars(ops).values() if isinstance(op, Op) and op.differentiable
+    } - NOT_COVERED.keys()
     wanted |= {(a, b) for a in (1, 2, 3) for b in (1, 2, 3)}
     assert {what: uses[what] for what in wanted if uses[what] < FEWEST} == {}
 
@@ -88,5 +94,7 @@ def test_a_wrong_rule_is_found(oracle, monkeypatch):
     assert sum(map(bool, found.values())) >= 5
     for program, texts in found.items():
         for text in texts:
-            assert text.startswith(("gradient of x", "Hessian-vector product of x")) and text.endswith(str(program))
+            assert text.startswith(
+                ("gradient of x", "Hessian-vector product of x")
+            ) and text.endswith(str(program))
             assert f"--seed {program.seed}" in text and "np.tanh(" in text

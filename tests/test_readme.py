@@ -11,7 +11,9 @@ README = Path(__file__).parents[1] / "README.md"
 
 def recipe():
     (code,) = re.findall(
-        r"^```python\n(import numpy as np\n.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+        r"^```python\n(import numpy as np\n.*?)^```",
+        README.read_text(encoding="utf-8"),
+        re.DOTALL | re.MULTILINE,
     )
     return code
 
@@ -24,7 +26,9 @@ def test_recipe(columns, classes, tmp_path, monkeypatch, capsys):
     x = centers[y] * 3 + rng.normal(size=(200, columns - 1))
     x[:, 0] = 7.0 if columns > 3 else x[:, 0]  # a constant column
     header = ",".join(f"c{i}" for i in range(columns))
-    np.savetxt(tmp_path / "own.csv", np.column_stack([x, y]), delimiter=",", header=header, comments="")
+    np.savetxt(
+        tmp_path / "own.csv", np.column_stack([x, y]), delimiter=",", header=header, comments=""
+    )
     monkeypatch.chdir(tmp_path)
     exec(compile(recipe(), "README.md", "exec"), {"__name__": "recipe"})
     out = capsys.readouterr().out

@@ -14,7 +14,9 @@ import os
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[variable] = "1"
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+)
 
 import argparse
 import gc
@@ -49,7 +51,9 @@ def verify(workload: Workload, found: dict[str, Callable]) -> None:
         values = step.one() if several else step()
         for value, right in zip(values, [loss, *(moved if several else gradients)], strict=True):
             # the book's epsilon shows in the tenth digit; peers are to compute in float64, too
-            np.testing.assert_allclose(np.asarray(value), right, rtol=1e-8, atol=1e-12, err_msg=name)
+            np.testing.assert_allclose(
+                np.asarray(value), right, rtol=1e-8, atol=1e-12, err_msg=name
+            )
 
 
 def measure(found: dict[str, Callable], rounds: int, seconds: float) -> dict[str, float]:
@@ -76,7 +80,13 @@ def measure(found: dict[str, Callable], rounds: int, seconds: float) -> dict[str
     return {name: statistics.median(r) for name, r in ratios.items()}
 
 
-def run(title: str, make: Callable[[], Workload], options: argparse.Namespace, rounds: int, seconds: float) -> dict:
+def run(
+    title: str,
+    make: Callable[[], Workload],
+    options: argparse.Namespace,
+    rounds: int,
+    seconds: float,
+) -> dict:
     """Verify, measure and print one workload."""
     verify(make(), contenders(make(), options.peers))
     found = measure(contenders(make(), options.peers), rounds, seconds)
@@ -90,10 +100,17 @@ def plot(sweeps: dict[str, dict[int, dict[str, float]]], file: str) -> None:
     """How cost grows, one panel for each sweep."""
     import matplotlib.pyplot as plt
 
-    figure, panels = plt.subplots(1, len(sweeps), figsize=(5 * len(sweeps), 4), sharey=True, squeeze=False)
+    figure, panels = plt.subplots(
+        1, len(sweeps), figsize=(5 * len(sweeps), 4), sharey=True, squeeze=False
+    )
     for panel, (name, values) in zip(panels[0], sweeps.items()):
         for contender in next(iter(values.values())):
-            panel.loglog([*values], [found[contender] for found in values.values()], marker="o", label=contender)
+            panel.loglog(
+                [*values],
+                [found[contender] for found in values.values()],
+                marker="o",
+                label=contender,
+            )
         panel.set_xlabel(name)
     panels[0][0].set_ylabel("time of a step, clean NumPy = 1")
     panels[0][-1].legend(fontsize=7)
@@ -101,10 +118,18 @@ def plot(sweeps: dict[str, dict[int, dict[str, float]]], file: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a rough answer in less than 40 seconds")
-    parser.add_argument("--peers", action="store_true", help="with other libraries, where installed")
-    parser.add_argument("--sweeps", action="store_true", help="how cost grows with width, batch and depth")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a rough answer in less than 40 seconds"
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="with other libraries, where installed"
+    )
+    parser.add_argument(
+        "--sweeps", action="store_true", help="how cost grows with width, batch and depth"
+    )
     parser.add_argument("--json", metavar="FILE", help="write {workload: {contender: ratio}} here")
     parser.add_argument("--plot", metavar="FILE", help="draw the sweeps (needs matplotlib)")
     options = parser.parse_args()
@@ -112,10 +137,14 @@ def main() -> None:
     results = {name: run(name, make, options, rounds, seconds) for name, make in WORKLOADS.items()}
     if options.sweeps or options.plot:
         sweeps = {
-            name: {n: run(f"mlp of {name} {n}", make, options, 9, 2.0) for n, make in values.items()}
+            name: {
+                n: run(f"mlp of {name} {n}", make, options, 9, 2.0) for n, make in values.items()
+            }
             for name, values in SWEEPS.items()
         }
-        results |= {f"{name} {n}": found for name, values in sweeps.items() for n, found in values.items()}
+        results |= {
+            f"{name} {n}": found for name, values in sweeps.items() for n, found in values.items()
+        }
         if options.plot:
             plot(sweeps, options.plot)
     if options.json:

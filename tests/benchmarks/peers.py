@@ -40,7 +40,9 @@ def torch_eager(workload: Workload, compiled: bool = False) -> Callable:
             x = torch.relu(x @ weight + bias)
         output = x @ parameters[-2] + parameters[-1]
         return (
-            torch.nn.functional.mse_loss(output, y) if workload.square else torch.nn.functional.cross_entropy(output, y)
+            torch.nn.functional.mse_loss(output, y)
+            if workload.square
+            else torch.nn.functional.cross_entropy(output, y)
         )
 
     function = torch.compile(loss_of) if compiled else loss_of
@@ -97,7 +99,9 @@ def jax_jit(workload: Workload) -> Callable:
 def jax_scan(workload: Workload) -> Callable:
     jax, parameters, pure = jax_parts(workload)
     scan = jax.jit(
-        lambda parameters, xs, ys: jax.lax.scan(lambda p, b: (pure(p, b)[0], pure(p, b)[1][0]), parameters, (xs, ys))
+        lambda parameters, xs, ys: jax.lax.scan(
+            lambda p, b: (pure(p, b)[0], pure(p, b)[1][0]), parameters, (xs, ys)
+        )
     )
     repeats = max(2, workload.rows // len(workload.x))
     xs, ys = (jax.numpy.asarray(np.tile(a, (repeats, 1, 1))) for a in (workload.x, workload.y))
@@ -153,7 +157,11 @@ def mygrad_eager(workload: Workload) -> Callable:
         for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2]):
             x = relu(x @ weight + bias)
         output = x @ parameters[-2] + parameters[-1]
-        loss = mygrad.mean((output - workload.y) ** 2) if workload.square else softmax_crossentropy(output, ids)
+        loss = (
+            mygrad.mean((output - workload.y) ** 2)
+            if workload.square
+            else softmax_crossentropy(output, ids)
+        )
         loss.backward()
         gradients = [p.grad for p in parameters]
         for p, g in zip(parameters, gradients):

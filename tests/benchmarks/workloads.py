@@ -94,7 +94,14 @@ def steel() -> Workload:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(10, 27)), np.eye(7)[rng.integers(0, 7, 10)]
     start = rng.normal(0, 0.003, (27, 7)), np.zeros(7)
-    return Workload(x, y, start, steel_clean, lambda x, y, w, b: softmax_cross_entropy(x @ w + b, y).mean(), steel_book)
+    return Workload(
+        x,
+        y,
+        start,
+        steel_clean,
+        lambda x, y, w, b: softmax_cross_entropy(x @ w + b, y).mean(),
+        steel_book,
+    )
 
 
 def steel_clean(x, y, weight, bias):
@@ -195,7 +202,10 @@ def abalone_book(x, y, weight, bias):
 def mlp(widths: Sequence[int] = (27, 12, 6, 4, 7), batch: int = 10) -> Workload:
     """Hidden layers with relu, then softmax cross entropy, SGD; the widths are inputs, hidden layers, classes."""
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(batch, widths[0])), np.eye(widths[-1])[rng.integers(0, widths[-1], batch)]
+    x, y = (
+        rng.normal(size=(batch, widths[0])),
+        np.eye(widths[-1])[rng.integers(0, widths[-1], batch)],
+    )
     start = []
     for inputs, outputs in itertools.pairwise(widths):
         start += [rng.normal(0, inputs**-0.5, (inputs, outputs)), np.zeros(outputs)]

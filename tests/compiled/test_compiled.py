@@ -126,7 +126,9 @@ def agrees(backend, f, parameters, feeds=(), others=(), tolerance=EXACT):
         for new, arrays in [(parameters, feeds), *others, (parameters, feeds)]:
             for p, data in zip(ps, new, strict=True):
                 p.data = data
-            got = step(*(x for x, name in zip(arrays, "x0 x1 x2 x3".split()) if name in step.arguments))
+            got = step(
+                *(x for x, name in zip(arrays, "x0 x1 x2 x3".split()) if name in step.arguments)
+            )
             eager, data = tensors(new, arrays)
             loss = f(*eager, *data)
             loss.backward()
@@ -159,7 +161,10 @@ def samples_agree(backend, samples):
     def f(*parameters):
         given = dict(zip(wanted, parameters))
         every = [given[i] if i in given else Tensor(x) for i, x in enumerate(inputs)]
-        return sum(sample_loss(o, s, every[a:b]) for (o, s), a, b in zip(samples, sizes, sizes[1:], strict=False))
+        return sum(
+            sample_loss(o, s, every[a:b])
+            for (o, s), a, b in zip(samples, sizes, sizes[1:], strict=False)
+        )
 
     data = [inputs[i] for i in wanted]
     agrees(backend, f, data, others=[([x * 0.97 for x in data], ())])
@@ -174,7 +179,9 @@ def test_every_sample_in_numpy(o, sample):
 def test_every_rule_keeps_float32(o, sample):
     """Where all data is float32, nothing is computed in float64, of which loops hold only one."""
     y = call(o, every_op.tensors(cast(sample, np.float32)), sample.params)
-    step = compile_backprop(np.sum(y * random_weights(y.shape, 0).astype(np.float32)), backend="numpy")
+    step = compile_backprop(
+        np.sum(y * random_weights(y.shape, 0).astype(np.float32)), backend="numpy"
+    )
     wide = [x for x in step.program.nodes if x.dtype == np.float64]
     assert wide == [] or y.dtype == np.float64  # as the result of float32 ** int64 is in NumPy, too
 
@@ -201,18 +208,24 @@ def test_every_sample_in_loops(uncompiled):
 @pytest.mark.parametrize("part", range(4))
 def test_every_op_in_numba(part):
     """The first and the last sample of each, but one of what is elementwise."""
-    chosen = [(o, s) for o, s in PAIRS if s is o.samples[0] or (s is o.samples[-1] and not o.elementwise)]
+    chosen = [
+        (o, s) for o, s in PAIRS if s is o.samples[0] or (s is o.samples[-1] and not o.elementwise)
+    ]
     samples_agree(needed("numba"), chosen[part::4])
 
 
 @pytest.mark.parametrize("length", range(6))
 def test_every_slice(length, either):
     numbers = [None, *range(-7, 8)]
-    slices = [slice(*s) for s in itertools.product(numbers, numbers, [n for n in numbers if n != 0])]
+    slices = [
+        slice(*s) for s in itertools.product(numbers, numbers, [n for n in numbers if n != 0])
+    ]
     some = [slices[i] for i in np.random.default_rng(length).choice(len(slices), 60, replace=False)]
 
     def f(x):
-        return sum(weighted(x[:, s] if i % 2 else x[None, ::-1].T[s], seed=i) for i, s in enumerate(some))
+        return sum(
+            weighted(x[:, s] if i % 2 else x[None, ::-1].T[s], seed=i) for i, s in enumerate(some)
+        )
 
     agrees(either, f, random((2, length)))
 
@@ -227,7 +240,10 @@ def programs_agree(backend, seeds):
     data = [p.data[name] for p in programs for name in p.leaves]
 
     def f(*leaves):
-        return sum(p.run(LIBRARY, *leaves[a:b]) for p, a, b in zip(programs, sizes, sizes[1:], strict=False))
+        return sum(
+            p.run(LIBRARY, *leaves[a:b])
+            for p, a, b in zip(programs, sizes, sizes[1:], strict=False)
+        )
 
     leaves = [Tensor(x, requires_grad=True) for x in data]
     f(*leaves).backward()
@@ -307,7 +323,9 @@ MODELS = {  # the loss of (x, y, *parameters), its labels, and the widths of the
 class Training:
     """The same training twice, by eager steps and by a compiled step or epoch, on data of a model's shapes."""
 
-    def __init__(self, model, optimizer, backend, rows=47, batch=10, dtype=float, compile="epoch", seed=0):
+    def __init__(
+        self, model, optimizer, backend, rows=47, batch=10, dtype=float, compile="epoch", seed=0
+    ):
         self.loss, labels, widths = MODELS[model]
         self.rng, self.batch = np.random.default_rng(seed), batch
         self.x = self.rng.normal(size=(rows, widths[0])).astype(dtype)
@@ -318,11 +336,16 @@ class Training:
             start += [self.rng.normal(0, n**-0.5, (n, m)).astype(dtype), np.zeros(m, dtype)]
         self.eager = [Tensor(p, requires_grad=True) for p in start]
         self.parameters = [Tensor(p, requires_grad=True, name=f"p{i}") for i, p in enumerate(start)]
-        self.eager_optimizer, self.optimizer = OPTIMIZERS[optimizer](self.eager), OPTIMIZERS[optimizer](self.parameters)
+        self.eager_optimizer, self.optimizer = (
+            OPTIMIZERS[optimizer](self.eager),
+            OPTIMIZERS[optimizer](self.parameters),
+        )
         x, y = Tensor(self.x[:batch], name="x"), Tensor(self.y[:batch], name="y")
         self.traced = self.loss(x, y, *self.parameters)
         if compile == "epoch":
-            self.epoch = compile_epoch(self.traced, (x, y), optimizer=self.optimizer, backend=backend)
+            self.epoch = compile_epoch(
+                self.traced, (x, y), optimizer=self.optimizer, backend=backend
+            )
         else:
             self.step = compile_backprop(self.traced, optimizer=self.optimizer, backend=backend)
 
@@ -331,7 +354,9 @@ class Training:
 
     def eager_step(self, rows, ours=False):
         """One eager step, on the oracle's parameters or on `ours`, those of the compiled step; returns the loss."""
-        parameters, optimizer = (self.parameters, self.optimizer) if ours else (self.eager, self.eager_optimizer)
+        parameters, optimizer = (
+            (self.parameters, self.optimizer) if ours else (self.eager, self.eager_optimizer)
+        )
         loss = self.graph(rows, parameters)
         optimizer.zero_grad()
         loss.backward()
@@ -339,7 +364,10 @@ class Training:
         return loss.item()
 
     def eager_epoch(self, order, ours=False):
-        return [self.eager_step(order[i : i + self.batch], ours) for i in range(0, len(order), self.batch)]
+        return [
+            self.eager_step(order[i : i + self.batch], ours)
+            for i in range(0, len(order), self.batch)
+        ]
 
     def shuffled(self):
         return self.rng.permutation(len(self.x))
@@ -378,7 +406,11 @@ def test_epochs_in_numba(model, optimizer):
 def test_float32_stays_float32(backend):
     t = Training("class ids", "Adam", backend, dtype=np.float32)
     t.epochs_agree(tolerance=1e-4)
-    assert {p.dtype for p in t.parameters} == {p.grad.dtype for p in t.parameters} == {np.dtype(np.float32)}
+    assert (
+        {p.dtype for p in t.parameters}
+        == {p.grad.dtype for p in t.parameters}
+        == {np.dtype(np.float32)}
+    )
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -479,7 +511,9 @@ def test_a_last_short_batch_has_its_own_outputs(backend):
     output = x @ ps[0]
     loss = np.mean(np.square(output - y))
     optimizer = SGD(ps, 0.1)
-    epoch = compile_epoch(loss, batch=(x, y), optimizer=optimizer, outputs=[output, loss], backend=backend)
+    epoch = compile_epoch(
+        loss, batch=(x, y), optimizer=optimizer, outputs=[output, loss], backend=backend
+    )
     xs, ys = random((11, 3), (11, 2), seed=2)
     losses, (outputs, again) = epoch(xs, ys)
     assert losses.shape == (3,) and outputs.shape == (2, 4, 2) and again.shape == (2,)
@@ -505,7 +539,14 @@ def test_predictions_and_masks_come_back_in_their_own_dtype(backend):
     step(random((4, 3), seed=5)[0], np.array([1, 1, 0, 0]))
     data = random((4, 3), seed=5)[0] @ ps[0].data
     ids = np.argmax(data, axis=1)
-    expected = [ids == [1, 1, 0, 0], ids, data > 0, data.T.reshape(-1), np.array([1, 1, 0, 0]), data[0, 1]]
+    expected = [
+        ids == [1, 1, 0, 0],
+        ids,
+        data > 0,
+        data.T.reshape(-1),
+        np.array([1, 1, 0, 0]),
+        data[0, 1],
+    ]
     for got, want in zip(step.outputs, expected, strict=True):
         assert got.dtype == want.dtype
         same(got, want)
@@ -514,7 +555,9 @@ def test_predictions_and_masks_come_back_in_their_own_dtype(backend):
 def test_parameters_as_outputs_are_those_of_the_forward(backend):
     """Not those after the update, also where the loss or an output is a view of one."""
     (p,), _ = tensors([[[2.0]]], ())
-    step = compile_backprop(p.reshape(()), optimizer=SGD([p], 0.5), outputs=[p, p.T, p[0, 0]], backend=backend)
+    step = compile_backprop(
+        p.reshape(()), optimizer=SGD([p], 0.5), outputs=[p, p.T, p[0, 0]], backend=backend
+    )
     for value in (2.0, 1.5, 1.0):
         assert step() == value
         assert [x.item() for x in step.outputs] == [value] * 3
@@ -553,7 +596,9 @@ def test_nothing_is_trained_where_the_short_batch_does_not_work(loss, cause, bac
     optimizer = Adam([p], 0.1)
     epoch = compile_epoch(loss(x, p), [x], optimizer=optimizer, outputs=[x @ p], backend=backend)
     before, (rows,) = p.data.copy(), random((10, 3), seed=1)
-    with pytest.raises(ValueError, match="the last batch has 2 rows, .* give an order with a multiple of 4 rows") as e:
+    with pytest.raises(
+        ValueError, match="the last batch has 2 rows, .* give an order with a multiple of 4 rows"
+    ) as e:
         epoch(rows)
     assert isinstance(e.value.__cause__, cause)
     assert optimizer.steps == 0 and not np.any(optimizer.states[0])
@@ -567,7 +612,11 @@ def test_nothing_is_trained_where_the_short_batch_does_not_work(loss, cause, bac
 @pytest.mark.parametrize(
     "arrays, error, message",
     [
-        ([np.ones((9, 10)), np.ones((10, 1))], ValueError, r"x is \(9, 10\), .* for \(10, 10\): compile again"),
+        (
+            [np.ones((9, 10)), np.ones((10, 1))],
+            ValueError,
+            r"x is \(9, 10\), .* for \(10, 10\): compile again",
+        ),
         ([np.ones((10, 10)), np.ones(10)], ValueError, r"y is \(10,\), .* compiled for \(10, 1\)"),
         ([np.ones((1, 10, 10)), np.ones((10, 1))], ValueError, "compile again"),
         ([np.ones((10, 10), complex), np.ones((10, 1))], TypeError, "complex128"),
@@ -582,18 +631,29 @@ def test_wrong_arrays(backend, arrays, error, message):
     t = shared_training(backend)
     with pytest.raises(error, match=message):
         t.step(*arrays)
-    t.step_agrees(np.arange(10))  # what has failed does not count: Adam's corrections are still eager's
+    t.step_agrees(
+        np.arange(10)
+    )  # what has failed does not count: Adam's corrections are still eager's
 
 
 def test_wrong_arguments(backend):
     step = shared_training(backend).step
     x, y = np.ones((10, 10)), np.ones((10, 1))
-    for given, named in [((), {}), ((x,), {}), ((x, y, y), {}), ((x, y), {"y": y}), ((x,), {"z": y}), ((), {"x": x})]:
+    for given, named in [
+        ((), {}),
+        ((x,), {}),
+        ((x, y, y), {}),
+        ((x, y), {"y": y}),
+        ((x,), {"z": y}),
+        ((), {"x": x}),
+    ]:
         with pytest.raises(TypeError, match=r"the step takes x, y; got"):
             step(*given, **named)
 
 
-@pytest.mark.parametrize("change", [np.asfortranarray, lambda x: x[::-1][::-1], lambda x: x.astype(">f8"), Tensor])
+@pytest.mark.parametrize(
+    "change", [np.asfortranarray, lambda x: x[::-1][::-1], lambda x: x.astype(">f8"), Tensor]
+)
 def test_other_layouts_and_kinds_of_arrays(backend, change):
     t = shared_training(backend)
     rows = t.shuffled()[:10]
@@ -606,7 +666,13 @@ def test_lists_integers_and_read_only_arrays(backend):
     frozen = x.copy()
     frozen.flags.writeable = False
     t.x[:10] = x
-    for given in (x.tolist(), x.astype(int), frozen, x.astype(np.float32), np.broadcast_to(x, (1, 10, 10))[0]):
+    for given in (
+        x.tolist(),
+        x.astype(int),
+        frozen,
+        x.astype(np.float32),
+        np.broadcast_to(x, (1, 10, 10))[0],
+    ):
         same(t.step(given, y), t.eager_step(np.arange(10)))
 
 
@@ -656,7 +722,8 @@ def test_class_ids_that_are_computed_have_their_range_checked(backend):
 
 
 @pytest.mark.parametrize(
-    "order", [[0, 47], [-1], [0.0, 1.0], np.ones(47, bool), [[0, 1]], np.array(["a"]), Tensor([0.5]), 3]
+    "order",
+    [[0, 47], [-1], [0.0, 1.0], np.ones(47, bool), [[0, 1]], np.array(["a"]), Tensor([0.5]), 3],
 )
 def test_wrong_orders(backend, order):
     t = shared_epoch(backend)
@@ -664,7 +731,9 @@ def test_wrong_orders(backend, order):
         t.epoch(t.x, t.y, order=order)
 
 
-@pytest.mark.parametrize("order", [[], [3], [3, 4, 5], np.arange(10), np.arange(46, -1, -1, dtype=np.uint8), [7] * 20])
+@pytest.mark.parametrize(
+    "order", [[], [3], [3, 4, 5], np.arange(10), np.arange(46, -1, -1, dtype=np.uint8), [7] * 20]
+)
 def test_short_orders_and_repeated_rows(backend, order):
     t = shared_epoch(backend)
     same(t.epoch(t.x, t.y, order=order), np.array(t.eager_epoch(np.array(order, int))))
@@ -683,7 +752,11 @@ def test_lists_and_other_layouts_in_an_epoch(backend):
     order = np.arange(47)
     order.flags.writeable = False
     same(t.epoch(t.x, t.y, order=order), t.eager_epoch(order))
-    for x, y in [(t.x.tolist(), t.y.tolist()), (np.asfortranarray(t.x), Tensor(t.y)), (t.x, t.y.astype(">i4"))]:
+    for x, y in [
+        (t.x.tolist(), t.y.tolist()),
+        (np.asfortranarray(t.x), Tensor(t.y)),
+        (t.x, t.y.astype(">i4")),
+    ]:
         same(t.epoch(x, y), t.eager_epoch(np.arange(47)))
 
 
@@ -692,10 +765,22 @@ def test_lists_and_other_layouts_in_an_epoch(backend):
     [
         (lambda x, y: (x,), TypeError, "takes 2 arrays"),
         (lambda x, y: (x, y, y), TypeError, "takes 2 arrays"),
-        (lambda x, y: (x[:, 1:], y), ValueError, r"x: \(10, 27\) .* compiled: give an array \(rows, 27\), as many"),
-        (lambda x, y: (x, y[:, None]), ValueError, r"y: \(10,\) int64 was compiled: give an array \(rows\)"),
+        (
+            lambda x, y: (x[:, 1:], y),
+            ValueError,
+            r"x: \(10, 27\) .* compiled: give an array \(rows, 27\), as many",
+        ),
+        (
+            lambda x, y: (x, y[:, None]),
+            ValueError,
+            r"y: \(10,\) int64 was compiled: give an array \(rows\)",
+        ),
         (lambda x, y: (x, y[1:]), ValueError, "as many rows as the others"),
-        (lambda x, y: (x, y.astype(float)), TypeError, "y is float64, the step was compiled for int64"),
+        (
+            lambda x, y: (x, y.astype(float)),
+            TypeError,
+            "y is float64, the step was compiled for int64",
+        ),
         (lambda x, y: (x.astype(complex), y), TypeError, "complex128"),
         (lambda x, y: (np.ma.array(x), y), TypeError, "mask"),
         (lambda x, y: (x, 3), ValueError, r"not \(\)"),
@@ -713,7 +798,9 @@ def small():
     return p, x, np.mean(np.square(x @ p))
 
 
-@pytest.mark.parametrize("compiled", [compile_backprop, lambda loss, **k: compile_epoch(loss, [x_of(loss)], **k)])
+@pytest.mark.parametrize(
+    "compiled", [compile_backprop, lambda loss, **k: compile_epoch(loss, [x_of(loss)], **k)]
+)
 def test_what_cannot_be_compiled(compiled):
     p, x, loss = small()
     unused = Tensor(1.0, requires_grad=True, name="unused")
@@ -743,7 +830,15 @@ def test_what_cannot_be_a_batch():
     for wrong in ({"batch": x}, {"batch": [x], "optimizer": None}, {"batch": [x], "outputs": x}):
         with pytest.raises(TypeError, match="lists of Tensors|a list of Tensors"):
             compile_epoch(loss, **{"optimizer": optimizer, **wrong})
-    for batch in ((), (x @ p,), (x.data,), (Tensor(1.0, name="z"),), (p, x), (x, x), (x, Tensor([1.0], name="z"))):
+    for batch in (
+        (),
+        (x @ p,),
+        (x.data,),
+        (Tensor(1.0, name="z"),),
+        (p, x),
+        (x, x),
+        (x, Tensor([1.0], name="z")),
+    ):
         with pytest.raises(ValueError, match="batch|rows"):
             compile_epoch(loss, batch=batch, optimizer=optimizer)
     with pytest.raises(ValueError, match="the batch has no rows"):
@@ -756,7 +851,9 @@ def test_what_cannot_be_a_batch():
 def test_a_batch_without_a_name():
     """What is computed from it alone is not recorded, and would stay as it was in the first batch."""
     p, x = Tensor([[1.0], [2.0]], requires_grad=True), Tensor([[1.0, 2.0], [3.0, 4.0]])
-    compile_epoch(np.mean(np.square(x @ p)), [x], optimizer=SGD([p]), backend="numpy")  # used as it is: no harm
+    compile_epoch(
+        np.mean(np.square(x @ p)), [x], optimizer=SGD([p]), backend="numpy"
+    )  # used as it is: no harm
     for loss in (np.mean((x * 2) @ p), np.mean(x @ p - np.sum(x, axis=1, keepdims=True))):
         with pytest.raises(ValueError, match=r"make it with Tensor\(..., name=...\)"):
             compile_epoch(loss, [x], optimizer=SGD([p]), backend="numpy")
@@ -786,8 +883,13 @@ ROWS = np.array([1.0, 5.0, 2.0, 3.0])  # one for each row of a batch of four
 def test_an_array_outside_of_the_batch_that_has_its_rows(loss):
     """In the second batch it would still be that of the first one."""
     (p,), (x, y) = tensors(random((3, 2)), [*random((4, 3)), np.array([0, 1, 0, 1])])
-    with pytest.raises(ValueError, match=r"\(4,( \d,?)?\) (float64|int64|bool) has as many rows .* Put it into batch="):
-        compile_epoch(loss(x, y, p) + 0 * np.sum(y), [x, y], optimizer=SGD([p], 0.1), backend="numpy")
+    with pytest.raises(
+        ValueError,
+        match=r"\(4,( \d,?)?\) (float64|int64|bool) has as many rows .* Put it into batch=",
+    ):
+        compile_epoch(
+            loss(x, y, p) + 0 * np.sum(y), [x, y], optimizer=SGD([p], 0.1), backend="numpy"
+        )
 
 
 @pytest.mark.parametrize(
@@ -817,8 +919,14 @@ def test_an_array_outside_of_the_batch_that_has_its_rows_in_another_shape(loss):
 def test_parameters_and_tables_beside_rows_in_groups():
     """None of them holds rows of the batch: places in it, points for pairs of rows, a table that is read as a whole."""
     (p, places), (x,) = tensors(random((3, 2), (4, 2)), random((4, 3)))
-    table, scale, centres = Tensor(random((4, 3))[0], name="table"), np.array([1.0, 2.0]), Tensor(np.ones((2, 3)))
-    loss = np.mean(np.square(x @ p + places) * scale) + np.mean(np.square(x.reshape(-1, 2, 3) - centres) @ p)
+    table, scale, centres = (
+        Tensor(random((4, 3))[0], name="table"),
+        np.array([1.0, 2.0]),
+        Tensor(np.ones((2, 3))),
+    )
+    loss = np.mean(np.square(x @ p + places) * scale) + np.mean(
+        np.square(x.reshape(-1, 2, 3) - centres) @ p
+    )
     loss = loss + sum(np.sum(table[i] @ p + x[0] @ p) for i in range(4))
     compile_epoch(loss, [x], optimizer=SGD([p, places], 0.1), backend="numpy")(*random((8, 3)))
 
@@ -842,7 +950,11 @@ def test_arrays_that_happen_to_be_as_long_as_the_batch(loss):
     (m,) = random((4, 4), seed=1)
     optimizer = SGD([p], 0.1)
     epoch = compile_epoch(loss(x, y, p, Tensor(m)), [x, y], optimizer=optimizer, backend="numpy")
-    (xs,), ys, q = random((8, 4), seed=2), np.array([1, 1, 0, 0, 0, 1, 1, 1]), Tensor(p.data, requires_grad=True)
+    (xs,), ys, q = (
+        random((8, 4), seed=2),
+        np.array([1, 1, 0, 0, 0, 1, 1, 1]),
+        Tensor(p.data, requires_grad=True),
+    )
     losses = epoch(xs, ys)
     assert len(losses) == 2
     for i, got in enumerate(losses):
@@ -859,7 +971,10 @@ def test_weights_of_rows_in_the_batch(backend):
     epoch = compile_epoch(np.mean(x @ p * w), [x, w], optimizer=SGD([p], 1e-30), backend=backend)
     xs, ws = random((10, 3), (10, 1), seed=2)
     order = np.random.default_rng(0).permutation(10)
-    same(epoch(xs, ws, order=order), [np.mean(xs[i] @ p.data * ws[i]) for i in (order[:4], order[4:8], order[8:])])
+    same(
+        epoch(xs, ws, order=order),
+        [np.mean(xs[i] @ p.data * ws[i]) for i in (order[:4], order[4:8], order[8:])],
+    )
 
 
 def test_names_of_variables_for_data_without_a_name():
@@ -876,7 +991,9 @@ def test_the_input_without_a_name_that_may_be_in_a_constant_is_named():
     constant = Tensor(np.ones(2))
     young, p = Tensor(np.ones((2, 1))), Tensor(w, requires_grad=True)
     loss = np.sum(old @ p + constant) + np.sum(p[0] * young)
-    with pytest.raises(ValueError, match=r"may have been computed from \(2, 3\) float64, which has no name"):
+    with pytest.raises(
+        ValueError, match=r"may have been computed from \(2, 3\) float64, which has no name"
+    ):
         compile_epoch(loss, batch=(young, old), optimizer=SGD([p]), backend="numpy")
 
 
@@ -886,15 +1003,23 @@ def test_numbers_have_no_graph():
     uses.append(lambda x: compile_backprop(w * 2, outputs=[x], backend="numpy"))
     for use in uses:
         for number in ((w * 2).item(), np.ones(2)):
-            with pytest.raises(TypeError, match=r"\((float|ndarray)\) has no graph: give the Tensor itself, not"):
+            with pytest.raises(
+                TypeError, match=r"\((float|ndarray)\) has no graph: give the Tensor itself, not"
+            ):
                 use(number)
     for optimizer in (SGD, 0.1, [w]):
-        with pytest.raises(TypeError, match=r"optimizer= takes an optimizer, as in SGD\(\[weight\], 0.1\), not "):
+        with pytest.raises(
+            TypeError, match=r"optimizer= takes an optimizer, as in SGD\(\[weight\], 0.1\), not "
+        ):
             compile_backprop(w * 2, optimizer=optimizer, backend="numpy")
 
 
 def test_two_inputs_of_one_name():
-    p, a, b = Tensor(2.0, requires_grad=True), Tensor([1.0, 2.0], name="x"), Tensor([3.0, 4.0], name="x")
+    p, a, b = (
+        Tensor(2.0, requires_grad=True),
+        Tensor([1.0, 2.0], name="x"),
+        Tensor([3.0, 4.0], name="x"),
+    )
     step = compile_backprop(np.sum((a - b) * p), backend="numpy")
     assert step([1.0, 1.0], [0.0, 0.0]) == 4
     with pytest.raises(TypeError, match="by position, as two have one name"):
@@ -904,7 +1029,9 @@ def test_two_inputs_of_one_name():
 def test_two_dtypes_have_no_loops():
     needed("numba")
     p, x = Tensor(np.ones(3, np.float32), requires_grad=True), Tensor(np.ones(3), name="x")
-    with pytest.raises(NoLoops, match="float32 and float64 in one program: convert the data to one dtype"):
+    with pytest.raises(
+        NoLoops, match="float32 and float64 in one program: convert the data to one dtype"
+    ):
         compile_backprop(np.sum(p * x), backend="numba")
     assert compile_backprop(np.sum(p * x)).backend == "numpy"
     p = Tensor(np.ones(3, np.float16), requires_grad=True)
@@ -918,15 +1045,30 @@ def test_two_dtypes_and_integers():
 
     def f(p, q, x):
         y = p * 0.1 + q.astype(np.float32) * x
-        return weighted(y * q) + weighted(np.where(y > 0, p, 2)) + np.mean(p) + np.sum(softmax_cross_entropy(y, x))
+        return (
+            weighted(y * q)
+            + weighted(np.where(y > 0, p, 2))
+            + np.mean(p)
+            + np.sum(softmax_cross_entropy(y, x))
+        )
 
     p, q = random((3, 4), (3, 4))
     x = np.array([[1, 0, 0, 2], [0, 1, 0, 0], [0, 0, 3, 1]], np.int16)
-    agrees("numpy", f, [p.astype(np.float32), q], [x], others=[([-p.astype(np.float32), q], [x[::-1]])], tolerance=1e-6)
+    agrees(
+        "numpy",
+        f,
+        [p.astype(np.float32), q],
+        [x],
+        others=[([-p.astype(np.float32), q], [x[::-1]])],
+        tolerance=1e-6,
+    )
 
 
 def test_parameters_of_two_dtypes():
-    p, q = Tensor(np.ones(3), requires_grad=True), Tensor(np.ones(3, np.float32), requires_grad=True)
+    p, q = (
+        Tensor(np.ones(3), requires_grad=True),
+        Tensor(np.ones(3, np.float32), requires_grad=True),
+    )
     with pytest.raises(TypeError, match="different dtypes"):
         compile_backprop(np.sum(p * q), optimizer=SGD([p, q]), backend="numpy")
     compile_backprop(np.sum(p * q), backend="numpy")()
@@ -941,7 +1083,9 @@ def test_constants_and_settings_that_change():
     step = compile_backprop(np.sum(x * p * constant), optimizer=optimizer, backend="numpy")
     step(x.data)
     constant.data = constant.data * 2
-    with pytest.raises(RuntimeError, match=r"\(3,\) float64 has changed since it was compiled in as a constant"):
+    with pytest.raises(
+        RuntimeError, match=r"\(3,\) float64 has changed since it was compiled in as a constant"
+    ):
         step(x.data)
     step = compile_backprop(np.sum(x * p * constant), optimizer=optimizer, backend="numpy")
     optimizer.beta1 = 0.5
@@ -989,7 +1133,8 @@ def test_settings_of_any_kind_that_change(change):
     change(optimizer)
     before = p.data.copy(), q.data.copy()
     with pytest.raises(
-        RuntimeError, match="(has changed since the step was compiled|no longer requires .*): compile again"
+        RuntimeError,
+        match="(has changed since the step was compiled|no longer requires .*): compile again",
     ):
         step()
     same([p.data, q.data], before)
@@ -999,8 +1144,20 @@ def feeds_of_all_kinds():
     """Arrays of three numbers: with steps, backwards, of another byte order, in columns, of other kinds."""
     a = np.arange(6.0)
     columns = np.asfortranarray(a.reshape(3, 2))
-    yield from (a[::2], a[::-2], a.astype(">f8")[::-2], columns[:, 1], columns.T[1], np.broadcast_to(2.5, 3))
-    yield from ([1, 2, 3], np.array([True, False, True]), np.array([1, 2, 3], np.uint8), a[3:].astype(np.float32))
+    yield from (
+        a[::2],
+        a[::-2],
+        a.astype(">f8")[::-2],
+        columns[:, 1],
+        columns.T[1],
+        np.broadcast_to(2.5, 3),
+    )
+    yield from (
+        [1, 2, 3],
+        np.array([True, False, True]),
+        np.array([1, 2, 3], np.uint8),
+        a[3:].astype(np.float32),
+    )
 
 
 def test_feeds_of_all_kinds(backend):
@@ -1019,7 +1176,8 @@ def test_feeds_of_all_kinds(backend):
 def thresholds():
     """A weight, two parameters that get no gradient (they only stand in comparisons), and data."""
     w, low, cut = (
-        Tensor(x, requires_grad=True, name=n) for x, n in [(2.0, "w"), (1.5, "low"), ([1.0, 3.0, 5.0], "cut")]
+        Tensor(x, requires_grad=True, name=n)
+        for x, n in [(2.0, "w"), (1.5, "low"), ([1.0, 3.0, 5.0], "cut")]
     )
     x = Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], name="x")
     return w, low, cut, x
@@ -1035,12 +1193,19 @@ def numbers_of_threshold_loss(x, w, low, cut):
     return w * kept + w * w * above, kept + 2 * w * above
 
 
-@pytest.mark.parametrize("same", [np.ravel, np.transpose, lambda w: w * 1, lambda w: np.take(w, [0, 1, 2])])
+@pytest.mark.parametrize(
+    "same", [np.ravel, np.transpose, lambda w: w * 1, lambda w: np.take(w, [0, 1, 2])]
+)
 @pytest.mark.parametrize("scale", [2.0, 0.0])
-def test_a_parameter_that_an_output_has_under_another_form_is_still_the_parameter(same, scale, either):
+def test_a_parameter_that_an_output_has_under_another_form_is_still_the_parameter(
+    same, scale, either
+):
     """What leaves an array as it is is left out of the step; gradients and new numbers are those of the leaf."""
     x = Tensor([1.0, 2.0, 5.0], name="x")
-    w, u = Tensor([1.0, 2.0, 3.0], requires_grad=True, name="w"), Tensor(3.0, requires_grad=True, name="u")
+    w, u = (
+        Tensor([1.0, 2.0, 3.0], requires_grad=True, name="w"),
+        Tensor(3.0, requires_grad=True, name="u"),
+    )
     output, loss = same(w) * x, np.sum(x * w) * scale + np.sum(x * u) if scale else np.sum(x * u)
     step = compile_backprop(loss, outputs=[output, same(x) * 2], backend=either)
     w.data = np.array([10.0, 20.0, 30.0])
@@ -1055,7 +1220,9 @@ def test_a_parameter_that_an_output_has_under_another_form_is_still_the_paramete
 def test_parameters_without_a_gradient_are_followed(either):
     """A threshold or the like: new data, and what is written into it, count from the next call on."""
     w, low, cut, x = thresholds()
-    step = compile_backprop(threshold_loss(x, w, low, cut), optimizer=SGD([w], 0.01), backend=either)
+    step = compile_backprop(
+        threshold_loss(x, w, low, cut), optimizer=SGD([w], 0.01), backend=either
+    )
     low.grad = kept = np.array(7.0)
     for i in range(6):
         if i == 2:
@@ -1077,10 +1244,16 @@ def test_parameters_without_a_gradient_are_followed(either):
 def test_parameters_without_a_gradient_in_an_epoch(either):
     """In the last, shorter batch as well."""
     w, low, cut, x = thresholds()
-    epoch = compile_epoch(threshold_loss(x, w, low, cut), [x], optimizer=SGD([w], 0.01), backend=either)
+    epoch = compile_epoch(
+        threshold_loss(x, w, low, cut), [x], optimizer=SGD([w], 0.01), backend=either
+    )
     (rows,) = random((5, 3), seed=4, positive=True)
     rows *= 4
-    for change in (lambda: None, lambda: setattr(low, "data", np.array(3.0)), lambda: low.data.fill(2.0)):
+    for change in (
+        lambda: None,
+        lambda: setattr(low, "data", np.array(3.0)),
+        lambda: low.data.fill(2.0),
+    ):
         change()
         value, losses = w.data.copy(), epoch(rows)
         for i, got in zip((0, 2, 4), losses, strict=True):
@@ -1106,7 +1279,11 @@ def test_what_only_an_output_needs_is_followed(either):
 def test_without_numba(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     p, x, loss = small()
-    assert compile_backprop(loss).backend == compile_epoch(loss, [x], optimizer=SGD([p])).backend == "numpy"
+    assert (
+        compile_backprop(loss).backend
+        == compile_epoch(loss, [x], optimizer=SGD([p])).backend
+        == "numpy"
+    )
     with pytest.raises(ImportError, match=r'pip install "tinygrad_steel\[jit\]"'):
         compile_backprop(loss, backend="numba")
 
@@ -1123,7 +1300,12 @@ def test_own_ops_by_their_numpy_rule(backend, registry):
     steep_op = op("steep", steep, samples=[], elementwise=True)
     steep_op.vjp(lambda g, y, x, slope=2.0, shift=0.0: g * np.where(x > shift, slope, 0.1))
     scale = 0.75
-    gauss = op("gauss", lambda x: np.exp(-scale * x * x), lambda g, y, x: -2 * scale * x * y * g, samples=[])
+    gauss = op(
+        "gauss",
+        lambda x: np.exp(-scale * x * x),
+        lambda g, y, x: -2 * scale * x * y * g,
+        samples=[],
+    )
 
     @op("centred norm", samples=[], keeps=True)
     def centred(x, axis=-1):
@@ -1143,7 +1325,12 @@ def test_own_ops_by_their_numpy_rule(backend, registry):
 
     p, x, q, z = random((3, 4), (3, 4), (3, 4), (3, 4))
     step = agrees(backend, f, [p], [x], others=[([p], [-x]), ([q], [z])])
-    assert step.source.count("steep") == step.source.count("gauss") == step.source.count("centred") == 0
+    assert (
+        step.source.count("steep")
+        == step.source.count("gauss")
+        == step.source.count("centred")
+        == 0
+    )
 
 
 def test_own_ops_that_do_not_run_on_tensors(backend, registry):
@@ -1169,17 +1356,30 @@ def test_own_ops_that_do_not_run_on_tensors(backend, registry):
     roll = op("roll", np.roll, lambda g, y, x, n: np.concatenate([g[n:], g[:n]]), samples=[])
 
     def f(p, x):
-        return weighted(running(p * x)) + weighted(branching(p + x)) + np.sum(typed(p)) + weighted(roll(p * x, 2))
+        return (
+            weighted(running(p * x))
+            + weighted(branching(p + x))
+            + np.sum(typed(p))
+            + weighted(roll(p * x, 2))
+        )
 
     p, x = random(5, 5)
-    agrees(backend, f, [p], [x], others=[([p], [-x]), ([-p], [-np.abs(x) * 5]), ([np.abs(p)], [np.abs(x)])])
+    agrees(
+        backend,
+        f,
+        [p],
+        [x],
+        others=[([p], [-x]), ([-p], [-np.abs(x) * 5]), ([np.abs(p)], [np.abs(x)])],
+    )
 
 
 def test_parameters_of_an_op_are_compared_to_the_last_bit(backend, registry):
     """Large arrays that NumPy prints alike, inside a tuple; numbers that differ in the tenth digit; 1.0 and True."""
     a, b = np.zeros(2000), np.zeros(2000)
     b[1000] = 1e12
-    total = op("total", lambda x, table=(): np.array([v * np.sum(table[0]) for v in x]), samples=[])  # called as it is
+    total = op(
+        "total", lambda x, table=(): np.array([v * np.sum(table[0]) for v in x]), samples=[]
+    )  # called as it is
     total.vjp(lambda g, y, x, table=(): g)
     (p,), _ = tensors([[1.0, 2.0]], ())
     near, far = (np.array([1.0]),), (np.array([1.0 + 1e-10]),)
@@ -1209,7 +1409,9 @@ def test_a_fault_in_a_forward_is_seen(forward, registry):
     for use in (write_backprop, lambda loss: compile_backprop(loss, backend="numpy")):
         with pytest.raises((NameError, ArithmeticError, KeyError)) as caught:
             use(loss)
-        assert "raised by the forward of faulty, which was run on Tensors" in "".join(caught.value.__notes__)
+        assert "raised by the forward of faulty, which was run on Tensors" in "".join(
+            caught.value.__notes__
+        )
 
 
 def no_assignment(x):
@@ -1225,7 +1427,9 @@ def not_implemented(x):
     return x * 2
 
 
-@pytest.mark.parametrize("forward", [no_assignment, not_implemented, lambda x: x.view(np.ndarray) * 2])
+@pytest.mark.parametrize(
+    "forward", [no_assignment, not_implemented, lambda x: x.view(np.ndarray) * 2]
+)
 def test_a_forward_that_does_not_run_on_tensors_is_called(forward, either, registry):
     called = op("called", forward, lambda g, y, x: g * 2, samples=[])
     agrees(either, lambda p: weighted(called(p)), random(2), others=[(random(2, seed=3), ())])
@@ -1233,11 +1437,22 @@ def test_a_forward_that_does_not_run_on_tensors_is_called(forward, either, regis
 
 def test_own_ops_with_the_names_of_numpy_functions(backend, registry):
     """It is their own forward that counts."""
-    cbrt = op("cbrt", lambda x: x * x * x, lambda g, y, x: 3 * g * x * x, samples=[], elementwise=True)
-    fabs = op("fabs", lambda x: np.array([v if v > 0.5 else 0.0 for v in x]), samples=[], elementwise=True)
+    cbrt = op(
+        "cbrt", lambda x: x * x * x, lambda g, y, x: 3 * g * x * x, samples=[], elementwise=True
+    )
+    fabs = op(
+        "fabs", lambda x: np.array([v if v > 0.5 else 0.0 for v in x]), samples=[], elementwise=True
+    )
     fabs.vjp(lambda g, y, x: g * (x > 0.5))
-    radians = op("radians", np.radians, lambda g, y, x: g * np.pi / 180, samples=[])  # this one is NumPy's
-    agrees(backend, lambda p: np.sum(cbrt(p) * fabs(p) * radians(p)), random(4), others=[(random(4, seed=3), ())])
+    radians = op(
+        "radians", np.radians, lambda g, y, x: g * np.pi / 180, samples=[]
+    )  # this one is NumPy's
+    agrees(
+        backend,
+        lambda p: np.sum(cbrt(p) * fabs(p) * radians(p)),
+        random(4),
+        others=[(random(4, seed=3), ())],
+    )
 
 
 def test_a_rule_that_branches_on_numbers_is_refused(backend, registry):
@@ -1245,14 +1460,24 @@ def test_a_rule_that_branches_on_numbers_is_refused(backend, registry):
     bad = op("bad", lambda x: x * 2, samples=[])
     bad.vjp(lambda g, y, x: g * 2 if np.sum(x) > 0 else g * 3)
     (p,), _ = tensors(random(3), ())
-    with pytest.raises(TypeError, match="a rule that looks at the numbers of a Tensor .* write it with np.where"):
+    with pytest.raises(
+        TypeError, match="a rule that looks at the numbers of a Tensor .* write it with np.where"
+    ):
         compile_backprop(np.sum(bad(p)), backend=backend)
 
 
 def test_a_rule_that_is_another_on_tensors_is_refused(registry):
-    kept = op("kept", lambda x: (x * 2, 3), lambda g, y, x, kept=None: g * (kept or 2), samples=[], keeps=True)
+    kept = op(
+        "kept",
+        lambda x: (x * 2, 3),
+        lambda g, y, x, kept=None: g * (kept or 2),
+        samples=[],
+        keeps=True,
+    )
     (p,), _ = tensors(random(3), ())
-    with pytest.raises(TypeError, match=r"the gradient of p0: \(3,\) float64 is another one when .* traced"):
+    with pytest.raises(
+        TypeError, match=r"the gradient of p0: \(3,\) float64 is another one when .* traced"
+    ):
         compile_backprop(np.sum(kept(p)), backend="numpy")
 
 
@@ -1264,7 +1489,10 @@ LIMITS = {np.float64: 2**53, np.float32: 2**24}
 def test_integers_are_exact_or_refused(dtype, kind, either):
     """Machine code holds everything in one float dtype, in which 2**53 + 1, or 2**24 + 1, is another number."""
     limit = LIMITS[dtype]
-    p, ids = Tensor(np.ones(3, dtype), requires_grad=True), Tensor(np.array([1, 2, 3], kind), name="ids")
+    p, ids = (
+        Tensor(np.ones(3, dtype), requires_grad=True),
+        Tensor(np.array([1, 2, 3], kind), name="ids"),
+    )
     same_as = Tensor(np.array([limit - 1, limit, limit], kind), name="other")
     hit = np.equal(ids, same_as)
     loss = np.sum(np.where(hit, p, p * 0))
@@ -1278,7 +1506,10 @@ def test_integers_are_exact_or_refused(dtype, kind, either):
         if either == "numpy":
             assert compiled(large, same_as.data) == 2
         else:
-            with pytest.raises(ValueError, match=rf"ids: \(3,\) .* has integers beyond {limit}, which are not exact"):
+            with pytest.raises(
+                ValueError,
+                match=rf"ids: \(3,\) .* has integers beyond {limit}, which are not exact",
+            ):
                 compiled(large, same_as.data)
 
 
@@ -1308,18 +1539,28 @@ def test_integers_that_are_computed_or_constant_are_exact_or_refused(dtype, eith
 
 def test_small_numbers_are_compared_as_well(registry):
     """A forward that is another on Tensors is called as it is, a vjp that is another is refused, at any scale."""
-    halved = op("halved", lambda x: x if isinstance(x, np.ndarray) else x / 2, lambda g, y, x: g, samples=[])
+    halved = op(
+        "halved", lambda x: x if isinstance(x, np.ndarray) else x / 2, lambda g, y, x: g, samples=[]
+    )
     agrees("numpy", lambda p: np.sum(halved(p)), [np.array([1e-9, 2e-9])])
     tripled = op("tripled", lambda x: 3 * x, samples=[])
     tripled.vjp(lambda g, y, x: g * (3 if isinstance(g, np.ndarray | np.generic) else 2))
     with pytest.raises(TypeError, match="is another one when"):
-        compile_backprop(np.sum(tripled(Tensor([1.0, 2.0], requires_grad=True, name="p")) * 1e-9), backend="numpy")
+        compile_backprop(
+            np.sum(tripled(Tensor([1.0, 2.0], requires_grad=True, name="p")) * 1e-9),
+            backend="numpy",
+        )
 
 
 @pytest.mark.parametrize("close", [np.allclose, np.array_equal])
 def test_an_op_that_compares_arrays_is_called(registry, close):
     """Its answer is not that of the data with which it was traced."""
-    double = op("double", lambda x: x * 2 if close(x, np.ones(3)) else x * 3, lambda g, y, x: g * y / x, samples=[])
+    double = op(
+        "double",
+        lambda x: x * 2 if close(x, np.ones(3)) else x * 3,
+        lambda g, y, x: g * y / x,
+        samples=[],
+    )
     agrees("numpy", lambda p: np.sum(double(p)), [np.ones(3)], others=[([2 * np.ones(3)], ())])
 
 
@@ -1345,7 +1586,9 @@ class Counting:
 
 def noise_op(draw, **options):
     """x plus a draw; its vjp shows by `y - x` which draw it was."""
-    return op("noise", lambda x: x + draw(x.shape), lambda g, y, x: g * (y - x), samples=[], **options)
+    return op(
+        "noise", lambda x: x + draw(x.shape), lambda g, y, x: g * (y - x), samples=[], **options
+    )
 
 
 def test_each_call_draws_for_itself(backend, registry):
@@ -1363,7 +1606,9 @@ def test_each_call_draws_for_itself(backend, registry):
             same(p.grad, (3 * b - a) * data)
 
 
-@pytest.mark.parametrize("make", ["closure", "global", "numpy", "python", "method", "inside", "partial"])
+@pytest.mark.parametrize(
+    "make", ["closure", "global", "numpy", "python", "method", "inside", "partial"]
+)
 def test_draws_are_found_where_nobody_declared_them(make, either, registry):
     """By the generators that a forward can reach, which do not move on while a step is compiled."""
     rng, python = np.random.default_rng(5), pyrandom.Random(5)
@@ -1373,7 +1618,9 @@ def test_draws_are_found_where_nobody_declared_them(make, either, registry):
         "global": lambda x: x + GLOBAL.normal(size=x.shape),
         "numpy": lambda x: x + np.random.normal(size=x.shape),
         "python": lambda x: x * (1 + python.random()),
-        "method": types.MethodType(lambda self, x: x + self.rng.normal(size=x.shape), types.SimpleNamespace(rng=rng)),
+        "method": types.MethodType(
+            lambda self, x: x + self.rng.normal(size=x.shape), types.SimpleNamespace(rng=rng)
+        ),
         "inside": lambda x: inner(x) * 2,
         "partial": functools.partial(lambda rng, x: x + rng.normal(size=x.shape), rng),
     }
@@ -1414,10 +1661,14 @@ MADE_INSIDE = {
     "by its own name": lambda shape: default_rng().random(shape),
     "bit generator": lambda shape: np.random.Generator(np.random.PCG64()).random(shape),
     "RandomState": lambda shape: np.random.RandomState().random_sample(shape),
-    "SeedSequence": lambda shape: np.random.SeedSequence().generate_state(np.prod(shape)).reshape(shape) / 2**32,
+    "SeedSequence": lambda shape: (
+        np.random.SeedSequence().generate_state(np.prod(shape)).reshape(shape) / 2**32
+    ),
     "Random": lambda shape: np.full(shape, pyrandom.Random().random()),
     "SystemRandom": lambda shape: np.full(shape, SYSTEM.random()),
-    "urandom": lambda shape: np.frombuffer(os.urandom(np.prod(shape)), np.uint8).reshape(shape) / 256,
+    "urandom": lambda shape: (
+        np.frombuffer(os.urandom(np.prod(shape)), np.uint8).reshape(shape) / 256
+    ),
     "secrets": from_secrets,
 }
 
@@ -1425,7 +1676,9 @@ MADE_INSIDE = {
 @pytest.mark.parametrize("uniform", MADE_INSIDE.values(), ids=MADE_INSIDE)
 def test_generators_that_a_forward_makes_are_found(uniform, registry):
     """Though two calls mostly agree: one element in ten thousand is dropped. Calls are never shared nor written."""
-    drop = op("drop", lambda x: x * (uniform(x.shape) >= 1e-4), lambda g, y, x: g * (y != 0), samples=[])
+    drop = op(
+        "drop", lambda x: x * (uniform(x.shape) >= 1e-4), lambda g, y, x: g * (y != 0), samples=[]
+    )
     p = Tensor(np.ones(10), requires_grad=True, name="p")
     loss = np.sum(drop(p) - drop(p))
     for _ in range(5):
@@ -1433,12 +1686,16 @@ def test_generators_that_a_forward_makes_are_found(uniform, registry):
             write_backprop(loss)
     assert compile_backprop(loss, backend="numpy").source.count("op_drop") == 2
     with pytest.raises(TypeError, match="a vjp of noisy draws random numbers"):
-        noisy = op("noisy", lambda x: x * 2, lambda g, y, x: g * (uniform(x.shape) >= 1e-4), samples=[])
+        noisy = op(
+            "noisy", lambda x: x * 2, lambda g, y, x: g * (uniform(x.shape) >= 1e-4), samples=[]
+        )
         compile_backprop(np.sum(noisy(p)), backend="numpy")
 
 
 def test_each_of_two_calls_has_a_mask_of_its_own(registry):
-    noise = op("noise", lambda x: x * (default_rng().random(x.shape) > 0.02), lambda g, y, x: g, samples=[])
+    noise = op(
+        "noise", lambda x: x * (default_rng().random(x.shape) > 0.02), lambda g, y, x: g, samples=[]
+    )
     p = Tensor(np.ones(2000), requires_grad=True)
     step = compile_backprop(np.sum(np.abs(noise(p) - noise(p))), backend="numpy")
     assert len({step() for _ in range(5)}) > 1
@@ -1474,7 +1731,9 @@ def test_draws_in_rules_are_refused(registry):
     rng = np.random.default_rng(0)
     bad = op("bad", lambda x: x * 2, lambda g, y, x: g * (2 + 1e-9 * rng.normal()), samples=[])
     (p,), _ = tensors(random(3), ())
-    with pytest.raises(TypeError, match="a vjp of bad draws random numbers, and the compiled step would hold"):
+    with pytest.raises(
+        TypeError, match="a vjp of bad draws random numbers, and the compiled step would hold"
+    ):
         compile_backprop(np.sum(bad(p)), backend="numpy")
 
     class Langevin(SGD):
@@ -1494,7 +1753,9 @@ def test_what_has_no_history_is_a_constant():
     old, other = p.data.copy(), x.data * 2
     p.data = p.data * 3
     same(step(other), np.sum((p.data * other - old * x.data) * (old + x.data)))
-    with pytest.raises(ValueError, match="the output .* is a constant: nothing recorded of how it was computed"):
+    with pytest.raises(
+        ValueError, match="the output .* is a constant: nothing recorded of how it was computed"
+    ):
         compile_backprop(np.sum(p * x), outputs=[target], backend="numpy")
 
 
@@ -1528,11 +1789,19 @@ def test_masks_follow_the_data(backend):
             np.sum(y > 0, axis=1, keepdims=True) * p  np.mean(x > 0) * p  np.max(y > 1) * p
         """
         names = {"p": p, "x": x, "y": y}
-        return sum(weighted(y * m, i) for i, m in enumerate(values_of(masks, **names))) + weighted_sum(kinks, **names)
+        return sum(
+            weighted(y * m, i) for i, m in enumerate(values_of(masks, **names))
+        ) + weighted_sum(kinks, **names)
 
     p, x = random((3, 4), (3, 4))
     zeros = np.where(np.eye(3, 4), 0.0, x)
-    agrees(backend, f, [p], [x], others=[([p], [-x]), ([-p], [x]), ([p], [zeros]), ([p], [p]), ([p * 0], [x])])
+    agrees(
+        backend,
+        f,
+        [p],
+        [x],
+        others=[([p], [-x]), ([-p], [x]), ([p], [zeros]), ([p], [p]), ([p * 0], [x])],
+    )
 
 
 def test_a_mask_as_an_index_decides_on_a_shape(backend):
@@ -1543,7 +1812,9 @@ def test_a_mask_as_an_index_decides_on_a_shape(backend):
     same(step(other), np.sum((p.data * other)[other > 0]))
     same(p.grad, np.where(other > 0, other, 0))
     for bad in ([1.0, -1.0, -1.0, -1.0, -1.0], [1.0, 1.0, 1.0, -1.0, -1.0], [-1.0] * 5):
-        with pytest.raises(ValueError, match="getitem gives .* a shape that depends on the data cannot be compiled"):
+        with pytest.raises(
+            ValueError, match="getitem gives .* a shape that depends on the data cannot be compiled"
+        ):
             step(bad)
 
 
@@ -1555,7 +1826,9 @@ class Shifting(Optimizer):
 
     def __init__(self, parameters, rate):
         super().__init__(parameters, rate)
-        self.states = [[np.zeros_like(p.data), np.zeros_like(p.data), np.zeros(())] for p in self.parameters]
+        self.states = [
+            [np.zeros_like(p.data), np.zeros_like(p.data), np.zeros(())] for p in self.parameters
+        ]
 
     def numbers(self, dtype):
         return (np.array(self.learning_rate, dtype),)
@@ -1597,7 +1870,9 @@ class Halving(SGD):
     """A rate that is halved after every third step."""
 
     def numbers(self, dtype):
-        return np.array(self.learning_rate * 0.5 ** ((self.steps - 1) // 3), dtype), np.array(0.0, dtype)
+        return np.array(self.learning_rate * 0.5 ** ((self.steps - 1) // 3), dtype), np.array(
+            0.0, dtype
+        )
 
 
 class Decaying(SGD):
@@ -1674,7 +1949,10 @@ class Listing(SGD):
 @pytest.mark.parametrize(
     "kind, message",
     [
-        (Clipping, r"not its step\(\), which Clipping has of its own: write what it does in rule\(\) and numbers\(\)"),
+        (
+            Clipping,
+            r"not its step\(\), which Clipping has of its own: write what it does in rule\(\) and numbers\(\)",
+        ),
         (Warming, r"the rule of Warming reads self.steps, .* into numbers\(\)"),
         (Remembering, "the rule of Remembering changes self.last, .* belongs into the state"),
         (Listing, "the rule of Listing changes self.seen"),
@@ -1690,7 +1968,11 @@ def test_what_a_compiled_step_does_not_know_of_an_optimizer_is_refused(kind, mes
         optimizer = kind([p], 0.1)
         with pytest.raises(TypeError, match=message):
             compiled(np.sum(p * x), optimizer)
-        assert (optimizer.steps, optimizer.__class__, getattr(optimizer, "last", 0.0)) == (0, kind, 0.0)
+        assert (optimizer.steps, optimizer.__class__, getattr(optimizer, "last", 0.0)) == (
+            0,
+            kind,
+            0.0,
+        )
     same(p.data, before)
 
 
@@ -1711,7 +1993,8 @@ def test_sources_are_readable():
     source = shared_epoch("numba").epoch.source
     compile(source, "source", "exec")
     assert (
-        "def epoch(x0, x1, order, numbers, losses, m):" in source and "    for s in range(losses.shape[0]):" in source
+        "def epoch(x0, x1, order, numbers, losses, m):" in source
+        and "    for s in range(losses.shape[0]):" in source
     )
     assert "def step(x0, x1, m):" in shared_training("numba").step.source
     source = shared_training("numpy").step.source
@@ -1734,7 +2017,9 @@ def test_what_was_compiled_is_kept_on_disk(tmp_path):
     needed("numba")
     environment = {**os.environ, "TINYGRAD_STEEL_CACHE": str(tmp_path / "not" / "yet")}
     command = [sys.executable, "-c", SCRIPT]
-    start = functools.partial(subprocess.Popen, command, env=environment, stdout=subprocess.PIPE, text=True)
+    start = functools.partial(
+        subprocess.Popen, command, env=environment, stdout=subprocess.PIPE, text=True
+    )
     outputs = [process.communicate()[0].split() for process in (start(), start())]
     assert [loss for loss, _ in outputs] == ["2.0", "2.0"]
     (file,) = (tmp_path / "not" / "yet").rglob("*.py")
@@ -1853,7 +2138,9 @@ def test_a_folder_that_cannot_be_used(spoil, disk, tmp_path):
     assert len(caught) == 1 and sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("target", ["pathlib.Path.mkdir", "tempfile.mkdtemp", "pathlib.Path.write_bytes", "os.rename"])
+@pytest.mark.parametrize(
+    "target", ["pathlib.Path.mkdir", "tempfile.mkdtemp", "pathlib.Path.write_bytes", "os.rename"]
+)
 def test_a_full_or_read_only_disk(target, disk, monkeypatch, tmp_path):
     monkeypatch.setattr(target, no_space)
     with pytest.warns(RuntimeWarning, match="No space left on device"):
@@ -1888,7 +2175,9 @@ def test_numba_s_own_cache_folder_is_not_used(disk, monkeypatch, tmp_path):
 
     monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path / "numba"))
     assert disk() == 0 and disk() == 1
-    assert not (tmp_path / "numba").exists() and numba.core.config.CACHE_DIR == str(tmp_path / "numba")
+    assert not (tmp_path / "numba").exists() and numba.core.config.CACHE_DIR == str(
+        tmp_path / "numba"
+    )
 
 
 def test_one_module_for_one_source(disk):
@@ -1900,7 +2189,10 @@ def test_one_module_for_one_source(disk):
         return compile_backprop(np.sum(p * p), backend="numba")
 
     first, second = compiled(), compiled()
-    assert first.engine.module is second.engine.module and first.engine.memory is not second.engine.memory
+    assert (
+        first.engine.module is second.engine.module
+        and first.engine.memory is not second.engine.memory
+    )
     gone = [weakref.ref(x) for x in (first, first.program, first.engine, first.engine.loops)]
     del first
     gc.collect()
@@ -1940,7 +2232,9 @@ def test_parameters_stay_tensors(backend):
         same(c.data, old)
         assert c.shape == p.shape and type(c.data) is np.ndarray
     assert not np.array_equal(state[0][0], t.optimizer.states[0][0])
-    assert p.data.flags.writeable and p.grad.flags.writeable and not np.shares_memory(p.data, p.grad)
+    assert (
+        p.data.flags.writeable and p.grad.flags.writeable and not np.shares_memory(p.data, p.grad)
+    )
 
 
 def test_gradients_do_not_add_up(backend):
@@ -1955,7 +2249,9 @@ def test_gradients_can_be_written_into(either):
     """As when they are clipped; those that are equal, constant or views of others are arrays of their own as well."""
 
     def f(p, q, r, s, t, u):
-        return np.sum((p + q) * r) + np.sum(s) + t + np.sum(u.T.reshape(-1) * np.reshape(r.T, -1) * 2)
+        return (
+            np.sum((p + q) * r) + np.sum(s) + t + np.sum(u.T.reshape(-1) * np.reshape(r.T, -1) * 2)
+        )
 
     parameters = random((2, 3), (2, 3), (2, 3), (4,), (), (3, 2))
     ps, _ = tensors(parameters, ())
@@ -2080,7 +2376,10 @@ def weighted_sum(text, **names):
 
 def values_of(text, **names):
     """The values of many expressions."""
-    return [eval(e, {"np": np, "Tensor": Tensor, **LIBRARY, **names}) for e in re.split(r"\s{2,}", text.strip())]
+    return [
+        eval(e, {"np": np, "Tensor": Tensor, **LIBRARY, **names})
+        for e in re.split(r"\s{2,}", text.strip())
+    ]
 
 
 def test_views_and_indices(either):
@@ -2123,13 +2422,21 @@ def test_numbers_and_axes_of_length_one(either):
         )
 
     a, b, c, d, x, y = random((), (1, 1), (1, 3), (1,), (1, 3), (1, 3), positive=True)
-    agrees(either, f, [a, b, c, d], [np.array(0.7), x], others=[([a * 2, b * 3, c, d], [np.array(-2.0), y])])
+    agrees(
+        either,
+        f,
+        [a, b, c, d],
+        [np.array(0.7), x],
+        others=[([a * 2, b * 3, c, d], [np.array(-2.0), y])],
+    )
 
 
 def test_single_numbers_as_arguments(backend):
     (p,), (x,) = tensors([3.0], [0.5])
     step = compile_backprop(p * x, backend=backend)
-    assert {step(2), step(2.0), step(np.float32(2)), step(x0=np.array(2)), step(Tensor(2.0))} == {6.0}
+    assert {step(2), step(2.0), step(np.float32(2)), step(x0=np.array(2)), step(Tensor(2.0))} == {
+        6.0
+    }
     with pytest.raises(ValueError, match=r"x0 is \(1,\), the step was compiled for \(\)"):
         step(np.ones(1))
 
@@ -2178,11 +2485,19 @@ def test_rounding_is_not_simplified_away(backend):
 
     def f(p, c):
         return weighted_sum(
-            "(p + c) - c  np.sqrt(np.abs(p * p - c * c) * 0 + (p * p - p * p))  np.log1p(p)  (1 + p) - 1", p=p, c=c
+            "(p + c) - c  np.sqrt(np.abs(p * p - c * c) * 0 + (p * p - p * p))  np.log1p(p)  (1 + p) - 1",
+            p=p,
+            c=c,
         )
 
     p = random(5, positive=True)[0]
-    agrees(backend, f, [p], [np.full(5, 2.0**52)], others=[([p], [np.full(5, c)]) for c in (1e16, np.inf, 0.1)])
+    agrees(
+        backend,
+        f,
+        [p],
+        [np.full(5, 2.0**52)],
+        others=[([p], [np.full(5, c)]) for c in (1e16, np.inf, 0.1)],
+    )
 
 
 def test_bools_and_integers_as_data(backend):
@@ -2201,7 +2516,11 @@ def test_bools_and_integers_as_data(backend):
         )
 
     data = [np.array([True, False, True]), np.array([1, 100, 7], np.uint8), np.array([1, 300, 5])]
-    other = [np.array([False, False, True]), np.array([200, 0, 255], np.uint8), np.array([2, 4, 300])]
+    other = [
+        np.array([False, False, True]),
+        np.array([200, 0, 255], np.uint8),
+        np.array([2, 4, 300]),
+    ]
     agrees(backend, f, random(3), data, others=[(random(3, seed=4), other)])
 
 
@@ -2243,18 +2562,32 @@ def test_what_is_left_to_numpy_between_loops(either):
             np.stack([y[0], y[1] * 2])  np.einsum("ijk,ij->k", y, p[..., 0])  y[:, ids, 0]  z.reshape(-1)[ids]
             np.sum(np.argmax(y, axis=1) * x[:, 0]) * p[0, 0, 0]  y[0].T[ids] @ x[0]  p * np.any(y > 1, axis=0)
             """,
-            **{"p": p, "x": x, "ids": ids, "y": y, "z": y.T.reshape(4, 3, 2)},  # z is a copy in NumPy
+            **{
+                "p": p,
+                "x": x,
+                "ids": ids,
+                "y": y,
+                "z": y.T.reshape(4, 3, 2),
+            },  # z is a copy in NumPy
         )
 
     p, x = random((2, 3, 4), (2, 3, 4))
-    agrees(either, f, [p], [x, np.array([1, 0])], others=[([p], [-x, np.array([0, 0])]), ([x], [p, np.array([-1, 1])])])
+    agrees(
+        either,
+        f,
+        [p],
+        [x, np.array([1, 0])],
+        others=[([p], [-x, np.array([0, 0])]), ([x], [p, np.array([-1, 1])])],
+    )
 
 
 def test_large_products_are_left_to_blas(backend):
     """Between loops, also of views that are copies: (x.T).reshape, and gradients of them."""
 
     def f(p, q, x):
-        return np.mean(np.tanh(x.T.reshape(48, 40) @ p.reshape(40, 60) @ np.flip(q.T, 0))) + np.mean(x @ p[:48])
+        return np.mean(
+            np.tanh(x.T.reshape(48, 40) @ p.reshape(40, 60) @ np.flip(q.T, 0))
+        ) + np.mean(x @ p[:48])
 
     p, q, x, r, s, z = random(*[(60, 40), (30, 60), (40, 48)] * 2)
     agrees(backend, f, [p, q], [x], others=[([r, s], [z])])
@@ -2269,7 +2602,10 @@ def test_many_columns(either):
 def test_the_variance_of_no_rows(spread, axis, either):
     """NumPy gives an empty array for the rows of an array without any."""
     shape = (0, 3) if axis else (3, 0)
-    x, w = Tensor(np.zeros(shape), requires_grad=True, name="x"), Tensor(2.0, requires_grad=True, name="w")
+    x, w = (
+        Tensor(np.zeros(shape), requires_grad=True, name="x"),
+        Tensor(2.0, requires_grad=True, name="w"),
+    )
     step = compile_backprop(np.sum(spread(x, axis=axis)) + w * 3, backend=either)
     assert step() == 6.0
     assert x.grad.shape == shape and w.grad == 3.0
@@ -2287,7 +2623,11 @@ class GrowsItsState(SGD):
 
 
 @pytest.mark.parametrize(
-    "kind, message", [(ReadsItsRate, "reads self.learning_rate"), (GrowsItsState, "a state of 1 arrays for one of 0")]
+    "kind, message",
+    [
+        (ReadsItsRate, "reads self.learning_rate"),
+        (GrowsItsState, "a state of 1 arrays for one of 0"),
+    ],
 )
 def test_rules_that_would_be_frozen_are_refused(kind, message):
     w = Tensor([1.0, 2.0], requires_grad=True, name="w")

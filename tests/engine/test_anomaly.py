@@ -26,18 +26,27 @@ def test_forward_names_op_tensor_index_and_line():
         y = x * 2
         return np.log(y).sum()  # here
 
-    with detect_anomaly(), np.errstate(invalid="ignore"), pytest.raises(FloatingPointError) as caught:
+    with (
+        detect_anomaly(),
+        np.errstate(invalid="ignore"),
+        pytest.raises(FloatingPointError) as caught,
+    ):
         model(x)
     message = str(caught.value)
     assert "log((2, 2) float64) gave nan at index (1, 1)" in message
-    assert f"{__file__}:{line_of(model, '# here')}, in model: return np.log(y).sum()  # here" in message
+    assert (
+        f"{__file__}:{line_of(model, '# here')}, in model: return np.log(y).sum()  # here"
+        in message
+    )
 
 
 def test_an_input_that_was_not_finite_is_blamed():
     x = Tensor([1.0, np.inf], requires_grad=True, name="x")
     with (
         detect_anomaly(),
-        pytest.raises(FloatingPointError, match=r"its input x: \(2,\) float64 had inf at index \(1,\)"),
+        pytest.raises(
+            FloatingPointError, match=r"its input x: \(2,\) float64 had inf at index \(1,\)"
+        ),
     ):
         x * 2
 
@@ -48,17 +57,28 @@ def test_backward_names_op_tensor_and_the_line_of_the_forward():
     def model(x):
         return np.sqrt(x).sum()  # finite, but its slope at 0 is not
 
-    with detect_anomaly(), np.errstate(divide="ignore"), pytest.raises(FloatingPointError) as caught:
+    with (
+        detect_anomaly(),
+        np.errstate(divide="ignore"),
+        pytest.raises(FloatingPointError) as caught,
+    ):
         model(x).backward()
     message = str(caught.value)
-    assert "the gradient of x: (2,) float64 through sqrt(x: (2,) float64) is inf at index (1,)" in message
+    assert (
+        "the gradient of x: (2,) float64 through sqrt(x: (2,) float64) is inf at index (1,)"
+        in message
+    )
     assert f":{line_of(model, '# finite')}, in model" in message
     assert x.grad is None
 
 
 def test_grad_names_op_and_tensor():
     x = Tensor([4.0, 0.0], requires_grad=True, name="x")
-    with detect_anomaly(), np.errstate(divide="ignore"), pytest.raises(FloatingPointError) as caught:
+    with (
+        detect_anomaly(),
+        np.errstate(divide="ignore"),
+        pytest.raises(FloatingPointError) as caught,
+    ):
         grad(np.sqrt(x).sum(), x)
     assert "the vjp of sqrt(x: (2,) float64) for x: (2,) float64: divide(" in str(caught.value)
     assert "gave inf at index (1,)" in str(caught.value)
@@ -67,7 +87,11 @@ def test_grad_names_op_and_tensor():
 def test_a_forward_outside_is_said_to_be_unknown():
     x = Tensor(0.0, requires_grad=True, name="x")
     y = np.sqrt(x)
-    with detect_anomaly(), np.errstate(divide="ignore"), pytest.raises(FloatingPointError, match="is inf; .*outside"):
+    with (
+        detect_anomaly(),
+        np.errstate(divide="ignore"),
+        pytest.raises(FloatingPointError, match="is inf; .*outside"),
+    ):
         y.backward()
 
 
@@ -95,5 +119,9 @@ def test_a_folder_whose_name_begins_alike_is_the_users():
     code = compile("def f(x):\n    return np.log(x)\n", f"{package}_homework/hw.py", "exec")
     scope = {"np": np}
     exec(code, scope)
-    with detect_anomaly(), np.errstate(divide="ignore"), pytest.raises(FloatingPointError, match=r"hw\.py:2, in f"):
+    with (
+        detect_anomaly(),
+        np.errstate(divide="ignore"),
+        pytest.raises(FloatingPointError, match=r"hw\.py:2, in f"),
+    ):
         scope["f"](Tensor([0.0]))

@@ -58,7 +58,9 @@ MEANT = {
 
 @pytest.mark.parametrize("trap", TRAPS)
 def test_a_column_and_a_row(trap):
-    with pytest.warns(BroadcastWarning, match=r"\(N, 1\) and .* \(N,\) gives \(N, N\).*\.reshape\(-1, 1\)") as found:
+    with pytest.warns(
+        BroadcastWarning, match=r"\(N, 1\) and .* \(N,\) gives \(N, N\).*\.reshape\(-1, 1\)"
+    ) as found:
         assert TRAPS[trap]().shape == (6, 6)
     assert found[0].filename == __file__
 
@@ -69,7 +71,9 @@ WITH_HISTORY = ("lengths as a column and as a row", "a kernel", "powers", "stack
 @pytest.mark.parametrize("tracked", [True, False])
 @pytest.mark.parametrize("pairs", MEANT)
 def test_pairs_that_are_meant(pairs, tracked):
-    MEANT[pairs](Tensor(Y, requires_grad=tracked or pairs in WITH_HISTORY))  # a warning would be an error here
+    MEANT[pairs](
+        Tensor(Y, requires_grad=tracked or pairs in WITH_HISTORY)
+    )  # a warning would be an error here
 
 
 def test_both_are_named():

@@ -13,7 +13,9 @@ from helpers import leaf
 from tinygrad_steel import SGD, Tensor, no_grad, op, values
 
 
-@pytest.mark.parametrize("fact", ["shape", "dtype", "ndim", "size", "op", "inputs", "arrays", "params", "age"])
+@pytest.mark.parametrize(
+    "fact", ["shape", "dtype", "ndim", "size", "op", "inputs", "arrays", "params", "age"]
+)
 def test_facts_cannot_be_assigned(fact):
     for t in (leaf([[1.0, 2.0]]), leaf([1.0]) * 2):
         with pytest.raises(AttributeError):
@@ -48,7 +50,9 @@ def test_a_name_is_text(name):
         leaf([1.0]).name = name
 
 
-@pytest.mark.parametrize("name, message", [("", "not empty"), ("a\ud800", "surrogate"), ("\udfff", "surrogate")])
+@pytest.mark.parametrize(
+    "name, message", [("", "not empty"), ("a\ud800", "surrogate"), ("\udfff", "surrogate")]
+)
 def test_a_name_can_be_written(name, message):
     with pytest.raises(ValueError, match=message):
         Tensor([1.0], name=name)
@@ -84,7 +88,9 @@ def test_a_parameter_is_changed_in_place_inside_no_grad_alone(sign, kind):
         UPDATES[sign](w, kind(BY))
     with no_grad(), np.errstate(divide="ignore"):
         assert UPDATES[sign](w, kind(BY)) is w
-    assert w.data is array and w.data.tolist() == EXPECTED[sign] and w.op is None and w.requires_grad
+    assert (
+        w.data is array and w.data.tolist() == EXPECTED[sign] and w.op is None and w.requires_grad
+    )
     with pytest.raises(RuntimeError, match="has changed"):
         loss.backward()
 
@@ -113,7 +119,10 @@ def test_on_results_and_data_these_signs_make_new_results():
 
 def test_an_update_that_does_not_fit_says_so():
     w = leaf([1.0, 2.0], name="w")
-    with no_grad(), pytest.raises(ValueError, match=r"w: \(2,\) float64 -= \(2, 2\) float64: .*broadcast"):
+    with (
+        no_grad(),
+        pytest.raises(ValueError, match=r"w: \(2,\) float64 -= \(2, 2\) float64: .*broadcast"),
+    ):
         w -= np.ones((2, 2))
     assert w.data.tolist() == [1, 2]
 
@@ -129,7 +138,15 @@ def test_an_update_by_what_is_no_number_says_so(nonsense):
 
 
 @pytest.mark.parametrize(
-    "mix", [lambda a, t: a * t, lambda a, t: t * a, lambda a, t: a - t, lambda a, t: a @ t, np.ma.multiply, np.ma.dot]
+    "mix",
+    [
+        lambda a, t: a * t,
+        lambda a, t: t * a,
+        lambda a, t: a - t,
+        lambda a, t: a @ t,
+        np.ma.multiply,
+        np.ma.dot,
+    ],
 )
 def test_masked_arrays_are_refused_on_either_side(mix):
     masked = np.ma.masked_array([1.0, 2.0], mask=[False, True])
@@ -138,7 +155,9 @@ def test_masked_arrays_are_refused_on_either_side(mix):
 
 
 @pytest.mark.parametrize("kind", [pd.Series, lambda x: pd.DataFrame([x])])
-@pytest.mark.parametrize("mix", [lambda a, t: a * t, lambda a, t: a - t, lambda a, t: a / t, lambda a, t: a**t])
+@pytest.mark.parametrize(
+    "mix", [lambda a, t: a * t, lambda a, t: a - t, lambda a, t: a / t, lambda a, t: a**t]
+)
 def test_pandas_on_the_left_keeps_the_history(kind, mix):
     t, numbers = leaf([2.0, 3.0]), [5.0, 7.0]
     y = mix(kind(numbers), t)
@@ -155,7 +174,9 @@ def test_pandas_on_the_left_keeps_the_history(kind, mix):
 @pytest.mark.parametrize("name", [5, 2024.5, ("a", "b")])
 def test_a_column_of_pandas_may_be_called_by_a_number(name):
     column = pd.Series(["a", "b"], name=name)
-    with pytest.raises(TypeError, match=re.escape(f"multiply((2,) float64, {name}: (2,) ")) as found:
+    with pytest.raises(
+        TypeError, match=re.escape(f"multiply((2,) float64, {name}: (2,) ")
+    ) as found:
         leaf([1.0, 2.0]) * column
     assert "a Tensor holds real numbers" in str(found.value)
 
@@ -166,7 +187,11 @@ def test_a_column_of_pandas_may_be_called_by_a_number(name):
 @pytest.mark.parametrize("dtype", [">f8", ">f4", ">i4", ">f2"])
 def test_big_endian_data_becomes_native(dtype):
     x = Tensor(np.array([1, 2], dtype))
-    assert x.dtype == np.dtype(dtype).newbyteorder("=") and x.dtype.isnative and x.data.tolist() == [1, 2]
+    assert (
+        x.dtype == np.dtype(dtype).newbyteorder("=")
+        and x.dtype.isnative
+        and x.data.tolist() == [1, 2]
+    )
     if x.dtype.kind == "f":
         w = Tensor(np.array([1, 2], dtype), requires_grad=True)
         (w * np.array([3, 4], dtype)).backward(np.array([1, 2], dtype))
@@ -199,7 +224,12 @@ def test_an_array_parameter_may_change_afterwards(registry):
 
 @pytest.mark.parametrize("kind", [deque, bytearray, lambda x: np.array(x, dtype=object)])
 def test_any_parameter_that_can_change_is_copied(registry, kind):
-    scaled = op("scaled", lambda x, *, by: x * by[0], lambda g, y, x, by: g * by[0], samples=[values([1.0], by=[2])])
+    scaled = op(
+        "scaled",
+        lambda x, *, by: x * by[0],
+        lambda g, y, x, by: g * by[0],
+        samples=[values([1.0], by=[2])],
+    )
     w, by = leaf([1.0, 2.0]), kind([3, 4])
     y = scaled(w, by=by)
     by[0] = 9
@@ -208,8 +238,12 @@ def test_any_parameter_that_can_change_is_copied(registry, kind):
 
 
 def test_a_tensor_as_a_parameter_of_an_op_is_refused(registry):
-    scaled = op("scaled", lambda x, by=1.0: x * by, lambda g, y, x, by=1.0: g * by, samples=[values([1.0])])
-    with pytest.raises(TypeError, match=r"by=t: \(\) float64 is a Tensor: no gradient .* parameter of scaled"):
+    scaled = op(
+        "scaled", lambda x, by=1.0: x * by, lambda g, y, x, by=1.0: g * by, samples=[values([1.0])]
+    )
+    with pytest.raises(
+        TypeError, match=r"by=t: \(\) float64 is a Tensor: no gradient .* parameter of scaled"
+    ):
         scaled(leaf([1.0]), by=leaf(2.0, name="t"))
     assert np.sum(leaf([[1.0, 2.0]]), axis=Tensor(1)).data.tolist() == [3]
 
@@ -237,7 +271,10 @@ def test_an_error_of_ones_own_stays_what_it_is(registry):
 
 
 def test_numpys_own_errors_say_where_they_come_from():
-    with pytest.raises(np.exceptions.AxisError, match=r"sum\(w: \(1,\) float64, axis=3.*\): axis 3 is out of bounds"):
+    with pytest.raises(
+        np.exceptions.AxisError,
+        match=r"sum\(w: \(1,\) float64, axis=3.*\): axis 3 is out of bounds",
+    ):
         np.sum(leaf([1.0], name="w"), axis=3)
 
 

@@ -155,7 +155,10 @@ def test_nothing_is_left_on_intermediates():
     grad(loss, [y, z])
     assert x.grad is not None
     for t in (y, z, loss):
-        with pytest.raises(AttributeError, match=r"only leaves keep their gradient in \.grad; .* grad\(loss, result\)"):
+        with pytest.raises(
+            AttributeError,
+            match=r"only leaves keep their gradient in \.grad; .* grad\(loss, result\)",
+        ):
             t.grad  # noqa: B018
         assert not hasattr(t, "grad")
 
@@ -178,7 +181,9 @@ def test_reference_counting_alone_frees_the_graph():
         gc.enable()
 
 
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))]
+)
 def test_a_copy_is_a_leaf_of_its_own(duplicate):
     """A copy with the age of its original would be taken for it, and get or give away the other's gradient."""
     w = leaf([1, 2])
@@ -230,7 +235,8 @@ def test_a_number_gets_a_number(other, flip):
 
 
 @pytest.mark.parametrize(
-    "small, big", [((1,), (4,)), ((3, 1), (2, 3, 4)), ((1, 3, 1), (2, 3, 4)), ((), (2, 3)), ((1, 1), ())]
+    "small, big",
+    [((1,), (4,)), ((3, 1), (2, 3, 4)), ((1, 3, 1), (2, 3, 4)), ((), (2, 3)), ((1, 1), ())],
 )
 def test_axes_are_summed_where_they_were_copied(small, big):
     rng = np.random.default_rng(4)
@@ -239,7 +245,9 @@ def test_axes_are_summed_where_they_were_copied(small, big):
     g = rng.normal(size=y.shape)
     y.backward(g)
     for t in (a, b):
-        copies = np.broadcast_to(np.arange(t.size).reshape(t.shape), y.shape)  # which element each copy came from
+        copies = np.broadcast_to(
+            np.arange(t.size).reshape(t.shape), y.shape
+        )  # which element each copy came from
         expected = np.bincount(copies.ravel(), g.ravel(), t.size).reshape(t.shape)
         close(t.grad, expected, rtol=1e-12)
 
@@ -258,7 +266,9 @@ def test_small_gradients_meet_full_ones():
 
 def test_more_than_one_number_needs_a_gradient():
     y = leaf([1, 2]) * 2
-    with pytest.raises(ValueError, match=r"\(2,\) float64.*mean\(\) or sum\(\).*backward\(gradient\)"):
+    with pytest.raises(
+        ValueError, match=r"\(2,\) float64.*mean\(\) or sum\(\).*backward\(gradient\)"
+    ):
         y.backward()
     with pytest.raises(ValueError, match=r"mean\(\) or sum\(\)"):
         grad(y, y.inputs[0])
@@ -272,7 +282,9 @@ def test_a_gradient_of_the_wrong_shape(gradient):
     assert x.grad is None
 
 
-@pytest.mark.parametrize("gradient", [[3, 4], (3.0, 4.0), np.array([3, 4], np.float32), Tensor([3.0, 4.0])])
+@pytest.mark.parametrize(
+    "gradient", [[3, 4], (3.0, 4.0), np.array([3, 4], np.float32), Tensor([3.0, 4.0])]
+)
 def test_gradients_in_many_forms(gradient):
     x = leaf([1, 2])
     (x * 2).backward(gradient)
@@ -293,7 +305,9 @@ def test_a_single_number_needs_none(shape):
     close(x.grad, np.full(shape, 6.0))
 
 
-@pytest.mark.parametrize("y", [Tensor(1.0), Tensor(1.0) * 2, Tensor(1.0, name="x") * 2, leaf(1) > 0])
+@pytest.mark.parametrize(
+    "y", [Tensor(1.0), Tensor(1.0) * 2, Tensor(1.0, name="x") * 2, leaf(1) > 0]
+)
 def test_where_nothing_requires_a_gradient(y):
     with pytest.raises(RuntimeError, match="requires_grad=True"):
         y.backward()
@@ -350,7 +364,11 @@ def test_one_or_many():
 
 @pytest.mark.parametrize(
     "f, gx, gu",
-    [(lambda x, u: u * 2, 0, [2, 2]), (lambda x, u: x * 2, 2, [0, 0]), (lambda x, u: Tensor(1.0), 0, [0, 0])],
+    [
+        (lambda x, u: u * 2, 0, [2, 2]),
+        (lambda x, u: x * 2, 2, [0, 0]),
+        (lambda x, u: Tensor(1.0), 0, [0, 0]),
+    ],
 )
 def test_zeros_where_independent(f, gx, gu):
     x, u = leaf(1), leaf([1, 2], dtype=np.float32)
@@ -496,7 +514,9 @@ def test_what_was_made_inside_no_grad_has_no_gradient_to_ask_for():
     with no_grad():
         y = x**2
     for ask in (lambda: grad(y, x), y.backward):
-        with pytest.raises(RuntimeError, match=r"no gradient flows here, since it was computed inside no_grad\(\)"):
+        with pytest.raises(
+            RuntimeError, match=r"no gradient flows here, since it was computed inside no_grad\(\)"
+        ):
             ask()
     assert y.grad is None  # a constant, and a leaf to what comes later
     assert grad(x * y, x).item() == 9

@@ -67,7 +67,9 @@ def test_a_gradient_is_no_view_of_data_or_of_another(registry, rule):
 
 def test_a_rule_that_uses_its_buffer_again(registry):
     buffer = np.empty(2)
-    doubled = op("doubled", lambda x: x * 2, lambda g, y, x: np.multiply(g, 2, out=buffer), samples=SAMPLES)
+    doubled = op(
+        "doubled", lambda x: x * 2, lambda g, y, x: np.multiply(g, 2, out=buffer), samples=SAMPLES
+    )
     w, g = leaf([1.0, 2.0]), np.array([1.0, -3.0])
     # Both rules run before either result goes on, so that the second would overwrite the first
     (doubled(w * 10) * [1.0, 1.0] + doubled(w * 100) * [2.0, 2.0]).backward(g)
@@ -75,7 +77,13 @@ def test_a_rule_that_uses_its_buffer_again(registry):
 
 
 @pytest.mark.parametrize(
-    "f", [lambda a, b: a + b, lambda a, b: a + b.T, lambda a, b: a.T + b, lambda a, b: a.sum() + b.sum() + 0 * a[0, 0]]
+    "f",
+    [
+        lambda a, b: a + b,
+        lambda a, b: a + b.T,
+        lambda a, b: a.T + b,
+        lambda a, b: a.sum() + b.sum() + 0 * a[0, 0],
+    ],
 )
 def test_gradients_are_apart_from_each_other(f):
     a, b = leaf(np.eye(2)), leaf(np.ones((2, 2)))

@@ -200,9 +200,23 @@ FUNCTIONS = [
         ("minus-3", lambda x: x**-3, M),
         ("x-to-the-y", lambda x, y: np.abs(x) ** y, M, V),
         ("python-scalars", lambda x: 2 - x + 1.5 * x - x / 4 + 3 / x + (1 + -x), M),
-        ("unary", lambda x: np.sin(x) * np.cos(x) + np.arctan(x) - np.log1p(x * x) * np.sinh(x) + np.expm1(x), M),
-        ("logarithms", lambda x: np.log2(x * x) + np.log10(abs(x)) + np.sqrt(abs(x)) + np.reciprocal(x), M),
-        ("transposes", lambda x: np.transpose(x, (2, 0, 1)) + x.transpose(2, 0, 1) + x.transpose((2, 0, 1)), (2, 3, 4)),
+        (
+            "unary",
+            lambda x: (
+                np.sin(x) * np.cos(x) + np.arctan(x) - np.log1p(x * x) * np.sinh(x) + np.expm1(x)
+            ),
+            M,
+        ),
+        (
+            "logarithms",
+            lambda x: np.log2(x * x) + np.log10(abs(x)) + np.sqrt(abs(x)) + np.reciprocal(x),
+            M,
+        ),
+        (
+            "transposes",
+            lambda x: np.transpose(x, (2, 0, 1)) + x.transpose(2, 0, 1) + x.transpose((2, 0, 1)),
+            (2, 3, 4),
+        ),
         ("reshape", lambda x: np.reshape(x, (2, -1)) + x.reshape(2, 6), M),
         ("rows", lambda x: sum(row * i for i, row in enumerate(x)), M),
         ("unpacking", lambda x: (lambda first, *rest: first * rest[-1])(*x), M),
@@ -226,19 +240,38 @@ def test_float32_stays_float32(f, shapes):
     y = f(*(leaf(x, np.float32) for x in data))
     assert y.dtype == np.float32
     weights = random(*y.shape, seed=2)
-    for g, exact in zip(gradients(f, data, weights, np.float32), gradients(f, data, weights), strict=True):
+    for g, exact in zip(
+        gradients(f, data, weights, np.float32), gradients(f, data, weights), strict=True
+    ):
         close(g, exact, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
     "other",
-    [random(4, 1), random(3), random(4, 3), np.array(1.5), np.float64(1.5), np.float32(1.5), np.int64(2), 2, 1.5, True],
+    [
+        random(4, 1),
+        random(3),
+        random(4, 3),
+        np.array(1.5),
+        np.float64(1.5),
+        np.float32(1.5),
+        np.int64(2),
+        2,
+        1.5,
+        True,
+    ],
     ids=lambda x: f"{type(x).__name__}{np.shape(x)}",
 )
 @pytest.mark.parametrize(
     "f",
     [np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.logaddexp]
-    + [lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, lambda a, b: a / b, lambda a, b: np.abs(a) ** b],
+    + [
+        lambda a, b: a + b,
+        lambda a, b: a - b,
+        lambda a, b: a * b,
+        lambda a, b: a / b,
+        lambda a, b: np.abs(a) ** b,
+    ],
 )
 def test_both_orders(f, other):
     check(lambda x: f(x, other), random(4, 3, seed=5))
@@ -251,7 +284,9 @@ def test_matmul_in_both_orders():
     check(lambda x: np.matmul(random(4), x), random(4, 3, seed=5))
 
 
-@pytest.mark.parametrize("number", [2, 1.5, np.float32(2), np.float16(2), np.int8(2), True], ids=repr)
+@pytest.mark.parametrize(
+    "number", [2, 1.5, np.float32(2), np.float16(2), np.int8(2), True], ids=repr
+)
 def test_a_scalar_leaves_float32_alone(number):
     """Also where the Tensor has no axes, as NumPy 2 promotes."""
     for shape in [(), (3,)]:
@@ -263,7 +298,11 @@ def test_a_scalar_leaves_float32_alone(number):
             lambda x: np.maximum(x, number),
         ):
             assert f(*data).dtype == np.float64
-            assert f(leaf(*data, np.float32)).dtype == f(np.array(*data, np.float32)).dtype == np.float32
+            assert (
+                f(leaf(*data, np.float32)).dtype
+                == f(np.array(*data, np.float32)).dtype
+                == np.float32
+            )
             gradients(f, data, random(*shape, seed=2), np.float32)
 
 
@@ -318,7 +357,9 @@ SHAPES = [(1,), (3,), (1, 1), (0, 3), (2, 1, 3)]
 ODD = [(f, ()) for f in ANY_SHAPE] + [(f, shape) for f in ANY_SHAPE + SOME_AXES for shape in SHAPES]
 
 
-@pytest.mark.parametrize("f, shape", [pytest.param(f, shape, id=f"{name}-{shape}") for (name, f), shape in ODD])
+@pytest.mark.parametrize(
+    "f, shape", [pytest.param(f, shape, id=f"{name}-{shape}") for (name, f), shape in ODD]
+)
 def test_odd_shapes(f, shape):
     check(f, random(*shape))
 
@@ -343,8 +384,18 @@ def test_views_that_are_not_contiguous(f, view):
         (np.prod, [0, 0, 3], 7, [0, 0, 0]),
         (lambda x: np.clip(x, 0, 1), [0, 1, 0.5, -1, 2], [2, 3, 5, 7, 11], [2, 3, 5, 0, 0]),
         (lambda x: np.cumsum(x, axis=0), [3, 1, 2], [1, 10, 100], [111, 110, 100]),
-        (lambda x: np.cumsum(x, axis=1), [[3, 1], [2, 5]], [[1, 10], [100, 1000]], [[11, 10], [1100, 1000]]),
-        (lambda x: np.where(x > 0, np.sqrt(np.where(x > 0, x, 1)), 2 * x), [0, 4], [3, 5], [6, 1.25]),
+        (
+            lambda x: np.cumsum(x, axis=1),
+            [[3, 1], [2, 5]],
+            [[1, 10], [100, 1000]],
+            [[11, 10], [1100, 1000]],
+        ),
+        (
+            lambda x: np.where(x > 0, np.sqrt(np.where(x > 0, x, 1)), 2 * x),
+            [0, 4],
+            [3, 5],
+            [6, 1.25],
+        ),
         (np.max, [1, 5, 5], 6, [0, 3, 3]),
         (lambda x: np.maximum(x, 0), [0, -1, 2], [6, 7, 8], [3, 0, 8]),
         (np.abs, [0, -2], [3, 5], [0, -5]),
@@ -504,7 +555,9 @@ def test_einsum_says_what_it_follows(arguments):
 @pytest.mark.parametrize(
     "f",
     [
-        lambda x: np.linalg.norm(x, 2, axis=(0, 1)),  # the largest singular value, not the Frobenius norm
+        lambda x: np.linalg.norm(
+            x, 2, axis=(0, 1)
+        ),  # the largest singular value, not the Frobenius norm
         lambda x: np.linalg.norm(x, 2),
         lambda x: np.linalg.norm(x, "fro", axis=1),
         lambda x: np.moveaxis(x, 5, 0),
@@ -547,7 +600,9 @@ def check_moves(f, *data):
         close(g, expected[start : start + x.size].reshape(x.shape), rtol=1e-12)
 
 
-@pytest.mark.parametrize("f", [np.sum, np.mean, np.max, np.min, np.var, np.prod], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "f", [np.sum, np.mean, np.max, np.min, np.var, np.prod], ids=lambda f: f.__name__
+)
 @drawn
 @given(st.data())
 def test_reductions_along_any_axes(f, data):
@@ -558,7 +613,9 @@ def test_reductions_along_any_axes(f, data):
     check(lambda x: f(x, axis=axis, keepdims=keepdims), random(*shape))
 
 
-@pytest.mark.parametrize("f", [np.sum, np.mean, np.max, np.min, np.var, np.std, np.prod], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "f", [np.sum, np.mean, np.max, np.min, np.var, np.std, np.prod], ids=lambda f: f.__name__
+)
 def test_reductions_along_no_axis_at_all(f):
     check(lambda x: f(x, axis=()), random(2, 3))
 
@@ -602,9 +659,12 @@ def test_indices(data):
     shape = data.draw(some())
     integers = data.draw(hnp.integer_array_indices(shape))
     mixed = tuple(
-        data.draw(st.sampled_from([whole, slice(None), slice(None, None, -1), whole.tolist()])) for whole in integers
+        data.draw(st.sampled_from([whole, slice(None), slice(None, None, -1), whole.tolist()]))
+        for whole in integers
     )
-    index = data.draw(st.sampled_from([integers, mixed]) | hnp.basic_indices(shape, allow_newaxis=True))
+    index = data.draw(
+        st.sampled_from([integers, mixed]) | hnp.basic_indices(shape, allow_newaxis=True)
+    )
     check_moves(lambda x: x[index], random(*shape))
 
 
@@ -614,9 +674,13 @@ def test_joining_and_splitting(data):
     shape = data.draw(some())
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     lengths = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=3))
-    parts = [random(*np.insert(np.delete(shape, axis), axis % len(shape), n), seed=n) for n in lengths]
+    parts = [
+        random(*np.insert(np.delete(shape, axis), axis % len(shape), n), seed=n) for n in lengths
+    ]
     check_moves(lambda *xs: np.concatenate(xs, axis=axis), *parts)
-    check_moves(lambda *xs: np.stack(xs, axis=axis), *[random(*shape, seed=i) for i in range(len(lengths))])
+    check_moves(
+        lambda *xs: np.stack(xs, axis=axis), *[random(*shape, seed=i) for i in range(len(lengths))]
+    )
     cuts = data.draw(st.lists(st.integers(-3, 4), max_size=3) | st.just(shape[axis]))
     for i in range(cuts if isinstance(cuts, int) else len(cuts) + 1):
         check_moves(lambda x, i=i: np.split(x, cuts, axis=axis)[i], random(*shape))
@@ -659,11 +723,16 @@ def tanh_gradients(w1, b1, w2):
 
 @pytest.mark.parametrize(
     "loss, by_hand, shapes",
-    [(steel_loss, steel_gradients, [(4, 3), (3,)]), (tanh_loss, tanh_gradients, [(4, 5), (5,), (5, 2)])],
+    [
+        (steel_loss, steel_gradients, [(4, 3), (3,)]),
+        (tanh_loss, tanh_gradients, [(4, 5), (5,), (5, 2)]),
+    ],
 )
 def test_hessian_vector_products(loss, by_hand, shapes):
     """The gradient along a direction, differentiated: central differences of gradients that are chained by hand."""
-    data, along = ([random(*shape, seed=seed + i) for i, shape in enumerate(shapes)] for seed in (3, 10))
+    data, along = (
+        [random(*shape, seed=seed + i) for i, shape in enumerate(shapes)] for seed in (3, 10)
+    )
     parameters = [leaf(x) for x in data]
     first = grad(loss(*parameters), parameters)
     for g, expected in zip(first, by_hand(*data), strict=True):
@@ -744,15 +813,22 @@ def test_take_refuses_what_it_does_not_follow():
         np.take(t, np.array([0.0]))
     with pytest.raises(TypeError, match="mode='wrap' is not followed"):
         np.take(t, [4], mode="wrap")
-    for call in (lambda: np.take(t, [3]), lambda: np.take(t, [0], axis=1), lambda: np.diff(t, axis=1)):
+    for call in (
+        lambda: np.take(t, [3]),
+        lambda: np.take(t, [0], axis=1),
+        lambda: np.diff(t, axis=1),
+    ):
         with pytest.raises(IndexError, match="out of bounds"):
             call()
 
 
 @pytest.mark.parametrize(
-    "axis", [0, -1, np.int64(1), np.array(0), (0, 1), (np.int64(0),), [1, 0], np.array([1, 0]), (), 2]
+    "axis",
+    [0, -1, np.int64(1), np.array(0), (0, 1), (np.int64(0),), [1, 0], np.array([1, 0]), (), 2],
 )
-@pytest.mark.parametrize("f", [np.sum, np.mean, np.max, np.prod, np.var, np.flip, np.expand_dims, np.transpose])
+@pytest.mark.parametrize(
+    "f", [np.sum, np.mean, np.max, np.prod, np.var, np.flip, np.expand_dims, np.transpose]
+)
 def test_axes_are_numpys(f, axis):
     """The same result or the same kind of error; and where there is a result, a gradient, also written and compiled."""
     x = np.arange(1.0, 7).reshape(2, 3)

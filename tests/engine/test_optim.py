@@ -66,7 +66,9 @@ def test_adam_on_a_constant_slope():
 
 def test_defaults():
     np.testing.assert_allclose(walk(SGD, [2, 2], start=1), [0.998, 0.996])
-    np.testing.assert_allclose(walk(Adam, [2, 3], start=1), [*scalar_adam([2, 3], 1, 0.001, 0.9, 0.999, 1e-8)])
+    np.testing.assert_allclose(
+        walk(Adam, [2, 3], start=1), [*scalar_adam([2, 3], 1, 0.001, 0.9, 0.999, 1e-8)]
+    )
 
 
 def test_training():
@@ -185,18 +187,27 @@ def test_refused_settings(value):
 
 
 def test_adam_in_float16_takes_the_steps_of_float32():
-    start, gradients = [1.0, -2.0, 3.0], [[1e-4, -3e-4, 0.5], [2e-5, 1e-4, -0.25], [0.0, 6e-8, 100.0]]
+    start, gradients = (
+        [1.0, -2.0, 3.0],
+        [[1e-4, -3e-4, 0.5], [2e-5, 1e-4, -0.25], [0.0, 6e-8, 100.0]],
+    )
     small = Tensor(np.array(start, np.float16), requires_grad=True)
     optimizer = Adam([small], learning_rate=0.01)
     mean, square, p = np.zeros(3), np.zeros(3), np.array(start, np.float16)
     for n, g in enumerate(gradients, 1):
         small.grad = np.array(g, np.float16)
         optimizer.step()
-        g = np.array(g, np.float16).astype(float)  # Kingma and Ba's algorithm 1 in float64, from the rounded gradient
+        g = np.array(g, np.float16).astype(
+            float
+        )  # Kingma and Ba's algorithm 1 in float64, from the rounded gradient
         mean, square = 0.9 * mean + 0.1 * g, 0.999 * square + 0.001 * g * g
-        p = (p - 0.01 * (mean / (1 - 0.9**n)) / (np.sqrt(square / (1 - 0.999**n)) + 1e-8)).astype(np.float16)
+        p = (p - 0.01 * (mean / (1 - 0.9**n)) / (np.sqrt(square / (1 - 0.999**n)) + 1e-8)).astype(
+            np.float16
+        )
         np.testing.assert_array_equal(small.data, p)
-        assert small.data.dtype == np.float16 and all(x.dtype == np.float32 for x in optimizer.states[0])
+        assert small.data.dtype == np.float16 and all(
+            x.dtype == np.float32 for x in optimizer.states[0]
+        )
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
@@ -207,18 +218,28 @@ def test_sgd_in_float16_rounds_once(momentum):
     expected = (1.0 - np.array([0.0006, 900.0], np.float16).astype(float)).astype(np.float16)
     np.testing.assert_array_equal(p.data, expected)
     p.grad, before = np.array([60000.0, 1.0], np.float16), p.data.astype(float)
-    SGD([p], learning_rate=1e-8, momentum=momentum).step()  # 1e-8 is 0 in float16: the step would be lost
-    np.testing.assert_array_equal(p.data, (before - 1e-8 * np.array([60000.0, 1.0])).astype(np.float16))
+    SGD(
+        [p], learning_rate=1e-8, momentum=momentum
+    ).step()  # 1e-8 is 0 in float16: the step would be lost
+    np.testing.assert_array_equal(
+        p.data, (before - 1e-8 * np.array([60000.0, 1.0])).astype(np.float16)
+    )
 
 
-@pytest.mark.parametrize("make", [lambda p: Adam(p, 0.01), lambda p: SGD(p, 0.01, 0.9), lambda p: SGD(p, 0.01)])
+@pytest.mark.parametrize(
+    "make", [lambda p: Adam(p, 0.01), lambda p: SGD(p, 0.01, 0.9), lambda p: SGD(p, 0.01)]
+)
 def test_compiled_float16_is_eager_float16(make):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(8, 3)).astype(np.float16), rng.normal(size=8).astype(np.float16)
-    eager, compiled = (Tensor(np.full(3, 0.5, np.float16), requires_grad=True, name="w") for _ in range(2))
+    eager, compiled = (
+        Tensor(np.full(3, 0.5, np.float16), requires_grad=True, name="w") for _ in range(2)
+    )
     optimizer, other = make([eager]), make([compiled])
     step = compile_backprop(
-        np.mean(np.square(Tensor(x, name="x") @ compiled - Tensor(y, name="y"))), optimizer=other, backend="numpy"
+        np.mean(np.square(Tensor(x, name="x") @ compiled - Tensor(y, name="y"))),
+        optimizer=other,
+        backend="numpy",
     )
     for _ in range(5):
         optimizer.zero_grad()
@@ -231,5 +252,7 @@ def test_compiled_float16_is_eager_float16(make):
 
 def test_a_learning_rate_as_text_says_what_to_write():
     p = Tensor([1.0], requires_grad=True)
-    with pytest.raises(TypeError, match=r"the learning rate is a number, not '0\.1': write float\('0\.1'\)"):
+    with pytest.raises(
+        TypeError, match=r"the learning rate is a number, not '0\.1': write float\('0\.1'\)"
+    ):
         SGD([p], "0.1")

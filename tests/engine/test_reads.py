@@ -87,7 +87,10 @@ FROZEN = [
 
 def refused_by_both(loss_of, read):
     for road in (lambda loss: compile_backprop(loss, backend="numpy"), write_backprop):
-        with pytest.raises(TypeError, match=rf"was {read} .* at .*test_reads\.py:\d+: the .* would keep that number"):
+        with pytest.raises(
+            TypeError,
+            match=rf"was {read} .* at .*test_reads\.py:\d+: the .* would keep that number",
+        ):
             road(loss_of())
 
 
@@ -97,7 +100,9 @@ def test_what_would_keep_a_number_is_refused(loss_of):
 
 
 def test_the_message_names_what_was_read():
-    with pytest.raises(TypeError, match=r"getitem, which depends on x, was read as an integer .* by item\(\)"):
+    with pytest.raises(
+        TypeError, match=r"getitem, which depends on x, was read as an integer .* by item\(\)"
+    ):
         write_backprop(picked_by_an_index())
     with pytest.raises(TypeError, match=r"t: \(\) float64 was read as a plain number"):
         write_backprop(factor_from_math())
@@ -128,7 +133,9 @@ def test_an_exported_file_keeps_no_number_of_its_input(tmp_path):
         export_onnx(y, tmp_path / "y.onnx", inputs=x)
 
 
-@pytest.mark.parametrize("look", [Tensor.item, float, bool, str, "{:.3f}".format, Tensor.numpy, lambda t: t > 1 or t])
+@pytest.mark.parametrize(
+    "look", [Tensor.item, float, bool, str, "{:.3f}".format, Tensor.numpy, lambda t: t > 1 or t]
+)
 def test_a_look_at_a_finished_loss_is_no_matter(look):
     w, x, t = problem()
     loss = (w[x] * t).sum()
@@ -168,7 +175,9 @@ def test_numbers_asked_for_and_constants_are_constants():
     w, _, t = problem()
     scale = Tensor(3.0)
     loss = (w * t * t.item() * float(scale) * int(Tensor(2))).sum()
-    assert compile_backprop(loss, backend="numpy")(5.0) == 111 * 5 * 2 * 3 * 2  # as documented: item() is a constant
+    assert (
+        compile_backprop(loss, backend="numpy")(5.0) == 111 * 5 * 2 * 3 * 2
+    )  # as documented: item() is a constant
 
 
 def test_reading_costs_no_history():
@@ -252,7 +261,10 @@ MAYBE = [
 @pytest.mark.parametrize("loss_of", MAYBE)
 def test_a_number_that_may_be_a_report_is_warned_of(loss_of):
     for road in (lambda loss: compile_backprop(loss, backend="numpy"), write_backprop):
-        with pytest.warns(FrozenNumberWarning, match=r"was read .* at .*test_reads\.py:\d+: if .* Ask for it by item"):
+        with pytest.warns(
+            FrozenNumberWarning,
+            match=r"was read .* at .*test_reads\.py:\d+: if .* Ask for it by item",
+        ):
             road(loss_of())
 
 
@@ -260,8 +272,13 @@ def test_an_input_without_a_name_leaves_no_history():
     w, x = Tensor([1.0, 1.0], requires_grad=True, name="w"), Tensor([1.0, 2.0])
     factor = 2.0 if np.max(x) > 0 else 1.0
     loss = np.sum(x * w) * factor
-    for road in (lambda: compile_backprop(loss, {"x": x}, backend="numpy"), lambda: write_backprop(loss, {"x": x})):
-        with pytest.warns(FrozenNumberWarning, match=r"a Tensor without history: if it came from \(2,\) .*name="):
+    for road in (
+        lambda: compile_backprop(loss, {"x": x}, backend="numpy"),
+        lambda: write_backprop(loss, {"x": x}),
+    ):
+        with pytest.warns(
+            FrozenNumberWarning, match=r"a Tensor without history: if it came from \(2,\) .*name="
+        ):
             road()
 
 

@@ -73,7 +73,9 @@ def test_two_threads_train_while_a_third_records_nothing():
 
     quiet = threading.Thread(target=without_gradients)
     quiet.start()
-    trainers = [threading.Thread(target=lambda s=s: results.update({s: train(s, 300)})) for s in (1, 2)]
+    trainers = [
+        threading.Thread(target=lambda s=s: results.update({s: train(s, 300)})) for s in (1, 2)
+    ]
     for thread in trainers:
         thread.start()
     for thread in trainers:
@@ -85,7 +87,13 @@ def test_two_threads_train_while_a_third_records_nothing():
         np.testing.assert_allclose(results[seed], train_by_hand(seed, 300), rtol=1e-10)
 
 
-VIEWS = [lambda t: t[0], lambda t: t.T, lambda t: t.reshape(4), lambda t: t[:], lambda t: np.broadcast_to(t, (3, 2, 2))]
+VIEWS = [
+    lambda t: t[0],
+    lambda t: t.T,
+    lambda t: t.reshape(4),
+    lambda t: t[:],
+    lambda t: np.broadcast_to(t, (3, 2, 2)),
+]
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -187,7 +195,9 @@ AS_FLOAT = {  # README lists them, as text; these cannot be told apart from floa
     "np.float64(t)": np.float64,
     'array.array("d", [t])': lambda t: array.array("d", [t]),
     'struct.pack("d", t)': lambda t: struct.pack("d", t),
-    "np.sum(z, initial=t)": lambda t: [f(Z, initial=t) for f in (np.sum, np.max, np.min, np.prod, np.add.reduce)],
+    "np.sum(z, initial=t)": lambda t: [
+        f(Z, initial=t) for f in (np.sum, np.max, np.min, np.prod, np.add.reduce)
+    ],
     "ctypes.c_double(t)": ctypes.c_double,
     "statistics.fmean([t])": lambda t: statistics.fmean([t]),
 }
@@ -244,5 +254,7 @@ def test_these_roads_give_a_plain_number_and_are_documented(road):
 def test_all_other_roads_are_refused(road):
     with pytest.raises((TypeError, ValueError)) as found:
         REFUSED[road](Tensor(2.0, requires_grad=True))
-    error = found.value.__cause__ if road == "z[0] = t" else found.value  # NumPy has words of its own there
+    error = (
+        found.value.__cause__ if road == "z[0] = t" else found.value
+    )  # NumPy has words of its own there
     assert isinstance(error, TypeError)

@@ -400,7 +400,10 @@ def test_what_would_lose_the_history_is_refused(lose):
     "lose, words",
     [
         (np.asarray, r"t\.numpy\(\)"),
-        (np.linalg.svd, r"numpy\.linalg\.svd has no registered op.*tinygrad_steel\.op.*t\.numpy\(\)"),
+        (
+            np.linalg.svd,
+            r"numpy\.linalg\.svd has no registered op.*tinygrad_steel\.op.*t\.numpy\(\)",
+        ),
         (np.add.reduce, r"np\.add\.reduce.*np\.sum"),
         (lambda t: np.add(t, 1, out=np.zeros(2)), r"np\.add.*z = z \+ t"),
         (lambda t: put(t, 1), r"np\.where or np\.concatenate"),
@@ -426,10 +429,21 @@ def test_functions_named_in_messages_exist():
 
 
 def test_matmul_message():
-    x, w = Tensor(np.zeros((10, 27)), name="x"), Tensor(np.zeros((7, 27), np.float32), name="weight")
+    x, w = (
+        Tensor(np.zeros((10, 27)), name="x"),
+        Tensor(np.zeros((7, 27), np.float32), name="weight"),
+    )
     with pytest.raises(ValueError) as caught:
         x @ w
-    for words in ("matmul", "x: (10, 27) float64", "weight: (7, 27) float32", "27", "7", ".T", "second"):
+    for words in (
+        "matmul",
+        "x: (10, 27) float64",
+        "weight: (7, 27) float32",
+        "27",
+        "7",
+        ".T",
+        "second",
+    ):
         assert words in str(caught.value)
 
 
@@ -449,7 +463,9 @@ def test_matmul_remedies(a, b, words):
 
 
 def test_add_message():
-    with pytest.raises(ValueError, match=r"add\(output: \(10, 7\) float64, bias: \(6,\) float64\).*equal or 1"):
+    with pytest.raises(
+        ValueError, match=r"add\(output: \(10, 7\) float64, bias: \(6,\) float64\).*equal or 1"
+    ):
         Tensor(np.zeros((10, 7)), name="output") + Tensor(np.zeros(6), name="bias")
 
 

@@ -62,7 +62,9 @@ def real_file(name: str) -> Path:
         return path
     reason = f"{path.name} is not here: set TINYGRAD_STEEL_DATA to the folder that holds it"
     return (
-        pytest.fail(f"under CI the real data must be there; {reason}") if os.environ.get("CI") else pytest.skip(reason)
+        pytest.fail(f"under CI the real data must be there; {reason}")
+        if os.environ.get("CI")
+        else pytest.skip(reason)
     )
 
 
@@ -80,7 +82,9 @@ def stand_in_as_text(name: str) -> tuple[list[str], str]:
     rows = [[repr(value) for value in row] for row in table.tolist()]
     if name == "abalone":
         rows = [["IMF"[row.index("1.0")], *row[3:]] for row in rows]
-    return [",".join(row) for row in rows], hashlib.sha256(table.astype("<f8").tobytes()).hexdigest()
+    return [",".join(row) for row in rows], hashlib.sha256(
+        table.astype("<f8").tobytes()
+    ).hexdigest()
 
 
 def save(path: Path, lines: list[str]) -> Path:
@@ -106,14 +110,18 @@ def assert_same(a: datasets.Dataset, b: datasets.Dataset) -> None:
 
 def test_real_values(real: tuple[str, Path]) -> None:
     name, path = real
-    header = [field.strip() for field in path.read_text(encoding="utf-8").splitlines()[0].split(",")]
+    header = [
+        field.strip() for field in path.read_text(encoding="utf-8").splitlines()[0].split(",")
+    ]
     text = np.genfromtxt(path, delimiter=",", skip_header=1, dtype=str, autostrip=True)
     if name == "abalone":
         one_hot = np.stack([text[:, 0] == letter for letter in "IMF"], axis=1)
         x, y = np.hstack([one_hot, text[:, 1:-1].astype(float)]), text[:, -1:].astype(float)
         header[:1] = ["Sex_I", "Sex_M", "Sex_F"]
     else:
-        x, y = np.split(text.astype(np.float32).astype(np.float64), [8 if name == "pulsar" else 27], axis=1)
+        x, y = np.split(
+            text.astype(np.float32).astype(np.float64), [8 if name == "pulsar" else 27], axis=1
+        )
     data = datasets.load(name, path)
     assert data.x.dtype == data.y.dtype == np.float64
     np.testing.assert_array_equal(data.x, x)
@@ -128,13 +136,20 @@ def test_what_the_table_says_of_the_real_data(real: tuple[str, Path]) -> None:
     ranges = np.array([entry[1:3] for entry in table.numbers])
     last = {"abalone": None, "pulsar": -1, "steel": -7}[name]
     numbers = np.loadtxt(
-        path, delimiter=",", skiprows=1, usecols=range(name == "abalone", 9 if name != "steel" else 34)
+        path,
+        delimiter=",",
+        skiprows=1,
+        usecols=range(name == "abalone", 9 if name != "steel" else 34),
     )
     np.testing.assert_array_equal(numbers[:, :last].min(axis=0), ranges[:, 0])
     np.testing.assert_array_equal(numbers[:, :last].max(axis=0), ranges[:, 1])
-    assert [whole for *_, whole in table.numbers] == (numbers[:, :last] % 1 == 0).all(axis=0).tolist()
+    assert [whole for *_, whole in table.numbers] == (numbers[:, :last] % 1 == 0).all(
+        axis=0
+    ).tolist()
     data = datasets.load(name, path)
-    groups = {"abalone": data.x[:, :3], "pulsar": np.hstack([1 - data.y, data.y]), "steel": data.y}[name]
+    groups = {"abalone": data.x[:, :3], "pulsar": np.hstack([1 - data.y, data.y]), "steel": data.y}[
+        name
+    ]
     assert list(table.groups.values()) == groups.sum(axis=0).tolist()
 
 
@@ -156,7 +171,9 @@ def test_one_changed_digit_is_refused(real: tuple[str, Path], tmp_path: Path) ->
     at = text.rindex("1", 0, text.rindex("\n", 0, -200))
     changed = tmp_path / path.name
     changed.write_text(text[:at] + "2" + text[at + 1 :], encoding="utf-8")
-    with pytest.raises(ValueError, match=f"{path.name} is not the published table: its numbers have the SHA-256"):
+    with pytest.raises(
+        ValueError, match=f"{path.name} is not the published table: its numbers have the SHA-256"
+    ):
         datasets.load(name, changed)
 
 
@@ -178,7 +195,9 @@ LOOKS: dict[str, Callable[[list[str], str], str]] = {
     "BOM, no header": lambda lines, header: "\ufeff" + "\n".join([*lines, ""]),
     "CRLF": lambda lines, header: "\r\n".join([header, *lines, ""]),
     "CR": lambda lines, header: "\r".join([header, *lines, ""]),
-    "spaces": lambda lines, header: "\n".join(["  " + line.replace(",", " ,  ") + " " for line in [header, *lines]]),
+    "spaces": lambda lines, header: "\n".join(
+        ["  " + line.replace(",", " ,  ") + " " for line in [header, *lines]]
+    ),
     "no final newline": lambda lines, header: "\n".join([header, *lines]),
     "blank last lines": lambda lines, header: "\n".join([header, *lines, "", "  ", ""]),
     "tabs": lambda lines, header: "\n".join([header, *lines, ""]).replace(",", "\t"),
@@ -221,19 +240,40 @@ MISTAKES: list[tuple[Callable[[list[str]], None], str]] = [
     (put(9, 7, "-inf"), "row 10, column Shell weight: the field is '-inf', not a finite number"),
     (put(9, 7, "1e999"), "row 10, column Shell weight: the field is '1e999', not a finite number"),
     (put(9, 7, "0_1"), "row 10, column Shell weight: the field is '0_1', not a finite number"),
-    (put(9, 7, "\u0661"), "row 10, column Shell weight: the field is '\u0661', not a finite number"),
+    (
+        put(9, 7, "\u0661"),
+        "row 10, column Shell weight: the field is '\u0661', not a finite number",
+    ),
     (put(9, 7, "0.1\udcff"), "row 10, column Shell weight: the field is not UTF-8 text"),
     (put(9, 7, "0.1\0"), "row 10, column Shell weight: the field is not UTF-8 text"),
     (put(0, 2, "Diam\udce9tre"), "row 1, column Diameter: the field is not UTF-8 text"),
     (put(7, 8, "9,9"), "row 8: the number of columns is 10 instead of 9, Sex to Rings"),
     (put(7, 8, "9,"), "row 8: the number of columns is 10 instead of 9, Sex to Rings"),
-    (lambda lines: lines.insert(3, "M,0.5"), "row 4: the number of columns is 2 instead of 9, Sex to Rings"),
-    (lambda lines: lines.insert(3, ""), "row 4: the number of columns is 1 instead of 9, Sex to Rings"),
-    (lambda lines: lines.insert(1, lines[0]), "row 2, column Sex: the field is 'Sex', not one of I, M, F"),
+    (
+        lambda lines: lines.insert(3, "M,0.5"),
+        "row 4: the number of columns is 2 instead of 9, Sex to Rings",
+    ),
+    (
+        lambda lines: lines.insert(3, ""),
+        "row 4: the number of columns is 1 instead of 9, Sex to Rings",
+    ),
+    (
+        lambda lines: lines.insert(1, lines[0]),
+        "row 2, column Sex: the field is 'Sex', not one of I, M, F",
+    ),
     (lambda lines: lines.pop(), "is not the published table: 4176 rows instead of 4177"),
-    (lambda lines: lines.append(lines[-1]), "is not the published table: 4178 rows instead of 4177"),
-    (lambda lines: lines.__delitem__(slice(1, None)), "is not the published table: 0 rows instead of 4177"),
-    (lambda lines: lines.reverse() or lines.insert(0, lines.pop()), "is not the published table: its numbers have"),
+    (
+        lambda lines: lines.append(lines[-1]),
+        "is not the published table: 4178 rows instead of 4177",
+    ),
+    (
+        lambda lines: lines.__delitem__(slice(1, None)),
+        "is not the published table: 0 rows instead of 4177",
+    ),
+    (
+        lambda lines: lines.reverse() or lines.insert(0, lines.pop()),
+        "is not the published table: its numbers have",
+    ),
 ]
 
 
@@ -245,12 +285,16 @@ def test_refused(
     edit(lines)
     path = tmp_path / "abalone.csv"
     path.write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
-    with pytest.raises(ValueError, match=f"^{re.escape(str(path))},? {re.escape(message)}") as caught:
+    with pytest.raises(
+        ValueError, match=f"^{re.escape(str(path))},? {re.escape(message)}"
+    ) as caught:
         datasets.load("abalone", path)
     assert "\n" not in str(caught.value)
 
 
-def test_a_mistake_in_the_first_row_is_not_taken_for_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_in_the_first_row_is_not_taken_for_a_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = publish("abalone", monkeypatch)
     put(0, 3, "?")(lines)
     with pytest.raises(ValueError, match=r"row 1, column Height: the field is '\?'"):
@@ -265,7 +309,9 @@ def test_a_mistake_between_tabs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         datasets.load("steel", path)
 
 
-def test_swapped_columns_are_refused_with_their_header_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_swapped_columns_are_refused_with_their_header_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = [HEADERS["abalone"], *publish("abalone", monkeypatch)]
     rows = [line.split(",") for line in lines]
     swapped = [",".join([row[0], row[2], row[1], *row[3:]]) for row in rows]
@@ -283,12 +329,17 @@ def test_an_empty_file_is_refused(content: bytes, tmp_path: Path) -> None:
 
 def test_another_data_sets_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "abalone.data", publish("abalone", monkeypatch))
-    with pytest.raises(ValueError, match="row 1: the number of columns is 9 instead of 34, X_Minimum to Other_Faults"):
+    with pytest.raises(
+        ValueError,
+        match="row 1: the number of columns is 9 instead of 34, X_Minimum to Other_Faults",
+    ):
         datasets.load("steel", path)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_stand_in_is_not_the_published_table(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stand_in_is_not_the_published_table(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = save(tmp_path / "file", publish(name, monkeypatch))
     monkeypatch.setitem(datasets.TABLES, name, PUBLISHED[name])
     with pytest.raises(ValueError, match="is not the published table: its numbers have"):
@@ -298,7 +349,9 @@ def test_the_stand_in_is_not_the_published_table(name: str, tmp_path: Path, monk
 @pytest.mark.parametrize("missing", ["nowhere", "nowhere/faults.csv", "."])
 def test_a_missing_file_is_named(missing: str, tmp_path: Path) -> None:
     path = tmp_path / missing
-    with pytest.raises(FileNotFoundError, match=re.escape(f"{path}: ") + r".* faults\.csv or Faults\.NNA"):
+    with pytest.raises(
+        FileNotFoundError, match=re.escape(f"{path}: ") + r".* faults\.csv or Faults\.NNA"
+    ):
         datasets.load("steel", path)
 
 
@@ -314,19 +367,31 @@ def test_an_unknown_name_is_an_error() -> None:
 def test_stand_in_has_the_shape_of_the_real_data(name: str) -> None:
     data, table = datasets.load(name, "synthetic"), PUBLISHED[name]
     assert data.synthetic == "synthetic stand-in, as asked for; figures are not the published ones"
-    rows, inputs, outputs = {"abalone": (4177, 10, 1), "pulsar": (17898, 8, 1), "steel": (1941, 27, 7)}[name]
+    rows, inputs, outputs = {
+        "abalone": (4177, 10, 1),
+        "pulsar": (17898, 8, 1),
+        "steel": (1941, 27, 7),
+    }[name]
     assert (data.x.shape, data.y.shape) == ((rows, inputs), (rows, outputs))
     assert (len(data.x_names), len(data.y_names)) == (inputs, outputs)
     assert data.x.dtype == data.y.dtype == np.float64
-    numbers = {"abalone": np.hstack([data.x[:, 3:], data.y]), "pulsar": data.x, "steel": data.x}[name]
+    numbers = {"abalone": np.hstack([data.x[:, 3:], data.y]), "pulsar": data.x, "steel": data.x}[
+        name
+    ]
     ranges = np.array([entry[1:3] for entry in table.numbers])
     if name != "abalone":
         ranges = ranges.astype(np.float32).astype(np.float64)
     np.testing.assert_array_equal(numbers.min(axis=0), ranges[:, 0])
     np.testing.assert_array_equal(numbers.max(axis=0), ranges[:, 1])
     assert [whole for *_, whole in table.numbers] == (numbers % 1 == 0).all(axis=0).tolist()
-    groups = {"abalone": data.x[:, :3], "pulsar": np.hstack([1 - data.y, data.y]), "steel": data.y}[name]
-    counts = {"abalone": [1342, 1528, 1307], "pulsar": [16259, 1639], "steel": [158, 190, 391, 72, 55, 402, 673]}[name]
+    groups = {"abalone": data.x[:, :3], "pulsar": np.hstack([1 - data.y, data.y]), "steel": data.y}[
+        name
+    ]
+    counts = {
+        "abalone": [1342, 1528, 1307],
+        "pulsar": [16259, 1639],
+        "steel": [158, 190, 391, 72, 55, 402, 673],
+    }[name]
     assert groups.sum(axis=0).tolist() == counts
     np.testing.assert_array_equal(np.sort(groups, axis=1)[:, -2:], [[0, 1]] * rows)
 
@@ -427,7 +492,9 @@ def test_download_once(
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(pooch.get_logger(), "handlers", [caplog.handler])  # it is outside of logging's tree
+    monkeypatch.setattr(
+        pooch.get_logger(), "handlers", [caplog.handler]
+    )  # it is outside of logging's tree
     pooch.get_logger().setLevel("NOTSET")  # as it is at first
     content = serve(server, name, publish(name, monkeypatch))
     for _ in range(2):
@@ -447,7 +514,9 @@ def test_download_of_the_real_data(server: Server) -> None:
     assert_same(datasets.load("steel", "uci"), datasets.load("steel", path))
 
 
-def test_lookup_order(server: Server, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lookup_order(
+    server: Server, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = publish("abalone", monkeypatch)
     serve(server, "abalone", lines)
     given, folder = save(tmp_path / "given", lines), tmp_path / "folder"
@@ -477,7 +546,9 @@ def test_a_broken_file_is_not_passed_over(
     serve(server, "abalone", lines)
     broken = save(tmp_path / place / "abalone.data", lines[:-1])
     monkeypatch.setenv("TINYGRAD_STEEL_DATA", str(tmp_path / "folder"))
-    with pytest.raises(ValueError, match=re.escape(f"{broken} is not the published table: 4176 rows")):
+    with pytest.raises(
+        ValueError, match=re.escape(f"{broken} is not the published table: 4176 rows")
+    ):
         datasets.load("abalone", data)
     assert server.asked == []
 
@@ -487,7 +558,9 @@ def assert_unreachable(name: str, why: str, kept: Path) -> None:
     data = datasets.load(name)
     assert data.synthetic == f"synthetic stand-in: {why}; figures are not the published ones"
     assert_same(data, datasets.load(name, "synthetic"))
-    with pytest.raises(ConnectionError, match=re.escape(datasets.TABLES[name].url) + f": {why}") as caught:
+    with pytest.raises(
+        ConnectionError, match=re.escape(datasets.TABLES[name].url) + f": {why}"
+    ) as caught:
         datasets.load(name, "uci")
     assert "\n" not in str(caught.value)
     assert not kept.exists()
@@ -530,10 +603,19 @@ def broken_zip(content: bytes) -> bytes:
 
 
 WRONG: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "a page": (lambda content: b"<html>please log in</html>", "a sound zip archive with Faults.NNA in it"),
+    "a page": (
+        lambda content: b"<html>please log in</html>",
+        "a sound zip archive with Faults.NNA in it",
+    ),
     "nothing": (lambda content: b"", "a sound zip archive with Faults.NNA in it"),
-    "another file": (lambda content: zipped("Index", content), "a sound zip archive with Faults.NNA in it"),
-    "half": (lambda content: zipped("Faults.NNA", content)[:50_000], "a sound zip archive with Faults.NNA in it"),
+    "another file": (
+        lambda content: zipped("Index", content),
+        "a sound zip archive with Faults.NNA in it",
+    ),
+    "half": (
+        lambda content: zipped("Faults.NNA", content)[:50_000],
+        "a sound zip archive with Faults.NNA in it",
+    ),
     "a flipped byte": (broken_zip, "a sound zip archive with Faults.NNA in it"),
     "an empty file": (lambda content: zipped("Faults.NNA", b""), "is empty"),
     "a row less": (
@@ -560,11 +642,15 @@ def test_a_wrong_download_is_an_error(
         datasets.load("steel", data)
     assert not kept.exists()
 
-    serve(server, "steel", publish("steel", monkeypatch))  # and nothing is in the way of the next try
+    serve(
+        server, "steel", publish("steel", monkeypatch)
+    )  # and nothing is in the way of the next try
     assert datasets.load("steel", data).source == "UCI"
 
 
-def test_without_a_cache_it_is_downloaded_again(server: Server, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_cache_it_is_downloaded_again(
+    server: Server, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     serve(server, "steel", publish("steel", monkeypatch))
     save(kept.parent, ["a file where the folder should be"])
     assert datasets.load("steel").source == datasets.load("steel").source == "UCI"

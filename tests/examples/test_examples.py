@@ -26,7 +26,9 @@ RUNS = {  # key of the reference -> the runs that lead to it, on one generator
     "abalone": [lambda rng, data: abalone.abalone_exec(seed=rng, data=data)],
     "abalone_second_run": [
         lambda rng, data: abalone.abalone_exec(seed=rng, data=data),
-        lambda rng, data: abalone.abalone_exec(100, 100, 20, learning_rate=0.1, seed=rng, data=data),
+        lambda rng, data: abalone.abalone_exec(
+            100, 100, 20, learning_rate=0.1, seed=rng, data=data
+        ),
     ],
     "pulsar": [lambda rng, data: pulsar.pulsar_exec(seed=rng, data=data)],
     "steel_softmax": [lambda rng, data: steel.steel_exec(seed=rng, data=data)],
@@ -35,7 +37,9 @@ RUNS = {  # key of the reference -> the runs that lead to it, on one generator
         lambda rng, data: steel.steel_exec(learning_rate=0.0001, seed=rng, data=data),
     ],
     "steel_sigmoid": [lambda rng, data: steel.steel_exec(loss="sigmoid", seed=rng, data=data)],
-    "steel_sigmoid_mse": [lambda rng, data: steel.steel_exec(loss="sigmoid-mse", seed=rng, data=data)],
+    "steel_sigmoid_mse": [
+        lambda rng, data: steel.steel_exec(loss="sigmoid-mse", seed=rng, data=data)
+    ],
 }
 
 # key of the reference -> data set, loss, hand-chained step
@@ -50,7 +54,11 @@ LOSSES = {
 
 def close(key):
     """How near to the reference; its sigmoid(y) was rounded to float32 (7e-9 of the loss), which ours is not."""
-    return {"rtol": 1e-8, "atol": 1e-9} if key == "steel_sigmoid_mse" else {"rtol": 1e-11, "atol": 1e-13}
+    return (
+        {"rtol": 1e-8, "atol": 1e-9}
+        if key == "steel_sigmoid_mse"
+        else {"rtol": 1e-11, "atol": 1e-13}
+    )
 
 
 @pytest.mark.parametrize("key", RUNS)
@@ -61,7 +69,9 @@ def test_transcript_and_final_parameters_are_the_reference(key, reference, data_
         trained = run(rng, str(data_folder))
     assert capsys.readouterr().out.splitlines() == reference[key]["transcript"]
     for name in ("weight", "bias"):
-        np.testing.assert_allclose(trained.parameters[name].data, reference[key][name], **close(key))
+        np.testing.assert_allclose(
+            trained.parameters[name].data, reference[key][name], **close(key)
+        )
 
 
 def test_every_reference_run_is_compared(reference):
@@ -81,9 +91,14 @@ def first_batch(name, rng, data):
 
 
 def graph_step(model, loss, x, y, weight, bias):
-    weight, bias = Tensor(weight, requires_grad=True, name="weight"), Tensor(bias, requires_grad=True, name="bias")
+    weight, bias = (
+        Tensor(weight, requires_grad=True, name="weight"),
+        Tensor(bias, requires_grad=True, name="bias"),
+    )
     output = model(Tensor(x, name="x"), weight, bias)
-    seen = Tensor(output.numpy(), requires_grad=True, name="output")  # the gradient of the output, as of a leaf
+    seen = Tensor(
+        output.numpy(), requires_grad=True, name="output"
+    )  # the gradient of the output, as of a leaf
     loss(seen, Tensor(y, name="y")).backward()
     value = loss(output, Tensor(y, name="y"))
     value.backward()
@@ -104,11 +119,19 @@ def assert_graph_equals_manual(key, data):
     name, loss, manual = LOSSES[key]
     rng = np.random.RandomState(7)
     x, y, weight, bias = first_batch(name, rng, data)
-    for scale in (0.0, 1e-6, 1.0):  # untrained, between, and where sigmoid and softmax saturate on raw columns
+    for scale in (
+        0.0,
+        1e-6,
+        1.0,
+    ):  # untrained, between, and where sigmoid and softmax saturate on raw columns
         parameters = scale * rng.normal(size=weight.shape), scale * rng.normal(size=bias.shape)
         right = manual(x, y, *parameters)
-        for value, expected in zip(graph_step(abalone.model, loss, x, y, *parameters), right, strict=True):
-            size = np.max(np.abs(expected))  # where terms cancel, an element's own digits mean nothing
+        for value, expected in zip(
+            graph_step(abalone.model, loss, x, y, *parameters), right, strict=True
+        ):
+            size = np.max(
+                np.abs(expected)
+            )  # where terms cancel, an element's own digits mean nothing
             np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-12 * size)
 
 
@@ -137,10 +160,15 @@ def test_steel_exec_returns_what_was_trained_and_its_history(capsys):
     assert [epoch.epoch for epoch in trained.history] == [1, 2]
     line = capsys.readouterr().out.splitlines()[2]
     last = trained.history[-1]
-    assert line == f"Epoch 2: loss={last.loss:5.3f}, accuracy={last.accuracy:5.3f}/{last.test_accuracy:5.3f}"
+    assert (
+        line
+        == f"Epoch 2: loss={last.loss:5.3f}, accuracy={last.accuracy:5.3f}/{last.test_accuracy:5.3f}"
+    )
 
 
-@pytest.mark.parametrize("settings", [{"mb_size": 0}, {"mb_size": 5000}, {"epoch_count": -1}, {"report": -1}])
+@pytest.mark.parametrize(
+    "settings", [{"mb_size": 0}, {"mb_size": 5000}, {"epoch_count": -1}, {"report": -1}]
+)
 def test_settings_that_cannot_train_are_refused(settings):
     with pytest.raises(ValueError, match="batch size 1 to 1552"):
         steel.steel_exec(data="synthetic", **settings)
@@ -153,7 +181,11 @@ def test_an_unknown_loss_is_refused():
 
 def test_verify_manual_names_each_mistake():
     reports = verify_manual.verify("synthetic")
-    found = {title: (r.first_wrong.name, r.first_wrong.reason) for title, r in reports.items() if not r.ok}
+    found = {
+        title: (r.first_wrong.name, r.first_wrong.reason)
+        for title, r in reports.items()
+        if not r.ok
+    }
     assert reports["no mistake"].ok and len(found) == len(reports) - 1 == 4
     name, reason = found["the mean's division forgotten"]
     assert name == "G_entropy" and "not divided by the batch size 10" in reason
@@ -161,7 +193,10 @@ def test_verify_manual_names_each_mistake():
     name, reason = found["the bias summed along the wrong axis"]
     assert name == "G_bias" and "axis 1 instead of axis 0" in reason
     name, reason = found["the book's gradient against the book's loss"]
-    assert name == "G_output" and "belongs to the exact cross entropy and not to the one with epsilon" in reason
+    assert (
+        name == "G_output"
+        and "belongs to the exact cross entropy and not to the one with epsilon" in reason
+    )
 
 
 def test_the_compiled_transcript_is_the_eager_one(data_folder, capsys):
@@ -170,7 +205,9 @@ def test_the_compiled_transcript_is_the_eager_one(data_folder, capsys):
         (pulsar.pulsar_exec, {}),
         (steel.steel_exec, {"loss": "sigmoid"}),
     ]:
-        eager, compiled = (execute(2, data=str(data_folder), compiled=c, **settings) for c in (False, True))
+        eager, compiled = (
+            execute(2, data=str(data_folder), compiled=c, **settings) for c in (False, True)
+        )
         lines = capsys.readouterr().out.splitlines()
         assert lines[: len(lines) // 2] == lines[len(lines) // 2 :]
         for name, p in eager.parameters.items():
@@ -209,13 +246,30 @@ def test_script_on_the_stand_in_says_so_first_and_last(name):
     done = run_script(name, "--data", "synthetic", "--epochs", "1")
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
-    assert lines[0] == lines[-1] and "synthetic stand-in" in lines[0] and "not the published ones" in lines[0]
+    assert (
+        lines[0] == lines[-1]
+        and "synthetic stand-in" in lines[0]
+        and "not the published ones" in lines[0]
+    )
     assert lines[1].startswith("Epoch 1: ")
 
 
 def test_script_takes_the_options(data_folder, reference):
-    options = ["--loss", "sigmoid", "--epochs", "4", "--report", "2", "--batch-size", "10", "--learning-rate", "0.001"]
-    done = run_script("steel.py", *options, "--seed", "1234", "--data", str(data_folder / "faults.csv"))
+    options = [
+        "--loss",
+        "sigmoid",
+        "--epochs",
+        "4",
+        "--report",
+        "2",
+        "--batch-size",
+        "10",
+        "--learning-rate",
+        "0.001",
+    ]
+    done = run_script(
+        "steel.py", *options, "--seed", "1234", "--data", str(data_folder / "faults.csv")
+    )
     expected = reference["steel_sigmoid"]["transcript"]
     assert done.stdout.splitlines()[:2] == [expected[1], expected[3]]
 
@@ -238,5 +292,7 @@ def test_exported_model_predicts_as_the_trained_one(execute, options, tmp_path, 
     trained = execute(1, 100, 0, data="synthetic", onnx=str(file), **options)
     assert f"exported: {file}" in capsys.readouterr().out
     (found,) = onnxruntime.InferenceSession(file).run(None, {"x": trained.dataset.x[trained.test]})
-    prediction = {abalone.abalone_exec: lambda y: y, steel.steel_exec: softmax}.get(execute, sigmoid)
+    prediction = {abalone.abalone_exec: lambda y: y, steel.steel_exec: softmax}.get(
+        execute, sigmoid
+    )
     np.testing.assert_allclose(found, prediction(trained.output), rtol=1e-6, atol=1e-6)

@@ -49,7 +49,9 @@ def command(monkeypatch, capsys):
         capsys.readouterr()
         code = 0
         try:
-            experiment.main(getattr(MODULES[name], f"{name}_exec"), MODULES[name].__doc__, **choices)
+            experiment.main(
+                getattr(MODULES[name], f"{name}_exec"), MODULES[name].__doc__, **choices
+            )
         except SystemExit as stop:
             code = stop.code
         done = capsys.readouterr()
@@ -89,7 +91,11 @@ def softmax(x):
 def judge(name, output, y):
     """Loss, its gradient with respect to the output, and the accuracy."""
     if name == "abalone":
-        return np.mean((output - y) ** 2), 2 * (output - y) / len(y), 1 - np.mean(np.abs(output - y) / y)
+        return (
+            np.mean((output - y) ** 2),
+            2 * (output - y) / len(y),
+            1 - np.mean(np.abs(output - y) / y),
+        )
     if name == "pulsar":
         loss = np.mean(np.logaddexp(0, output) - output * y)
         return loss, (sigmoid(output) - y) / len(y), np.mean((output > 0) == (y == 1))
@@ -136,7 +142,17 @@ def updater(optimizer, rate):
     return update
 
 
-def by_hand(name, hidden, epochs, mb=10, seed=1234, data="synthetic", optimizer="sgd", rate=0.001, start=None):
+def by_hand(
+    name,
+    hidden,
+    epochs,
+    mb=10,
+    seed=1234,
+    data="synthetic",
+    optimizer="sgd",
+    rate=0.001,
+    start=None,
+):
     """The book's protocol: its transcript, its last parameters, and all rows in the order of the first shuffle."""
     dataset = load(name, data)
     rng = np.random.RandomState(seed)
@@ -178,7 +194,14 @@ def test_weights_are_drawn_hidden_layers_first_and_then_the_rows_shuffled():
     trained = execute("steel", 0, hidden=(12, 6))
     rng = np.random.RandomState(1234)
     weights = [rng.normal(0, 0.0030, shape) for shape in [(27, 12), (12, 6), (6, 7)]]
-    assert list(trained.parameters) == ["weight_1", "bias_1", "weight_2", "bias_2", "weight", "bias"]
+    assert list(trained.parameters) == [
+        "weight_1",
+        "bias_1",
+        "weight_2",
+        "bias_2",
+        "weight",
+        "bias",
+    ]
     for found, right in zip(arrays(trained)[::2], weights, strict=True):
         np.testing.assert_array_equal(found, right)
     assert not any(bias.any() for bias in arrays(trained)[1::2])
@@ -190,12 +213,17 @@ def test_weights_are_drawn_hidden_layers_first_and_then_the_rows_shuffled():
 def test_he_draws_wider_where_there_are_fewer_inputs():
     trained = execute("abalone", 0, hidden=[8], init="he", seed=5)
     rng = np.random.RandomState(5)
-    np.testing.assert_array_equal(trained.parameters["weight_1"].data, rng.normal(0, np.sqrt(2 / 10), (10, 8)))
-    np.testing.assert_array_equal(trained.parameters["weight"].data, rng.normal(0, np.sqrt(2 / 8), (8, 1)))
+    np.testing.assert_array_equal(
+        trained.parameters["weight_1"].data, rng.normal(0, np.sqrt(2 / 10), (10, 8))
+    )
+    np.testing.assert_array_equal(
+        trained.parameters["weight"].data, rng.normal(0, np.sqrt(2 / 8), (8, 1))
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "mb", "rate"), [("abalone", 10, 0.001), ("pulsar", 100, 0.001), ("steel", 10, 0.001), ("steel", 13, 0.01)]
+    ("name", "mb", "rate"),
+    [("abalone", 10, 0.001), ("pulsar", 100, 0.001), ("steel", 10, 0.001), ("steel", 13, 0.01)],
 )
 def test_the_perceptron_prints_the_transcript_made_by_hand(name, mb, rate, capsys):
     trained = execute(name, 2, mb, hidden=(12, 6, 4), learning_rate=rate)
@@ -235,11 +263,15 @@ def test_wrong_settings_are_refused(settings, what):
         execute("steel", **settings)
 
 
-@pytest.mark.parametrize(("mb", "training"), [(10, 1550), (13, 1547), (100, 1500), (1552, 1552), (777, 777)])
+@pytest.mark.parametrize(
+    ("mb", "training"), [(10, 1550), (13, 1547), (100, 1500), (1552, 1552), (777, 777)]
+)
 def test_rows_beyond_the_last_whole_batch_are_test_rows(mb, training):
     trained = execute("steel", 1, mb)
     assert (len(trained.training), len(trained.test)) == (training, 1941 - training)
-    np.testing.assert_array_equal(np.sort(np.concatenate([trained.training, trained.test])), np.arange(1941))
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([trained.training, trained.test])), np.arange(1941)
+    )
 
 
 def test_seeds():
@@ -258,7 +290,9 @@ def test_a_generator_goes_on_from_where_it_was():
     fresh.shuffle(rows)
     fresh.shuffle(rows[:1500])
     second = execute("steel", 0, hidden=(3,), seed=used)
-    np.testing.assert_array_equal(second.parameters["weight_1"].data, fresh.normal(0, 0.0030, (27, 3)))
+    np.testing.assert_array_equal(
+        second.parameters["weight_1"].data, fresh.normal(0, 0.0030, (27, 3))
+    )
 
 
 # Scaling
@@ -281,7 +315,9 @@ def test_test_rows_do_not_move_the_scaling(table):
     x[before.test] += 1e6
     table("steel", x=x)
     after = execute("steel", 1, standardize=True)
-    for one, other in zip((*before.model.scaling, *arrays(before)), (*after.model.scaling, *arrays(after))):
+    for one, other in zip(
+        (*before.model.scaling, *arrays(before)), (*after.model.scaling, *arrays(after))
+    ):
         np.testing.assert_array_equal(one, other)
 
 
@@ -316,7 +352,11 @@ def test_a_loaded_model_predicts_the_same_for_raw_inputs(standardize, tmp_path, 
     trained = execute("abalone", 1, 50, hidden=(5,), init="he", standardize=standardize, save=file)
     assert capsys.readouterr().out.splitlines()[-2] == f"saved: {file}"
     x = trained.dataset.x
-    mean, std = (x[trained.training].mean(axis=0), x[trained.training].std(axis=0)) if standardize else (0, 1)
+    mean, std = (
+        (x[trained.training].mean(axis=0), x[trained.training].std(axis=0))
+        if standardize
+        else (0, 1)
+    )
     right = forward(arrays(trained), (x - mean) / std)[-1]
     loaded = execute("abalone", 0, 50, hidden=(5,), load_from=file)
     inputs = "standardised" if standardize else "raw"
@@ -348,7 +388,10 @@ def test_the_test_rows_of_a_loaded_model_were_never_trained_with(tmp_path):
 
 def test_the_scaling_of_the_file_is_used_whether_asked_for_or_not(tmp_path):
     execute("steel", 1, standardize=True, save=tmp_path / "a.npz")
-    outputs = [execute("steel", 1, load_from=tmp_path / "a.npz", standardize=s).output for s in (True, False)]
+    outputs = [
+        execute("steel", 1, load_from=tmp_path / "a.npz", standardize=s).output
+        for s in (True, False)
+    ]
     np.testing.assert_array_equal(*outputs)
 
 
@@ -365,8 +408,16 @@ def kept_settings(file):
 
 def test_the_file_has_all_settings_and_nothing_pickled(tmp_path):
     file = tmp_path / "a.npz"
-    choices = {"init": "he", "standardize": True, "balance": True, "optimizer": "adam", "learning_rate": 0.01}
-    trained = execute("pulsar", 1, 500, hidden=np.array([4, 3]), seed=np.int64(0), save=file, **choices)
+    choices = {
+        "init": "he",
+        "standardize": True,
+        "balance": True,
+        "optimizer": "adam",
+        "learning_rate": 0.01,
+    }
+    trained = execute(
+        "pulsar", 1, 500, hidden=np.array([4, 3]), seed=np.int64(0), save=file, **choices
+    )
     widths = {"widths": [8, 4, 3, 1], "data": "pulsar", "loss": "loss", "synthetic": True}
     assert kept_settings(file) == {**choices, **widths, "batch_size": 500, "epochs": 1, "seed": 0}
     with np.load(file, allow_pickle=False) as found:
@@ -436,23 +487,56 @@ DAMAGES = {
     "truncated": (truncated, "not a whole one"),
     "a bit flipped": (flipped, "not a whole one"),
     "no settings": (lambda file: changed(file, settings=None), "not a model"),
-    "settings of another kind": (lambda file: changed(file, settings=np.array("[1]")), "not a model"),
-    "settings without epochs": (lambda file: changed(file, settings=np.array('{"data": "steel"}')), "not a model"),
+    "settings of another kind": (
+        lambda file: changed(file, settings=np.array("[1]")),
+        "not a model",
+    ),
+    "settings without epochs": (
+        lambda file: changed(file, settings=np.array('{"data": "steel"}')),
+        "not a model",
+    ),
     "no test rows": (lambda file: changed(file, test=None), "not a model"),
     "all are test rows": (lambda file: changed(file, test=np.arange(1941)), "not a model"),
-    "test rows beyond the table": (lambda file: changed(file, test=np.array([1941])), "not a model"),
-    "test rows that are no whole numbers": (lambda file: changed(file, test=np.array([0.5])), "not a model"),
-    "other widths": (lambda file: changed(file, widths=[27, 6, 7]), r"widths \[27, 6, 7\], this run has \[27, 5, 7\]"),
-    "another data set": (lambda file: changed(file, data="pulsar"), "data 'pulsar', this run has 'steel'"),
-    "made for real data": (lambda file: changed(file, synthetic=False), "synthetic False, this run has True"),
-    "a shape": (lambda file: changed(file, parameter_bias_1=np.ones(4)), r"bias_1: \(4,\) float64, this model \(5,\)"),
-    "a dtype": (lambda file: changed(file, parameter_bias_1=np.ones(5, "f4")), r"\(5,\) float32, this model \(5,\) f"),
+    "test rows beyond the table": (
+        lambda file: changed(file, test=np.array([1941])),
+        "not a model",
+    ),
+    "test rows that are no whole numbers": (
+        lambda file: changed(file, test=np.array([0.5])),
+        "not a model",
+    ),
+    "other widths": (
+        lambda file: changed(file, widths=[27, 6, 7]),
+        r"widths \[27, 6, 7\], this run has \[27, 5, 7\]",
+    ),
+    "another data set": (
+        lambda file: changed(file, data="pulsar"),
+        "data 'pulsar', this run has 'steel'",
+    ),
+    "made for real data": (
+        lambda file: changed(file, synthetic=False),
+        "synthetic False, this run has True",
+    ),
+    "a shape": (
+        lambda file: changed(file, parameter_bias_1=np.ones(4)),
+        r"bias_1: \(4,\) float64, this model \(5,\)",
+    ),
+    "a dtype": (
+        lambda file: changed(file, parameter_bias_1=np.ones(5, "f4")),
+        r"\(5,\) float32, this model \(5,\) f",
+    ),
     "one too few": (
         lambda file: changed(file, parameter_bias=None),
         r"parameter bias: none, this model \(7,\) float64",
     ),
-    "one too many": (lambda file: changed(file, parameter_gain=np.ones(5)), "gain: .* float64, this model none"),
-    "the scaling of other columns": (lambda file: changed(file, mean=np.ones(8)), r"mean: \(8,\) .* \(27,\)"),
+    "one too many": (
+        lambda file: changed(file, parameter_gain=np.ones(5)),
+        "gain: .* float64, this model none",
+    ),
+    "the scaling of other columns": (
+        lambda file: changed(file, mean=np.ones(8)),
+        r"mean: \(8,\) .* \(27,\)",
+    ),
     "no scaling": (lambda file: changed(file, std=None), r"std: none, this model \(27,\) float64"),
 }
 
@@ -470,7 +554,12 @@ def test_a_file_that_is_no_fitting_model_is_refused_in_one_line(damage, saved, t
     file.write_bytes(saved)
     DAMAGES[damage][0](file)
     code, out, errors = command("steel", "--hidden", "5", "--load", file)
-    assert code == 2 and len(errors) == 1 and errors[0].startswith("steel.py: ") and not any("Epoch" in x for x in out)
+    assert (
+        code == 2
+        and len(errors) == 1
+        and errors[0].startswith("steel.py: ")
+        and not any("Epoch" in x for x in out)
+    )
     assert re.search(DAMAGES[damage][1], errors[0]) and str(file) in errors[0]
 
 
@@ -496,7 +585,9 @@ def test_a_place_where_nothing_can_be_saved_is_refused_before_training(name, tmp
 
 def test_a_batch_larger_than_the_rows_that_a_model_was_trained_with(saved, tmp_path, command):
     (tmp_path / "model.npz").write_bytes(saved)
-    code, _, (line,) = command("steel", "--hidden", "5", "--load", tmp_path / "model.npz", "--batch-size", "1551")
+    code, _, (line,) = command(
+        "steel", "--hidden", "5", "--load", tmp_path / "model.npz", "--batch-size", "1551"
+    )
     assert code == 2 and "a batch of 1551 is more than the 1550 training rows" in line
 
 
@@ -507,7 +598,9 @@ def test_balance_makes_both_classes_equally_many_from_training_rows_alone():
     plain, trained = execute("pulsar", 0, **PULSAR), execute("pulsar", 1, balance=True, **PULSAR)
     ones = trained.dataset.y[trained.training, 0] == 1
     assert ones.sum() == (~ones).sum() == (trained.dataset.y[plain.training, 0] == 0).sum()
-    assert set(trained.training) == set(plain.training) and not set(trained.training) & set(trained.test)
+    assert set(trained.training) == set(plain.training) and not set(trained.training) & set(
+        trained.test
+    )
     np.testing.assert_array_equal(trained.test, plain.test)
     _, times = np.unique(trained.training[ones], return_counts=True)
     assert times.max() - times.min() <= 1  # repeated in turn
@@ -516,7 +609,9 @@ def test_balance_makes_both_classes_equally_many_from_training_rows_alone():
 
 def test_balance_leaves_the_order_of_the_rows_to_the_shuffle():
     y = np.array([0, 0, 1, 0, 0, 1, 0, 1])[:, None].astype(float)
-    np.testing.assert_array_equal(balanced(y, np.array([7, 6, 4, 3, 2, 1, 0])), [7, 6, 4, 3, 2, 1, 0, 7, 2, 7])
+    np.testing.assert_array_equal(
+        balanced(y, np.array([7, 6, 4, 3, 2, 1, 0])), [7, 6, 4, 3, 2, 1, 0, 7, 2, 7]
+    )
     np.testing.assert_array_equal(balanced(1 - y, np.array([2, 0, 1])), [2, 0, 1, 2])
     np.testing.assert_array_equal(balanced(y, np.array([0, 2])), [0, 2])
 
@@ -658,16 +753,25 @@ def running(name, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is no signal there")
-@pytest.mark.skipif(signal.getsignal(signal.SIGINT) == signal.SIG_IGN, reason="run where Ctrl-C is ignored")
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGINT) == signal.SIG_IGN, reason="run where Ctrl-C is ignored"
+)
 def test_a_real_ctrl_c(tmp_path):
     options = ["--epochs", "100000", "--save", tmp_path / "a.npz"]
     with running("steel.py", *options) as script:
-        lines = [script.stdout.readline(), script.stdout.readline()]  # each comes at once, through a pipe as well
+        lines = [
+            script.stdout.readline(),
+            script.stdout.readline(),
+        ]  # each comes at once, through a pipe as well
         script.send_signal(signal.SIGINT)
         out, errors = script.communicate(timeout=60)
     assert lines[1].startswith(b"Epoch 1: ")
     assert (script.returncode, errors) == (130, b"")
-    stop = re.search(rb"^stopped by Ctrl-C in epoch (\d+) of 100000\n\nFinal Test: .*\nsaved: ", out, re.MULTILINE)
+    stop = re.search(
+        rb"^stopped by Ctrl-C in epoch (\d+) of 100000\n\nFinal Test: .*\nsaved: ",
+        out,
+        re.MULTILINE,
+    )
     assert int(stop[1]) < 100
     assert kept_settings(tmp_path / "a.npz")["epochs"] >= 1
 
@@ -692,7 +796,9 @@ def test_the_advice_leaves_out_what_is_done_already(tmp_path, command):
 
 
 def test_keep_going_trains_on(command):
-    code, lines, errors = command("abalone", "--learning-rate", "10", "--keep-going", "--epochs", "2", "--metrics")
+    code, lines, errors = command(
+        "abalone", "--learning-rate", "10", "--keep-going", "--epochs", "2", "--metrics"
+    )
     assert (code, errors) == (0, [])
     assert lines[2:-1] == [
         "Epoch 2: loss=  nan, accuracy=  nan/  nan",
@@ -752,7 +858,12 @@ def test_lines_beside_the_bar_of_a_real_terminal_are_whole():
     os.close(ours)
     screen = [line.split("\r")[-1] for line in seen.decode().replace("\r\n", "\n").splitlines()]
     assert script.returncode == 0 and b"8/9" in seen and b"epochs/s" in seen
-    assert [line[:8] for line in screen if "Epoch" in line] == ["Epoch 2:", "Epoch 4:", "Epoch 6:", "Epoch 8:"]
+    assert [line[:8] for line in screen if "Epoch" in line] == [
+        "Epoch 2:",
+        "Epoch 4:",
+        "Epoch 6:",
+        "Epoch 8:",
+    ]
     assert screen[-2].startswith("Final Test: final accuracy = ")
 
 
@@ -807,23 +918,66 @@ def test_without_matplotlib_there_is_advice_before_training(monkeypatch, command
 def test_every_option_at_once(tmp_path, command):
     first, second = tmp_path / "a.npz", tmp_path / "b.npz"
     pytest.importorskip("matplotlib")
-    options = ["--epochs", 3, "--batch-size", 400, "--report", 2, "--hidden", "4,3", "--init", "he", "--standardize"]
-    options += ["--balance", "--optimizer", "momentum", "--learning-rate", 0.02, "--seed", 0, "--metrics", "--quiet"]
-    code, lines, errors = command("pulsar", *options, "--save", first, "--plot", tmp_path / "a.pdf", "--keep-going")
+    options = [
+        "--epochs",
+        3,
+        "--batch-size",
+        400,
+        "--report",
+        2,
+        "--hidden",
+        "4,3",
+        "--init",
+        "he",
+        "--standardize",
+    ]
+    options += [
+        "--balance",
+        "--optimizer",
+        "momentum",
+        "--learning-rate",
+        0.02,
+        "--seed",
+        0,
+        "--metrics",
+        "--quiet",
+    ]
+    code, lines, errors = command(
+        "pulsar", *options, "--save", first, "--plot", tmp_path / "a.pdf", "--keep-going"
+    )
     assert (code, errors) == (0, [])
-    starts = ["synthetic", "Epoch 2:", "", "Final Te", "precisio", "saved: ", "plotted:", "synthetic"]
+    starts = [
+        "synthetic",
+        "Epoch 2:",
+        "",
+        "Final Te",
+        "precisio",
+        "saved: ",
+        "plotted:",
+        "synthetic",
+    ]
     assert [line[: len(start)] for line, start in zip(lines, starts, strict=True)] == starts
-    settings = {"hidden": (4, 3), "init": "he", "standardize": True, "balance": True, "optimizer": "momentum"}
+    settings = {
+        "hidden": (4, 3),
+        "init": "he",
+        "standardize": True,
+        "balance": True,
+        "optimizer": "momentum",
+    }
     trained = execute("pulsar", 3, 400, 2, learning_rate=0.02, seed=0, **settings)
     with np.load(first) as found:
-        np.testing.assert_array_equal(found["parameter weight_1"], trained.parameters["weight_1"].data)
+        np.testing.assert_array_equal(
+            found["parameter weight_1"], trained.parameters["weight_1"].data
+        )
     assert command("pulsar", *options, "--load", first, "--save", second)[0] == 0
     assert kept_settings(second) == {**kept_settings(first), "epochs": 6}
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid", "sigmoid-mse"])
 def test_losses_with_hidden_layers(loss, tmp_path, command):
-    code, lines, _ = command("steel", "--loss", loss, "--hidden", "4", "--epochs", "1", "--save", tmp_path / "a.npz")
+    code, lines, _ = command(
+        "steel", "--loss", loss, "--hidden", "4", "--epochs", "1", "--save", tmp_path / "a.npz"
+    )
     assert code == 0 and lines[1].startswith("Epoch 1: ")
     assert kept_settings(tmp_path / "a.npz")["loss"] == loss.replace("-", "_") + "_loss"
 
@@ -867,7 +1021,9 @@ def test_an_option_with_which_nothing_can_be_done_is_one_line(options, what, com
 
 
 def test_an_empty_list_of_widths_is_no_hidden_layer(command):
-    assert command("steel", "--hidden", "", "--epochs", "1")[1] == command("steel", "--epochs", "1")[1]
+    assert (
+        command("steel", "--hidden", "", "--epochs", "1")[1] == command("steel", "--epochs", "1")[1]
+    )
 
 
 def test_help_explains_each_option(command):
@@ -880,7 +1036,9 @@ def test_help_explains_each_option(command):
 
 def test_source_with_hidden_layers_runs_and_says_nothing_else(saved, tmp_path, command):
     (tmp_path / "a.npz").write_bytes(saved)
-    _, lines, errors = command("steel", "--source", "--hidden", "5", "--standardize", "--load", tmp_path / "a.npz")
+    _, lines, errors = command(
+        "steel", "--source", "--hidden", "5", "--standardize", "--load", tmp_path / "a.npz"
+    )
     namespace = {}
     exec("\n".join(lines), namespace)
     assert errors == [] and "    hidden_1 = relu(t1)" in lines
@@ -894,7 +1052,12 @@ def test_source_with_hidden_layers_runs_and_says_nothing_else(saved, tmp_path, c
 def test_graph_with_hidden_layers_shows_them_as_scopes(tmp_path, command):
     command("steel", "--graph", tmp_path / "a.dot", "--hidden", "5,4")
     text = (tmp_path / "a.dot").read_text(encoding="utf-8")
-    assert text.count("subgraph") >= 2 and "hidden[1]" in text and "hidden[2]" in text and "hidden_2" in text
+    assert (
+        text.count("subgraph") >= 2
+        and "hidden[1]" in text
+        and "hidden[2]" in text
+        and "hidden_2" in text
+    )
 
 
 # Compiled
@@ -904,7 +1067,9 @@ def test_graph_with_hidden_layers_shows_them_as_scopes(tmp_path, command):
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
 def test_compiled_is_eager_with_every_optimizer(optimizer, name, monkeypatch, capsys):
     compile_epoch = experiment.compile_epoch
-    monkeypatch.setattr(experiment, "compile_epoch", lambda *a, **k: compile_epoch(*a, **k, backend="numpy"))
+    monkeypatch.setattr(
+        experiment, "compile_epoch", lambda *a, **k: compile_epoch(*a, **k, backend="numpy")
+    )
     settings = {"hidden": (4, 3), "init": "he", "standardize": True, "optimizer": optimizer}
     eager, compiled = (execute(name, 2, 17, compiled=c, **settings) for c in (False, True))
     out, errors = capsys.readouterr()
@@ -916,8 +1081,16 @@ def test_compiled_is_eager_with_every_optimizer(optimizer, name, monkeypatch, ca
 
 def test_machine_code_is_eager_with_hidden_layers(capsys):
     pytest.importorskip("numba")
-    settings = {"hidden": (3,), "init": "he", "standardize": True, "balance": True, "optimizer": "adam"}
-    eager, compiled = (execute("pulsar", 2, compiled=c, **settings, **PULSAR) for c in (False, True))
+    settings = {
+        "hidden": (3,),
+        "init": "he",
+        "standardize": True,
+        "balance": True,
+        "optimizer": "adam",
+    }
+    eager, compiled = (
+        execute("pulsar", 2, compiled=c, **settings, **PULSAR) for c in (False, True)
+    )
     out, errors = capsys.readouterr()
     assert "(numba)" in errors and len(lines := out.splitlines()) == 12 and lines[:6] == lines[6:]
     assert_same(arrays(compiled), arrays(eager), rtol=1e-8)
@@ -928,12 +1101,18 @@ def test_machine_code_is_eager_with_hidden_layers(capsys):
 
 def test_the_model_by_itself():
     model = Model(2, [3], 1, np.random.RandomState(0))
-    for p, value in zip(model.parameters.values(), ([[1, 0, -1], [0, 2, 1]], [0, 0, 1], [[1], [1], [10]], [0.5])):
+    for p, value in zip(
+        model.parameters.values(), ([[1, 0, -1], [0, 2, 1]], [0, 0, 1], [[1], [1], [10]], [0.5])
+    ):
         p.data = np.array(value, dtype=float)
     output = model(Tensor([[3.0, -1.0], [1.0, 2.0]]), abalone.model)
-    np.testing.assert_array_equal(output.numpy(), [[3.5], [25.5]])  # 3 + 0 + 10 * 0, and 1 + 4 + 10 * 2
+    np.testing.assert_array_equal(
+        output.numpy(), [[3.5], [25.5]]
+    )  # 3 + 0 + 10 * 0, and 1 + 4 + 10 * 2
     model.scaling = Scaling(np.array([1.0, 1.0]), np.array([2.0, 0.5]))
-    np.testing.assert_array_equal(model.predict(np.array([[7.0, 0.5], [3.0, 2.0]]), abalone.model), [[3.5], [25.5]])
+    np.testing.assert_array_equal(
+        model.predict(np.array([[7.0, 0.5], [3.0, 2.0]]), abalone.model), [[3.5], [25.5]]
+    )
 
 
 def test_comparison_with_scikit_learn(monkeypatch, capsys):
@@ -945,8 +1124,12 @@ def test_comparison_with_scikit_learn(monkeypatch, capsys):
     compare_sklearn.main()
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.split() == ["tinygrad_steel", "scikit-learn", "seconds"]
-    for line, name in zip(lines, ["steel     accuracy", "abalone   mean absolute error", "pulsar    F1"], strict=True):
-        found = re.fullmatch(rf"{name} +(\S+) ± 0.000 +(\S+) ± 0.000   [\d.]+ / [\d.]+   synthetic stand-in.*", line)
+    for line, name in zip(
+        lines, ["steel     accuracy", "abalone   mean absolute error", "pulsar    F1"], strict=True
+    ):
+        found = re.fullmatch(
+            rf"{name} +(\S+) ± 0.000 +(\S+) ± 0.000   [\d.]+ / [\d.]+   synthetic stand-in.*", line
+        )
         ours, theirs = map(float, found.groups())
         assert abs(ours - theirs) < 0.25 * max(ours, theirs)
 
@@ -957,15 +1140,27 @@ def test_comparison_figures_are_those_of_the_test_rows(monkeypatch):
 
     monkeypatch.setattr(compare_sklearn, "GOOD", {**compare_sklearn.GOOD, "hidden": (4,)})
     rows, sentence = compare_sklearn.compare("steel", 2, "synthetic", 1, compiled=False)
-    settings = {"hidden": (4,), "init": "he", "standardize": True, "optimizer": "adam", "learning_rate": 0.0005}
-    right = [execute("steel", 1, seed=seed, **settings).history[-1].test_accuracy for seed in (0, 1)]
+    settings = {
+        "hidden": (4,),
+        "init": "he",
+        "standardize": True,
+        "optimizer": "adam",
+        "learning_rate": 0.0005,
+    }
+    right = [
+        execute("steel", 1, seed=seed, **settings).history[-1].test_accuracy for seed in (0, 1)
+    ]
     np.testing.assert_array_equal(rows[:, 0], right)
     assert rows.shape == (2, 4) and (rows > 0).all() and "synthetic" in sentence
 
 
 @pytest.mark.parametrize(
     ("options", "what"),
-    [(["--seeds", "0"], "at least 1"), (["--epochs", "0"], "at least 1"), (["--data", "no/folder"], "no such file")],
+    [
+        (["--seeds", "0"], "at least 1"),
+        (["--epochs", "0"], "at least 1"),
+        (["--data", "no/folder"], "no such file"),
+    ],
 )
 def test_comparison_says_what_is_wrong_in_one_line(options, what, monkeypatch, capsys):
     pytest.importorskip("sklearn")

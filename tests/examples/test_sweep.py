@@ -50,7 +50,15 @@ class Counted:
 
 
 def quietly(combinations, file, run=run, open_executor=Inline, at_once=1, **options):
-    return sweep(combinations, open_executor, file, run=run, at_once=at_once, say=lambda line: None, **options)
+    return sweep(
+        combinations,
+        open_executor,
+        file,
+        run=run,
+        at_once=at_once,
+        say=lambda line: None,
+        **options,
+    )
 
 
 def wait_for(condition, seconds=60):
@@ -78,7 +86,9 @@ def dask_cluster():
         if os.environ.get("CI"):
             pytest.fail("CI runs on Dask too: pip install 'dask[array,distributed]'")
         pytest.skip("dask is not installed: pip install 'dask[array,distributed]'")
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0") as cluster:
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+    ) as cluster:
         yield cluster
 
 
@@ -90,7 +100,9 @@ def executor_of(request):
         if name == "dask":
             address = request.getfixturevalue("dask_cluster").scheduler_address
             return lambda: script.cluster(address)
-        return {"threads": lambda: cf.ThreadPoolExecutor(2), "processes": lambda: processes(2)}[name]
+        return {"threads": lambda: cf.ThreadPoolExecutor(2), "processes": lambda: processes(2)}[
+            name
+        ]
 
     return opener
 
@@ -100,7 +112,14 @@ def executor_of(request):
 
 VARIED = [
     *grid(
-        ["steel"], [1, 2], [0.001], [(), (6, 4)], ["softmax", "sigmoid"], epochs=1, standardize=True, data="synthetic"
+        ["steel"],
+        [1, 2],
+        [0.001],
+        [(), (6, 4)],
+        ["softmax", "sigmoid"],
+        epochs=1,
+        standardize=True,
+        data="synthetic",
     ),
     *grid(["abalone"], [1], [0.001, 1e9], epochs=2, data="synthetic"),  # the second fails
     *grid(["pulsar"], [1], optimizer="adam", balance=True, epochs=1, data="synthetic"),
@@ -119,20 +138,35 @@ def results(rows):
 
 @pytest.mark.parametrize("name", ["threads", "processes", "dask"])
 def test_results_are_equal_whatever_the_executor(name, executor_of, file, inline_rows, capfd):
-    assert results(quietly(VARIED, file, open_executor=executor_of(name), at_once=math.inf)) == inline_rows
+    assert (
+        results(quietly(VARIED, file, open_executor=executor_of(name), at_once=math.inf))
+        == inline_rows
+    )
     assert capfd.readouterr().out == ""
 
 
 def test_a_run_gives_what_the_experiment_gives(capsys):
-    (settings,) = grid(["abalone"], [7], [0.01], [(5,)], epochs=2, standardize=True, init="he", data="synthetic")
+    (settings,) = grid(
+        ["abalone"], [7], [0.01], [(5,)], epochs=2, standardize=True, init="he", data="synthetic"
+    )
     found = run(settings)
     assert capsys.readouterr() == ("", "")
     trained = script.abalone_exec(
-        2, hidden=(5,), init="he", standardize=True, learning_rate=0.01, seed=7, data="synthetic", metrics=True
+        2,
+        hidden=(5,),
+        init="he",
+        standardize=True,
+        learning_rate=0.01,
+        seed=7,
+        data="synthetic",
+        metrics=True,
     )
     lines = capsys.readouterr().out.splitlines()  # no longer silent
     assert (found["status"], found["metric"]) == ("done", "mean absolute error")
-    assert (found["test_accuracy"], found["last_loss"]) == (trained.history[-1].test_accuracy, trained.history[-1].loss)
+    assert (found["test_accuracy"], found["last_loss"]) == (
+        trained.history[-1].test_accuracy,
+        trained.history[-1].loss,
+    )
     assert f"mean absolute error = {found['value']:5.3f} rings" in [line.lower() for line in lines]
 
 
@@ -143,7 +177,9 @@ def test_the_mean_recall_counts_rare_classes_as_much_as_frequent_ones():
 
 def test_a_stand_in_that_nobody_asked_for_is_no_result(monkeypatch):
     monkeypatch.delenv("TINYGRAD_STEEL_DATA", raising=False)
-    monkeypatch.setattr("datasets.from_uci", lambda name: (_ for _ in ()).throw(ConnectionError("no network")))
+    monkeypatch.setattr(
+        "datasets.from_uci", lambda name: (_ for _ in ()).throw(ConnectionError("no network"))
+    )
     found = run(grid(["steel"], epochs=1)[0])
     assert found["status"] == "failed" and "no network" in found["error"]
 
@@ -164,7 +200,9 @@ def test_a_grid_has_losses_only_where_there_is_a_choice():
     assert [settings["seed"] for settings in found] == [1] * 6 + [2] * 6
 
 
-@pytest.mark.parametrize("given", [{"losses": ["hinge"]}, {"epoch": 3}, {"epochs": 0}, {"batch_size": 0}])
+@pytest.mark.parametrize(
+    "given", [{"losses": ["hinge"]}, {"epoch": 3}, {"epochs": 0}, {"batch_size": 0}]
+)
 def test_a_grid_that_cannot_be_run_is_refused(given):
     with pytest.raises(ValueError, match="no 'hinge'|no 'epoch'|at least 1"):
         grid(["steel"], **given)
@@ -216,7 +254,14 @@ def test_another_file_is_not_touched(file):
 
 def test_a_row_is_in_the_file_as_soon_as_it_is_said(file):
     found = []
-    sweep(GRID, Inline, file, run=Counted(), at_once=1, say=lambda line: found.append((line, len(read(file)))))
+    sweep(
+        GRID,
+        Inline,
+        file,
+        run=Counted(),
+        at_once=1,
+        say=lambda line: found.append((line, len(read(file)))),
+    )
     assert found[0] == ("4 combinations, 0 of them finished already", 0)
     assert found[3:] == [("3/4 seed=2: 0.200", 3), ("4/4 seed=3: 0.300", 4)]
 
@@ -228,7 +273,10 @@ def test_a_loss_that_is_not_finite_is_a_row_with_its_error_and_repeated_only_if_
     combinations = grid(["abalone"], [1], [1e9, 0.001], epochs=2, data="synthetic")
     failed, done = quietly(combinations, file)
     assert (failed["status"], done["status"]) == ("failed", "done")
-    assert failed["error"].startswith("FloatingPointError: the loss is ") and failed["test_accuracy"] == ""
+    assert (
+        failed["error"].startswith("FloatingPointError: the loss is ")
+        and failed["test_accuracy"] == ""
+    )
     quietly(combinations, file, again := Counted())
     assert again.seeds == []
     rows = quietly(combinations, file, again := Counted(), retry=True)
@@ -237,7 +285,9 @@ def test_a_loss_that_is_not_finite_is_a_row_with_its_error_and_repeated_only_if_
 
 def test_whatever_a_run_raises_is_a_row(file):
     rows = quietly(GRID, file, Counted(RuntimeError("two\nlines")))
-    assert [(row["status"], row["error"]) for row in rows] == [("failed", "RuntimeError: two lines")] * 4
+    assert [(row["status"], row["error"]) for row in rows] == [
+        ("failed", "RuntimeError: two lines")
+    ] * 4
 
 
 def test_an_error_of_the_executor_stops_the_sweep_and_keeps_what_is_finished(file):
@@ -260,14 +310,18 @@ def dies(folder, times, settings):
     with open(folder / str(settings["seed"]), "a", encoding="utf-8") as f:
         f.write("+")
     if settings["seed"] == 1 and (folder / "1").stat().st_size <= times:
-        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows, SIGTERM is no less
+        os.kill(
+            os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM)
+        )  # on Windows, SIGTERM is no less
     return {"status": "done", "test_accuracy": 0.5}
 
 
 @pytest.fixture
 def importable_dies(tmp_path, monkeypatch):
     """The same, from a module that worker processes can import under its name."""
-    (tmp_path / "dying.py").write_text(f"import os\nimport signal\n\n\n{inspect.getsource(dies)}", encoding="utf-8")
+    (tmp_path / "dying.py").write_text(
+        f"import os\nimport signal\n\n\n{inspect.getsource(dies)}", encoding="utf-8"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     yield importlib.import_module("dying").dies
     del sys.modules["dying"]
@@ -277,11 +331,24 @@ def importable_dies(tmp_path, monkeypatch):
 def test_a_run_that_kills_its_process_is_tried_three_times_and_takes_no_other_along(
     importable_dies, tmp_path, file, times, status, ran
 ):
-    rows = quietly(GRID, file, functools.partial(importable_dies, tmp_path, times), lambda: processes(2), at_once=2)
+    rows = quietly(
+        GRID,
+        file,
+        functools.partial(importable_dies, tmp_path, times),
+        lambda: processes(2),
+        at_once=2,
+    )
     assert seeds(rows) == [0, 1, 2, 3]
-    assert {int(row["seed"]): row["status"] for row in rows} == {0: "done", 1: status, 2: "done", 3: "done"}
+    assert {int(row["seed"]): row["status"] for row in rows} == {
+        0: "done",
+        1: status,
+        2: "done",
+        3: "done",
+    }
     assert (tmp_path / "1").stat().st_size == ran
-    assert all(row["error"].startswith("BrokenProcessPool") for row in rows if row["status"] == "lost")
+    assert all(
+        row["error"].startswith("BrokenProcessPool") for row in rows if row["status"] == "lost"
+    )
 
 
 def test_a_run_that_the_cluster_has_lost_is_tried_again(file):
@@ -303,7 +370,9 @@ def test_a_run_that_the_cluster_has_lost_is_tried_again(file):
     assert seeds(rows) == [0, 1, 2, 3] and {row["status"] for row in rows} == {"done"}
 
 
-def test_a_dask_worker_killed_midway_loses_nothing_and_repeats_nothing(dask_cluster, tmp_path, file):
+def test_a_dask_worker_killed_midway_loses_nothing_and_repeats_nothing(
+    dask_cluster, tmp_path, file
+):
     def slow(settings):  # sent by value, as it is no module's
         (tmp_path / f"{settings['seed']} {os.getpid()} begun").touch()
         time.sleep(0.3)
@@ -323,18 +392,27 @@ def test_a_dask_worker_killed_midway_loses_nothing_and_repeats_nothing(dask_clus
 
     open_executor = functools.partial(script.cluster, dask_cluster.scheduler_address)
     rows = sweep(grid(["steel"], range(12)), open_executor, file, run=slow, say=kill_one_at_work)
-    assert seeds(rows) == [*range(12)] and [row["error"] for row in rows if row["status"] != "done"] == []
+    assert (
+        seeds(rows) == [*range(12)]
+        and [row["error"] for row in rows if row["status"] != "done"] == []
+    )
     times = Counter(int(name.split()[0]) for name in begun())
-    assert len(killed) == 1 and times[killed[0]] == 2  # so the one that was killed was really at work
+    assert (
+        len(killed) == 1 and times[killed[0]] == 2
+    )  # so the one that was killed was really at work
 
 
 def test_a_run_that_kills_its_dask_worker_is_tried_again(dask_cluster, tmp_path, file, monkeypatch):
-    monkeypatch.setattr(dask_cluster.scheduler, "allowed_failures", 0)  # Dask's own tries, before its KilledWorker
+    monkeypatch.setattr(
+        dask_cluster.scheduler, "allowed_failures", 0
+    )  # Dask's own tries, before its KilledWorker
 
     def dies_once(settings):
         if settings["seed"] == 1 and not (tmp_path / "died").exists():
             (tmp_path / "died").touch()
-            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows, SIGTERM is no less
+            os.kill(
+                os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM)
+            )  # on Windows, SIGTERM is no less
         return {"status": "done", "test_accuracy": 0.5}
 
     open_executor = functools.partial(script.cluster, dask_cluster.scheduler_address)
@@ -346,7 +424,12 @@ def test_a_run_that_kills_its_dask_worker_is_tried_again(dask_cluster, tmp_path,
 
 
 def row(**given):
-    defaults = dict.fromkeys(COLUMNS, "") | {"experiment": "steel", "loss": "softmax", "status": "done", "seconds": "1"}
+    defaults = dict.fromkeys(COLUMNS, "") | {
+        "experiment": "steel",
+        "loss": "softmax",
+        "status": "done",
+        "seconds": "1",
+    }
     return defaults | {"last_loss": "2.0", "value": "0.25"} | given
 
 
@@ -377,7 +460,19 @@ def test_the_summary_has_means_over_the_seeds_the_best_first():
 
 
 def command(file, *options):
-    fixed = ["steel", "--seeds", "2", "--epochs", "1", "--data", "synthetic", "--workers", "2", "--out", file]
+    fixed = [
+        "steel",
+        "--seeds",
+        "2",
+        "--epochs",
+        "1",
+        "--data",
+        "synthetic",
+        "--workers",
+        "2",
+        "--out",
+        file,
+    ]
     return [sys.executable, SCRIPT, *fixed, *options]
 
 
@@ -386,7 +481,15 @@ def called(file, *options):
 
 
 def test_command_line(file):
-    options = ["--hidden", "", "8,4", "--losses", "softmax,sigmoid", "--learning-rates", "0.001,0.0005"]
+    options = [
+        "--hidden",
+        "",
+        "8,4",
+        "--losses",
+        "softmax,sigmoid",
+        "--learning-rates",
+        "0.001,0.0005",
+    ]
     settings = ["--standardize", "--optimizer", "adam", "--init", "he", "--batch-size", "50"]
     done = called(file, *options, *settings)
     assert done.returncode == 0, done.stderr
@@ -398,10 +501,13 @@ def test_command_line(file):
     with open(file, newline="", encoding="utf-8") as f:
         rows = [*csv.DictReader(f)]
     assert len({tuple(row[name] for name in script.SETTINGS) for row in rows}) == len(rows) == 16
-    assert {row["hidden"] for row in rows} == {"", "8,4"} and {row["seed"] for row in rows} == {"1234", "1235"}
-    assert {(row["optimizer"], row["init"], row["standardize"], row["batch_size"]) for row in rows} == {
-        ("adam", "he", "True", "50")
+    assert {row["hidden"] for row in rows} == {"", "8,4"} and {row["seed"] for row in rows} == {
+        "1234",
+        "1235",
     }
+    assert {
+        (row["optimizer"], row["init"], row["standardize"], row["batch_size"]) for row in rows
+    } == {("adam", "he", "True", "50")}
     again = called(file, *options, *settings)
     assert again.stdout.splitlines()[1] == "16 combinations, 16 of them finished already"
     assert again.stdout.splitlines()[2:] == lines[18:]
@@ -423,12 +529,17 @@ def test_command_line_says_what_is_wrong_in_one_line(file):
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is no signal there")
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(file):
     endless = command(file, "--seeds", "1000")
-    with subprocess.Popen(endless, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
+    with subprocess.Popen(
+        endless, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
         wait_for(lambda: len(read(file)) >= 3)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
         errors = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 130
-    assert errors.strip() == f"stopped: what is finished is in {file}, the same command goes on from there"
+    assert (
+        errors.strip()
+        == f"stopped: what is finished is in {file}, the same command goes on from there"
+    )
     kept = len(read(file))
     assert kept >= 3 and file.read_text(encoding="utf-8").endswith("\n")
     done = called(file, "--seeds", str(kept))

@@ -53,12 +53,18 @@ def test_second_order_agrees_with_finite_differences(o, sample):
         xs = tensors(data)
         y = call(o, xs, params)
         gradients = grad(y, [xs[i] for i in wanted], random_like(y))
-        return sum((g * random_like(g, seed=9 + i)).sum() for i, g in zip(wanted, gradients, strict=True)), xs
+        return sum(
+            (g * random_like(g, seed=9 + i)).sum() for i, g in zip(wanted, gradients, strict=True)
+        ), xs
 
     number, xs = first_order(inputs)
     second = grad(number, [xs[i] for i in wanted])
     for i, g in zip(wanted, second, strict=True):
-        close(g.data, differences(lambda x, i=i: first_order(swapped(inputs, i, x))[0].item(), inputs[i]), atol=1e-8)
+        close(
+            g.data,
+            differences(lambda x, i=i: first_order(swapped(inputs, i, x))[0].item(), inputs[i]),
+            atol=1e-8,
+        )
 
 
 @every_smooth_sample

@@ -56,7 +56,9 @@ def test_samples_are_drawn_when_they_are_asked_for():
     again = pickle.loads(pickle.dumps(random_sample((2, 3), (), positive=True)))
     assert [x.tolist() for x in again.inputs] == [x.tolist() for x in sample.inputs]
     code = "from tinygrad_steel import OPS; made = [s for o in OPS.values() for s in o.samples if 'inputs' in vars(s)]"
-    found = subprocess.run([sys.executable, "-c", f"{code}; print(made)"], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(made)"], capture_output=True, text=True, check=True
+    )
     assert found.stdout == "[]\n"
 
 
@@ -65,7 +67,10 @@ def test_a_sample_is_a_copy_and_a_wrong_shape_is_refused_at_once():
     sample = sample_of(x, 3)
     x[0] = 5
     assert [x.tolist() for x in sample.inputs] == [[1, 1], 3]
-    assert random_sample(3).inputs[0].shape == (3,) and random_sample([2, 1]).inputs[0].shape == (2, 1)
+    assert random_sample(3).inputs[0].shape == (3,) and random_sample([2, 1]).inputs[0].shape == (
+        2,
+        1,
+    )
     for wrong in ("ab", (-1,), (2, 1.5)):
         with pytest.raises((TypeError, ValueError)):
             random_sample(wrong)
@@ -91,7 +96,17 @@ def test_facts_stand_on_the_op(registry):
 
 @pytest.mark.parametrize(
     "x, exponent, expected",
-    [(-2, 3, 12), (-2, 3.0, 12), (0, 0, 0), (0, 1, 1), (0, 2, 0), (0, 3, 0), (5, 0, 0), (4, 0.5, 0.25), (2, -1, -0.25)],
+    [
+        (-2, 3, 12),
+        (-2, 3.0, 12),
+        (0, 0, 0),
+        (0, 1, 1),
+        (0, 2, 0),
+        (0, 3, 0),
+        (5, 0, 0),
+        (4, 0.5, 0.25),
+        (2, -1, -0.25),
+    ],
 )
 @pytest.mark.parametrize(
     "kind", [lambda e: e, np.float64, np.array, Tensor], ids=["plain", "float64", "array", "Tensor"]
@@ -120,7 +135,8 @@ def test_power_of_two_tensors():
 
 @pytest.mark.parametrize(
     "a, b",
-    [(a, b) for a in (2, 0.3, 5, -2, -0.7) for b in (0, 1, 2, 3, -1, 0.5) if a > 0 or b != 0.5] + [(0, 2), (0, 3)],
+    [(a, b) for a in (2, 0.3, 5, -2, -0.7) for b in (0, 1, 2, 3, -1, 0.5) if a > 0 or b != 0.5]
+    + [(0, 2), (0, 3)],
 )
 @np.errstate(invalid="ignore")
 def test_all_first_and_second_derivatives_of_a_power(a, b):
@@ -236,15 +252,43 @@ def test_our_own_functions_of_integers_are_those_of_float64(f, dtype):
 def test_integers_that_would_wrap_around():
     assert sigmoid(np.array([0, 128, 255], np.uint8)).tolist() == [0.5, 1, 1]
     assert softmax_cross_entropy(np.array([[100, -100]], np.int8), np.array([0])).tolist() == [0]
-    assert np.average(Tensor(np.array([200, 100], np.uint8)), weights=np.array([2, 4], np.uint8)).item() == 800 / 6
+    assert (
+        np.average(
+            Tensor(np.array([200, 100], np.uint8)), weights=np.array([2, 4], np.uint8)
+        ).item()
+        == 800 / 6
+    )
     assert np.mean(Tensor(np.array([2**62, 2**62]))).item() == 2**62
     assert relu(np.array([-128, 5], np.int8)).tolist() == [0, 5] and sigmoid(True) == sigmoid(1.0)
 
 
-ALONG = [np.sum, np.mean, np.var, np.std, np.prod, np.max, np.min, np.argmax, np.any, np.cumsum, np.average]
+ALONG = [
+    np.sum,
+    np.mean,
+    np.var,
+    np.std,
+    np.prod,
+    np.max,
+    np.min,
+    np.argmax,
+    np.any,
+    np.cumsum,
+    np.average,
+]
 NUMPY_CALLS = [
     *(functools.partial(f, **params) for f in ALONG for params in ({}, {"axis": 0}, {"axis": 1})),
-    *(np.abs, np.square, np.sqrt, np.exp, np.log1p, np.tanh, np.sign, np.floor, np.isnan, np.linalg.norm),
+    *(
+        np.abs,
+        np.square,
+        np.sqrt,
+        np.exp,
+        np.log1p,
+        np.tanh,
+        np.sign,
+        np.floor,
+        np.isnan,
+        np.linalg.norm,
+    ),
     *(
         np.transpose,
         np.ravel,
@@ -254,8 +298,19 @@ NUMPY_CALLS = [
         lambda x: x + x,
         lambda x: x * 3,
     ),
-    *(lambda x: x / 3, lambda x: np.maximum(x, 2), lambda x: x @ x.T, lambda x: np.where(x > 1, x, 2), lambda x: x**2),
-    *(lambda x: x > 1, lambda x: np.stack([x, x]), lambda x: np.logaddexp(x, 1), lambda x: np.einsum("ij->j", x)),
+    *(
+        lambda x: x / 3,
+        lambda x: np.maximum(x, 2),
+        lambda x: x @ x.T,
+        lambda x: np.where(x > 1, x, 2),
+        lambda x: x**2,
+    ),
+    *(
+        lambda x: x > 1,
+        lambda x: np.stack([x, x]),
+        lambda x: np.logaddexp(x, 1),
+        lambda x: np.einsum("ij->j", x),
+    ),
 ]
 
 
@@ -287,10 +342,15 @@ def test_a_mean_of_float16_adds_up_in_float32(value, axis):
     y = np.mean(half(x), axis=axis)
     assert y.dtype == np.float16 and np.all(y.data == np.float16(value))
     loss = np.sum(y * weights)
-    expected = np.broadcast_to((weights.astype(float) / (10_000 if axis is None else 5000)), (5000, 2))
+    expected = np.broadcast_to(
+        (weights.astype(float) / (10_000 if axis is None else 5000)), (5000, 2)
+    )
     compiled = compile_backprop(loss, backend="numpy")
     source = write_backprop(loss)
-    roads = [(loss, grad(loss, loss.inputs[0].inputs[0].inputs[0])), (compiled(), compiled.gradients["x"])]
+    roads = [
+        (loss, grad(loss, loss.inputs[0].inputs[0].inputs[0])),
+        (compiled(), compiled.gradients["x"]),
+    ]
     for number, g in [*roads, source.function()(**source.arguments)]:
         close(np.float64(getattr(number, "data", number)), np.float64(loss.data), rtol=0)
         close(np.float64(getattr(g, "data", g)), expected, rtol=1e-3)
@@ -307,7 +367,9 @@ def test_more_elements_than_float16_can_count(f, size):
 
 def test_a_bias_of_float16_gets_the_gradients_of_all_rows():
     bias = half([0, 0])
-    (bias + np.zeros((5000, 2), np.float16)).backward(np.tile(np.array([1, 3], np.float16), (5000, 1)))
+    (bias + np.zeros((5000, 2), np.float16)).backward(
+        np.tile(np.array([1, 3], np.float16), (5000, 1))
+    )
     assert bias.grad.tolist() == [5000, 15000]
 
 
@@ -410,7 +472,10 @@ def test_ties_share_evenly():
     close(gradients(lambda x: x.max(), [1, 3, 3])[0], [0, 0.5, 0.5])
     close(gradients(lambda x: x.min(), [1, 3, 1])[0], [0.5, 0, 0.5])
     close(gradients(lambda x: x.max(axis=0), [[1, 3], [1, 2]], weights=[4, 6])[0], [[2, 6], [2, 0]])
-    close(gradients(lambda x: x.max(axis=1, keepdims=True), [[1, 3], [2, 2]], weights=[[4], [6]])[0], [[0, 4], [3, 3]])
+    close(
+        gradients(lambda x: x.max(axis=1, keepdims=True), [[1, 3], [2, 2]], weights=[[4], [6]])[0],
+        [[0, 4], [3, 3]],
+    )
 
 
 def test_maximum_and_minimum():
@@ -423,14 +488,26 @@ def test_maximum_and_minimum():
 
 
 def test_where():
-    ga, gb = gradients(lambda a, b: np.where(np.array([True, False, True]), a, b), [1, 2, 3], 9, weights=[1, 10, 100])
+    ga, gb = gradients(
+        lambda a, b: np.where(np.array([True, False, True]), a, b),
+        [1, 2, 3],
+        9,
+        weights=[1, 10, 100],
+    )
     close(ga, [1, 0, 100])
     close(gb, 10)
 
 
 def test_where_with_a_safe_inner_where():
-    close(gradients(lambda x: np.where(x > 0, np.sqrt(np.where(x > 0, x, 1)), 0), [0, 4], weights=[3, 5])[0], [0, 1.25])
-    gx, *_ = gradients(lambda x: np.where(x > 0, np.log(np.where(x > 0, x, 1)), 0), [0, 4, -1], weights=[3, 5, 7])
+    close(
+        gradients(
+            lambda x: np.where(x > 0, np.sqrt(np.where(x > 0, x, 1)), 0), [0, 4], weights=[3, 5]
+        )[0],
+        [0, 1.25],
+    )
+    gx, *_ = gradients(
+        lambda x: np.where(x > 0, np.log(np.where(x > 0, x, 1)), 0), [0, 4, -1], weights=[3, 5, 7]
+    )
     close(gx, [0, 1.25, 0])
 
 
@@ -470,7 +547,10 @@ def test_logsumexp_and_logaddexp_with_infinities(x, y, weights):
     logsumexp = OPS["logsumexp"]
     close(logsumexp(np.array(x, float)), y)
     close(gradients(logsumexp, x, weights=3.0)[0], 3 * np.array(weights))
-    close(gradients(lambda x: logsumexp(x, keepdims=True, axis=0), x, weights=[3.0])[0], 3 * np.array(weights))
+    close(
+        gradients(lambda x: logsumexp(x, keepdims=True, axis=0), x, weights=[3.0])[0],
+        3 * np.array(weights),
+    )
     if y == y:  # of NaN, NumPy's logaddexp warns
         close(np.logaddexp(*map(leaf, x)).data, y)
         close(np.array(gradients(np.logaddexp, *x, weights=3.0)), 3 * np.array(weights))
@@ -479,7 +559,10 @@ def test_logsumexp_and_logaddexp_with_infinities(x, y, weights):
 def test_second_derivatives_of_logaddexp_where_both_are_equal():
     a, b = leaf(2), leaf(2)
     ga, gb = grad(np.logaddexp(a, b), [a, b])
-    close(np.array([[x.item() for x in grad(g, [a, b])] for g in (ga, gb)]), [[0.25, -0.25], [-0.25, 0.25]])
+    close(
+        np.array([[x.item() for x in grad(g, [a, b])] for g in (ga, gb)]),
+        [[0.25, -0.25], [-0.25, 0.25]],
+    )
 
 
 def test_softmax_with_infinities():
@@ -488,7 +571,10 @@ def test_softmax_with_infinities():
     close(log_softmax(np.array(rows)), [[-np.inf, -np.log(2), -np.log(2)], [-np.inf, -np.inf, 0]])
     close(gradients(softmax, rows, weights=random_like(rows))[0][1], [0, 0, 0])
     g = random_like(rows)
-    close(gradients(log_softmax, rows, weights=g)[0], g - softmax(np.array(rows)) * g.sum(axis=1, keepdims=True))
+    close(
+        gradients(log_softmax, rows, weights=g)[0],
+        g - softmax(np.array(rows)) * g.sum(axis=1, keepdims=True),
+    )
     for row in ([-np.inf, -np.inf], [np.inf, 1]):  # no softmax: and it is said
         for f in (softmax, log_softmax, lambda x: softmax_cross_entropy(x[None], np.array([0]))):
             with pytest.warns(RuntimeWarning, match="invalid value"):
@@ -551,7 +637,11 @@ def test_a_logit_of_minus_infinity_costs_nothing(labels):
 
 def test_labels_need_not_sum_to_one():
     rng = np.random.default_rng(5)
-    logits, labels, weights = rng.normal(size=(3, 4)), rng.uniform(0.1, 2, (3, 4)), rng.normal(size=3)
+    logits, labels, weights = (
+        rng.normal(size=(3, 4)),
+        rng.uniform(0.1, 2, (3, 4)),
+        rng.normal(size=3),
+    )
 
     def plain(x, t):
         return -(t * np.log(np.exp(x) / np.exp(x).sum(axis=1, keepdims=True))).sum(axis=1)
@@ -703,20 +793,28 @@ def test_matmul_with_a_stack_of_one():
 def test_transpose_and_reshape():
     x = [[1, 2, 3], [4, 5, 6]]
     close(leaf(x).T.reshape(2, 3).data, [[1, 4, 2], [5, 3, 6]])
-    close(gradients(lambda x: x.T.reshape(2, 3), x, weights=[[1, 2, 3], [4, 5, 6]])[0], [[1, 3, 5], [2, 4, 6]])
+    close(
+        gradients(lambda x: x.T.reshape(2, 3), x, weights=[[1, 2, 3], [4, 5, 6]])[0],
+        [[1, 3, 5], [2, 4, 6]],
+    )
 
 
 @pytest.mark.parametrize("axes", list(itertools.permutations(range(3))) + [(-1, 0, 1)])
 def test_transpose_with_axes(axes):
     x = np.arange(24.0).reshape(2, 3, 4)
     weights = random_like(x)
-    close(gradients(lambda x: x.transpose(axes), x, weights=np.transpose(weights, axes))[0], weights)
+    close(
+        gradients(lambda x: x.transpose(axes), x, weights=np.transpose(weights, axes))[0], weights
+    )
 
 
 def test_squeeze_expand_broadcast():
     close(gradients(lambda x: x.squeeze(), [[[1], [2]]], weights=[3, 5])[0], [[[3], [5]]])
     close(gradients(lambda x: np.expand_dims(x, (0, 2)), [1, 2], weights=[[[3], [5]]])[0], [3, 5])
-    close(gradients(lambda x: np.broadcast_to(x, (2, 2)), [1, 2], weights=[[1, 10], [100, 1000]])[0], [101, 1010])
+    close(
+        gradients(lambda x: np.broadcast_to(x, (2, 2)), [1, 2], weights=[[1, 10], [100, 1000]])[0],
+        [101, 1010],
+    )
     close(gradients(lambda x: x.swapaxes(0, 1), [[1, 2]], weights=[[3], [5]])[0], [[3, 5]])
 
 
@@ -724,7 +822,12 @@ def test_concatenate():
     gx, gy = gradients(lambda x, y: np.concatenate([x, y, x]), [1, 2], [3], weights=[1, 2, 3, 4, 5])
     close(gx, [5, 7])
     close(gy, [3])
-    gx, gy = gradients(lambda x, y: np.concatenate((x, y), axis=-1), [[1], [2]], [[3], [4]], weights=[[1, 2], [3, 4]])
+    gx, gy = gradients(
+        lambda x, y: np.concatenate((x, y), axis=-1),
+        [[1], [2]],
+        [[3], [4]],
+        weights=[[1, 2], [3, 4]],
+    )
     close(gx, [[1], [3]])
     close(gy, [[2], [4]])
     with pytest.raises(ValueError, match="reshape"):
@@ -791,7 +894,11 @@ def test_an_op_of_ones_own(registry):
 
     hypot.vjp(lambda g, y, a, b: g * a / y)
     hypot.vjp(lambda g, y, a, b: g * b / y)
-    assert OPS["test_hypot"] is hypot and hypot.differentiable and hypot.__doc__.startswith("The long side")
+    assert (
+        OPS["test_hypot"] is hypot
+        and hypot.differentiable
+        and hypot.__doc__.startswith("The long side")
+    )
     assert hypot(3.0, 4.0) == 5 and not isinstance(hypot(np.array(3.0), 4.0), Tensor)
     ga, gb = gradients(hypot, [3, 4], 4, weights=[1, np.sqrt(2)])
     close(ga, [0.6, 1])
@@ -873,7 +980,12 @@ def test_samples_are_read_only_and_away_from_kinks():
 
 
 def test_an_op_with_any_number_of_inputs_keeps_them_all(registry):
-    first = op("test_first", lambda x, *rest: x + sum(rest), lambda g, y, x, *rest: g, samples=[arrays((2,), (2,))])
+    first = op(
+        "test_first",
+        lambda x, *rest: x + sum(rest),
+        lambda g, y, x, *rest: g,
+        samples=[arrays((2,), (2,))],
+    )
     a, b = leaf([1, 2]), Tensor([10.0, 20.0])
     y = first(a, b)
     np.testing.assert_array_equal(y.data, [11, 22])
@@ -881,17 +993,30 @@ def test_an_op_with_any_number_of_inputs_keeps_them_all(registry):
     np.testing.assert_array_equal(a.grad, [3, 4])
     with pytest.raises(RuntimeError, match="test_first has no vjp"):
         first(a, leaf([1, 2])).sum().backward()
-    above = op("test_above", lambda *xs: np.sum(np.stack(xs), axis=0) > 0, samples=[arrays((2,), (2,))], sequence=True)
+    above = op(
+        "test_above",
+        lambda *xs: np.sum(np.stack(xs), axis=0) > 0,
+        samples=[arrays((2,), (2,))],
+        sequence=True,
+    )
     np.testing.assert_array_equal(above([a, -b]).data, [False, False])
 
 
 def test_more_vjps_than_inputs_are_refused(registry):
     with pytest.raises(ValueError, match=r"test_two\(x\) has a vjp for each"):
-        op("test_two", lambda x: x * 1, lambda g, y, x: g, lambda g, y, x: g, samples=[arrays((2,))])
+        op(
+            "test_two",
+            lambda x: x * 1,
+            lambda g, y, x: g,
+            lambda g, y, x: g,
+            samples=[arrays((2,))],
+        )
 
 
 def test_fewer_vjps_than_inputs_are_an_error_where_one_is_needed(registry):
-    half = op("test_half", lambda a, b: a * b, lambda g, y, a, b: g * b, samples=[arrays((2,), (2,))])
+    half = op(
+        "test_half", lambda a, b: a * b, lambda g, y, a, b: g * b, samples=[arrays((2,), (2,))]
+    )
     with pytest.raises(RuntimeError, match="test_half has no vjp for"):
         half(leaf([1, 2]), leaf([3, 4])).sum().backward()
 
@@ -902,7 +1027,10 @@ def test_fewer_vjps_than_inputs_are_an_error_where_one_is_needed(registry):
 def test_an_op_without_a_rule_is_no_constant_by_itself(registry):
     """The gradient of a forgotten rule would be zero, without a word."""
     cube = op("test_cube", lambda x: x**3, samples=[arrays((2,))])
-    with pytest.raises(RuntimeError, match=r"test_cube\(x\): no vjp was given: give one per input, or say constant="):
+    with pytest.raises(
+        RuntimeError,
+        match=r"test_cube\(x\): no vjp was given: give one per input, or say constant=",
+    ):
         cube(leaf([1, 2]))
     with no_grad():
         assert cube(leaf([1, 2])).data.tolist() == [1, 8]
@@ -915,7 +1043,9 @@ def test_a_constant_is_said_on_purpose(registry):
     frozen = op("test_frozen", lambda x: x**3, samples=[arrays((2,))], constant=True)
     x = leaf([2, 3])
     assert not frozen(x).requires_grad
-    close(gradients(lambda x: frozen(x) * x, [2, 3], weights=[1, -1])[0], [8, -27])  # x ** 3 held fast
+    close(
+        gradients(lambda x: frozen(x) * x, [2, 3], weights=[1, -1])[0], [8, -27]
+    )  # x ** 3 held fast
 
     @op("test_peak", samples=[arrays((2, 3))], constant=True)
     def peak(x):
@@ -923,7 +1053,9 @@ def test_a_constant_is_said_on_purpose(registry):
 
     assert peak.constant and not peak(x).requires_grad
     ours = [o for o in LIBRARY if o.constant]
-    assert {"greater", "isnan", "argmax", "one_hot", "zeros_like", "asconstant"} <= {o.name for o in ours}
+    assert {"greater", "isnan", "argmax", "one_hot", "zeros_like", "asconstant"} <= {
+        o.name for o in ours
+    }
     assert not [o.name for o in LIBRARY if not o.constant and not o.differentiable]
 
 
@@ -979,8 +1111,12 @@ def test_contradictions_are_refused(registry, error, words, args, options):
 
 
 def test_a_rule_that_would_be_ignored_is_refused(registry):
-    summed = op("test_summed", lambda *xs: sum(xs), samples=[arrays((2,))], each=lambda i, g, y, *xs: g)
-    with pytest.raises(ValueError, match="test_summed has each= or joint=, one rule for all inputs"):
+    summed = op(
+        "test_summed", lambda *xs: sum(xs), samples=[arrays((2,))], each=lambda i, g, y, *xs: g
+    )
+    with pytest.raises(
+        ValueError, match="test_summed has each= or joint=, one rule for all inputs"
+    ):
         summed.vjp(lambda g, y, *xs: 2 * g)
     frozen = op("test_frozen", lambda x: x**3, samples=[X], constant=True)
     with pytest.raises(ValueError, match="test_frozen is declared constant=True"):
@@ -990,10 +1126,14 @@ def test_a_rule_that_would_be_ignored_is_refused(registry):
 
 def test_a_forward_that_keeps_returns_a_pair(registry):
     """An array of length 2 is not one, nor do two results make an array."""
-    rows = op("test_rows", lambda x: 2 * x, lambda g, y, x, kept=None: 2 * g, samples=[X], keeps=True)
+    rows = op(
+        "test_rows", lambda x: 2 * x, lambda g, y, x, kept=None: 2 * g, samples=[X], keeps=True
+    )
     pair = op("test_pair", lambda x: (2 * x, x), lambda g, y, x: 2 * g, samples=[X])
     for x in (leaf([[1, 2], [3, 4]]), np.ones((2, 2))):
-        with pytest.raises(TypeError, match=r"test_rows has keeps=True.*\(result, kept\), not ndarray \(2, 2\)"):
+        with pytest.raises(
+            TypeError, match=r"test_rows has keeps=True.*\(result, kept\), not ndarray \(2, 2\)"
+        ):
             rows(x)
     with pytest.raises(TypeError, match="test_pair returned 2 things: say keeps=True"):
         pair(leaf([1, 2]))
@@ -1009,7 +1149,14 @@ def test_positional_only_arguments_are_inputs(registry):
 
 def test_a_twin_that_a_new_definition_leaves_out_is_forgotten(registry):
     def define(**options):
-        return op("test_hyp", lambda a, b: a + b, lambda g, y, a, b: g, None, samples=[arrays((2,), (2,))], **options)
+        return op(
+            "test_hyp",
+            lambda a, b: a + b,
+            lambda g, y, a, b: g,
+            None,
+            samples=[arrays((2,), (2,))],
+            **options,
+        )
 
     assert np.hypot(define(twins=[np.hypot])(leaf(1), 2.0), 2.0).op is OPS["test_hyp"]
     define()

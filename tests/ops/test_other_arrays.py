@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from every_op import call, every_sample
 
-from tinygrad_steel import OPS, SGD, Adam, Tensor, compare_backprop, grad, relu, softmax_cross_entropy
+from tinygrad_steel import (
+    OPS,
+    SGD,
+    Adam,
+    Tensor,
+    compare_backprop,
+    grad,
+    relu,
+    softmax_cross_entropy,
+)
 
 
 def close(actual, expected):
@@ -35,7 +44,9 @@ class Duck(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         if method != "__call__" or kwargs.get("out") is not None:
-            raise LeftDispatch(f"np.{ufunc.__name__}, {method}, {kwargs}: other arrays know plain calls alone")
+            raise LeftDispatch(
+                f"np.{ufunc.__name__}, {method}, {kwargs}: other arrays know plain calls alone"
+            )
         return swim(ufunc, *inputs, **kwargs)
 
     def __array_function__(self, function, types, args, kwargs):
@@ -54,7 +65,9 @@ class Duck(np.lib.mixins.NDArrayOperatorsMixin):
     T = property(lambda self: swim(np.transpose, self))
 
     def refuse(self, *args, **kwargs):
-        raise LeftDispatch("a conversion to an array or a number: it copies from the GPU, or computes what was lazy")
+        raise LeftDispatch(
+            "a conversion to an array or a number: it copies from the GPU, or computes what was lazy"
+        )
 
     __array__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = refuse
 
@@ -185,7 +198,9 @@ LOSSES = [
 @pytest.mark.parametrize("weights_are", ["NumPy", "Dask"])
 @pytest.mark.parametrize("labels_are", ["NumPy", "Dask"])
 @pytest.mark.parametrize("loss_of, labels, weights, expected", LOSSES)
-def test_dask_gradients_are_lazy(dask, chunked, loss_of, labels, weights, expected, labels_are, weights_are):
+def test_dask_gradients_are_lazy(
+    dask, chunked, loss_of, labels, weights, expected, labels_are, weights_are
+):
     labels = chunked(labels) if labels_are == "Dask" else labels
     looked_at = labels_are == "Dask" and labels.ndim == 1  # class ids must be in range
     with dask.config.set({} if looked_at else {"scheduler": compute_nothing}):
@@ -204,7 +219,9 @@ def test_dask_gradients_are_lazy(dask, chunked, loss_of, labels, weights, expect
 @pytest.mark.parametrize("optimizer", [SGD, Adam])
 def test_training_on_dask(dask, chunked, optimizer, weights_are):
     leaf = dask.array.from_array if weights_are == "Dask" else np.array
-    lazy, eager = ([Tensor(kind(p), requires_grad=True) for p in STEEL] for kind in (leaf, np.array))
+    lazy, eager = (
+        [Tensor(kind(p), requires_grad=True) for p in STEEL] for kind in (leaf, np.array)
+    )
     for x, parameters in [(chunked(X), lazy), (X, eager)]:
         o = optimizer(parameters, learning_rate=0.1)
         for _ in range(3):
@@ -246,13 +263,17 @@ def test_a_cluster(dask, chunked):
     from distributed import Client, LocalCluster
 
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0") as cluster,
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+        ) as cluster,
         Client(cluster),
     ):
         for loss_of, labels, weights, expected in (case.values for case in LOSSES):
             parameters = [Tensor(p, requires_grad=True) for p in weights]
             loss_of(Tensor(chunked(X)), Tensor(chunked(labels)), *parameters).backward()
-            for g, correct in zip(dask.compute(*(p.grad for p in parameters)), expected, strict=True):
+            for g, correct in zip(
+                dask.compute(*(p.grad for p in parameters)), expected, strict=True
+            ):
                 close(g, correct)
 
 
@@ -275,7 +296,9 @@ def test_a_cluster(dask, chunked):
 @pytest.mark.parametrize("given", ["a sum", "NumPy", "Dask"])
 def test_every_gradient_of_a_lazy_array_is_lazy(dask, chunked, f, given):
     y = f(Tensor(X, requires_grad=True))
-    weights = np.ones(y.shape) if given == "a sum" else np.random.default_rng(0).normal(size=y.shape)
+    weights = (
+        np.ones(y.shape) if given == "a sum" else np.random.default_rng(0).normal(size=y.shape)
+    )
     expected = Tensor(X, requires_grad=True)
     f(expected).backward(weights)
     x = Tensor(chunked(X), requires_grad=True)
@@ -298,11 +321,15 @@ def test_the_gradient_of_indexing_says_where_it_ends(chunked, index):
     expected = np.zeros_like(X)
     np.add.at(expected, index, 1)
     close(x.grad.compute(), expected)
-    with pytest.raises(TypeError, match=r"x: \(12, 4\) float64: the gradient of indexing .* not on a dask.*: index"):
+    with pytest.raises(
+        TypeError, match=r"x: \(12, 4\) float64: the gradient of indexing .* not on a dask.*: index"
+    ):
         y.backward(chunked(np.ones((12, *y.shape)))[0])
 
 
-@pytest.mark.parametrize("make", [lambda p: SGD(p, 0.1), lambda p: SGD(p, 0.1, 0.9), lambda p: Adam(p, 0.1)])
+@pytest.mark.parametrize(
+    "make", [lambda p: SGD(p, 0.1), lambda p: SGD(p, 0.1, 0.9), lambda p: Adam(p, 0.1)]
+)
 def test_parameters_and_what_is_remembered_of_them_stay_numpys(chunked, make):
     lazy, eager = ([Tensor(p, requires_grad=True) for p in STEEL] for _ in range(2))
     for x, parameters in [(chunked(X), lazy), (X, eager)]:
@@ -321,7 +348,13 @@ def test_parameters_and_what_is_remembered_of_them_stay_numpys(chunked, make):
 @pytest.mark.parametrize("same", [np.allclose, np.array_equal])
 def test_whether_lazy_arrays_are_the_same_is_a_bool(chunked, same):
     x = Tensor(chunked(X))
-    for other, expected in [(x, True), (Tensor(X), True), (X, True), (Tensor(chunked(X + 1)), False), (X + 1, False)]:
+    for other, expected in [
+        (x, True),
+        (Tensor(X), True),
+        (X, True),
+        (Tensor(chunked(X + 1)), False),
+        (X + 1, False),
+    ]:
         assert same(x, other) is expected
         assert same(other, x) is expected
 
@@ -338,6 +371,12 @@ def test_nan_among_lazy_arrays(chunked):
 def test_gradients_of_lazy_arrays_are_not_compared(chunked, which):
     given = {"x": X, "weight": STEEL[0]}
     given[which] = chunked(given[which])
-    x, weight = Tensor(given["x"], name="x"), Tensor(given["weight"], requires_grad=True, name="weight")
-    with pytest.raises(TypeError, match=rf"^compare_backprop is for NumPy's arrays, and {which} holds a dask.*Array$"):
+    x, weight = (
+        Tensor(given["x"], name="x"),
+        Tensor(given["weight"], requires_grad=True, name="weight"),
+    )
+    with pytest.raises(
+        TypeError,
+        match=rf"^compare_backprop is for NumPy's arrays, and {which} holds a dask.*Array$",
+    ):
         compare_backprop(np.sum(x @ weight), G_weight=np.ones(weight.shape))

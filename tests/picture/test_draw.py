@@ -24,7 +24,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 SCRIPTS = [sysconfig.get_path("scripts"), str(Path(sys.executable).parent)]
 RENDERERS = {
     "debian": shutil.which("dot"),
-    "pip": next(filter(None, (shutil.which("graphviz-pure", path=path) for path in [None, *SCRIPTS])), None),
+    "pip": next(
+        filter(None, (shutil.which("graphviz-pure", path=path) for path in [None, *SCRIPTS])), None
+    ),
 }
 NAMES = [
     "w:0", "a->b", "{a: 1}", "<lambda>", "<b>w</b>", r"C:\new\N", r"\G\L\E", 'say "hi"', "'q'", "R&D &amp; &#65;",
@@ -36,14 +38,18 @@ NAMES = [
 def renderer(request, monkeypatch):
     """Each renderer that is installed; CI must have both."""
     if RENDERERS[request.param] is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"the renderer of {request.param} is not installed")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            f"the renderer of {request.param} is not installed"
+        )
     monkeypatch.setenv("TINYGRAD_STEEL_DOT", RENDERERS[request.param])
     return request.param
 
 
 @pytest.fixture
 def any_renderer(monkeypatch):
-    monkeypatch.setenv("TINYGRAD_STEEL_DOT", RENDERERS["pip"] or RENDERERS["debian"] or pytest.skip("no renderer"))
+    monkeypatch.setenv(
+        "TINYGRAD_STEEL_DOT", RENDERERS["pip"] or RENDERERS["debian"] or pytest.skip("no renderer")
+    )
 
 
 @pytest.fixture
@@ -83,8 +89,14 @@ class Drawn:
 
 def box_of(group):
     """Left, top, right and bottom of what is drawn in a group."""
-    drawn = [e.get("points") or e.get("d") for e in group.iter() if e.tag in (SVG + "polygon", SVG + "path")]
-    points = [(float(x), float(y)) for x, y in re.findall(r"(-?[\d.]+),(-?[\d.]+)", " ".join(drawn))]
+    drawn = [
+        e.get("points") or e.get("d")
+        for e in group.iter()
+        if e.tag in (SVG + "polygon", SVG + "path")
+    ]
+    points = [
+        (float(x), float(y)) for x, y in re.findall(r"(-?[\d.]+),(-?[\d.]+)", " ".join(drawn))
+    ]
     xs, ys = zip(*points)
     return min(xs), min(ys), max(xs), max(ys)
 
@@ -106,14 +118,25 @@ def written(name):
 
 def test_fonts_are_those_whose_widths_are_known():
     source = draw(gallery.mlp(), view="both", fold=True).source
-    assert set(re.findall(r'(?:fontname=|FACE=)"?([^"\]\n]*?)["\s]', source)) <= {"Arial", "Courier New", "Courier"}
+    assert set(re.findall(r'(?:fontname=|FACE=)"?([^"\]\n]*?)["\s]', source)) <= {
+        "Arial",
+        "Courier New",
+        "Courier",
+    }
     assert 'FACE="Courier New"' in source and "fontname=Arial" in source
 
 
 def test_root_attributes():
     source = draw(gallery.steel(), direction="LR").source
     attributes = source[: source.index("node [")]
-    for text in ("rankdir=LR", "newrank=true", "ordering=in", 'bgcolor="#FFFFFF"', "labelloc=t", "labeljust=l"):
+    for text in (
+        "rankdir=LR",
+        "newrank=true",
+        "ordering=in",
+        'bgcolor="#FFFFFF"',
+        "labelloc=t",
+        "labeljust=l",
+    ):
         assert text in attributes
     assert "dpi" not in source
 
@@ -123,11 +146,16 @@ def test_user_names_are_never_ids():
     found = re.findall(r"^\t*(.+?) \[(?:label|class)=", source, re.MULTILINE)
     edges = [text for text in found if "->" in text]
     assert {*found} - {*edges} == {f"n{i}" for i in range(2 * len(NAMES) + 2)} | {"legend"}
-    assert all(re.fullmatch(r"n\d+ -> n\d+", edge) for edge in edges) and len(edges) == 2 * len(NAMES) + 1
+    assert (
+        all(re.fullmatch(r"n\d+ -> n\d+", edge) for edge in edges)
+        and len(edges) == 2 * len(NAMES) + 1
+    )
 
 
 def test_folds_have_ids_of_their_own():
-    assert re.findall(r"^\t(f\d+) \[", draw(gallery.mlp(), fold=True).source, re.MULTILINE) == ["f0"]
+    assert re.findall(r"^\t(f\d+) \[", draw(gallery.mlp(), fold=True).source, re.MULTILINE) == [
+        "f0"
+    ]
 
 
 def test_ranks_are_joined_within_a_scope_alone():
@@ -142,7 +170,11 @@ def test_the_dot_is_the_same_from_run_to_run():
     runs = [
         subprocess.Popen(
             [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(gallery.__file__).parent)},
+            env={
+                **os.environ,
+                "PYTHONHASHSEED": seed,
+                "PYTHONPATH": str(Path(gallery.__file__).parent),
+            },
             stdout=subprocess.PIPE,
         )
         for seed in ("1", "2")
@@ -154,13 +186,28 @@ def test_the_dot_is_the_same_from_run_to_run():
 def test_arrows_are_thicker_where_more_flows():
     picture = draw(gallery.steel(), view="backward")
     widths = dict(re.findall(r"(n\d+ -> n\d+) \[.*penwidth=([\d.]+)", picture.source))
-    w, b = (next(a for a in picture.scene.arrows if picture.scene.by_id[a.tail].name == name) for name in "wb")
+    w, b = (
+        next(a for a in picture.scene.arrows if picture.scene.by_id[a.tail].name == name)
+        for name in "wb"
+    )
     assert w.size > b.size
-    assert float(widths[f"{w.tail} -> {w.head}"]) == 3.0 > float(widths[f"{b.tail} -> {b.head}"]) > 1.1
+    assert (
+        float(widths[f"{w.tail} -> {w.head}"]) == 3.0 > float(widths[f"{b.tail} -> {b.head}"]) > 1.1
+    )
 
 
 @pytest.mark.parametrize(
-    "size, bars", [(1e-300, 1), (1e300, 14), (1e150, 11), (0.0, 0), (np.inf, 0), (np.nan, 0), (1e-310, 1), (1e305, 14)]
+    "size, bars",
+    [
+        (1e-300, 1),
+        (1e300, 14),
+        (1e150, 11),
+        (0.0, 0),
+        (np.inf, 0),
+        (np.nan, 0),
+        (1e-310, 1),
+        (1e305, 14),
+    ],
 )
 def test_bars_on_a_log_scale_from_the_smallest_to_the_largest(size, bars):
     assert bar_count(size, (1e-300, 1e300)) == bars
@@ -169,7 +216,9 @@ def test_bars_on_a_log_scale_from_the_smallest_to_the_largest(size, bars):
 
 def test_a_range_of_gradients_without_bounds_is_drawn():
     factors = [1e-300, 1e300, np.nan, np.inf, 0.0]
-    source = draw(sum(leaf(1.0, name=f"w{i}") * x for i, x in enumerate(factors)), view="backward").source
+    source = draw(
+        sum(leaf(1.0, name=f"w{i}") * x for i, x in enumerate(factors)), view="backward"
+    ).source
     assert all(f"|grad| {x:.3g}<" in source for x in factors)
 
 
@@ -221,7 +270,9 @@ def test_a_card_is_a_node_and_an_arrow_an_edge(name, renderer):
     drawn = Drawn(gallery.SCENES[name]())
     assert len(drawn.all("node")) == len(drawn.scene.cards) + 1  # and the legend
     assert len(drawn.all("edge")) == len(drawn.scene.arrows)
-    assert len(drawn.all("cluster")) == len({card.scope for card in drawn.scene.cards if card.scope})
+    assert len(drawn.all("cluster")) == len(
+        {card.scope for card in drawn.scene.cards if card.scope}
+    )
 
 
 @pytest.mark.parametrize("name", gallery.SCENES)
@@ -252,7 +303,9 @@ def test_nothing_overlaps(make, view, renderer):
     drawn = Drawn(draw(make(), view=view))
     boxes = [box_of(group) for group in drawn.cards.values()]
     assert all(apart(a, b) for i, a in enumerate(boxes) for b in boxes[:i])
-    clusters = {g.find(SVG + "title").text.removeprefix("scope: "): box_of(g) for g in drawn.all("cluster")}
+    clusters = {
+        g.find(SVG + "title").text.removeprefix("scope: "): box_of(g) for g in drawn.all("cluster")
+    }
     assert all(apart(a, b) for a in clusters.values() for b in clusters.values() if a != b)
     for card, box in zip(drawn.scene.cards, boxes):
         inside = [name for name, cluster in clusters.items() if not apart(box, cluster)]
@@ -280,9 +333,15 @@ def test_every_name_comes_out_as_it_is(renderer):
     for name in NAMES:
         if name:
             parameters = [c for c in drawn.scene.cards if c.name == name and c.kind == "parameter"]
-            assert drawn.cards[parameters[0].id].find(SVG + "title").text.startswith(f"{written(name)}: parameter (2,)")
+            assert (
+                drawn.cards[parameters[0].id]
+                .find(SVG + "title")
+                .text.startswith(f"{written(name)}: parameter (2,)")
+            )
     assert {text_of(g) for g in drawn.all("cluster")} == {written(name) or " " for name in NAMES}
-    assert {g.find(SVG + "title").text for g in drawn.all("cluster")} >= {f"scope: {written(n)}" for n in NAMES if n}
+    assert {g.find(SVG + "title").text for g in drawn.all("cluster")} >= {
+        f"scope: {written(n)}" for n in NAMES if n
+    }
 
 
 def test_names_in_code_and_titles_come_out_as_they_are(renderer):
@@ -291,7 +350,10 @@ def test_names_in_code_and_titles_come_out_as_they_are(renderer):
     assert r"""sum(<C:\new\N> * "&amp;\E")""" in text_of(drawn.groups["graph0"])
     labels = [text_of(g).strip() for g in drawn.all("edge")]
     assert labels == [r'g * "&amp;\E"', r"g * <C:\new\N>", "g"]
-    assert drawn.all("edge")[0].find(SVG + "title").text == r'<C:\new\N> -> multiply; backward: g * "&amp;\E"'
+    assert (
+        drawn.all("edge")[0].find(SVG + "title").text
+        == r'<C:\new\N> -> multiply; backward: g * "&amp;\E"'
+    )
 
 
 def test_a_parameter_without_a_name_is_not_called_constant(renderer):
@@ -303,10 +365,14 @@ def test_the_vjps_stand_on_the_arrows(renderer):
     drawn = Drawn(gallery.SCENES["steel_backward"]())
     labels = [text_of(g).strip() for g in drawn.all("edge")]
     assert "x.T @ g" in labels and "g[:, None] * (softmax(z) - one_hot(y))" in labels
-    assert any(re.fullmatch(r"broadcast to \(10, 7\)\s*g\.sum\(axis=0\)", label) for label in labels)
+    assert any(
+        re.fullmatch(r"broadcast to \(10, 7\)\s*g\.sum\(axis=0\)", label) for label in labels
+    )
 
 
-@pytest.mark.parametrize("direction, axis, sign", [("TB", 1, 1), ("BT", 1, -1), ("LR", 0, 1), ("RL", 0, -1)])
+@pytest.mark.parametrize(
+    "direction, axis, sign", [("TB", 1, 1), ("BT", 1, -1), ("LR", 0, 1), ("RL", 0, -1)]
+)
 def test_directions(direction, axis, sign, renderer):
     drawn = Drawn(draw(gallery.steel(), direction=direction))
     spine = [card for card in drawn.scene.cards if card.spine]
@@ -329,7 +395,9 @@ def test_pictures_of_many_cards(renderer):
     big = np.concatenate([np.sin(x * leaf([1.0, 1.0])) for _ in range(110)]).sum()
     picture = draw(big)
     assert len(Drawn(picture).all("node")) == len(picture.scene.cards) + 1 > 300
-    with pytest.raises(ValueError, match=r"33\d cards are too many for a PNG: save an SVG, fold scopes, .*depth=20"):
+    with pytest.raises(
+        ValueError, match=r"33\d cards are too many for a PNG: save an SVG, fold scopes, .*depth=20"
+    ):
         picture.png()
 
 
@@ -348,12 +416,19 @@ def test_ids_are_unique_and_the_svgs_own(any_renderer):
     root = Drawn(draw(gallery.mlp(), theme="auto")).root
     ids = [e.get("id") for e in root.iter() if e.get("id")]
     assert len(ids) == len(set(ids)) > 40
-    assert re.fullmatch("steel-[0-9a-f]{8}", root.get("id")) and all(id.startswith(root.get("id")) for id in ids)
+    assert re.fullmatch("steel-[0-9a-f]{8}", root.get("id")) and all(
+        id.startswith(root.get("id")) for id in ids
+    )
 
 
 def test_pictures_on_one_page_have_different_ids(any_renderer):
     loss = gallery.steel()
-    pictures = [draw(loss), draw(loss, theme="auto"), draw(loss, theme="dark"), draw(loss, view="backward")]
+    pictures = [
+        draw(loss),
+        draw(loss, theme="auto"),
+        draw(loss, theme="dark"),
+        draw(loss, view="backward"),
+    ]
     assert len({Drawn(picture).root.get("id") for picture in pictures}) == 4
 
 
@@ -385,7 +460,9 @@ def test_text_can_be_read(theme):
 
 @pytest.mark.parametrize("theme, palette", [("light", LIGHT), ("dark", DARK)])
 def test_a_theme_uses_its_colours_alone(theme, palette):
-    colours = {c for value in palette.values() for c in (value if isinstance(value, tuple) else (value,))}
+    colours = {
+        c for value in palette.values() for c in (value if isinstance(value, tuple) else (value,))
+    }
     source = draw(gallery.mlp(), view="both", fold=True, theme=theme).source
     assert set(re.findall(r"#[0-9A-Fa-f]{6}", source)) <= colours
 
@@ -393,7 +470,9 @@ def test_a_theme_uses_its_colours_alone(theme, palette):
 def test_each_light_colour_stands_for_one_dark_one():
     pairs = {}
     for kind, light in LIGHT.items():
-        for a, b in zip(*((c,) if isinstance(c, str) else c for c in (light, DARK[kind])), strict=True):
+        for a, b in zip(
+            *((c,) if isinstance(c, str) else c for c in (light, DARK[kind])), strict=True
+        ):
             assert pairs.setdefault(a, b) == b
     assert LIGHT.keys() == DARK.keys()
 
@@ -425,9 +504,13 @@ def test_an_auto_theme_has_a_rule_for_every_colour(view, renderer):
 
 def test_rules_of_an_auto_theme_reach_their_own_svg_alone(any_renderer):
     root = Drawn(draw(every_kind(), fold=True, theme="auto")).root
-    rules = re.fullmatch(r"@media \(prefers-color-scheme: dark\) \{ (.*) \}", root.find(SVG + "style").text)[1]
+    rules = re.fullmatch(
+        r"@media \(prefers-color-scheme: dark\) \{ (.*) \}", root.find(SVG + "style").text
+    )[1]
     selectors = re.findall(r"([^{}]+)\{[^{}]*\}", rules)
-    assert len(selectors) > 20 and all(s.strip().startswith(f"#{root.get('id')} [") for s in selectors)
+    assert len(selectors) > 20 and all(
+        s.strip().startswith(f"#{root.get('id')} [") for s in selectors
+    )
     assert Drawn(draw(every_kind())).root.find(SVG + "style") is None
 
 
@@ -450,7 +533,9 @@ def test_pdf(renderer):
     if renderer == "debian":
         assert picture.pdf().startswith(b"%PDF")
     else:
-        with pytest.raises(RendererNotFound, match="cannot make pdf: install graphviz .*, or take svg"):
+        with pytest.raises(
+            RendererNotFound, match="cannot make pdf: install graphviz .*, or take svg"
+        ):
             picture.pdf()
 
 
@@ -465,7 +550,9 @@ def test_save_goes_by_the_suffix(any_renderer, tmp_path):
 
 @pytest.mark.parametrize("name", ["a.jpeg", "a", "a.svg.gz", ".svg"])
 def test_an_unknown_suffix_is_an_error_that_lists_those_known(name, tmp_path):
-    with pytest.raises(ValueError, match=rf"{re.escape(name)}: .*\.svg, \.png, \.pdf, \.dot, \.txt"):
+    with pytest.raises(
+        ValueError, match=rf"{re.escape(name)}: .*\.svg, \.png, \.pdf, \.dot, \.txt"
+    ):
         draw(leaf(1.0)).save(tmp_path / name)
     assert not [*tmp_path.iterdir()]
 
@@ -473,8 +560,13 @@ def test_an_unknown_suffix_is_an_error_that_lists_those_known(name, tmp_path):
 def test_a_notebook_shows_the_svg(any_renderer):
     bundle = draw(gallery.steel())._repr_mimebundle_(include=None, exclude=None)
     assert bundle["text/plain"].startswith("loss = mean(")
-    assert bundle["image/svg+xml"].startswith("<?xml") and "<title>w: parameter" in bundle["image/svg+xml"]
-    assert bundle["text/html"].startswith("<div><svg ") and bundle["text/html"].endswith("</svg>\n</div>")
+    assert (
+        bundle["image/svg+xml"].startswith("<?xml")
+        and "<title>w: parameter" in bundle["image/svg+xml"]
+    )
+    assert bundle["text/html"].startswith("<div><svg ") and bundle["text/html"].endswith(
+        "</svg>\n</div>"
+    )
 
 
 # Without a renderer
@@ -483,7 +575,10 @@ def test_a_notebook_shows_the_svg(any_renderer):
 def test_without_a_renderer_the_error_helps(no_renderer, tmp_path):
     picture = draw(gallery.steel())
     for make in (picture.svg, picture.png, picture.pdf, lambda: picture.save(tmp_path / "a.svg")):
-        with pytest.raises(RendererNotFound, match=r"pip install .*\[draw\].*apt install graphviz.*TINYGRAD_STEEL_DOT"):
+        with pytest.raises(
+            RendererNotFound,
+            match=r"pip install .*\[draw\].*apt install graphviz.*TINYGRAD_STEEL_DOT",
+        ):
             make()
     assert not [*tmp_path.iterdir()]
 
@@ -505,7 +600,9 @@ def test_a_notebook_never_sees_an_error(monkeypatch):
 
 def test_the_variable_must_name_a_program(monkeypatch):
     monkeypatch.setenv("TINYGRAD_STEEL_DOT", "/no/such/dot")
-    with pytest.raises(RendererNotFound, match="TINYGRAD_STEEL_DOT is '/no/such/dot', which is not a program"):
+    with pytest.raises(
+        RendererNotFound, match="TINYGRAD_STEEL_DOT is '/no/such/dot', which is not a program"
+    ):
         draw(leaf(1.0)).svg()
 
 
@@ -517,7 +614,9 @@ def program(path, text):
 
 @pytest.mark.skipif(os.name != "posix", reason="shell scripts stand for renderers")
 def test_a_renderer_that_fails(monkeypatch, tmp_path):
-    monkeypatch.setenv("TINYGRAD_STEEL_DOT", program(tmp_path / "dot", "echo this went wrong >&2; exit 1"))
+    monkeypatch.setenv(
+        "TINYGRAD_STEEL_DOT", program(tmp_path / "dot", "echo this went wrong >&2; exit 1")
+    )
     with pytest.raises(RuntimeError, match="dot failed: this went wrong"):
         draw(leaf(1.0)).svg()
 
@@ -529,7 +628,12 @@ def test_where_a_renderer_is_looked_for(no_renderer, monkeypatch, tmp_path):
     monkeypatch.setattr(sysconfig, "get_path", lambda _: str(scripts))
     monkeypatch.setenv("PATH", str(path))
     found = []
-    for place in (scripts / "graphviz-pure", path / "graphviz-pure", path / "dot", tmp_path / "given"):
+    for place in (
+        scripts / "graphviz-pure",
+        path / "graphviz-pure",
+        path / "dot",
+        tmp_path / "given",
+    ):
         program(place, "true")
         if place.name == "given":
             monkeypatch.setenv("TINYGRAD_STEEL_DOT", str(place))
@@ -541,13 +645,18 @@ def test_where_a_renderer_is_looked_for(no_renderer, monkeypatch, tmp_path):
 
 
 def test_the_gallery_and_the_pictures_of_the_readme(any_renderer, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(gallery, "SCENES", {k: v for k, v in gallery.SCENES.items() if k.startswith("steel")})
+    monkeypatch.setattr(
+        gallery, "SCENES", {k: v for k, v in gallery.SCENES.items() if k.startswith("steel")}
+    )
     gallery.gallery(tmp_path / "all")
     assert len([*(tmp_path / "all").iterdir()]) == 4 * len(gallery.SCENES)
     monkeypatch.setattr(gallery, "HERE", tmp_path)
     (tmp_path / "pictures").mkdir()
     gallery.readme()
-    assert sorted(p.name for p in (tmp_path / "pictures").iterdir()) == ["steel.svg", "steel_backward.svg"]
+    assert sorted(p.name for p in (tmp_path / "pictures").iterdir()) == [
+        "steel.svg",
+        "steel_backward.svg",
+    ]
 
 
 @pytest.mark.parametrize("name", ["steel", "steel_backward"])
@@ -559,6 +668,7 @@ def test_the_pictures_in_the_repository_are_up_to_date(name, monkeypatch):
     kept = (Path(gallery.__file__).parent / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
     fresh = gallery.SCENES[name](theme="auto").svg()
     kept, fresh = (
-        [(e.get("fill"), e.text) for e in ET.fromstring(svg.encode()).iter(SVG + "text")] for svg in (kept, fresh)
+        [(e.get("fill"), e.text) for e in ET.fromstring(svg.encode()).iter(SVG + "text")]
+        for svg in (kept, fresh)
     )
     assert kept == fresh

@@ -12,7 +12,18 @@ import steel
 from every_op import SMOOTH, call, cases
 from helpers import calls, leaf
 
-from tinygrad_steel import OPS, Tensor, arrays, detect_anomaly, draw, no_grad, op, relu, scope, softmax_cross_entropy
+from tinygrad_steel import (
+    OPS,
+    Tensor,
+    arrays,
+    detect_anomaly,
+    draw,
+    no_grad,
+    op,
+    relu,
+    scope,
+    softmax_cross_entropy,
+)
 from tinygrad_steel.picture.gradients import length
 from tinygrad_steel.picture.scene import scene
 from tinygrad_steel.picture.scope import SCOPES
@@ -71,14 +82,24 @@ def test_the_cards_of_the_steel_step():
         ("output", "loss", "mean", ()),
     ]
     assert shown.title == "loss = mean(softmax_cross_entropy(x @ w + b, y))"
-    assert shown.subtitle == ["8 nodes · 2 parameters, 196 values · float64 · gradients from loss.backward()"]
+    assert shown.subtitle == [
+        "8 nodes · 2 parameters, 196 values · float64 · gradients from loss.backward()"
+    ]
     assert_inputs_come_first(shown)
 
 
 def test_arrows_follow_the_order_of_operands():
     a, b = leaf([1.0, 2.0], name="a"), leaf([3.0, 4.0], name="b")
-    assert arrows(scene((a - b).sum())) == [("a", "subtract"), ("b", "subtract"), ("subtract", "sum")]
-    assert arrows(scene((b - a).sum())) == [("b", "subtract"), ("a", "subtract"), ("subtract", "sum")]
+    assert arrows(scene((a - b).sum())) == [
+        ("a", "subtract"),
+        ("b", "subtract"),
+        ("subtract", "sum"),
+    ]
+    assert arrows(scene((b - a).sum())) == [
+        ("b", "subtract"),
+        ("a", "subtract"),
+        ("subtract", "sum"),
+    ]
 
 
 def test_a_tensor_used_twice_is_one_card_with_two_arrows():
@@ -103,13 +124,20 @@ def test_a_shared_result_is_one_card():
 
 @pytest.mark.parametrize("labels", [[0, 2], np.eye(3)[[0, 2]]], ids=["ids", "one-hot"])
 def test_labels_are_targets_whatever_they_are_called(labels):
-    shown = scene(softmax_cross_entropy(leaf(np.ones((2, 3)), name="z"), Tensor(labels, name="classes")).mean())
+    shown = scene(
+        softmax_cross_entropy(
+            leaf(np.ones((2, 3)), name="z"), Tensor(labels, name="classes")
+        ).mean()
+    )
     assert card(shown, name="classes").kind == "target"
 
 
 @pytest.mark.parametrize("name", ["y", "t", "Targets", "y_true", "labels"])
 def test_a_usual_name_makes_a_target(name):
-    assert card(scene((leaf(1.0, name="x") - Tensor(1.0, name=name)).sum()), name=name).kind == "target"
+    assert (
+        card(scene((leaf(1.0, name="x") - Tensor(1.0, name=name)).sum()), name=name).kind
+        == "target"
+    )
 
 
 def test_unnamed_leaves():
@@ -154,7 +182,12 @@ def test_plain_numbers_and_parameters_of_an_op(make, facts):
 
 
 def test_a_parameter_with_an_address_is_shown_without_it():
-    part = op("part_of_address", lambda x, *, how: x * 1, lambda g, y, x, how: g, samples=[arrays((2,), how=len)])
+    part = op(
+        "part_of_address",
+        lambda x, *, how: x * 1,
+        lambda g, y, x, how: g,
+        samples=[arrays((2,), how=len)],
+    )
     try:
         (fact,) = scene(part(leaf([1.0, 2.0]), how=object())).cards[-1].facts
         assert fact == "how=<object object>"
@@ -208,15 +241,22 @@ def test_arrays_in_an_expression_are_called_like_their_variables():
 
 def test_an_op_that_takes_the_name_of_another_has_not_its_sign(registry):
     del OPS["subtract"]
-    odd = op("subtract", lambda a, b: a * b, lambda g, y, a, b: g * b, None, samples=[arrays((2,), (2,))])
+    odd = op(
+        "subtract", lambda a, b: a * b, lambda g, y, a, b: g * b, None, samples=[arrays((2,), (2,))]
+    )
     shown = scene(odd(leaf([1.0, 2.0], name="x"), 3.0).sum())
-    assert card(shown, op="subtract").glyph == "subtract" and card(shown, op="subtract").facts == ["3"]
+    assert card(shown, op="subtract").glyph == "subtract" and card(shown, op="subtract").facts == [
+        "3"
+    ]
     assert shown.title == "sum(subtract(x, 3.0))"
 
 
 def test_an_op_of_ones_own_is_drawn_with_its_name():
     made = op(
-        "scaled_tanh", lambda x: 1.7 * np.tanh(x), lambda g, y, x: g * (1.7 - y * y / 1.7), samples=[arrays((2,))]
+        "scaled_tanh",
+        lambda x: 1.7 * np.tanh(x),
+        lambda g, y, x: g * (1.7 - y * y / 1.7),
+        samples=[arrays((2,))],
     )
     try:
         shown = scene(made(leaf([1.0, 2.0], name="x")).sum(), view="backward")
@@ -228,7 +268,12 @@ def test_an_op_of_ones_own_is_drawn_with_its_name():
 
 
 def test_a_vjp_that_runs_on_arrays_alone_is_named():
-    made = op("rounded_up", np.asarray, lambda g, y, x: np.array([float(i) for i in np.asarray(g)]), samples=[])
+    made = op(
+        "rounded_up",
+        np.asarray,
+        lambda g, y, x: np.array([float(i) for i in np.asarray(g)]),
+        samples=[],
+    )
     try:
         shown = scene(made(leaf([1.0, 2.0], name="x")).sum(), view="backward")
         assert [a.code for a in shown.arrows] == ["vjp of rounded_up", "g"]
@@ -239,7 +284,10 @@ def test_a_vjp_that_runs_on_arrays_alone_is_named():
 
 def test_dask_arrays_are_not_computed_for_their_values():
     da = pytest.importorskip("dask.array")
-    x, w = Tensor(da.ones((3, 2), chunks=2), name="x"), Tensor(da.ones((2, 2)), requires_grad=True, name="w")
+    x, w = (
+        Tensor(da.ones((3, 2), chunks=2), name="x"),
+        Tensor(da.ones((2, 2)), requires_grad=True, name="w"),
+    )
     shown = scene((x @ w).sum(), view="backward", values=True)
     assert [c.value for c in shown.cards] == ["", "", "", ""]
     assert [a.code for a in shown.arrows] == ["", "x.T @ g", "g"]
@@ -259,7 +307,13 @@ def test_the_spine_leads_from_the_data_to_the_result(make, length):
 def test_the_spine_takes_the_longest_way():
     x, w = data(), weight(8, 8)
     shown = scene((x + relu(x @ w)).sum())
-    assert [c.name or c.op for c in cards(shown, spine=True)] == ["x", "matmul", "relu", "add", "output"]
+    assert [c.name or c.op for c in cards(shown, spine=True)] == [
+        "x",
+        "matmul",
+        "relu",
+        "add",
+        "output",
+    ]
     assert [a.spine for a in into(shown, card(shown, op="add"))] == [False, True]
 
 
@@ -310,14 +364,19 @@ def test_gradients_of_results_are_the_true_ones():
     loss = np.square(np.tanh(z) + z).sum()
     shown = scene(loss, view="backward")
     assert card(shown, op="matmul").grad == pytest.approx(np.linalg.norm(grad(loss, z).data))
-    assert [a.size for a in into(shown, card(shown, op="matmul"))] == [None, pytest.approx(card(shown, name="w").grad)]
+    assert [a.size for a in into(shown, card(shown, op="matmul"))] == [
+        None,
+        pytest.approx(card(shown, name="w").grad),
+    ]
 
 
 def test_where_nothing_requires_a_gradient():
     for view in ("forward", "backward", "both"):
         shown = scene((data() * 2).sum(), view=view)
         assert shown.subtitle[0].endswith("nothing requires a gradient")
-        assert all(c.grad is None for c in shown.cards) and not any(a.flows or a.code for a in shown.arrows)
+        assert all(c.grad is None for c in shown.cards) and not any(
+            a.flows or a.code for a in shown.arrows
+        )
 
 
 def test_one_leaf_without_a_gradient_among_others():
@@ -369,7 +428,12 @@ def test_what_was_computed_inside_no_grad_is_a_leaf():
     with no_grad():
         mask = x > 1
         assert len(scene(x * 2).cards) == 1
-    assert [c.kind for c in scene((x * mask).sum()).cards] == ["parameter", "constant", "op", "output"]
+    assert [c.kind for c in scene((x * mask).sum()).cards] == [
+        "parameter",
+        "constant",
+        "op",
+        "output",
+    ]
 
 
 def test_drawing_inside_no_grad():
@@ -385,7 +449,9 @@ def test_data_changed_since():
     shown = scene(loss)
     assert card(shown, name="w").grad == pytest.approx(np.linalg.norm(w.grad))
     assert card(shown, op="add").grad is None
-    assert shown.subtitle[0].endswith("gradients of parameters as backward() left them, none of results")
+    assert shown.subtitle[0].endswith(
+        "gradients of parameters as backward() left them, none of results"
+    )
     assert shown.subtitle[1].startswith(
         "gradients of results cannot be pulled: w: (8, 3) float64 has changed since matmul used it"
     )
@@ -411,7 +477,8 @@ def test_a_result_through_which_no_gradient_flows():
 
 
 @pytest.mark.parametrize(
-    "value, length", [(np.nan, "nan"), (np.inf, "inf"), (0.0, "0"), (1e200, "1e+200"), (1e-200, "1e-200")]
+    "value, length",
+    [(np.nan, "nan"), (np.inf, "inf"), (0.0, "0"), (1e200, "1e+200"), (1e-200, "1e-200")],
 )
 def test_gradients_of_any_size(value, length):
     x = leaf([1.0, 2.0], name="x")
@@ -459,9 +526,18 @@ def test_every_op_can_be_drawn_backwards_in_code(o, sample):
 
 def test_cards_belong_to_the_scope_in_which_they_were_made():
     shown = scene(gallery.mlp())
-    assert {c.scope for c in cards(shown, op="relu")} == {("hidden[0]",), ("hidden[1]",), ("hidden[2]",)}
+    assert {c.scope for c in cards(shown, op="relu")} == {
+        ("hidden[0]",),
+        ("hidden[1]",),
+        ("hidden[2]",),
+    }
     assert card(shown, name="w1").scope == ("hidden[1]",)
-    assert card(shown, name="x").scope == card(shown, name="y").scope == card(shown, name="loss").scope == ()
+    assert (
+        card(shown, name="x").scope
+        == card(shown, name="y").scope
+        == card(shown, name="loss").scope
+        == ()
+    )
 
 
 def test_scopes_in_scopes():
@@ -517,7 +593,9 @@ def test_scope_and_detect_anomaly_together(first):
         h = np.sin(x)
         with pytest.raises(FloatingPointError), np.errstate(divide="ignore"):
             np.log(x * 0)
-    assert card(scene(h.sum()), op="sin").scope == ("a",) * (2 if first is not detect_anomaly else 1)
+    assert card(scene(h.sum()), op="sin").scope == ("a",) * (
+        2 if first is not detect_anomaly else 1
+    )
 
 
 def test_another_thread_is_outside():
@@ -540,7 +618,9 @@ def test_scopes_in_threads_do_not_mix():
 
     threads = [threading.Thread(target=run, args=(f"thread {i}",)) for i in range(4)]
     [t.start() for t in threads], [t.join() for t in threads]
-    assert {name: card(scene(y), op="sin").scope for name, y in results.items()} == {n: (n,) for n in results}
+    assert {name: card(scene(y), op="sin").scope for name, y in results.items()} == {
+        n: (n,) for n in results
+    }
 
 
 def test_scopes_keep_nothing_alive():
@@ -585,7 +665,9 @@ def test_equal_scopes_fold_into_one_card():
         "(10, 27) -> (10, 32) -> (10, 32) -> (10, 32)",
         "w0, b0, ..., w2, b2 · 3,008 values",
     ]
-    sizes = [c.grad for c in scene(loss).cards if c.name[:1] in "wb" and c.name[1:] in "012" and c.name]
+    sizes = [
+        c.grad for c in scene(loss).cards if c.name[:1] in "wb" and c.name[1:] in "012" and c.name
+    ]
     assert (fold.grad, fold.note) == (max(sizes), f"{min(sizes):.3g} to {max(sizes):.3g}")
     assert shown.subtitle[1] == "3 repeated blocks folded; draw(..., fold=False) shows all"
     assert_inputs_come_first(shown)
@@ -643,7 +725,10 @@ def test_numbered_scopes_within_one_that_stands_alone_fold_too():
     with scope("stage[0]"):
         h = layers(3)
     shown = scene(h.sum(), fold=True)
-    assert (card(shown, kind="fold").name, card(shown, kind="fold").scope) == ("hidden", ("stage[0]",))
+    assert (card(shown, kind="fold").name, card(shown, kind="fold").scope) == (
+        "hidden",
+        ("stage[0]",),
+    )
 
 
 def test_the_outer_of_two_repeated_scopes_folds():
@@ -783,7 +868,10 @@ def test_every_node_is_shown_or_counted():
 def wide(count):
     """Branches side by side, three cards each."""
     x = leaf([1.0, 2.0], name="x")
-    branches = [(np.sin, np.cos, np.exp)[i % 3](x * leaf([1.0, 1.0], name=f"w{i}")) for i in range(count // 3)]
+    branches = [
+        (np.sin, np.cos, np.exp)[i % 3](x * leaf([1.0, 1.0], name=f"w{i}"))
+        for i in range(count // 3)
+    ]
     return np.concatenate(branches).sum()
 
 
@@ -791,7 +879,11 @@ def uneven(count):
     """A chain in which nothing repeats."""
     h = leaf([1.0, 2.0], name="x")
     for i in range(count):
-        h = [np.sin, np.cos, np.tanh][(i * i + i // 3) % 3](h) if (i * 7919) % 5 else h * leaf([1.0, 1.0])
+        h = (
+            [np.sin, np.cos, np.tanh][(i * i + i // 3) % 3](h)
+            if (i * 7919) % 5
+            else h * leaf([1.0, 1.0])
+        )
     return h.sum()
 
 
@@ -806,7 +898,10 @@ def test_seventy_and_four_hundred_cards(make):
 
 def test_more_than_a_thousand_cards_ask_for_a_limit():
     loss = wide(1200)
-    with pytest.raises(ValueError, match=r"1,20\d cards cannot be read: draw\(..., depth=20\).*scope\('block\[0\]'\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"1,20\d cards cannot be read: draw\(..., depth=20\).*scope\('block\[0\]'\)",
+    ):
         scene(loss)
     assert len(scene(loss, depth=2).cards) == 402
     assert len(scene(loss, depth=5000).cards) > 1000  # a limit was asked for
@@ -818,7 +913,9 @@ def test_depth():
         h = np.sin(h)
     shown = scene(h.sum(), depth=3, view="backward")
     assert [c.op for c in shown.cards] == ["sin", "sin", "sin", "sum"]
-    assert shown.subtitle[0].startswith("12 nodes · 1 parameter, 1 value · float64 · gradients of the result")
+    assert shown.subtitle[0].startswith(
+        "12 nodes · 1 parameter, 1 value · float64 · gradients of the result"
+    )
     assert shown.subtitle[1] == "8 nodes further back than 3 steps left out"
     assert [a.code for a in shown.arrows] == ["g * cos(x)"] * 2 + ["g"]
     assert len(scene(h.sum(), depth=100).subtitle) == 1
@@ -830,7 +927,9 @@ def test_depth_is_at_least_one(depth):
         scene(leaf(1.0), depth=depth)
 
 
-@pytest.mark.parametrize("step", [lambda h, x: np.tanh(h), lambda h, x: h + x, lambda h, x: np.tanh(h * 1.01)])
+@pytest.mark.parametrize(
+    "step", [lambda h, x: np.tanh(h), lambda h, x: h + x, lambda h, x: np.tanh(h * 1.01)]
+)
 def test_a_chain_of_five_thousand(step):
     x = leaf([0.1, 0.2], name="x")
 
@@ -889,7 +988,18 @@ def test_doublings_are_written_in_as_many_lines():
     assert len(text_tree(scene(h)).splitlines()) == 104
 
 
-NAMES = ["w:0", "a->b", "{a: 1}", "<lambda>", "<b>w</b>", r"C:\new\N", 'say "hi"', "R&D &amp;", "가중치", "  two  "]
+NAMES = [
+    "w:0",
+    "a->b",
+    "{a: 1}",
+    "<lambda>",
+    "<b>w</b>",
+    r"C:\new\N",
+    'say "hi"',
+    "R&D &amp;",
+    "가중치",
+    "  two  ",
+]
 
 
 @pytest.mark.parametrize("name", [*NAMES, "x" * 300])
@@ -899,7 +1009,8 @@ def test_names_stand_in_the_text_as_they_are(name):
 
 
 @pytest.mark.parametrize(
-    "name, written", [("a\nb", r"a\nb"), ("a\tb", r"a\tb"), ("\x00", r"\x00"), ("\u202e", r"\u202e")]
+    "name, written",
+    [("a\nb", r"a\nb"), ("a\tb", r"a\tb"), ("\x00", r"\x00"), ("\u202e", r"\u202e")],
 )
 def test_controls_in_names_are_written_as_python_writes_them(name, written):
     lines = text_tree(scene(np.sin(leaf([1.0], name=name)).sum())).splitlines()

@@ -36,7 +36,10 @@ SAMPLES = [
 def abalone(seed=0):
     rng = np.random.default_rng(seed)
     x, y = Tensor(rng.normal(size=(10, 3)), name="x"), Tensor(rng.normal(size=(10, 1)), name="y")
-    weight, bias = Tensor(rng.normal(size=(3, 1)), True, "weight"), Tensor(rng.normal(size=1), True, "bias")
+    weight, bias = (
+        Tensor(rng.normal(size=(3, 1)), True, "weight"),
+        Tensor(rng.normal(size=1), True, "bias"),
+    )
     output = x @ weight + bias
     diff = output - y
     square = np.square(diff)
@@ -55,7 +58,11 @@ def agree(traced, loss):
         expected = traced.tensors[x].grad
         size = np.max(np.abs(expected), initial=0, where=np.isfinite(expected))
         np.testing.assert_allclose(
-            numbers[traced.gradient_of[x]], expected, rtol=1e-9, atol=1e-11 * size + 1e-300, equal_nan=True
+            numbers[traced.gradient_of[x]],
+            expected,
+            rtol=1e-9,
+            atol=1e-11 * size + 1e-300,
+            equal_nan=True,
         )
         assert numbers[traced.gradient_of[x]].dtype == expected.dtype
 
@@ -96,7 +103,11 @@ def test_a_reader_sees_no_broadcast_and_no_one():
     ops_used = [y.op for y in traced.program.applies if y not in traced.forward]
     assert ops.broadcast_to in [y.op for y in trace(loss, names).program.applies]
     # By hand: G_square is G_loss / 10 broadcast, G_diff = 2 * diff * G_square, then X.T @ G and a sum over the rows.
-    assert ops_used.count(ops.matmul) == 1 and ops_used.count(ops.sum) == 1 and ops_used.count(ops.multiply) == 2
+    assert (
+        ops_used.count(ops.matmul) == 1
+        and ops_used.count(ops.sum) == 1
+        and ops_used.count(ops.multiply) == 2
+    )
 
 
 def test_gradients_of_named_values_stay_apart():
@@ -131,7 +142,9 @@ def test_other_arrays_than_those_traced():
     numbers = evaluate(traced.program, {traced.start: np.ones(()), **arrays})
     np.testing.assert_allclose(numbers[traced.loss], other.numpy(), rtol=1e-12)
     for x in traced.wanted:
-        np.testing.assert_allclose(numbers[traced.gradient_of[x]], others[traced.names[x]].grad, rtol=1e-9)
+        np.testing.assert_allclose(
+            numbers[traced.gradient_of[x]], others[traced.names[x]].grad, rtol=1e-9
+        )
 
 
 def test_an_array_named_in_an_expression_is_one_leaf():
@@ -144,7 +157,9 @@ def test_an_array_named_in_an_expression_is_one_leaf():
 
 def test_what_is_drawn_at_random_is_not_shared():
     rng = np.random.default_rng(0)
-    draw = op("draw_twice", lambda x: x * rng.normal(size=x.shape), lambda g, y, x: g * y / x, samples=[])
+    draw = op(
+        "draw_twice", lambda x: x * rng.normal(size=x.shape), lambda g, y, x: g * y / x, samples=[]
+    )
     try:
         x = Tensor([1.0, 2.0], True, "x")
         loss = np.sum(draw(x) * draw(x))
@@ -255,7 +270,13 @@ def test_a_rule_may_not_change_the_shape():
 def test_a_replacement_is_offered_again():
     a, b, y = small()
     steps = {ops.add: ops.subtract, ops.subtract: ops.multiply}
-    rows = [Row("next", None, lambda y, facts: steps.get(y.op) and dataclasses.replace(y, op=steps[y.op]))]
+    rows = [
+        Row(
+            "next",
+            None,
+            lambda y, facts: steps.get(y.op) and dataclasses.replace(y, op=steps[y.op]),
+        )
+    ]
     new, _ = rebuild(Program((a, b), (y,), (y,)), rewriting(rows))
     assert [y.op for y in new.applies] == [ops.multiply]
 
@@ -311,7 +332,11 @@ def test_behind_is_inputs_first():
     a, b, y = small()
     late = apply(ops.multiply, (y, a), {}, a)
     order = [*behind([late])]
-    assert order.index(y) > max(order.index(a), order.index(b)) and order[-1] is late and len(order) == 4
+    assert (
+        order.index(y) > max(order.index(a), order.index(b))
+        and order[-1] is late
+        and len(order) == 4
+    )
 
 
 def test_nothing_is_quadratic():

@@ -51,7 +51,9 @@ def test_ops_of_the_library_are_proven(o):
 
 
 def test_the_library_is_there():
-    assert {"add", "matmul", "softmax_cross_entropy", "concatenate", "getitem"} <= {o.name for o in LIBRARY}
+    assert {"add", "matmul", "softmax_cross_entropy", "concatenate", "getitem"} <= {
+        o.name for o in LIBRARY
+    }
 
 
 # Rules to reject
@@ -98,17 +100,37 @@ REJECTED = {
     "right for g = 1 only": ("6 of 6", np.square, lambda g, y, x: np.mean(g) * 2 * x),
     "blind to g": ("6 of 6", np.square, lambda g, y, x: 2 * x),
     "not linear in g": ("6 of 6", np.square, lambda g, y, x: 2 * g * np.abs(g) * x),
-    "unfit in shape": ("returned shape (6,)", np.square, lambda g, y, x: np.reshape(2 * g * x, (-1,))),
-    "of a shape that broadcasts": ("is wrong", np.square, lambda g, y, x: np.sum(2 * g * x, axis=0, keepdims=True)),
-    "in short floats": ("returns float32", np.square, lambda g, y, x: (2 * g * x).astype(np.float32)),
+    "unfit in shape": (
+        "returned shape (6,)",
+        np.square,
+        lambda g, y, x: np.reshape(2 * g * x, (-1,)),
+    ),
+    "of a shape that broadcasts": (
+        "is wrong",
+        np.square,
+        lambda g, y, x: np.sum(2 * g * x, axis=0, keepdims=True),
+    ),
+    "in short floats": (
+        "returns float32",
+        np.square,
+        lambda g, y, x: (2 * g * x).astype(np.float32),
+    ),
     "in integers": ("returns int64", np.negative, lambda g, y, x: (-g).astype(np.int64)),
     "no array": ("returns float where", np.negative, lambda g, y, x: -1.0),
     "nothing": ("returns NoneType", np.square, lambda g, y, x: None),
     "first order only, y detached": ("second order", np.exp, lambda g, y, x: g * detached(y)),
     "first order only, x as data": ("second order", np.square, lambda g, y, x: 2 * g * data_of(x)),
     "first order only, g as data": ("input 1 (g)", np.square, lambda g, y, x: 2 * data_of(g) * x),
-    "first order only, all as data": ("no gradient reaches", np.square, lambda g, y, x: detached(2 * g * x)),
-    "a Tensor": ("a Tensor where it was given arrays", np.square, lambda g, y, x: Tensor(data_of(2 * g * x))),
+    "first order only, all as data": (
+        "no gradient reaches",
+        np.square,
+        lambda g, y, x: detached(2 * g * x),
+    ),
+    "a Tensor": (
+        "a Tensor where it was given arrays",
+        np.square,
+        lambda g, y, x: Tensor(data_of(2 * g * x)),
+    ),
     "writing into g": ("writes into its arguments", np.square, writes_into_g),
     "writing into x": ("writes into its arguments", np.square, writes_into_x),
     "writing into data": ("writes into the data of its arguments", np.square, writes_into_data),
@@ -130,7 +152,9 @@ def test_wrong_vjp_is_rejected(case):
 def test_vjp_along_the_wrong_axis_is_rejected():
     for axis in (0, 1):  # on a square, shapes tell nothing
         o = tried(
-            lambda x: np.sum(x, axis=1), lambda g, y, x, axis=axis: np.expand_dims(g, axis), samples=[arrays((3, 3))]
+            lambda x: np.sum(x, axis=1),
+            lambda g, y, x, axis=axis: np.expand_dims(g, axis),
+            samples=[arrays((3, 3))],
         )
         if axis == 1:
             check_op(o)
@@ -171,7 +195,9 @@ def test_forward_that_writes_is_rejected():
         x += 1
         return x * 1
 
-    assert "the forward writes into input 0 (x)" in message_of(check_op, tried(forward, lambda g, y, x: g))
+    assert "the forward writes into input 0 (x)" in message_of(
+        check_op, tried(forward, lambda g, y, x: g)
+    )
 
 
 def test_forward_that_never_repeats_is_rejected():
@@ -181,13 +207,17 @@ def test_forward_that_never_repeats_is_rejected():
 
 
 def test_forward_that_leaves_float32_is_rejected():
-    assert "float64 for float32 inputs" in message_of(check_op, tried(lambda x: x * np.ones(1), lambda g, y, x: g))
+    assert "float64 for float32 inputs" in message_of(
+        check_op, tried(lambda x: x * np.ones(1), lambda g, y, x: g)
+    )
 
 
 def test_elementwise_and_rowwise_must_be_true():
     centred = (lambda x: x - np.mean(x), lambda g, y, x: g - np.sum(g) / x.size)
     check_op(tried(*centred))
-    assert "not elementwise: input 0 (x) at index (0, 0)" in message_of(check_op, tried(*centred, elementwise=True))
+    assert "not elementwise: input 0 (x) at index (0, 0)" in message_of(
+        check_op, tried(*centred, elementwise=True)
+    )
     rows = (lambda x: np.sum(x, axis=1), lambda g, y, x: np.expand_dims(g, 1) + 0 * x)
     check_op(tried(*rows))
     message_of(check_op, tried(*rows, rowwise=True))
@@ -220,7 +250,9 @@ def test_sequence_rule():
         return lambda i, g, y, *arrays: factor[i] * g[2 * i : 2 * i + 2]
 
     sample = [arrays((2,), (2,))]
-    check_op(tried(joined, samples=sample, sequence=True, each=each([1, 1])), samples=sample)  # arrays of length 2
+    check_op(
+        tried(joined, samples=sample, sequence=True, each=each([1, 1])), samples=sample
+    )  # arrays of length 2
     message = message_of(check_op, tried(joined, samples=sample, sequence=True, each=each([1, 2])))
     assert "input 1 at index" in message
 
@@ -286,7 +318,12 @@ WRONG = {
         lambda g, y, x: g * np.cos(x) * np.where((np.abs(x) < 1e-4) & (x != 0), 1.1, 1),
         PLAIN,
     ),
-    "overflow": ("x times 1e6", lambda x: np.logaddexp(0, x), lambda g, y, x: g * np.exp(x) / (1 + np.exp(x)), PLAIN),
+    "overflow": (
+        "x times 1e6",
+        lambda x: np.logaddexp(0, x),
+        lambda g, y, x: g * np.exp(x) / (1 + np.exp(x)),
+        PLAIN,
+    ),
     "a rule that overflows": (
         "x times 1e6",
         lambda x: logsumexp(x),
@@ -296,7 +333,12 @@ WRONG = {
     "a rule that cancels": (
         "x plus 1e6",
         lambda x: np.std(x),
-        lambda g, y, x: g * (x - np.mean(x)) / x.size / np.sqrt(np.maximum(np.mean(x * x) - np.mean(x) ** 2, 1e-30)),
+        lambda g, y, x: (
+            g
+            * (x - np.mean(x))
+            / x.size
+            / np.sqrt(np.maximum(np.mean(x * x) - np.mean(x) ** 2, 1e-30))
+        ),
         PLAIN,
     ),
     "ties": (
@@ -321,14 +363,22 @@ WRONG = {
     "3-d": ("in shape (2, 3, 4)", *wrong_if(lambda g, y, x: x.ndim == 3), PLAIN),
     "one element": ("in shape ()", *wrong_if(lambda g, y, x: x.size == 1), PLAIN),
     "axes of length 1": ("in shape (1,)", *wrong_if(lambda g, y, x: 1 in x.shape), PLAIN),
-    "not square": ("in shape (2, 3)", *wrong_if(lambda g, y, x: x.ndim == 2 and len(set(x.shape)) > 1), SQUARE),
+    "not square": (
+        "in shape (2, 3)",
+        *wrong_if(lambda g, y, x: x.ndim == 2 and len(set(x.shape)) > 1),
+        SQUARE,
+    ),
     "a reshape for a transpose": (
         "in shape (2, 3)",
         lambda x: x.T * 1.0,
         lambda g, y, x: np.reshape(g, x.shape),
         values([[1.0, 2.0]]),
     ),
-    "more than four elements": ("in shape", *wrong_if(lambda g, y, x: x.size > 4), values([1.0, 2.0])),
+    "more than four elements": (
+        "in shape",
+        *wrong_if(lambda g, y, x: x.size > 4),
+        values([1.0, 2.0]),
+    ),
     "broadcasting": (
         "in shapes",
         lambda a, b: a * b,
@@ -353,29 +403,47 @@ WRONG = {
     # axes and other parameters
     "axis 1": (
         "axis=1",
-        *reduced(lambda g, y, x, axis=None, keepdims=False: spread(g, axis, keepdims) * (2 if axis == 1 else 1)),
+        *reduced(
+            lambda g, y, x, axis=None, keepdims=False: (
+                spread(g, axis, keepdims) * (2 if axis == 1 else 1)
+            )
+        ),
         PLAIN,
     ),
     "a negative axis": (
         "axis=-1",
-        *reduced(lambda g, y, x, axis=None, keepdims=False: spread(g, axis, keepdims) * (2 if axis in (-1, -2) else 1)),
+        *reduced(
+            lambda g, y, x, axis=None, keepdims=False: (
+                spread(g, axis, keepdims) * (2 if axis in (-1, -2) else 1)
+            )
+        ),
         arrays((2, 3), axis=0),
     ),
     "several axes": (
         "axis=(",
         *reduced(
-            lambda g, y, x, axis=None, keepdims=False: spread(g, axis, keepdims) * (2 if isinstance(axis, tuple) else 1)
+            lambda g, y, x, axis=None, keepdims=False: (
+                spread(g, axis, keepdims) * (2 if isinstance(axis, tuple) else 1)
+            )
         ),
         PLAIN,
     ),
     "no axis": (
         "axis=None",
-        *reduced(lambda g, y, x, axis=None, keepdims=False: spread(g, axis, keepdims) * (2 if axis is None else 1)),
+        *reduced(
+            lambda g, y, x, axis=None, keepdims=False: (
+                spread(g, axis, keepdims) * (2 if axis is None else 1)
+            )
+        ),
         arrays((2, 3), axis=0),
     ),
     "keepdims": (
         "keepdims=True",
-        *reduced(lambda g, y, x, axis=None, keepdims=False: spread(g, axis, keepdims) * (2 if keepdims else 1)),
+        *reduced(
+            lambda g, y, x, axis=None, keepdims=False: (
+                spread(g, axis, keepdims) * (2 if keepdims else 1)
+            )
+        ),
         PLAIN,
     ),
     "an axis that is not seen": (
@@ -427,10 +495,20 @@ WRONG = {
         PLAIN,
     ),
     # the gradient of the result
-    "|g|": ("not linear in g", lambda x: np.sum(x), lambda g, y, x: np.abs(g) * np.ones_like(x), ONES),
+    "|g|": (
+        "not linear in g",
+        lambda x: np.sum(x),
+        lambda g, y, x: np.abs(g) * np.ones_like(x),
+        ONES,
+    ),
     "g cut off": ("not linear in g", np.square, lambda g, y, x: 2 * np.clip(g, -5, 5) * x, PLAIN),
     "the mean of g": ("in shape", np.square, lambda g, y, x: 2 * np.mean(g) * x, values([1.5])),
-    "a g that is not zero": ("not linear in g", np.square, lambda g, y, x: 2 * x * (g + np.equal(g, 0)), PLAIN),
+    "a g that is not zero": (
+        "not linear in g",
+        np.square,
+        lambda g, y, x: 2 * x * (g + np.equal(g, 0)),
+        PLAIN,
+    ),
     "the same g for each row": (
         "in shape",
         lambda x: np.sum(x, axis=-1),
@@ -468,7 +546,11 @@ WRONG = {
     "Fortran order": (
         "in Fortran order",
         np.square,
-        lambda g, y, x: (2 * g * x).ravel(order="K").reshape(x.shape) if isinstance(g, np.ndarray) else 2 * g * x,
+        lambda g, y, x: (
+            (2 * g * x).ravel(order="K").reshape(x.shape)
+            if isinstance(g, np.ndarray)
+            else 2 * g * x
+        ),
         PLAIN,
     ),
     "gaps in memory": (
@@ -477,9 +559,24 @@ WRONG = {
         lambda g, y, x: g * x * (2 if not isinstance(x, np.ndarray) or x.flags.forc else 1),
         PLAIN,
     ),
-    "an array used again": ("its next call overwrites", np.square, lambda g, y, x: reused(2 * g * x), PLAIN),
-    "a forward's array used again": ("its next call overwrites", lambda x: reused(2 * x), lambda g, y, x: 2 * g, PLAIN),
-    "a forward that writes into stacks": ("writes into input 0", overwrites_its_input, lambda g, y, x: g, PLAIN),
+    "an array used again": (
+        "its next call overwrites",
+        np.square,
+        lambda g, y, x: reused(2 * g * x),
+        PLAIN,
+    ),
+    "a forward's array used again": (
+        "its next call overwrites",
+        lambda x: reused(2 * x),
+        lambda g, y, x: 2 * g,
+        PLAIN,
+    ),
+    "a forward that writes into stacks": (
+        "writes into input 0",
+        overwrites_its_input,
+        lambda g, y, x: g,
+        PLAIN,
+    ),
     "a rule that never repeats": (
         "different results",
         lambda x: np.maximum(x, 0),
@@ -499,7 +596,11 @@ WRONG = {
 def test_a_rule_that_is_wrong_in_one_situation_is_rejected(case):
     hint, forward, *vjps, sample = WRONG[case]
     BUFFERS.clear()
-    o = tried((lambda x: forward(x)) if isinstance(forward, np.ufunc) else forward, *vjps, samples=[sample])
+    o = tried(
+        (lambda x: forward(x)) if isinstance(forward, np.ufunc) else forward,
+        *vjps,
+        samples=[sample],
+    )
     message = message_of(check_op, o)
     assert message.startswith("under_test, sample 0") and hint in message
 
@@ -517,7 +618,14 @@ def log_gamma(x):
     """Stirling's series after eight steps of the recurrence."""
     shift = sum(np.log(x + k) for k in range(8))
     z = x + 8
-    return (z - 0.5) * np.log(z) - z + 0.5 * math.log(2 * math.pi) + 1 / (12 * z) - 1 / (360 * z**3) - shift
+    return (
+        (z - 0.5) * np.log(z)
+        - z
+        + 0.5 * math.log(2 * math.pi)
+        + 1 / (12 * z)
+        - 1 / (360 * z**3)
+        - shift
+    )
 
 
 def digamma(x):
@@ -582,7 +690,9 @@ RIGHT = {
         PLAIN,
     ),
     "Huber": (
-        lambda x, delta=1.0: np.where(np.abs(x) < delta, 0.5 * x * x, delta * (np.abs(x) - 0.5 * delta)),
+        lambda x, delta=1.0: np.where(
+            np.abs(x) < delta, 0.5 * x * x, delta * (np.abs(x) - 0.5 * delta)
+        ),
         lambda g, y, x, delta=1.0: g * np.where(np.abs(x) < delta, x, delta * np.sign(x)),
         PLAIN,
     ),
@@ -614,7 +724,10 @@ RIGHT = {
     "sorted": (
         lambda x: np.sort(x),
         lambda g, y, x: np.sum(
-            np.expand_dims(g, -1) * np.equal(np.expand_dims(y, -1), np.expand_dims(x, -2)) / ties(x, y), axis=-2
+            np.expand_dims(g, -1)
+            * np.equal(np.expand_dims(y, -1), np.expand_dims(x, -2))
+            / ties(x, y),
+            axis=-2,
         ),
         ROW,
     ),
@@ -630,24 +743,40 @@ RIGHT = {
     ),
     "mean": (
         lambda x, axis=None, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
-        lambda g, y, x, axis=None, keepdims=False: spread(g, axis, keepdims) * (y.size / x.size) + 0 * x,
+        lambda g, y, x, axis=None, keepdims=False: (
+            spread(g, axis, keepdims) * (y.size / x.size) + 0 * x
+        ),
         PLAIN,
     ),
-    "matrices": (only_matrices, lambda g, y, a, b: g @ b.T, lambda g, y, a, b: a.T @ g, arrays((2, 2), (2, 2))),
+    "matrices": (
+        only_matrices,
+        lambda g, y, a, b: g @ b.T,
+        lambda g, y, a, b: a.T @ g,
+        arrays((2, 2), (2, 2)),
+    ),
     "taken": (
         lambda x, ids: x[ids],
-        lambda g, y, x, ids: OPS["scatter"](g, ids, index=OPS["getitem"].samples[3].params["index"], shape=x.shape),
+        lambda g, y, x, ids: OPS["scatter"](
+            g, ids, index=OPS["getitem"].samples[3].params["index"], shape=x.shape
+        ),
         None,
         values([1.0, 2.0, 3.0], [2, 0, 2]),
     ),
     "log loss": (
         log_loss,
-        lambda g, y, logits, labels: g * (softmax(logits) - labels) / (logits.size / logits.shape[-1]),
+        lambda g, y, logits, labels: (
+            g * (softmax(logits) - labels) / (logits.size / logits.shape[-1])
+        ),
         None,
         values([[1.0, 2.0, 0.5], [0.1, -1.0, 0.3]], [[0.2, 0.3, 0.5], [0.0, 1.0, 0.0]]),
     ),
     "windows": (windows, windows_vjp, values([1.0, 2.0, -3.0, 0.5])),
-    "a mask": (lambda x, mask: x * mask, lambda g, y, x, mask: g * mask, None, values([1.0, 2.0], [True, False])),
+    "a mask": (
+        lambda x, mask: x * mask,
+        lambda g, y, x, mask: g * mask,
+        None,
+        values([1.0, 2.0], [True, False]),
+    ),
     "a turned gradient": (lambda x: x[::-1], lambda g, y, x: g[::-1], ROW),
     "the same array": (lambda x: x, lambda g, y, x: g, PLAIN),
     "distance": (
@@ -657,7 +786,11 @@ RIGHT = {
         ROWS,
     ),
     "steps": (lambda x: np.floor(x), lambda g, y, x: 0 * g, PLAIN),
-    "a window with a border": (lambda x: np.where(np.abs(x) < 1, x, 0), lambda g, y, x: g * (np.abs(x) < 1), PLAIN),
+    "a window with a border": (
+        lambda x: np.where(np.abs(x) < 1, x, 0),
+        lambda g, y, x: g * (np.abs(x) < 1),
+        PLAIN,
+    ),
 }
 
 
@@ -688,7 +821,10 @@ def test_sample_of_integers_is_refused():
 
 def test_vjp_that_no_sample_reaches_is_refused():
     o = tried(
-        lambda a, b: a * b, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a, samples=[values([1.0, 2.0], [3, 4])]
+        lambda a, b: a * b,
+        lambda g, y, a, b: g * b,
+        lambda g, y, a, b: g * a,
+        samples=[values([1.0, 2.0], [3, 4])],
     )
     with pytest.raises(ValueError, match="input 1, so that its vjp is unproven"):
         check_op(o)
@@ -697,7 +833,8 @@ def test_vjp_that_no_sample_reaches_is_refused():
 
 def test_an_op_that_says_nothing_of_a_gradient_is_refused():
     with pytest.raises(
-        ValueError, match=r"under_test\(x\): no vjp was given: give one per input, or say constant=True"
+        ValueError,
+        match=r"under_test\(x\): no vjp was given: give one per input, or say constant=True",
     ):
         check_op(tried(lambda x: x**2))
     with pytest.raises(ValueError, match="no vjp for input 1 and what follows: give each="):
@@ -709,13 +846,17 @@ def test_an_op_that_says_nothing_of_a_gradient_is_refused():
 
 @pytest.mark.parametrize("no_op", [np.exp, "exp", lambda x: x])
 def test_what_is_no_op_is_called_what_it_is(no_op):
-    with pytest.raises(TypeError, match=r'check_op takes a registered op, as in check_op\(OPS\["exp"\]\), not'):
+    with pytest.raises(
+        TypeError, match=r'check_op takes a registered op, as in check_op\(OPS\["exp"\]\), not'
+    ):
         check_op(no_op)
 
 
 def test_samples_without_elements_prove_nothing():
     o = tried(lambda x: x * 2, lambda g, y, x: 3 * g, samples=[values(np.empty((0, 3)))])
-    with pytest.raises(ValueError, match="nothing was checked of under_test: all of its samples have size 0"):
+    with pytest.raises(
+        ValueError, match="nothing was checked of under_test: all of its samples have size 0"
+    ):
         check_op(o)
     pair = [values(np.empty(0), np.empty(0))]
     o = tried(lambda a, b: a * b, lambda g, y, a, b: g, lambda g, y, a, b: g, samples=pair)
@@ -737,13 +878,19 @@ def test_elementwise_that_no_sum_betrays():
     assert "not elementwise" in message_of(check_op, tried(*turned, elementwise=True))
     table = (lambda x: np.sum(x, axis=0), lambda g, y, x: g + 0 * x)
     assert "not rowwise" in message_of(check_op, tried(*table, rowwise=True, samples=[SQUARE]))
-    assert "not elementwise: its result has shape" in message_of(check_op, tried(*table, elementwise=True))
+    assert "not elementwise: its result has shape" in message_of(
+        check_op, tried(*table, elementwise=True)
+    )
 
 
 def test_a_forward_that_returns_two_things_says_so():
     rule = lambda g, y, x, kept=None: 2 * g  # noqa: E731
-    assert "returned 2 things: say keeps=True" in message_of(check_op, tried(lambda x: (2 * x, x), rule))
-    assert "(result, kept), not ndarray" in message_of(check_op, tried(lambda x: 2 * x, rule, keeps=True))
+    assert "returned 2 things: say keeps=True" in message_of(
+        check_op, tried(lambda x: (2 * x, x), rule)
+    )
+    assert "(result, kept), not ndarray" in message_of(
+        check_op, tried(lambda x: 2 * x, rule, keeps=True)
+    )
     check_op(tried(lambda x: (2 * x, x), rule, keeps=True))
 
 
@@ -755,7 +902,9 @@ def test_kept_arrays_are_not_used_again():
         return g * (y if kept is None else kept)
 
     BUFFERS.clear()
-    assert "keeps an array that its next call overwrites" in message_of(check_op, tried(forward, rule, keeps=True))
+    assert "keeps an array that its next call overwrites" in message_of(
+        check_op, tried(forward, rule, keeps=True)
+    )
 
 
 # Functions that cannot be trusted, whatever their gradient
@@ -777,7 +926,9 @@ def test_hidden_state_is_no_wrong_gradient():
         calls.append(x)
         return x * (1 + len(calls) // 10)
 
-    assert "different results for the same input" in message_of(check_gradients, every_tenth, [1.0, 2.0])
+    assert "different results for the same input" in message_of(
+        check_gradients, every_tenth, [1.0, 2.0]
+    )
 
     state = np.zeros(2)
 
@@ -785,7 +936,9 @@ def test_hidden_state_is_no_wrong_gradient():
         state[...] = 0.9 * state + 0.1 * x.data
         return x - state.copy()
 
-    assert "different results for the same input" in message_of(check_gradients, running_mean, [1.0, 2.0])
+    assert "different results for the same input" in message_of(
+        check_gradients, running_mean, [1.0, 2.0]
+    )
     seeded = lambda x: x * np.random.default_rng(3).normal(size=x.shape)  # noqa: E731
     check_gradients(seeded, [1.0, 2.0])
 
@@ -799,13 +952,17 @@ def test_a_function_that_writes_into_its_input():
 
 
 def test_nothing_to_check_is_said():
-    with pytest.raises(ValueError, match=r"nothing was checked of exp: its inputs have size 0, \(0, 3\) float64"):
+    with pytest.raises(
+        ValueError, match=r"nothing was checked of exp: its inputs have size 0, \(0, 3\) float64"
+    ):
         check_gradients(np.exp, np.empty((0, 3)))
     with pytest.raises(ValueError, match="nothing was checked of .*: its result has size 0"):
         check_gradients(lambda x: x[:0], [1.0, 2.0])
 
 
-@pytest.mark.parametrize("tolerance", [{"rtol": 1}, {"rtol": np.inf}, {"rtol": np.nan}, {"rtol": -1e-3}])
+@pytest.mark.parametrize(
+    "tolerance", [{"rtol": 1}, {"rtol": np.inf}, {"rtol": np.nan}, {"rtol": -1e-3}]
+)
 def test_tolerances_with_which_nothing_can_fail(tolerance):
     with pytest.raises(ValueError, match="nothing can fail"):
         check_gradients(np.exp, [1.0], **tolerance)
@@ -823,7 +980,9 @@ def test_slopes_below_the_tolerance():
         assert "is wrong" in message and "all of it for the result times " in message
         assert "the check made these" not in message
     check_gradients(lambda x: x * 1e-12, [1.0, 2.0])
-    check_gradients(lambda x: np.sin(x) ** 2 + np.cos(x) ** 2 - 1, [0.3, 1.0, 2.0])  # rounding alone
+    check_gradients(
+        lambda x: np.sin(x) ** 2 + np.cos(x) ** 2 - 1, [0.3, 1.0, 2.0]
+    )  # rounding alone
 
 
 def in_float32(x):
@@ -841,7 +1000,8 @@ def test_short_floats_on_the_way(x):
         message_of(check_gradients, lambda t: o(in_float32(t)).astype(float), [x])  # noqa: B023
     for offset in (0.0, float(np.float32(x))):  # without any rounding of the result, as it is 0
         hidden = tried(
-            lambda t, offset=offset: t.astype(np.float32).astype(float) - offset, lambda g, y, t, offset: 0 * g
+            lambda t, offset=offset: t.astype(np.float32).astype(float) - offset,
+            lambda g, y, t, offset: 0 * g,
         )
         assert "is wrong" in message_of(check_gradients, lambda t: hidden(t, offset=offset), [x])  # noqa: B023
 
@@ -857,13 +1017,17 @@ def test_a_column_that_is_called_by_a_number():
     column = pd.Series([1.0, 2.0], name=5)
     check_gradients(np.square, column)
     o = tried(lambda x: x * x, lambda g, y, x: g * x)
-    assert "the gradient of input 0 (5) at index" in message_of(check_gradients, lambda x: o(x), column)
+    assert "the gradient of input 0 (5) at index" in message_of(
+        check_gradients, lambda x: o(x), column
+    )
 
 
 def test_an_input_that_is_ignored():
     check_gradients(lambda a, b: a * 2 + 0 * b, [1.0], [2.0])
     check_gradients(lambda a, b: a * 2, [1.0], [2.0])
-    ignores = tried(lambda a, b: a * b, lambda g, y, a, b: g * b, lambda g, y, a, b: 0 * g, samples=[PAIR])
+    ignores = tried(
+        lambda a, b: a * b, lambda g, y, a, b: g * b, lambda g, y, a, b: 0 * g, samples=[PAIR]
+    )
     assert "input 1 (b)" in message_of(check_gradients, ignores, [1.0], [2.0])
 
 
@@ -876,7 +1040,9 @@ def test_class_ids_among_the_inputs():
 def test_nan_inside():
     """NaN that a where hides from the result is not hidden from the gradient."""
     with np.errstate(invalid="ignore"):
-        message = message_of(check_gradients, lambda x: np.where(x > 0, np.sqrt(x), 0.0), [-1.0, 4.0])
+        message = message_of(
+            check_gradients, lambda x: np.where(x > 0, np.sqrt(x), 0.0), [-1.0, 4.0]
+        )
     assert "at index (0,) is not finite" in message
 
 
@@ -887,9 +1053,14 @@ def test_ops_at_their_kinks():
     check_op(relu, samples=[values([-1.0, 0.0, 2.0]), values(0.0)])
     check_op(OPS["abs"], samples=[values([-1.0, 0.0, 2.0])])
     for name in ("maximum", "minimum"):
-        check_op(OPS[name], samples=[values([1.0, 2.0, -3.0], [1.0, 1.0, -3.0]), values([0.0, 1.0], 0.0)])
+        check_op(
+            OPS[name], samples=[values([1.0, 2.0, -3.0], [1.0, 1.0, -3.0]), values([0.0, 1.0], 0.0)]
+        )
     for name in ("max", "min"):
-        check_op(OPS[name], samples=[values([[1.0, 1.0], [0.0, 1.0]]), values([[1.0, 1.0], [0.0, 1.0]], axis=0)])
+        check_op(
+            OPS[name],
+            samples=[values([[1.0, 1.0], [0.0, 1.0]]), values([[1.0, 1.0], [0.0, 1.0]], axis=0)],
+        )
 
 
 TIED = values([2.0, 2.0, -1.0])
@@ -936,7 +1107,9 @@ def test_kinks_that_only_meet_at_one_point_may_have_any_slope():
     check_op(o, samples=meet)
 
 
-@pytest.mark.parametrize("slope, right", [(0.0, True), (0.3, True), (1.0, True), (-0.1, False), (1.1, False)])
+@pytest.mark.parametrize(
+    "slope, right", [(0.0, True), (0.3, True), (1.0, True), (-0.1, False), (1.1, False)]
+)
 def test_at_a_kink_any_slope_between_both_sides_is_right(slope, right):
     o = tried(lambda x: np.maximum(x, 0), lambda g, y, x: g * ((x > 0) + slope * np.equal(x, 0)))
     if right:
@@ -948,7 +1121,9 @@ def test_at_a_kink_any_slope_between_both_sides_is_right(slope, right):
 
 def test_kink_beside_curvature():
     check_gradients(lambda x: relu(x) * np.exp(x) + np.exp(3 * x), [0.0])
-    check_gradients(lambda x: np.sum(np.concatenate([relu(x), relu(-x)]).reshape(2, -1), axis=0), [0.0])
+    check_gradients(
+        lambda x: np.sum(np.concatenate([relu(x), relu(-x)]).reshape(2, -1), axis=0), [0.0]
+    )
     check_gradients(lambda x: np.concatenate([relu(x), relu(-x), 2 * relu(x)]), [0.0])
 
 
@@ -968,7 +1143,10 @@ def test_jump_is_no_kink():
 def test_smooth_at_zero():
     check_gradients(lambda x: x**2, [0.0, 1.0])
     check_gradients(lambda x: x**3, [0.0])
-    check_op(OPS["power"], samples=[values([0.0, 1.0, -2.0], 2), values([0.0, 1.0], 3), values([0.0, 1.0], 1)])
+    check_op(
+        OPS["power"],
+        samples=[values([0.0, 1.0, -2.0], 2), values([0.0, 1.0], 3), values([0.0, 1.0], 1)],
+    )
     o = tried(lambda x: x * x, lambda g, y, x: g * (2 * x + 0.01 * np.equal(x, 0)))
     message_of(check_gradients, o, [0.0])
 
@@ -991,7 +1169,13 @@ def test_shapes():
 
 
 def test_samples_of_odd_shapes():
-    for sample in (values(0.5), values([0.5]), values([[0.5]]), values(np.empty(0)), values(np.empty((0, 3)))):
+    for sample in (
+        values(0.5),
+        values([0.5]),
+        values([[0.5]]),
+        values(np.empty(0)),
+        values(np.empty((0, 3))),
+    ):
         for name in ("exp", "relu", "sum", "norm", "prod", "square"):
             check_op(OPS[name], samples=[sample, PLAIN])
     empty = [values(np.empty((0, 3)), np.ones((3, 2))), values(np.ones((2, 0)), np.ones((0, 2)))]
@@ -1034,7 +1218,10 @@ def test_memory_layouts():
         (lambda x: x + 1e9, 1.0),
         (np.sqrt, 1e-8),
         (lambda x: np.tanh(1000 * x), 3e-4),
-        (lambda x: softmax_cross_entropy(np.concatenate([x, -x]).reshape(1, 2), np.array([0])), 40.0),
+        (
+            lambda x: softmax_cross_entropy(np.concatenate([x, -x]).reshape(1, 2), np.array([0])),
+            40.0,
+        ),
     ],
 )
 def test_scales(fn, x):
@@ -1062,7 +1249,12 @@ def test_nothing_of_the_callers_changes():
 
 
 def test_message_says_all():
-    o = tried(lambda a, b: a * b, lambda g, y, a, b: g * b, lambda g, y, a, b: 1.001 * g * a, samples=[PAIR])
+    o = tried(
+        lambda a, b: a * b,
+        lambda g, y, a, b: g * b,
+        lambda g, y, a, b: 1.001 * g * a,
+        samples=[PAIR],
+    )
     a, b = np.array([[1.0, 2.0]], dtype=np.float32), [3.0, 4.0]
     message = message_of(check_gradients, o, a, b)
     found = re.search(r"under_test: the gradient of input 1 \(b\) at index \((\d),\)", message)
@@ -1092,7 +1284,11 @@ def test_names():
 
 
 def test_sample_is_named():
-    o = tried(lambda x: np.abs(x), lambda g, y, x: g, samples=[values([1.0]), values([2.0]), values([-1.0])])
+    o = tried(
+        lambda x: np.abs(x),
+        lambda g, y, x: g,
+        samples=[values([1.0]), values([2.0]), values([-1.0])],
+    )
     assert message_of(check_op, o).startswith("under_test, sample 2: ")
     check_op(o, samples=o.samples[:2])
 
@@ -1105,7 +1301,12 @@ def test_what_fn_must_return():
     with pytest.raises(TypeError, match="not NoneType"):
         check_gradients(lambda x: None, [1.0])
     outside = Tensor([1.0], requires_grad=True)
-    for fn in (lambda x: x.detach() * 2, lambda x: x > 0, lambda x: outside * 2, lambda x: x.astype(int)):
+    for fn in (
+        lambda x: x.detach() * 2,
+        lambda x: x > 0,
+        lambda x: outside * 2,
+        lambda x: x.astype(int),
+    ):
         assert "no gradient reaches its inputs" in message_of(check_gradients, fn, [1.5])
     assert outside.grad is None
 
@@ -1133,15 +1334,25 @@ def test_not_finite():
 def test_the_books_cross_entropy_is_rejected_where_it_saturates():
     check_op(steel.book_cross_entropy, samples=steel.book_cross_entropy.samples)
     message = message_of(check_op, steel.book_cross_entropy)
-    assert message.startswith("book_cross_entropy, sample 0, logits times 1e6: the gradient of input 0 (logits)")
-    message = message_of(check_op, steel.book_cross_entropy, samples=[values([[40.0, 0.0, -40.0]], [[0.0, 0.0, 1.0]])])
-    assert "book_cross_entropy, sample 0: the gradient of input 0 (logits) at index (0, 2)" in message
+    assert message.startswith(
+        "book_cross_entropy, sample 0, logits times 1e6: the gradient of input 0 (logits)"
+    )
+    message = message_of(
+        check_op,
+        steel.book_cross_entropy,
+        samples=[values([[40.0, 0.0, -40.0]], [[0.0, 0.0, 1.0]])],
+    )
+    assert (
+        "book_cross_entropy, sample 0: the gradient of input 0 (logits) at index (0, 2)" in message
+    )
     assert "differences give 0, ratio inf" in message
 
 
 def test_how_far_off_the_books_gradient_is():
     logits = np.array([[12.0, 0.0, -12.0]])
-    message = message_of(check_op, steel.book_cross_entropy, samples=[values(logits, [[0.0, 0.0, 1.0]])])
+    message = message_of(
+        check_op, steel.book_cross_entropy, samples=[values(logits, [[0.0, 0.0, 1.0]])]
+    )
     p = np.exp(-12 - np.log(np.sum(np.exp(logits))))
     ratio = re.search(r"ratio (\S+),", message)
     assert ratio and float(ratio[1]) == pytest.approx((p + 1e-10) / p, rel=1e-4)
@@ -1154,6 +1365,13 @@ def test_a_forgotten_vjp_is_refused():
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_joint_rule_that_returns_another_number_of_gradients(registry, count):
-    added = op("added", lambda *xs: xs[0] + xs[1], joint=lambda g, y, *xs: [g] * count, samples=[arrays((2,), (2,))])
-    with pytest.raises(ValueError, match=f"the vjp of added.*it returned {count} gradients for 2 inputs"):
+    added = op(
+        "added",
+        lambda *xs: xs[0] + xs[1],
+        joint=lambda g, y, *xs: [g] * count,
+        samples=[arrays((2,), (2,))],
+    )
+    with pytest.raises(
+        ValueError, match=f"the vjp of added.*it returned {count} gradients for 2 inputs"
+    ):
         added(Tensor([1.0, 2.0], True), Tensor([3.0, 4.0], True)).sum().backward()

@@ -41,8 +41,14 @@ from tinygrad_steel.verify.traced_loss import graph_of
 ROOT = pathlib.Path(__file__).parents[2]
 CANCELLED = "right, but for rounding where terms cancel"
 
-ROWS = [(name, step, words, fault) for (name, step), row in FAULTS.items() for words, fault in row.items()]
-CONSTANT = re.compile("the sign is wrong$|not divided by|divided by .* once too often|instead of the batch|a factor 2")
+ROWS = [
+    (name, step, words, fault)
+    for (name, step), row in FAULTS.items()
+    for words, fault in row.items()
+]
+CONSTANT = re.compile(
+    "the sign is wrong$|not divided by|divided by .* once too often|instead of the batch|a factor 2"
+)
 ALONE = {  # what explains the leaves as well, where they alone are handed over
     "computed from G_h2 in place of G_z2": "from a fault at G_z2: G_h2 is handed on unchanged",
     "these are the numbers of G_square": "from a fault at G_diff: G_square is handed on unchanged",
@@ -79,7 +85,9 @@ def test_fault_is_found_from_the_leaves_alone(name, step, words, fault):
     report = compare_backprop(loss, names, **leaves(names, wrong))
     if names[step[2:]].op and not CONSTANT.search(words):
         words = ALONE.get(words, f"from a fault at {step}: {words}")
-        apart = words == "computed from output in place of G_output"  # it explains neither leaf by itself
+        apart = (
+            words == "computed from output in place of G_output"
+        )  # it explains neither leaf by itself
         count = 2 if apart else 1
         assert [s.verdict for s in report.steps].count("wrong") == count
     assert ALONE.get(words, words) in report.first_wrong.reason
@@ -94,7 +102,9 @@ def test_fault_is_found_on_raw_data_that_saturates(name, step, words, fault):
         assert report.ok
     else:
         assert report.first_wrong.name == step
-        vanished = wrong[step].shape == right[step].shape and not np.any(wrong[step])  # a slope too much, far out
+        vanished = wrong[step].shape == right[step].shape and not np.any(
+            wrong[step]
+        )  # a slope too much, far out
         assert ("zero everywhere" if vanished else words) in report.first_wrong.reason
 
 
@@ -107,12 +117,16 @@ EVERYWHERE = {  # the words of the reason, and what is done to a right gradient
     "the sign is wrong, and it is 2 times too large everywhere": lambda g: -2 * g,
     "10 times too large everywhere: not divided by the batch size 10": lambda g: 10 * g,
     "10 times too small everywhere: divided by the batch size 10 once too often": lambda g: g / 10,
-    "100 times too large everywhere: multiplied by the batch size 10 instead of divided by it": lambda g: 100 * g,
+    "100 times too large everywhere: multiplied by the batch size 10 instead of divided by it": lambda g: (
+        100 * g
+    ),
     "7 times too large everywhere": lambda g: 7 * g,
     "3.7 times too large everywhere": lambda g: 3.7 * g,
     "zero everywhere: the gradient does not arrive here": lambda g: 0 * g,
     "right numbers in a wrong shape": lambda g: g[:, None],
-    "nan instead of": lambda g: np.where(np.arange(g.size).reshape(g.shape) == g.size - 1, np.nan, g),
+    "nan instead of": lambda g: np.where(
+        np.arange(g.size).reshape(g.shape) == g.size - 1, np.nan, g
+    ),
     "inf instead of": lambda g: np.where(np.arange(g.size).reshape(g.shape) == 0, np.inf, g),
 }
 FIVE = ("abalone", "pulsar", "softmax", "sigmoid", "sigmoid-mse")
@@ -127,7 +141,10 @@ def test_fault_of_any_step_is_found_at_every_step(name, words):
     for step in steps:
         broken = {step: lambda n, right=steps[step]: EVERYWHERE[words](right(n))}
         report = compare_backprop(loss, names, **chain(names, steps, broken))
-        assert (report.first_wrong.name, [s.verdict for s in report.steps].count("wrong")) == (step, 1)
+        assert (report.first_wrong.name, [s.verdict for s in report.steps].count("wrong")) == (
+            step,
+            1,
+        )
         if report.first_wrong.shape not in ((1,), (1, 1)) or words[0] not in "37":
             assert words in report.first_wrong.reason
 
@@ -150,17 +167,23 @@ def test_gradient_of_another_tensor_is_recognized(name):
     right = chain(names, steps)
     matrices = [step for step, g in right.items() if g.ndim == 2 and g.size > 1]
     pairs = [(a, b) for a, b in itertools.pairwise(matrices) if right[a].shape != right[b].shape]
-    assert bool(pairs) == (len({right[step].shape for step in matrices}) > 1)  # all of one column have one shape
+    assert bool(pairs) == (
+        len({right[step].shape for step in matrices}) > 1
+    )  # all of one column have one shape
     for step, other in pairs:
         report = compare_backprop(loss, names, **{**right, step: right[other]})
         equal = [k for k, g in right.items() if np.array_equal(g, right[other])]
-        assert any(f"these are the numbers of {k}: shape" in report.first_wrong.reason for k in equal)
+        assert any(
+            f"these are the numbers of {k}: shape" in report.first_wrong.reason for k in equal
+        )
 
 
 def test_gradients_exchanged():
     loss, names, steps = problem("two hidden")
     right = chain(names, steps)
-    report = compare_backprop(loss, names, **{**right, "G_b1": right["G_b2"], "G_b2": right["G_b1"]})
+    report = compare_backprop(
+        loss, names, **{**right, "G_b1": right["G_b2"], "G_b2": right["G_b1"]}
+    )
     assert [s.name for s in report.steps if s.verdict == "wrong"] == ["G_b2", "G_b1"]
     assert "G_z1 in place of G_z2" in report.first_wrong.reason  # which is how G_b1 comes about
 
@@ -178,9 +201,9 @@ def test_right_chain_is_right(name, scale, precision):
     gradients = chain(names, steps, cast=cast)
     for handed in (gradients, leaves(names, gradients)):
         report = compare_backprop(loss, names, **handed)
-        assert report.ok is True or (precision == "through float32" and "a float32 on the way" in reason(report)), (
-            report
-        )
+        assert report.ok is True or (
+            precision == "through float32" and "a float32 on the way" in reason(report)
+        ), report
         assert precision != "float64" or {s.verdict for s in report.steps} <= {"right", CANCELLED}
 
 
@@ -190,7 +213,10 @@ def test_right_part_of_a_chain_is_right(name, scale):
     loss, names, steps = problem(name, scale=scale)
     gradients = chain(names, steps)
     for handed in [*({k: g} for k, g in gradients.items()), dict([*gradients.items()][::2])]:
-        assert {s.verdict for s in compare_backprop(loss, names, **handed).steps} <= {"right", CANCELLED}
+        assert {s.verdict for s in compare_backprop(loss, names, **handed).steps} <= {
+            "right",
+            CANCELLED,
+        }
 
 
 def test_right_chain_through_float32_is_right_where_nothing_cancels():
@@ -201,7 +227,9 @@ def test_right_chain_through_float32_is_right_where_nothing_cancels():
         assert verdicts <= {"right", "right, but for float32 rounding"}
 
 
-REFERENCE = dict(zip(FIVE, ("abalone", "pulsar", "steel_softmax", "steel_sigmoid", "steel_sigmoid_mse")))
+REFERENCE = dict(
+    zip(FIVE, ("abalone", "pulsar", "steel_softmax", "steel_sigmoid", "steel_sigmoid_mse"))
+)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -219,10 +247,16 @@ def test_hand_chained_reference_is_right(name, scale, precision):
 
 def test_float32_is_called_what_it_is():
     loss, names, steps = problem("sigmoid")
-    report = compare_backprop(loss, names, **chain(names, steps, cast=lambda a: a.astype(np.float32)))
+    report = compare_backprop(
+        loss, names, **chain(names, steps, cast=lambda a: a.astype(np.float32))
+    )
     assert {s.verdict for s in report.steps} == {"right, but for float32 rounding"}
     rounded = {k: g.astype(np.float32).astype(float) for k, g in chain(names, steps).items()}
-    assert compare_backprop(loss, names, G_output=rounded["G_output"]).steps[0].verdict.endswith("float32 rounding")
+    assert (
+        compare_backprop(loss, names, G_output=rounded["G_output"])
+        .steps[0]
+        .verdict.endswith("float32 rounding")
+    )
 
 
 @pytest.mark.parametrize(("dtype", "error", "ok"), [
@@ -265,7 +299,12 @@ def test_a_factor_is_no_rounding_where_float32_shows():
     loss, names, steps = problem("two hidden")
     rounded = chain(names, steps, cast=lambda a: a.astype(np.float32).astype(float))
     assert compare_backprop(loss, names, **rounded).ok
-    assert compare_backprop(loss, names, **{**rounded, "G_W1": rounded["G_W1"] * (1 + 4e-7)}).first_wrong.name == "G_W1"
+    assert (
+        compare_backprop(
+            loss, names, **{**rounded, "G_W1": rounded["G_W1"] * (1 + 4e-7)}
+        ).first_wrong.name
+        == "G_W1"
+    )
 
 
 def test_variance_as_a_difference_of_means_is_right_where_its_terms_cancel():
@@ -293,7 +332,9 @@ def test_variance_as_a_difference_of_means_is_right_where_its_terms_cancel():
 def test_rounding_at_a_kink_excuses_that_element_alone(function, dtype):
     x, w = Tensor(np.array([1, 2, 3, 4], dtype), name="x"), leaf([0.5, 0.6, 0.7, 0.8], dtype, "w")
     products = x.data * w.data
-    y = products - np.array([np.spacing(products[0]), 0.4, -0.3, 0.9], dtype)  # the first residual is mere rounding
+    y = products - np.array(
+        [np.spacing(products[0]), 0.4, -0.3, 0.9], dtype
+    )  # the first residual is mere rounding
     weight = np.array([0.3, 0.8, -0.5, 1.1], dtype)
     r = x * w - y
     loss = np.sum(function(r) * weight)
@@ -301,7 +342,9 @@ def test_rounding_at_a_kink_excuses_that_element_alone(function, dtype):
     slopes = np.sign(r.data) if function is np.abs else (r.data > 0).astype(dtype)
     other = -1 if function is np.abs else 0
     assert compare_backprop(loss, locals(), G_r=weight * slopes).steps[0].verdict == "right"
-    at_kink = compare_backprop(loss, locals(), G_r=weight * slopes * np.array([other, 1, 1, 1], dtype))
+    at_kink = compare_backprop(
+        loss, locals(), G_r=weight * slopes * np.array([other, 1, 1, 1], dtype)
+    )
     assert at_kink.ok
     assert at_kink.steps[0].verdict != "right"
     for wrong in ([-1, -1, -1, -1], [1, -1, 1, 1], [1, 1, 1, -1], [3, 1, 1, 1], [-9, 1, 1, 1]):
@@ -358,7 +401,15 @@ def cross_entropy(kind, scale, seed=0):
     return loss, locals(), {"G_z": G_z, "G_W": x.data.T @ G_z}
 
 
-KINDS = ["softmax", "softmax by hand", "maximum", "clip", "the right class alone", "sigmoid", "sigmoid by hand"]
+KINDS = [
+    "softmax",
+    "softmax by hand",
+    "maximum",
+    "clip",
+    "the right class alone",
+    "sigmoid",
+    "sigmoid by hand",
+]
 
 
 @pytest.mark.parametrize("handed", [("G_z", "G_W"), ("G_W",)])
@@ -368,8 +419,14 @@ def test_gradient_of_the_exact_loss_is_recognized(kind, scale, handed):
     loss, names, exact = cross_entropy(kind, scale)
     report = compare_backprop(loss, names, **{k: exact[k] for k in handed})
     assert [s.verdict for s in report.steps] == ["wrong", "follows from a wrong one"][: len(handed)]
-    assert "belongs to the exact cross entropy and not to the one with epsilon" in report.first_wrong.reason
-    assert f"where {kind.split()[0] if 'sig' in kind else 'softmax'}(z) saturates, log(" in report.first_wrong.reason
+    assert (
+        "belongs to the exact cross entropy and not to the one with epsilon"
+        in report.first_wrong.reason
+    )
+    assert (
+        f"where {kind.split()[0] if 'sig' in kind else 'softmax'}(z) saturates, log("
+        in report.first_wrong.reason
+    )
     assert "softmax_cross_entropy or sigmoid_cross_entropy" in report.first_wrong.reason
 
 
@@ -401,7 +458,9 @@ def test_no_word_of_the_exact_loss_where_epsilon_was_differentiated(kind, scale)
 def test_epsilon_left_out_of_the_derivative_of_the_logarithm():
     loss, names, _ = cross_entropy("softmax", 1)
     y, p = names["y"].data, names["p"].data
-    assert "`+ 1e-10` is missing in p + 1e-10" in reason(compare_backprop(loss, names, G_p=-y / p / 10))
+    assert "`+ 1e-10` is missing in p + 1e-10" in reason(
+        compare_backprop(loss, names, G_p=-y / p / 10)
+    )
 
 
 # Means, kinks, shapes
@@ -417,7 +476,9 @@ def test_mean_over_the_wrong_axis(columns, words, fault):
     m = np.mean(z, axis=1)
     loss = np.sum(np.square(m - y))
     G_m = 2 * (m.data - y.data)
-    assert compare_backprop(loss, locals(), G_m=G_m, G_z=np.tile(G_m[:, None], columns) / columns).ok
+    assert compare_backprop(
+        loss, locals(), G_m=G_m, G_z=np.tile(G_m[:, None], columns) / columns
+    ).ok
     report = compare_backprop(loss, locals(), G_m=G_m, G_z=fault(G_m))
     assert report.first_wrong.name == "G_z"
     assert words in report.first_wrong.reason
@@ -442,7 +503,9 @@ def test_other_convention_at_a_kink(name):
     assert compare_backprop(loss, locals(), G_a=weight.data, G_z=z.grad).ok
     for slope in slopes:
         by_hand = np.where(z.data == 0, slope * weight.data, z.grad)
-        assert "right except at the kink z == 0" in reason(compare_backprop(loss, locals(), G_z=by_hand))
+        assert "right except at the kink z == 0" in reason(
+            compare_backprop(loss, locals(), G_z=by_hand)
+        )
 
 
 def test_shapes_are_compared_first():
@@ -482,17 +545,25 @@ def test_second_fault_behind_a_tiny_gradient_is_found(name):
     """What follows from something small has small errors only."""
     loss, names, steps = problem(name, np.float32)
     last = [*steps][-2]
-    small = {k: lambda n, right=right: right(n) * np.float32(1e-7) for k, right in steps.items() if k == "G_output"}
+    small = {
+        k: lambda n, right=right: right(n) * np.float32(1e-7)
+        for k, right in steps.items()
+        if k == "G_output"
+    }
     followed = chain(names, steps, small)
     assert compare_backprop(loss, names, **followed).steps[-1].verdict == "follows from a wrong one"
-    followed[last] = followed[last] * np.random.default_rng(0).uniform(2, 3, followed[last].shape).astype(np.float32)
+    followed[last] = followed[last] * np.random.default_rng(0).uniform(
+        2, 3, followed[last].shape
+    ).astype(np.float32)
     verdicts = {s.name: s.verdict for s in compare_backprop(loss, names, **followed).steps}
     assert (verdicts["G_output"], verdicts[last]) == ("wrong", "wrong")
 
 
 def test_nan_is_followed():
     loss, names, steps = problem("softmax")
-    report = compare_backprop(loss, names, **chain(names, steps, {"G_entropy": lambda n: n.entropy * np.nan}))
+    report = compare_backprop(
+        loss, names, **chain(names, steps, {"G_entropy": lambda n: n.entropy * np.nan})
+    )
     assert [s.verdict for s in report.steps] == ["wrong"] + ["follows from a wrong one"] * 3
 
 
@@ -511,12 +582,16 @@ def test_no_reason_is_made_up():
         g = [noise, g * (1.5 + noise), g + 1e-3 * noise, g + (noise == np.max(noise))][seed % 4]
         report = compare_backprop(loss, names, **{**right, step: g})
         assert report.first_wrong.name == step
-        assert re.fullmatch(r"(all \d+|\d+ of \d+) elements differ, most at index .* instead of .*", reason(report))
+        assert re.fullmatch(
+            r"(all \d+|\d+ of \d+) elements differ, most at index .* instead of .*", reason(report)
+        )
 
 
 def test_one_wrong_number_is_not_explained_by_a_factor():
     loss, names, _ = problem("abalone")
-    assert reason(compare_backprop(loss, names, G_bias=np.array([-1.5]))).startswith("-1.5 instead of ")
+    assert reason(compare_backprop(loss, names, G_bias=np.array([-1.5]))).startswith(
+        "-1.5 instead of "
+    )
 
 
 def test_most_different_element_is_named():
@@ -542,8 +617,15 @@ def test_question_changes_nothing_and_has_one_answer(precision):
         asked = question.Question(graph, tuple(causes(graph)), handed, known, False, g, wrong, own)
         return search.reason(asked)
 
-    hidden = chain(names, steps, {"G_z2": lambda n: n.G_h2})["G_W2"]  # a fault at a gradient that is not handed over
-    for wrong in (hidden, right["G_W2"].T, right["G_W2"] * np.linspace(1, 2, 5, dtype=precision), right["G_z2"]):
+    hidden = chain(names, steps, {"G_z2": lambda n: n.G_h2})[
+        "G_W2"
+    ]  # a fault at a gradient that is not handed over
+    for wrong in (
+        hidden,
+        right["G_W2"].T,
+        right["G_W2"] * np.linspace(1, 2, 5, dtype=precision),
+        right["G_z2"],
+    ):
         answers = [ask(wrong) for _ in range(3)]
         assert len({(a.reason, a.ended, len(a.values)) for a in answers}) == 1
         assert {*before} == {*known}
@@ -563,7 +645,11 @@ def test_reason_of_a_gradient_before_is_applied_by_the_report():
 
 def test_hidden_op_before_a_product_stops_no_search():
     rng = np.random.default_rng(0)
-    x, W1, W2 = Tensor(rng.normal(size=(5, 4))), leaf(rng.normal(size=(4, 3))), leaf(rng.normal(size=(3, 2)))
+    x, W1, W2 = (
+        Tensor(rng.normal(size=(5, 4))),
+        leaf(rng.normal(size=(4, 3))),
+        leaf(rng.normal(size=(3, 2))),
+    )
     h = sigmoid(x @ W1)
     loss = np.mean(np.square(h @ W2))
     report = compare_backprop(loss, {"W2": W2}, G_W2=rng.normal(size=(3, 2)))
@@ -608,16 +694,24 @@ def test_search_never_fails_and_hides_no_bug(monkeypatch):
         made |= {name: leaf(program.data[name]) for name in program.leaves}
         exec(program.code, made)
         loss = made["loss"]
-        known = {k: v for k, v in made.items() if isinstance(v, Tensor) and (k in program.leaves or rng.random() < 0.6)}
+        known = {
+            k: v
+            for k, v in made.items()
+            if isinstance(v, Tensor) and (k in program.leaves or rng.random() < 0.6)
+        }
         graph = graph_of(for_reader(trace(loss, known)))
-        right = {graph.name(g): graph.numbers[g] for g in graph.gradient_of.values() if graph.name(g)}
+        right = {
+            graph.name(g): graph.numbers[g] for g in graph.gradient_of.values() if graph.name(g)
+        }
         assert compare_backprop(loss, known, **right).ok
         for name, g in right.items():
             wrong = next(itertools.islice(random_gradients(g, rng), rng.integers(8), None))
             others = {k: v for k, v in right.items() if rng.random() < 0.3}
             report = compare_backprop(loss, known, **{**others, name: wrong})
             assert str(report)
-            assert report.ok is (wrong.shape == g.shape and np.allclose(wrong, g, rtol=1e-9, atol=0))
+            assert report.ok is (
+                wrong.shape == g.shape and np.allclose(wrong, g, rtol=1e-9, atol=0)
+            )
             runs += 1
     assert runs > counted(200, 60)
 
@@ -657,7 +751,9 @@ def test_search_ends_when_it_has_cost_enough_and_says_so(monkeypatch):
         report = compare_backprop(loss, names, **wrong)
         assert sum(computed) - without <= 3 * work
         ended = r"elements differ, .*; the search for a reason was ended after (\d+) candidates"
-        counts.append([int(re.search(ended, s.reason)[1]) for s in report.steps if "ended" in s.reason])
+        counts.append(
+            [int(re.search(ended, s.reason)[1]) for s in report.steps if "ended" in s.reason]
+        )
         assert str(report) == str(compare_backprop(loss, names, **wrong))
     assert len(counts[0]) >= 2
     assert counts[0][0] < counts[1][0]
@@ -678,7 +774,9 @@ def test_search_that_ends_early_still_knows_what_is_near(monkeypatch):
     monkeypatch.setattr(question, "WORK", 3e6)
     assert reason(compare_backprop(loss, names, G_W3=-G_W3)) == "the sign is wrong"
     report = compare_backprop(loss, names, G_W3=np.where(np.arange(5) == 2, 0, G_W3))
-    assert re.fullmatch(r"50 of 250 elements differ, .* was ended after \d+ candidates", reason(report))
+    assert re.fullmatch(
+        r"50 of 250 elements differ, .* was ended after \d+ candidates", reason(report)
+    )
 
 
 def test_a_leaf_with_a_long_name_has_a_verdict():
@@ -706,7 +804,9 @@ def test_reports_do_not_depend_on_the_order_of_sets():
     def start(seed):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONIOENCODING": "utf-8"}
         command = [sys.executable, "-c", HASHED]
-        return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+        return subprocess.Popen(
+            command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        )
 
     first, second = (process.communicate()[0] for process in [start("0"), start("1")])
     assert first == second
@@ -739,8 +839,14 @@ def test_what_is_not_finite_in_the_graph_is_not_judged(kind):
             continue
         report = compare_backprop(loss, G_p=handed)
         (step,) = report.steps
-        assert (report.ok, report.first_wrong, step.verdict) == (False, None, "not finite, not judged")
-        assert re.search(f"the graph's own gradient is {what}( too)?, {where}; see detect_anomaly", step.reason)
+        assert (report.ok, report.first_wrong, step.verdict) == (
+            False,
+            None,
+            "not finite, not judged",
+        )
+        assert re.search(
+            f"the graph's own gradient is {what}( too)?, {where}; see detect_anomaly", step.reason
+        )
         assert "Not judged: G_p, the graph's own" in str(report)
         assert "right" not in str(report)
         with pytest.raises(GradientError, match="Not judged: G_p"):
@@ -782,7 +888,9 @@ def test_empty_gradient_is_not_called_right():
     report = compare_backprop(loss, G_x=np.zeros((0, 3)))
     assert (report.ok, report.steps[0].verdict) == (False, "empty, not judged")
     assert str(report).endswith("Not judged: G_x, shape (0, 3) has no element.")
-    assert reason(compare_backprop(loss, G_x=np.zeros((3, 0)))).endswith("shape (3, 0) is not (0, 3)")
+    assert reason(compare_backprop(loss, G_x=np.zeros((3, 0)))).endswith(
+        "shape (3, 0) is not (0, 3)"
+    )
 
 
 # The report
@@ -792,22 +900,42 @@ def test_report_of_a_right_chain():
     loss, names, steps = problem("softmax")
     report = compare_backprop(loss, names, **chain(names, steps))
     assert (report.ok, report.first_wrong) == (True, None)
-    assert [(s.name, s.shape) for s in report.steps][:2] == [("G_entropy", (10,)), ("G_output", (10, 7))]
+    assert [(s.name, s.shape) for s in report.steps][:2] == [
+        ("G_entropy", (10,)),
+        ("G_output", (10, 7)),
+    ]
     assert str(report).endswith("All 4 gradients are right.")
-    assert str(compare_backprop(loss, names, G_bias=chain(names, steps)["G_bias"])).endswith("The gradient is right.")
+    assert str(compare_backprop(loss, names, G_bias=chain(names, steps)["G_bias"])).endswith(
+        "The gradient is right."
+    )
     report.raise_if_wrong()
 
 
 def test_report_of_a_wrong_chain():
     loss, names, steps = problem("sigmoid-mse")
-    report = compare_backprop(loss, names, **chain(names, steps, {"G_output": lambda n: n.G_probability}))
+    report = compare_backprop(
+        loss, names, **chain(names, steps, {"G_output": lambda n: n.G_probability})
+    )
     assert repr(report) == str(report)
-    assert str(report).splitlines()[0].split() == ["gradient", "shape", "largest", "difference", "relative", "verdict"]
-    assert str(report).splitlines()[-2].startswith("First wrong step: G_output, G_probability is handed on unchanged")
+    assert str(report).splitlines()[0].split() == [
+        "gradient",
+        "shape",
+        "largest",
+        "difference",
+        "relative",
+        "verdict",
+    ]
+    assert (
+        str(report)
+        .splitlines()[-2]
+        .startswith("First wrong step: G_output, G_probability is handed on unchanged")
+    )
     assert str(report).splitlines()[-1] == (
         "  the graph has  G_output = G_probability * probability * (1 - probability)"
     )
-    assert report.first_wrong.relative == pytest.approx(report.first_wrong.absolute / np.max(np.abs(right_output())))
+    assert report.first_wrong.relative == pytest.approx(
+        report.first_wrong.absolute / np.max(np.abs(right_output()))
+    )
     with pytest.raises(GradientError, match="First wrong step: G_output"):
         report.raise_if_wrong()
 
@@ -819,16 +947,17 @@ def right_output():
 
 def test_no_gradient_handed_over_is_an_error():
     loss, names, _ = problem("softmax")
-    message = (
-        r"no gradient was handed over: .* compare_backprop\(loss, names, G_weight=array\).* has G_loss, .*G_weight"
-    )
+    message = r"no gradient was handed over: .* compare_backprop\(loss, names, G_weight=array\).* has G_loss, .*G_weight"  # noqa: E501
     with pytest.raises(ValueError, match=message):
         compare_backprop(loss, names)
     assert Report([]).ok is False
 
 
 def test_report_in_a_notebook_is_escaped():
-    x, W = Tensor([[1.0, 2.0], [3.0, 4.0]], name="<b>x"), leaf([[1.0, 0.5], [2.0, 0.0]], name="W<b>&")
+    x, W = (
+        Tensor([[1.0, 2.0], [3.0, 4.0]], name="<b>x"),
+        leaf([[1.0, 0.5], [2.0, 0.0]], name="W<b>&"),
+    )
     page = compare_backprop(np.sum(x @ W), **{"G_W<b>&": x.data @ np.ones((2, 2))})._repr_html_()
     assert page.startswith("<table><tr><th>gradient</th>")
     assert page.count("<tr>") == 2
@@ -837,7 +966,11 @@ def test_report_in_a_notebook_is_escaped():
 
 
 def test_what_has_no_name_is_called_what_it_is():
-    x, y, W = Tensor([[1.0, 2.0], [3.0, 4.0]]), Tensor([[1.0], [0.0]], name="y"), leaf([[1.0], [2.0]])
+    x, y, W = (
+        Tensor([[1.0, 2.0], [3.0, 4.0]]),
+        Tensor([[1.0], [0.0]], name="y"),
+        leaf([[1.0], [2.0]]),
+    )
     loss = np.mean(np.square(x @ W - y))
     report = compare_backprop(loss, locals(), G_W=x.data.T @ np.ones((2, 1)) / 2)
     assert report.first_wrong.reason == (
@@ -848,7 +981,9 @@ def test_what_has_no_name_is_called_what_it_is():
 
 def test_lines_of_the_graph_are_those_of_the_step():
     loss, names, steps = problem("two hidden")
-    wrong = compare_backprop(loss, names, **chain(names, steps, {"G_z1": lambda n: n.G_h1})).first_wrong
+    wrong = compare_backprop(
+        loss, names, **chain(names, steps, {"G_z1": lambda n: n.G_h1})
+    ).first_wrong
     assert wrong.code == ["G_z1 = G_h1 * np.sign(h1)"]
 
 
@@ -877,7 +1012,9 @@ def test_ambiguous_name():
     h = leaf([1.0, 2.0], name="h")
     again = np.tanh(h)
     again.name = "h"
-    with pytest.raises(ValueError, match="G_h is ambiguous: 2 Tensors are called h; name them apart"):
+    with pytest.raises(
+        ValueError, match="G_h is ambiguous: 2 Tensors are called h; name them apart"
+    ):
         compare_backprop(np.sum(again), G_h=np.ones(2))
 
 
@@ -888,7 +1025,9 @@ def test_same_gradient_twice_is_an_error():
         compare_backprop(loss, locals(), **{"G_weights[0]": [2.0, 4.0], "G_weights_0": [2.0, 5.0]})
 
 
-@pytest.mark.parametrize("name", "a b,a-b,größe,W[0],layer.weight,lambda,G_,G_x,1st,%,t1".split(","))
+@pytest.mark.parametrize(
+    "name", "a b,a-b,größe,W[0],layer.weight,lambda,G_,G_x,1st,%,t1".split(",")
+)
 def test_name_with_unusual_characters(name):
     x, other = leaf([1.0, 2.0], name=name), leaf([3.0, 4.0], name="a_b")
     loss = np.sum(np.square(x) * other)
@@ -924,9 +1063,13 @@ def test_loss_of_one_element_in_any_shape(shape):
     loss = np.reshape(np.square(x), shape)
     loss.name = "loss"
     assert compare_backprop(loss, G_loss=np.ones(shape), G_x=[6.0]).ok
-    assert reason(compare_backprop(loss, G_loss=np.ones(shape), G_x=[3.0])).startswith("2 times too small")
+    assert reason(compare_backprop(loss, G_loss=np.ones(shape), G_x=[3.0])).startswith(
+        "2 times too small"
+    )
     if shape:
-        assert "right numbers in a wrong shape" in reason(compare_backprop(loss, G_loss=1.0, G_x=[6.0]))
+        assert "right numbers in a wrong shape" in reason(
+            compare_backprop(loss, G_loss=1.0, G_x=[6.0])
+        )
 
 
 def test_names_of_tensors_of_locals_and_of_lists():
@@ -964,9 +1107,30 @@ def test_what_is_no_array_of_numbers_is_a_type_error(value):
         compare_backprop(loss, names, G_bias=value)
 
 
-ODD = [0, 1.5, True, [], [[]], np.zeros((0, 7)), np.zeros((10, 7, 1)), np.ones(70), np.ones((2, 3, 4, 5)), np.ones(7)]
-ODD += [np.full((10, 7), v) for v in (np.nan, np.inf, 1e308, 1e-320)] + [np.ones((10, 7), bool), np.arange(70) * 10**15]
-ODD += [np.ones((10, 1)), np.ones((1, 7)), np.ones((7, 10)), np.float32(2), np.ones(10), np.ones((27, 10))]
+ODD = [
+    0,
+    1.5,
+    True,
+    [],
+    [[]],
+    np.zeros((0, 7)),
+    np.zeros((10, 7, 1)),
+    np.ones(70),
+    np.ones((2, 3, 4, 5)),
+    np.ones(7),
+]
+ODD += [np.full((10, 7), v) for v in (np.nan, np.inf, 1e308, 1e-320)] + [
+    np.ones((10, 7), bool),
+    np.arange(70) * 10**15,
+]
+ODD += [
+    np.ones((10, 1)),
+    np.ones((1, 7)),
+    np.ones((7, 10)),
+    np.float32(2),
+    np.ones(10),
+    np.ones((27, 10)),
+]
 
 
 @pytest.mark.parametrize("name", ["softmax", "all square"])
@@ -1006,7 +1170,10 @@ def test_integers_and_bools_are_numbers():
 def test_a_factor_that_all_elements_share_is_no_rounding(rows, dtype):
     """A division by n - 1 is hidden by no tolerance that each element has for itself."""
     rng = np.random.default_rng(0)
-    x, y = Tensor(rng.normal(size=(rows, 5)).astype(dtype), name="x"), Tensor(rng.normal(size=(rows, 1)).astype(dtype))
+    x, y = (
+        Tensor(rng.normal(size=(rows, 5)).astype(dtype), name="x"),
+        Tensor(rng.normal(size=(rows, 1)).astype(dtype)),
+    )
     w = leaf(rng.normal(size=(5, 1)), dtype, "w")
     d = x @ w - y
     loss = np.mean(np.square(d))
@@ -1015,11 +1182,21 @@ def test_a_factor_that_all_elements_share_is_no_rounding(rows, dtype):
     assert compare_backprop(loss, locals(), G_d=G_d[rows], G_w=G_w[rows]).ok
     report = compare_backprop(loss, {"d": d}, G_d=G_d[rows - 1], G_w=G_w[rows - 1])
     assert [s.verdict for s in report.steps] == ["wrong", "follows from a wrong one"]
-    for handed in ({"G_d": G_d[rows - 1]}, {"G_w": G_w[rows - 1]}, {"G_d": G_d[rows], "G_w": G_w[rows - 1]}):
+    for handed in (
+        {"G_d": G_d[rows - 1]},
+        {"G_w": G_w[rows - 1]},
+        {"G_d": G_d[rows], "G_w": G_w[rows - 1]},
+    ):
         report = compare_backprop(loss, {"d": d}, **handed)
-        assert report.steps[-1].verdict == "wrong" and "times too large everywhere" in report.first_wrong.reason
+        assert (
+            report.steps[-1].verdict == "wrong"
+            and "times too large everywhere" in report.first_wrong.reason
+        )
         if dtype != np.float16:
-            assert f"divided by {rows} - 1 instead of the batch size {rows}" in report.first_wrong.reason
+            assert (
+                f"divided by {rows} - 1 instead of the batch size {rows}"
+                in report.first_wrong.reason
+            )
 
 
 def test_a_factor_of_equal_elements_is_no_rounding():
@@ -1027,7 +1204,9 @@ def test_a_factor_of_equal_elements_is_no_rounding():
     loss = np.mean(np.abs(x))
     G_x = np.sign(x.data)
     assert compare_backprop(loss, G_x=G_x / np.float32(10000)).ok
-    assert "10000 - 1 instead" in compare_backprop(loss, G_x=G_x / np.float32(9999)).first_wrong.reason
+    assert (
+        "10000 - 1 instead" in compare_backprop(loss, G_x=G_x / np.float32(9999)).first_wrong.reason
+    )
 
 
 def test_a_factor_that_a_naive_sum_leaves_is_rounding():
@@ -1052,7 +1231,13 @@ def test_half_precision_is_called_what_it_is():
 def test_lists_tensors_and_views_are_taken_as_arrays():
     loss, names, steps = problem("softmax")
     right = chain(names, steps)
-    for make in (np.ndarray.tolist, Tensor, np.asfortranarray, lambda g: np.repeat(g, 2, axis=0)[::2], np.longdouble):
+    for make in (
+        np.ndarray.tolist,
+        Tensor,
+        np.asfortranarray,
+        lambda g: np.repeat(g, 2, axis=0)[::2],
+        np.longdouble,
+    ):
         assert compare_backprop(loss, names, **{k: make(g) for k, g in right.items()}).ok
 
 
@@ -1077,13 +1262,17 @@ def test_wrong_gradient_of_a_network_is_explained_at_once():
     loss, names, steps = problem("two hidden")
     right = chain(names, steps)
     wrong = right["G_W1"] + np.random.default_rng(0).normal(size=(6, 5))  # all are tried
-    assert calls(compare_backprop, loss, names, G_W1=wrong) < 250_000  # some 60,000, where the search is bounded
+    assert (
+        calls(compare_backprop, loss, names, G_W1=wrong) < 250_000
+    )  # some 60,000, where the search is bounded
 
 
 def named_chain(length):
     W, h = leaf(np.eye(8)), Tensor(np.random.default_rng(0).normal(size=(10, 8)), name="x")
     for i in range(length):
-        for k, step in enumerate([lambda h: h @ W, np.tanh, lambda h: 1.01 * h, lambda h, old=h: h + 0.001 * old]):
+        for k, step in enumerate(
+            [lambda h: h @ W, np.tanh, lambda h: 1.01 * h, lambda h, old=h: h + 0.001 * old]
+        ):
             h = step(h)
             h.name = f"h{i}_{k}"
     return np.mean(np.square(h)), {"W": W}
@@ -1092,10 +1281,14 @@ def named_chain(length):
 @pytest.mark.slow
 def test_long_chain_is_no_more_work_than_it_is_long():
     def compared(length):
-        report = compare_backprop(*named_chain(length), G_W=np.random.default_rng(1).normal(size=(8, 8)))
+        report = compare_backprop(
+            *named_chain(length), G_W=np.random.default_rng(1).normal(size=(8, 8))
+        )
         assert reason(report).startswith("all 64 elements differ")
 
-    assert calls(compared, 125) < 2 * calls(compared, 31)  # most of it is the search, which is bounded
+    assert calls(compared, 125) < 2 * calls(
+        compared, 31
+    )  # most of it is the search, which is bounded
 
 
 @pytest.mark.usefixtures("registry")
@@ -1103,7 +1296,13 @@ def test_long_chain_is_no_more_work_than_it_is_long():
 def test_what_an_op_has_drawn_counts(error, verdict):
     """The numbers of the draw that was recorded, not of a new one: with other masks a gradient would be another."""
     rng = np.random.default_rng(3)
-    drop = op("drop", lambda x: x * (rng.random(x.shape) > 0.5), lambda g, y, x: g * (y != 0), samples=[], random=True)
+    drop = op(
+        "drop",
+        lambda x: x * (rng.random(x.shape) > 0.5),
+        lambda g, y, x: g * (y != 0),
+        samples=[],
+        random=True,
+    )
     x, W = Tensor(rng.normal(size=(6, 4))), leaf(rng.normal(size=(4, 3)))
     z = x @ W
     h = drop(z)
@@ -1134,8 +1333,13 @@ def test_short_floats_elsewhere_in_the_loss_excuse_nothing(error, verdict):
         leaf([1, -2, 0.5], name="u"),
     )
     loss = np.sum(np.sin(w)) + np.sum(np.tanh(x) * u)
-    steps = compare_backprop(loss, G_u=np.tanh([1.0, 2.0, 3.0]), G_w=(1 + error) * np.cos(w.data)).steps
-    assert {step.name: step.verdict for step in steps} == {"G_u": "right, but for float16 rounding", "G_w": verdict}
+    steps = compare_backprop(
+        loss, G_u=np.tanh([1.0, 2.0, 3.0]), G_w=(1 + error) * np.cos(w.data)
+    ).steps
+    assert {step.name: step.verdict for step in steps} == {
+        "G_u": "right, but for float16 rounding",
+        "G_w": verdict,
+    }
 
 
 def test_a_part_of_a_gradient_that_is_written_in_another_way():

@@ -115,8 +115,14 @@ def agrees(loss, names=None, tolerance=1e-12):
     for t in missing:
         t.grad = None
     loss.backward()
-    for data, g in zip([*source.arguments.values()][len(source.arguments) - len(missing) :], gradients, strict=True):
-        i = next(i for i, t in enumerate(missing) if t.dtype == data.dtype and np.array_equal(t.data, data))
+    for data, g in zip(
+        [*source.arguments.values()][len(source.arguments) - len(missing) :], gradients, strict=True
+    ):
+        i = next(
+            i
+            for i, t in enumerate(missing)
+            if t.dtype == data.dtype and np.array_equal(t.data, data)
+        )
         t = missing.pop(i)
         equal(g, np.zeros(t.shape, t.dtype) if t.grad is None else t.grad, tolerance)
     return source
@@ -141,7 +147,13 @@ TARGETS = {  # for ten rows
     "mlp": lambda rng: rng.dirichlet([1.0, 1.0, 1.0], 10),
     "mlp_class_ids": lambda rng: rng.integers(0, 3, 10),
 }
-SIZES = {"abalone": (10, 1), "pulsar": (8, 1), "steel": (27, 7), "mlp": (4, 5, 3), "mlp_class_ids": (4, 5, 3)}
+SIZES = {
+    "abalone": (10, 1),
+    "pulsar": (8, 1),
+    "steel": (27, 7),
+    "mlp": (4, 5, 3),
+    "mlp_class_ids": (4, 5, 3),
+}
 
 
 def hidden_layer(x, weight1, bias1, weight2, bias2):
@@ -177,7 +189,10 @@ def experiment_graph(key):
     x, y = Tensor(rng.normal(size=(10, sizes[0])), name="x"), Tensor(TARGETS[data](rng), name="y")
     layers = {}
     for i, shape in enumerate(itertools.pairwise(sizes), 1):
-        for part, numbers in (("weight", rng.normal(size=shape)), ("bias", rng.normal(size=shape[1:]))):
+        for part, numbers in (
+            ("weight", rng.normal(size=shape)),
+            ("bias", rng.normal(size=shape[1:])),
+        ):
             name = f"{part}{i}" if len(sizes) > 2 else part
             layers[name] = leaf(numbers, name=name)
     loss, names = call_with_locals(loss_of, model(x, **layers), y)
@@ -203,7 +218,11 @@ def test_golden(key):
     if os.environ.get("GOLDEN") == "write":
         file.write_text(source, encoding="utf-8")
     lines = difflib.unified_diff(
-        file.read_text(encoding="utf-8").splitlines(), source.splitlines(), str(file), "written", lineterm=""
+        file.read_text(encoding="utf-8").splitlines(),
+        source.splitlines(),
+        str(file),
+        "written",
+        lineterm="",
     )
     difference = "\n".join(lines)
     assert not difference, f"\n{difference}"
@@ -305,11 +324,15 @@ def recurrent():
 
 
 def deep():
-    layers = [{"weight": leaf(normal(4, 4, seed=i)), "bias": leaf(normal(4, seed=i))} for i in range(8)]
+    layers = [
+        {"weight": leaf(normal(4, 4, seed=i)), "bias": leaf(normal(4, seed=i))} for i in range(8)
+    ]
     h = Tensor(normal(6, 4), name="x")
     for layer in layers:
         h = h + np.tanh(h @ layer["weight"] + layer["bias"])
-    return np.mean(softmax_cross_entropy(h, Tensor([0, 1, 2, 3, 0, 1], name="y"))), {"layers": layers}
+    return np.mean(softmax_cross_entropy(h, Tensor([0, 1, 2, 3, 0, 1], name="y"))), {
+        "layers": layers
+    }
 
 
 def ridge():
@@ -345,9 +368,14 @@ def test_a_vector_of_weights_has_the_gradient_that_one_writes_by_hand():
 
 
 def named_inputs(o, sample, dtype=float):
-    names = [{"g": "given"}.get(n, n) for n in (*o.input_names, *(f"x{i}" for i in range(len(sample.inputs))))]
+    names = [
+        {"g": "given"}.get(n, n)
+        for n in (*o.input_names, *(f"x{i}" for i in range(len(sample.inputs))))
+    ]
     floats = [x.dtype.kind == "f" for x in sample.inputs]
-    return [Tensor(x.astype(dtype) if f else x, f, n) for x, f, n in zip(sample.inputs, floats, names)]
+    return [
+        Tensor(x.astype(dtype) if f else x, f, n) for x, f, n in zip(sample.inputs, floats, names)
+    ]
 
 
 @every_smooth_sample
@@ -466,11 +494,16 @@ def test_the_name_of_a_tensor_goes_before_that_of_a_variable():
 
 
 def test_variables_in_lists_tuples_and_dicts_are_names():
-    model = {"layers": [{"weight": leaf(normal(2, 2))}, leaf(normal(2, 3))], "pair": (leaf(normal(3)),)}
+    model = {
+        "layers": [{"weight": leaf(normal(2, 2))}, leaf(normal(2, 3))],
+        "pair": (leaf(normal(3)),),
+    }
     h = model["layers"][0]["weight"] @ model["layers"][1] + model["pair"][0]
     source = agrees(np.sum(h * normal(2, 3)), {"model": model})
     assert parameters(source)[1:] == ["model_layers_0_weight", "model_layers_1", "model_pair_0"]
-    assert any("model['layers'][0]['weight']" in line for line in body(source) if line.startswith("#"))
+    assert any(
+        "model['layers'][0]['weight']" in line for line in body(source) if line.startswith("#")
+    )
 
 
 def test_containers_that_hold_themselves_are_no_trouble():
@@ -485,7 +518,9 @@ def test_the_first_of_two_variables_gives_the_name():
 
 
 @pytest.mark.parametrize("name", ["_", "__", "_1", "_private", "In", "Out"])
-@pytest.mark.parametrize("hold", [lambda x: x, lambda x: [x], lambda x: {3: x}], ids=["itself", "list", "dict"])
+@pytest.mark.parametrize(
+    "hold", [lambda x: x, lambda x: [x], lambda x: {3: x}], ids=["itself", "list", "dict"]
+)
 def test_what_ipython_keeps_is_no_name(name, hold):
     x = leaf(normal(3))
     assert parameters(agrees(np.sum(x * x), {name: hold(x)})) == ["c1"]
@@ -508,10 +543,15 @@ def test_two_tensors_of_one_name_are_told_apart():
 @pytest.mark.parametrize("where", ["parameter", "result"])
 def test_a_name_does_not_hide_a_function_with_a_number(name, where):
     ids = Tensor([0, 1, 1], name="ids")
-    a, b = leaf(normal(3, 2), name=name if where == "parameter" else "a"), leaf(normal(3, 4), name="b")
+    a, b = (
+        leaf(normal(3, 2), name=name if where == "parameter" else "a"),
+        leaf(normal(3, 4), name="b"),
+    )
     h = softmax(a, axis=0)
     h.name = name if where == "result" else None
-    losses = softmax_cross_entropy(a, ids) + softmax_cross_entropy(b, ids) + softmax(a)[:, 0] * h[:, 0]
+    losses = (
+        softmax_cross_entropy(a, ids) + softmax_cross_entropy(b, ids) + softmax(a)[:, 0] * h[:, 0]
+    )
     agrees(np.mean(losses))
 
 
@@ -586,7 +626,16 @@ EXACT = listed("""
 
 def evaluate(text):
     """An expression in terms of the Tensors a to d."""
-    names = {"a": A, "b": B, "c": C, "d": D, "relu": relu, "softmax": softmax, "where": np.where, "mean": np.mean}
+    names = {
+        "a": A,
+        "b": B,
+        "c": C,
+        "d": D,
+        "relu": relu,
+        "softmax": softmax,
+        "where": np.where,
+        "mean": np.mean,
+    }
     return eval(text, {**names, "np": np})
 
 
@@ -598,7 +647,13 @@ def scatter(g, index, shape):
 
 def value(text, **values):
     """What a formula gives on arrays: its functions are the ops."""
-    functions = {**OPS, "np": np, "einsum": np.einsum, "scatter": scatter, "one_hot": lambda ids: np.eye(3)[ids]}
+    functions = {
+        **OPS,
+        "np": np,
+        "einsum": np.einsum,
+        "scatter": scatter,
+        "one_hot": lambda ids: np.eye(3)[ids],
+    }
     return eval(text, {**functions, **values})
 
 
@@ -611,7 +666,9 @@ def test_the_source_of_an_expression_is_its_backward(text):
 @pytest.mark.parametrize("text", EXPRESSIONS)
 def test_the_formula_of_an_expression_has_its_value(text):
     y = evaluate(text)
-    np.testing.assert_allclose(value(formula(y), a=A.data, b=B.data, c=C.data, d=D.data), y.data, rtol=1e-14)
+    np.testing.assert_allclose(
+        value(formula(y), a=A.data, b=B.data, c=C.data, d=D.data), y.data, rtol=1e-14
+    )
 
 
 @pytest.mark.parametrize("text", EXACT)
@@ -620,7 +677,11 @@ def test_the_formula_has_no_parenthesis_too_many(text):
 
 
 def test_values_used_once_stand_inside_others():
-    x, y, weight = Tensor(normal(4, 3), name="x"), Tensor(normal(4, 2), name="y"), leaf(normal(3, 2), name="weight")
+    x, y, weight = (
+        Tensor(normal(4, 3), name="x"),
+        Tensor(normal(4, 2), name="y"),
+        leaf(normal(3, 2), name="weight"),
+    )
     source = agrees(np.mean(np.abs(x @ weight - y)))
     assert body(source)[2:4] == ["t1 = x @ weight - y", "loss = np.mean(np.abs(t1))"]
 
@@ -663,21 +724,41 @@ def test_many_parameters_break_the_head_and_the_return():
 def test_long_names_leave_the_source_whole(length):
     x, weight = Tensor(normal(4, 3), name="x" * length), leaf(normal(3), name="무" * length)
     agrees(np.mean(np.square(x @ weight)))
-    agrees(own("o" * length, lambda x: np.tanh(x) * softmax(x), lambda g, y, x: g)(leaf(normal(3), name="x")).sum())
+    agrees(
+        own("o" * length, lambda x: np.tanh(x) * softmax(x), lambda g, y, x: g)(
+            leaf(normal(3), name="x")
+        ).sum()
+    )
 
 
-STRINGS = ['it\'s "a b" (', "a, b " * 40, "((( ", "' ' ' \" \" [", "\\", "무게 무게 " * 30, "a \n b " * 20, "#  ", ""]
+STRINGS = [
+    'it\'s "a b" (',
+    "a, b " * 40,
+    "((( ",
+    "' ' ' \" \" [",
+    "\\",
+    "무게 무게 " * 30,
+    "a \n b " * 20,
+    "#  ",
+    "",
+]
 
 
 def test_a_line_is_broken_where_python_allows_it():
     rng = random.Random(0)
     for _ in range(500):
         words = [*STRINGS, *"f(a, b) -x a.b x[1, :] y @ z {1:2} (((a + 1)))".split()]
-        parts = [repr(w) if w in STRINGS else "name" * rng.randrange(1, 30) for w in rng.choices(words, k=20)]
+        parts = [
+            repr(w) if w in STRINGS else "name" * rng.randrange(1, 30)
+            for w in rng.choices(words, k=20)
+        ]
         text = f"return ({', '.join(parts)})"
         lines = wrapped(text).splitlines()
         assert ast.dump(ast.parse(text)) == ast.dump(ast.parse("\n".join(lines)))
-        assert all(len(line) <= 100 or line.count(", ") == 0 or "'" in line or '"' in line for line in lines)
+        assert all(
+            len(line) <= 100 or line.count(", ") == 0 or "'" in line or '"' in line
+            for line in lines
+        )
 
 
 @pytest.mark.parametrize("number", [2.5, -2.5, 0.0, 1e300, 1e-300, np.inf, -np.inf, 3, -3, True])
@@ -716,7 +797,10 @@ def test_an_array_has_the_name_of_the_variable_that_holds_it():
 
 def test_an_array_has_not_the_name_of_an_equal_one():
     x, mean, shift = leaf(normal(3), name="x"), np.zeros(3), np.zeros(3)
-    assert parameters(agrees(np.sum((x - shift) * 2), {"mean": mean, "shift": shift})) == ["shift", "x"]
+    assert parameters(agrees(np.sum((x - shift) * 2), {"mean": mean, "shift": shift})) == [
+        "shift",
+        "x",
+    ]
     assert formula(x - shift, {"mean": mean}) == "x - array(3,)"
     assert formula(x - np.zeros(3), {"mean": mean, "shift": shift}) == "x - array(3,)"
     assert formula(x - Tensor(np.zeros(3)), {"mean": mean, "shift": shift}) == "x - array(3,)"
@@ -737,7 +821,12 @@ def test_an_array_that_is_gone_gives_no_name():
 
 
 def test_data_goes_before_what_requires_a_gradient():
-    weight, x, bias, y = leaf(normal(3, 2), name="weight"), normal(4, 3), leaf(normal(2), name="bias"), normal(4, 2)
+    weight, x, bias, y = (
+        leaf(normal(3, 2), name="weight"),
+        normal(4, 3),
+        leaf(normal(2), name="bias"),
+        normal(4, 2),
+    )
     loss = np.mean(np.square(Tensor(x, name="x") @ weight + bias - Tensor(y, name="y")))
     source = agrees(loss)
     assert parameters(source) == ["x", "y", "weight", "bias"]
@@ -852,7 +941,10 @@ def test_a_weight_used_twice_has_the_sum_of_both_gradients():
     h = x @ w
     output = h @ w
     loss = np.sum(output)
-    assert body(agrees(loss, locals()))[-3:-1] == ["G_h = G_output @ w.T", "G_w = h.T @ G_output + x.T @ G_h"]
+    assert body(agrees(loss, locals()))[-3:-1] == [
+        "G_h = G_output @ w.T",
+        "G_w = h.T @ G_output + x.T @ G_h",
+    ]
 
 
 def test_steps_that_are_the_loss_and_the_same_again():
@@ -860,7 +952,13 @@ def test_steps_that_are_the_loss_and_the_same_again():
     b = a + 1
     loss = b - 3
     lines = body(agrees(loss, locals()))
-    assert lines[-5:] == ["# backward", "G_loss = 1.0", "G_b = G_loss", "G_a = G_b", "return loss, G_a"]
+    assert lines[-5:] == [
+        "# backward",
+        "G_loss = 1.0",
+        "G_b = G_loss",
+        "G_a = G_b",
+        "return loss, G_a",
+    ]
 
 
 @pytest.mark.parametrize("data", [3.0, [3.0], [[3.0]]])
@@ -893,7 +991,11 @@ class Draw:
 
     def __call__(self, *shape):
         self.count += 1
-        return leaf(positive(*shape, seed=self.count), self.dtype, f"{'x' if self.dtype is float else 'f'}{self.count}")
+        return leaf(
+            positive(*shape, seed=self.count),
+            self.dtype,
+            f"{'x' if self.dtype is float else 'f'}{self.count}",
+        )
 
 
 # Of float64 leaves and float32 leaves, made where they stand.
@@ -901,15 +1003,23 @@ IDS = Tensor([0, 2, 1, 1], name="ids")
 MASK = np.array([True, False, True, True])
 KINDS = {
     "float32": lambda x, f: np.mean(np.tanh(f(4, 3) @ f(3, 2)) ** 2 / 3 + 0.1),
-    "float32 and numbers": lambda x, f: np.mean(f(4) * np.float32(0.1) - 0.3 + Tensor(np.float32(0.7))),
+    "float32 and numbers": lambda x, f: np.mean(
+        f(4) * np.float32(0.1) - 0.3 + Tensor(np.float32(0.7))
+    ),
     "float32 and 0-d": lambda x, f: np.exp(f()) * 0.1 + f() ** 3 / 7,
     "class ids": lambda x, f: np.mean(softmax_cross_entropy(x(4, 3), IDS)),
     "class ids in float32": lambda x, f: np.mean(softmax_cross_entropy(f(4, 3), IDS)),
-    "class ids twice": lambda x, f: np.mean(softmax_cross_entropy(x(4, 3), IDS) * softmax_cross_entropy(x(4, 5), IDS)),
-    "one-hot integers": lambda x, f: np.mean(softmax_cross_entropy(x(3, 3), Tensor(np.eye(3, dtype=int), name="y"))),
+    "class ids twice": lambda x, f: np.mean(
+        softmax_cross_entropy(x(4, 3), IDS) * softmax_cross_entropy(x(4, 5), IDS)
+    ),
+    "one-hot integers": lambda x, f: np.mean(
+        softmax_cross_entropy(x(3, 3), Tensor(np.eye(3, dtype=int), name="y"))
+    ),
     "one-hot bools": lambda x, f: np.mean(softmax_cross_entropy(x(3, 3), np.eye(3, dtype=bool))),
     "labels that require a gradient": lambda x, f: np.mean(softmax_cross_entropy(x(3, 3), x(3, 3))),
-    "a number as label": lambda x, f: np.mean(sigmoid_cross_entropy(x(3, 3), 1) + sigmoid_cross_entropy(x(), x())),
+    "a number as label": lambda x, f: np.mean(
+        sigmoid_cross_entropy(x(3, 3), 1) + sigmoid_cross_entropy(x(), x())
+    ),
     "broadcasting left": lambda x, f: np.mean(x(3) * x(2, 3) - x(4, 1, 1)),
     "broadcasting right": lambda x, f: np.mean(np.square(x(4, 1, 3) / x(2, 1)) * normal(4, 2, 3)),
     "broadcasting both": lambda x, f: np.sum((x(3, 1) + x(1, 4)) * normal(3, 4)),
@@ -917,34 +1027,58 @@ KINDS = {
     "broadcasting powers": lambda x, f: np.sum(x(3, 1) ** x(1, 4) * normal(3, 4)),
     "broadcasting matrices": lambda x, f: np.sum(x(5, 1, 2, 3) @ x(4, 3, 2) * normal(5, 4, 2, 2)),
     "reductions": lambda x, f: np.sum(np.max(x(2, 3, 4), axis=(0, -1)) * np.mean(x(3, 4), axis=1)),
-    "reductions with keepdims": lambda x, f: np.sum(x(2, 3) / np.sum(x(2, 3), axis=1, keepdims=True) * normal(2, 3)),
-    "reductions of all with keepdims": lambda x, f: np.sum(x(2, 3) - np.mean(x(2, 3), keepdims=True)),
+    "reductions with keepdims": lambda x, f: np.sum(
+        x(2, 3) / np.sum(x(2, 3), axis=1, keepdims=True) * normal(2, 3)
+    ),
+    "reductions of all with keepdims": lambda x, f: np.sum(
+        x(2, 3) - np.mean(x(2, 3), keepdims=True)
+    ),
     "reductions along no axis": lambda x, f: np.sum(np.sum(x(2, 3), axis=()) * normal(2, 3)),
     "norms": lambda x, f: sum(np.sum(np.linalg.norm(x(2, 3, 4), axis=a)) for a in (None, 0, -1)),
     "norms along two axes": lambda x, f: np.sum(ops.norm(x(2, 3, 4), axis=(0, 2)) * normal(3)),
     "norms with keepdims": lambda x, f: np.sum(x(2, 3) / np.linalg.norm(x(2, 3), keepdims=True)),
-    "products": lambda x, f: np.prod(x(3)) + np.sum(np.prod(x(2, 3), axis=1) * normal(2)) + np.prod(x()),
-    "deviations": lambda x, f: np.std(x(5)) * np.var(x(5), ddof=1) + np.sum(np.std(x(2, 3), axis=0)),
-    "concatenate": lambda x, f: np.sum(np.concatenate([x(2, 3), normal(1, 3), -x(2, 3)], axis=0) * normal(5, 3)),
-    "concatenate the same": lambda x, f: np.sum(np.concatenate([(w := x(2, 3)), w, w], axis=-1) * normal(2, 9)),
+    "products": lambda x, f: (
+        np.prod(x(3)) + np.sum(np.prod(x(2, 3), axis=1) * normal(2)) + np.prod(x())
+    ),
+    "deviations": lambda x, f: (
+        np.std(x(5)) * np.var(x(5), ddof=1) + np.sum(np.std(x(2, 3), axis=0))
+    ),
+    "concatenate": lambda x, f: np.sum(
+        np.concatenate([x(2, 3), normal(1, 3), -x(2, 3)], axis=0) * normal(5, 3)
+    ),
+    "concatenate the same": lambda x, f: np.sum(
+        np.concatenate([(w := x(2, 3)), w, w], axis=-1) * normal(2, 9)
+    ),
     "stack": lambda x, f: np.sum(np.stack([x(2, 3), 2 * x(2, 3)], axis=1) * normal(2, 2, 3)),
     "einsum": lambda x, f: np.sum(np.einsum("bi,ij,bj->b", x(2, 3), x(3, 4), x(2, 4)) * normal(2)),
     "einsum without arrow": lambda x, f: np.einsum("i,i", x(3), x(3)),
-    "einsum with spaces": lambda x, f: np.sum(np.einsum("i j, j k -> i k", x(3, 2), x(2, 3)) * normal(3, 3)),
+    "einsum with spaces": lambda x, f: np.sum(
+        np.einsum("i j, j k -> i k", x(3, 2), x(2, 3)) * normal(3, 3)
+    ),
     "a sum by letters": lambda x, f: np.einsum("ij->", x(3, 2)),
     "clip below": lambda x, f: np.sum(np.clip(x(5), 1, None) * normal(5)),
     "clip above": lambda x, f: np.sum(x(5).clip(max=1) * normal(5)),
-    "infinity": lambda x, f: np.sum(np.where(x(5) < np.inf, x(5), -np.inf) * np.where(x(5) > -np.inf, 2, np.nan)),
+    "infinity": lambda x, f: np.sum(
+        np.where(x(5) < np.inf, x(5), -np.inf) * np.where(x(5) > -np.inf, 2, np.nan)
+    ),
     "infinite array": lambda x, f: np.sum(np.maximum(x(3), np.array([-np.inf, 1.0, -np.inf]))),
     "integer leaves": lambda x, f: np.sum(x(4) * IDS + IDS * 2 - IDS),
     "integers divided": lambda x, f: np.sum(x(4) * (IDS / 3)),
-    "int32 leaves": lambda x, f: np.sum(f(3) * Tensor(np.arange(3, dtype=np.int32), name="i") * np.int32(2)),
+    "int32 leaves": lambda x, f: np.sum(
+        f(3) * Tensor(np.arange(3, dtype=np.int32), name="i") * np.int32(2)
+    ),
     "int64 numbers": lambda x, f: np.sum(f(3) * np.int64(2) + f(3) * Tensor(3)),
-    "unsigned leaves": lambda x, f: np.sum(x(3) - (-Tensor(np.array([1, 2, 3], np.uint8), name="u"))),
+    "unsigned leaves": lambda x, f: np.sum(
+        x(3) - (-Tensor(np.array([1, 2, 3], np.uint8), name="u"))
+    ),
     "bool leaves": lambda x, f: np.sum(x(4) * Tensor(MASK, name="mask") + np.where(MASK, x(4), 0)),
     "0-d everything": lambda x, f: np.log(x()) * np.maximum(x(), x()) / x() - np.exp(-x()),
-    "0-d reductions": lambda x, f: np.sum(x()) + np.mean(x()) * np.max(x()) + np.linalg.norm(x()) * np.var(x()),
-    "0-d shapes": lambda x, f: np.squeeze(x()[None, None]) * x().T * x().reshape(1, 1).T.reshape(()),
+    "0-d reductions": lambda x, f: (
+        np.sum(x()) + np.mean(x()) * np.max(x()) + np.linalg.norm(x()) * np.var(x())
+    ),
+    "0-d shapes": lambda x, f: (
+        np.squeeze(x()[None, None]) * x().T * x().reshape(1, 1).T.reshape(())
+    ),
     "0-d indexed": lambda x, f: x()[()] * x()[...] * x()[None][0],
     "a loss that is an element": lambda x, f: x(3)[1],
     "a loss that is an element of an element": lambda x, f: (x(2, 3)[1] * 2)[0],
@@ -963,16 +1097,23 @@ KINDS = {
     "to integers": lambda x, f: np.sum(x(3).astype(int) * x(3)),
     "no elements": lambda x, f: np.sum(x(0, 3) * 2) + np.sum(x(3)),
     "powers": lambda x, f: np.sum(x(3) ** 0.5 + x(3) ** 3 - x(3) ** -1 + 2 ** -x(3) + x(3) ** x(3)),
-    "powers of numbers": lambda x, f: np.sum(x(3) ** Tensor(3.0) + x(3) ** Tensor(0.0) + Tensor(2.0) ** x(3)),
+    "powers of numbers": lambda x, f: np.sum(
+        x(3) ** Tensor(3.0) + x(3) ** Tensor(0.0) + Tensor(2.0) ** x(3)
+    ),
     "powers of negative numbers": lambda x, f: np.sum(
         leaf([-1.0, 0.0, 2.0], name="x") ** 3 + leaf([-2.0, 0.0, 1.0]) ** 2
     ),
     "a detached part": lambda x, f: np.sum((w := x(3)) * (w * 2).detach()),
-    "arguments of arguments": lambda x, f: np.argmax(x(4)) * x() + np.sum(np.argmin(x(4, 3), axis=1) * x(4)),
-    "a gradient as part of the loss": lambda x, f: np.sum(np.square(grad(np.sum((w := x(3)) ** 3), w))),
+    "arguments of arguments": lambda x, f: (
+        np.argmax(x(4)) * x() + np.sum(np.argmin(x(4, 3), axis=1) * x(4))
+    ),
+    "a gradient as part of the loss": lambda x, f: np.sum(
+        np.square(grad(np.sum((w := x(3)) ** 3), w))
+    ),
     "masks": lambda x, f: np.sum(np.where((x(4) > 1) | ~(x(4) < 0.7) & MASK, x(4), 0) * normal(4)),
     "ties": lambda x, f: (
-        np.max(leaf([1.0, 2.0, 2.0], name="x")) + np.sum(np.maximum(leaf([1.0, 2.0]), leaf([1.0, 3.0])))
+        np.max(leaf([1.0, 2.0, 2.0], name="x"))
+        + np.sum(np.maximum(leaf([1.0, 2.0]), leaf([1.0, 3.0])))
     ),
     "float parameters": lambda x, f: np.sum(np.var(x(4, 3), axis=0, ddof=0.5) * normal(3)),
 }
@@ -1004,12 +1145,16 @@ WITH_A_NUMBER = {
     "alike": lambda x, c: np.ones_like(c) * x + np.full_like(c, 2),
     "a definition": lambda x, c: sigmoid_cross_entropy(x, c) + sigmoid(c),
     "an op of one's own": lambda x, c: own(
-        "letters", lambda x, c: np.einsum("i,->i", x, c), lambda g, y, x, c: np.stack([g[0] * c, c, c])
+        "letters",
+        lambda x, c: np.einsum("i,->i", x, c),
+        lambda g, y, x, c: np.stack([g[0] * c, c, c]),
     )(x, c),
 }
 
 
-@pytest.mark.parametrize("number", [np.float32(1.3), np.float16(-0.7), np.float64(0.1), np.int64(2), np.int8(-3)])
+@pytest.mark.parametrize(
+    "number", [np.float32(1.3), np.float16(-0.7), np.float64(0.1), np.int64(2), np.int8(-3)]
+)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("kind", WITH_A_NUMBER)
 def test_a_number_has_its_dtype_in_the_source(kind, dtype, number):
@@ -1019,12 +1164,22 @@ def test_a_number_has_its_dtype_in_the_source(kind, dtype, number):
 
 def test_a_number_in_an_op_of_ones_own_has_its_dtype():
     x, factor = leaf([0.5, -1.5], np.float32, "x"), np.float32(0.1)
-    scaled = own("scaled", lambda x: np.einsum("i,->i", x, factor), lambda g, y, x: np.stack([g[0], factor]) * factor)
+    scaled = own(
+        "scaled",
+        lambda x: np.einsum("i,->i", x, factor),
+        lambda g, y, x: np.stack([g[0], factor]) * factor,
+    )
     agrees(np.sum(scaled(x)), tolerance=1e-6)
 
 
 @pytest.mark.parametrize(
-    "kind", ["float32 times float64", "float32 times a float64 number", "float64 in the middle", "int64 numbers"]
+    "kind",
+    [
+        "float32 times float64",
+        "float32 times a float64 number",
+        "float64 in the middle",
+        "int64 numbers",
+    ],
 )
 def test_what_is_float64_beside_float32_is_exact(kind):
     """Where NumPy computes in float64, so does the source, to the last digits."""
@@ -1039,12 +1194,57 @@ def test_what_is_float64_beside_float32_is_exact(kind):
 
 
 INDICES = [
-    *(0, -1, slice(None), slice(1, None), slice(None, None, -1), slice(-1, 0, -2), None, ..., (), True, (None, True)),
-    *((..., 0), (0, ..., None), (slice(None), 1), (1, 2), (1, 2, 1), (..., slice(1, 2)), (None, slice(None), None)),
-    *([0, 0, 2], [], (slice(None), [0, 2, 2]), ([0, 1], [1, 1]), ([[0], [1]], slice(None), [1, 0]), (0, [0, 1])),
-    *(np.array([2, 1], np.uint8), np.int64(1), np.array(2), np.array(True), slice(np.int64(0), np.int64(2))),
-    *(np.array([True, False, True]), (slice(None), MASK), normal(3, 4, 2) > 0, normal(3, 4) > 0, [True, False, True]),
-    *(Tensor([0, 1]), Tensor(1), Tensor(MASK[:3]), (Tensor(1), slice(None), Tensor([0, 0])), (Tensor(True),)),
+    *(
+        0,
+        -1,
+        slice(None),
+        slice(1, None),
+        slice(None, None, -1),
+        slice(-1, 0, -2),
+        None,
+        ...,
+        (),
+        True,
+        (None, True),
+    ),
+    *(
+        (..., 0),
+        (0, ..., None),
+        (slice(None), 1),
+        (1, 2),
+        (1, 2, 1),
+        (..., slice(1, 2)),
+        (None, slice(None), None),
+    ),
+    *(
+        [0, 0, 2],
+        [],
+        (slice(None), [0, 2, 2]),
+        ([0, 1], [1, 1]),
+        ([[0], [1]], slice(None), [1, 0]),
+        (0, [0, 1]),
+    ),
+    *(
+        np.array([2, 1], np.uint8),
+        np.int64(1),
+        np.array(2),
+        np.array(True),
+        slice(np.int64(0), np.int64(2)),
+    ),
+    *(
+        np.array([True, False, True]),
+        (slice(None), MASK),
+        normal(3, 4, 2) > 0,
+        normal(3, 4) > 0,
+        [True, False, True],
+    ),
+    *(
+        Tensor([0, 1]),
+        Tensor(1),
+        Tensor(MASK[:3]),
+        (Tensor(1), slice(None), Tensor([0, 0])),
+        (Tensor(True),),
+    ),
     *(
         Tensor([1, 1], name="ids"),
         Tensor(1, name="i"),
@@ -1063,14 +1263,18 @@ def test_the_source_of_an_index_is_its_backward(index):
 @pytest.mark.parametrize("length", range(6))
 def test_the_source_of_every_slice_is_its_backward(length):
     numbers = [None, *range(-7, 8)]
-    slices = [slice(*s) for s in itertools.product(numbers, numbers, [n for n in numbers if n != 0])]
+    slices = [
+        slice(*s) for s in itertools.product(numbers, numbers, [n for n in numbers if n != 0])
+    ]
     x, loss = leaf(normal(2, length), name="x"), 0
     for i, s in enumerate(random.Random(length).sample(slices, 100)):
         loss += np.sum(x[:, s] ** 2 if i % 2 else x.T[s] * i)
     agrees(loss)
 
 
-@pytest.mark.parametrize("letters", ["bI,Ij", "Ij,jK", "b I , I j", "bz,zA->Ab", "ZA,Aa->", "ba,ac->b", "Bb,bA"])
+@pytest.mark.parametrize(
+    "letters", ["bI,Ij", "Ij,jK", "b I , I j", "bz,zA->Ab", "ZA,Aa->", "ba,ac->b", "Bb,bA"]
+)
 def test_the_source_of_capital_letters_is_its_backward(letters):
     y = np.einsum(letters, leaf(normal(4, 3), name="x"), leaf(normal(3, 2), name="y"))
     np.testing.assert_array_equal(y.data, np.einsum(letters, normal(4, 3), normal(3, 2)))
@@ -1086,7 +1290,10 @@ def test_two_axes_are_two_functions():
     x = leaf(normal(2, 3), name="x")
     source = agrees(np.sum(softmax(x) * softmax(x, axis=0) * log_softmax(x) * normal(2, 3)))
     definitions = [line for line in source.splitlines() if line.startswith("def")]
-    assert definitions[:2] == ["def softmax(x):", "def softmax_2(x):"] and "t2 = softmax_2(x)" in body(source)
+    assert definitions[:2] == [
+        "def softmax(x):",
+        "def softmax_2(x):",
+    ] and "t2 = softmax_2(x)" in body(source)
 
 
 def test_one_function_serves_all_shapes():
@@ -1103,7 +1310,9 @@ def own(name, forward, *vjps, **options):
 
 def lines_of(source, name):
     """The body of a definition."""
-    return [line.strip() for line in source.split(f"def {name}(")[1].split("\n\n")[0].splitlines()[1:]]
+    return [
+        line.strip() for line in source.split(f"def {name}(")[1].split("\n\n")[0].splitlines()[1:]
+    ]
 
 
 def test_an_op_of_ones_own_is_written_out():
@@ -1142,7 +1351,12 @@ def test_an_op_that_keeps_something():
         e = np.exp(x)
         return e * x, e
 
-    kept = own("kept", forward, lambda g, y, x, e=None: g * (np.exp(x) if e is None else e) * (1 + x), keeps=True)
+    kept = own(
+        "kept",
+        forward,
+        lambda g, y, x, e=None: g * (np.exp(x) if e is None else e) * (1 + x),
+        keeps=True,
+    )
     source = agrees(np.sum(kept(leaf(normal(3), name="x")) * normal(3)))
     assert lines_of(source, "kept") == ["e = np.exp(x)", "return e * x"]
 
@@ -1153,25 +1367,39 @@ def test_an_op_of_a_ufunc_is_that_ufunc():
 
 
 def test_an_op_with_a_twin_is_that_function():
-    own("trapezoid", lambda y: np.trapezoid(y), lambda g, r, y: g * np.array([0.5, 1.0, 0.5]), twins=[np.trapezoid])
+    own(
+        "trapezoid",
+        lambda y: np.trapezoid(y),
+        lambda g, r, y: g * np.array([0.5, 1.0, 0.5]),
+        twins=[np.trapezoid],
+    )
     assert "loss = np.trapezoid(x)" in body(agrees(np.trapezoid(leaf(normal(3), name="x"))))
 
 
 def test_an_op_with_a_twin_in_a_module_of_numpy_is_that_function():
     own("inv", lambda x: np.linalg.inv(x), lambda g, y, x: -y.T @ g @ y.T, twins=[np.linalg.inv])
-    own("det", lambda x: np.linalg.det(x), lambda g, y, x: g * y * np.linalg.inv(x).T, twins=[np.linalg.det])
+    own(
+        "det",
+        lambda x: np.linalg.det(x),
+        lambda g, y, x: g * y * np.linalg.inv(x).T,
+        twins=[np.linalg.det],
+    )
     assert "loss = np.linalg.det(x)" in body(agrees(np.linalg.det(leaf(normal(2, 2), name="x"))))
 
 
 def test_an_op_with_a_twin_may_call_its_parameters_otherwise():
-    own("rolled", lambda x, n=1: np.roll(x, n), lambda g, y, x, n=1: np.roll(g, -n), twins=[np.roll])
+    own(
+        "rolled", lambda x, n=1: np.roll(x, n), lambda g, y, x, n=1: np.roll(g, -n), twins=[np.roll]
+    )
     agrees(np.sum(np.roll(leaf(normal(4), name="x"), 2) * normal(4)))
 
 
 def test_a_lambda_over_a_number():
     factor = 3.5
     scaled = own("scaled", lambda x: x * factor, lambda g, y, x: g * factor)
-    assert lines_of(agrees(np.sum(scaled(leaf(normal(4), name="x")))), "scaled") == ["return x * 3.5"]
+    assert lines_of(agrees(np.sum(scaled(leaf(normal(4), name="x")))), "scaled") == [
+        "return x * 3.5"
+    ]
 
 
 CLOSED = {
@@ -1206,7 +1434,18 @@ def test_a_lambda_over_an_array(kind):
 
 SHAPES = [(), (1,), (2,), (3,), (1, 1), (2, 2), (3, 3), (2, 3), (0,), (0, 2), (2, 2, 2)]
 NUMBERS = {
-    np.float64: [0.0, -0.0, 1.0, 1 / 3, np.nan, np.inf, -np.inf, 5e-324, 1.7976931348623157e308, 2.0**53 + 2],
+    np.float64: [
+        0.0,
+        -0.0,
+        1.0,
+        1 / 3,
+        np.nan,
+        np.inf,
+        -np.inf,
+        5e-324,
+        1.7976931348623157e308,
+        2.0**53 + 2,
+    ],
     np.float32: [0.0, -0.0, 1.0, 0.1, np.nan, np.inf, -np.inf, 1e-45, 3.4028235e38],
     np.float16: [0.0, -0.0, 1.0, 0.1, np.nan, np.inf, 6e-8, 65504],
     np.longdouble: [0.0, -0.0, 1.0, np.longdouble(1) / 3, np.nan, -np.inf],
@@ -1220,8 +1459,17 @@ NUMBERS = {
 @pytest.mark.parametrize("dtype", NUMBERS, ids=lambda dtype: dtype.__name__)
 def test_a_literal_is_that_array_to_the_last_bit(dtype):
     rng, numbers = np.random.default_rng(0), np.array(NUMBERS[dtype], dtype)
-    arrays = [rng.choice(numbers[:n], s) for s in SHAPES for n in range(1, len(numbers) + 1) for _ in range(9)]
-    arrays += [np.arange(3).astype(dtype), np.eye(3, dtype=dtype), np.eye(3, dtype=dtype) * numbers[1]]
+    arrays = [
+        rng.choice(numbers[:n], s)
+        for s in SHAPES
+        for n in range(1, len(numbers) + 1)
+        for _ in range(9)
+    ]
+    arrays += [
+        np.arange(3).astype(dtype),
+        np.eye(3, dtype=dtype),
+        np.eye(3, dtype=dtype) * numbers[1],
+    ]
     for x in arrays:
         x = np.asarray(x, dtype)
         found = np.asarray(eval(literal(x), {"np": np}))
@@ -1238,11 +1486,17 @@ PARAMETERS = {
     "0-d bounds": lambda x: np.clip(x, None, np.array(0.7)),
     "integer bounds": lambda x: np.clip(x, np.int64(0), np.int8(1)),
     "infinite bounds": lambda x: np.clip(x, -np.inf, np.float32(np.inf)),
-    "degrees of freedom": lambda x: np.var(x, ddof=np.float32(0.1)) * np.std(x, ddof=np.float64(0.1)),
-    "integers of NumPy's": lambda x: np.sum(x, axis=np.int64(0)) * np.mean(x[None], axis=(np.int8(0), np.int64(-1))),
+    "degrees of freedom": lambda x: (
+        np.var(x, ddof=np.float32(0.1)) * np.std(x, ddof=np.float64(0.1))
+    ),
+    "integers of NumPy's": lambda x: (
+        np.sum(x, axis=np.int64(0)) * np.mean(x[None], axis=(np.int8(0), np.int64(-1)))
+    ),
     "a bool of NumPy's": lambda x: np.sum(x, keepdims=np.True_),
     "a filling": lambda x: np.full_like(x, np.float32(0.1)) * x,
-    "slices of NumPy's": lambda x: ops.getitem(x, index=(slice(np.int64(0), np.int64(3), np.int8(2)),)),
+    "slices of NumPy's": lambda x: ops.getitem(
+        x, index=(slice(np.int64(0), np.int64(3), np.int8(2)),)
+    ),
 }
 
 
@@ -1253,8 +1507,29 @@ def test_a_parameter_has_its_dtype_in_the_source(kind, dtype):
     agrees(np.sum(y * normal(*y.shape).astype(dtype)), tolerance=4 * np.finfo(dtype).eps)
 
 
-VALUES = [0.1, np.float32(0.1), np.longdouble(1) / 3, 2**70, -0.0, 'it\'s "a"\n', {"a": np.inf, 1: [(2,)]}, {1, 2}]
-VALUES += [frozenset([0.5]), slice(1, None, -1), (1,), (), [], None, ..., True, float, np.float32, np.square]
+VALUES = [
+    0.1,
+    np.float32(0.1),
+    np.longdouble(1) / 3,
+    2**70,
+    -0.0,
+    'it\'s "a"\n',
+    {"a": np.inf, 1: [(2,)]},
+    {1, 2},
+]
+VALUES += [
+    frozenset([0.5]),
+    slice(1, None, -1),
+    (1,),
+    (),
+    [],
+    None,
+    ...,
+    True,
+    float,
+    np.float32,
+    np.square,
+]
 VALUES += [np.dtype("f4"), (np.float16(0.1), [np.nan, -np.inf])]
 
 
@@ -1265,11 +1540,14 @@ def test_a_value_is_the_same_as_source(v):
 
 
 def test_a_parameter_that_has_no_form_as_source_is_named():
-    rolled = own("rolled", lambda x, *, shift: np.roll(x, shift), lambda g, y, x, shift: g, twins=[np.roll])
+    rolled = own(
+        "rolled", lambda x, *, shift: np.roll(x, shift), lambda g, y, x, shift: g, twins=[np.roll]
+    )
     x = leaf(normal(3), name="x")
     agrees(np.sum(rolled(x, shift=np.int64(3))))
     with pytest.raises(
-        TypeError, match=r"rolled\(x: \(3,\) float64, shift=.* cannot be written out: .* no form as source"
+        TypeError,
+        match=r"rolled\(x: \(3,\) float64, shift=.* cannot be written out: .* no form as source",
     ):
         write_backprop(np.sum(rolled(x, shift=Three())))
 
@@ -1301,12 +1579,17 @@ def test_a_lambda_over_an_array_without_elements():
 
 def test_a_lambda_over_nan():
     hole = np.array([np.nan, 1.0, 2.0])
-    filled = own("filled", lambda x: np.where(np.isnan(hole), x, hole), lambda g, y, x: np.where(np.isnan(hole), g, 0))
+    filled = own(
+        "filled",
+        lambda x: np.where(np.isnan(hole), x, hole),
+        lambda g, y, x: np.where(np.isnan(hole), g, 0),
+    )
     agrees(np.sum(filled(leaf(normal(3), name="x"))))
 
 
 @pytest.mark.parametrize(
-    "name", [*"backprop np my.op class print scatter! x t1 G_x 무게 n৴".split(), "softmax 2", "a\nb"]
+    "name",
+    [*"backprop np my.op class print scatter! x t1 G_x 무게 n৴".split(), "softmax 2", "a\nb"],
 )
 def test_an_op_may_have_any_name(name):
     x = leaf(normal(3), name="x")
@@ -1318,10 +1601,14 @@ def test_an_op_may_have_any_name(name):
 def test_an_op_that_takes_the_name_of_another_is_not_taken_for_it(name):
     old = OPS.pop(name, None)
     triple = own(name, lambda x: x * 3, lambda g, y, x: g * 3)
-    mixed = own(f"mixed {name}", lambda a, b: a - 2 * b, lambda g, y, a, b: g, lambda g, y, a, b: g * -2)
+    mixed = own(
+        f"mixed {name}", lambda a, b: a - 2 * b, lambda g, y, a, b: g, lambda g, y, a, b: g * -2
+    )
     mixed.name = name  # the same with two inputs, as the signs between two operands have
     x, a = leaf(positive(3), name="x"), leaf(normal(3, seed=1), name="a")
-    beside = old(x) if old and isinstance(old.forward, np.ufunc) and old.input_names == ("x",) else 1
+    beside = (
+        old(x) if old and isinstance(old.forward, np.ufunc) and old.input_names == ("x",) else 1
+    )
     agrees(np.sum(triple(x) * softmax(x) + mixed(x, a) * beside))
     assert formula(triple(x)) == f"{name}(x)" and formula(mixed(x, a)) == f"{name}(x, a)"
     assert vjp_formulas(triple(x)) == ["g * 3"] and vjp_formulas(mixed(x, a)) == ["g", "g * -2"]
@@ -1340,20 +1627,42 @@ def test_ops_within_ops():
 
 
 def test_an_op_with_any_number_of_inputs():
-    mixed = own("mixed", lambda *xs: xs[0] + xs[1] * xs[2], each=lambda i, g, y, *xs: g if i == 0 else g * xs[3 - i])
-    source = agrees(np.sum(mixed(leaf(normal(3), name="a"), leaf(normal(3, seed=1), name="b"), normal(3, seed=2))))
+    mixed = own(
+        "mixed",
+        lambda *xs: xs[0] + xs[1] * xs[2],
+        each=lambda i, g, y, *xs: g if i == 0 else g * xs[3 - i],
+    )
+    source = agrees(
+        np.sum(
+            mixed(leaf(normal(3), name="a"), leaf(normal(3, seed=1), name="b"), normal(3, seed=2))
+        )
+    )
     assert lines_of(source, "mixed") == ["return x0 + x1 * x2"]
 
 
 def test_an_op_on_a_list():
-    added = own("added", lambda *xs, k=1: (xs[0] + xs[1]) * k, sequence=True, each=lambda i, g, y, *xs, k=1: g * k)
+    added = own(
+        "added",
+        lambda *xs, k=1: (xs[0] + xs[1]) * k,
+        sequence=True,
+        each=lambda i, g, y, *xs, k=1: g * k,
+    )
     agrees(np.sum(added([leaf(normal(3), name="a"), leaf(normal(3, seed=1), name="b")], k=2)))
 
 
 def test_an_op_with_numbers_for_inputs():
-    line = own("line", lambda a, x, b: a * x + b, None, lambda g, y, a, x, b: g * a, lambda g, y, a, x, b: g)
+    line = own(
+        "line",
+        lambda a, x, b: a * x + b,
+        None,
+        lambda g, y, a, x, b: g * a,
+        lambda g, y, a, x, b: g,
+    )
     agrees(np.sum(line(2.0, leaf(normal(3), name="x"), 1)))
-    agrees(np.sum(line(2, leaf(normal(3), np.float32, "x"), leaf(0.5, np.float32, "b"))), tolerance=1e-6)
+    agrees(
+        np.sum(line(2, leaf(normal(3), np.float32, "x"), leaf(0.5, np.float32, "b"))),
+        tolerance=1e-6,
+    )
 
 
 def test_an_op_that_gives_its_input_back():
@@ -1367,7 +1676,9 @@ def test_an_op_that_leaves_an_input_unused():
 
 
 def test_an_op_whose_rule_is_not_the_derivative_is_written_with_its_rule():
-    rounded = own("rounded", lambda x: np.rint(x), lambda g, y, x: g)  # the "straight-through" estimator
+    rounded = own(
+        "rounded", lambda x: np.rint(x), lambda g, y, x: g
+    )  # the "straight-through" estimator
     agrees(np.sum(rounded(leaf(normal(5), name="x")) * normal(5)))
 
 
@@ -1377,7 +1688,11 @@ def test_an_op_that_reassigns_its_argument():
         x = x * x
         return x * x
 
-    agrees(np.sum(own("again", forward, lambda g, y, x: g * 4 * (x + 1) ** 3)(leaf(normal(3), name="x"))))
+    agrees(
+        np.sum(
+            own("again", forward, lambda g, y, x: g * 4 * (x + 1) ** 3)(leaf(normal(3), name="x"))
+        )
+    )
 
 
 def test_an_op_whose_variable_is_called_like_its_argument():
@@ -1385,7 +1700,12 @@ def test_an_op_whose_variable_is_called_like_its_argument():
         y, x = x * 2, np.array([3.0, 4.0, 5.0])
         return y + x * b
 
-    twofold = own("twofold", forward, lambda g, y, x, b: g * 2, lambda g, y, x, b: g * np.array([3.0, 4.0, 5.0]))
+    twofold = own(
+        "twofold",
+        forward,
+        lambda g, y, x, b: g * 2,
+        lambda g, y, x, b: g * np.array([3.0, 4.0, 5.0]),
+    )
     source = agrees(np.sum(twofold(leaf(normal(3), name="x"), leaf(normal(3, seed=1), name="b"))))
     namespace = source.function().__globals__
     np.testing.assert_array_equal(namespace["twofold"](np.ones(3), np.zeros(3)), [2, 2, 2])
@@ -1396,7 +1716,9 @@ def test_an_op_that_calls_itself():
         h = x * 2
         return h if n == 0 else forward(h, n - 1) * h
 
-    agrees(np.sum(own("nested", forward, lambda g, y, x: 5 * g * y / x)(leaf(positive(3), name="x"))))
+    agrees(
+        np.sum(own("nested", forward, lambda g, y, x: 5 * g * y / x)(leaf(positive(3), name="x")))
+    )
 
 
 def test_an_op_with_two_branches_is_written_right_or_not_at_all():
@@ -1420,14 +1742,18 @@ def test_an_op_that_takes_numbers_out_of_its_data_is_refused(number):
 
 
 def test_an_op_with_strings_and_functions_for_parameters():
-    mapped = own("mapped", lambda x, *, f, how='it\'s "x"': f(x), lambda g, y, x, f, how=0: 2 * g * x)
+    mapped = own(
+        "mapped", lambda x, *, f, how='it\'s "x"': f(x), lambda g, y, x, f, how=0: 2 * g * x
+    )
     x = leaf(normal(2), name="x")
     agrees(np.sum(mapped(x, f=np.square) + mapped(x, f=lambda x: x * x, how="a\n")))
 
 
 def test_a_string_is_not_broken_where_a_line_is():
     def forward(a, b):
-        return np.tanh(a * 1.2345678901) * np.tanh(b - 2.345678901) + np.einsum("i j, j k, k l, l m -> i m", a, b, a, b)
+        return np.tanh(a * 1.2345678901) * np.tanh(b - 2.345678901) + np.einsum(
+            "i j, j k, k l, l m -> i m", a, b, a, b
+        )
 
     agrees(np.sum(own("long", forward, lambda g, y, a, b: g, lambda g, y, a, b: g)(A, B)))
 
@@ -1437,7 +1763,9 @@ def test_values_in_definitions_are_named_as_their_forward_names_them():
         parts = {"left": x * 2, "right": [x + 1]}
         return parts["left"] * parts["right"][0] * parts["left"]
 
-    source = agrees(np.sum(own("parted", forward, lambda g, y, x: g * x)(leaf(normal(3), name="x"))))
+    source = agrees(
+        np.sum(own("parted", forward, lambda g, y, x: g * x)(leaf(normal(3), name="x")))
+    )
     assert lines_of(source, "parted")[0] == "parts_left = x * 2"
 
 
@@ -1520,7 +1848,17 @@ def test_writing_works_where_nothing_is_recorded():
 def state(t):
     """All that must stay: the very same arrays, and the same numbers in them."""
     g = getattr(t, "grad", None)
-    return t.name, t.requires_grad, t.age, t.op, t.inputs, id(t.data), t.data.tobytes(), id(g), repr(g)
+    return (
+        t.name,
+        t.requires_grad,
+        t.age,
+        t.op,
+        t.inputs,
+        id(t.data),
+        t.data.tobytes(),
+        id(g),
+        repr(g),
+    )
 
 
 @pytest.mark.parametrize("write", [write_backprop, formula, vjp_formulas])
@@ -1549,7 +1887,9 @@ def unwritable():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: experiment_graph("steel_softmax")[0], unwritable], ids=["well", "with an error"]
+    "make",
+    [lambda: experiment_graph("steel_softmax")[0], unwritable],
+    ids=["well", "with an error"],
 )
 @pytest.mark.parametrize("profile", [None, lambda *_: None], ids=["none", "one"])
 def test_the_profile_function_is_as_it_was(make, profile):
@@ -1593,7 +1933,11 @@ def test_the_locals_of_a_function_that_raises():
 
 def test_writing_warns_of_nothing_that_the_loss_was_allowed():
     """log(0) on the unused side of a where, asked for by the user, who hears nothing of it a second time."""
-    entropy = own("entropy", lambda p: np.where(p > 0, p * np.log(p), 0), lambda g, y, p: np.where(p > 0, g, 0))
+    entropy = own(
+        "entropy",
+        lambda p: np.where(p > 0, p * np.log(p), 0),
+        lambda g, y, p: np.where(p > 0, g, 0),
+    )
     p = leaf([0.0, 1.0], name="p")
     with np.errstate(all="ignore"):
         loss = np.sum(entropy(p))
@@ -1603,7 +1947,11 @@ def test_writing_warns_of_nothing_that_the_loss_was_allowed():
 
 # Formulas
 
-X, W, V = Tensor(normal(10, 3), name="x"), leaf(positive(3, 2), name="w"), leaf(positive(2), name="b")
+X, W, V = (
+    Tensor(normal(10, 3), name="x"),
+    leaf(positive(3, 2), name="w"),
+    leaf(positive(2), name="b"),
+)
 U = leaf(positive(3, 2))
 ROWS = Tensor([0, 1, 1], name="ids")
 FORMULAS = [  # a result, its formula, those of its vjps
@@ -1641,7 +1989,11 @@ FORMULAS = [  # a result, its formula, those of its vjps
         "softmax_cross_entropy(array(3, 2), array(3,))",
         ["g[:, None] * (softmax(logits) - one_hot(labels))", None],
     ),
-    (sigmoid_cross_entropy(W, 0.5), "sigmoid_cross_entropy(w, 0.5)", ["g * (sigmoid(w) - 0.5)", None]),
+    (
+        sigmoid_cross_entropy(W, 0.5),
+        "sigmoid_cross_entropy(w, 0.5)",
+        ["g * (sigmoid(w) - 0.5)", None],
+    ),
     (np.concatenate([W, U]), "concatenate([w, array(3, 2)])", ["g[0:3]", "g[3:6]"]),
     (np.where(W > 1, W, 0), "where(w > 1, w, 0)", [None, "where(condition, g, 0)", None]),
     (W > 1, "w > 1", [None, None]),
@@ -1712,7 +2064,11 @@ def test_formulas_of_random_programs_have_their_values():
         _, names = program_graph(Program(seed))
         data = {name: x.data if isinstance(x, Tensor) else x for name, x in names.items()}
         for name, y in names.items():
-            text = formula(y, {k: v for k, v in names.items() if k != name}) if isinstance(y, Tensor) else "..."
+            text = (
+                formula(y, {k: v for k, v in names.items() if k != name})
+                if isinstance(y, Tensor)
+                else "..."
+            )
             if "array(" not in text and "(..." not in text and text != "...":
                 seen += 1
                 close(np.asarray(value(text, **data)), y.data, rtol=1e-12, atol=1e-14)
@@ -1734,7 +2090,9 @@ def test_variables_are_names_in_formulas():
     assert vjp_formulas(h, locals()) == ["g * v", "g * u"]
 
 
-@pytest.mark.parametrize("name, f", [("y", np.exp), ("y", np.tanh), ("y", sigmoid), ("g", np.square), ("g", np.sin)])
+@pytest.mark.parametrize(
+    "name, f", [("y", np.exp), ("y", np.tanh), ("y", sigmoid), ("g", np.square), ("g", np.sin)]
+)
 def test_an_input_called_like_the_result_or_its_gradient_is_told_apart(name, f):
     x = leaf(positive(3), name=name)
     (text,) = vjp_formulas(f(x))
@@ -1759,7 +2117,10 @@ def test_two_tensors_of_one_name_are_told_apart_in_formulas():
     y = np.exp(x)
     y.name = "x"
     assert vjp_formulas(y) == ["g * x_2"]
-    assert vjp_formulas(leaf(normal(3), name="w[0]") * leaf(normal(3), name="w[0]")) == ["g * w_0_2", "g * w[0]"]
+    assert vjp_formulas(leaf(normal(3), name="w[0]") * leaf(normal(3), name="w[0]")) == [
+        "g * w_0_2",
+        "g * w[0]",
+    ]
 
 
 def test_names_are_told_apart_from_those_that_a_formula_gives():
@@ -1786,7 +2147,9 @@ def test_a_name_that_would_be_read_as_something_else_is_changed_in_formulas(name
     assert vjp_formulas(np.sum(x, axis=0)) == ["g[None]"]
 
 
-@pytest.mark.parametrize("name", ["w[0]", "layer.weight", "params['w']", "무게", "a->b", "my weight", "<b>"])
+@pytest.mark.parametrize(
+    "name", ["w[0]", "layer.weight", "params['w']", "무게", "a->b", "my weight", "<b>"]
+)
 def test_other_names_stand_in_formulas_as_they_are(name):
     assert formula(leaf(normal(3), name=name) * 2) == f"{name} * 2"
 
@@ -1819,15 +2182,23 @@ def test_one_function_for_each_parameter_to_the_last_digit():
 def test_random_draws_are_not_written_down(declared):
     """Neither those of a forward, declared or not, nor those of a vjp; asking draws nothing from the generator."""
     rng = np.random.default_rng(0)
-    drop = own("drop", lambda x: x * (rng.random(x.shape) > 0.5), lambda g, y, x: g * (y != 0), random=declared)
+    drop = own(
+        "drop",
+        lambda x: x * (rng.random(x.shape) > 0.5),
+        lambda g, y, x: g * (y != 0),
+        random=declared,
+    )
     loss, before = np.sum(drop(leaf(normal(3), name="x")) * 2), rng.bit_generator.state
     with pytest.raises(
-        TypeError, match=r"drop\(x: \(3,\) float64\) draws random numbers, and the source would .* draw outside"
+        TypeError,
+        match=r"drop\(x: \(3,\) float64\) draws random numbers, and the source would .* draw outside",
     ):
         write_backprop(loss)
     assert rng.bit_generator.state == before
     noisy = own("noisy", lambda x: x * 2, lambda g, y, x: g * rng.random(x.shape))
-    with pytest.raises(TypeError, match="a vjp of noisy draws random numbers, and the source would hold"):
+    with pytest.raises(
+        TypeError, match="a vjp of noisy draws random numbers, and the source would hold"
+    ):
         write_backprop(np.sum(noisy(leaf(normal(3), name="x"))))
 
 
@@ -1860,7 +2231,21 @@ def test_keys_are_exact():
     large = np.zeros(2000)
     other = large.copy()
     other[1000] = 1.0
-    different = [0, 0.0, -0.0, False, None, "0", (), [], {}, np.float64(0), np.float32(0), np.zeros(()), np.zeros(1)]
+    different = [
+        0,
+        0.0,
+        -0.0,
+        False,
+        None,
+        "0",
+        (),
+        [],
+        {},
+        np.float64(0),
+        np.float32(0),
+        np.zeros(()),
+        np.zeros(1),
+    ]
     different += [
         large,
         other,
@@ -1874,13 +2259,32 @@ def test_keys_are_exact():
         True,
         1.0,
     ]
-    different += [slice(0, 1), slice(0.0, 1), np.dtype(int), int, len, max, np.zeros((1, 1)), float("nan"), 0j, -0j]
+    different += [
+        slice(0, 1),
+        slice(0.0, 1),
+        np.dtype(int),
+        int,
+        len,
+        max,
+        np.zeros((1, 1)),
+        float("nan"),
+        0j,
+        -0j,
+    ]
     for i, a in enumerate(different):
         for j, b in enumerate(different):
             assert (exact(a) == exact(b)) == (i == j), (a, b)
-    alike = [(1, [2.0, {"b": large, "a": None}]), np.float64("nan"), float("nan"), slice(None, 3), {"c": (0.0, -0.0)}]
+    alike = [
+        (1, [2.0, {"b": large, "a": None}]),
+        np.float64("nan"),
+        float("nan"),
+        slice(None, 3),
+        {"c": (0.0, -0.0)},
+    ]
     for v in alike:
-        assert exact(v) == exact(copy.deepcopy(v)) and hash(exact(v)) == hash(exact(copy.deepcopy(v)))
+        assert exact(v) == exact(copy.deepcopy(v)) and hash(exact(v)) == hash(
+            exact(copy.deepcopy(v))
+        )
 
 
 def deep_sums(depth=1000):
@@ -1890,7 +2294,9 @@ def deep_sums(depth=1000):
 
 def deep_wheres(depth=500):
     u = leaf(positive(3), name="u")
-    return functools.reduce(lambda t, _: np.where(t + u > 0, np.tanh(t * 2.123), t * u), range(depth), u)
+    return functools.reduce(
+        lambda t, _: np.where(t + u > 0, np.tanh(t * 2.123), t * u), range(depth), u
+    )
 
 
 @pytest.mark.parametrize("make", [deep_tanh, deep_sums, deep_wheres])
@@ -1912,10 +2318,15 @@ def test_a_large_array_in_a_rule_does_not_flood_its_formula():
     assert len(text) <= 200
 
 
-@pytest.mark.parametrize("loss_of", [lambda x, m: np.mean(x[m] ** 2), lambda x, m: np.sum(np.square(x[m, None]))])
+@pytest.mark.parametrize(
+    "loss_of", [lambda x, m: np.mean(x[m] ** 2), lambda x, m: np.sum(np.square(x[m, None]))]
+)
 def test_a_mask_that_takes_another_number_of_elements_is_noticed(loss_of):
     """The numbers of elements in what is written (`/ 2`) are those of the traced mask."""
-    x, m = Tensor([1.0, 2.0, 3.0], requires_grad=True, name="x"), Tensor([True, False, True], name="m")
+    x, m = (
+        Tensor([1.0, 2.0, 3.0], requires_grad=True, name="x"),
+        Tensor([True, False, True], name="m"),
+    )
     source = write_backprop(loss_of(x, m))
     backprop = source.function()
     share = 0.5 if "mean" in source else 1
@@ -1928,11 +2339,16 @@ def test_a_mask_that_takes_another_number_of_elements_is_noticed(loss_of):
 
 def test_a_product_keeps_its_order_where_another_one_would_round_to_fewer_digits():
     """NumPy's functions of int8 are in float16: 1000 * exp(5) is not, and 0.76 * tanh(1) is rounded there."""
-    x, w = Tensor(np.array([5, 1], np.int8), name="x"), Tensor([1.0, 2.0], requires_grad=True, name="w")
+    x, w = (
+        Tensor(np.array([5, 1], np.int8), name="x"),
+        Tensor([1.0, 2.0], requires_grad=True, name="w"),
+    )
     short = np.exp(x.data)
     assert short.dtype == np.float16
     source = write_backprop(np.sum(1000 * (np.exp(x) * w)))
-    np.testing.assert_allclose(source.function()(**source.arguments)[1], 1000.0 * short.astype(float), rtol=1e-14)
+    np.testing.assert_allclose(
+        source.function()(**source.arguments)[1], 1000.0 * short.astype(float), rtol=1e-14
+    )
 
 
 def test_a_product_stays_in_the_range_of_float16():

@@ -47,7 +47,9 @@ def check_rows(roots: Sequence[Tensor], batch: Sequence[Tensor]) -> None:
             continue
         longer[t] = None
         for x in itertools.compress(t.inputs, outside):
-            refuse_misfit(t, next((leaf for leaf in data_behind(x) if leaf.data.size % rows == 0), None))
+            refuse_misfit(
+                t, next((leaf for leaf in data_behind(x) if leaf.data.size % rows == 0), None)
+            )
     check_numbered_rows(roots, longer, rows)
 
 
@@ -154,7 +156,9 @@ def picks_rows(t: Tensor, inputs: list[Any], rows: int) -> bool:
     """Whether the first array of an index holds numbers of the batch's rows, one for each."""
     index = t.params["index"] if isinstance(t.params["index"], tuple) else (t.params["index"],)
     array, numbers = inputs[:2]
-    are_numbers = index[0] is ops.HOLE and numbers.dtype.kind in "iu" and numbers.shape[:1] == (rows,)
+    are_numbers = (
+        index[0] is ops.HOLE and numbers.dtype.kind in "iu" and numbers.shape[:1] == (rows,)
+    )
     return are_numbers and array.shape[:1] == (rows + 1,)
 
 

@@ -20,8 +20,12 @@ from typing import Any
 
 import numpy as np
 
-LOADED: weakref.WeakValueDictionary[str, ModuleType] = weakref.WeakValueDictionary()  # by source, while it is in use
-RECENT: deque[ModuleType] = deque(maxlen=32)  # and a little longer, as the same step is often compiled again
+LOADED: weakref.WeakValueDictionary[str, ModuleType] = (
+    weakref.WeakValueDictionary()
+)  # by source, while it is in use
+RECENT: deque[ModuleType] = deque(
+    maxlen=32
+)  # and a little longer, as the same step is often compiled again
 LOCK = threading.RLock()
 DIGEST = "digest"  # the file that says what all the others are
 
@@ -37,7 +41,9 @@ def compiled_module(source: str) -> ModuleType:
     try:
         import numba  # where it is not installed, the NumPy back end does all
     except ImportError as error:
-        raise ImportError(f'backend="numba" needs numba: pip install "tinygrad_steel[jit]" ({error})') from error
+        raise ImportError(
+            f'backend="numba" needs numba: pip install "tinygrad_steel[jit]" ({error})'
+        ) from error
     versions = f"{source}\n{numba.__version__} {np.__version__} {sys.version}"
     with LOCK:
         module = LOADED.get(versions)
@@ -145,13 +151,19 @@ def cache_folder() -> Path:
     """A folder of this user alone inside $TINYGRAD_STEEL_CACHE or the user's cache; OSError where there can be none."""
     given = os.environ.get("TINYGRAD_STEEL_CACHE")
     home = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    base = Path(given) if given else Path(home or Path.home() / ".cache") / "tinygrad_steel" / "compiled"
+    base = (
+        Path(given)
+        if given
+        else Path(home or Path.home() / ".cache") / "tinygrad_steel" / "compiled"
+    )
     user = os.getuid() if hasattr(os, "getuid") else None
     folder = base / ("steps" if user is None else f"steps_{user}")
     base.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     status = folder.lstat()
-    if user is not None and (status.st_uid != user or status.st_mode & 0o022 or folder.is_symlink()):
+    if user is not None and (
+        status.st_uid != user or status.st_mode & 0o022 or folder.is_symlink()
+    ):
         raise PermissionError(f"{folder} is not a folder of this user alone")
     return folder

@@ -26,7 +26,9 @@ class Engine:
 
     def __init__(self, program: TrainingStep):
         self.program, self.optimizer = program, program.optimizer
-        self.changing = type(self.optimizer) is not SGD  # whether numbers() may give others for each step
+        self.changing = (
+            type(self.optimizer) is not SGD
+        )  # whether numbers() may give others for each step
 
     def view(self, value: Value) -> np.ndarray:
         """The array in which the numbers of a value are."""
@@ -59,7 +61,11 @@ class Engine:
     def take(self, arrays: Sequence[Any]) -> None:
         """Arrays of one step into the memory."""
         for (leaf, memory), x in zip(self.feeds, arrays):
-            if x.__class__ is not np.ndarray or x.shape != memory.shape or x.dtype is not memory.dtype:
+            if (
+                x.__class__ is not np.ndarray
+                or x.shape != memory.shape
+                or x.dtype is not memory.dtype
+            ):
                 x = fitting(leaf, x, self.program.called(leaf))
             memory[...] = x  # class ids are floats there, if need be
 
@@ -68,10 +74,14 @@ class Engine:
         optimizer = self.optimizer
         if optimizer is not None and (self.changing or self.last_rate != optimizer._learning_rate):
             self.last_rate = optimizer._learning_rate
-            for leaf, x in zip(self.program.numbers, next_numbers(optimizer, self.program.loss.dtype)):
+            for leaf, x in zip(
+                self.program.numbers, next_numbers(optimizer, self.program.loss.dtype)
+            ):
                 self.view(leaf)[...] = x
 
-    def epoch(self, arrays: Sequence[np.ndarray], order: np.ndarray, count: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    def epoch(
+        self, arrays: Sequence[np.ndarray], order: np.ndarray, count: int
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
         """`count` steps on rows gathered by `order`."""
         losses = np.empty(count, self.program.loss.dtype)
         outputs = [np.empty((count, *x.shape), x.dtype) for x in self.program.outputs]

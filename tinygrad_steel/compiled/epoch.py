@@ -77,10 +77,20 @@ def compile_epoch(
     batch=(x, y), optimizer=SGD([weight], 0.1), backend="numpy") >>> epoch(np.array([[1.0], [2.0],
     [0.5], [3.0]]), np.array([[2.0], [4.0], [1.0], [6.0]])).round(4) array([2.5   , 1.1562])
     """
-    if not isinstance(optimizer, Optimizer) or isinstance(batch, Tensor) or isinstance(outputs, Tensor):
-        raise TypeError("compile_epoch takes an optimizer, and lists of Tensors: batch=(x, y), outputs=[output]")
-    if parameters is not None and {id(p) for p in parameters} != {id(p) for p in optimizer.parameters}:
-        raise ValueError("the parameters are to be those of the optimizer: leave them out, or make it with them")
+    if (
+        not isinstance(optimizer, Optimizer)
+        or isinstance(batch, Tensor)
+        or isinstance(outputs, Tensor)
+    ):
+        raise TypeError(
+            "compile_epoch takes an optimizer, and lists of Tensors: batch=(x, y), outputs=[output]"
+        )
+    if parameters is not None and {id(p) for p in parameters} != {
+        id(p) for p in optimizer.parameters
+    }:
+        raise ValueError(
+            "the parameters are to be those of the optimizer: leave them out, or make it with them"
+        )
     check_batch(batch)
     return Epoch(loss, list(batch), optimizer, list(outputs), names, backend)
 
@@ -88,9 +98,13 @@ def compile_epoch(
 def check_batch(batch: Sequence[Tensor]) -> None:
     """ValueError where these are not the leaves of a mini-batch."""
     if not batch or not all(isinstance(t, Tensor) and t.op is None and t.shape for t in batch):
-        raise ValueError("batch=(x, y) takes the Tensors that hold the mini-batch, rows along their first axis")
+        raise ValueError(
+            "batch=(x, y) takes the Tensors that hold the mini-batch, rows along their first axis"
+        )
     if any(t.requires_grad for t in batch) or len({*batch}) < len(batch):
-        raise ValueError("the Tensors of the batch are data: each once, and none with requires_grad=True")
+        raise ValueError(
+            "the Tensors of the batch are data: each once, and none with requires_grad=True"
+        )
     rows = {t.shape[0] for t in batch}
     if len(rows) > 1:
         found = " and ".join(str(t.shape[0]) for t in batch)
@@ -147,7 +161,10 @@ class Epoch:
             check_whole(t, x, len(arrays[0]))
         order = self.row_numbers(order, len(arrays[0]))
         given = [arrays[i] for i in self.used]
-        used = [fitting(leaf, x, self.program.called(leaf), rows=True) for leaf, x in zip(self.program.feeds, given)]
+        used = [
+            fitting(leaf, x, self.program.called(leaf), rows=True)
+            for leaf, x in zip(self.program.feeds, given)
+        ]
         for leaf, x in zip(self.program.feeds, used):
             for classes in self.program.classes(leaf):
                 ops.check_ids(x[order], classes)
@@ -159,7 +176,9 @@ class Epoch:
         count, rest = divmod(len(order), self.rows)
         whole, left = order[: count * self.rows], order[count * self.rows :]
         self.parameters.before()
-        short = self.short_step(rest) if rest else None  # now, as nothing is to be trained where it cannot be had
+        short = (
+            self.short_step(rest) if rest else None
+        )  # now, as nothing is to be trained where it cannot be had
         try:
             losses, outputs = self.engine.epoch(used, whole, count)
         finally:
@@ -179,7 +198,9 @@ class Epoch:
         in_range = has_range and 0 <= numbers.min() <= numbers.max() < rows
         if numbers.ndim != 1 or (numbers.size and not in_range):
             found = f" with {numbers.min()} to {numbers.max()}" if has_range else ""
-            raise ValueError(f"order is a list of row numbers from 0 to {rows - 1}, not {describe(numbers)}{found}")
+            raise ValueError(
+                f"order is a list of row numbers from 0 to {rows - 1}, not {describe(numbers)}{found}"
+            )
         return np.array(numbers, dtype=np.int64)
 
     def short_step(self, rows: int) -> Step:

@@ -14,7 +14,9 @@ from ..program.values import Leaf
 def check_feed(leaf: Leaf, x: np.ndarray, name: str, rows: bool = False) -> None:
     """ValueError or TypeError where an array is not what the step was compiled for; `rows`: with any number of them."""
     if x.shape[rows:] != leaf.shape[rows:]:
-        raise ValueError(f"{name} is {x.shape}, the step was compiled for {leaf.shape}: compile again")
+        raise ValueError(
+            f"{name} is {x.shape}, the step was compiled for {leaf.shape}: compile again"
+        )
     if not np.can_cast(x.dtype, leaf.dtype, "same_kind"):
         raise TypeError(f"{name} is {x.dtype}, the step was compiled for {leaf.dtype}")
 
@@ -33,5 +35,7 @@ def fitting(leaf: Leaf, x: Any, name: str, rows: bool = False) -> np.ndarray:
     check_feed(leaf, x, name, rows)
     y = np.require(x, leaf.dtype.newbyteorder("="), ["C", "A", "W"])
     if x.dtype.kind in "iu" and not np.can_cast(x.dtype, y.dtype) and not np.array_equal(x, y):
-        raise ValueError(f"{name} has numbers too large for {y.dtype}, for which the step was compiled")
+        raise ValueError(
+            f"{name} has numbers too large for {y.dtype}, for which the step was compiled"
+        )
     return y.reshape(y.shape or (1,))

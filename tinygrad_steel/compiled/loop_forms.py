@@ -27,11 +27,16 @@ class Element:
 
     def numbers(self) -> list[str]:
         """The inputs' elements as numbers."""
-        return [as_number(text) if is_mask(x) else text for text, x in zip(self.read, self.value.inputs)]
+        return [
+            as_number(text) if is_mask(x) else text for text, x in zip(self.read, self.value.inputs)
+        ]
 
     def truths(self) -> list[str]:
         """The inputs' elements as conditions."""
-        return [text if is_mask(x) else f"{text} != 0.0" for text, x in zip(self.read, self.value.inputs)]
+        return [
+            text if is_mask(x) else f"{text} != 0.0"
+            for text, x in zip(self.read, self.value.inputs)
+        ]
 
 
 def as_number(mask: str) -> str:

@@ -99,7 +99,9 @@ def add_fold(nest: Nest, value: Apply, block: Block) -> None:
         fold_in_place(nest, value, element, place, block.places[value], divisor)
 
 
-def fold_in_variable(nest: Nest, value: Apply, element: str, place: str, name: str, depth: int, divisor: int) -> None:
+def fold_in_variable(
+    nest: Nest, value: Apply, element: str, place: str, name: str, depth: int, divisor: int
+) -> None:
     """Add up in a variable, outside of which there are `depth` loops."""
     fold = FOLDS[value.op]
     nest.before[depth].append(f"{name} = {fold.start}")
@@ -109,7 +111,9 @@ def fold_in_variable(nest: Nest, value: Apply, element: str, place: str, name: s
     behind_loop.append(f"{place} = {result}")
 
 
-def fold_in_place(nest: Nest, value: Apply, element: str, place: str, first: int, divisor: int) -> None:
+def fold_in_place(
+    nest: Nest, value: Apply, element: str, place: str, first: int, divisor: int
+) -> None:
     """Add up in the block, where the results begin at `first`."""
     fold = FOLDS[value.op]
     results = f"for j in range({first}, {first + size(value)}):"

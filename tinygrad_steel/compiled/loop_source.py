@@ -46,7 +46,9 @@ def step(program: TrainingStep, block: Block, body: list[str], memory: dict[str,
     return [*head("step", {**types, **memory}), *indented([*inside, *body], 1), *END]
 
 
-def epoch(program: TrainingStep, block: Block, body: list[str], memory: dict[str, str]) -> list[str]:
+def epoch(
+    program: TrainingStep, block: Block, body: list[str], memory: dict[str, str]
+) -> list[str]:
     """All steps of an epoch: rows gathered by `order`, which are checked before, and results of each step kept."""
     feeds = feed_names(program)
     outputs = {f"out{i}": x for i, x in enumerate(program.outputs)}
@@ -78,7 +80,9 @@ def feed_names(program: TrainingStep) -> dict[str, Value]:
 def head(name: str, arguments: dict[str, str]) -> list[str]:
     """The first lines of a function; `arguments`: their types, by name."""
     types = ", ".join(arguments.values())
-    options = 'cache=True, error_model="numpy"'  # no fastmath: (x + c) - c is not x, and it saves no time
+    options = (
+        'cache=True, error_model="numpy"'  # no fastmath: (x + c) - c is not x, and it saves no time
+    )
     return [f'@numba.njit("int64({types})", {options})', f"def {name}({', '.join(arguments)}):"]
 
 
@@ -108,7 +112,11 @@ def take(name: str, x: Value, program: TrainingStep, block: Block) -> list[str]:
 def too_large(integers: np.dtype, dtype: np.dtype) -> str:
     """The test for an integer that a float dtype may not hold."""
     limit = largest_integer(dtype)
-    return f"y[j] > {limit} or y[j] < -{limit}" if integers.kind == "i" else f"y[j] > np.uint64({limit})"
+    return (
+        f"y[j] > {limit} or y[j] < -{limit}"
+        if integers.kind == "i"
+        else f"y[j] > np.uint64({limit})"
+    )
 
 
 def gather(feeds: dict[str, Value], block: Block) -> list[str]:

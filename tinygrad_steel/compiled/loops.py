@@ -51,7 +51,9 @@ def as_loops(program: TrainingStep) -> Loops:
     return Loops(program, block, segments(nests, looped, program, block))
 
 
-def segments(nests: list[list[Apply]], looped: set[Apply], program: TrainingStep, block: Block) -> list[Any]:
+def segments(
+    nests: list[list[Apply]], looped: set[Apply], program: TrainingStep, block: Block
+) -> list[Any]:
     """Lines of code, and between them the values that are left to NumPy."""
     renewed = {value: leaf for leaf, value in program.updates}
     found: list[Any] = [[]]
@@ -168,7 +170,9 @@ def reads_renewed(value: Apply, nest: list[Apply], writes: dict[Value, list[Appl
 # What has a place in the block
 
 
-def place_what_travels(nests: list[list[Apply]], looped: set[Apply], program: TrainingStep, block: Block) -> None:
+def place_what_travels(
+    nests: list[list[Apply]], looped: set[Apply], program: TrainingStep, block: Block
+) -> None:
     """Room for results, and for what is read outside of its own loop nest."""
     for value in results(program):
         block.place(value)
@@ -189,4 +193,8 @@ def read_from_outside(value: Apply, nest: list[Apply]) -> list[Apply]:
     """The values, leaves apart, of which a value reads what does not come from its own turn of the nest."""
     at = loop_variables(loop_shape(value))
     read = elements_read(value)
-    return [base for base, where in read if isinstance(base, Apply) and (base not in nest or where != at)]
+    return [
+        base
+        for base, where in read
+        if isinstance(base, Apply) and (base not in nest or where != at)
+    ]

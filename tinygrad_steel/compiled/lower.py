@@ -64,7 +64,9 @@ class TrainingStep:
 
     def classes(self, feed: Value) -> list[int]:
         """The numbers of classes of which a feed holds ids."""
-        return [y.params["classes"] for y in self.nodes if y.op is ops.one_hot and y.inputs[0] is feed]
+        return [
+            y.params["classes"] for y in self.nodes if y.op is ops.one_hot and y.inputs[0] is feed
+        ]
 
 
 def training_step(
@@ -80,7 +82,9 @@ def training_step(
         raise TypeError("outputs is a list of Tensors: write outputs=[output]")
     for t in ancestors([loss, *outputs]):
         if not isinstance(t.data, np.ndarray | np.generic):
-            raise TypeError(f"{describe(t)} is a {type(t.data).__name__}: compiled steps are for NumPy's arrays")
+            raise TypeError(
+                f"{describe(t)} is a {type(t.data).__name__}: compiled steps are for NumPy's arrays"
+            )
     updates = Updates(optimizer)
     with np.errstate(all="ignore"):  # the loss has warned already, if need be
         with no_draws_in_vjps(loss, "the compiled step"):
@@ -97,14 +101,20 @@ class Leaves:
 
     def __init__(self, traced: Traced, outputs: Sequence[Tensor], feeds: Sequence[Tensor] | None):
         made, self.tensors = traced.made, traced.tensors
-        every = dict.fromkeys([*traced.leaves, *(made[t] for t in ancestors(outputs) if t.op is None)])
+        every = dict.fromkeys(
+            [*traced.leaves, *(made[t] for t in ancestors(outputs) if t.op is None)]
+        )
         self.wanted: list[Any] = [x for x in every if self.tensors[x].requires_grad]
         self.fed: list[Any] = [x for x in every if x in traced.names and x not in self.wanted]
         if feeds is not None:
             self.fed = [made[t] for t in feeds if t in made]
-        self.fixed = [t for x, t in self.tensors.items() if x not in self.wanted and x not in self.fed]
+        self.fixed = [
+            t for x, t in self.tensors.items() if x not in self.wanted and x not in self.fed
+        ]
 
-    def check(self, loss: Tensor, outputs: Sequence[Tensor], feeds: Sequence[Tensor] | None) -> None:
+    def check(
+        self, loss: Tensor, outputs: Sequence[Tensor], feeds: Sequence[Tensor] | None
+    ) -> None:
         """Raise where a number may be part of the program that should come from outside."""
         youngest = max((t.age for t in self.fixed), default=0)
         fed = [self.tensors[x] for x in self.fed]
@@ -118,7 +128,9 @@ class Leaves:
         refuse_reads([loss, *outputs], given_anew, "the compiled step would keep that number")
         for t in outputs:
             if any(t is constant for constant in self.fixed):
-                raise ValueError(f"the output {describe(t)} is a constant: nothing recorded of how it was computed")
+                raise ValueError(
+                    f"the output {describe(t)} is a constant: nothing recorded of how it was computed"
+                )
 
 
 def check_tracing(loss: Tensor, traced: Traced, numbers: Mapping[Value, Any]) -> None:
@@ -140,7 +152,9 @@ def largest_finite(x: Any) -> float:
     return float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
 
 
-def lowered(traced: Traced, updates: Updates, leaves: Leaves, outputs: Sequence[Tensor]) -> TrainingStep:
+def lowered(
+    traced: Traced, updates: Updates, leaves: Leaves, outputs: Sequence[Tensor]
+) -> TrainingStep:
     """The step in the functions of machines."""
     traced = for_reader(traced)
     made, gradient_of = traced.made, traced.gradient_of
@@ -179,7 +193,10 @@ def lowered(traced: Traced, updates: Updates, leaves: Leaves, outputs: Sequence[
         updates=new_values,
         nodes=[x for x in order if isinstance(x, Apply)],
         constants=constants,
-        arrays={x: x.data if isinstance(x, Constant) else traced.arrays[x] for x in [*coming, *constants]},
+        arrays={
+            x: x.data if isinstance(x, Constant) else traced.arrays[x]
+            for x in [*coming, *constants]
+        },
         names=traced.names,
         fixed=leaves.fixed,
     )

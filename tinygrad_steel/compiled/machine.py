@@ -102,7 +102,9 @@ def reduced_and_reshaped(y: Apply, facts: Facts) -> Any:
 def with_params(y: Apply, **changed: Any) -> Apply:
     """The same op with other parameters; those that are None are left out."""
     params = {
-        name: value for name, value in {**y.params, **changed}.items() if name not in changed or value is not None
+        name: value
+        for name, value in {**y.params, **changed}.items()
+        if name not in changed or value is not None
     }
     return apply(y.op, y.inputs, params, y)
 
@@ -140,4 +142,6 @@ def is_numpys(op: Op) -> bool:
 def is_public(function: Any, name: str) -> bool:
     """Whether NumPy has a function under its name, or under another one."""
     names = {name, getattr(function, "__name__", name)}
-    return any(getattr(module, n, None) is function for module in (np, np.linalg, np.fft) for n in names)
+    return any(
+        getattr(module, n, None) is function for module in (np, np.linalg, np.fft) for n in names
+    )

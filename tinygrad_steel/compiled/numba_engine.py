@@ -46,7 +46,9 @@ class NumbaEngine(Engine):
         self.compile_seconds = time.perf_counter() - start
         self.parts = self.pieces() if len(loops.segments) > 1 else []
         self.place_of_loss = self.places[program.loss]
-        self.ids = [(self.view(x), classes) for x in program.feeds for classes in program.classes(x)]
+        self.ids = [
+            (self.view(x), classes) for x in program.feeds for classes in program.classes(x)
+        ]
         self.scalars = not all(x.shape for x in program.feeds)
 
     def fill_memory(self) -> None:
@@ -85,7 +87,11 @@ class NumbaEngine(Engine):
     def piece(self, value: Apply) -> Callable[[], Any]:
         """The call of a value that is left to NumPy."""
         out = self.view(value)
-        if value.op is ops.matmul and value.dtype.kind == "f" and all(map(self.is_kept, value.inputs)):
+        if (
+            value.op is ops.matmul
+            and value.dtype.kind == "f"
+            and all(map(self.is_kept, value.inputs))
+        ):
             return functools.partial(np.matmul, *map(self.view, value.inputs), out)
         return functools.partial(self.call, value, out)
 
@@ -95,7 +101,10 @@ class NumbaEngine(Engine):
 
     def call(self, value: Apply, out: np.ndarray) -> None:
         """An op without a loop form; class ids and masks, which are floats in the memory, get their own dtype back."""
-        arrays = [self.view(x).astype(x.dtype, copy=False) if isinstance(x, VALUES) else x for x in value.inputs]
+        arrays = [
+            self.view(x).astype(x.dtype, copy=False) if isinstance(x, VALUES) else x
+            for x in value.inputs
+        ]
         if value.op is ops.one_hot:
             ops.check_ids(arrays[0], value.params["classes"])
         y = fill(out, value, *arrays)
@@ -118,7 +127,9 @@ class NumbaEngine(Engine):
     def step(self, arrays: Sequence[Any]) -> float:
         if self.parts:
             return super().step(arrays)
-        fit = not self.scalars  # the compiled function takes numbers as arrays of one element, and would not see a mask
+        fit = (
+            not self.scalars
+        )  # the compiled function takes numbers as arrays of one element, and would not see a mask
         for x in arrays:
             if x.__class__ is not ndarray:
                 fit = False
@@ -141,7 +152,10 @@ class NumbaEngine(Engine):
 
     def fitted(self, arrays: Sequence[Any]) -> list[np.ndarray]:
         """The arrays as they were compiled for, as far as that is possible."""
-        return [fitting(leaf, x, self.program.called(leaf)) for leaf, x in zip(self.program.feeds, arrays)]
+        return [
+            fitting(leaf, x, self.program.called(leaf))
+            for leaf, x in zip(self.program.feeds, arrays)
+        ]
 
     def refuse(self, arrays: Sequence[np.ndarray]) -> None:
         """ValueError for what the compiled function did not take."""
@@ -163,9 +177,13 @@ class NumbaEngine(Engine):
 
     # All steps of an epoch
 
-    def epoch(self, arrays: Sequence[np.ndarray], order: np.ndarray, count: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    def epoch(
+        self, arrays: Sequence[np.ndarray], order: np.ndarray, count: int
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
         for leaf, x in zip(self.program.feeds, arrays):
-            if not (holds_all(self.dtype, x.dtype) or self.program.classes(leaf)):  # ids have been checked
+            if not (
+                holds_all(self.dtype, x.dtype) or self.program.classes(leaf)
+            ):  # ids have been checked
                 self.check_integers(leaf, x[order])
         if not hasattr(self.module, "epoch"):
             return super().epoch(arrays, order, count)
@@ -173,7 +191,9 @@ class NumbaEngine(Engine):
         outputs = [np.empty(count * size(x), self.dtype) for x in self.program.outputs]
         self.module.epoch(*arrays, order, self.numbers_of(count), losses, *outputs, self.memory)
         shaped = (kept.reshape(count, *x.shape) for kept, x in zip(outputs, self.program.outputs))
-        return losses, [kept.astype(x.dtype, copy=False) for kept, x in zip(shaped, self.program.outputs)]
+        return losses, [
+            kept.astype(x.dtype, copy=False) for kept, x in zip(shaped, self.program.outputs)
+        ]
 
     def numbers_of(self, count: int) -> np.ndarray:
         """The optimizer's numbers for so many steps, which are then counted."""
@@ -194,7 +214,9 @@ def compiled(text: str) -> ModuleType:
     """The module with the loops; NoLoops where numba cannot compile it."""
     try:
         return compiled_module(text)
-    except Exception as error:  # numba's own errors are known where numba is there; others go on as they are
+    except (
+        Exception
+    ) as error:  # numba's own errors are known where numba is there; others go on as they are
         numba = sys.modules.get("numba")
         if numba is None or not isinstance(error, numba.core.errors.NumbaError):
             raise

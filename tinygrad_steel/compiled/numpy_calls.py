@@ -78,11 +78,17 @@ def numpy_calls(program: TrainingStep) -> Calls:
     """A program as calls."""
     calls = Calls()
     hold_leaves(calls, program)
-    last_reader = {behind_views(x): i for i, value in enumerate(program.nodes) for x in value.values()}
+    last_reader = {
+        behind_views(x): i for i, value in enumerate(program.nodes) for x in value.values()
+    }
     leaf_of = {value: leaf for leaf, value in program.updates}
     for i, value in enumerate(program.nodes):
         place = None
-        if value in leaf_of and ufunc_of(value) is not None and last_reader.get(leaf_of[value], i) <= i:
+        if (
+            value in leaf_of
+            and ufunc_of(value) is not None
+            and last_reader.get(leaf_of[value], i) <= i
+        ):
             place = calls.buffers[leaf_of[value]]
         add(calls, value, place)
     for (

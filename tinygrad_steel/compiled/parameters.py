@@ -10,7 +10,7 @@ import numpy as np
 from ..engine.optim import Optimizer
 from ..engine.recording import next_age
 from ..ops.op import describe
-from ..program.trace import exact
+from ..program.values import exact
 from .engines import Engine
 from .lower import TrainingStep
 
@@ -22,7 +22,9 @@ class Parameters:
     """Keeps Tensors and the memory of a compiled step together."""
 
     def __init__(self, program: TrainingStep, engine: Engine):
-        self.gradients: list[tuple[Any, np.ndarray]] = [(p, engine.view(g)) for p, _, g in program.parameters]
+        self.gradients: list[tuple[Any, np.ndarray]] = [
+            (p, engine.view(g)) for p, _, g in program.parameters
+        ]
         self.pairs = [(p, engine.view(x)) for p, x in program.held]
         self.states = [(i, k, engine.view(x)) for i, k, x in program.states]
         moved = {*program.optimizer.parameters} if program.optimizer else set()
@@ -60,7 +62,9 @@ class Parameters:
                 state[k] = data
         for t, age in self.fixed:
             if t._age != age:
-                raise RuntimeError(f"{describe(t)} has changed since it was compiled in as a constant: compile again")
+                raise RuntimeError(
+                    f"{describe(t)} has changed since it was compiled in as a constant: compile again"
+                )
         for name, value in self.others:
             if exact(getattr(self.optimizer, name)) != value:
                 raise changed(name)
@@ -68,7 +72,9 @@ class Parameters:
     def take_over(self, p: Any, data: np.ndarray) -> None:
         """New numbers of a parameter into the memory; RuntimeError where it has none to be trained any more."""
         if not p.requires_grad:
-            raise RuntimeError(f"{describe(p)} no longer requires a gradient, as when it was compiled: compile again")
+            raise RuntimeError(
+                f"{describe(p)} no longer requires a gradient, as when it was compiled: compile again"
+            )
         np.copyto(data, p._array)
         p._array = data
 
@@ -82,7 +88,9 @@ class Parameters:
 
 def changed(what: str) -> RuntimeError:
     """What to raise where the optimizer is no longer the one that was compiled in."""
-    return RuntimeError(f"the optimizer's {what} has changed since the step was compiled: compile again")
+    return RuntimeError(
+        f"the optimizer's {what} has changed since the step was compiled: compile again"
+    )
 
 
 def settings(optimizer: Optimizer | None) -> tuple[list[str], list[tuple[str, Any]]]:

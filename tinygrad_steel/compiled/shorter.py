@@ -27,7 +27,9 @@ def rebuilt(roots: list[Tensor], replaced: Mapping[Tensor, Tensor]) -> list[Tens
         y.name = t.name
         made[t] = y
         if len(t.shape) != len(y.shape) or (t.op.elementwise and is_stretched(t, y, inputs)):
-            raise ValueError(f"{describe_call(t.op, inputs, t.params)} does not work for a shorter batch")
+            raise ValueError(
+                f"{describe_call(t.op, inputs, t.params)} does not work for a shorter batch"
+            )
     return [made[t] for t in roots]
 
 
@@ -36,7 +38,9 @@ def is_stretched(t: Tensor, y: Tensor, inputs: tuple[Any, ...]) -> bool:
     return any(
         n == full != 1 and less != now
         for old, new in zip(t.inputs, inputs)
-        for n, full, less, now in zip(np.shape(old)[::-1], t.shape[::-1], np.shape(new)[::-1], y.shape[::-1])
+        for n, full, less, now in zip(
+            np.shape(old)[::-1], t.shape[::-1], np.shape(new)[::-1], y.shape[::-1]
+        )
     )
 
 

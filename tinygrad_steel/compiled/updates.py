@@ -29,14 +29,18 @@ class Updates:
     states: list[tuple[int, int, Tensor]] = field(default_factory=list)
     numbers: list[Tensor] = field(default_factory=list)
 
-    def follow(self, gradients: Mapping[Tensor, Tensor]) -> tuple[Iterable[Tensor], Iterable[Tensor]]:
+    def follow(
+        self, gradients: Mapping[Tensor, Tensor]
+    ) -> tuple[Iterable[Tensor], Iterable[Tensor]]:
         """Run the optimizer's rule on gradients; the new values, and the leaves that come with it."""
         optimizer = self.optimizer
         if optimizer is None:
             return (), ()
         for p in optimizer.parameters:
             if p not in gradients:
-                raise ValueError(f"the loss does not depend on the optimizer's {p!r:.80}: leave it out there")
+                raise ValueError(
+                    f"the loss does not depend on the optimizer's {p!r:.80}: leave it out there"
+                )
             if p.dtype != optimizer.parameters[0].dtype:
                 raise TypeError("parameters of different dtypes cannot be compiled into one step")
         dtype = optimizer.parameters[0].dtype
@@ -60,7 +64,9 @@ def check_optimizer(optimizer: Optimizer | None) -> None:
     if optimizer is None:
         return
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer= takes an optimizer, as in SGD([weight], 0.1), not {optimizer!r:.80}")
+        raise TypeError(
+            f"optimizer= takes an optimizer, as in SGD([weight], 0.1), not {optimizer!r:.80}"
+        )
     kind = type(optimizer).__name__
     if type(optimizer).step not in (Optimizer.step, SGD.step):
         raise TypeError(
@@ -69,10 +75,14 @@ def check_optimizer(optimizer: Optimizer | None) -> None:
         )
     for name in ("step", "rule", "numbers"):
         if name in vars(optimizer):
-            raise TypeError(f"this {kind} has another {name}() than its class: make a class of it, with rule()")
+            raise TypeError(
+                f"this {kind} has another {name}() than its class: make a class of it, with rule()"
+            )
 
 
-def follow_rule(optimizer: Optimizer, g: Tensor, state: list[Tensor], numbers: list[Tensor]) -> tuple[Any, Any]:
+def follow_rule(
+    optimizer: Optimizer, g: Tensor, state: list[Tensor], numbers: list[Tensor]
+) -> tuple[Any, Any]:
     """What an optimizer's rule gives; TypeError where it asks for what changes, or keeps something outside its state.
 
     The rule runs on a copy of the optimizer that notes whether somebody asks for `steps` or the
@@ -119,7 +129,9 @@ def noting_copy(optimizer: Optimizer, read: list[str]) -> Optimizer:
         "learning_rate": optimizer.learning_rate,
         "rates": optimizer.rates,
     }
-    watched.__class__ = type(kind.__name__, (kind,), {name: noted(name, value) for name, value in moving.items()})
+    watched.__class__ = type(
+        kind.__name__, (kind,), {name: noted(name, value) for name, value in moving.items()}
+    )
     return watched
 
 

@@ -49,15 +49,21 @@ class AnomalyWatcher(Watcher):
         if found:
             given = ((x, not_finite(data_of(x))) for x in inputs)
             blame = next((f"; its input {describe(x)} had {what}" for x, what in given if what), "")
-            raise FloatingPointError(f"{describe_call(op, inputs, params)} gave {found}, {line}{blame}")
+            raise FloatingPointError(
+                f"{describe_call(op, inputs, params)} gave {found}, {line}{blame}"
+            )
 
     def sent(self, y: Any, x: Any, g: Any) -> None:
         """FloatingPointError where a gradient is not finite."""
         found = not_finite(data_of(g))
         if found:
-            line = self.lines.get(y.age, "at a line not known, since it was computed outside detect_anomaly()")
+            line = self.lines.get(
+                y.age, "at a line not known, since it was computed outside detect_anomaly()"
+            )
             call = describe_call(y.op, y.inputs, y.params)
-            raise FloatingPointError(f"the gradient of {describe(x)} through {call} is {found}; forward {line}")
+            raise FloatingPointError(
+                f"the gradient of {describe(x)} through {call} is {found}; forward {line}"
+            )
 
 
 def not_finite(data: Any) -> str:

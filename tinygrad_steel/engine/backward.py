@@ -133,7 +133,9 @@ def joint_vjps(run: Callable[..., Any], g: Any, y: Any) -> list[Callable[..., An
         if len(found) != len(inputs) - op.keeps:
             raise ValueError(f"it returned {len(found)} gradients for {len(inputs)} inputs")
     except Exception as error:
-        raise explained(error, f"the vjp of {describe_call(op, y._inputs, y._params)}", op) from error
+        raise explained(
+            error, f"the vjp of {describe_call(op, y._inputs, y._params)}", op
+        ) from error
     return [lambda *_, part=part, **__: part for part in found]
 
 
@@ -159,7 +161,9 @@ def raise_explained(error: Exception, y: Any, x: Any, vjp: Any) -> NoReturn:
 def own_copy(g: Any) -> Any:
     """A copy of what a foreign rule returned, as it may be its argument, or a buffer used again."""
     if hasattr(g, "record_op"):
-        raise TypeError("it returned a Tensor where it was given arrays: a rule computes with what it is given")
+        raise TypeError(
+            "it returned a Tensor where it was given arrays: a rule computes with what it is given"
+        )
     return g.copy() if hasattr(g, "copy") else g
 
 
@@ -207,7 +211,9 @@ def summed_axes(big: tuple[int, ...], small: tuple[int, ...]) -> tuple[Axis, Axi
         raise ValueError(f"it returned shape {big}, the input has {small}")
     if len(big) < len(small):
         return None, None
-    return axis_of(lead), axis_of(tuple(i for i, (m, n) in enumerate(zip(rest, small)) if n == 1 != m))
+    return axis_of(lead), axis_of(
+        tuple(i for i, (m, n) in enumerate(zip(rest, small)) if n == 1 != m)
+    )
 
 
 def axis_of(axes: tuple[int, ...]) -> Axis:

@@ -42,7 +42,9 @@ def warn_of_square(op: Op, inputs: tuple[Any, ...], shape: tuple[int, ...]) -> N
 
 def was_given_axis(x: Any) -> bool:
     """Whether a column is a 1-D array that was given an axis, as `x[:, None]` does."""
-    if isinstance(x, np.ndarray):  # a new axis has stride 0, that of a reshape has a 1-D array behind it
+    if isinstance(
+        x, np.ndarray
+    ):  # a new axis has stride 0, that of a reshape has a 1-D array behind it
         return x.strides[-1] == 0 or (x.base is not None and np.ndim(x.base) == 1)
     while getattr(x, "_op", None) in VIEWS:
         x = x._inputs[0]

@@ -55,7 +55,9 @@ def explained(error: Exception, where: str, op: Any) -> Exception:
     if op.elementwise and "broadcast" in str(error):
         where += " (on every axis, counted from the right, lengths must be equal or 1)"
     for kind in KINDS:
-        if type(error) is kind or (isinstance(error, kind) and type(error).__module__.partition(".")[0] == "numpy"):
+        if type(error) is kind or (
+            isinstance(error, kind) and type(error).__module__.partition(".")[0] == "numpy"
+        ):
             return kind(f"{where}: {error}")
     error.add_note(f"in {where}")
     return error

@@ -75,7 +75,9 @@ class Methods:
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
-        return self.record_op(ops.reshape, (self,), {"shape": shape[0] if len(shape) == 1 else shape})
+        return self.record_op(
+            ops.reshape, (self,), {"shape": shape[0] if len(shape) == 1 else shape}
+        )
 
     def transpose(self, *axes: Any) -> Tensor:
         """The axes reversed, or in this order: `t.transpose(1, 0)` or `t.transpose((1, 0))`."""

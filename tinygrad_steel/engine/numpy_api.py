@@ -35,7 +35,9 @@ def dot(a: Any, b: Any) -> Any:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return ops.multiply(a, b)
     if np.ndim(b) > 2:
-        raise TypeError("np.dot with more than two axes in the second argument: write np.einsum or @")
+        raise TypeError(
+            "np.dot with more than two axes in the second argument: write np.einsum or @"
+        )
     return ops.matmul(a, b)
 
 
@@ -54,7 +56,9 @@ def einsum(subscripts: str, *operands: Any) -> Any:
 @spelling(np.ravel)
 def ravel(a: Any, order: str = "C") -> Any:
     if order != "C":
-        raise TypeError('only order="C", row after row, is followed; write np.ravel(np.transpose(a)) for columns')
+        raise TypeError(
+            'only order="C", row after row, is followed; write np.ravel(np.transpose(a)) for columns'
+        )
     return ops.reshape(a, shape=(-1,))
 
 
@@ -105,7 +109,9 @@ def hstack(arrays: Any) -> Any:
 
 @spelling(np.column_stack)
 def column_stack(arrays: Any) -> Any:
-    return ops.concatenate([np.reshape(x, (-1, 1)) if np.ndim(x) <= 1 else x for x in arrays], axis=1)
+    return ops.concatenate(
+        [np.reshape(x, (-1, 1)) if np.ndim(x) <= 1 else x for x in arrays], axis=1
+    )
 
 
 @spelling(np.cumsum)
@@ -121,9 +127,13 @@ def copy(a: Any) -> Any:
 @spelling(np.take)
 def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
     if mode != "raise":
-        raise TypeError(f"mode={mode!r} is not followed: make indices that fit, with % (wrap) or np.clip (clip)")
+        raise TypeError(
+            f"mode={mode!r} is not followed: make indices that fit, with % (wrap) or np.clip (clip)"
+        )
     a, indices = (x if hasattr(x, "record_op") else np.asarray(x) for x in (a, indices))
-    if indices.dtype.kind == "b" or not indices.size:  # no mask: as in NumPy, False is 0 and True is 1
+    if (
+        indices.dtype.kind == "b" or not indices.size
+    ):  # no mask: as in NumPy, False is 0 and True is 1
         indices = indices.astype(np.intp)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"indices are integers, not {indices.dtype}")
@@ -146,14 +156,18 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
 @spelling(np.vdot, np.inner)
 def inner(a: Any, b: Any) -> Any:
     if np.ndim(a) != 1 or np.ndim(b) != 1:
-        raise TypeError("np.vdot and np.inner are followed for vectors: write np.sum(a * b) or a @ b.T, as meant")
+        raise TypeError(
+            "np.vdot and np.inner are followed for vectors: write np.sum(a * b) or a @ b.T, as meant"
+        )
     return ops.matmul(a, b)
 
 
 @spelling(np.trace)
 def trace(a: Any) -> Any:
     if a.ndim != 2:
-        raise TypeError("np.trace is followed for matrices: write np.einsum with letters for more axes")
+        raise TypeError(
+            "np.trace is followed for matrices: write np.einsum with letters for more axes"
+        )
     diagonal = list(range(min(a.shape)))
     return ops.sum(a[diagonal, diagonal])
 
@@ -190,8 +204,12 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
 @spelling(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     one_axis = isinstance(axis, int | np.integer) or (axis is None and x.ndim == 1)
-    if not (ord is None or (ord == "fro" and not one_axis and x.ndim > 1) or (ord == 2 and one_axis)):
-        raise TypeError("np.linalg.norm with ord on Tensors: write np.sum(np.abs(x)), np.max(np.abs(x)), ... as meant")
+    if not (
+        ord is None or (ord == "fro" and not one_axis and x.ndim > 1) or (ord == 2 and one_axis)
+    ):
+        raise TypeError(
+            "np.linalg.norm with ord on Tensors: write np.sum(np.abs(x)), np.max(np.abs(x)), ... as meant"
+        )
     return ops.norm(x, axis, keepdims=keepdims)
 
 
@@ -223,9 +241,13 @@ def read(*arrays: Any) -> None:
 
 
 @spelling(np.allclose)
-def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+def allclose(
+    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
     read(a, b)
-    return bool(np.allclose(data_of(a), data_of(b), rtol, atol, equal_nan))  # a lazy array answers lazily
+    return bool(
+        np.allclose(data_of(a), data_of(b), rtol, atol, equal_nan)
+    )  # a lazy array answers lazily
 
 
 @spelling(np.array_equal)

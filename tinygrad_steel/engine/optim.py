@@ -29,16 +29,24 @@ class Optimizer:
 
     def __init__(self, parameters: Iterable[Tensor], learning_rate: float):
         if isinstance(parameters, (Tensor, dict)):
-            raise TypeError("give an optimizer a list of Tensors: [weight, bias], or parameters.values() of a dict")
-        self.parameters = tuple(parameters)  # in which nobody exchanges one behind a compiled step's back
+            raise TypeError(
+                "give an optimizer a list of Tensors: [weight, bias], or parameters.values() of a dict"
+            )
+        self.parameters = tuple(
+            parameters
+        )  # in which nobody exchanges one behind a compiled step's back
         if not self.parameters or len({id(p) for p in self.parameters}) < len(self.parameters):
             raise ValueError("an optimizer needs at least one parameter, and each only once")
         for p in self.parameters:
             if not isinstance(p, Tensor) or not p.requires_grad or p.op is not None:
-                raise ValueError(f"{describe(p)} cannot be trained: make it with Tensor(..., requires_grad=True)")
+                raise ValueError(
+                    f"{describe(p)} cannot be trained: make it with Tensor(..., requires_grad=True)"
+                )
         self.learning_rate = learning_rate
         self.steps = 0
-        self.states: list[list[Any]] = [[] for _ in self.parameters]  # what is remembered of the steps before
+        self.states: list[list[Any]] = [
+            [] for _ in self.parameters
+        ]  # what is remembered of the steps before
 
     @property
     def learning_rate(self) -> float:
@@ -85,7 +93,9 @@ class Optimizer:
         self.steps += 1
         for i, p in enumerate(self.parameters):
             g = p._grad
-            if isinstance(p.data, np.ndarray):  # a lazy gradient is computed now, else each step would hold all before
+            if isinstance(
+                p.data, np.ndarray
+            ):  # a lazy gradient is computed now, else each step would hold all before
                 g = np.asarray(g, working(p.dtype))
             change, self.states[i] = self.rule(g, self.states[i], *self.numbers(p.dtype))
             p.move(change)
@@ -114,7 +124,9 @@ class SGD(Optimizer):
     array([0.5, 1. ])
     """
 
-    def __init__(self, parameters: Iterable[Tensor], learning_rate: float = 0.001, momentum: float = 0.0):
+    def __init__(
+        self, parameters: Iterable[Tensor], learning_rate: float = 0.001, momentum: float = 0.0
+    ):
         super().__init__(parameters, learning_rate)
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum is at least 0 and below 1, not {momentum}")
@@ -133,7 +145,9 @@ class SGD(Optimizer):
         return rate * velocity, [velocity]
 
     def step(self) -> None:
-        if self.momentum or self.__class__ is not SGD:  # a class of somebody's own may have other rules and numbers
+        if (
+            self.momentum or self.__class__ is not SGD
+        ):  # a class of somebody's own may have other rules and numbers
             super().step()
             return
         self.check()  # the shortest way: a step on a small batch takes some 30 microseconds in all
@@ -187,5 +201,7 @@ class Adam(Optimizer):
         rate, mean_correction, square_correction = numbers
         mean = self.beta1 * state[0] + (1 - self.beta1) * g
         square = self.beta2 * state[1] + (1 - self.beta2) * g * g
-        change = rate * (mean / mean_correction) / (np.sqrt(square / square_correction) + self.epsilon)
+        change = (
+            rate * (mean / mean_correction) / (np.sqrt(square / square_correction) + self.epsilon)
+        )
         return change, [mean, square]

@@ -42,7 +42,12 @@ class Read:
 
     def __init__(self, t: Any, kind: str):
         frame = users_frame()
-        self.age, self.kind, self.of_a_leaf, self.source = next_age(), kind, t._op is None, weakref.ref(t)
+        self.age, self.kind, self.of_a_leaf, self.source = (
+            next_age(),
+            kind,
+            t._op is None,
+            weakref.ref(t),
+        )
         self.file, self.line = frame.f_code.co_filename, frame.f_lineno
         self.of = describe(t) if t._op is None or t._name else f"a result of {t._op.name}"
         self.parameters: list[tuple[Any, int]] = []
@@ -66,7 +71,9 @@ def remember(t: Any, kind: str) -> None:
     todo = [t]
     if t._op is None:
         leaves.append(t)
-    elif kind == COUNT:  # only where another loss holds it: that of x[mask] itself notices another number
+    elif (
+        kind == COUNT
+    ):  # only where another loss holds it: that of x[mask] itself notices another number
         todo, leaves = [], [x for x in history(t._inputs[1:]) if x._op is None]
     elif not hasattr(t, "read"):
         t.read = read
@@ -83,7 +90,9 @@ def remember(t: Any, kind: str) -> None:
             if known is None:
                 x.read = read
                 todo.append(x)
-            elif known is not read:  # what is behind it has been seen to: a loop that reads at each turn walks it once
+            elif (
+                known is not read
+            ):  # what is behind it has been seen to: a loop that reads at each turn walks it once
                 read.parameters += known.parameters
     if stale:
         return
@@ -97,8 +106,12 @@ def note_on_leaves(read: Read, leaves: Collection[Any]) -> None:
     for x in leaves:
         known = getattr(x, "read", None)
         if known is not None and known.age > x._age:
-            if known not in current:  # one of inputs alone is refused, and counts before one that is warned of
-                current[known] = known.is_current() and bool(read.parameters or not known.parameters)
+            if (
+                known not in current
+            ):  # one of inputs alone is refused, and counts before one that is warned of
+                current[known] = known.is_current() and bool(
+                    read.parameters or not known.parameters
+                )
             if current[known]:
                 continue  # the first one stays: a loss made after it may hold it
         if x._requires_grad or x._name is not None:
@@ -119,7 +132,9 @@ def refuse_reads(roots: Collection[Any], changing: Collection[Any], consequence:
     A FrozenNumberWarning where it is as likely a report: it depends on parameters and shares no result with `roots`, or
     it is a float of a result that they are computed from; or nobody knows what it came from.
     """
-    made = max((t._age for t in roots if t._op is not None), default=0)  # a leaf holds no number that was read
+    made = max(
+        (t._age for t in roots if t._op is not None), default=0
+    )  # a leaf holds no number that was read
     ids = {id(x) for x in changing}
     past = {id(x): x for x in history(roots)}
     warned: set[Read] = set()

@@ -8,7 +8,14 @@ import operator
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, MutableMapping, MutableSequence, MutableSet, Sequence
+from collections.abc import (
+    Callable,
+    Iterator,
+    MutableMapping,
+    MutableSequence,
+    MutableSet,
+    Sequence,
+)
 from operator import attrgetter
 from typing import Any
 
@@ -109,12 +116,19 @@ class Tensor(Methods):
     dtype: np.dtype = property(attrgetter("_array.dtype"), doc="The type of the elements.")  # type: ignore
     ndim: int = property(attrgetter("_array.ndim"), doc="The number of axes.")  # type: ignore
     size: int = property(_get_size, doc="The number of elements.")  # type: ignore
-    op: Op | None = property(attrgetter("_op"), doc="The op that this is the result of; None for a leaf.")  # type: ignore
-    inputs: tuple = property(attrgetter("_inputs"), doc="What the op was given: Tensors and plain numbers.")  # type: ignore
+    op: Op | None = property(
+        attrgetter("_op"), doc="The op that this is the result of; None for a leaf."
+    )  # type: ignore
+    inputs: tuple = property(
+        attrgetter("_inputs"), doc="What the op was given: Tensors and plain numbers."
+    )  # type: ignore
     arrays: Sequence[Any] = property(  # type: ignore
-        attrgetter("_arrays"), doc="The inputs as the op's forward got them, and what it keeps for its vjps."
+        attrgetter("_arrays"),
+        doc="The inputs as the op's forward got them, and what it keeps for its vjps.",
     )
-    params: dict[str, Any] = property(attrgetter("_params"), doc="The op's parameters: axis, keepdims, ...")  # type: ignore
+    params: dict[str, Any] = property(
+        attrgetter("_params"), doc="The op's parameters: axis, keepdims, ..."
+    )  # type: ignore
     age: int = property(  # type: ignore
         attrgetter("_age"),
         doc="The creation number of the data: inputs are older than results, unless they have changed since.",
@@ -123,11 +137,15 @@ class Tensor(Methods):
     def _set_name(self, name: str | None) -> None:
         self._name = checked_name(name)
 
-    name: str | None = property(attrgetter("_name"), _set_name, doc="What messages, sources and pictures call it.")  # type: ignore
+    name: str | None = property(
+        attrgetter("_name"), _set_name, doc="What messages, sources and pictures call it."
+    )  # type: ignore
 
     def _set_requires_grad(self, wanted: bool) -> None:
         if not isinstance(wanted, (bool, np.bool_)):
-            raise TypeError(f"requires_grad is True or False, not {wanted!r}: write Tensor(data, name=...)")
+            raise TypeError(
+                f"requires_grad is True or False, not {wanted!r}: write Tensor(data, name=...)"
+            )
         if self._op is not None:
             raise RuntimeError(
                 f"{described_result(self)}: whether a gradient flows through a result is decided by its inputs"
@@ -162,14 +180,20 @@ class Tensor(Methods):
         self._grad = gradient
 
     grad: Any = property(
-        _get_grad, _set_grad, doc="On a leaf, what backward() has left, an array of its shape; or None."
+        _get_grad,
+        _set_grad,
+        doc="On a leaf, what backward() has left, an array of its shape; or None.",
     )
 
     def _set_data(self, data: Any) -> None:
         if self.op is not None:
-            raise RuntimeError(f"{describe(self)} is the result of {self.op.name}: only a leaf can be given new data")
+            raise RuntimeError(
+                f"{describe(self)} is the result of {self.op.name}: only a leaf can be given new data"
+            )
         if isinstance(data, Tensor):
-            raise TypeError(f"data of {describe(self)} is an array, not a Tensor: write t.data -= rate * t.grad")
+            raise TypeError(
+                f"data of {describe(self)} is an array, not a Tensor: write t.data -= rate * t.grad"
+            )
         if data is not self._array:  # `t.data -= step` hands back the array it has just changed
             data = checked_array(data)
             if type(data) is not type(self._array):
@@ -177,7 +201,9 @@ class Tensor(Methods):
                     f"data of {describe(self)} is a {type(self._array).__name__}: make a new Tensor instead"
                 )
             if data.shape != self.shape or not np.can_cast(data.dtype, self.dtype, "same_kind"):
-                raise ValueError(f"data of {describe(self)} cannot become {describe(data)}: make a new Tensor")
+                raise ValueError(
+                    f"data of {describe(self)} cannot become {describe(data)}: make a new Tensor"
+                )
             self._array = data.astype(self.dtype, copy=False)
         self._age = next_age()
 
@@ -192,7 +218,9 @@ class Tensor(Methods):
         """`data -= step`, for optimizers: without the price of the checks."""
         try:
             self._array -= step
-        except NotImplementedError:  # Dask: an array that cannot be written into, or the step of a NumPy array
+        except (
+            NotImplementedError
+        ):  # Dask: an array that cannot be written into, or the step of a NumPy array
             if isinstance(self._array, np.ndarray):
                 self._array -= np.asarray(step)
             else:
@@ -206,7 +234,9 @@ class Tensor(Methods):
     def item(self) -> float:
         """The only element, as a Python number; ValueError where there are more."""
         if self.size != 1:
-            raise ValueError(f"item() takes the only element of a Tensor; {describe(self)} has {self.size}")
+            raise ValueError(
+                f"item() takes the only element of a Tensor; {describe(self)} has {self.size}"
+            )
         refuse_tracing()
         return np.asarray(self._array).item()
 
@@ -216,7 +246,11 @@ class Tensor(Methods):
 
     def __repr__(self) -> str:
         is_numpy = isinstance(self._array, (np.ndarray, np.generic))
-        facts = [np.array2string(self._array, separator=", ", prefix="Tensor(") if is_numpy else repr(self._array)]
+        facts = [
+            np.array2string(self._array, separator=", ", prefix="Tensor(")
+            if is_numpy
+            else repr(self._array)
+        ]
         facts += [f"name={self.name!r}"] if self.name else []
         facts += [f"dtype={self.dtype}"] if self.dtype != float else []
         facts += [f"op={self.op.name}"] if self.op else []
@@ -267,7 +301,9 @@ class Tensor(Methods):
     def __reduce__(self) -> tuple[Any, ...]:
         # For copy, deepcopy and pickle: a leaf of its own age. A result would lose its history without a word.
         if self.op is not None and self.requires_grad:
-            raise TypeError(f"{describe(self)} is the result of {self.op.name}: copy t.detach(), which has no history")
+            raise TypeError(
+                f"{describe(self)} is the result of {self.op.name}: copy t.detach(), which has no history"
+            )
         return Tensor, (self._array, self.requires_grad, self.name)
 
     __hash__ = object.__hash__  # by identity, although == compares elements
@@ -302,13 +338,15 @@ class Tensor(Methods):
     # Recording
 
     @staticmethod
-    def record_op(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
+    def record_op(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Tensor:  # noqa: C901 (calls cost more than branches here)
         """Run an op on the data of its inputs; the result remembers the op where something needs it to."""
         given = inputs
         arrays = []
         requires_grad = tracked = lifted = False
         for x in inputs:
-            if x.__class__ is Tensor or isinstance(x, Tensor):  # in this order: it is asked for every input
+            if x.__class__ is Tensor or isinstance(
+                x, Tensor
+            ):  # in this order: it is asked for every input
                 arrays.append(x._array)
                 if x._requires_grad:
                     requires_grad = True
@@ -320,7 +358,9 @@ class Tensor(Methods):
                     lifted = True
         try:
             if lifted:
-                inputs = tuple(x if isinstance(x, (Tensor, *Number)) else constant(x) for x in inputs)
+                inputs = tuple(
+                    x if isinstance(x, (Tensor, *Number)) else constant(x) for x in inputs
+                )
                 arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
             if params:
                 params = frozen_params(op, params)
@@ -333,7 +373,9 @@ class Tensor(Methods):
             data = settle(op, data, arrays)
         y = new(Tensor)
         if data.__class__ is ndarray:
-            if data.base is not None and any(isinstance(x, Tensor) and x._op is None for x in inputs):
+            if data.base is not None and any(
+                isinstance(x, Tensor) and x._op is None for x in inputs
+            ):
                 y.given_axis = gives_axis(inputs[0])
                 data = data.copy()  # a view of a leaf would change with it, and nobody would notice
         elif not isinstance(data, np.generic):
@@ -360,7 +402,9 @@ class Tensor(Methods):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__":
-            raise TypeError(f"np.{ufunc.__name__}.{method} keeps no history on Tensors: use np.sum, np.max, np.min, +")
+            raise TypeError(
+                f"np.{ufunc.__name__}.{method} keeps no history on Tensors: use np.sum, np.max, np.min, +"
+            )
         if kwargs.get("out") is not None:
             raise TypeError(
                 f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an ndarray z), since "
@@ -368,7 +412,9 @@ class Tensor(Methods):
             )
         return twin(ufunc)(*inputs, **kwargs)
 
-    def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         if function not in SPELLINGS:
             return twin(function)(*args, **kwargs)
         try:
@@ -384,7 +430,9 @@ class Tensor(Methods):
         )
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        raise TypeError("a Tensor's elements cannot be assigned: use np.where or np.concatenate to make a new Tensor")
+        raise TypeError(
+            "a Tensor's elements cannot be assigned: use np.where or np.concatenate to make a new Tensor"
+        )
 
     # Operators. They and the methods below go straight to `record_op`: NumPy's dispatch costs microseconds more.
 
@@ -464,11 +512,15 @@ class Tensor(Methods):
 
     def __getitem__(self, index: Any) -> Tensor:
         parts = index if isinstance(index, tuple) else (index,)
-        parts = tuple(np.array(i, dtype=None if i else int) if isinstance(i, list) else i for i in parts)
+        parts = tuple(
+            np.array(i, dtype=None if i else int) if isinstance(i, list) else i for i in parts
+        )
         parts = tuple(plain_slice(i) if isinstance(i, slice) else i for i in parts)
         arrays = tuple(i for i in parts if isinstance(i, (Tensor, np.ndarray)))
         key = tuple(ops.HOLE if isinstance(i, (Tensor, np.ndarray)) else i for i in parts)
-        return record_op(ops.getitem, (self, *arrays), {"index": key if isinstance(index, tuple) else key[0]})
+        return record_op(
+            ops.getitem, (self, *arrays), {"index": key if isinstance(index, tuple) else key[0]}
+        )
 
     # In place: `w -= 0.1 * w.grad`, as books write the update
 
@@ -538,7 +590,9 @@ def settle(op: Op, data: Any, arrays: list[Any]) -> Any:
 def checked_result(op: Op, data: Any) -> Any:
     """A result that is no NumPy array as one that a Tensor can hold."""
     if isinstance(data, tuple):  # or it would become one array of both
-        raise TypeError(f"the forward of {op.name} returned {len(data)} things: say keeps=True for a pair")
+        raise TypeError(
+            f"the forward of {op.name} returned {len(data)} things: say keeps=True for a pair"
+        )
     return checked_array(data)
 
 
@@ -578,9 +632,13 @@ def checked_name(name: Any) -> str | None:
     if not isinstance(name, str):
         raise TypeError(f"the name of a Tensor is a str, not {name!r:.60} ({type(name).__name__})")
     if not name:
-        raise ValueError(f"the name of a Tensor is not empty: leave it out, or give None; got {name!r}")
+        raise ValueError(
+            f"the name of a Tensor is not empty: leave it out, or give None; got {name!r}"
+        )
     if not name.isascii() and any("\ud800" <= c <= "\udfff" for c in name):
-        raise ValueError(f"the name {name!r} has half a letter in it (a surrogate), which cannot be written to a file")
+        raise ValueError(
+            f"the name {name!r} has half a letter in it (a surrogate), which cannot be written to a file"
+        )
     return name
 
 
@@ -625,7 +683,11 @@ def masks_only(x: Any) -> Any:
 def twin(function: Any) -> Op:
     """The op that stands for a NumPy function; TypeError where there is none."""
     if function not in TWINS:
-        name = f"{function.__module__}.{function.__name__}" if hasattr(function, "__module__") else function.__name__
+        name = (
+            f"{function.__module__}.{function.__name__}"
+            if hasattr(function, "__module__")
+            else function.__name__
+        )
         raise TypeError(
             f"{name} has no registered op, so its gradient is not known: write it with functions that have one "
             f"(tinygrad_steel.OPS lists them), register it with tinygrad_steel.op(..., twins=[{name}]), or take "
@@ -637,7 +699,9 @@ def twin(function: Any) -> Op:
 def checked_array(data: Any) -> Any:
     """A copy of `data` as an array of real numbers; arrays of other libraries (Dask, CuPy) stay as they are."""
     if isinstance(data, Tensor):
-        raise TypeError("this is a Tensor already: use it as it is, or t.detach() for a copy without history")
+        raise TypeError(
+            "this is a Tensor already: use it as it is, or t.detach() for a copy without history"
+        )
     if isinstance(data, np.ma.MaskedArray):
         raise TypeError("a masked array would lose its mask: fill it first, as in data.filled(0)")
     if not isinstance(data, np.ndarray) and hasattr(type(data), "__array_function__"):
@@ -720,10 +784,14 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     wanted = [xs] if isinstance(xs, Tensor) else list(xs)
     for x in (y, *wanted):
         if not isinstance(x, Tensor):
-            raise TypeError(f"grad(y, xs) takes a Tensor y and one or more Tensors xs, not {type(x).__name__}")
+            raise TypeError(
+                f"grad(y, xs) takes a Tensor y and one or more Tensors xs, not {type(x).__name__}"
+            )
     for x in wanted:
         if not x.requires_grad:
-            raise ValueError(f"{describe(x)} does not require a gradient: make it with requires_grad=True")
+            raise ValueError(
+                f"{describe(x)} does not require a gradient: make it with requires_grad=True"
+            )
     refuse_unrecorded(y)
     before, found = next_age(), {}
     if y.requires_grad:
@@ -731,13 +799,19 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
         keep = {id(x) for x in wanted}
         pulled = pull_tensors(y, g if isinstance(g, Tensor) else Tensor(g))
         found = {id(t): g for t, g in pulled if id(t) in keep}
-    gradients = [found[id(x)] if id(x) in found else Tensor(np.zeros(x.shape, x.dtype)) for x in wanted]
+    gradients = [
+        found[id(x)] if id(x) in found else Tensor(np.zeros(x.shape, x.dtype)) for x in wanted
+    ]
     taken: set[int] = set()
     for i, (x, g) in enumerate(zip(wanted, gradients)):
         data = g._array
         if isinstance(data, np.ndarray) and not isinstance(x._array, (np.ndarray, np.generic)):
             gradients[i] = np.zeros_like(x) + g  # lazy, or on a device, as `x` is
-        elif g._age < before or id(g) in taken or (isinstance(data, np.ndarray) and data.base is not None):
+        elif (
+            g._age < before
+            or id(g) in taken
+            or (isinstance(data, np.ndarray) and data.base is not None)
+        ):
             gradients[i] = ops.astype(g, dtype=g.dtype)  # a rule handed on what others hold as well
         taken.add(id(g))
     return gradients[0] if isinstance(xs, Tensor) else gradients

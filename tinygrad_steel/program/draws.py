@@ -19,11 +19,23 @@ from ..ops.op import Op
 
 Generator = np.random.Generator | np.random.RandomState | np.random.BitGenerator | random.Random
 MOST = 10_000
-LIBRARIES = ("numpy", "tinygrad_steel")  # whose functions draw from what they are given, or from NumPy's own generator
+LIBRARIES = (
+    "numpy",
+    "tinygrad_steel",
+)  # whose functions draw from what they are given, or from NumPy's own generator
 # What gives numbers from nowhere, or a generator, besides the classes of generators
-MAKERS = [np.random.default_rng, np.random.SeedSequence, os.urandom, getattr(os, "getrandom", os.urandom)]
+MAKERS = [
+    np.random.default_rng,
+    np.random.SeedSequence,
+    os.urandom,
+    getattr(os, "getrandom", os.urandom),
+]
 MAKERS += [getattr(secrets, name) for name in secrets.__all__]
-ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM")  # instructions that look a name up in an object
+ATTRIBUTES = (
+    "LOAD_ATTR",
+    "LOAD_METHOD",
+    "IMPORT_FROM",
+)  # instructions that look a name up in an object
 
 
 def draws(function: Callable, inputs: tuple, params: dict[str, Any]) -> bool:
@@ -64,8 +76,15 @@ def alike(a: Any, b: Any) -> bool:
 @contextlib.contextmanager
 def moved(things: Iterable[Any]) -> Iterator[Callable[[], bool]]:
     """Inside the `with`: a function that says whether one of these generators has moved; afterwards none has."""
-    own = [np.random.random_sample.__self__, random.random.__self__]  # those behind np.random.* and random.*
-    generators = [x for x in (*own, *things) if isinstance(x, Generator) and not isinstance(x, random.SystemRandom)]
+    own = [
+        np.random.random_sample.__self__,
+        random.random.__self__,
+    ]  # those behind np.random.* and random.*
+    generators = [
+        x
+        for x in (*own, *things)
+        if isinstance(x, Generator) and not isinstance(x, random.SystemRandom)
+    ]
     before = [state(x) for x in generators]
     try:
         yield lambda: any(not equal(old, state(x)) for old, x in zip(before, generators))
@@ -102,7 +121,7 @@ def equal(a: Any, b: Any) -> bool:
     return np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b
 
 
-def reachable(function: Any) -> Iterator[Any]:
+def reachable(function: Any) -> Iterator[Any]:  # noqa: C901 (still to be split)
     """The generators, makers of them, and ops that a function can get at.
 
     It gets at things by its closure, its defaults, the globals that it names and the modules that it imports.

@@ -58,10 +58,14 @@ def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value 
         return None
     if y.op.foreign and not alike(found.data, numbers.of(y)):
         return None
-    return translated(found, y, {t: x for t, x in zip(stand, y.inputs) if isinstance(t, Tensor)}, numbers)
+    return translated(
+        found, y, {t: x for t, x in zip(stand, y.inputs) if isinstance(t, Tensor)}, numbers
+    )
 
 
-def translated(found: Tensor, y: Apply, made: dict[Tensor, Value], numbers: Numbers) -> Value | None:
+def translated(
+    found: Tensor, y: Apply, made: dict[Tensor, Value], numbers: Numbers
+) -> Value | None:
     """A Tensor as values, where those of some Tensors are known; None where it has the op of `y` in it."""
     for t in ancestors([found]):
         if t in made:

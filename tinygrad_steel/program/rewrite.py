@@ -82,7 +82,9 @@ class Rebuilding:
         return new
 
 
-def ordered(leaves: tuple[Leaf, ...], applies: Iterable[Apply], results: tuple[Value, ...]) -> Program:
+def ordered(
+    leaves: tuple[Leaf, ...], applies: Iterable[Apply], results: tuple[Value, ...]
+) -> Program:
     """A Program of those Applies that the results need, inputs first, else in the order given."""
     needed: dict[Value, None] = {}
     todo = [*results]
@@ -126,7 +128,9 @@ class Facts:
         """A small value broadcast to a shape."""
         if small.shape == shape:
             return small
-        y = Apply(ops.broadcast_to, (small,), MappingProxyType({"shape": shape}), shape, small.dtype)
+        y = Apply(
+            ops.broadcast_to, (small,), MappingProxyType({"shape": shape}), shape, small.dtype
+        )
         self.stretched.add(y)
         return y
 
@@ -143,7 +147,9 @@ class Row:
     instead: Callable[[Apply, Facts], Any]
 
 
-def rewriting(rows: Iterable[Row], start: Value | None = None, fixed: Collection[Value] = ()) -> Rule:
+def rewriting(
+    rows: Iterable[Row], start: Value | None = None, fixed: Collection[Value] = ()
+) -> Rule:
     """A rule for `rebuild`: the first row that changes a value.
 
     `start`: the gradient of the loss. What is in `fixed`, the forward that a user has written, stays as it is.
@@ -183,7 +189,11 @@ def same_layout(y: Apply, facts: Facts) -> Any:
 def times_one(y: Apply, facts: Facts) -> Any:
     """`x * 1`, `x / 1`, `x ** 1`."""
     x, number = y.inputs
-    if is_number(number, 1) and isinstance(x, Leaf | Apply) and (x.shape, x.dtype) == (y.shape, y.dtype):
+    if (
+        is_number(number, 1)
+        and isinstance(x, Leaf | Apply)
+        and (x.shape, x.dtype) == (y.shape, y.dtype)
+    ):
         return x
     return None
 
@@ -228,7 +238,9 @@ READER = (
     Row("x ** 0", frozenset({ops.power}), power_zero),
     Row(
         "one number everywhere, moved about",
-        frozenset({ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.flip}),
+        frozenset(
+            {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.flip}
+        ),
         moved_number,
     ),
     Row("a broadcast that NumPy does by itself", None, unstretched),

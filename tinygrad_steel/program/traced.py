@@ -163,7 +163,9 @@ def traced_from(
     made = Translation(notes.names)
     past = ancestors([loss])
     made.add_forward(past)
-    used = dict.fromkeys(x for t in past for x in t.inputs if isinstance(x, Tensor) and x.op is None)
+    used = dict.fromkeys(
+        x for t in past for x in t.inputs if isinstance(x, Tensor) and x.op is None
+    )
     leaves = dict.fromkeys(made.values[t] for t in (used or past))
     made.add_forward(ancestors(outputs))
     for t in outside if start is None else (start, *outside):
@@ -184,7 +186,10 @@ def traced_from(
         gradient_of={at[t]: at[g] for t, g in notes.gradients.items()},
         edges=tuple((at[y], at[x], at[g]) for y, x, g in notes.edges),
         tensors=made.tensors,
-        made={t: at[t] for t in dict.fromkeys([*past, *ancestors(outputs), *notes.gradients.values(), *more])},
+        made={
+            t: at[t]
+            for t in dict.fromkeys([*past, *ancestors(outputs), *notes.gradients.values(), *more])
+        },
         arrays=made.arrays,
         random=frozenset(made.random),
     )
@@ -200,7 +205,9 @@ class Translation:
         self.tensors: dict[Value, Tensor] = {}
         self.arrays: dict[Value, np.ndarray] = {}
         self.random: set[Value] = set()
-        self.of_array: dict[Same, Value] = {}  # a named array in an expression was copied at each place
+        self.of_array: dict[
+            Same, Value
+        ] = {}  # a named array in an expression was copied at each place
 
     def add_forward(self, tensors: Iterable[Tensor]) -> None:
         """Tensors that a user has made: those without a history are leaves, unless they are nameless numbers."""
@@ -240,7 +247,9 @@ class Translation:
 
     def result(self, t: Tensor) -> None:
         """A Tensor as an Apply."""
-        y = apply(t.op, (self.values[x] if isinstance(x, Tensor) else x for x in t.inputs), t.params, t)  # type: ignore[arg-type]
+        y = apply(
+            t.op, (self.values[x] if isinstance(x, Tensor) else x for x in t.inputs), t.params, t
+        )  # type: ignore[arg-type]
         self.values[t] = y
         if is_random(t):
             self.random.add(y)

@@ -95,7 +95,10 @@ def compute(y: Apply, inputs: Iterable[Any]) -> np.ndarray:
 
 def inputs_of(y: Apply, arrays: Mapping[Any, Any]) -> list[Any]:
     """The arrays and numbers that an Apply gets, of those of all values before it."""
-    return [x.data if isinstance(x, Constant) else arrays[x] if isinstance(x, VALUES) else x for x in y.inputs]
+    return [
+        x.data if isinstance(x, Constant) else arrays[x] if isinstance(x, VALUES) else x
+        for x in y.inputs
+    ]
 
 
 def evaluate(program: Program, arrays: Mapping[Value, Any]) -> dict[Value, Any]:
@@ -119,7 +122,9 @@ def behind(values: Iterable[Value]) -> dict[Value, None]:
         todo = [value]
         while todo:
             last = todo[-1]
-            waiting = [x for x in last.values() if x not in order] if isinstance(last, Apply) else []
+            waiting = (
+                [x for x in last.values() if x not in order] if isinstance(last, Apply) else []
+            )
             todo.extend(waiting) if waiting else order.setdefault(todo.pop())
     return order
 
@@ -215,11 +220,21 @@ def check_apply(y: Apply, known: set[Any]) -> None:
     insist(y, isinstance(y.op, Op), "has no Op")
     insist(y, type(y.params) is MappingProxyType, "has parameters that can be changed")
     insist(y, {*y.params} <= {*y.op.param_names}, "has parameters that its op does not know")
-    insist(y, y.op.variadic or len(y.inputs) == len(y.op.input_names), "has a wrong number of inputs")
+    insist(
+        y, y.op.variadic or len(y.inputs) == len(y.op.input_names), "has a wrong number of inputs"
+    )
     for x in y.inputs:
         plain = type(x) in (bool, int, float)
-        insist(y, plain or isinstance(x, Constant) or x in known, f"has the input {x!r:.60}, which is not known")
-        insist(y, not isinstance(x, Constant) or not x.data.flags.writeable, "has a Constant that can be changed")
+        insist(
+            y,
+            plain or isinstance(x, Constant) or x in known,
+            f"has the input {x!r:.60}, which is not known",
+        )
+        insist(
+            y,
+            not isinstance(x, Constant) or not x.data.flags.writeable,
+            "has a Constant that can be changed",
+        )
     if y.op.elementwise:
         shape = np.broadcast_shapes(*(x.shape for x in y.values()))
         insist(y, shape == y.shape, f"has not the shape {shape} of its inputs")

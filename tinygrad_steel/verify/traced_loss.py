@@ -111,9 +111,7 @@ def graph_of(traced: Traced) -> Graph:
 
 def parts_of(traced: Traced) -> dict[Value, tuple[tuple[Value, Value], ...]]:
     """Of what each gradient is the sum; one that is handed on as it is counts as the very one."""
-    parts: dict[Value, tuple[tuple[Value, Value], ...]] = dict.fromkeys(
-        traced.gradient_of, ()
-    )
+    parts: dict[Value, tuple[tuple[Value, Value], ...]] = dict.fromkeys(traced.gradient_of, ())
     for y, x, g in traced.edges:
         gy = traced.gradient_of[y]
         handed_on = without_alias(g) is without_alias(gy)
