@@ -11,8 +11,8 @@ from ..engine.messages import describe_call
 from ..engine.recording import recording
 from ..engine.tensor import Tensor
 from .draws import alike
-from .trace import ancestors, says_no_to_tensors
-from .values import VALUES, Apply, Constant, Value, apply, behind, compute, constant
+from .trace import ancestors, says_no_to_tensors, translate
+from .values import VALUES, Apply, Constant, Value, behind, compute
 
 
 class Numbers:
@@ -58,26 +58,11 @@ def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value 
         return None
     if y.op.foreign and not alike(found.data, numbers.of(y)):
         return None
-    return translated(
-        found, y, {t: x for t, x in zip(stand, y.inputs) if isinstance(t, Tensor)}, numbers
-    )
-
-
-def translated(
-    found: Tensor, y: Apply, made: dict[Tensor, Value], numbers: Numbers
-) -> Value | None:
-    """A Tensor as values, where those of some Tensors are known; None where it has the op of `y` in it."""
-    for t in ancestors([found]):
-        if t in made:
-            continue
-        if t.op is None:
-            made[t] = constant(t.data)
-        elif t.op is y.op:
+    made: dict[Tensor, Value] = {t: x for t, x in zip(stand, y.inputs) if isinstance(t, Tensor)}
+    for t, value in translate(ancestors([found]), made):
+        if t.op is y.op:
             return None
-        else:
-            inputs = (made[x] if isinstance(x, Tensor) else x for x in t.inputs)
-            made[t] = apply(t.op, inputs, t.params, t)
-            numbers.known[made[t]] = t.data
+        numbers.known[value] = t.data
     return made[found]
 
 

@@ -14,6 +14,7 @@ from ..engine.tensor import Tensor
 from ..ops.declare import define
 from ..ops.op import OPS, Each, Op
 from .draws import draws, is_maker, moved, reachable
+from .values import Value, apply, constant
 
 Names = dict[str, Any] | None
 
@@ -56,6 +57,24 @@ def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
     return sorted(
         history(roots), key=lambda t: (t.op is not None, t.age)
     )  # new data makes a leaf young
+
+
+def translate(
+    tensors: Iterable[Tensor], made: dict[Tensor, Value]
+) -> Iterator[tuple[Tensor, Value]]:
+    """Add the values of Tensors, inputs first, to those that are made; each that is new.
+
+    What has no history is a Constant.
+    """
+    for t in tensors:
+        if t in made:
+            continue
+        if t.op is None:
+            made[t] = constant(t.data)
+        else:
+            inputs = (made[x] if isinstance(x, Tensor) else x for x in t.inputs)
+            made[t] = apply(t.op, inputs, t.params, t)
+        yield t, made[t]
 
 
 def refuse_numbers(roots: Iterable[Any]) -> None:

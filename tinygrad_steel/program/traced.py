@@ -13,8 +13,16 @@ from ..engine.backward import pull_tensors
 from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor, record_op, seed
 from .rewrite import READER, Rule, rebuild, rewriting
-from .trace import Names, alias, ancestors, is_random, refuse_numbers, variables
-from .values import Apply, Leaf, Program, Same, Value, apply, behind, constant, evaluate, only
+from .trace import (
+    Names,
+    alias,
+    ancestors,
+    is_random,
+    refuse_numbers,
+    translate,
+    variables,
+)
+from .values import Apply, Leaf, Program, Same, Value, behind, evaluate, only
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +179,7 @@ def traced_from(
     for t in outside if start is None else (start, *outside):
         made.leaf(t)
     gradients = [*notes.gradients.values(), *(g for _, _, g in notes.edges)]
-    made.add_backward(ancestors([*gradients, *more]))
+    made.add_made(ancestors([*gradients, *more]))
     at = made.values
     results = dict.fromkeys(at[t] for t in (loss, *gradients, *more))
     needed = behind(results)
@@ -214,26 +222,22 @@ class Translation:
         for t in tensors:
             if t in self.values:
                 continue
-            if t.op is not None:
-                self.result(t)
-            elif t.shape or t.requires_grad or self.given.of(t):
+            name = self.given.of(t)
+            if t.op is None and (t.shape or t.requires_grad or name):
                 self.leaf(t)
             else:
-                self.values[t] = constant(t.data)
+                self.add_made([t])
             if t.op is None:
                 self.tensors.setdefault(self.values[t], t)
-            name = self.given.of(t)
             if name:
                 self.names.setdefault(self.values[t], name)
 
-    def add_backward(self, tensors: Iterable[Tensor]) -> None:
-        """Tensors that rules have made: those without a history are Constants."""
-        for t in tensors:
-            if t not in self.values:
-                if t.op is None:
-                    self.values[t] = constant(t.data)
-                else:
-                    self.result(t)
+    def add_made(self, tensors: Iterable[Tensor]) -> None:
+        """Results, and what rules have made: what is without a history is a Constant."""
+        for t, y in translate(tensors, self.values):
+            if is_random(t):
+                self.random.add(y)
+                self.arrays[y] = np.array(t.data)
 
     def leaf(self, t: Tensor) -> None:
         """A Tensor as a Leaf; the copies of one named array are one."""
@@ -244,16 +248,6 @@ class Translation:
             self.of_array[Same(array)] = found
         self.values[t] = found
         self.arrays.setdefault(found, np.array(t.data))
-
-    def result(self, t: Tensor) -> None:
-        """A Tensor as an Apply."""
-        y = apply(
-            t.op, (self.values[x] if isinstance(x, Tensor) else x for x in t.inputs), t.params, t
-        )  # type: ignore[arg-type]
-        self.values[t] = y
-        if is_random(t):
-            self.random.add(y)
-            self.arrays[y] = np.array(t.data)
 
 
 class GivenNames:
