@@ -51,7 +51,7 @@ from tinygrad_steel import (
 )
 from tinygrad_steel.compiled.memory import NoLoops
 from tinygrad_steel.engine.optim import Optimizer
-from tinygrad_steel.verify.differences import random_weights
+from tinygrad_steel.verify.case import random_weights
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
 GLOBAL = np.random.default_rng(5)

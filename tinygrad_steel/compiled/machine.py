@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..ops.op import TWINS, Op
+from ..program.names import numpy_name
 from ..program.parts import Numbers, parts_of
 from ..program.rewrite import ALIASES, SIMPLER, Facts, Row, with_inputs
 from ..program.values import Apply, Constant, apply, compute, constant, exact, inputs_of
@@ -21,7 +21,6 @@ POWERS = {
 }  # what `**` does instead, for these exponents
 # Ops that stay as they are though NumPy does not have them as functions.
 PRIMITIVE = {ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot}
-NUMPYS = {ops.clip, ops.cumsum, ops.einsum}  # NumPy has them as functions, though not among TWINS
 
 
 def machine_rows(numbers: Numbers) -> tuple[Row, ...]:
@@ -127,21 +126,6 @@ def in_parts(numbers: Numbers, y: Apply, facts: Facts) -> Any:
     """The parts of an op that has a simpler form, or that NumPy does not have."""
     if y.op in SIMPLER:
         return parts_of(y, SIMPLER[y.op], numbers)
-    if y.op in PRIMITIVE or is_numpys(y.op):
+    if y.op in PRIMITIVE or numpy_name(y.op) is not None:
         return None
     return parts_of(y, y.op.forward, numbers)
-
-
-def is_numpys(op: Op) -> bool:
-    """Whether NumPy has the op as a function."""
-    if op in NUMPYS or is_public(op.forward, op.name):
-        return True
-    return any(is_public(f, op.name) for f, other in TWINS.items() if other is op)
-
-
-def is_public(function: Any, name: str) -> bool:
-    """Whether NumPy has a function under its name, or under another one."""
-    names = {name, getattr(function, "__name__", name)}
-    return any(
-        getattr(module, n, None) is function for module in (np, np.linalg, np.fft) for n in names
-    )

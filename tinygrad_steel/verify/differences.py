@@ -13,9 +13,7 @@ import numpy as np
 from ..engine.tensor import Tensor
 from ..ops.op import Op, describe
 from .case import Case, Place
-from .case import random_weights as random_weights
 from .errors import NOT_REACHED
-from .errors import GradientError as GradientError
 from .graph import Found, graph_gradients
 from .slopes import ATOL, RTOL, Verdict, judge, measure
 

@@ -97,7 +97,7 @@ def graph_of(traced: Traced) -> Graph:
         leaves=tuple(traced.leaves),
         forward={x: i for i, x in enumerate(traced.forward)},
         gradient_of=traced.gradient_of,
-        parts=parts_of(traced),
+        parts=addends_of(traced),
         owner_of=owners_of(traced),
         late=traced.late,
         random=traced.random,
@@ -109,7 +109,7 @@ def graph_of(traced: Traced) -> Graph:
     )
 
 
-def parts_of(traced: Traced) -> dict[Value, tuple[tuple[Value, Value], ...]]:
+def addends_of(traced: Traced) -> dict[Value, tuple[tuple[Value, Value], ...]]:
     """Of what each gradient is the sum; one that is handed on as it is counts as the very one."""
     parts: dict[Value, tuple[tuple[Value, Value], ...]] = dict.fromkeys(traced.gradient_of, ())
     for y, x, g in traced.edges:
