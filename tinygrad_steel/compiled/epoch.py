@@ -71,11 +71,17 @@ def compile_epoch(
         ValueError, and trains nothing, where the last batch is shorter and the expression does not
         work for fewer rows, as with `x[3]`.
 
-    Examples -------- >>> from tinygrad_steel import SGD >>> x, y = Tensor([[1.0], [2.0]],
-    name="x"), Tensor([[3.0], [5.0]], name="y") >>> weight = Tensor([[1.0]], requires_grad=True,
-    name="weight") >>> loss = np.mean(np.square(x @ weight - y)) >>> epoch = compile_epoch(loss,
-    batch=(x, y), optimizer=SGD([weight], 0.1), backend="numpy") >>> epoch(np.array([[1.0], [2.0],
-    [0.5], [3.0]]), np.array([[2.0], [4.0], [1.0], [6.0]])).round(4) array([2.5   , 1.1562])
+    Examples
+    --------
+    >>> from tinygrad_steel import SGD
+    >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
+    >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
+    >>> loss = np.mean(np.square(x @ weight - y))
+    >>> optimizer = SGD([weight], 0.1)
+    >>> epoch = compile_epoch(loss, batch=(x, y), optimizer=optimizer, backend="numpy")
+    >>> xs = np.array([[1.0], [2.0], [0.5], [3.0]])
+    >>> epoch(xs, 2 * xs).round(4)
+    array([2.5   , 1.1562])
     """
     if (
         not isinstance(optimizer, Optimizer)
@@ -142,11 +148,11 @@ class Epoch:
         self.rows = batch[0].shape[0]
         self.program = training_step(loss, names, optimizer, outputs, feeds=batch)
         check_rows([loss, *outputs], batch)
+        self.used = used_places([loss, *outputs], batch)
         self.engine = engine_for(self.program, backend, "epoch")
         self.backend, self.source = self.engine.backend, self.engine.source
         self.compile_seconds = self.engine.compile_seconds
         self.parameters = Parameters(self.program, self.engine)
-        self.used = used_places([loss, *outputs], batch)
         self.lock = threading.Lock()
         self.short: dict[int, Step] = {}
         self.last_outputs: list[np.ndarray] = []
