@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from .. import ops
 from ..ops.op import Op
@@ -34,10 +33,11 @@ def input_index(value: Apply, x: Value, at: Index) -> Index:
     return broadcast(x.shape, at)
 
 
-def elements_read(value: Apply) -> list[tuple[Value, Index]]:
-    """What a value reads at each turn of its loops: arrays, and where in them."""
+def elements_read(value: Apply) -> list[tuple[Value, bool]]:
+    """The arrays that a value reads at each turn of its loops, and whether at the very place of that turn."""
     at = loop_variables(loop_shape(value))
-    return [behind(x, input_index(value, x, at)) for x in value.values()]
+    read = [behind(x, input_index(value, x, at)) for x in value.values()]
+    return [(base, where == at) for base, where in read]
 
 
 def behind(x: Value, at: Index) -> tuple[Value, Index]:
@@ -77,18 +77,11 @@ def behind_swap(view: Apply, at: Index) -> Index:
 
 
 def behind_flip(view: Apply, at: Index) -> Index:
-    flipped = flipped_axes(view)
+    flipped = view.params.get(
+        "axis", range(len(view.shape))
+    )  # counted from the first, see machine.py
     places = enumerate(zip(view.shape, at))
     return tuple(along(n - 1, -1, i) if k in flipped else i for k, (n, i) in places)
-
-
-def flipped_axes(view: Apply) -> set[int]:
-    """The axes along which np.flip turns its input round, counted from the first."""
-    axes = view.params.get("axis")
-    count = len(view.shape)
-    if axes is None:
-        return set(range(count))
-    return {i % count for i in (axes if isinstance(axes, tuple) else (axes,))}
 
 
 def behind_reshape(view: Apply, at: Index) -> Index:
@@ -118,7 +111,7 @@ def behind_slices(view: Apply, at: Index) -> Index:
     shape = view.inputs[0].shape
     found: list[str] = []
     left = iter(at)
-    for part in without_ellipsis(view.params["index"], len(shape)):
+    for part in ops.full_index(view.params["index"], len(shape)):
         if part is None:
             next(left)
             continue
@@ -129,17 +122,6 @@ def behind_slices(view: Apply, at: Index) -> Index:
         else:
             found.append(str(int(part) % n))
     return tuple(found)
-
-
-def without_ellipsis(index: Any, count: int) -> list[Any]:
-    """The parts of an index, with a full slice for each of the `count` axes of which it says nothing."""
-    parts = list(index) if isinstance(index, tuple) else [index]
-    taken = sum(1 for part in parts if part is not None and part is not Ellipsis)
-    if not any(part is Ellipsis for part in parts):
-        parts.append(Ellipsis)
-    spot = next(i for i, part in enumerate(parts) if part is Ellipsis)
-    parts[spot : spot + 1] = [slice(None)] * (count - taken)
-    return parts
 
 
 BEHIND: dict[Op | None, Callable[[Apply, Index], Index]] = {

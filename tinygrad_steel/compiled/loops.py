@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..program.values import VALUES, Apply, Leaf, Value
-from .indices import elements_read, loop_shape, loop_variables
+from ..program.values import VALUES, Apply, Leaf, Value, behind
+from .indices import elements_read, loop_shape
 from .loop_forms import FOLDS, form_of
 from .loop_nests import nest_lines, product_lines
 from .lower import TrainingStep
@@ -102,24 +102,28 @@ def is_small_product(value: Apply) -> bool:
 def grouped(work: Iterable[Apply], looped: set[Apply]) -> Iterator[list[Apply]]:
     """Values that run in one loop nest: of one shape, and none reads another's elements but its own."""
     left = dict.fromkeys(work)
+    read = {value: elements_read(value) for value in left if value in looped}
     while left:
         first, *others = left
         group = [first]
         if first in looped:
             shape = loop_shape(first)
             for value in others:
-                if value in looped and loop_shape(value) == shape and fits(value, group, left):
+                if (
+                    value in looped
+                    and loop_shape(value) == shape
+                    and fits(read[value], group, left)
+                ):
                     group.append(value)
         for value in group:
             del left[value]
         yield group
 
 
-def fits(value: Apply, group: list[Apply], left: dict[Apply, None]) -> bool:
-    """Whether all it reads is there already, or is the same element of one in the group."""
-    at = loop_variables(loop_shape(value))
-    for base, where in elements_read(value):
-        same_element = base in group and where == at and base.op not in REDUCTIONS
+def fits(read: list[tuple[Value, bool]], group: list[Apply], left: dict[Apply, None]) -> bool:
+    """Whether all that a value reads is there already, or is the same element of one in the group."""
+    for base, own_place in read:
+        same_element = base in group and own_place and base.op not in REDUCTIONS
         if base in left and not same_element:
             return False
     return True
@@ -135,10 +139,7 @@ def results(program: TrainingStep) -> list[Apply]:
 
 def only_for_updates(work: list[Apply], program: TrainingStep) -> set[Apply]:
     """What nothing but an update needs: it comes last, when nobody reads the old values any more."""
-    needed: set[Value] = {*results(program)}
-    for value in reversed(program.nodes):
-        if value in needed:
-            needed.update(value.values())
+    needed = behind(results(program))
     return {x for x in work if x not in needed}
 
 
@@ -163,8 +164,7 @@ def reads_renewed(value: Apply, nest: list[Apply], writes: dict[Value, list[Appl
         return False
     if any(writes.get(base, nest) is not nest for base in bases):
         return True
-    at = loop_variables(loop_shape(value))
-    return any(base in writes and where != at for base, where in elements_read(value))
+    return any(base in writes and not own_place for base, own_place in elements_read(value))
 
 
 # What has a place in the block
@@ -191,10 +191,8 @@ def place_what_travels(
 
 def read_from_outside(value: Apply, nest: list[Apply]) -> list[Apply]:
     """The values, leaves apart, of which a value reads what does not come from its own turn of the nest."""
-    at = loop_variables(loop_shape(value))
-    read = elements_read(value)
     return [
         base
-        for base, where in read
-        if isinstance(base, Apply) and (base not in nest or where != at)
+        for base, own_place in elements_read(value)
+        if isinstance(base, Apply) and (base not in nest or not own_place)
     ]

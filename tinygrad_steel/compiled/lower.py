@@ -89,8 +89,7 @@ def training_step(
     with np.errstate(all="ignore"):  # the loss has warned already, if need be
         with no_draws_in_vjps(loss, "the compiled step"):
             traced = trace(loss, names, outputs=outputs, update=updates.follow)
-        numbers = traced.numbers()
-        check_tracing(loss, traced, numbers)
+        check_tracing(loss, traced)
         sorted_leaves = Leaves(traced, outputs, feeds)
         sorted_leaves.check(loss, outputs, feeds)
         return lowered(traced, updates, sorted_leaves, outputs)
@@ -133,8 +132,9 @@ class Leaves:
                 )
 
 
-def check_tracing(loss: Tensor, traced: Traced, numbers: Mapping[Value, Any]) -> None:
+def check_tracing(loss: Tensor, traced: Traced) -> None:
     """TypeError where an op's rule gives something else on Tensors, where it is traced, than on arrays."""
+    numbers = {x: t.data for t, x in traced.made.items()}
     pulled = pull_arrays(loss, seed(loss, None))
     scale = min(1.0, max((largest_finite(g) for _, g in pulled), default=0))
     for t, g in pulled:

@@ -47,7 +47,11 @@ def machine_rows(numbers: Numbers) -> tuple[Row, ...]:
         Row("equal constants", None, shared_constants),
         Row("a dtype that is there already", frozenset({ops.astype}), same_dtype),
         Row("axis=None, where it goes without saying", None, without_axis),
-        Row("the axes of a reduction, counted from the first", frozenset(REDUCTIONS), counted_axes),
+        Row(
+            "the axes of a reduction or a flip, counted from the first",
+            frozenset({*REDUCTIONS, ops.flip}),
+            counted_axes,
+        ),
         Row("a reduction that keeps its axes", frozenset(REDUCTIONS), reduced_and_reshaped),
         Row("a number that is known beforehand", None, known_number),
         Row("x ** 2, x ** 0.5, x ** -1", frozenset({ops.power}), power_by_name),

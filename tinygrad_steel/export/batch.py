@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..program.parts import Numbers, described_call
-from ..program.values import Apply, Program, Value, compute
+from ..program.parts import described_call
+from ..program.values import Apply, Program, Value, compute, inputs_of
 
 
 def batch_axes(
@@ -23,22 +23,18 @@ def batch_axes(
     rows = next((x.shape[0] for x in fed if x.shape), 0)
     more = 2 * rows + 3
     axes: dict[Value, int | None] = {}
-    numbers = Numbers({})
+    longer: dict[Value, Any] = {}  # the arrays for that number
     for x in program.leaves:
         is_batch = x in fed and x.shape[:1] == (rows,)
         axes[x] = 0 if is_batch else None
-        numbers.known[x] = np.resize(arrays[x], (more, *x.shape[1:])) if is_batch else arrays[x]
+        longer[x] = np.resize(arrays[x], (more, *x.shape[1:])) if is_batch else arrays[x]
     for y in program.applies:
         known = {axes.get(x) for x in y.values()}
         cause: Exception | None = None
         try:
-            found = numbers.known[y] = compute(
-                for_any_rows(y, known, rows), map(numbers.of, y.inputs)
-            )
+            found = longer[y] = compute(for_any_rows(y, known, rows), inputs_of(y, longer))
             axes[y] = batch_axis(y, found.shape, known, rows, more)
-        except (
-            Exception
-        ) as error:  # it does not work for another number of rows, for a reason that is shown below
+        except Exception as error:  # it does not work for other rows: the reason is shown below
             cause = error
         if y not in axes:
             raise ValueError(

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..ops.op import Op
+from ..program.names import first_free
 from ..program.parts import described_call
-from ..program.values import VALUES, Apply, Constant, Value
+from ..program.values import VALUES, Apply, Constant, Value, exact
 
 OPSET, IR = (
     18,
@@ -103,7 +104,7 @@ class Graph:
 
     def constant(self, data: np.ndarray, name: str | None = None) -> str:
         """The name of an array that is part of the file; the same for equal ones without a name."""
-        key = (data.dtype, data.shape, data.tobytes())
+        key = exact(data)
         if not name and key in self.values:
             return self.values[key]
         found = self.unique(name or "constant")
@@ -122,8 +123,7 @@ class Graph:
 
     def unique(self, name: str) -> str:
         """This name, or the next one that is not taken."""
-        names = (name if i == 1 else f"{name}_{i}" for i in range(1, len(self.taken) + 2))
-        found = next(x for x in names if x not in self.taken)
+        found = first_free([name], self.taken)
         self.taken.add(found)
         return found
 

@@ -126,18 +126,10 @@ def bounds(part: slice | int, length: int | None) -> tuple[int, int, int]:
 def getitem(graph: Graph, node: Apply) -> str:
     """Integers, slices, None and ..., or one array of integers among full slices."""
     x, *arrays = node.inputs
-    index = full_index(node.params["index"], len(x.shape))
+    index = ops.full_index(node.params["index"], len(x.shape))
     if any(isinstance(i, bool | np.bool_) for i in index):
         raise unmapped(node, graph.names)
     return gathered(graph, node, index) if arrays else sliced(graph, node, index)
-
-
-def full_index(index: Any, ndim: int) -> list[Any]:
-    """An index as a list with a part for each of the axes, and None for each new one."""
-    index = [*index] if isinstance(index, tuple) else [index]
-    rest = ndim - sum(i is not None and i is not Ellipsis for i in index)
-    at = index.index(Ellipsis) if Ellipsis in index else len(index)
-    return [*index[:at], *[slice(None)] * rest, *index[at + 1 :]]
 
 
 def gathered(graph: Graph, node: Apply, index: list[Any]) -> str:

@@ -113,9 +113,8 @@ def in_mapped_ops(traced: Traced, outputs: Sequence[Tensor]) -> tuple[Program, d
         found = parts_of(y, PARTS.get(y.op) or SIMPLER.get(y.op, y.op.forward), numbers)
         if found is None:
             raise unmapped(y, traced.names, within)
-        inside = tuple(
-            x for x in behind([found]) if isinstance(x, Apply) and x not in behind(y.values())
-        )
+        outside = behind(y.values())
+        inside = tuple(x for x in behind([found]) if isinstance(x, Apply) and x not in outside)
         whole = Program((), inside, (found,))
         return rebuild(whole, lambda part, kept: rule(part, kept, (*within, y.op)))[0].results[0]
 

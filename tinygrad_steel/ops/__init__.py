@@ -48,7 +48,7 @@ from .functions import (
     square,
     tanh,
 )
-from .indexing import HOLE, filled_index, getitem, scatter
+from .indexing import HOLE, filled_index, full_index, getitem, scatter
 from .losses import check_ids, one_hot, sigmoid_cross_entropy, softmax_cross_entropy
 from .products import einsum, letters, matmul
 from .reductions import (
@@ -108,6 +108,7 @@ __all__ = [
     "filled_index",
     "flip",
     "floor",
+    "full_index",
     "full_like",
     "getitem",
     "greater",

@@ -82,3 +82,11 @@ def has_only_new_axes(index: Any) -> bool:
     """Whether an index takes every element, once and in order."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(i is None or i is Ellipsis or i == slice(None) for i in parts)
+
+
+def full_index(index: Any, ndim: int) -> list[Any]:
+    """An index as a list with a part for each of the axes, and None for each new one."""
+    index = [*index] if isinstance(index, tuple) else [index]
+    rest = ndim - sum(i is not None and i is not Ellipsis for i in index)
+    at = index.index(Ellipsis) if Ellipsis in index else len(index)
+    return [*index[:at], *[slice(None)] * rest, *index[at + 1 :]]

@@ -12,7 +12,7 @@ from ..engine.recording import recording
 from ..engine.tensor import Tensor
 from .draws import alike
 from .trace import ancestors, says_no_to_tensors, translate
-from .values import VALUES, Apply, Constant, Value, behind, compute
+from .values import VALUES, Apply, Constant, Value, behind, compute, inputs_of
 
 
 class Numbers:
@@ -31,12 +31,8 @@ class Numbers:
             with np.errstate(all="ignore"):
                 for y in behind([x]):
                     if isinstance(y, Apply) and y not in self.known:
-                        self.known[y] = compute(y, map(self.at, y.inputs))
+                        self.known[y] = compute(y, inputs_of(y, self.known))
         return self.known[x]
-
-    def at(self, x: Any) -> Any:
-        """The array of what is known already."""
-        return x.data if isinstance(x, Constant) else self.known[x] if isinstance(x, VALUES) else x
 
 
 def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value | None:

@@ -13,7 +13,7 @@ import numpy as np
 from .. import ops
 from ..ops.op import Op
 from .trace import alias
-from .values import Apply, Constant, Leaf, Program, Value, apply, constant, key
+from .values import Apply, Constant, Leaf, Program, Value, apply, constant, key, only
 
 Rule = Callable[[Apply, Collection[Value]], Any]
 
@@ -39,7 +39,8 @@ def rebuild(
             new = work.keep(again, new)
         work.moved[old] = new
     results = tuple(work.moved.get(x, x) for x in program.results)
-    return ordered(program.leaves, work.finished.values(), results), work.moved
+    whole = Program(program.leaves, tuple(dict.fromkeys(work.finished.values())), results)
+    return only(whole, results), work.moved
 
 
 class Rebuilding:
@@ -80,21 +81,6 @@ class Rebuilding:
             self.finished[new] = new
         self.kept.add(new)
         return new
-
-
-def ordered(
-    leaves: tuple[Leaf, ...], applies: Iterable[Apply], results: tuple[Value, ...]
-) -> Program:
-    """A Program of those Applies that the results need, inputs first, else in the order given."""
-    needed: dict[Value, None] = {}
-    todo = [*results]
-    while todo:
-        x = todo.pop()
-        if x not in needed:
-            needed[x] = None
-            todo += x.values() if isinstance(x, Apply) else ()
-    in_order = dict.fromkeys(y for y in applies if y in needed)
-    return Program(leaves, tuple(in_order), results)
 
 
 def with_inputs(y: Apply, moved: Mapping[Any, Any]) -> Apply:
