@@ -2633,3 +2633,29 @@ def test_rules_that_would_be_frozen_are_refused(kind, message):
     w = Tensor([1.0, 2.0], requires_grad=True, name="w")
     with pytest.raises(TypeError, match=message):
         compile_backprop(np.sum(w * w), optimizer=kind([w], 0.1), backend="numpy")
+
+
+@pytest.mark.parametrize("make", [lambda w: SGD([w], 0.1), lambda w: Adam([w], 0.1)])
+def test_the_numbers_of_an_optimizer_have_the_dtype_of_its_parameters(make):
+    """Also where the loss has fewer digits: 0.1 in float32 is another rate."""
+
+    def trained(backend):
+        x = Tensor([[1.0, 2.0], [3.0, 5.0]], name="x")
+        weight = Tensor([[0.3], [0.7]], requires_grad=True, name="weight")
+        optimizer = make(weight)
+
+        def loss_of():
+            return np.mean(np.square(x @ weight).astype(np.float32))
+
+        if backend:
+            step = compile_backprop(loss_of(), optimizer=optimizer, backend="numpy")
+        for _ in range(3):
+            if backend:
+                step(x.data)
+            else:
+                optimizer.zero_grad()
+                loss_of().backward()
+                optimizer.step()
+        return weight.numpy()
+
+    np.testing.assert_array_equal(trained("numpy"), trained(None))

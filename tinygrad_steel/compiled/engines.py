@@ -74,9 +74,7 @@ class Engine:
         optimizer = self.optimizer
         if optimizer is not None and (self.changing or self.last_rate != optimizer._learning_rate):
             self.last_rate = optimizer._learning_rate
-            for leaf, x in zip(
-                self.program.numbers, next_numbers(optimizer, self.program.loss.dtype)
-            ):
+            for leaf, x in zip(self.program.numbers, next_numbers(optimizer)):
                 self.view(leaf)[...] = x
 
     def epoch(

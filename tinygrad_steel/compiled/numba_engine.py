@@ -25,6 +25,7 @@ from .lower import TrainingStep
 from .lowered import size
 from .memory import NoLoops, fits_exactly, holds_all, largest_integer
 from .numpy_calls import fill
+from .updates import next_numbers
 
 
 class NumbaEngine(Engine):
@@ -198,15 +199,14 @@ class NumbaEngine(Engine):
     def numbers_of(self, count: int) -> np.ndarray:
         """The optimizer's numbers for so many steps, which are then counted."""
         optimizer: Any = self.optimizer
-        start = optimizer.steps
         found = np.empty((count, len(self.program.numbers)), self.dtype)
-        if self.changing:
-            for s in range(count):
-                optimizer.steps = start + s + 1
-                found[s] = optimizer.numbers(self.dtype)
-        elif count:
-            found[:] = optimizer.numbers(self.dtype)
-        optimizer.steps = start + count
+        if count and not self.changing:
+            found[:] = next_numbers(optimizer)
+            optimizer.steps += count
+            return found
+        for row in found:
+            row[:] = next_numbers(optimizer)
+            optimizer.steps += 1
         return found
 
 

@@ -44,7 +44,7 @@ class Updates:
             if p.dtype != optimizer.parameters[0].dtype:
                 raise TypeError("parameters of different dtypes cannot be compiled into one step")
         dtype = optimizer.parameters[0].dtype
-        self.numbers = [Tensor(x, name="number") for x in next_numbers(optimizer, dtype)]
+        self.numbers = [Tensor(x, name="number") for x in next_numbers(optimizer)]
         with no_draws([optimizer.rule], "the optimizer's rule", "the compiled step"):
             for i, p in enumerate(optimizer.parameters):
                 self.follow_one(optimizer, i, p, gradients[p].astype(working(dtype)))
@@ -140,10 +140,10 @@ def kept_by(optimizer: Optimizer) -> dict[str, Any]:
     return {name: exact(value) for name, value in vars(optimizer).items() if name != "states"}
 
 
-def next_numbers(optimizer: Optimizer, dtype: np.dtype) -> tuple[np.ndarray, ...]:
+def next_numbers(optimizer: Optimizer) -> tuple[np.ndarray, ...]:
     """The optimizer's numbers for the step that comes next, which has not been counted yet."""
     optimizer.steps += 1
     try:
-        return optimizer.numbers(dtype)
+        return optimizer.numbers(optimizer.parameters[0].dtype)
     finally:
         optimizer.steps -= 1
