@@ -25,9 +25,13 @@ from tinygrad_steel import (
     softmax_cross_entropy,
 )
 from tinygrad_steel.picture.gradients import length
-from tinygrad_steel.picture.scene import scene
 from tinygrad_steel.picture.scope import SCOPES
 from tinygrad_steel.picture.text import text_tree
+
+
+def scene(*args, **options):
+    """What a picture shows."""
+    return draw(*args, **options).scene
 
 
 def cards(shown, **facts):

@@ -13,6 +13,7 @@ from ..engine.backward import pull_arrays
 from ..engine.optim import Optimizer
 from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor, seed
+from ..ops.fast import is_numpy
 from ..ops.op import describe
 from ..program.parts import Numbers
 from ..program.rewrite import Rebuilding, rewriting, with_inputs
@@ -81,7 +82,7 @@ def training_step(
     if isinstance(outputs, Tensor):
         raise TypeError("outputs is a list of Tensors: write outputs=[output]")
     for t in ancestors([loss, *outputs]):
-        if not isinstance(t.data, np.ndarray | np.generic):
+        if not is_numpy(t.data):
             raise TypeError(
                 f"{describe(t)} is a {type(t.data).__name__}: compiled steps are for NumPy's arrays"
             )

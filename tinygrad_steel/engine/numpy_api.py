@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 from .. import ops
 from ..ops.op import SPELLINGS, data_of
+from ..ops.shapes import before
 from .messages import asked_by_user
 from .reads import BRANCH, remember
 from .recording import refuse_tracing
@@ -139,17 +139,17 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
         raise TypeError(f"indices are integers, not {indices.dtype}")
     if axis is None:
         return ops.getitem(np.ravel(a), indices, index=ops.HOLE)
-    before = (slice(None),) * normalize_axis_index(axis, a.ndim)
-    return ops.getitem(a, indices, index=(*before, ops.HOLE))
+    first = before(axis, a.ndim)
+    return ops.getitem(a, indices, index=(*first, ops.HOLE))
 
 
 @spelling(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     if n < 0:
         raise ValueError(f"np.diff: n is at least 0, not {n}")
-    before = (slice(None),) * normalize_axis_index(axis, a.ndim)
+    first = before(axis, a.ndim)
     for _ in range(n):
-        a = a[(*before, slice(1, None))] - a[(*before, slice(None, -1))]
+        a = a[(*first, slice(1, None))] - a[(*first, slice(None, -1))]
     return a
 
 
@@ -192,8 +192,8 @@ def split(a: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
             raise ValueError(f"an axis of length {length} does not split into {cuts} equal parts")
         cuts = [length // cuts * i for i in range(1, cuts)]
     edges = [0, *map(operator.index, cuts), length]
-    before = (slice(None),) * (axis % a.ndim)
-    return [a[(*before, slice(start, stop))] for start, stop in itertools.pairwise(edges)]
+    first = before(axis, a.ndim)
+    return [a[(*first, slice(start, stop))] for start, stop in itertools.pairwise(edges)]
 
 
 @spelling(np.clip)

@@ -31,7 +31,7 @@ class Mode:
     blocks that are open, in the order in which they were entered; the last one decides.
     """
 
-    __slots__ = ("__weakref__", "all", "on", "record", "requests", "watchers")
+    __slots__ = ("__weakref__", "all", "on", "requests", "watchers")
 
     def __init__(self, requests: tuple[Request, ...] = ()):
         self.requests = requests
@@ -42,9 +42,9 @@ class Mode:
     def renew(self) -> None:
         """What follows from the requests that are still open."""
         requests = self.requests = tuple(r for r in self.requests if not r.closed)
-        self.record = next((r.record for r in reversed(requests) if r.record), "leaves")
-        self.on = self.record != "off"
-        self.all = self.record == "all"
+        record = next((r.record for r in reversed(requests) if r.record), "leaves")
+        self.on = record != "off"
+        self.all = record == "all"
         self.watchers = tuple(r.watcher for r in requests if r.watcher is not None)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..ops.fast import own
+from ..ops.fast import is_numpy, own
 from ..ops.op import TWINS, Op, data_of, describe
 from .backward import pull_arrays, pull_tensors
 from .broadcast import warn_of_square
@@ -245,10 +245,9 @@ class Tensor(Methods):
         return Tensor(self._array)
 
     def __repr__(self) -> str:
-        is_numpy = isinstance(self._array, (np.ndarray, np.generic))
         facts = [
             np.array2string(self._array, separator=", ", prefix="Tensor(")
-            if is_numpy
+            if is_numpy(self._array)
             else repr(self._array)
         ]
         facts += [f"name={self.name!r}"] if self.name else []
@@ -805,7 +804,7 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     taken: set[int] = set()
     for i, (x, g) in enumerate(zip(wanted, gradients)):
         data = g._array
-        if isinstance(data, np.ndarray) and not isinstance(x._array, (np.ndarray, np.generic)):
+        if isinstance(data, np.ndarray) and not is_numpy(x._array):
             gradients[i] = np.zeros_like(x) + g  # lazy, or on a device, as `x` is
         elif (
             g._age < before

@@ -46,9 +46,16 @@ def column(x: Any) -> Any:
     return x[:, None] if x.__class__ is ndarray else np.expand_dims(x, 1)
 
 
+def is_numpy(x: Any) -> bool:
+    """Whether it is an array or a number of NumPy's, and not of another library."""
+    return isinstance(x, (ndarray, np.generic))
+
+
 def stretch(g: Any, shape: tuple[int, ...]) -> Any:
     """np.broadcast_to; of small NumPy data a filled buffer, several times cheaper than the view."""
-    if isinstance(g, (np.ndarray, np.generic)):
+    if isinstance(
+        g, (ndarray, np.generic)
+    ):  # is_numpy, without the call: every mean's g comes here
         full = np.empty(shape, g.dtype)
         full[...] = g
         return full
@@ -61,7 +68,6 @@ def own(g: Any, array: Any) -> Any:
         g = stretch(g, array.shape)
     if g.__class__ is ndarray is array.__class__:
         return g if g.base is None else g.copy()
-    kinds = (ndarray, np.generic)
-    if isinstance(g, kinds) and not isinstance(array, kinds):
+    if is_numpy(g) and not is_numpy(array):
         return np.zeros_like(array) + g  # lazy, or on a device, as the array is
-    return np.array(g) if isinstance(g, kinds) else g
+    return np.array(g) if is_numpy(g) else g

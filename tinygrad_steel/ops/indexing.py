@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .declare import define
+from .fast import is_numpy
 from .samples import random_sample, sample_of
 
 
@@ -57,7 +58,7 @@ def scatter(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """The adjoint of getitem: zeros of `shape`, with `g` added at `index`."""
     if not arrays and has_only_new_axes(index):
         return np.reshape(g, shape)
-    if not isinstance(g, (np.ndarray, np.generic)):
+    if not is_numpy(g):
         raise TypeError(
             f"the gradient of indexing is followed on NumPy's arrays, not on a "
             f"{type(g).__module__} {type(g).__name__}: index the array before it goes into a Tensor"

@@ -81,7 +81,7 @@ class Op:
         self.keeps, self.constant, self.random, self.joint = keeps, constant, random, joint
         # Until `trust` is called, its rules may hand out an input itself or a buffer that they use
         # again; `plain` and `special` say at one look whether the engine has more to do than usual.
-        self.foreign, self.plain, self.special = True, False, True
+        self.foreign, self.special = True, True
         self.input_names: tuple[str, ...] = ()
         self.param_names: tuple[str, ...] = ()
         self.defaults: dict[str, Any] = {}
@@ -185,7 +185,7 @@ class Op:
 
     def trust(self) -> None:
         """Say that no rule returns an input itself or a buffer that it uses again; `g` it may."""
-        self.foreign, self.plain, self.special = False, self.joint is None, self.keeps
+        self.foreign, self.special = False, self.keeps
 
     def signature(self) -> str:
         """The op's arguments as a reader would write them: `(x, axis, keepdims)`."""

@@ -33,8 +33,10 @@ def spread(g: Any, axis: Axis, keepdims: bool) -> Any:
     return g if keepdims or axis is None else np.expand_dims(g, axis)
 
 
-def count(x: Any, axis: int | tuple[int, ...]) -> int:
+def count(x: Any, axis: Axis) -> int:
     """How many elements of `x` a reduction along `axis` takes together."""
+    if axis is None:
+        return x.size
     axes = axis if isinstance(axis, tuple) else (axis,)
     if axes and not x.shape:  # NumPy's sums let a single number have an axis, its means do not
         raise np.exceptions.AxisError(axes[0], 0)
@@ -77,7 +79,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The mean over all elements, or along `axis` (one, or a tuple of them)."""
     if x.dtype.char not in "fd":  # np.mean adds up integers in float64 and float16 in float32
         return np.mean(x, axis=axis, keepdims=keepdims)
-    if axis is None:
+    if axis is None:  # the mean of nearly every loss: without the call below
         return numpy_sum(x, None, keepdims) / x.size
     return numpy_sum(x, axis, keepdims) / count(x, axis)
 
@@ -170,8 +172,7 @@ def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> A
 
 @std.vjp
 def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
-    g = spread(wide(g) / np.where(np.equal(y, 0), 1, y), axis, keepdims)
-    return g * deviation(x, axis, ddof)
+    return per_length(g, y, axis, keepdims) * deviation(x, axis, ddof)
 
 
 def deviation(x: Any, axis: Axis, ddof: float) -> Any:
@@ -180,7 +181,7 @@ def deviation(x: Any, axis: Axis, ddof: float) -> Any:
     Measured from the largest: the mean of equal numbers may be off by rounding, and std would
     divide that by itself.
     """
-    n, x = x.size if axis is None else count(x, axis), wide(x)
+    n, x = count(x, axis), wide(x)
     x = x - largest(x, axis, keepdims=True)
     return (x - mean(x, axis, keepdims=True)) / builtins.max(n - ddof, 0)
 
@@ -196,7 +197,12 @@ def norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @norm.vjp
 def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return spread(wide(g) / np.where(np.equal(y, 0), 1, y), axis, keepdims) * x
+    return per_length(g, y, axis, keepdims) * x
+
+
+def per_length(g: Any, y: Any, axis: Axis, keepdims: bool) -> Any:
+    """g / y with the reduced axes put back; where the length `y` is 0, the slope that multiplies it is 0."""
+    return spread(wide(g) / np.where(np.equal(y, 0), 1, y), axis, keepdims)
 
 
 # The product

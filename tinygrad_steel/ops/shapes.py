@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from .declare import define
 from .fast import Axis
@@ -119,11 +120,16 @@ def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
 broadcast_to.vjp(lambda g, y, x, shape: g)
 
 
+def before(axis: int, ndim: int) -> tuple[slice, ...]:
+    """What takes all of the axes before this one in an index."""
+    return (slice(None),) * normalize_axis_index(axis, ndim)
+
+
 def pieces(g: Any, y: Any, *arrays: Any, axis: int = 0) -> list[Any]:
     """The parts of `g` that the arrays of a concatenation take up along `axis`."""
-    before = (slice(None),) * (axis % y.ndim)
+    first = before(axis, y.ndim)
     ends = itertools.accumulate(x.shape[axis] for x in arrays)
-    return [g[(*before, slice(end - x.shape[axis], end))] for x, end in zip(arrays, ends)]
+    return [g[(*first, slice(end - x.shape[axis], end))] for x, end in zip(arrays, ends)]
 
 
 @define(
@@ -143,8 +149,8 @@ def concatenate(*arrays: Any, axis: int = 0) -> Any:
 
 def layers(g: Any, y: Any, *arrays: Any, axis: int = 0) -> list[Any]:
     """The part of `g` that belongs to each array of a stack."""
-    before = (slice(None),) * (axis % y.ndim)
-    return [g[(*before, i)] for i in range(len(arrays))]
+    first = before(axis, y.ndim)
+    return [g[(*first, i)] for i in range(len(arrays))]
 
 
 @define(

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..engine.tensor import Tensor
+from ..ops.fast import is_numpy
 from ..ops.op import Op
 from ..program.expressions import INFIX
 from ..program.literals import index_text, value_text
@@ -116,28 +117,23 @@ def missing_gradient(t: Tensor, gradients: Gradients) -> str:
 # Numbers
 
 
-def is_numpy(t: Tensor) -> bool:
-    """Whether its numbers are at hand (those of a Dask array are not computed yet)."""
-    return isinstance(t.data, np.ndarray | np.generic)
-
-
 def single_value(t: Tensor) -> str:
     """The number of a Tensor that has one."""
-    if t.size != 1 or not is_numpy(t):
+    if t.size != 1 or not is_numpy(t.data):
         return ""
     return f"{t.item():.5g}" if t.dtype.kind == "f" else str(t.item())
 
 
 def small_array(t: Tensor) -> list[str]:
     """The numbers of a Tensor that has few."""
-    if t.size == 1 or t.size > FEW or not is_numpy(t):
+    if t.size == 1 or t.size > FEW or not is_numpy(t.data):
         return []
     return np.array2string(t.data, precision=3, separator=", ").splitlines()
 
 
 def statistics(t: Tensor, gradients: Gradients) -> list[str]:
     """The mean and the ends of the numbers of a Tensor and of its gradient."""
-    if t.dtype.kind != "f" or not t.size or not is_numpy(t):
+    if t.dtype.kind != "f" or not t.size or not is_numpy(t.data):
         return []
     g = gradients.whole.get(t) if gradients.pulled else getattr(t, "grad", None)
     numbers = {"": t.data, "gradient ": g}

@@ -42,11 +42,9 @@ def dot_source(scene: Scene, direction: str, colours: Theme) -> str:
 
 def set_defaults(graph: Any, direction: str, title: str, colours: Theme) -> None:
     """What holds for the whole picture, for every card and for every arrow."""
+    text = {"fontcolor": colours["text"], "fontname": SANS, "fontsize": "11"}
     graph.attr(
         bgcolor=colours["background"],
-        fontcolor=colours["text"],
-        fontname=SANS,
-        fontsize="11",
         rankdir=direction,
         ordering="in",
         nodesep="0.32",
@@ -59,18 +57,17 @@ def set_defaults(graph: Any, direction: str, title: str, colours: Theme) -> None
         labeljust="l",
         label=title,
         tooltip=" ",
+        **text,
     )
     graph.attr(
         "node",
-        fontcolor=colours["text"],
-        fontname=SANS,
-        fontsize="11",
         height="0.3",
         width="0.5",
         margin="0.10,0.06",
         penwidth="1.2",
         shape="box",
         style="filled",
+        **text,
     )
     graph.attr(
         "edge",

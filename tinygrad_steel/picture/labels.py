@@ -9,6 +9,7 @@ from .arrows import Arrow
 from .cards import Card
 from .markup import join, markup, table, wrapped
 from .scene import Scene
+from .text import gradient_text
 from .themes import CAPTIONS, MONO, SHAPES, Theme
 
 BARS = 14
@@ -65,7 +66,7 @@ def card_label(card: Card, style: Style) -> str:
     rows = head(card, style)
     rows += [style.muted(line, 9, MONO) for fact in card.facts for line in wrapped(fact, 60)]
     if card.grad is not None:
-        rows.append(gradient_row(card.grad, card.note, style))
+        rows.append(gradient_row(card, card.grad, style))
     elif card.note:
         rows.append(markup(card.note, style.colours["muted"], 9, italic=True))
     return table(rows)
@@ -110,10 +111,10 @@ def shape_or_value(card: Card) -> str:
     return str(card.shape)
 
 
-def gradient_row(size: float, note: str, style: Style) -> str:
+def gradient_row(card: Card, size: float, style: Style) -> str:
     """The length of a gradient and its bars."""
     full = bar_count(size, style.span)
-    text = markup(f"|grad| {note or f'{size:.3g}'}", style.colours["gradient"], 9)
+    text = markup(gradient_text(card), style.colours["gradient"], 9)
     return f"{text}  {''.join(style.bars(full, BARS - full))}"
 
 

@@ -46,7 +46,7 @@ class Picture:
     True
     """
 
-    def __init__(self, scene: Scene, direction: str = "TB", theme: str = "light"):
+    def __init__(self, scene: Scene, direction: str, theme: str):
         self.scene = scene
         self.theme = theme
         self.source = dot_source(scene, direction, DARK if theme == "dark" else LIGHT)

@@ -47,11 +47,11 @@ class Scene:
 
 def scene(
     tensor: Tensor,
-    view: str = "forward",
-    names: Names = None,
-    values: bool = False,
-    fold: bool | str = "auto",
-    depth: int | None = None,
+    view: str,
+    names: Names,
+    values: bool,
+    fold: bool | str,
+    depth: int | None,
 ) -> Scene:
     """What a picture of `tensor` shows; the arguments are those of `draw`."""
     check_arguments(tensor, view, fold, depth)
