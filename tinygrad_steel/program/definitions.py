@@ -13,7 +13,16 @@ from ..engine.messages import describe_call
 from ..engine.recording import recording
 from ..engine.tensor import Tensor
 from .expressions import Speech, expression, is_missing, numpy_source
-from .lines import Function, line, picks_by_mask, spell, used_twice
+from .lines import (
+    Backprop,
+    Function,
+    backprop,
+    line,
+    picks_by_mask,
+    reading_order,
+    spell,
+    used_twice,
+)
 from .literals import literal
 from .names import Identifiers, argument_names, function_name
 from .parts import Numbers, described_call
@@ -156,3 +165,11 @@ def result_text(y: Value, speech: Speech) -> str:
         return expression(y, speech).text
     assert isinstance(y, Constant)  # leaves are in `texts`
     return literal(y.data)
+
+
+def numpy_backprop(traced: Traced) -> tuple[Backprop, list[Function]]:
+    """The backprop as Python runs it, and the functions that stand before it."""
+    order, definitions = reading_order(traced), Definitions()
+    dialect = numpy_source(definitions.define(order, traced))
+    written = backprop(traced, order, dialect, {"backprop", *missing_names(traced)})
+    return written, [*definitions.functions.values()]

@@ -92,7 +92,7 @@ def steps_before(steps: list[Value], more: list[Value]) -> dict[Value, int]:
     reached = {g: k for k, g in enumerate(steps)}
     found: dict[Value, int] = {}
     for x in behind([*steps, *more]):
-        inputs = x.values() if isinstance(x, Apply) else ()
+        inputs = x.values()
         found[x] = reached.get(x, max((found[i] for i in inputs), default=0))
     return found
 

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..ops.op import Op
 
 
+class Given:
+    """A value that no op has made."""
+
+    op: ClassVar[None] = None
+    inputs: ClassVar[tuple[Any, ...]] = ()
+
+    def values(self) -> Iterator[Value]:
+        """The inputs that are values: none."""
+        return iter(())
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class Leaf:
+class Leaf(Given):
     """An array that comes from outside."""
 
     shape: tuple[int, ...]
@@ -21,7 +32,7 @@ class Leaf:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Constant:
+class Constant(Given):
     """An array that belongs to the program: a NumPy number, or what a rule has made while it was traced."""
 
     data: np.ndarray
@@ -115,16 +126,14 @@ def evaluate(program: Program, arrays: Mapping[Value, Any]) -> dict[Value, Any]:
 # Walking
 
 
-def behind(values: Iterable[Value]) -> dict[Value, None]:
+def behind(values: Iterable[Value], known: Container[Value] = ()) -> dict[Value, None]:
     """These values and all from which they are computed, inputs first, each once."""
     order: dict[Value, None] = {}
     for value in values:
         todo = [value]
         while todo:
             last = todo[-1]
-            waiting = (
-                [x for x in last.values() if x not in order] if isinstance(last, Apply) else []
-            )
+            waiting = [x for x in last.values() if x not in order and x not in known]
             todo.extend(waiting) if waiting else order.setdefault(todo.pop())
     return order
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.tensor import Tensor
+from ..ops.fast import is_numpy
 from ..ops.op import data_of
 from ..program.trace import Names, ancestors
 from ..program.traced import GivenNames, for_reader, trace
@@ -19,7 +20,7 @@ from .faults.factors import causes
 from .faults.question import Question
 from .report import EMPTY, RIGHT, Report, Step
 from .rounding import Rounding
-from .traced_loss import Graph, Value, graph_of, op_of
+from .traced_loss import Graph, Value, graph_of
 from .verdicts import Judgement, judge
 
 
@@ -102,7 +103,7 @@ def report(graph: Graph, called: Mapping[Value, str], handed: Mapping[Value, np.
     values: dict[Value, np.ndarray] = {}  # gradients, as they follow from those handed over so far
     spoiled, steps = False, []
     for g in (graph.start, *graph.order):
-        values[g] = graph.numbers[g] if op_of(g) is None else graph.computed(g, values)
+        values[g] = graph.computed(g, values)
         if g not in handed:
             continue
         question = Question(
@@ -170,7 +171,7 @@ def refuse_other_arrays(loss: Tensor, names: Names) -> None:
     """
     given = GivenNames(names)
     for t in ancestors([loss]):
-        if not isinstance(t.data, np.ndarray | np.generic):
+        if not is_numpy(t.data):
             result = f"a result of {t.op.name}" if t.op else f"a Tensor of shape {t.shape}"
             kind = f"{type(t.data).__module__}.{type(t.data).__qualname__}"
             raise TypeError(

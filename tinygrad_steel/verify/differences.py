@@ -187,7 +187,9 @@ def judge_element(case: Case, place: Place, found: Found, terms: Terms) -> Verdi
     if strict and not np.all(np.isfinite([*graph.values()])):
         raise case.error(f"{gradient} is not finite: {graph}")
     x = float(case.data[i][at])
-    slopes = measure(functools.partial(case.result, i, at), x, found.weights, found.eps)
+    slopes = measure(
+        functools.partial(case.result, i, at), x, found.result, found.weights, found.eps
+    )
     verdict = judge(graph, slopes, terms.rtol, terms.atol, lenient=not strict)
     if strict and not verdict.right and not np.isfinite(verdict.slope.error):
         raise case.error(f"{gradient} cannot be checked: close to its {x} results are not finite")

@@ -38,7 +38,7 @@ def check_tie(case: Case, group: list[Place]) -> None:
     if not steady(case, direction, graph):
         return
     f = functools.partial(case.moved, direction)
-    slopes = measure(f, 0.0, found.weights, found.eps)
+    slopes = measure(f, 0.0, found.result, found.weights, found.eps)
     verdict = judge(graph, slopes, RTOL, ATOL, lenient=True)
     if verdict.right:
         return

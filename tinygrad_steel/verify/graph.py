@@ -16,6 +16,7 @@ from .case import Case, Direction, Index, is_float, random_weights
 class Found:
     """The gradients of the inputs along both roads, and how the result was summed up."""
 
+    result: np.ndarray
     weights: np.ndarray
     eps: float
     roads: dict[str, dict[int, np.ndarray]]
@@ -41,14 +42,11 @@ def graph_gradients(case: Case, seed: int = 0, scale: float = 1.0) -> Found:
         raise case.error(f"the result is not finite, {y.numpy()!r:.200}: choose inputs where it is")
     weights = random_weights(y.shape, seed) * scale
     wanted = [xs[i] for i in case.wanted]
-    pulled = pulled_back(y, weights)
-    arrays: dict[int, np.ndarray] = {}
-    for i, x in zip(case.wanted, wanted):
-        total: Any = sum((g for leaf, g in pulled if leaf is x), 0.0)
-        arrays[i] = np.broadcast_to(total, x.shape)
+    pulled = dict(pulled_back(y, weights))
+    arrays = {i: np.broadcast_to(pulled.get(x, 0.0), x.shape) for i, x in zip(case.wanted, wanted)}
     tensors = {i: g.data for i, g in zip(case.wanted, grad(y, wanted, weights))}
-    reached = any(leaf is x for leaf, _ in pulled for x in wanted)
-    return Found(weights, coarseness(y), {"backward()": arrays, "grad()": tensors}, reached)
+    reached = any(x in pulled for x in wanted)
+    return Found(y.data, weights, coarseness(y), {"backward()": arrays, "grad()": tensors}, reached)
 
 
 def pulled_back(y: Tensor, weights: np.ndarray) -> list[tuple[Any, Any]]:

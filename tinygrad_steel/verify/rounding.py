@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
+from .case import is_float
 from .closeness import RTOL, finite, largest, ratio
 from .faults.kinks import KINKS
 from .float32 import cut, is_short
-from .traced_loss import NOTHING, Graph, Value, is_float, op_of, values_in
+from .traced_loss import NOTHING, Graph, Value
 
 # Rounding is simulated STRONGER than it is, since what moves by less than one unit in the last
 # place does not move. An element may be off by SAFETY times what it was seen to move by.
@@ -70,7 +71,7 @@ class Rounding:
         Or as in the coarsest that was handed over: a chain in float32 has float32 everywhere.
         """
         each = self.moved(apart=False)
-        sides = {x: moved for x, moved in each.items() if op_of(x) in KINKS}
+        sides = {x: moved for x, moved in each.items() if x.op in KINKS}
         below, above = self.other_sides(sides)
         return {g: Noise(each[g], below[g], above[g]) for g in self.late()}
 
@@ -118,9 +119,9 @@ class Rounding:
         the forward was.
         """
         graph = self.graph
-        named = {x for x in graph.forward if x in graph.names or op_of(x) is None}
+        named = {x for x in graph.forward if x in graph.names or x.op is None}
         return [
-            rerun(graph, lambda x, y, _: cut(y) if op_of(x) is None else y),
+            rerun(graph, lambda x, y, _: cut(y) if x.op is None else y),
             rerun(graph, lambda x, y, _: cut(graph.numbers[x]) if x in named else y),
         ]
 
@@ -141,10 +142,10 @@ class Rounding:
         of a kink.
         """
         numbers, late = self.graph.numbers, self.graph.late
-        found = {x: np.zeros(x.shape) for x in self.graph.values if x in late or op_of(x) in KINKS}
+        found = {x: np.zeros(x.shape) for x in self.graph.values if x in late or x.op in KINKS}
         for values in self.simulated(apart):
             for x, moved in found.items():
-                if op_of(x) in KINKS:
+                if x.op in KINKS:
                     off = side(self.graph, x, values) - side(self.graph, x)
                 else:
                     off = values[x] - numbers[x]
@@ -187,8 +188,7 @@ def rerun(graph: Graph, alter: Alter) -> Arrays:
     """Each value of the graph, where `alter` says what becomes of it."""
     values: Arrays = {}
     for x in graph.values:
-        computed = graph.numbers[x] if op_of(x) is None else graph.computed(x, values)
-        values[x] = alter(x, computed, values)
+        values[x] = alter(x, graph.computed(x, values), values)
     return values
 
 
@@ -202,14 +202,14 @@ def perturbed(
     """
 
     def alter(x: Value, y: np.ndarray, values: Mapping[Value, np.ndarray]) -> Any:
-        old, op, late = graph.numbers[x], op_of(x), x in graph.late
+        old, op, late = graph.numbers[x], x.op, x in graph.late
         if not is_float(x) or (op is not None and op.jumps):
             return old  # on which side of a jump it is, is looked at apart
         chooses = op is not None and op.choosing
         if not chooses and (late or not apart):
             y = y * (1 + sizes[x] * rng.uniform(-1, 1, x.shape))
         if apart and late and op is ops.add:
-            moved = [np.abs(values[i] - graph.numbers[i]) for i in values_in(x)]
+            moved = [np.abs(values[i] - graph.numbers[i]) for i in x.values()]
             parts = np.max([np.broadcast_to(part, x.shape) for part in moved], axis=0)
             cancels = np.abs(y - old) < 0.1 * parts
             y = y + np.where(cancels, parts, 0) * rng.uniform(-1, 1, x.shape)

@@ -84,13 +84,12 @@ class Difference:
 
 
 def measure(
-    f: Callable[[float], np.ndarray], x: float, weights: np.ndarray, eps: float
+    f: Callable[[float], np.ndarray], x: float, y: np.ndarray, weights: np.ndarray, eps: float
 ) -> Iterator[Slope]:
     """The slope of `sum(weights * f(x))` by differences, with one step after another.
 
     Each is taken twice, whole and half, and extrapolated to 0.
     """
-    y = f(x)
     size = np.sum(np.abs(weights * y))
     for h in steps(x, eps):
         whole = difference(f, x, h, y, weights)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from ..ops.op import Op
 from ..program.lines import owners_of
 from ..program.texts import Text
 from ..program.trace import alias
@@ -78,9 +77,9 @@ class Graph:
 
     def computed(self, x: Value, *tables: Mapping[Value, np.ndarray]) -> np.ndarray:
         """A value from its inputs, as they are by these tables."""
-        if x in self.random:
+        if x in self.random or x.op is None:
             return self.numbers[x]
-        return compute(x, [self.now(i, *tables) for i in inputs_of(x)])  # type: ignore[arg-type]
+        return compute(x, [self.now(i, *tables) for i in x.inputs])  # type: ignore[arg-type]
 
 
 def graph_of(traced: Traced) -> Graph:
@@ -121,8 +120,8 @@ def addends_of(traced: Traced) -> dict[Value, tuple[tuple[Value, Value], ...]]:
 
 def without_alias(g: Value) -> Value:
     """The gradient that is handed on under this name."""
-    while op_of(g) is alias:
-        (g,) = inputs_of(g)
+    while g.op is alias:
+        (g,) = g.inputs
     return g
 
 
@@ -132,23 +131,3 @@ def without_alias(g: Value) -> Value:
 def is_value(x: Any) -> bool:
     """Whether it is a value, and no plain number."""
     return isinstance(x, VALUES)
-
-
-def op_of(x: Any) -> Op | None:
-    """The op that has made a value; None for a leaf, and for a number."""
-    return getattr(x, "op", None)
-
-
-def inputs_of(x: Value) -> tuple[Any, ...]:
-    """What a value is computed from: values and plain numbers."""
-    return getattr(x, "inputs", ())
-
-
-def values_in(x: Value) -> Iterator[Value]:
-    """The inputs that are values, in order."""
-    return (i for i in inputs_of(x) if is_value(i))
-
-
-def is_float(x: Any) -> bool:
-    """Whether it has a dtype, and that of real numbers."""
-    return hasattr(x, "dtype") and x.dtype.kind == "f"

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..ops.op import Op
 from ..ops.samples import Sample
+from .case import is_float
 from .drawn import drawn, is_distribution
 from .shapes import other_axes, other_counts, other_shapes
 from .trial import Trial, floats_of
@@ -62,7 +63,7 @@ def groups_of(op: Op, trial: Trial, alone: bool) -> list[list[int]]:
     group = []
     for i, (x, vjp) in enumerate(zip(trial.inputs, op.vjps)):
         fixed = vjp is None and is_distribution(x)
-        if i in floats_of(trial) and x.size and not fixed:
+        if is_float(x) and x.size and not fixed:
             group.append(i)
     if not group:
         return []

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..program.values import behind
+from .case import is_float
 from .closeness import constant_factor, distance, largest, tolerance
 from .faults import factors
 from .faults.probabilities import EXACT_LOSS
@@ -18,7 +19,7 @@ from .faults.search import reason
 from .float32 import EPS32, SEVERAL, is_rounded_to_float32, shares_more_than_float32
 from .report import CANCELLED, EMPTY, EPSILON, FOLLOWS, NOT_FINITE, RIGHT, ROUNDED, WRONG
 from .rounding import Noise, Rounding
-from .traced_loss import NOTHING, Graph, Value, inputs_of, is_float, op_of, values_in
+from .traced_loss import NOTHING, Graph, Value
 
 # A number by which ALL elements are multiplied is no rounding, which takes each of them another
 # way. By itemsize: what it may be off 1 all the same.
@@ -170,7 +171,7 @@ def has_known_factor(question: Question) -> bool:
 def longest_sum(g: Value, own: bool) -> float:
     """How many numbers are added up for one on the way to a gradient; `own`: in its own op too."""
     made = [y for y in behind([g]) if own or y is not g]
-    sizes = ((math.prod(x.shape), math.prod(y.shape)) for y in made for x in values_in(y))
+    sizes = ((math.prod(x.shape), math.prod(y.shape)) for y in made for x in y.values())
     return max((before / max(1, after) for before, after in sizes), default=1)
 
 
@@ -238,6 +239,6 @@ def is_origin(graph: Graph, x: Value, bad: Mapping[Value, None]) -> bool:
     """Whether a value is not finite though all that it is computed from is; an infinite leaf may
     be meant so.
     """
-    if any(i in bad for i in inputs_of(x)):
+    if any(i in bad for i in x.inputs):
         return False
-    return op_of(x) is not None or bool(np.any(np.isnan(graph.numbers[x])))
+    return x.op is not None or bool(np.any(np.isnan(graph.numbers[x])))

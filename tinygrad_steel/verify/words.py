@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..program.definitions import Definitions, missing_names
-from ..program.expressions import FORMULAS, WIDTH, Speech, expression, numpy_source
+from ..program.definitions import missing_names, numpy_backprop
+from ..program.expressions import FORMULAS, WIDTH, Speech, expression
 from ..program.lines import backprop, owners_of, reading_order
 from ..program.texts import Text
 from ..program.traced import Traced
@@ -14,13 +14,13 @@ from ..program.values import Apply, Constant, Value
 
 def written(traced: Traced) -> tuple[Mapping[Value, Text], dict[str, str]]:
     """What everything is called in the written source, and the line of each name."""
-    order, reserved = reading_order(traced), {"backprop", *missing_names(traced)}
     try:
-        dialect = numpy_source(Definitions().define(order, traced))
+        found, _ = numpy_backprop(traced)
     except TypeError:  # an op that cannot be written out still has a name
-        return backprop(traced, order, FORMULAS, reserved).speech.texts, {}
-    found = backprop(traced, order, dialect, reserved)
-    return found.speech.texts, {line.partition(" = ")[0]: line for line in found.function.lines}
+        reserved = {"backprop", *missing_names(traced)}
+        return backprop(traced, reading_order(traced), FORMULAS, reserved).speech.texts, {}
+    texts = found.speech.texts
+    return texts, {texts[x].text: f"{texts[x]} = {text}" for x, text in found.lines.items()}
 
 
 def gradient_names(traced: Traced, texts: Mapping[Value, Text]) -> dict[Value, str]:

@@ -12,9 +12,7 @@ import numpy as np  # noqa: F401  its functions stand in the example
 
 from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor
-from ..program.definitions import Definitions, missing_names
-from ..program.expressions import numpy_source
-from ..program.lines import backprop, reading_order
+from ..program.definitions import numpy_backprop
 from ..program.trace import Names, ancestors, no_draws_in_vjps
 from ..program.traced import GivenNames, for_reader, trace
 from .layout import function_text
@@ -86,12 +84,11 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     refuse_reads([loss], arguments_of(loss, names), "the written source would keep that number")
     with no_draws_in_vjps(loss, "the source"):
         traced = for_reader(trace(loss, names))
-    order = reading_order(traced)
-    definitions = Definitions()
-    dialect = numpy_source(definitions.define(order, traced))
-    written = backprop(traced, order, dialect, {"backprop", *missing_names(traced)})
-    functions = [*definitions.functions.values(), written.function]
-    source = Source("\n\n\n".join(["import numpy as np", *map(function_text, functions)]) + "\n")
+    written, functions = numpy_backprop(traced)
+    source = Source(
+        "\n\n\n".join(["import numpy as np", *map(function_text, [*functions, written.function])])
+        + "\n"
+    )
     source.arguments = {name: traced.arrays[x].copy() for x, name in written.arguments.items()}
     return source
 

@@ -10,21 +10,19 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...program.trace import alias
 from ...program.values import Apply, compute
-from ..traced_loss import Value, inputs_of, op_of
-from .question import Mistake, Step
+from ..traced_loss import Value
+from .question import Mistake, Step, handed_on
 
 
 def sum_over_others(step: Step) -> Iterator[Mistake]:
     """A sum over the axes along which `x` was broadcast, left out or taken along others."""
-    x, y, value = step.x, step.y, step.g
-    while op_of(value) in (alias, ops.broadcast_to):
-        value = value.inputs[0]
-    if y.shape == x.shape or op_of(value) is not ops.sum:
+    x, y = step.x, step.y
+    *_, value = handed_on(step.g)
+    if y.shape == x.shape or value.op is not ops.sum:
         return
     axis = value.params.get("axis")
-    while op_of(value) is ops.sum:
+    while value.op is ops.sum:
         value = value.inputs[0]
     full: np.ndarray = step.question.value(value)
     text = step.question.graph.text(x)
@@ -40,7 +38,7 @@ def sum_over_others(step: Step) -> Iterator[Mistake]:
 def other_product(step: Step) -> Iterator[Mistake]:
     """A product with the wrong transposes, or in the wrong order."""
     question, x, y = step.question, step.x, step.y
-    if op_of(y) is not ops.matmul or not len(x.shape) == len(y.shape) == 2:
+    if y.op is not ops.matmul or not len(x.shape) == len(y.shape) == 2:
         return
     other = next((i for i in y.inputs if i is not x), x)
     a, text = question.graph.numbers[other], question.graph.text(other, 5)
@@ -59,13 +57,13 @@ def other_product(step: Step) -> Iterator[Mistake]:
 
 def other_axis(step: Step, f: Value) -> Iterator[Mistake]:
     """A value computed along another axis."""
-    question, op = step.question, op_of(f)
+    question, op = step.question, f.op
     if op is None or f in question.graph.random:
         return
     axis = f.params.get("axis", op.defaults.get("axis"))
     if not isinstance(axis, int):
         return
-    inputs: list[Any] = [question.value(x) for x in inputs_of(f)]
+    inputs: list[Any] = [question.value(x) for x in f.inputs]
     spreads = op is ops.expand_dims
     for other in range(np.ndim(inputs[0]) + spreads):
         words = f"{op.name} along axis {other} instead of axis {axis}"

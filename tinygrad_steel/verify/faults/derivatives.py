@@ -11,7 +11,7 @@ import numpy as np
 from ... import ops
 from ...program.expressions import INFIX
 from ...program.trace import alias
-from ..traced_loss import Graph, Value, op_of
+from ..traced_loss import Graph, Value
 from .question import Mistake, Step
 
 HANDING_ON = (alias, ops.broadcast_to, ops.expand_dims)
@@ -25,7 +25,7 @@ def handed_on_unchanged(step: Step) -> Iterator[Mistake]:
     if becomes is None or missing == "":
         return
     factor = f"{y.op.name}'({graph.text(step.x)})"  # type: ignore[union-attr]
-    if missing and op_of(y) in INFIX:
+    if missing and y.op in INFIX:
         factor = missing
     elif missing:
         factor += f" = {missing}"
@@ -47,7 +47,7 @@ def derivative(graph: Graph, g: Value, start: Collection[Value]) -> str | None:
     """What a step multiplies a gradient with; None where it does more than that."""
     if g in start:
         return ""
-    op = op_of(g)
+    op = g.op
     if op in HANDING_ON:
         return derivative(graph, g.inputs[0], start)
     if op is ops.negative:
@@ -63,7 +63,7 @@ def product(graph: Graph, g: Value, start: Collection[Value]) -> str | None:
     a, b = (derivative(graph, x, start) if x in graph.late else graph.text(x, 3) for x in g.inputs)
     if a is None or b is None:
         return None
-    if op_of(g) is ops.divide:
+    if g.op is ops.divide:
         return f"{a or 1} / {b}"
     return f"{a} * {b}" if a and b else a or b
 
@@ -87,11 +87,11 @@ def taken_twice(step: Step) -> Iterator[Mistake]:
 def factor_left_out(step: Step) -> Iterator[Mistake]:
     """A factor, or a division, left out or there twice."""
     for value in step.inner:
-        if op_of(value) is ops.multiply:
+        if value.op is ops.multiply:
             a, b = value.inputs
             yield from without_factor(step, value, a, other=b)
             yield from without_factor(step, value, b, other=a)
-        if op_of(value) is ops.divide:
+        if value.op is ops.divide:
             a, b = value.inputs
             yield from without_factor(step, value, b, other=a)
 
@@ -101,7 +101,7 @@ def without_factor(step: Step, value: Value, factor: Value, other: Value) -> Ite
     question, graph = step.question, step.question.graph
     if factor in graph.late:
         return
-    what = "the factor" if op_of(value) is ops.multiply else "the division by"
+    what = "the factor" if value.op is ops.multiply else "the division by"
     text = f"{what} {graph.text(factor, 3)}"
     where = "" if value in graph.late else f" in {graph.text(value)}"
     without = partial(np.broadcast_to, question.value(other), value.shape)

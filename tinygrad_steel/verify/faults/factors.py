@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import ops
 from ..closeness import constant_factor, distance, largest, several, tolerance
-from ..traced_loss import Graph, Value, inputs_of, is_value, op_of
+from ..traced_loss import Graph, Value, is_value
 from .question import Question
 
 Causes = Iterable[tuple[float, str]]
@@ -70,7 +70,7 @@ def counts_of(graph: Graph) -> dict[int, str]:
 
 def is_reduction(y: Value) -> bool:
     """Whether it is a mean, a sum, or one number for each row."""
-    op = op_of(y)
+    op = y.op
     if op is None or op is ops.matmul:
         return False
     if op in (ops.mean, ops.sum):
@@ -82,23 +82,23 @@ def is_reduction(y: Value) -> bool:
 def divisors(graph: Graph) -> Iterator[float]:
     """The numbers by which the loss is divided somewhere."""
     for y in graph.forward:
-        if op_of(y) is ops.mean:
+        if y.op is ops.mean:
             yield math.prod(y.inputs[0].shape) // max(1, math.prod(y.shape))
-        if op_of(y) is ops.divide:
+        if y.op is ops.divide:
             yield from plain_numbers(graph, y)
 
 
 def multipliers(graph: Graph) -> Iterator[float]:
     """The numbers by which something is multiplied."""
     for y in graph.forward:
-        if op_of(y) is ops.multiply:
+        if y.op is ops.multiply:
             yield from plain_numbers(graph, y)
 
 
 def plain_numbers(graph: Graph, y: Value) -> Iterator[float]:
     """The inputs that are one number and no result."""
-    for x in inputs_of(y):
-        if not is_value(x) or (op_of(x) is None and not x.shape):
+    for x in y.inputs:
+        if not is_value(x) or (x.op is None and not x.shape):
             number = float(graph.now(x))
             if np.isfinite(number):
                 yield number

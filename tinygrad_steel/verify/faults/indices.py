@@ -8,13 +8,12 @@ from functools import partial
 import numpy as np
 
 from ... import ops
-from ..traced_loss import op_of
 from .question import Mistake, Step
 
 
 def assigned_and_not_added(step: Step) -> Iterator[Mistake]:
     """An element that is taken twice gets the last gradient alone."""
-    if op_of(step.y) is ops.getitem:
+    if step.y.op is ops.getitem:
         words = (
             "assigned where it has to be added: "
             "an element taken twice gets both gradients (np.add.at)"

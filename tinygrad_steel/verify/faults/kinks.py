@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import ops
 from ...ops.op import Op
-from ..traced_loss import Value, inputs_of, is_value, op_of
+from ..traced_loss import Value, is_value
 from .question import Mistake, Question
 
 # What other conventions have where the inputs are equal, or 0.
@@ -43,13 +43,13 @@ def at_a_kink(f: Value) -> tuple[tuple[Any, ...], Callable[..., list[Any]] | Non
     z = behind_relu(f)
     if z is not None:
         return (z,), lambda z: [z >= 0]
-    op = op_of(f)
-    return inputs_of(f), KINKS.get(op) if op else None
+    op = f.op
+    return f.inputs, KINKS.get(op) if op else None
 
 
 def behind_relu(f: Value) -> Value | None:
     """The `z` of a slope sign(relu(z)), which people write as z > 0; None for anything else."""
-    y = f.inputs[0] if op_of(f) is ops.sign else None
-    if is_value(y) and op_of(y) is ops.relu:
+    y = f.inputs[0] if f.op is ops.sign else None
+    if is_value(y) and y.op is ops.relu:
         return y.inputs[0]  # type: ignore[no-any-return, union-attr]
     return None

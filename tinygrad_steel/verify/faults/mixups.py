@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ..traced_loss import Value, op_of, values_in
+from ..traced_loss import Value
 from .question import Mistake, Question, Step
 
 NEAREST = 20
@@ -19,7 +19,7 @@ def other_value(step: Step) -> Iterator[Mistake]:
     """Another value in place of one from which the step is computed, or of a term of one."""
     question, graph = step.question, step.question.graph
     for value in step.used:
-        terms = values_in(value) if op_of(value) in (ops.add, ops.subtract) else ()
+        terms = value.values() if value.op in (ops.add, ops.subtract) else ()
         for right in [value, *terms]:
             if right in graph.late:
                 continue
@@ -46,11 +46,11 @@ def lookalikes(question: Question, right: Value, near: Value) -> list[tuple[np.n
     graph = question.graph
     if not right.shape:
         return []
-    place, op = graph.forward[near], op_of(right)
+    place, op = graph.forward[near], right.op
     gradients = ((x, graph.gradient_of.get(x, x)) for x in graph.forward)
     values = ((x, x) for x in graph.forward)
     found = [
-        (op_of(x) is not op, abs(graph.forward[x] - place), other)
+        (x.op is not op, abs(graph.forward[x] - place), other)
         for x, other in (*gradients, *values)
         if other.shape == right.shape and other is not right and (other is x or graph.name(other))
     ]

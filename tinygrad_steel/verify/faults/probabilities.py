@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import ops
 from ..closeness import matches
-from ..traced_loss import Graph, Value, inputs_of, op_of, values_in
+from ..traced_loss import Graph, Value
 from .question import Gradient, Mistake, Question
 
 EXACT_LOSS = (
@@ -38,7 +38,7 @@ PROBABILITIES = (
 
 def probability(graph: Graph, z: Value, p: Value) -> Probability | None:
     """Which function makes `p` of `z`, however it is written; None where it is another one."""
-    if not z.shape or z.shape != p.shape or op_of(p) is None:
+    if not z.shape or z.shape != p.shape or p.op is None:
         return None
     if not math.prod(z.shape):  # of no elements there is no largest one
         return None
@@ -52,7 +52,7 @@ def without_jacobian(gradient: Gradient) -> Iterator[Mistake]:
     """What goes through a softmax as if each element depended on one alone."""
     question, graph = gradient.question, gradient.question.graph
     for p in graph.gradient_of:
-        if op_of(p) not in (ops.softmax, ops.divide) or p is gradient.x:  # as one op, and by hand
+        if p.op not in (ops.softmax, ops.divide) or p is gradient.x:  # as one op, and by hand
             continue
         kind = probability(graph, gradient.x, p)
         if kind is None or kind.name != "softmax":
@@ -92,8 +92,8 @@ def exact_parts(
     """What the exact logarithm of a probability gives to the gradient of `z`."""
     graph = question.graph
     g = question.value(graph.gradient_of[log])
-    for p in values_in(log.inputs[0]):
-        if op_of(p) is ops.getitem:  # the probability of the right class alone
+    for p in log.inputs[0].values():
+        if p.op is ops.getitem:  # the probability of the right class alone
             arrays = (graph.now(x) for x in p.inputs)
             vjp = next(iter(p.op.vjps))  # type: ignore[union-attr]
             g = vjp(g, graph.numbers[p], *arrays, **p.params)
@@ -105,12 +105,12 @@ def exact_parts(
 
 def is_log_with_epsilon(graph: Graph, x: Value) -> bool:
     """Whether it is the logarithm of `p + epsilon`, or of a `p` that is held above it."""
-    if op_of(x) is not ops.log:
+    if x.op is not ops.log:
         return False
     held = x.inputs[0]
     values = []
-    if op_of(held) in (ops.add, ops.maximum):
-        values = [graph.now(i) for i in inputs_of(held)]
-    if op_of(held) is ops.clip:
+    if held.op in (ops.add, ops.maximum):
+        values = [graph.now(i) for i in held.inputs]
+    if held.op is ops.clip:
         values = [held.params.get("a_min") or 0]
     return any(np.ndim(value) == 0 and 0 < value <= 1e-3 for value in values)

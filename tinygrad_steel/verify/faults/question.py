@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -12,9 +13,9 @@ import numpy as np
 
 from ... import ops
 from ...program.trace import alias
-from ...program.values import compute
+from ...program.values import behind, compute
 from ..closeness import distance, largest, matches
-from ..traced_loss import NOTHING, Graph, Value, inputs_of, op_of, values_in
+from ..traced_loss import NOTHING, Graph, Value
 
 # What one search may cost, in multiplications of a matrix product; an element of another result,
 # and an op, cost more.
@@ -118,7 +119,7 @@ class Question:
         """A value from its inputs, as these are now."""
         if x in self.graph.random:
             return self.graph.numbers[x]
-        return self.apply(x, [self.value(i, changed) for i in inputs_of(x)])
+        return self.apply(x, [self.value(i, changed) for i in x.inputs])
 
     def apply(self, x: Any, inputs: list[Any]) -> np.ndarray:
         """The op of a value on other inputs."""
@@ -134,7 +135,7 @@ class Question:
         """
         found = dict(changed)
         for x in path:
-            if x not in found and any(i in found for i in inputs_of(x)):
+            if x not in found and any(i in found for i in x.inputs):
                 if is_answer and x is self.asked:
                     self.look_at_a_row(x, found)
                 found[x] = self.compute(x, found)
@@ -144,7 +145,7 @@ class Question:
         """Mismatch where one row of a product tells that all of it, which costs much more, is
         not the answer.
         """
-        if op_of(x) is not ops.matmul or len(x.shape) != 2 or self.given.shape != x.shape:
+        if x.op is not ops.matmul or len(x.shape) != 2 or self.given.shape != x.shape:
             return
         a, b = (self.value(i, changed) for i in x.inputs)
         if a.ndim == b.ndim == 2:
@@ -212,7 +213,7 @@ class Step:
     @cached_property
     def used(self) -> list[Value]:
         """What lies between, and from what it is computed besides."""
-        before = (x for y in self.inner for x in values_in(y) if x not in self.start)
+        before = (x for y in self.inner for x in y.values() if x not in self.start)
         return [*dict.fromkeys([*self.inner, *before])]
 
 
@@ -225,20 +226,14 @@ def step_of(gradient: Gradient, y: Value, g: Value) -> Step:
 
 def between(graph: Graph, gy: Value, g: Value) -> list[Value]:
     """What is computed on the way from one gradient to another, inputs first."""
-    start = handed_on(gy)
-    order: dict[Value, None] = {}
-    todo = [g]
-    while todo:
-        computed = (x for x in values_in(todo[-1]) if op_of(x) and x not in graph.forward)
-        new = [x for x in computed if x not in order and x not in start]
-        todo.extend(new) if new else order.setdefault(todo.pop())
-    return [*order]
+    known = ChainMap(handed_on(gy), graph.forward)
+    return [x for x in behind([g], known) if x.op]
 
 
 def handed_on(g: Value) -> dict[Value, None]:
     """A gradient, and those that it is but for its name and for being broadcast."""
     found = {g: None}
-    while op_of(g) in (alias, ops.broadcast_to):
+    while g.op in (alias, ops.broadcast_to):
         (g,) = g.inputs
         found[g] = None
     return found

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..closeness import constant_factor, explains, matches
-from ..traced_loss import Value, values_in
+from ..traced_loss import Value
 from . import axes, derivatives, factors, indices, kinks, mixups, probabilities, terms, ways
 from .question import (
     CALL,
@@ -138,7 +138,7 @@ def region(question: Question) -> tuple[list[Value], list[Value]]:
     while todo and len(found) < NEAREST:
         g = todo.pop(0)
         found += owners.get(g, [])
-        late = (x for x in values_in(g) if x in graph.late)
+        late = (x for x in g.values() if x in graph.late)
         new = [x for x in late if x not in seen and x not in question.handed]
         seen.update(new)
         todo += new

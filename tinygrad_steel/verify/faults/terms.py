@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import ops
 from ...program.values import compute
-from ..traced_loss import Value, op_of
+from ..traced_loss import Value
 from . import axes, kinks, mixups
 from .question import Mistake, Step
 
@@ -24,9 +24,9 @@ def altered_value(step: Step) -> Iterator[Mistake]:
 
 def term_missing(step: Step, value: Value) -> Iterator[Mistake]:
     """A sum, or difference, without one of its terms, or with the wrong sign."""
-    if op_of(value) not in (ops.add, ops.subtract):
+    if value.op not in (ops.add, ops.subtract):
         return
-    graph, subtracts = step.question.graph, op_of(value) is ops.subtract
+    graph, subtracts = step.question.graph, value.op is ops.subtract
     a, b = (step.question.value(x) for x in value.inputs)
     first, second = (graph.text(x, 1) for x in value.inputs)
     sign, where = "-" if subtracts else "+", graph.text(value)
@@ -46,7 +46,7 @@ def inverted(step: Step, value: Value) -> Iterator[Mistake]:
 
 def applied_twice(step: Step, value: Value) -> Iterator[Mistake]:
     """A function of one input applied to its own result."""
-    graph, op = step.question.graph, op_of(value)
+    graph, op = step.question.graph, value.op
     if op is None or len(value.inputs) != 1 or value in graph.late or value in graph.random:
         return
     text = graph.text(value)
@@ -69,7 +69,7 @@ def slope_twice(step: Step, value: Value) -> Iterator[Mistake]:
     """A gradient multiplied by the slope of a sigmoid, or of a softmax's diagonal, that it has
     in it.
     """
-    if op_of(value) not in (ops.sigmoid, ops.softmax) or op_of(step.y) is op_of(value):
+    if value.op not in (ops.sigmoid, ops.softmax) or step.y.op is value.op:
         return
     question, text = step.question, step.question.graph.text(value)
     becomes = partial(times_slope, question.value(step.g), question.value(value))
