@@ -16,7 +16,7 @@ from ..engine.tensor import Tensor, seed
 from ..ops.fast import is_numpy
 from ..ops.op import describe
 from ..program.parts import Numbers
-from ..program.rewrite import Rebuilding, rewriting, with_inputs
+from ..program.rewrite import Rebuilding, rewriting
 from ..program.trace import Names, ancestors, no_draws_in_vjps
 from ..program.traced import Traced, for_reader, trace
 from ..program.values import Apply, Constant, Leaf, Value, apply, behind, constant
@@ -208,14 +208,14 @@ def machine_form(traced: Traced) -> dict[Value, Value]:
     numbers = Numbers(traced.arrays)
     work = Rebuilding(rewriting(machine_rows(numbers)))
     if traced.start is not None:
-        work.moved[traced.start] = constant(traced.arrays[traced.start])
+        work.finished[traced.start] = constant(traced.arrays[traced.start])
     for old in traced.program.applies:
-        again = with_inputs(old, work.moved)
+        again = work.on_new_inputs(old)
         if old in traced.random:
             work.finished[again] = again
             numbers.known[again] = traced.arrays[old]
-        work.moved[old] = work.finish(again)
-    return work.moved
+        work.finished[old] = work.finish(again)
+    return work.finished
 
 
 def recorded_draws(traced: Traced) -> list[Value]:

@@ -33,7 +33,8 @@ def machine_rows(numbers: Numbers) -> tuple[Row, ...]:
 
     def shared_constants(y: Apply, facts: Facts) -> Apply | None:
         """Equal Constants are one."""
-        new = with_inputs(y, {x: first_of(x) for x in y.values() if isinstance(x, Constant)})
+        inputs = [first_of(x) if isinstance(x, Constant) else x for x in y.inputs]
+        new = with_inputs(y, inputs)
         return None if new is y else new
 
     def known_number(y: Apply, facts: Facts) -> Constant | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from types import MappingProxyType
 from typing import Any
 
@@ -31,39 +32,37 @@ def rebuild(
     work = Rebuilding(rule)
     work.kept.update(x for x in program.leaves if x in keep)
     for old in program.applies:
-        again = with_inputs(old, work.moved)
+        again = work.on_new_inputs(old)
         if old in alone:
             work.finished[again] = again
         new = work.finish(again, own=old in keep)
         if old in keep:
             new = work.keep(again, new)
-        work.moved[old] = new
-    results = tuple(work.moved.get(x, x) for x in program.results)
-    whole = Program(program.leaves, tuple(dict.fromkeys(work.finished.values())), results)
-    return only(whole, results), work.moved
+        work.finished[old] = new
+    finished = dict.fromkeys(work.finished.values())
+    applies = tuple(y for y in finished if isinstance(y, Apply))
+    results = tuple(map(work.finish, program.results))
+    return only(Program(program.leaves, applies, ()), results), work.finished
 
 
 class Rebuilding:
     """What is known while a Program is rebuilt.
 
-    `moved`: old value -> new. `kept`: new values that stand for one that is to be kept. `finished`: Applies that no
-    rule changes any more, and what they are in the new Program. `known`: key -> the first with it.
+    `finished`: what old values, and those that the rule has made, are in the new Program. `kept`:
+    new values that stand for one that is to be kept. `known`: key -> the first new Apply with it.
     """
 
     def __init__(self, rule: Rule):
         self.rule = rule
-        self.moved: dict[Value, Value] = {}
+        self.finished: dict[Any, Any] = {}
         self.kept: set[Value] = set()
-        self.finished: dict[Apply, Apply] = {}
         self.known: dict[Any, Apply] = {}
 
     def finish(self, y: Any, own: bool = False) -> Any:
-        """What becomes of a value; `own`: it stays a value of its own though there is an equal one."""
-        if not isinstance(y, Apply):
-            return y
-        if y in self.finished:
-            return self.finished[y]
-        y = with_inputs(y, {x: self.finish(x) for x in y.inputs if isinstance(x, Apply)})
+        """What becomes of a value; `own`: it stays one of its own though there is an equal one."""
+        if y in self.finished or not isinstance(y, Apply):
+            return self.finished.get(y, y)
+        y = self.on_new_inputs(y)
         new = self.rule(y, self.kept)
         if new is not y:
             if (new.shape, new.dtype) != (y.shape, y.dtype):
@@ -73,8 +72,12 @@ class Rebuilding:
         self.finished[y] = y if own else same
         return self.finished[y]
 
+    def on_new_inputs(self, y: Apply) -> Apply:
+        """The same op on what becomes of its inputs."""
+        return with_inputs(y, map(self.finish, y.inputs))
+
     def keep(self, again: Apply, new: Value) -> Value:
-        """A value of its own for one that is to be kept: an alias, where `new` stands for another one already."""
+        """A value of its own for one that is to be kept: an alias, where `new` is another's already."""
         if new in self.kept or isinstance(new, Constant):
             is_alias = again.op is alias and again.inputs == (new,)
             new = again if is_alias else apply(alias, (new,), {}, new)
@@ -83,26 +86,26 @@ class Rebuilding:
         return new
 
 
-def with_inputs(y: Apply, moved: Mapping[Any, Any]) -> Apply:
+def with_inputs(y: Apply, inputs: Iterable[Any]) -> Apply:
     """The same op on what its inputs have become."""
-    inputs = tuple(moved.get(x, x) for x in y.inputs)
-    return y if inputs == y.inputs else dataclasses.replace(y, inputs=inputs)
+    inputs = tuple(inputs)
+    return y if inputs == y.inputs else Apply(y.op, inputs, y.params, y.shape, y.dtype)
 
 
 # Rows
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Facts:
-    """What rows ask about values.
+    """What rows ask about values, as far as a Program has been rebuilt.
 
-    `late`: those that depend on the gradient of the loss. `kept`: those that stand for a named one. `stretched`:
-    gradients that were broadcast to full shape though NumPy would do so by itself.
+    `late`: those that depend on the gradient of the loss. `kept`: those that stand for a named one.
+    `stretched`: gradients that were broadcast to full shape though NumPy would do so by itself.
     """
 
     late: set[Any]
-    kept: Collection[Value]
-    stretched: set[Any]
+    kept: Collection[Value] = ()
+    stretched: set[Any] = dataclasses.field(default_factory=set)
 
     def is_stretched(self, x: Any) -> bool:
         """Whether it is a broadcast for the engine's sake."""
@@ -141,21 +144,21 @@ def rewriting(
     `start`: the gradient of the loss. What is in `fixed`, the forward that a user has written, stays as it is.
     """
     rows = [*rows]
-    late: set[Any] = {start}
-    stretched: set[Any] = set()
+    facts = Facts(late={start})
+
+    @functools.cache
+    def instead(op: Op) -> list[Callable[[Apply, Facts], Any]]:
+        """The rows for an op."""
+        return [row.instead for row in rows if row.ops is None or op in row.ops]
 
     def rule(y: Apply, kept: Collection[Value]) -> Any:
         if y in fixed:
             return y
-        if any(x in late for x in y.values()):
-            late.add(y)
-        facts = Facts(late, kept, stretched)
-        for row in rows:
-            if row.ops is None or y.op in row.ops:
-                new = row.instead(y, facts)
-                if new is not None:
-                    return new
-        return y
+        facts.kept = kept
+        if not facts.late.isdisjoint(y.inputs):
+            facts.late.add(y)
+        changes = (change(y, facts) for change in instead(y.op))
+        return next((new for new in changes if new is not None), y)
 
     return rule
 

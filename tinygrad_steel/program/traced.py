@@ -22,7 +22,7 @@ from .trace import (
     translate,
     variables,
 )
-from .values import Apply, Leaf, Program, Same, Value, behind, evaluate, only
+from .values import Apply, Leaf, Program, Same, Value, evaluate, only
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,14 +53,15 @@ class Traced:
     @functools.cached_property
     def forward(self) -> dict[Value, None]:
         """The loss and all that it is computed from, inputs first."""
-        return behind([*only(self.program, [self.loss]).applies, self.loss])
+        applies = only(self.program, [self.loss]).applies
+        return dict.fromkeys([*(x for y in applies for x in (*y.values(), y)), self.loss])
 
     @functools.cached_property
     def late(self) -> frozenset[Value]:
         """What depends on the gradient with which the backward begins."""
         found: set[Any] = {self.start}
         for y in self.program.applies:
-            if any(x in found for x in y.values()):
+            if not found.isdisjoint(y.inputs):
                 found.add(y)
         return frozenset(found)
 
@@ -182,11 +183,11 @@ def traced_from(
     made.add_made(ancestors([*gradients, *more]))
     at = made.values
     results = dict.fromkeys(at[t] for t in (loss, *gradients, *more))
-    needed = behind(results)
-    applies = tuple(y for y in dict.fromkeys(at.values()) if isinstance(y, Apply) and y in needed)
-    all_leaves = tuple(x for x in dict.fromkeys(at.values()) if isinstance(x, Leaf))
+    every = dict.fromkeys(at.values())
+    all_leaves = tuple(x for x in every if isinstance(x, Leaf))
+    applies = tuple(y for y in every if isinstance(y, Apply))
     return Traced(
-        program=Program(all_leaves, applies, tuple(results)),
+        program=only(Program(all_leaves, applies, ()), results),
         loss=at[loss],
         start=at[start] if start is not None else None,  # type: ignore[arg-type]
         leaves=tuple(leaves),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -18,9 +18,9 @@ class Given:
     op: ClassVar[None] = None
     inputs: ClassVar[tuple[Any, ...]] = ()
 
-    def values(self) -> Iterator[Value]:
+    def values(self) -> list[Value]:
         """The inputs that are values: none."""
-        return iter(())
+        return []
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,16 +61,16 @@ class Apply:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
-    def values(self) -> Iterator[Value]:
+    def values(self) -> list[Value]:
         """The inputs that are values, in order."""
-        return (x for x in self.inputs if isinstance(x, VALUES))
+        return [x for x in self.inputs if isinstance(x, VALUES)]
 
     def __repr__(self) -> str:
         return f"<{getattr(self.op, 'name', self.op)} {self.shape} {self.dtype}>"
 
 
 Value = Leaf | Constant | Apply
-VALUES = (Leaf, Constant, Apply)
+VALUES = (Apply, Leaf, Constant)  # the most frequent first
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -141,7 +141,10 @@ def behind(values: Iterable[Value], known: Container[Value] = ()) -> dict[Value,
 def only(program: Program, results: Iterable[Value]) -> Program:
     """The part of a program that these results need, in the same order."""
     results = tuple(results)
-    needed = behind(results)
+    needed = {*results}
+    for y in reversed(program.applies):
+        if y in needed:
+            needed.update(y.values())
     return Program(program.leaves, tuple(y for y in program.applies if y in needed), results)
 
 
@@ -163,6 +166,9 @@ class Same:
         return object.__hash__(self.thing)
 
 
+PLAIN = {bool, int, str, bytes, type(None)}  # equal ones of one type are the same
+
+
 def exact(v: Any) -> Any:
     """A key that equals another only where the values are the same: arrays to the last bit, numbers with their type.
 
@@ -173,8 +179,8 @@ def exact(v: Any) -> Any:
     (False, True)
     """
     kind = type(v)
-    if (kind is np.ndarray and not v.dtype.hasobject) or isinstance(v, np.generic):
-        return kind, v.shape, v.dtype, v.tobytes()
+    if kind in PLAIN:
+        return kind, v
     if kind is float:
         return kind, v.hex()
     if kind is complex:
@@ -185,14 +191,17 @@ def exact(v: Any) -> Any:
         return kind, frozenset((exact(k), exact(x)) for k, x in v.items())
     if kind is slice:
         return kind, exact(v.start), exact(v.stop), exact(v.step)
-    if kind in (bool, int, str, bytes, type(None)) or isinstance(v, np.dtype):
+    if isinstance(v, np.dtype):
         return kind, v
+    if (kind is np.ndarray and not v.dtype.hasobject) or isinstance(v, np.generic):
+        return kind, v.shape, v.dtype, v.tobytes()
     return Same(v)
 
 
 def key(y: Apply) -> Any:
     """What makes two Applies the same value."""
-    return y.op, *map(key_of_input, y.inputs), exact(dict(y.params))
+    params = frozenset((name, exact(x)) for name, x in y.params.items())
+    return y.op, *map(key_of_input, y.inputs), params
 
 
 def key_of_input(x: Any) -> Any:
