@@ -212,9 +212,10 @@ def machine_form(traced: Traced) -> dict[Value, Value]:
     for old in traced.program.applies:
         again = work.on_new_inputs(old)
         if old in traced.random:
-            work.finished[again] = again
+            work.finished[again] = work.finished[old] = again
             numbers.known[again] = traced.arrays[old]
-        work.finished[old] = work.finish(again)
+        else:
+            work.finished[old] = work.settle(again)
     return work.finished
 
 

@@ -34,8 +34,9 @@ def rebuild(
     for old in program.applies:
         again = work.on_new_inputs(old)
         if old in alone:
-            work.finished[again] = again
-        new = work.finish(again, own=old in keep)
+            new = work.finished[again] = again
+        else:
+            new = work.settle(again, own=old in keep)
         if old in keep:
             new = work.keep(again, new)
         work.finished[old] = new
@@ -58,11 +59,18 @@ class Rebuilding:
         self.kept: set[Value] = set()
         self.known: dict[Any, Apply] = {}
 
-    def finish(self, y: Any, own: bool = False) -> Any:
-        """What becomes of a value; `own`: it stays one of its own though there is an equal one."""
-        if y in self.finished or not isinstance(y, Apply):
-            return self.finished.get(y, y)
-        y = self.on_new_inputs(y)
+    def finish(self, x: Any) -> Any:
+        """What becomes of an input, old or new."""
+        if x not in self.finished and isinstance(x, Apply):
+            self.finished[x] = self.settle(self.on_new_inputs(x))
+        return self.finished.get(x, x)
+
+    def on_new_inputs(self, y: Apply) -> Apply:
+        """The same op on what becomes of its inputs."""
+        return with_inputs(y, map(self.finish, y.inputs))
+
+    def settle(self, y: Apply, own: bool = False) -> Any:
+        """What becomes of an Apply on new inputs; `own`: it does not become one with an equal one."""
         new = self.rule(y, self.kept)
         if new is not y:
             if (new.shape, new.dtype) != (y.shape, y.dtype):
@@ -71,10 +79,6 @@ class Rebuilding:
         same = self.known.setdefault(key(y), y)
         self.finished[y] = y if own else same
         return self.finished[y]
-
-    def on_new_inputs(self, y: Apply) -> Apply:
-        """The same op on what becomes of its inputs."""
-        return with_inputs(y, map(self.finish, y.inputs))
 
     def keep(self, again: Apply, new: Value) -> Value:
         """A value of its own for one that is to be kept: an alias, where `new` is another's already."""
@@ -109,7 +113,7 @@ class Facts:
 
     def is_stretched(self, x: Any) -> bool:
         """Whether it is a broadcast for the engine's sake."""
-        if x in self.kept or not isinstance(x, Apply) or x.op is not ops.broadcast_to:
+        if not isinstance(x, Apply) or x.op is not ops.broadcast_to or x in self.kept:
             return False
         return x in self.late or x in self.stretched
 
@@ -157,8 +161,11 @@ def rewriting(
         facts.kept = kept
         if not facts.late.isdisjoint(y.inputs):
             facts.late.add(y)
-        changes = (change(y, facts) for change in instead(y.op))
-        return next((new for new in changes if new is not None), y)
+        for change in instead(y.op):
+            new = change(y, facts)
+            if new is not None:
+                return new
+        return y
 
     return rule
 

@@ -19,7 +19,7 @@ from .trace import (
     ancestors,
     is_random,
     refuse_numbers,
-    translate,
+    translated,
     variables,
 )
 from .values import Apply, Leaf, Program, Same, Value, evaluate, only
@@ -130,8 +130,10 @@ def trace(
     notes = BackwardNotes(GivenNames(names))
     with recording("all", notes):
         pull_tensors(loss, start)
+    if update is None:
+        return traced_from(loss, start, notes, outputs)
     with recording("all"):
-        results, leaves = ((), ()) if update is None else update(notes.gradients)
+        results, leaves = update(notes.gradients)
     return traced_from(loss, start, notes, outputs, results, leaves)
 
 
@@ -169,6 +171,7 @@ def traced_from(
     """The Traced of a loss, of what was noted of its backward, and of what else is computed."""
     outputs, outside = [*outputs], [*outside]
     more = [*outputs, *updated, *outside]
+    behind_outputs = ancestors(outputs)
     made = Translation(notes.names)
     past = ancestors([loss])
     made.add_forward(past)
@@ -176,7 +179,7 @@ def traced_from(
         x for t in past for x in t.inputs if isinstance(x, Tensor) and x.op is None
     )
     leaves = dict.fromkeys(made.values[t] for t in (used or past))
-    made.add_forward(ancestors(outputs))
+    made.add_forward(behind_outputs)
     for t in outside if start is None else (start, *outside):
         made.leaf(t)
     gradients = [*notes.gradients.values(), *(g for _, _, g in notes.edges)]
@@ -197,7 +200,7 @@ def traced_from(
         tensors=made.tensors,
         made={
             t: at[t]
-            for t in dict.fromkeys([*past, *ancestors(outputs), *notes.gradients.values(), *more])
+            for t in dict.fromkeys([*past, *behind_outputs, *notes.gradients.values(), *more])
         },
         arrays=made.arrays,
         random=frozenset(made.random),
@@ -227,7 +230,7 @@ class Translation:
             if t.op is None and (t.shape or t.requires_grad or name):
                 self.leaf(t)
             else:
-                self.add_made([t])
+                self.add(t)
             if t.op is None:
                 self.tensors.setdefault(self.values[t], t)
             if name:
@@ -235,10 +238,16 @@ class Translation:
 
     def add_made(self, tensors: Iterable[Tensor]) -> None:
         """Results, and what rules have made: what is without a history is a Constant."""
-        for t, y in translate(tensors, self.values):
-            if is_random(t):
-                self.random.add(y)
-                self.arrays[y] = np.array(t.data)
+        for t in tensors:
+            if t not in self.values:
+                self.add(t)
+
+    def add(self, t: Tensor) -> None:
+        """A Tensor as what its op gives, or as a Constant."""
+        y = self.values[t] = translated(t, self.values)
+        if is_random(t):
+            self.random.add(y)
+            self.arrays[y] = np.array(t.data)
 
     def leaf(self, t: Tensor) -> None:
         """A Tensor as a Leaf; the copies of one named array are one."""

@@ -91,8 +91,8 @@ def constant(data: Any) -> Constant:
 
 def apply(op: Op, inputs: Iterable[Any], params: Mapping[str, Any], like: Any) -> Apply:
     """An Apply with the shape and dtype of `like`; NumPy's numbers among its inputs become Constants."""
-    inputs = tuple(constant(x) if isinstance(x, np.generic) else x for x in inputs)
-    return Apply(op, inputs, MappingProxyType(dict(params)), like.shape, like.dtype)
+    values = tuple([constant(x) if isinstance(x, np.generic) else x for x in inputs])
+    return Apply(op, values, MappingProxyType(dict(params)), like.shape, like.dtype)
 
 
 # Computing
@@ -133,7 +133,11 @@ def behind(values: Iterable[Value], known: Container[Value] = ()) -> dict[Value,
         todo = [value]
         while todo:
             last = todo[-1]
-            waiting = [x for x in last.values() if x not in order and x not in known]
+            waiting = [
+                x
+                for x in last.inputs
+                if x not in order and isinstance(x, VALUES) and x not in known
+            ]
             todo.extend(waiting) if waiting else order.setdefault(todo.pop())
     return order
 
