@@ -70,7 +70,7 @@ def agree(traced, loss):
 def all_passes(loss, names=None):
     traced = trace(loss, names)
     yield traced
-    yield traced.rebuilt(rewriting(ALIASES, traced.start, traced.forward))
+    yield traced.rebuilt(rewriting(ALIASES, traced.start))
     yield for_reader(traced)
 
 

@@ -20,23 +20,32 @@ Rule = Callable[[Apply, Collection[Value]], Any]
 
 
 def rebuild(
-    program: Program, rule: Rule, keep: Collection[Value] = (), alone: Collection[Value] = ()
+    program: Program,
+    rule: Rule,
+    keep: Collection[Value] = (),
+    alone: Collection[Value] = (),
+    fixed: Collection[Value] = (),
 ) -> tuple[Program, dict[Value, Value]]:
     """A new Program in which each Apply is what `rule` makes of it, and where each old value went.
 
-    `rule` gets an Apply whose inputs are new, and the new values that stand for one in `keep`; it gives the Apply back,
-    or something of the same shape and dtype in its place, for which it is asked in its turn. Equal values become one,
-    but those in `keep` stay apart; where the rule makes two of them one, the second becomes an alias of it. Those in
-    `alone` (random draws) keep their op, and never become one with another.
+    `rule` gets an Apply whose inputs are new, and the new values that stand for one in `keep`; it
+    gives the Apply back, or something of the same shape and dtype in its place, for which it is
+    asked in its turn. Equal values become one, but those in `keep` stay apart; where the rule makes
+    two of them one, the second becomes an alias of it. Those in `alone` (random draws) keep their
+    op, and never become one with another. Those in `fixed`, and so what they are computed from,
+    stay what they are.
     """
     work = Rebuilding(rule)
-    work.kept.update(x for x in program.leaves if x in keep)
+    work.kept.update(fixed, [x for x in program.leaves if x in keep])
     for old in program.applies:
+        if old in fixed:
+            work.finished[old] = old
+            work.known.setdefault(key(old), old)
+            continue
         again = work.on_new_inputs(old)
         if old in alone:
-            new = work.finished[again] = again
-        else:
-            new = work.settle(again, own=old in keep)
+            work.finished[again] = again
+        new = again if old in alone else work.settle(again, own=old in keep)
         if old in keep:
             new = work.keep(again, new)
         work.finished[old] = new
@@ -140,13 +149,8 @@ class Row:
     instead: Callable[[Apply, Facts], Any]
 
 
-def rewriting(
-    rows: Iterable[Row], start: Value | None = None, fixed: Collection[Value] = ()
-) -> Rule:
-    """A rule for `rebuild`: the first row that changes a value.
-
-    `start`: the gradient of the loss. What is in `fixed`, the forward that a user has written, stays as it is.
-    """
+def rewriting(rows: Iterable[Row], start: Value | None = None) -> Rule:
+    """A rule for `rebuild`: the first row that changes a value; `start`: the gradient of the loss."""
     rows = [*rows]
     facts = Facts(late={start})
 
@@ -156,8 +160,6 @@ def rewriting(
         return [row.instead for row in rows if row.ops is None or op in row.ops]
 
     def rule(y: Apply, kept: Collection[Value]) -> Any:
-        if y in fixed:
-            return y
         facts.kept = kept
         if not facts.late.isdisjoint(y.inputs):
             facts.late.add(y)

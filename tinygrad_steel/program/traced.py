@@ -78,7 +78,7 @@ class Traced:
     def rebuilt(self, rule: Rule) -> Traced:
         """The same after a pass; the forward, and the gradients of named values, stay values of their own."""
         named = {g for x, g in self.gradient_of.items() if x in self.names}
-        program, moved = rebuild(self.program, rule, self.forward.keys() | named, self.random)
+        program, moved = rebuild(self.program, rule, named, self.random, self.forward)
         return self.followed(program, moved)
 
     def followed(self, program: Program, moved: Mapping[Value, Value]) -> Traced:
@@ -104,7 +104,7 @@ class Traced:
 
 def for_reader(traced: Traced) -> Traced:
     """The backward as one would write it; the forward stays as the user wrote it."""
-    return traced.rebuilt(rewriting(READER, traced.start, traced.forward))
+    return traced.rebuilt(rewriting(READER, traced.start))
 
 
 # What is done with the gradients: from them, by Tensor, the results of it, and the leaves that it needs besides.

@@ -145,11 +145,17 @@ def behind(values: Iterable[Value], known: Container[Value] = ()) -> dict[Value,
 def only(program: Program, results: Iterable[Value]) -> Program:
     """The part of a program that these results need, in the same order."""
     results = tuple(results)
+    needed = needed_for(program, results)
+    return Program(program.leaves, tuple([y for y in program.applies if y in needed]), results)
+
+
+def needed_for(program: Program, results: Iterable[Value]) -> set[Value]:
+    """These values of a program and all from which it computes them, in no order."""
     needed = {*results}
     for y in reversed(program.applies):
         if y in needed:
             needed.update(y.values())
-    return Program(program.leaves, tuple(y for y in program.applies if y in needed), results)
+    return needed
 
 
 # Identity
