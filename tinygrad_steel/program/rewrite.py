@@ -14,7 +14,7 @@ import numpy as np
 from .. import ops
 from ..ops.op import Op
 from .trace import alias
-from .values import Apply, Constant, Leaf, Program, Value, apply, constant, key, only
+from .values import VALUES, Apply, Constant, Leaf, Program, Value, apply, constant, key, only
 
 Rule = Callable[[Apply, Collection[Value]], Any]
 
@@ -79,7 +79,7 @@ class Rebuilding:
         return with_inputs(y, map(self.finish, y.inputs))
 
     def settle(self, y: Apply, own: bool = False) -> Any:
-        """What becomes of an Apply on new inputs; `own`: it does not become one with an equal one."""
+        """What becomes of an Apply on new inputs; `own`: it never becomes one with an equal one."""
         new = self.rule(y, self.kept)
         if new is not y:
             if (new.shape, new.dtype) != (y.shape, y.dtype):
@@ -90,7 +90,7 @@ class Rebuilding:
         return self.finished[y]
 
     def keep(self, again: Apply, new: Value) -> Value:
-        """A value of its own for one that is to be kept: an alias, where `new` is another's already."""
+        """A value of its own for one that is kept: an alias, where `new` is another's already."""
         if new in self.kept or isinstance(new, Constant):
             is_alias = again.op is alias and again.inputs == (new,)
             new = again if is_alias else apply(alias, (new,), {}, new)
@@ -139,7 +139,7 @@ class Facts:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """Values of these ops (None: of any) become what `instead` gives for them, where it gives something.
+    """Values of these ops (None: of any) become what `instead` gives for them, if anything.
 
     `what`: in words, for whoever reads the table.
     """
@@ -150,7 +150,7 @@ class Row:
 
 
 def rewriting(rows: Iterable[Row], start: Value | None = None) -> Rule:
-    """A rule for `rebuild`: the first row that changes a value; `start`: the gradient of the loss."""
+    """A rule for `rebuild`: the first row that changes it; `start`: the gradient of the loss."""
     rows = [*rows]
     facts = Facts(late={start})
 
@@ -213,12 +213,12 @@ def moved_number(y: Apply, facts: Facts) -> Any:
 
 
 def unstretched(y: Apply, facts: Facts) -> Any:
-    """An elementwise op before the broadcast of its inputs, which then comes last, if it is still needed."""
+    """An elementwise op before the broadcast of its inputs, which comes last, if it is needed."""
     if not y.op.elementwise or not any(map(facts.is_stretched, y.inputs)):
         return None
     inputs = tuple(x.inputs[0] if facts.is_stretched(x) else x for x in y.inputs)
-    shape = np.broadcast_shapes(*(x.shape for x in inputs if hasattr(x, "shape")))
-    return facts.stretch(dataclasses.replace(y, inputs=inputs, shape=shape), y.shape)
+    shape = np.broadcast_shapes(*(x.shape for x in inputs if isinstance(x, VALUES)))
+    return facts.stretch(Apply(y.op, inputs, y.params, shape, y.dtype), y.shape)
 
 
 def is_number(x: Any, number: float) -> bool:

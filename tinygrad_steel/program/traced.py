@@ -22,7 +22,7 @@ from .trace import (
     translated,
     variables,
 )
-from .values import Apply, Leaf, Program, Same, Value, evaluate, only
+from .values import Apply, Leaf, Program, Same, Value, behind, evaluate, only
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +53,7 @@ class Traced:
     @functools.cached_property
     def forward(self) -> dict[Value, None]:
         """The loss and all that it is computed from, inputs first."""
-        applies = only(self.program, [self.loss]).applies
-        return dict.fromkeys([*(x for y in applies for x in (*y.values(), y)), self.loss])
+        return behind([*only(self.program, [self.loss]).applies, self.loss])
 
     @functools.cached_property
     def late(self) -> frozenset[Value]:
@@ -190,7 +189,7 @@ def traced_from(
     all_leaves = tuple(x for x in every if isinstance(x, Leaf))
     applies = tuple(y for y in every if isinstance(y, Apply))
     return Traced(
-        program=only(Program(all_leaves, applies, ()), results),
+        program=Program(all_leaves, applies, tuple(results)),
         loss=at[loss],
         start=at[start] if start is not None else None,  # type: ignore[arg-type]
         leaves=tuple(leaves),
