@@ -247,6 +247,25 @@ def test_kept_values_that_a_rule_makes_one():
     spec(new)
 
 
+def test_what_is_fixed_is_offered_to_no_rule_and_shared_by_nobody_who_is_kept():
+    a, b, first = small()
+    same, kept = (apply(ops.add, (a, b), {}, a) for _ in range(2))
+    gone = apply(ops.multiply, (first, 1), {}, a)
+    values = (first, same, kept, gone)
+    program = Program((a, b), values, values)
+    offered = []
+    new, moved = rebuild(
+        program, lambda y, kept: offered.append(y) or y, keep=(kept,), fixed=(first, gone)
+    )
+    assert offered == [same, kept]
+    assert moved[first] is moved[same] is first and moved[gone] is gone
+    assert moved[kept] is kept
+    rows = [row for row in READER if row.what.startswith("x * 1")]
+    new, moved = rebuild(program, rewriting(rows), keep=(gone,), fixed=(first,))
+    assert moved[gone].op is alias and moved[gone].inputs == (first,)
+    spec(new)
+
+
 @pytest.mark.parametrize(
     "one, other",
     [(0.0, -0.0), (1, 1.0), (1, True), (np.float32(1), np.float64(1)), (2.0, 2.0000000000000004)],

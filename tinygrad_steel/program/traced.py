@@ -22,24 +22,26 @@ from .trace import (
     translated,
     variables,
 )
-from .values import Apply, Leaf, Program, Same, Value, behind, evaluate, only
+from .values import Apply, Leaf, Program, Same, Value, behind, evaluate
 
 
 @dataclasses.dataclass(frozen=True)
 class Traced:
     """A Program whose results are the loss, all gradients and all that was asked for, and tables beside it.
 
-    `loss`, and `start`, the gradient of it with which the backward begins. `leaves`: those of the loss, in the order of
-    their first use. `names`: those that were given. `gradient_of`: value -> its gradient, from the loss backwards.
-    `edges`: `(y, x, g)` where the gradient of `y` adds `g` to that of its input `x`. `tensors`: the Tensor that a leaf,
-    or a Constant of the forward, stands for. `made`: the values of the Tensors of the
-    loss, of its gradients and of what else was asked for.
-    `arrays`: those of the leaves when traced, and what was drawn at random; `evaluate` gives all others. `random`: what
-    draws random numbers.
+    `loss`; `forward`, with all that it is computed from, inputs first; and `start`, the gradient of
+    the loss with which the backward begins. `leaves`: those of the loss, in the order of their
+    first use. `names`: those that were given. `gradient_of`: value -> its gradient, from the loss
+    backwards. `edges`: `(y, x, g)` where the gradient of `y` adds `g` to that of its input `x`.
+    `tensors`: the Tensor that a leaf, or a Constant of the forward, stands for. `made`: the values
+    of the Tensors of the loss, of its gradients and of what else was asked for. `arrays`: those of
+    the leaves when traced, and what was drawn at random; `evaluate` gives all others. `random`:
+    what draws random numbers.
     """
 
     program: Program
     loss: Value
+    forward: Mapping[Value, None]
     start: Leaf | None
     leaves: tuple[Value, ...]
     names: Mapping[Value, str]
@@ -49,11 +51,6 @@ class Traced:
     made: Mapping[Tensor, Value]
     arrays: Mapping[Value, np.ndarray]
     random: frozenset[Value]
-
-    @functools.cached_property
-    def forward(self) -> dict[Value, None]:
-        """The loss and all that it is computed from, inputs first."""
-        return behind([*only(self.program, [self.loss]).applies, self.loss])
 
     @functools.cached_property
     def late(self) -> frozenset[Value]:
@@ -89,6 +86,7 @@ class Traced:
         return Traced(
             program=program,
             loss=at(self.loss),
+            forward=dict.fromkeys(map(at, self.forward)),
             start=self.start,
             leaves=tuple(map(at, self.leaves)),
             names={at(x): name for x, name in self.names.items()},
@@ -191,6 +189,7 @@ def traced_from(
     return Traced(
         program=Program(all_leaves, applies, tuple(results)),
         loss=at[loss],
+        forward=behind([*(at[t] for t in past if t.op is not None), at[loss]]),
         start=at[start] if start is not None else None,  # type: ignore[arg-type]
         leaves=tuple(leaves),
         names=made.names,
