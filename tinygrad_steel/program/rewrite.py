@@ -30,10 +30,9 @@ def rebuild(
 
     `rule` gets an Apply whose inputs are new, and the new values that stand for one in `keep`; it
     gives the Apply back, or something of the same shape and dtype in its place, for which it is
-    asked in its turn. Equal values become one, but those in `keep` stay apart; where the rule makes
-    two of them one, the second becomes an alias of it. Those in `alone` (random draws) keep their
-    op, and never become one with another. Those in `fixed`, and so what they are computed from,
-    stay what they are.
+    asked in its turn. Equal values become one; of those in `keep`, the second becomes an alias of
+    the first. Those in `alone` (random draws) keep their op, and never become one with another.
+    Those in `fixed`, and so what they are computed from, stay what they are.
     """
     work = Rebuilding(rule)
     work.kept.update(fixed, [x for x in program.leaves if x in keep])
@@ -45,7 +44,7 @@ def rebuild(
         again = work.on_new_inputs(old)
         if old in alone:
             work.finished[again] = again
-        new = again if old in alone else work.settle(again, own=old in keep)
+        new = again if old in alone else work.settle(again)
         if old in keep:
             new = work.keep(again, new)
         work.finished[old] = new
@@ -78,15 +77,14 @@ class Rebuilding:
         """The same op on what becomes of its inputs."""
         return with_inputs(y, map(self.finish, y.inputs))
 
-    def settle(self, y: Apply, own: bool = False) -> Any:
-        """What becomes of an Apply on new inputs; `own`: it never becomes one with an equal one."""
+    def settle(self, y: Apply) -> Any:
+        """What becomes of an Apply on new inputs."""
         new = self.rule(y, self.kept)
         if new is not y:
             if (new.shape, new.dtype) != (y.shape, y.dtype):
                 raise ValueError(f"{new!r} cannot stand in the place of {y!r}")
             return self.finish(new)
-        same = self.known.setdefault(key(y), y)
-        self.finished[y] = y if own else same
+        self.finished[y] = self.known.setdefault(key(y), y)
         return self.finished[y]
 
     def keep(self, again: Apply, new: Value) -> Value:
