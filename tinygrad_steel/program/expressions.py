@@ -158,7 +158,7 @@ def infix(op: Op, a: Text, b: Text) -> Text:
     sign, level = INFIX[op]
     if sign in "+-" and b.text.startswith("-") and b.level >= PRODUCT:
         sign, b = "-+"[sign == "-"], b.without_sign()
-    if level == PRODUCT and (sign == "@" or " @ " in a.text or " @ " in b.text):
+    if level == PRODUCT and " @ " in f"{a} {sign} {b}":
         keeps_a = a.level > level or f" {sign} " in a.text
         a, b = a if keeps_a else a.at(ATOM), b if b.level > level else b.at(ATOM)
     if sign == "**":
