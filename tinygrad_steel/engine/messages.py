@@ -19,6 +19,11 @@ def describe_call(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> s
     return f"{op.name}({', '.join([*map(describe, inputs), *(f'{k}={v!r}' for k, v in params.items())])})"
 
 
+def described_result(y: Any) -> str:
+    """A Tensor as messages show it, and where it has no name, the op that it came from."""
+    return describe(y) if y.op is None or y.name else f"{describe(y)}, the result of {y.op.name}"
+
+
 INSIDE = (str(Path(__file__).parents[1]) + os.sep, str(Path(np.__file__).parent) + os.sep)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backward import pull_tensors
+from ..engine.backward import pull_tensors, seed
 from ..engine.recording import Watcher, recording
-from ..engine.tensor import Tensor, record_op, seed
+from ..engine.tensor import Tensor, record_op
 from .rewrite import READER, Rule, rebuild, rewriting
 from .trace import (
     Names,
