@@ -82,7 +82,7 @@ def as_tensor(g: Any) -> Tensor:
     return g if isinstance(g, Tensor) else Tensor(g)
 
 
-def of_its_own(g: Tensor, x: Tensor, shared: bool) -> Tensor:
+def of_its_own(g: Tensor, x: Tensor, shared: bool) -> Any:
     """`g` as the gradient of `x` alone: a copy where it is `shared` or a view, in the kind of array that `x` has."""
     if isinstance(g.data, np.ndarray) and not is_numpy(x.data):
         return np.zeros_like(x) + g  # lazy, or on a device, as `x` is

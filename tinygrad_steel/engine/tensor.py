@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dis
-import operator
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,12 +22,11 @@ from .checks import (
     checked_name,
     checked_result,
     frozen_params,
-    masks_only,
-    plain_slice,
 )
 from .messages import asked_by_user, describe_call, described_result, explained
 from .methods import Methods
 from .numpy_api import SPELLINGS
+from .operators import Operators
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
 from .recording import RECORDING, next_age, refuse_tracing
 
@@ -36,7 +34,7 @@ Number = (int, float, np.number, np.bool_)
 BACKWARD = threading.Lock()  # two threads may add to the gradient of one leaf
 
 
-class Tensor(Methods):
+class Tensor(Operators, Methods):
     """An array, whether it wants a gradient, and (for results) the op and inputs it came from.
 
     Operators, methods and NumPy functions applied to a Tensor give Tensors. `==` compares element by element; as dict
@@ -249,7 +247,8 @@ class Tensor(Methods):
                 f"item() takes the only element of a Tensor; {describe(self)} has {self.size}"
             )
         refuse_tracing()
-        return np.asarray(self._array).item()
+        number: float = np.asarray(self._array).item()
+        return number
 
     def detach(self) -> Tensor:
         """A new leaf with a copy of the data, without history, through which no gradient flows."""
@@ -435,135 +434,6 @@ class Tensor(Methods):
         raise TypeError(
             "a Tensor's elements cannot be assigned: use np.where or np.concatenate to make a new Tensor"
         )
-
-    # Operators. They and the methods below go straight to `record_op`: NumPy's dispatch costs microseconds more.
-
-    def __add__(self, other: Any) -> Tensor:
-        return record_op(ops.add, (self, other), {})
-
-    def __radd__(self, other: Any) -> Tensor:
-        return record_op(ops.add, (other, self), {})
-
-    def __sub__(self, other: Any) -> Tensor:
-        return record_op(ops.subtract, (self, other), {})
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return record_op(ops.subtract, (other, self), {})
-
-    def __mul__(self, other: Any) -> Tensor:
-        return record_op(ops.multiply, (self, other), {})
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return record_op(ops.multiply, (other, self), {})
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return record_op(ops.divide, (self, other), {})
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return record_op(ops.divide, (other, self), {})
-
-    def __pow__(self, other: Any) -> Tensor:
-        return record_op(ops.power, (self, other), {})
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return record_op(ops.power, (other, self), {})
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return record_op(ops.matmul, (self, other), {})
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return record_op(ops.matmul, (other, self), {})
-
-    def __neg__(self) -> Tensor:
-        return record_op(ops.negative, (self,), {})
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __abs__(self) -> Tensor:
-        return record_op(ops.abs, (self,), {})
-
-    def __gt__(self, other: Any) -> Tensor:
-        return record_op(ops.greater, (self, other), {})
-
-    def __ge__(self, other: Any) -> Tensor:
-        return record_op(ops.greater_equal, (self, other), {})
-
-    def __lt__(self, other: Any) -> Tensor:
-        return record_op(ops.less, (self, other), {})
-
-    def __le__(self, other: Any) -> Tensor:
-        return record_op(ops.less_equal, (self, other), {})
-
-    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return record_op(ops.equal, (self, other), {})
-
-    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return record_op(ops.not_equal, (self, other), {})
-
-    def __and__(self, other: Any) -> Tensor:
-        return record_op(ops.logical_and, (masks_only(self), masks_only(other)), {})
-
-    def __or__(self, other: Any) -> Tensor:
-        return record_op(ops.logical_or, (masks_only(self), masks_only(other)), {})
-
-    def __invert__(self) -> Tensor:
-        return record_op(ops.logical_not, (masks_only(self),), {})
-
-    __rand__, __ror__ = __and__, __or__
-
-    def __getitem__(self, index: Any) -> Tensor:
-        parts = index if isinstance(index, tuple) else (index,)
-        parts = tuple(
-            np.array(i, dtype=None if i else int) if isinstance(i, list) else i for i in parts
-        )
-        parts = tuple(plain_slice(i) if isinstance(i, slice) else i for i in parts)
-        arrays = tuple(i for i in parts if isinstance(i, (Tensor, np.ndarray)))
-        key = tuple(ops.HOLE if isinstance(i, (Tensor, np.ndarray)) else i for i in parts)
-        return record_op(
-            ops.getitem, (self, *arrays), {"index": key if isinstance(index, tuple) else key[0]}
-        )
-
-    # In place: `w -= 0.1 * w.grad`, as books write the update
-
-    def __iadd__(self, other: Any) -> Tensor:
-        return self.changed("+=", operator.iadd, ops.add, other)
-
-    def __isub__(self, other: Any) -> Tensor:
-        return self.changed("-=", operator.isub, ops.subtract, other)
-
-    def __imul__(self, other: Any) -> Tensor:
-        return self.changed("*=", operator.imul, ops.multiply, other)
-
-    def __itruediv__(self, other: Any) -> Tensor:
-        return self.changed("/=", operator.itruediv, ops.divide, other)
-
-    def __ipow__(self, other: Any) -> Tensor:
-        return self.changed("**=", operator.ipow, ops.power, other)
-
-    def __imatmul__(self, other: Any) -> Tensor:
-        return self.changed("@=", operator.imatmul, ops.matmul, other)
-
-    def changed(self, sign: str, in_place: Callable[..., Any], op: Op, other: Any) -> Tensor:
-        """`t -= other` and the like: a parameter's data is moved, inside no_grad() only; else a new result.
-
-        Outside it would put a result in the parameter's place, and the next step would find nothing to train.
-        """
-        if self._op is not None or not self._requires_grad:
-            return record_op(op, (self, other), {})
-        name = self._name or "w"
-        if recording_mode().on:
-            raise TypeError(
-                f"`{name} {sign} ...` on the parameter {describe(self)} would put a result in its place: to change its "
-                f"data, write {name}.data {sign} ..., or the same line inside `with no_grad():`; "
-                f"for a new result, {name}2 = {name} {sign[:-1]} ..."
-            )
-        try:
-            self.data = in_place(self._array, data_of(other))
-        except (TypeError, ValueError) as error:  # NumPy's own say nothing of names
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"{describe(self)} {sign} {describe(other)}: {error}") from error
-        return self
 
 
 # Looked up once: they are called for every op.
