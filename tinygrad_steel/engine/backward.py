@@ -105,8 +105,8 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
         if op is None:
             leaves.append((y, g))
             continue
-        if g.shape != y._shape and not passes_small(y):
-            g = stretch(g, y._shape)
+        if g.shape != y._shape:
+            g = stretched(g, y)
         for x, vjp in zip(y._inputs, op.vjps if op.joint is None else joint_vjps(run, g, y)):
             age = x._age if x.__class__ is kind else getattr(x, "_age", None)
             if age is None:  # a plain number
@@ -122,10 +122,10 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
             for watcher in watchers:
                 watcher.sent(y, x, gx)
             if age in pending:
-                pending[age] = x, pending[age][1] + gx
+                gx = pending[age][1] + gx
             else:
-                pending[age] = x, gx
                 insort(ages, age)
+            pending[age] = x, gx
     return leaves
 
 
@@ -219,8 +219,13 @@ def cast(g: Any, x: Any) -> Any:
     return g.astype(x.dtype)
 
 
-def passes_small(y: Any) -> bool:
-    """Whether the vjps of `y` take a gradient that stands for its broadcast: nothing must be summed over it."""
+def stretched(g: Any, y: Any) -> Any:
+    """A small gradient in the shape of `y`, unless the vjps of `y` take one that stands for its broadcast."""
+    return g if takes_small(y) else stretch(g, y._shape)
+
+
+def takes_small(y: Any) -> bool:
+    """Whether the vjps of `y` sum over nothing, so that a gradient may stand for its broadcast."""
     op, inputs = y._op, y._arrays
     if not op.elementwise:
         return bool(op.rowwise)
