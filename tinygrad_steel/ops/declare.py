@@ -249,7 +249,9 @@ def checked_samples(name: str, samples: Sequence[Sample]) -> list[Sample]:
         wrong = [x for x in samples if not isinstance(x, Sample)]
     if wrong:
         found = type(wrong[0]).__name__
-        raise TypeError(f"{name}: samples are a list of arrays(...) and values(...), not {found}")
+        raise TypeError(
+            f"{name}: samples are a list of random_sample(...) and sample_of(...), not {found}"
+        )
     return list(samples)
 
 
