@@ -15,9 +15,12 @@ from tinygrad_steel import (
     check_gradients,
     compile_backprop,
     grad,
+    ops,
     softmax_cross_entropy,
     write_backprop,
 )
+from tinygrad_steel.engine.numpy_api import MEANING
+from tinygrad_steel.ops.op import SPELLINGS, TWINS, Op
 
 
 def random(*shape, seed=1):
@@ -54,6 +57,12 @@ def check(f, *data):
             return np.vdot(weights, f(*data[:i], x, *data[i + 1 :]))
 
         close(g, differences(number, data[i]))
+
+
+def test_the_table_names_each_function_of_ours():
+    ours = {op for op in vars(ops).values() if isinstance(op, Op)}
+    twins = {f: op for f, op in TWINS.items() if op in ours and f is not op.forward}
+    assert {**twins, **SPELLINGS} == MEANING
 
 
 # What people write
