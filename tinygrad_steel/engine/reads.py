@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import weakref
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
@@ -107,32 +106,31 @@ def note_on_results(read: Read, t: Any) -> list[tuple[Any, Any]]:
 
 def unchanged(uses: list[tuple[Any, Any]]) -> list[Any]:
     """The leaves that were used; none where one of them has had new data since it was."""
-    if any(leaf._age > y._age for leaf, y in uses):
-        return []
+    for leaf, y in uses:
+        if leaf._age > y._age:
+            return []
     return [leaf for leaf, _ in uses]
 
 
-def note_on_leaves(read: Read, leaves: Iterable[Any]) -> None:
-    """Note a read on leaves that want a gradient or have a name, unless an earlier one counts."""
+def note_on_leaves(read: Read, leaves: Collection[Any]) -> None:
+    """Note a read on leaves that are no constants, unless an earlier one still counts there.
 
-    @functools.cache
-    def counts(earlier: Read) -> bool:
-        """One of inputs alone is refused, and counts before one that is warned of."""
-        return earlier.is_current() and bool(read.parameters or not earlier.parameters)
-
+    One of inputs alone is refused, and counts before one that is warned of.
+    """
+    earlier = {known for x in leaves if (known := read_of(x)) is not None}
+    rivals = {known for known in earlier if read.parameters or not known.parameters}
+    counting = {known for known in rivals if known.is_current()}
     for x in leaves:
-        earlier = read_of(x)
-        if earlier is not None and counts(earlier):
-            continue  # a loss made after it may hold it
-        if not is_constant(x):
+        if read_of(x) not in counting and not is_constant(x):
             x.read = read
 
 
 def read_of(x: Any) -> Read | None:
     """What was noted on a Tensor; None on a leaf that has had new data since."""
     read: Read | None = getattr(x, "read", None)
-    outdated = read is not None and x._op is None and read.age < x._age
-    return None if outdated else read
+    if read is not None and read.age < x._age and x._op is None:
+        return None
+    return read
 
 
 # Refusing what would hold one
