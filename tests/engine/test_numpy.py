@@ -194,6 +194,7 @@ FUNCTIONS = [
         ("prod", lambda x: np.prod(x), V),
         ("prod-axis", lambda x: np.prod(x, axis=0), M),
         ("var", lambda x: np.var(x, ddof=1), M),
+        ("mean-method", lambda x: x.mean(keepdims=True), M),
         ("var-axis", lambda x: np.var(x, axis=0, ddof=1, keepdims=True), M),
         ("std", lambda x: np.std(x, axis=1, ddof=1), M),
         ("mean", lambda x: np.mean(x, axis=(0, -1)), (2, 3, 4)),
@@ -335,6 +336,7 @@ ANY_SHAPE = [
     ("max-axis", lambda x: np.max(x, axis=-1)),
     ("prod-axis", lambda x: np.prod(x, axis=-1)),
     ("sum-keepdims", lambda x: np.sum(x, keepdims=True)),
+    ("sum-method", lambda x: x.sum(keepdims=True)),
     ("prod", np.prod),
     ("norm", np.linalg.norm),
     ("ravel", np.ravel),
@@ -473,6 +475,7 @@ JOIN = r"np\.stack.*np\.where or np\.concatenate.*t\.numpy\(\)"
         (lambda t, z: np.sum(t, where=z > 0), "where= is not supported.*Leave it out"),
         (lambda t, z: np.linalg.norm(t, ord=1), r"np\.linalg\.norm.*np\.sum\(np\.abs\(x\)\)"),
         (lambda t, z: np.linalg.norm(t, np.inf), r"np\.linalg\.norm.*np\.max\(np\.abs\(x\)\)"),
+        (lambda t, z: np.linalg.norm(np.sum(t), "fro"), r"np\.linalg\.norm.*as meant"),
         (lambda t, z: np.ravel(t, order="F"), "ravel.*order"),
     ],
 )
