@@ -20,11 +20,6 @@ def detect_anomaly() -> contextlib.AbstractContextManager[None]:
     forward pass inside as well as `backward()`: the lines are noted as results are made. It slows
     everything down; it is for finding a fault.
 
-    Returns
-    -------
-    context manager
-        For the current thread.
-
     Raises
     ------
     FloatingPointError

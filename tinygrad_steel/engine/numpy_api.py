@@ -24,6 +24,8 @@ from .recording import refuse_tracing
 if TYPE_CHECKING:
     from .tensor import Tensor
 
+__all__ = ["MEANING", "SPELLINGS"]
+
 # Another shape or order
 
 
