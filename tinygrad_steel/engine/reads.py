@@ -71,6 +71,8 @@ def remember(t: Any, kind: str) -> None:
         leaves = [x for x in history(t._inputs[1:]) if x._op is None]
     else:
         leaves = unchanged(note_on_results(read, t))
+    if not leaves:
+        return
     read.parameters += [(weakref.ref(x), x._age) for x in leaves if x._requires_grad]
     note_on_leaves(read, leaves)
 
@@ -117,11 +119,14 @@ def note_on_leaves(read: Read, leaves: Collection[Any]) -> None:
 
     One of inputs alone is refused, and counts before one that is warned of.
     """
-    earlier = {known for x in leaves if (known := read_of(x)) is not None}
-    rivals = {known for known in earlier if read.parameters or not known.parameters}
-    counting = {known for known in rivals if known.is_current()}
+    of_inputs_alone = not read.parameters
+    counts: dict[Read | None, bool] = {}
     for x in leaves:
-        if read_of(x) not in counting and not is_constant(x):
+        earlier = read_of(x)
+        if earlier is not None and earlier not in counts:
+            warned_of = bool(earlier.parameters)
+            counts[earlier] = earlier.is_current() and not (of_inputs_alone and warned_of)
+        if not counts.get(earlier) and not is_constant(x):
             x.read = read
 
 
