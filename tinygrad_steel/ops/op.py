@@ -14,8 +14,9 @@ from .samples import Sample
 
 Vjp = Callable[..., Any]
 OPS: dict[str, Op] = {}
-TWINS: dict[Callable[..., Any], Op] = {}  # NumPy's own function -> the op for it on Tensors
-# NumPy's own function -> what it means in terms of ops (see engine/numpy_api.py)
+# NumPy's own function -> the op for it on Tensors, or what it means in terms of ops. Ufuncs and
+# `twins=` make rows of the first; all others stand in engine/numpy_api.py.
+TWINS: dict[Callable[..., Any], Op] = {}
 SPELLINGS: dict[Callable[..., Any], Callable[..., Any]] = {}
 NO_VJP = (
     "no vjp was given: give one per input, or say constant=True where the result is a constant "
