@@ -24,7 +24,7 @@ from .recording import refuse_tracing
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-__all__ = ["MEANING", "SPELLINGS"]
+__all__ = ["MEANING", "SPELLINGS", "twin"]
 
 # Another shape or order
 
@@ -337,3 +337,17 @@ for function, meaning in MEANING.items():
         TWINS[function] = meaning
     else:
         SPELLINGS[function] = meaning
+
+
+def twin(function: Any) -> Op:
+    """The op that stands for a NumPy function; TypeError where there is none."""
+    if function in TWINS:
+        return TWINS[function]
+    name = function.__name__
+    if hasattr(function, "__module__"):
+        name = f"{function.__module__}.{name}"
+    raise TypeError(
+        f"{name} has no registered op, so its gradient is not known: write it with functions that "
+        f"have one (tinygrad_steel.OPS lists them), register it with "
+        f"tinygrad_steel.op(..., twins=[{name}]), or take t.numpy() where no gradient is wanted"
+    )

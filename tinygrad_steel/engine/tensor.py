@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import ops
 from ..ops.fast import is_numpy, own
-from ..ops.op import TWINS, Op, data_of, describe
+from ..ops.op import Op, data_of, describe
 from .backward import pull_arrays, seed
 from .broadcast import warn_of_square
 from .checks import (
@@ -25,7 +25,7 @@ from .checks import (
 )
 from .messages import asked_by_user, describe_call, described_result, explained
 from .methods import Methods
-from .numpy_api import SPELLINGS
+from .numpy_api import SPELLINGS, twin
 from .operators import Operators
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
 from .recording import RECORDING, next_age, refuse_tracing
@@ -489,19 +489,3 @@ def refuse_assignment() -> None:
             "z[i] = t cannot keep the history of a Tensor t: use np.where, np.stack or np.concatenate, "
             "or z[i] = float(t) where the number alone is meant"
         )
-
-
-def twin(function: Any) -> Op:
-    """The op that stands for a NumPy function; TypeError where there is none."""
-    if function not in TWINS:
-        name = (
-            f"{function.__module__}.{function.__name__}"
-            if hasattr(function, "__module__")
-            else function.__name__
-        )
-        raise TypeError(
-            f"{name} has no registered op, so its gradient is not known: write it with functions that have one "
-            f"(tinygrad_steel.OPS lists them), register it with tinygrad_steel.op(..., twins=[{name}]), or take "
-            f"t.numpy() where no gradient is wanted"
-        )
-    return TWINS[function]
