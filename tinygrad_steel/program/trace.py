@@ -29,15 +29,18 @@ alias.vjp(lambda g, y, x: g)
 del OPS["alias"]  # it stands in traced graphs alone
 
 
-def call_with_locals(function: Callable, *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+def call_with_locals(
+    function: Callable[..., Any], *args: Any, **kwargs: Any
+) -> tuple[Any, dict[str, Any]]:
     """What a Python function returns, and its local variables as they were then: names for what it has computed."""
-    code, variables = getattr(inspect.unwrap(function), "__code__", None), {}
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    variables: dict[str, Any] = {}
 
     def look(frame: Any, event: str, _: Any) -> None:
         if event == "return" and frame.f_code is code:
             variables.update(frame.f_locals)
 
-    before = sys.getprofile()
+    before: Any = sys.getprofile()
     sys.setprofile(look)
     try:
         result = function(*args, **kwargs)
@@ -54,9 +57,8 @@ def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
     """The Tensors from which these were computed and they themselves, oldest first; TypeError for anything else."""
     roots = [*roots]
     refuse_numbers(roots)
-    return sorted(
-        history(roots), key=lambda t: (t.op is not None, t.age)
-    )  # new data makes a leaf young
+    # Leaves first: new data makes one young.
+    return sorted(history(roots), key=lambda t: (t.op is not None, t.age))
 
 
 def translate(
@@ -147,7 +149,7 @@ def says_no_to_tensors(error: Exception, op: Op) -> bool:
     return False
 
 
-def variables(names: Names) -> Names:
+def variables(names: Names) -> dict[str, Any]:
     """The variables that give names: not the results that IPython keeps in _, Out and the like."""
     return {
         k: v for k, v in (names or {}).items() if not k.startswith("_") and k not in ("In", "Out")

@@ -168,36 +168,25 @@ def traced_from(
     """The Traced of a loss, of what was noted of its backward, and of what else is computed."""
     outputs, outside = [*outputs], [*outside]
     more = [*outputs, *updated, *outside]
-    made = Translation(notes.names)
-    past = ancestors([loss])
-    made.add_forward(past)
-    used = dict.fromkeys(
-        x for t in past for x in t.inputs if isinstance(x, Tensor) and x.op is None
-    )
-    leaves = dict.fromkeys(made.values[t] for t in (used or past))
-    made.add_forward(ancestors(outputs))
-    for t in outside if start is None else (start, *outside):
-        made.leaf(t)
     gradients = [*notes.gradients.values(), *(g for _, _, g in notes.edges)]
+    past, others = ancestors([loss]), ancestors(outputs)
+    made = Translation(notes.names)
+    made.add_forward([*past, *others])
+    first = None if start is None else made.leaf(start)
+    for t in outside:
+        made.leaf(t)
     made.add_made(ancestors([*gradients, *more]))
     at = made.values
-    results = dict.fromkeys(at[t] for t in (loss, *gradients, *more))
-    needed = behind(results)
-    applies = tuple(y for y in dict.fromkeys(at.values()) if isinstance(y, Apply) and y in needed)
-    all_leaves = tuple(x for x in dict.fromkeys(at.values()) if isinstance(x, Leaf))
     return Traced(
-        program=Program(all_leaves, applies, tuple(results)),
+        program=made.program([loss, *gradients, *more]),
         loss=at[loss],
-        start=at[start] if start is not None else None,  # type: ignore[arg-type]
-        leaves=tuple(leaves),
+        start=first,
+        leaves=made.leaves_of(past),
         names=made.names,
         gradient_of={at[t]: at[g] for t, g in notes.gradients.items()},
         edges=tuple((at[y], at[x], at[g]) for y, x, g in notes.edges),
         tensors=made.tensors,
-        made={
-            t: at[t]
-            for t in dict.fromkeys([*past, *ancestors(outputs), *notes.gradients.values(), *more])
-        },
+        made={t: at[t] for t in (*past, *others, *notes.gradients.values(), *more)},
         arrays=made.arrays,
         random=frozenset(made.random),
     )
@@ -213,9 +202,8 @@ class Translation:
         self.tensors: dict[Value, Tensor] = {}
         self.arrays: dict[Value, np.ndarray] = {}
         self.random: set[Value] = set()
-        self.of_array: dict[
-            Same, Value
-        ] = {}  # a named array in an expression was copied at each place
+        # A named array in an expression is copied at each place where it stands.
+        self.of_array: dict[Same, Leaf] = {}
 
     def add_forward(self, tensors: Iterable[Tensor]) -> None:
         """Tensors that a user has made: those without a history are leaves, unless they are nameless numbers."""
@@ -239,15 +227,29 @@ class Translation:
                 self.random.add(y)
                 self.arrays[y] = np.array(t.data)
 
-    def leaf(self, t: Tensor) -> None:
+    def leaf(self, t: Tensor) -> Leaf:
         """A Tensor as a Leaf; the copies of one named array are one."""
+        found = Leaf(t.shape, t.dtype)
         array = self.given.array_of(t)
-        same = self.of_array.get(Same(array)) if array is not None else None
-        found = same or Leaf(t.shape, t.dtype)
         if array is not None:
-            self.of_array[Same(array)] = found
+            found = self.of_array.setdefault(Same(array), found)
         self.values[t] = found
         self.arrays.setdefault(found, np.array(t.data))
+        return found
+
+    def leaves_of(self, forward: list[Tensor]) -> tuple[Value, ...]:
+        """What a forward begins with, in the order of its first use; a leaf by itself is its own."""
+        inputs = (x for t in forward for x in t.inputs)
+        used = [x for x in inputs if isinstance(x, Tensor) and x.op is None]
+        return tuple(dict.fromkeys(self.values[t] for t in used or forward))
+
+    def program(self, results: Iterable[Tensor]) -> Program:
+        """All Leaves, and the Applies that these results need."""
+        values = dict.fromkeys(self.values.values())
+        leaves = tuple(x for x in values if isinstance(x, Leaf))
+        applies = tuple(x for x in values if isinstance(x, Apply))
+        found = tuple(dict.fromkeys(self.values[t] for t in results))
+        return only(Program(leaves, applies, found), found)
 
 
 class GivenNames:
@@ -256,10 +258,11 @@ class GivenNames:
     def __init__(self, names: Names):
         self.tensors: dict[Tensor, str] = {}
         self.arrays: dict[Same, str] = {}
-        for name, value in variables(names).items():  # type: ignore[union-attr]
+        given = variables(names)
+        for name, value in given.items():
             if isinstance(value, np.ndarray) and value.ndim:
                 self.arrays.setdefault(Same(value), name)
-        todo = [*variables(names).items()]  # type: ignore[union-attr]
+        todo = [*given.items()]
         while todo:
             todo = [inner for name, value in todo for inner in self.take(name, value)]
 
