@@ -307,6 +307,5 @@ def same_definition(old: Forward, new: Forward) -> bool:
         return old.__module__ == new.__module__
     if new.__name__ != "<lambda>":
         return True
-    return bool(
-        before.co_firstlineno == after.co_firstlineno
-    )  # lambdas are told apart by their lines
+    # Lambdas are told apart by their lines.
+    return bool(before.co_firstlineno == after.co_firstlineno)
