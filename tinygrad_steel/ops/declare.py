@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 
@@ -15,6 +15,32 @@ from .samples import Sample
 Forward = Callable[..., Any]
 
 
+class Facts(TypedDict, total=False):
+    """What is said of an op besides its rules and samples; see `op`."""
+
+    twins: Sequence[Forward]
+    elementwise: bool
+    rowwise: bool
+    sequence: bool
+    each: Vjp | None
+    joint: Vjp | None
+    keeps: bool
+    constant: bool
+    random: bool
+
+
+@overload
+def op(
+    name: str,
+    forward: Forward,
+    *vjps: Vjp | None,
+    samples: Sequence[Sample],
+    **facts: Unpack[Facts],
+) -> Op: ...
+@overload
+def op(
+    name: str, *, samples: Sequence[Sample], **facts: Unpack[Facts]
+) -> Callable[[Forward], Op]: ...
 def op(
     name: str,
     forward: Forward | None = None,

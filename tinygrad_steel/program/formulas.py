@@ -164,7 +164,7 @@ class Step:
             self.result = record_op(op, tuple(self.inputs), t.params)
         own = given.of(t)
         name = readable(own, {self.g, *named}) if own else first_free(("y", "result"), self.used)
-        self.result.name = name  # type: ignore[misc]
+        self.result.name = name
 
     def leaf(self, x: Any, argument: str) -> Any:
         """An input as a leaf with a name; a number that nobody has named stays one."""
