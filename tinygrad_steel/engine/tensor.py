@@ -421,7 +421,8 @@ class Tensor(Methods):
         except TypeError as error:  # arguments that the spelling does not know
             raise TypeError(f"np.{function.__name__} on Tensors: {error}") from error
 
-    # Type checkers take NumPy's functions on a Tensor for those on an array of this dtype, of which they promise least.
+    # For type checkers, NumPy's functions on a Tensor are those on an array of this dtype, of which
+    # they promise least.
     def __array__(
         self, dtype: Any = None, copy: bool | None = None
     ) -> np.ndarray[Any, np.dtype[np.object_]]:

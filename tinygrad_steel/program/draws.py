@@ -1,4 +1,4 @@
-"""Who draws random numbers. What was drawn once must not be shared by two calls, nor stand in what is written."""
+"""Who draws random numbers: those of one draw are not shared, nor stand in what is written."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM")
 def draws(function: Callable[..., Any], inputs: tuple[Any, ...], params: dict[str, Any]) -> bool:
     """Whether a function draws random numbers for these inputs.
 
-    It does where it can make a generator of its own, with a seed or without: two calls may agree by chance, as masks
-    do that seldom drop anything. Else it is called twice: it draws where a generator that it can reach has moved on
-    (that is then put back to where it was), or where the results differ by more than rounding may.
+    It does where it can make a generator of its own, with a seed or without: two calls may agree by
+    chance, as masks do that seldom drop anything. Else it is called twice: it draws where a
+    generator that it can reach has moved on (that is then put back to where it was), or where the
+    results differ by more than rounding may.
     """
     found = [*reachable(function)]
     if any(is_maker(x) or (isinstance(x, Op) and x.random) for x in found):
@@ -56,7 +57,7 @@ def is_maker(x: Any) -> bool:
 
 
 def alike(a: Any, b: Any) -> bool:
-    """Whether two results are the same but for rounding, as a library may add up in another order."""
+    """Whether two results are the same but for rounding: a library may add up in another order."""
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b) and all(map(alike, a, b))
     a, b = np.asarray(a), np.asarray(b)
@@ -70,7 +71,7 @@ def alike(a: Any, b: Any) -> bool:
 
 @contextlib.contextmanager
 def moved(things: Iterable[Any]) -> Iterator[Callable[[], bool]]:
-    """Inside the `with`: a function that says whether one of these generators has moved; afterwards none has."""
+    """Inside the `with`, says whether one of these generators has moved; afterwards none has."""
     methods: tuple[Any, ...] = (np.random.random_sample, random.random)
     shared = [method.__self__ for method in methods]  # the ones behind np.random.* and random.*
     generators = [x for x in (*shared, *things) if is_generator(x)]
@@ -152,7 +153,7 @@ def attributes_of(x: Any) -> list[Any]:
 
 
 def used_by(function: types.FunctionType) -> list[Any]:
-    """What a function holds or names, and what it names of modules; nothing, if it is a library's."""
+    """What a function holds or names, and what it names of modules; of a library's, nothing."""
     if is_of_a_library(function.__module__ or ""):
         return []
     known, attributes, imported = names_in(function.__code__)

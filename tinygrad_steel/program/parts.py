@@ -36,10 +36,11 @@ class Numbers:
 
 
 def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value | None:
-    """The parts of which an Apply consists, found by running a function in NumPy terms on Tensors in place of its op.
+    """The parts of which an Apply consists, found by running a function in NumPy terms on Tensors
+    in place of its op.
 
-    None where it does not run on them, where it gives something else on them than on arrays, as it looks at types or
-    draws numbers, and where it is put in terms of the op itself.
+    None where it does not run on them, where it gives something else on them than on arrays, as it
+    looks at types or draws numbers, and where it is put in terms of the op itself.
     """
     stand = [Tensor(numbers.of(x)) if isinstance(x, VALUES) else x for x in y.inputs]
     found = run_on_tensors(y, function, stand)
@@ -54,7 +55,9 @@ def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value 
 
 
 def run_on_tensors(y: Apply, function: Callable[..., Any], inputs: list[Any]) -> Tensor | None:
-    """What a function gives in place of an op; None where it does not run on Tensors, or gives something else."""
+    """What a function gives in place of an op; None where it does not run on Tensors, or gives
+    something else.
+    """
     try:
         with recording("all"), np.errstate(all="ignore"):
             found = function(*inputs, **y.params)

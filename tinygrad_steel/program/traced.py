@@ -1,4 +1,4 @@
-"""A loss traced: its forward and its backward as one Program, and tables of what is known about its values."""
+"""A loss traced: its forward and its backward as one Program, and tables of what is known."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ from .values import Apply, Leaf, Program, Same, Value, behind, evaluate, only
 
 @dataclasses.dataclass(frozen=True)
 class Traced:
-    """A Program whose results are the loss, all gradients and all that was asked for, and tables beside it.
+    """A Program whose results are the loss, all gradients and all that was asked for, and tables
+    beside it.
 
-    `loss`, and `start`, the gradient of it with which the backward begins. `leaves`: those of the loss, in the order of
-    their first use. `names`: those that were given. `gradient_of`: value -> its gradient, from the loss backwards.
-    `edges`: `(y, x, g)` where the gradient of `y` adds `g` to that of its input `x`. `tensors`: the Tensor that a leaf,
-    or a Constant of the forward, stands for. `made`: the values of the Tensors of the
-    loss, of its gradients and of what else was asked for.
-    `arrays`: those of the leaves when traced, and what was drawn at random; `evaluate` gives all others. `random`: what
-    draws random numbers.
+    `loss`, and `start`, the gradient of it with which the backward begins. `leaves`: those of the
+    loss, in the order of their first use. `names`: those that were given. `gradient_of`: value ->
+    its gradient, from the loss backwards. `edges`: `(y, x, g)` where the gradient of `y` adds `g`
+    to that of its input `x`. `tensors`: the Tensor that a leaf, or a Constant of the forward,
+    stands for. `made`: the values of the Tensors of the loss, of its gradients and of what else was
+    asked for. `arrays`: those of the leaves when traced, and what was drawn at random; `evaluate`
+    gives all others. `random`: what draws random numbers.
     """
 
     program: Program
@@ -75,7 +76,9 @@ class Traced:
             return evaluate(self.program, self.arrays)
 
     def rebuilt(self, rule: Rule) -> Traced:
-        """The same after a pass; the forward, and the gradients of named values, stay values of their own."""
+        """The same after a pass; the forward, and the gradients of named values, stay values of
+        their own.
+        """
         named = {g for x, g in self.gradient_of.items() if x in self.names}
         program, moved = rebuild(self.program, rule, self.forward.keys() | named, self.random)
         return self.followed(program, moved)
@@ -106,7 +109,8 @@ def for_reader(traced: Traced) -> Traced:
     return traced.rebuilt(rewriting(READER, traced.start, traced.forward))
 
 
-# What is done with the gradients: from them, by Tensor, the results of it, and the leaves that it needs besides.
+# What is done with the gradients: from them, by Tensor, the results of it, and the leaves that it
+# needs besides.
 Update = Callable[[Mapping[Tensor, Tensor]], tuple[Iterable[Tensor], Iterable[Tensor]]]
 
 
@@ -119,10 +123,11 @@ def trace(
 ) -> Traced:
     """Trace a loss of one element, forward and backward, by the very rules that `backward()` runs.
 
-    `names`: variable names for Tensors without a name, such as `locals()`. `start`: the gradient of the loss, which may
-    then have several elements. `outputs`: further results of the forward. `update`: what is made of the gradients.
-    Raises what `backward()` raises: RuntimeError where no gradient flows or where data has changed since, ValueError
-    for a loss of several elements; and TypeError for what is no Tensor.
+    `names`: variable names for Tensors without a name, such as `locals()`. `start`: the gradient of
+    the loss, which may then have several elements. `outputs`: further results of the forward.
+    `update`: what is made of the gradients. Raises what `backward()` raises: RuntimeError where no
+    gradient flows or where data has changed since, ValueError for a loss of several elements; and
+    TypeError for what is no Tensor.
     """
     refuse_numbers([loss])
     start = Tensor(seed(loss, None)) if start is None else start
@@ -206,7 +211,9 @@ class Translation:
         self.of_array: dict[Same, Leaf] = {}
 
     def add_forward(self, tensors: Iterable[Tensor]) -> None:
-        """Tensors that a user has made: those without a history are leaves, unless they are nameless numbers."""
+        """Tensors that a user has made: those without a history are leaves, unless they are
+        nameless numbers.
+        """
         for t in tensors:
             if t in self.values:
                 continue
@@ -238,7 +245,7 @@ class Translation:
         return found
 
     def leaves_of(self, forward: list[Tensor]) -> tuple[Value, ...]:
-        """What a forward begins with, in the order of its first use; a leaf by itself is its own."""
+        """What a forward begins with, in the order of first use; a leaf by itself is its own."""
         inputs = (x for t in forward for x in t.inputs)
         used = [x for x in inputs if isinstance(x, Tensor) and x.op is None]
         return tuple(dict.fromkeys(self.values[t] for t in used or forward))
@@ -253,7 +260,9 @@ class Translation:
 
 
 class GivenNames:
-    """What Tensors are called: by their own names, or by those of the variables that hold them or their arrays."""
+    """What Tensors are called: by their own names, or by those of the variables that hold them or
+    their arrays.
+    """
 
     def __init__(self, names: Names):
         self.tensors: dict[Tensor, str] = {}
@@ -267,7 +276,9 @@ class GivenNames:
             todo = [inner for name, value in todo for inner in self.take(name, value)]
 
     def take(self, name: str, value: Any) -> list[tuple[str, Any]]:
-        """Note a Tensor under its (first) name; what a list, tuple or dict holds, with the names that it gives them."""
+        """Note a Tensor under its (first) name; what a list, tuple or dict holds, with the names
+        that it gives them.
+        """
         found: list[tuple[str, Any]] = []
         if isinstance(value, Tensor):
             self.tensors.setdefault(value, name)
