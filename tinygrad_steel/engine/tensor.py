@@ -423,7 +423,11 @@ class Tensor(Operators, Methods):
         except TypeError as error:  # arguments that the spelling does not know
             raise TypeError(f"np.{function.__name__} on Tensors: {error}") from error
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    # For type checkers, NumPy's functions on a Tensor are those on an array of this dtype, of which
+    # they promise least.
+    def __array__(
+        self, dtype: Any = None, copy: bool | None = None
+    ) -> np.ndarray[Any, np.dtype[np.object_]]:
         raise TypeError(
             "a Tensor does not turn into an array by itself, since its history would be lost: use np.stack([t, u]) to "
             "join Tensors, np.where or np.concatenate in place of z[i] = t, t.numpy() for the numbers alone, and in "

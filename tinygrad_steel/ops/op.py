@@ -6,13 +6,14 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .samples import Sample
 
 Vjp = Callable[..., Any]
+Rule = TypeVar("Rule", bound=Callable[..., Any] | None)
 OPS: dict[str, Op] = {}
 # NumPy's own function -> the op for it on Tensors, or what it means in terms of ops. Ufuncs and
 # `twins=` make rows of the first; all others stand in engine/numpy_api.py.
@@ -193,7 +194,7 @@ class Op:
         inputs = ["[a, b, ...]"] if self.sequence else [*self.input_names]
         return f"({', '.join([*inputs, *self.param_names])})"
 
-    def vjp(self, rule: Vjp | None) -> Vjp | None:
+    def vjp(self, rule: Rule) -> Rule:
         """Decorator: the vjp of the next input, `rule(g, y, *inputs, **params)`; None for none."""
         if self.constant:
             raise ValueError(

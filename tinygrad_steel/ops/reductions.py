@@ -36,7 +36,7 @@ def spread(g: Any, axis: Axis, keepdims: bool) -> Any:
 def count(x: Any, axis: Axis) -> int:
     """How many elements of `x` a reduction along `axis` takes together."""
     if axis is None:
-        return x.size
+        return int(x.size)
     axes = axis if isinstance(axis, tuple) else (axis,)
     if axes and not x.shape:  # NumPy's sums let a single number have an axis, its means do not
         raise np.exceptions.AxisError(axes[0], 0)
