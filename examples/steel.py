@@ -3,7 +3,7 @@
 import numpy as np
 from experiment import Experiment, Trained, main, same_shape, train
 
-from tinygrad_steel import op, sigmoid, sigmoid_cross_entropy, softmax, values
+from tinygrad_steel import op, sample_of, sigmoid, sigmoid_cross_entropy, softmax
 
 
 # The book prints this loss, but the gradient it trains with, softmax - labels, is that of the cross entropy without the
@@ -12,7 +12,7 @@ from tinygrad_steel import op, sigmoid, sigmoid_cross_entropy, softmax, values
 # its figures come out; for work of your own take tinygrad_steel.softmax_cross_entropy, where loss and gradient agree.
 @op(
     "book_cross_entropy",
-    samples=[values([[0.5, -1.0, 2.0], [0.1, 0.2, -0.4]], [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])],
+    samples=[sample_of([[0.5, -1.0, 2.0], [0.1, 0.2, -0.4]], [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])],
 )
 def book_cross_entropy(logits, labels):
     """-sum(labels * log(softmax(logits) + 1e-10)) of each row, with the gradient softmax(logits) - labels."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from .engine.anomaly import detect_anomaly
 from .engine.broadcast import BroadcastWarning
+from .engine.gradients import grad
 from .engine.optim import SGD, Adam
 from .engine.reads import FrozenNumberWarning
 from .engine.recording import no_grad
-from .engine.tensor import Tensor, grad
+from .engine.tensor import Tensor
 from .ops import (
     log_softmax,
     relu,

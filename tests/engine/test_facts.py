@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from helpers import leaf
 
-from tinygrad_steel import SGD, Tensor, no_grad, op, values
+from tinygrad_steel import SGD, Tensor, no_grad, op, sample_of
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_list_parameter_may_change_afterwards():
 def test_an_array_parameter_may_change_afterwards(registry):
     scaled = op(
         "scaled", lambda x, *, by: x * by["all"][0], lambda g, y, x, by: g * by["all"][0],
-        samples=[values([1.0], by={"all": [2.0]})],
+        samples=[sample_of([1.0], by={"all": [2.0]})],
     )  # fmt: skip
     w, table = leaf([1.0, 2.0]), {"all": [np.array([3.0, 4.0])]}
     y = scaled(w, by=table)
@@ -228,7 +228,7 @@ def test_any_parameter_that_can_change_is_copied(registry, kind):
         "scaled",
         lambda x, *, by: x * by[0],
         lambda g, y, x, by: g * by[0],
-        samples=[values([1.0], by=[2])],
+        samples=[sample_of([1.0], by=[2])],
     )
     w, by = leaf([1.0, 2.0]), kind([3, 4])
     y = scaled(w, by=by)
@@ -239,7 +239,10 @@ def test_any_parameter_that_can_change_is_copied(registry, kind):
 
 def test_a_tensor_as_a_parameter_of_an_op_is_refused(registry):
     scaled = op(
-        "scaled", lambda x, by=1.0: x * by, lambda g, y, x, by=1.0: g * by, samples=[values([1.0])]
+        "scaled",
+        lambda x, by=1.0: x * by,
+        lambda g, y, x, by=1.0: g * by,
+        samples=[sample_of([1.0])],
     )
     with pytest.raises(
         TypeError, match=r"by=t: \(\) float64 is a Tensor: no gradient .* parameter of scaled"
@@ -260,11 +263,11 @@ def test_an_error_of_ones_own_stays_what_it_is(registry):
     def refuse(x):
         raise MyError(7, "no")
 
-    picky = op("picky", refuse, lambda g, y, x: g, samples=[values([1.0])])
+    picky = op("picky", refuse, lambda g, y, x: g, samples=[sample_of([1.0])])
     with pytest.raises(MyError, match="no") as found:
         picky(leaf([1.0], name="w"))
     assert found.value.code == 7 and found.value.__notes__ == ["in picky(w: (1,) float64)"]
-    rule = op("rule", lambda x: x * 1, lambda g, y, x: refuse(x), samples=[values([1.0])])
+    rule = op("rule", lambda x: x * 1, lambda g, y, x: refuse(x), samples=[sample_of([1.0])])
     with pytest.raises(MyError) as found:
         rule(leaf([1.0], name="w")).sum().backward()
     assert "the vjp of rule(w: (1,) float64)" in found.value.__notes__[0]
@@ -276,6 +279,13 @@ def test_numpys_own_errors_say_where_they_come_from():
         match=r"sum\(w: \(1,\) float64, axis=3.*\): axis 3 is out of bounds",
     ):
         np.sum(leaf([1.0], name="w"), axis=3)
+
+
+def test_an_error_that_numpy_has_derived_is_told_again_as_its_kind(registry):
+    inverse = op("inverse", np.linalg.inv, lambda g, y, x: -y.T @ g @ y.T, samples=[])
+    with pytest.raises(ValueError, match=r"^inverse\(w: .*\): Singular matrix") as found:
+        inverse(leaf([[0.0]], name="w"))
+    assert type(found.value) is ValueError and not hasattr(found.value, "__notes__")
 
 
 def test_plain_sgd_counts_its_steps():

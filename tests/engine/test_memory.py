@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from helpers import leaf
 
-from tinygrad_steel import Tensor, grad, no_grad, op, values
+from tinygrad_steel import Tensor, grad, no_grad, op, sample_of
 
-SAMPLES = [values([[1.0, 2.0], [3.0, 4.0]])]
+SAMPLES = [sample_of([[1.0, 2.0], [3.0, 4.0]])]
 BUFFER = np.empty((2, 2))
 
 

@@ -15,9 +15,12 @@ from tinygrad_steel import (
     check_gradients,
     compile_backprop,
     grad,
+    ops,
     softmax_cross_entropy,
     write_backprop,
 )
+from tinygrad_steel.engine.numpy_api import MEANING
+from tinygrad_steel.ops.op import SPELLINGS, TWINS, Op
 
 
 def random(*shape, seed=1):
@@ -54,6 +57,12 @@ def check(f, *data):
             return np.vdot(weights, f(*data[:i], x, *data[i + 1 :]))
 
         close(g, differences(number, data[i]))
+
+
+def test_the_table_names_each_function_of_ours():
+    ours = {op for op in vars(ops).values() if isinstance(op, Op)}
+    twins = {f: op for f, op in TWINS.items() if op in ours and f is not op.forward}
+    assert {**twins, **SPELLINGS} == MEANING
 
 
 # What people write
@@ -185,6 +194,7 @@ FUNCTIONS = [
         ("prod", lambda x: np.prod(x), V),
         ("prod-axis", lambda x: np.prod(x, axis=0), M),
         ("var", lambda x: np.var(x, ddof=1), M),
+        ("mean-method", lambda x: x.mean(keepdims=True), M),
         ("var-axis", lambda x: np.var(x, axis=0, ddof=1, keepdims=True), M),
         ("std", lambda x: np.std(x, axis=1, ddof=1), M),
         ("mean", lambda x: np.mean(x, axis=(0, -1)), (2, 3, 4)),
@@ -326,6 +336,7 @@ ANY_SHAPE = [
     ("max-axis", lambda x: np.max(x, axis=-1)),
     ("prod-axis", lambda x: np.prod(x, axis=-1)),
     ("sum-keepdims", lambda x: np.sum(x, keepdims=True)),
+    ("sum-method", lambda x: x.sum(keepdims=True)),
     ("prod", np.prod),
     ("norm", np.linalg.norm),
     ("ravel", np.ravel),
@@ -464,6 +475,7 @@ JOIN = r"np\.stack.*np\.where or np\.concatenate.*t\.numpy\(\)"
         (lambda t, z: np.sum(t, where=z > 0), "where= is not supported.*Leave it out"),
         (lambda t, z: np.linalg.norm(t, ord=1), r"np\.linalg\.norm.*np\.sum\(np\.abs\(x\)\)"),
         (lambda t, z: np.linalg.norm(t, np.inf), r"np\.linalg\.norm.*np\.max\(np\.abs\(x\)\)"),
+        (lambda t, z: np.linalg.norm(np.sum(t), "fro"), r"np\.linalg\.norm.*as meant"),
         (lambda t, z: np.ravel(t, order="F"), "ravel.*order"),
     ],
 )

@@ -238,6 +238,24 @@ def test_a_count_that_a_mask_decides_on_is_refused(loss_of):
     refused_by_both(loss_of, "read for its number of elements,")
 
 
+def test_a_count_beside_the_elements_themselves_is_no_matter():
+    w, _, t = problem()
+    taken = (w * t)[Tensor([True, False, True], name="mask")]
+    loss = taken.sum() / taken.size
+    compile_backprop(loss, backend="numpy")
+    assert "t1 is {t1.shape}, and was (2,) when written" in write_backprop(loss)
+
+
+def branch_on_an_input_of_a_reported_loss():
+    w, _, t = problem()
+    float((w * t).sum())
+    return w.sum() * (2 if t > 0 else 3) + t
+
+
+def test_a_read_of_inputs_alone_counts_before_one_that_is_warned_of():
+    refused_by_both(branch_on_an_input_of_a_reported_loss, "read as a condition")
+
+
 def loss_over_itself():
     w, _, t = problem()
     loss = (w * t).sum()
@@ -252,9 +270,17 @@ def report_of_an_evaluation():
     return (w * t).mean()
 
 
+def report_on_what_another_was_made_of():
+    w, _, t = problem()
+    u, h = Tensor(3.0, name="u"), w * t
+    float(h.sum())
+    float(h.sum() + u)
+    return (w * u).sum()
+
+
 MAYBE = [
     branch_on_a_parameter, norm_of_a_parameter, scale_of_a_product_computed_anew, loss_over_itself,
-    report_of_an_evaluation,
+    report_of_an_evaluation, report_on_what_another_was_made_of,
 ]  # fmt: skip
 
 

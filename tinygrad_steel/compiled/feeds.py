@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tensor import checked_array
+from ..engine.checks import checked_array
 from ..ops.op import data_of
 from ..program.values import Leaf
 

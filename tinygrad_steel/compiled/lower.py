@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..engine.backward import pull_arrays
+from ..engine.backward import pull_arrays, seed
 from ..engine.optim import Optimizer
 from ..engine.reads import refuse_reads
-from ..engine.tensor import Tensor, seed
+from ..engine.tensor import Tensor
 from ..ops.fast import is_numpy
 from ..ops.op import describe
 from ..program.parts import Numbers

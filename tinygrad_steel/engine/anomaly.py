@@ -1,4 +1,4 @@
-"""detect_anomaly: stop at the first NaN or infinity, and say which op, which Tensor and which line made it."""
+"""detect_anomaly: stop at the first NaN or infinity, and say which op, Tensor and line made it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from .recording import Watcher, recording
 
 
 def detect_anomaly() -> contextlib.AbstractContextManager[None]:
-    """Inside `with detect_anomaly():` the first NaN or infinity raises FloatingPointError, forward or backward.
+    """Stop at the first NaN or infinity, forward or backward, inside `with detect_anomaly():`.
 
-    The message names the op, its inputs and the line of the user's code that called it. Put the forward pass inside as
-    well as `backward()`: the lines are noted as results are made. It slows everything down; it is for finding a fault.
+    The message names the op, its inputs and the line of the user's code that called it. Put the
+    forward pass inside as well as `backward()`: the lines are noted as results are made. It slows
+    everything down; it is for finding a fault.
 
     Raises
     ------
@@ -44,26 +45,31 @@ class AnomalyWatcher(Watcher):
 
     def result(self, y: Any, op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> None:
         """FloatingPointError where a result is not finite."""
-        self.lines[y.age] = line = users_line()
+        line = self.lines[y.age] = users_line()
         found = not_finite(y.data)
         if found:
-            given = ((x, not_finite(data_of(x))) for x in inputs)
-            blame = next((f"; its input {describe(x)} had {what}" for x, what in given if what), "")
-            raise FloatingPointError(
-                f"{describe_call(op, inputs, params)} gave {found}, {line}{blame}"
-            )
+            call = describe_call(op, inputs, params)
+            raise FloatingPointError(f"{call} gave {found}, {line}{blame(inputs)}")
 
     def sent(self, y: Any, x: Any, g: Any) -> None:
         """FloatingPointError where a gradient is not finite."""
         found = not_finite(data_of(g))
         if found:
-            line = self.lines.get(
-                y.age, "at a line not known, since it was computed outside detect_anomaly()"
-            )
+            unknown = "at a line not known, since it was computed outside detect_anomaly()"
             call = describe_call(y.op, y.inputs, y.params)
             raise FloatingPointError(
-                f"the gradient of {describe(x)} through {call} is {found}; forward {line}"
+                f"the gradient of {describe(x)} through {call} is {found}; "
+                f"forward {self.lines.get(y.age, unknown)}"
             )
+
+
+def blame(inputs: tuple[Any, ...]) -> str:
+    """The first input that was not finite already, as the end of a sentence; empty without one."""
+    for x in inputs:
+        found = not_finite(data_of(x))
+        if found:
+            return f"; its input {describe(x)} had {found}"
+    return ""
 
 
 def not_finite(data: Any) -> str:
@@ -71,13 +77,16 @@ def not_finite(data: Any) -> str:
     data = np.asarray(data)
     if data.dtype.kind != "f" or np.isfinite(data).all():
         return ""
-    index = tuple(int(i) for i in np.argwhere(~np.isfinite(data))[0])
-    return f"{data[index]} at index {index}" if index else f"{data}"
+    if not data.ndim:
+        return f"{data}"
+    index = tuple(np.argwhere(~np.isfinite(data))[0].tolist())
+    return f"{data[index]} at index {index}"
 
 
 def users_line() -> str:
     """The line of the user's code that is being run, as messages show it."""
     frame = users_frame()
     file, number = frame.f_code.co_filename, frame.f_lineno
+    place = f"at {file}:{number}, in {frame.f_code.co_name}"
     code = linecache.getline(file, number).strip()
-    return f"at {file}:{number}, in {frame.f_code.co_name}{': ' + code if code else ''}"
+    return f"{place}: {code}" if code else place

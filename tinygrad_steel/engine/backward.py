@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NoReturn
 
+import numpy as np
+
 from ..ops.fast import Axis, stretch, total
 from ..ops.op import Op, describe
-from .messages import describe_call, explained
+from .checks import checked_array, is_tensor
+from .messages import describe_call, described_result, explained
 from .recording import RECORDING, Watcher
 
 Pulled = list[tuple[Any, Any]]  # Tensors, youngest first, each with its whole gradient
@@ -43,6 +46,46 @@ class Collector(Watcher):
         return g
 
 
+def seed(y: Any, gradient: Any) -> Any:
+    """The gradient to start from at `y`: the one given, checked, or 1 for a single number."""
+    dtype = y._array.dtype
+    if not y._requires_grad or dtype.kind != "f":
+        refuse_unrecorded(y)
+        raise RuntimeError(
+            f"{described_result(y)}: no gradient flows here, since nothing it comes from has requires_grad=True"
+            f"; make the parameters with Tensor(..., requires_grad=True), outside no_grad()"
+        )
+    if gradient is None:
+        return one(y)
+    if not is_tensor(gradient):
+        gradient = checked_array(gradient)
+    if gradient.shape != y.shape:
+        raise ValueError(f"the gradient of {describe(y)} has that shape too, not {gradient.shape}")
+    return gradient if gradient.dtype == dtype else gradient.astype(dtype)
+
+
+def one(y: Any) -> Any:
+    """The gradient of a single number with respect to itself, in its shape and dtype."""
+    dtype = y._array.dtype
+    if not y._shape:  # a NumPy scalar: as light as a Python float, with the shape and dtype that rules may ask for
+        return dtype.type(1)
+    if y.size != 1:
+        raise ValueError(
+            f"{described_result(y)} is not a single number: take its mean() or sum(), or give the gradient of "
+            f"each element, backward(gradient)"
+        )
+    return np.ones(y.shape, dtype)
+
+
+def refuse_unrecorded(y: Any) -> None:
+    """RuntimeError where the history of a result is missing because it was computed inside no_grad()."""
+    if getattr(y, "unrecorded", False):
+        raise RuntimeError(
+            f"{describe(y)}: no gradient flows here, since it was computed inside no_grad(), where nothing is "
+            f"recorded; compute it outside"
+        )
+
+
 def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ...]) -> Pulled:
     """Go back through the graph, where `run(vjp, g, y, x)` says what `y` sends to `x`; the gradients of the leaves.
 
@@ -62,8 +105,8 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
         if op is None:
             leaves.append((y, g))
             continue
-        if g.shape != y._shape and not passes_small(y):
-            g = stretch(g, y._shape)
+        if g.shape != y._shape:
+            g = stretched(g, y)
         for x, vjp in zip(y._inputs, op.vjps if op.joint is None else joint_vjps(run, g, y)):
             age = x._age if x.__class__ is kind else getattr(x, "_age", None)
             if age is None:  # a plain number
@@ -79,10 +122,10 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
             for watcher in watchers:
                 watcher.sent(y, x, gx)
             if age in pending:
-                pending[age] = x, pending[age][1] + gx
+                gx = pending[age][1] + gx
             else:
-                pending[age] = x, gx
                 insort(ages, age)
+            pending[age] = x, gx
     return leaves
 
 
@@ -113,14 +156,14 @@ def vjp_on_tensors(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
 
 def history(roots: Iterable[Any]) -> Iterator[Any]:
     """These Tensors and all from which they were computed, each once, in no order."""
-    found = {id(t): t for t in roots}
-    todo = [*found.values()]
+    found = set(roots)
+    todo = [*found]
     while todo:
         t = todo.pop()
         yield t
         for x in t._inputs:
-            if hasattr(x, "_age") and id(x) not in found:
-                found[id(x)] = x
+            if is_tensor(x) and x not in found:
+                found.add(x)
                 todo.append(x)
 
 
@@ -160,7 +203,7 @@ def raise_explained(error: Exception, y: Any, x: Any, vjp: Any) -> NoReturn:
 
 def own_copy(g: Any) -> Any:
     """A copy of what a foreign rule returned, as it may be its argument, or a buffer used again."""
-    if hasattr(g, "record_op"):
+    if is_tensor(g):
         raise TypeError(
             "it returned a Tensor where it was given arrays: a rule computes with what it is given"
         )
@@ -176,8 +219,13 @@ def cast(g: Any, x: Any) -> Any:
     return g.astype(x.dtype)
 
 
-def passes_small(y: Any) -> bool:
-    """Whether the vjps of `y` take a gradient that stands for its broadcast: nothing must be summed over it."""
+def stretched(g: Any, y: Any) -> Any:
+    """A small gradient in the shape of `y`, unless the vjps of `y` take one that stands for its broadcast."""
+    return g if takes_small(y) else stretch(g, y._shape)
+
+
+def takes_small(y: Any) -> bool:
+    """Whether the vjps of `y` sum over nothing, so that a gradient may stand for its broadcast."""
     op, inputs = y._op, y._arrays
     if not op.elementwise:
         return bool(op.rowwise)

@@ -21,13 +21,15 @@ class Methods:
 
     def sum(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
         """The sum over all elements or along `axis`."""
-        params = {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims}
-        return self.record_op(ops.sum, (self,), params)
+        if axis is None and not keepdims:  # the shortest way: a loss ends in it
+            return self.record_op(ops.sum, (self,), {})
+        return self.record_op(ops.sum, (self,), {"axis": axis, "keepdims": keepdims})
 
     def mean(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
         """The mean over all elements or along `axis`."""
-        params = {} if axis is None and not keepdims else {"axis": axis, "keepdims": keepdims}
-        return self.record_op(ops.mean, (self,), params)
+        if axis is None and not keepdims:  # the shortest way: a loss ends in it
+            return self.record_op(ops.mean, (self,), {})
+        return self.record_op(ops.mean, (self,), {"axis": axis, "keepdims": keepdims})
 
     def max(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
         """The largest element, or the largest along `axis`."""
@@ -75,9 +77,8 @@ class Methods:
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
-        return self.record_op(
-            ops.reshape, (self,), {"shape": shape[0] if len(shape) == 1 else shape}
-        )
+        lengths = shape[0] if len(shape) == 1 else shape
+        return self.record_op(ops.reshape, (self,), {"shape": lengths})
 
     def transpose(self, *axes: Any) -> Tensor:
         """The axes reversed, or in this order: `t.transpose(1, 0)` or `t.transpose((1, 0))`."""

@@ -12,41 +12,45 @@ from .tensor import Tensor
 
 
 def working(dtype: np.dtype) -> np.dtype:
-    """The dtype of a step: float16 has no room for the square of a small gradient, and is rounded to at the end."""
+    """The dtype of a step: float32 for float16, which is too narrow for squares of gradients."""
     return np.dtype(np.float32) if dtype.itemsize < 4 else dtype
 
 
 def start(p: Tensor) -> Any:
-    """What is remembered of no step at all."""
+    """What is remembered before the first step."""
     return np.zeros_like(p.data, dtype=working(p.dtype))
 
 
-class Optimizer:
-    """What SGD and Adam share: the parameters, and forgetting their gradients.
+def checked_parameters(parameters: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    """The parameters; TypeError and ValueError for what an optimizer cannot train."""
+    if isinstance(parameters, Tensor | dict):
+        raise TypeError(
+            "give an optimizer a list of Tensors: [weight, bias], or parameters.values() of a dict"
+        )
+    found = tuple(parameters)
+    if not found or len({*map(id, found)}) < len(found):
+        raise ValueError("an optimizer needs at least one parameter, and each only once")
+    for p in found:
+        if not isinstance(p, Tensor) or not p.requires_grad or p.op is not None:
+            raise ValueError(
+                f"{describe(p)} cannot be trained: make it with Tensor(..., requires_grad=True)"
+            )
+    return found
 
-    `parameters`: Tensors that require a gradient (ValueError for others, for none at all and for one given twice).
+
+class Optimizer:
+    """What SGD and Adam share: the parameters, their steps, and forgetting their gradients.
+
+    A class of your own defines `rule` and `numbers`.
     """
 
     def __init__(self, parameters: Iterable[Tensor], learning_rate: float):
-        if isinstance(parameters, (Tensor, dict)):
-            raise TypeError(
-                "give an optimizer a list of Tensors: [weight, bias], or parameters.values() of a dict"
-            )
-        self.parameters = tuple(
-            parameters
-        )  # in which nobody exchanges one behind a compiled step's back
-        if not self.parameters or len({id(p) for p in self.parameters}) < len(self.parameters):
-            raise ValueError("an optimizer needs at least one parameter, and each only once")
-        for p in self.parameters:
-            if not isinstance(p, Tensor) or not p.requires_grad or p.op is not None:
-                raise ValueError(
-                    f"{describe(p)} cannot be trained: make it with Tensor(..., requires_grad=True)"
-                )
+        # A tuple: nobody exchanges a parameter behind a compiled step's back.
+        self.parameters = checked_parameters(parameters)
         self.learning_rate = learning_rate
         self.steps = 0
-        self.states: list[list[Any]] = [
-            [] for _ in self.parameters
-        ]  # what is remembered of the steps before
+        # What is remembered of the steps before.
+        self.states: list[list[Any]] = [[] for _ in self.parameters]
 
     @property
     def learning_rate(self) -> float:
@@ -60,7 +64,7 @@ class Optimizer:
         if not value > 0:
             raise ValueError(f"the learning rate must be above 0, not {value}")
         self._learning_rate = value
-        # 0-d arrays: NumPy multiplies by them in half the time it takes for a Python number
+        # 0-d arrays: NumPy multiplies by them in half the time it takes for a Python number.
         self.rates = [np.array(value, working(p.dtype)) for p in self.parameters]
 
     def zero_grad(self) -> None:
@@ -69,11 +73,12 @@ class Optimizer:
             p._grad = None
 
     def check(self) -> None:
-        """RuntimeError where a gradient is missing: that parameter would stay untrained without a word."""
+        """RuntimeError where a gradient is missing: a parameter would stay untrained in silence."""
         for p in self.parameters:
             if p._grad is None:
                 raise RuntimeError(
-                    f"{describe(p)} has no gradient: call backward() first, on a loss which it is part of"
+                    f"{describe(p)} has no gradient: "
+                    "call backward() first, on a loss which it is part of"
                 )
 
     def numbers(self, dtype: np.dtype) -> tuple[np.ndarray, ...]:
@@ -81,9 +86,10 @@ class Optimizer:
         raise NotImplementedError
 
     def rule(self, g: Any, state: Sequence[Any], *numbers: Any) -> tuple[Any, list[Any]]:
-        """By what a parameter with gradient `g` is lowered, and its new state; in NumPy terms, as an op's rule.
+        """By what a parameter with gradient `g` is lowered, and its new state, in NumPy terms.
 
-        It depends on nothing but its arguments and settings: what differs from step to step comes from `numbers()`.
+        It depends on its arguments and settings alone: what differs from step to step comes from
+        `numbers()`.
         """
         raise NotImplementedError
 
@@ -93,9 +99,8 @@ class Optimizer:
         self.steps += 1
         for i, p in enumerate(self.parameters):
             g = p._grad
-            if isinstance(
-                p.data, np.ndarray
-            ):  # a lazy gradient is computed now, else each step would hold all before
+            if isinstance(p.data, np.ndarray):
+                # A lazy gradient is computed now, else each step would hold all before it.
                 g = np.asarray(g, working(p.dtype))
             change, self.states[i] = self.rule(g, self.states[i], *self.numbers(p.dtype))
             p.move(change)
@@ -104,7 +109,8 @@ class Optimizer:
 class SGD(Optimizer):
     """Stochastic gradient descent: `p -= learning_rate * grad`.
 
-    With `momentum` the step is `learning_rate * v`, where `v = momentum * v + grad` (Polyak's heavy ball).
+    With `momentum` the step is `learning_rate * v`, where `v = momentum * v + grad` (Polyak's heavy
+    ball).
 
     Parameters
     ----------
@@ -114,6 +120,13 @@ class SGD(Optimizer):
         The size of a step, above 0.
     momentum : float
         At least 0 and below 1.
+
+    Raises
+    ------
+    TypeError
+        For a single Tensor or a dict of them, and for a learning rate that is text.
+    ValueError
+        For parameters that cannot be trained, and for numbers outside of their range.
 
     Examples
     --------
@@ -145,19 +158,21 @@ class SGD(Optimizer):
         return rate * velocity, [velocity]
 
     def step(self) -> None:
-        if (
-            self.momentum or self.__class__ is not SGD
-        ):  # a class of somebody's own may have other rules and numbers
+        # A class of somebody's own may have other rules and numbers.
+        if self.momentum or self.__class__ is not SGD:
             super().step()
             return
-        self.check()  # the shortest way: a step on a small batch takes some 30 microseconds in all
+        # The shortest way: a step on a small batch takes some 30 microseconds in all.
+        self.check()
         self.steps += 1
         for p, rate in zip(self.parameters, self.rates):
             p.move(rate * p._grad)
 
 
 class Adam(Optimizer):
-    """Adam (Kingma and Ba, 2015, algorithm 1, with its bias correction): steps scaled by the gradient's recent size.
+    """Adam: steps scaled by the recent size of the gradient.
+
+    As Kingma and Ba, 2015, algorithm 1, with its bias correction.
 
     Parameters
     ----------
@@ -166,9 +181,16 @@ class Adam(Optimizer):
     learning_rate : float
         The size of a step, above 0.
     beta1, beta2 : float
-        How slowly the mean and the mean square of the gradient are forgotten; at least 0 and below 1.
+        How slowly the mean and the mean square of the gradient are forgotten, from 0 to below 1.
     epsilon : float
         Keeps the division finite.
+
+    Raises
+    ------
+    TypeError
+        For a single Tensor or a dict of them, and for a learning rate that is text.
+    ValueError
+        For parameters that cannot be trained, and for numbers outside of their range.
 
     Examples
     --------
@@ -201,7 +223,5 @@ class Adam(Optimizer):
         rate, mean_correction, square_correction = numbers
         mean = self.beta1 * state[0] + (1 - self.beta1) * g
         square = self.beta2 * state[1] + (1 - self.beta2) * g * g
-        change = (
-            rate * (mean / mean_correction) / (np.sqrt(square / square_correction) + self.epsilon)
-        )
-        return change, [mean, square]
+        size = np.sqrt(square / square_correction) + self.epsilon
+        return rate * (mean / mean_correction) / size, [mean, square]

@@ -62,9 +62,8 @@ def where(graph: Graph, node: Apply) -> str:
 
 
 def einsum(graph: Graph, node: Apply) -> str:
-    terms, result = ops.letters(
-        node.params["subscripts"]
-    )  # with an arrow: without one, orders may differ
+    # With an arrow: without one, orders may differ.
+    terms, result = ops.letters(node.params["subscripts"])
     return graph.add("Einsum", node, *node.inputs, equation=f"{','.join(terms)}->{result}")
 
 

@@ -41,7 +41,6 @@ negative.vjp(lambda g, y, x: -g)
 @define(
     "power",
     samples=[POSITIVE, sample_of([[-1.5, 0.7, 2.0]], 3), sample_of([0.0, -2.0, 1.5], 2)],
-    twins=[np.power],
     elementwise=True,
 )
 def power(a: Any, b: Any) -> Any:

@@ -27,13 +27,13 @@ def asconstant(x: Any, *, dtype: Any) -> Any:
     return x.astype(dtype)
 
 
-@define("zeros_like", constant=True, samples=ANY, twins=[np.zeros_like])
+@define("zeros_like", constant=True, samples=ANY)
 def zeros_like(x: Any) -> Any:
     """Zeros of the shape and dtype of `x`."""
     return np.zeros_like(x)
 
 
-@define("ones_like", constant=True, samples=ANY, twins=[np.ones_like])
+@define("ones_like", constant=True, samples=ANY)
 def ones_like(x: Any) -> Any:
     """Ones of the shape and dtype of `x`."""
     return np.ones_like(x)
@@ -43,7 +43,6 @@ def ones_like(x: Any) -> Any:
     "full_like",
     constant=True,
     samples=[random_sample((2, 3), fill_value=0.5)],
-    twins=[np.full_like],
 )
 def full_like(x: Any, *, fill_value: float) -> Any:
     """An array of the shape and dtype of `x`, filled with one number."""

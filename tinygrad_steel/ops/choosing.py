@@ -58,7 +58,6 @@ def _(g: Any, y: Any, x: Any, a_min: Bound = None, a_max: Bound = None) -> Any:
 @define(
     "where",
     samples=[sample_of([[True, False, True]], [[1.0, 2.0, 3.0]], [[4.0], [5.0]])],
-    twins=[np.where],
     elementwise=True,
     choosing=True,
 )

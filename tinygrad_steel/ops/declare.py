@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 
@@ -15,6 +15,32 @@ from .samples import Sample
 Forward = Callable[..., Any]
 
 
+class Facts(TypedDict, total=False):
+    """What is said of an op besides its rules and samples; see `op`."""
+
+    twins: Sequence[Forward]
+    elementwise: bool
+    rowwise: bool
+    sequence: bool
+    each: Vjp | None
+    joint: Vjp | None
+    keeps: bool
+    constant: bool
+    random: bool
+
+
+@overload
+def op(
+    name: str,
+    forward: Forward,
+    *vjps: Vjp | None,
+    samples: Sequence[Sample],
+    **facts: Unpack[Facts],
+) -> Op: ...
+@overload
+def op(
+    name: str, *, samples: Sequence[Sample], **facts: Unpack[Facts]
+) -> Callable[[Forward], Op]: ...
 def op(
     name: str,
     forward: Forward | None = None,
@@ -249,7 +275,9 @@ def checked_samples(name: str, samples: Sequence[Sample]) -> list[Sample]:
         wrong = [x for x in samples if not isinstance(x, Sample)]
     if wrong:
         found = type(wrong[0]).__name__
-        raise TypeError(f"{name}: samples are a list of arrays(...) and values(...), not {found}")
+        raise TypeError(
+            f"{name}: samples are a list of random_sample(...) and sample_of(...), not {found}"
+        )
     return list(samples)
 
 
@@ -307,6 +335,5 @@ def same_definition(old: Forward, new: Forward) -> bool:
         return old.__module__ == new.__module__
     if new.__name__ != "<lambda>":
         return True
-    return bool(
-        before.co_firstlineno == after.co_firstlineno
-    )  # lambdas are told apart by their lines
+    # Lambdas are told apart by their lines.
+    return bool(before.co_firstlineno == after.co_firstlineno)

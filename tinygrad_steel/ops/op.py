@@ -6,16 +6,18 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .samples import Sample
 
 Vjp = Callable[..., Any]
+Rule = TypeVar("Rule", bound=Callable[..., Any] | None)
 OPS: dict[str, Op] = {}
-TWINS: dict[Callable[..., Any], Op] = {}  # NumPy's own function -> the op for it on Tensors
-# NumPy's own function -> what it means in terms of ops (see engine/numpy_api.py)
+# NumPy's own function -> the op for it on Tensors, or what it means in terms of ops. Ufuncs and
+# `twins=` make rows of the first; all others stand in engine/numpy_api.py.
+TWINS: dict[Callable[..., Any], Op] = {}
 SPELLINGS: dict[Callable[..., Any], Callable[..., Any]] = {}
 NO_VJP = (
     "no vjp was given: give one per input, or say constant=True where the result is a constant "
@@ -192,7 +194,7 @@ class Op:
         inputs = ["[a, b, ...]"] if self.sequence else [*self.input_names]
         return f"({', '.join([*inputs, *self.param_names])})"
 
-    def vjp(self, rule: Vjp | None) -> Vjp | None:
+    def vjp(self, rule: Rule) -> Rule:
         """Decorator: the vjp of the next input, `rule(g, y, *inputs, **params)`; None for none."""
         if self.constant:
             raise ValueError(

@@ -22,7 +22,6 @@ from .samples import random_sample
         random_sample((2, 3, 4), (4,)),
         random_sample((3,), (2, 3, 4)),
     ],
-    twins=[np.matmul],
 )
 def matmul(a: Any, b: Any) -> Any:
     """a @ b, with vectors and stacks of matrices as in NumPy."""

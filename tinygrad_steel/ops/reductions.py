@@ -36,7 +36,7 @@ def spread(g: Any, axis: Axis, keepdims: bool) -> Any:
 def count(x: Any, axis: Axis) -> int:
     """How many elements of `x` a reduction along `axis` takes together."""
     if axis is None:
-        return x.size
+        return int(x.size)
     axes = axis if isinstance(axis, tuple) else (axis,)
     if axes and not x.shape:  # NumPy's sums let a single number have an axis, its means do not
         raise np.exceptions.AxisError(axes[0], 0)
@@ -46,7 +46,7 @@ def count(x: Any, axis: Axis) -> int:
 # Sums and means
 
 
-@define("sum", samples=ALONG, twins=[np.sum], reduction=True)
+@define("sum", samples=ALONG, reduction=True)
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The sum over all elements, or along `axis` (one, or a tuple of them)."""
     return numpy_sum(x, axis, keepdims)
@@ -74,7 +74,7 @@ def cumsum(x: Any, *, axis: int) -> Any:
 cumsum.vjp(lambda g, y, x, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis))
 
 
-@define("mean", samples=ALONG, twins=[np.mean], reduction=True)
+@define("mean", samples=ALONG, reduction=True)
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The mean over all elements, or along `axis` (one, or a tuple of them)."""
     if x.dtype.char not in "fd":  # np.mean adds up integers in float64 and float16 in float32
@@ -127,13 +127,13 @@ def _(g: Any, y: Any, x: Any, axis: Axis = -1, keepdims: bool = False) -> Any:
 # Extremes
 
 
-@define("max", samples=ALONG, twins=[np.max, np.amax], reduction=True, choosing=True)
+@define("max", samples=ALONG, reduction=True, choosing=True)
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The largest element, or the largest along `axis`; ties share the gradient evenly."""
     return largest(x, axis, keepdims)
 
 
-@define("min", samples=ALONG, twins=[np.min, np.amin], reduction=True, choosing=True)
+@define("min", samples=ALONG, reduction=True, choosing=True)
 def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The smallest element, or the smallest along `axis`; ties share the gradient evenly."""
     return np.min(x, axis=axis, keepdims=keepdims)
@@ -153,7 +153,7 @@ def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 # Deviations and lengths
 
 
-@define("var", samples=FREE, twins=[np.var])
+@define("var", samples=FREE)
 def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
     """The mean square deviation from the mean, with n - ddof in place of n."""
     return np.var(x, axis=axis, keepdims=keepdims, ddof=ddof)
@@ -164,7 +164,7 @@ def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False, ddof: f
     return 2 * wide(spread(g, axis, keepdims)) * deviation(x, axis, ddof)
 
 
-@define("std", samples=FREE, twins=[np.std])
+@define("std", samples=FREE)
 def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
     """The root of the variance; where all elements are equal, a kink, its slope is 0."""
     return np.std(x, axis=axis, keepdims=keepdims, ddof=ddof)
@@ -215,7 +215,6 @@ def per_length(g: Any, y: Any, axis: Axis, keepdims: bool) -> Any:
         sample_of([[0.0, 2.0, 3.0], [0.0, 0.0, 4.0]], axis=1),
         sample_of([0.0, 2.0, 3.0]),
     ],
-    twins=[np.prod],
     reduction=True,
 )
 def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -250,25 +249,25 @@ def other_factors(x: Any, axes: tuple[int, ...]) -> Any:
 # Questions that a reduction answers without a gradient
 
 
-@define("argmax", constant=True, samples=PLACES, twins=[np.argmax])
+@define("argmax", constant=True, samples=PLACES)
 def argmax(x: Any, axis: int | None = None) -> Any:
     """Where the largest element is."""
     return np.argmax(x, axis=axis)
 
 
-@define("argmin", constant=True, samples=PLACES, twins=[np.argmin])
+@define("argmin", constant=True, samples=PLACES)
 def argmin(x: Any, axis: int | None = None) -> Any:
     """Where the smallest element is."""
     return np.argmin(x, axis=axis)
 
 
-@define("any", constant=True, samples=MASKS, twins=[np.any], reduction=True)
+@define("any", constant=True, samples=MASKS, reduction=True)
 def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Whether an element is true."""
     return np.any(x, axis=axis, keepdims=keepdims)
 
 
-@define("all", constant=True, samples=MASKS, twins=[np.all], reduction=True)
+@define("all", constant=True, samples=MASKS, reduction=True)
 def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Whether every element is true."""
     return np.all(x, axis=axis, keepdims=keepdims)

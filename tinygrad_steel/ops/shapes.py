@@ -16,7 +16,6 @@ from .samples import random_sample
 @define(
     "reshape",
     samples=[random_sample((2, 3), shape=(3, 2)), random_sample((2, 3), shape=-1)],
-    twins=[np.reshape],
     moves=True,
 )
 def reshape(x: Any, *, shape: Any) -> Any:
@@ -30,7 +29,6 @@ reshape.vjp(lambda g, y, x, shape: np.reshape(g, x.shape))
 @define(
     "transpose",
     samples=[random_sample((2, 3)), random_sample((2, 3, 4), axes=(2, 0, 1))],
-    twins=[np.transpose],
     moves=True,
 )
 def transpose(x: Any, axes: tuple[int, ...] | None = None) -> Any:
@@ -53,7 +51,6 @@ def undone(order: list[int]) -> tuple[int, ...]:
 @define(
     "swapaxes",
     samples=[random_sample((2, 3, 4), axis1=0, axis2=-1)],
-    twins=[np.swapaxes],
     moves=True,
 )
 def swapaxes(x: Any, *, axis1: int, axis2: int) -> Any:
@@ -67,7 +64,6 @@ swapaxes.vjp(lambda g, y, x, axis1, axis2: np.swapaxes(g, axis1, axis2))
 @define(
     "expand_dims",
     samples=[random_sample((2, 3), axis=1), random_sample((2, 3), axis=(0, -1))],
-    twins=[np.expand_dims],
     moves=True,
 )
 def expand_dims(x: Any, *, axis: Axis) -> Any:
@@ -81,7 +77,6 @@ expand_dims.vjp(lambda g, y, x, axis: np.reshape(g, x.shape))
 @define(
     "squeeze",
     samples=[random_sample((2, 1, 3, 1)), random_sample((2, 1, 3, 1), axis=1)],
-    twins=[np.squeeze],
     moves=True,
 )
 def squeeze(x: Any, axis: Axis = None) -> Any:
@@ -96,7 +91,6 @@ squeeze.vjp(lambda g, y, x, axis=None: np.reshape(g, x.shape))
 @define(
     "flip",
     samples=[random_sample((2, 3)), random_sample((2, 3), axis=1)],
-    twins=[np.flip],
     moves=True,
 )
 def flip(x: Any, axis: Axis = None) -> Any:
@@ -110,7 +104,6 @@ flip.vjp(lambda g, y, x, axis=None: np.flip(g, axis))
 @define(
     "broadcast_to",
     samples=[random_sample((3,), shape=(2, 3)), random_sample((2, 1), shape=(4, 2, 3))],
-    twins=[np.broadcast_to],
 )
 def broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     """`x` repeated along new axes and along axes of length 1; the engine sums what comes back."""
@@ -135,7 +128,6 @@ def pieces(g: Any, y: Any, *arrays: Any, axis: int = 0) -> list[Any]:
 @define(
     "concatenate",
     samples=[random_sample((2, 3), (1, 3)), random_sample((2, 1), (2, 2), (2, 3), axis=-1)],
-    twins=[np.concatenate],
     sequence=True,
     joint=pieces,
 )
@@ -156,7 +148,6 @@ def layers(g: Any, y: Any, *arrays: Any, axis: int = 0) -> list[Any]:
 @define(
     "stack",
     samples=[random_sample((2, 3), (2, 3)), random_sample((2,), (2,), axis=-1)],
-    twins=[np.stack],
     sequence=True,
     joint=layers,
 )

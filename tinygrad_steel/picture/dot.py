@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import graphviz  # type: ignore[import-untyped]
+import graphviz
 
 from .arrows import Arrow
 from .cards import Card

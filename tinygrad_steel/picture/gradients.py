@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backward import pull_arrays
+from ..engine.backward import pull_arrays, seed
 from ..engine.recording import Watcher, recording
-from ..engine.tensor import Tensor, seed
+from ..engine.tensor import Tensor
 from .graph import Graph
 
 

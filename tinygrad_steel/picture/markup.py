@@ -7,7 +7,7 @@ import re
 import textwrap
 import unicodedata
 
-import graphviz  # type: ignore[import-untyped]
+import graphviz
 
 from .words import printable
 

@@ -113,9 +113,8 @@ def forward_on_tensors(y: Apply, inputs: list[Tensor]) -> Traced:
         result = result[0] if op.keeps else result
         if not isinstance(result, Tensor):
             raise TypeError(f"on Tensors it returns {type(result).__name__}")
-    except (
-        Exception
-    ) as error:  # whatever a rule raises: what is no fault of Tensors is raised as it is
+    except Exception as error:
+        # Whatever a rule raises: what is no fault of Tensors is raised as it is.
         if not says_no_to_tensors(error, op):
             raise
         raise TypeError(
@@ -142,10 +141,16 @@ def definition(
         leaf = leaves.get(Same(t.data))
         if leaf is not None:
             speech.texts[leaf] = Text(arguments[-1]).of(leaf)
-    order = [*traced.forward]
-    for x in order:
+    for x in traced.forward:
         if x in traced.arrays and x not in speech.texts:
             speech.texts[x] = Text(literal(traced.arrays[x])).of(x)
+    body = body_of(traced, identifiers, speech)
+    return Function(name, tuple(arguments), tuple(body), (result_text(traced.loss, speech),))
+
+
+def body_of(traced: Traced, identifiers: Identifiers, speech: Speech) -> list[str]:
+    """The lines of a forward; its result has one where a mask picks it."""
+    order = [*traced.forward]
     own = used_twice(traced, order) | {y for y in order if y in traced.names}
     own = (own - {traced.loss}) | {*filter(picks_by_mask, order)}
 
@@ -153,8 +158,7 @@ def definition(
         return identifiers.free(traced.names[y]) if y in traced.names else identifiers.short()
 
     lines = spell([y for y in order if y is not traced.loss or y in own], own, speech, called, {})
-    body = [text for y, code in lines.items() for text in line(y, speech.texts[y], code)]
-    return Function(name, tuple(arguments), tuple(body), (result_text(traced.loss, speech),))
+    return [text for y, code in lines.items() for text in line(y, speech.texts[y], code)]
 
 
 def result_text(y: Value, speech: Speech) -> str:

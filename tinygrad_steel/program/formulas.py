@@ -12,6 +12,7 @@ import numpy as np
 from ..engine.recording import recording
 from ..engine.tensor import Tensor, record_op
 from ..ops import broadcast_to
+from ..ops.op import Op
 from .expressions import FORMULAS, INLINE, WIDTH, Speech, expression
 from .literals import literal, value_text
 from .names import argument_names, first_free, readable
@@ -136,7 +137,7 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     """
     if t.op is None or not t.requires_grad:
         return [None] * len(t.inputs)
-    step = Step(t, GivenNames(names), taken)
+    step = Step(t, t.op, GivenNames(names), taken)
     traced = for_reader(trace(step.result, start=step.start))
     assert isinstance(traced.loss, Apply)
     gradients = [traced.gradient_of.get(x) for x in traced.loss.inputs]
@@ -146,7 +147,7 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
 class Step:
     """One op by itself, on leaves: what its inputs, its result and its gradient are called."""
 
-    def __init__(self, t: Tensor, given: GivenNames, taken: Iterable[str]):
+    def __init__(self, t: Tensor, op: Op, given: GivenNames, taken: Iterable[str]):
         self.given = given
         self.called: dict[Any, str] = {}
         for x in t.inputs:
@@ -157,13 +158,13 @@ class Step:
         self.g = first_free(("g", "G", "gradient"), named)
         self.used = {self.g, *taken, *named}
         self.start = Tensor(np.ones(t.shape, t.dtype), name=self.g)
-        arguments = argument_names(t.op, len(t.inputs))  # type: ignore[arg-type]
+        arguments = argument_names(op, len(t.inputs))
         self.inputs = [*map(self.leaf, t.inputs, arguments)]
         with recording("all"):
-            self.result = record_op(t.op, tuple(self.inputs), t.params)  # type: ignore[arg-type]
+            self.result = record_op(op, tuple(self.inputs), t.params)
         own = given.of(t)
         name = readable(own, {self.g, *named}) if own else first_free(("y", "result"), self.used)
-        self.result.name = name  # type: ignore[misc]
+        self.result.name = name
 
     def leaf(self, x: Any, argument: str) -> Any:
         """An input as a leaf with a name; a number that nobody has named stays one."""

@@ -208,12 +208,15 @@ def spell(
     """
     lines: dict[Value, Text] = {}
     for y in order:
-        if isinstance(y, Apply) or y in given:
-            text = given[y] if y in given else expression(y, speech)  # type: ignore[arg-type]
-            if y in own or len(text) > INLINE:
-                lines[y] = text
-                text = speech.texts[y] if y in speech.texts else Text(name(y)).of(y)
-            speech.texts[y] = text
+        text = given.get(y)
+        if text is None and isinstance(y, Apply):
+            text = expression(y, speech)
+        if text is None:
+            continue
+        if y in own or len(text) > INLINE:
+            lines[y] = text
+            text = speech.texts[y] if y in speech.texts else Text(name(y)).of(y)
+        speech.texts[y] = text
     return lines
 
 

@@ -125,12 +125,8 @@ def pattern(x: np.ndarray) -> str | None:
     kind, length = dtype_name(x.dtype), len(x)
     if x.ndim == 1 and x.dtype == np.int64 and same_bytes(x, np.arange(length)):
         return f"np.arange({length})"
-    if (
-        x.ndim == 2
-        and x.shape == (length, length)
-        and length > 1
-        and same_bytes(x, np.eye(length, dtype=x.dtype))
-    ):
+    is_square = x.shape == (length, length) and length > 1
+    if is_square and same_bytes(x, np.eye(length, dtype=x.dtype)):
         return f"np.eye({length})" if x.dtype == np.float64 else f"np.eye({length}, dtype={kind})"
     if x.size > 1 and same_bytes(x, np.full(x.shape, x.flat[0], x.dtype)):
         return f"np.full({x.shape}, {value_text(x.flat[0])}, {kind})"
@@ -146,11 +142,9 @@ def listed(x: np.ndarray) -> str:
     """An array from a list of all its elements."""
     numbers = x.tolist()
     text = value_text(numbers)
-    return (
-        f"np.array({text})"
-        if np.array(numbers).dtype == x.dtype
-        else f"np.array({text}, {dtype_name(x.dtype)})"
-    )
+    if np.array(numbers).dtype == x.dtype:
+        return f"np.array({text})"
+    return f"np.array({text}, {dtype_name(x.dtype)})"
 
 
 # Indices

@@ -20,8 +20,10 @@ from ..ops.op import TWINS, Op
 
 NUMBERED = re.compile(r"_\d+$")
 RESERVED = {"np", "numpy", *keyword.kwlist, *dir(builtins)}
-# NumPy's functions that are not among TWINS.
+# NumPy's functions that are not among TWINS: on Tensors they do more than the op alone.
 NUMPY = {
+    ops.transpose: "np.transpose",
+    ops.flip: "np.flip",
     ops.clip: "np.clip",
     ops.norm: "np.linalg.norm",
     ops.cumsum: "np.cumsum",

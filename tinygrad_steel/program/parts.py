@@ -36,23 +36,15 @@ class Numbers:
 
 
 def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value | None:
-    """The parts of which an Apply consists, found by running a function in NumPy terms on Tensors in place of its op.
+    """The parts of which an Apply consists, found by running a function in NumPy terms on Tensors
+    in place of its op.
 
-    None where it does not run on them, where it gives something else on them than on arrays, as it looks at types or
-    draws numbers, and where it is put in terms of the op itself.
+    None where it does not run on them, where it gives something else on them than on arrays, as it
+    looks at types or draws numbers, and where it is put in terms of the op itself.
     """
     stand = [Tensor(numbers.of(x)) if isinstance(x, VALUES) else x for x in y.inputs]
-    try:
-        with recording("all"), np.errstate(all="ignore"):
-            found = function(*stand, **y.params)
-        found = found[0] if y.op.keeps and isinstance(found, tuple) else found
-    except Exception as error:
-        if says_no_to_tensors(error, y.op):
-            return None
-        raise
-    if not isinstance(found, Tensor) or found.shape != y.shape or found.dtype != y.dtype:
-        return None
-    if y.op.foreign and not alike(found.data, numbers.of(y)):
+    found = run_on_tensors(y, function, stand)
+    if found is None or (y.op.foreign and not alike(found.data, numbers.of(y))):
         return None
     made: dict[Tensor, Value] = {t: x for t, x in zip(stand, y.inputs) if isinstance(t, Tensor)}
     for t in ancestors([found]):
@@ -63,6 +55,22 @@ def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value 
         made[t] = translated(t, made)
         numbers.known[made[t]] = t.data
     return made[found]
+
+
+def run_on_tensors(y: Apply, function: Callable[..., Any], inputs: list[Any]) -> Tensor | None:
+    """What a function gives in place of an op; None where it does not run on Tensors, or gives
+    something else.
+    """
+    try:
+        with recording("all"), np.errstate(all="ignore"):
+            found = function(*inputs, **y.params)
+        found = found[0] if y.op.keeps and isinstance(found, tuple) else found
+    except Exception as error:
+        if says_no_to_tensors(error, y.op):
+            return None
+        raise
+    fits = isinstance(found, Tensor) and (found.shape, found.dtype) == (y.shape, y.dtype)
+    return found if fits else None
 
 
 def described_call(y: Apply, names: Mapping[Value, str]) -> str:

@@ -29,15 +29,20 @@ alias.vjp(lambda g, y, x: g)
 del OPS["alias"]  # it stands in traced graphs alone
 
 
-def call_with_locals(function: Callable, *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-    """What a Python function returns, and its local variables as they were then: names for what it has computed."""
-    code, variables = getattr(inspect.unwrap(function), "__code__", None), {}
+def call_with_locals(
+    function: Callable[..., Any], *args: Any, **kwargs: Any
+) -> tuple[Any, dict[str, Any]]:
+    """What a Python function returns, and its local variables as they were then: names for what it
+    has computed.
+    """
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    variables: dict[str, Any] = {}
 
     def look(frame: Any, event: str, _: Any) -> None:
         if event == "return" and frame.f_code is code:
             variables.update(frame.f_locals)
 
-    before = sys.getprofile()
+    before: Any = sys.getprofile()
     sys.setprofile(look)
     try:
         result = function(*args, **kwargs)
@@ -51,12 +56,11 @@ def call_with_locals(function: Callable, *args: Any, **kwargs: Any) -> tuple[Any
 
 
 def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
-    """The Tensors from which these were computed and they themselves, oldest first; TypeError for anything else."""
+    """These Tensors and all from which they were computed, oldest first; TypeError for others."""
     roots = [*roots]
     refuse_numbers(roots)
-    return sorted(
-        history(roots), key=lambda t: (t.op is not None, t.age)
-    )  # new data makes a leaf young
+    # Leaves first: new data makes one young.
+    return sorted(history(roots), key=lambda t: (t.op is not None, t.age))
 
 
 def translated(t: Tensor, made: Mapping[Tensor, Value]) -> Value:
@@ -72,12 +76,13 @@ def refuse_numbers(roots: Iterable[Any]) -> None:
     for x in roots:
         if not isinstance(x, Tensor):
             raise TypeError(
-                f"{x!r:.80} ({type(x).__name__}) has no graph: give the Tensor itself, not its item()"
+                f"{x!r:.80} ({type(x).__name__}) has no graph: give the Tensor itself, "
+                f"not its item()"
             )
 
 
 def is_random(y: Tensor) -> bool:
-    """Whether the op that has made it draws random numbers: it says so, or it is seen to (see `draws`)."""
+    """Whether its op draws random numbers: the op says so, or it is seen to (see `draws`)."""
     op = y.op
     if op is None or not op.foreign:
         return False
@@ -86,7 +91,7 @@ def is_random(y: Tensor) -> bool:
 
 
 def refuse_draws(t: Tensor, what: str) -> None:
-    """TypeError where a Tensor draws random numbers; `what` would hold those that were drawn once."""
+    """TypeError where a Tensor draws random numbers; `what` would hold those of one draw."""
     if is_random(t):
         raise draw_error(describe_call(t.op, t.inputs, t.params), what)
 
@@ -94,21 +99,24 @@ def refuse_draws(t: Tensor, what: str) -> None:
 def draw_error(call: str, what: str) -> TypeError:
     """The error where a call draws random numbers, and `what` would hold them."""
     return TypeError(
-        f"{call} draws random numbers, and {what} would hold those of one draw: draw outside, and hand them in as "
-        f'data, as in x * Tensor(mask, name="mask")'
+        f"{call} draws random numbers, and {what} would hold those of one draw: draw outside, and "
+        f'hand them in as data, as in x * Tensor(mask, name="mask")'
     )
 
 
 @contextlib.contextmanager
 def no_draws(rules: Iterable[Any], whose: str, what: str) -> Iterator[None]:
-    """TypeError where a random generator that these rules can reach moves on inside the `with`, or they make one."""
+    """TypeError where a random generator that these rules can reach moves on inside the `with`, or
+    they make one.
+    """
     found = [x for rule in rules for x in reachable(rule)]
     with moved(found) as has_moved:
         yield
         if has_moved() or any(map(is_maker, found)):
             raise TypeError(
-                f"{whose} draws random numbers, and {what} would hold those of one draw: draw in the forward of an op "
-                f'with random=True, or outside, and hand them in as data, as in x * Tensor(mask, name="mask")'
+                f"{whose} draws random numbers, and {what} would hold those of one draw: draw in "
+                f"the forward of an op with random=True, or outside, and hand them in as data, as "
+                f'in x * Tensor(mask, name="mask")'
             )
 
 
@@ -122,23 +130,24 @@ def no_draws_in_vjps(loss: Tensor, what: str) -> contextlib.AbstractContextManag
 
 
 def says_no_to_tensors(error: Exception, op: Op) -> bool:
-    """Whether an error says that the forward of an op, which has run on arrays, does not run on Tensors.
+    """Whether an error says that the forward of an op, which has run on arrays, does not run on
+    Tensors.
 
-    It does where something that Tensors lack, or refuse, was asked of them. Anything else is a fault in the forward
-    that only Tensors bring to light, and is to be seen: it gets a note.
+    It does where something that Tensors lack, or refuse, was asked of them. Anything else is a
+    fault in the forward that only Tensors bring to light, and is to be seen: it gets a note.
     """
-    if isinstance(error, TypeError | AttributeError | NotImplementedError) or isinstance(
-        error.__cause__, TypeError
-    ):
+    lacking = isinstance(error, TypeError | AttributeError | NotImplementedError)
+    if lacking or isinstance(error.__cause__, TypeError):
         return True
     error.add_note(
-        f"raised by the forward of {op.name}, which was run on Tensors to see of what it consists; on arrays it runs"
+        f"raised by the forward of {op.name}, which was run on Tensors to see of what it "
+        f"consists; on arrays it runs"
     )
     return False
 
 
-def variables(names: Names) -> Names:
+def variables(names: Names) -> dict[str, Any]:
     """The variables that give names: not the results that IPython keeps in _, Out and the like."""
-    return {
-        k: v for k, v in (names or {}).items() if not k.startswith("_") and k not in ("In", "Out")
-    }
+    given = names or {}
+    own = [k for k in given if not k.startswith("_") and k not in ("In", "Out")]
+    return {k: given[k] for k in own}

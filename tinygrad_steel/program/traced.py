@@ -1,4 +1,4 @@
-"""A loss traced: its forward and its backward as one Program, and tables of what is known about its values."""
+"""A loss traced: its forward and its backward as one Program, and tables of what is known."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backward import pull_tensors
+from ..engine.backward import pull_tensors, seed
 from ..engine.recording import Watcher, recording
-from ..engine.tensor import Tensor, record_op, seed
+from ..engine.tensor import Tensor, record_op
 from .rewrite import READER, Rule, rebuild, rewriting
 from .trace import (
     Names,
@@ -27,7 +27,8 @@ from .values import Apply, Leaf, Program, Same, Value, behind, evaluate
 
 @dataclasses.dataclass(frozen=True)
 class Traced:
-    """A Program whose results are the loss, all gradients and all that was asked for, and tables beside it.
+    """A Program whose results are the loss, all gradients and all that was asked for, and tables
+    beside it.
 
     `loss`; `forward`, with all that it is computed from, inputs first; and `start`, the gradient of
     the loss with which the backward begins. `leaves`: those of the loss, in the order of their
@@ -72,7 +73,9 @@ class Traced:
             return evaluate(self.program, self.arrays)
 
     def rebuilt(self, rule: Rule) -> Traced:
-        """The same after a pass; the forward, and the gradients of named values, stay values of their own."""
+        """The same after a pass; the forward, and the gradients of named values, stay values of
+        their own.
+        """
         named = {g for x, g in self.gradient_of.items() if x in self.names}
         program, moved = rebuild(self.program, rule, named, self.random, self.forward)
         return self.followed(program, moved)
@@ -104,7 +107,8 @@ def for_reader(traced: Traced) -> Traced:
     return traced.rebuilt(rewriting(READER, traced.start))
 
 
-# What is done with the gradients: from them, by Tensor, the results of it, and the leaves that it needs besides.
+# What is done with the gradients: from them, by Tensor, the results of it, and the leaves that it
+# needs besides.
 Update = Callable[[Mapping[Tensor, Tensor]], tuple[Iterable[Tensor], Iterable[Tensor]]]
 
 
@@ -117,10 +121,11 @@ def trace(
 ) -> Traced:
     """Trace a loss of one element, forward and backward, by the very rules that `backward()` runs.
 
-    `names`: variable names for Tensors without a name, such as `locals()`. `start`: the gradient of the loss, which may
-    then have several elements. `outputs`: further results of the forward. `update`: what is made of the gradients.
-    Raises what `backward()` raises: RuntimeError where no gradient flows or where data has changed since, ValueError
-    for a loss of several elements; and TypeError for what is no Tensor.
+    `names`: variable names for Tensors without a name, such as `locals()`. `start`: the gradient of
+    the loss, which may then have several elements. `outputs`: further results of the forward.
+    `update`: what is made of the gradients. Raises what `backward()` raises: RuntimeError where no
+    gradient flows or where data has changed since, ValueError for a loss of several elements; and
+    TypeError for what is no Tensor.
     """
     refuse_numbers([loss])
     start = Tensor(seed(loss, None)) if start is None else start
@@ -168,38 +173,26 @@ def traced_from(
     """The Traced of a loss, of what was noted of its backward, and of what else is computed."""
     outputs, outside = [*outputs], [*outside]
     more = [*outputs, *updated, *outside]
-    behind_outputs = ancestors(outputs)
-    made = Translation(notes.names)
-    past = ancestors([loss])
-    made.add_forward(past)
-    used = dict.fromkeys(
-        x for t in past for x in t.inputs if isinstance(x, Tensor) and x.op is None
-    )
-    leaves = dict.fromkeys(made.values[t] for t in (used or past))
-    made.add_forward(behind_outputs)
-    for t in outside if start is None else (start, *outside):
-        made.leaf(t)
     gradients = [*notes.gradients.values(), *(g for _, _, g in notes.edges)]
+    past, others = ancestors([loss]), ancestors(outputs)
+    made = Translation(notes.names)
+    made.add_forward([*past, *others])
+    first = None if start is None else made.leaf(start)
+    for t in outside:
+        made.leaf(t)
     made.add_made(ancestors([*gradients, *more]))
     at = made.values
-    results = dict.fromkeys(at[t] for t in (loss, *gradients, *more))
-    every = dict.fromkeys(at.values())
-    all_leaves = tuple(x for x in every if isinstance(x, Leaf))
-    applies = tuple(y for y in every if isinstance(y, Apply))
     return Traced(
-        program=Program(all_leaves, applies, tuple(results)),
+        program=made.program([loss, *gradients, *more]),
         loss=at[loss],
         forward=behind([*(at[t] for t in past if t.op is not None), at[loss]]),
-        start=at[start] if start is not None else None,  # type: ignore[arg-type]
-        leaves=tuple(leaves),
+        start=first,
+        leaves=made.leaves_of(past),
         names=made.names,
         gradient_of={at[t]: at[g] for t, g in notes.gradients.items()},
         edges=tuple((at[y], at[x], at[g]) for y, x, g in notes.edges),
         tensors=made.tensors,
-        made={
-            t: at[t]
-            for t in dict.fromkeys([*past, *behind_outputs, *notes.gradients.values(), *more])
-        },
+        made={t: at[t] for t in (*past, *others, *notes.gradients.values(), *more)},
         arrays=made.arrays,
         random=frozenset(made.random),
     )
@@ -215,12 +208,13 @@ class Translation:
         self.tensors: dict[Value, Tensor] = {}
         self.arrays: dict[Value, np.ndarray] = {}
         self.random: set[Value] = set()
-        self.of_array: dict[
-            Same, Value
-        ] = {}  # a named array in an expression was copied at each place
+        # A named array in an expression is copied at each place where it stands.
+        self.of_array: dict[Same, Leaf] = {}
 
     def add_forward(self, tensors: Iterable[Tensor]) -> None:
-        """Tensors that a user has made: those without a history are leaves, unless they are nameless numbers."""
+        """Tensors that a user has made: those without a history are leaves, unless they are
+        nameless numbers.
+        """
         for t in tensors:
             if t in self.values:
                 continue
@@ -247,32 +241,50 @@ class Translation:
             self.random.add(y)
             self.arrays[y] = np.array(t.data)
 
-    def leaf(self, t: Tensor) -> None:
+    def leaf(self, t: Tensor) -> Leaf:
         """A Tensor as a Leaf; the copies of one named array are one."""
+        found = Leaf(t.shape, t.dtype)
         array = self.given.array_of(t)
-        same = self.of_array.get(Same(array)) if array is not None else None
-        found = same or Leaf(t.shape, t.dtype)
         if array is not None:
-            self.of_array[Same(array)] = found
+            found = self.of_array.setdefault(Same(array), found)
         self.values[t] = found
         self.arrays.setdefault(found, np.array(t.data))
+        return found
+
+    def leaves_of(self, forward: list[Tensor]) -> tuple[Value, ...]:
+        """What a forward begins with, in the order of first use; a leaf by itself is its own."""
+        inputs = (x for t in forward for x in t.inputs)
+        used = [x for x in inputs if isinstance(x, Tensor) and x.op is None]
+        return tuple(dict.fromkeys(self.values[t] for t in used or forward))
+
+    def program(self, results: Iterable[Tensor]) -> Program:
+        """All that is there, in order, of which these are the results."""
+        values = dict.fromkeys(self.values.values())
+        leaves = tuple(x for x in values if isinstance(x, Leaf))
+        applies = tuple(x for x in values if isinstance(x, Apply))
+        return Program(leaves, applies, tuple(dict.fromkeys(self.values[t] for t in results)))
 
 
 class GivenNames:
-    """What Tensors are called: by their own names, or by those of the variables that hold them or their arrays."""
+    """What Tensors are called: by their own names, or by those of the variables that hold them or
+    their arrays.
+    """
 
     def __init__(self, names: Names):
         self.tensors: dict[Tensor, str] = {}
         self.arrays: dict[Same, str] = {}
-        for name, value in variables(names).items():  # type: ignore[union-attr]
+        given = variables(names)
+        for name, value in given.items():
             if isinstance(value, np.ndarray) and value.ndim:
                 self.arrays.setdefault(Same(value), name)
-        todo = [*variables(names).items()]  # type: ignore[union-attr]
+        todo = [*given.items()]
         while todo:
             todo = [inner for name, value in todo for inner in self.take(name, value)]
 
     def take(self, name: str, value: Any) -> list[tuple[str, Any]]:
-        """Note a Tensor under its (first) name; what a list, tuple or dict holds, with the names that it gives them."""
+        """Note a Tensor under its (first) name; what a list, tuple or dict holds, with the names
+        that it gives them.
+        """
         found: list[tuple[str, Any]] = []
         if isinstance(value, Tensor):
             self.tensors.setdefault(value, name)

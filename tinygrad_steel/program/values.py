@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -176,9 +176,6 @@ class Same:
         return object.__hash__(self.thing)
 
 
-PLAIN = {bool, int, str, bytes, type(None)}  # equal ones of one type are the same
-
-
 def exact(v: Any) -> Any:
     """A key that equals another only where the values are the same: arrays to the last bit, numbers with their type.
 
@@ -189,23 +186,22 @@ def exact(v: Any) -> Any:
     (False, True)
     """
     kind = type(v)
-    if kind in PLAIN:
-        return kind, v
-    if kind is float:
-        return kind, v.hex()
-    if kind is complex:
-        return kind, v.real.hex(), v.imag.hex()
-    if kind in (tuple, list):
-        return kind, *map(exact, v)
-    if kind is dict:
-        return kind, frozenset((exact(k), exact(x)) for k, x in v.items())
-    if kind is slice:
-        return kind, exact(v.start), exact(v.stop), exact(v.step)
-    if isinstance(v, np.dtype):
-        return kind, v
-    if (kind is np.ndarray and not v.dtype.hasobject) or isinstance(v, np.generic):
+    if kind in EXACT:
+        return kind, EXACT[kind](v)
+    if isinstance(v, np.generic) or (kind is np.ndarray and not v.dtype.hasobject):
         return kind, v.shape, v.dtype, v.tobytes()
-    return Same(v)
+    return (kind, v) if isinstance(v, np.dtype) else Same(v)
+
+
+EXACT: dict[type, Callable[[Any], Any]] = {
+    **dict.fromkeys((bool, int, str, bytes, type(None)), lambda v: v),
+    float: float.hex,
+    complex: lambda v: (v.real.hex(), v.imag.hex()),
+    tuple: lambda v: (*map(exact, v),),
+    list: lambda v: (*map(exact, v),),
+    dict: lambda v: frozenset((exact(key), exact(x)) for key, x in v.items()),
+    slice: lambda v: (exact(v.start), exact(v.stop), exact(v.step)),
+}
 
 
 def key(y: Apply) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.tensor import Tensor
+from ..program.values import Value
 from .errors import NOT_MADE_FOR, GradientError, not_repeated, shown
 
 Index = tuple[int, ...]
@@ -105,8 +106,8 @@ class Case:
         return GradientError(f"{self.what}: {message}\n  inputs: {inputs}{excuse}")
 
 
-def is_float(x: np.ndarray) -> bool:
-    """Whether an array holds floats: numbers that can be differentiated."""
+def is_float(x: np.ndarray | Value) -> bool:
+    """Whether an array, or a value, holds floats: numbers that can be differentiated."""
     return x.dtype.kind == "f"
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tensor import Tensor, grad
+from ..engine.gradients import grad
+from ..engine.tensor import Tensor
 from ..ops.op import NO_VJP, Each, Op, describe
 from ..ops.samples import Sample
 from .case import Case, Place, is_float, random_weights
@@ -59,9 +60,9 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None) -> None:
 
     Examples
     --------
-    >>> from tinygrad_steel import OPS, values
+    >>> from tinygrad_steel import OPS, sample_of
     >>> check_op(OPS["softmax"])
-    >>> check_op(OPS["relu"], samples=[values([-1.0, 0.0, 2.0])])
+    >>> check_op(OPS["relu"], samples=[sample_of([-1.0, 0.0, 2.0])])
     """
     if not isinstance(op, Op):
         raise TypeError(
@@ -70,7 +71,7 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None) -> None:
     given = list(op.samples if samples is None else samples)
     if not given:
         raise ValueError(
-            f"{op.name} has no samples to be checked on: register it with samples=[arrays(...)]"
+            f"{op.name} has no samples to be checked on: register it with samples=[random_sample(...)]"
         )
     refuse_missing_rules(op, given[0])
     proven = prove_samples(op, given)

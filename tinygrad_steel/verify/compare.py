@@ -15,12 +15,13 @@ from ..ops.fast import is_numpy
 from ..ops.op import data_of
 from ..program.trace import Names, ancestors
 from ..program.traced import GivenNames, for_reader, trace
+from ..program.values import Value
 from .closeness import distance, largest
 from .faults.factors import causes
 from .faults.question import Question
 from .report import EMPTY, RIGHT, Report, Step
 from .rounding import Rounding
-from .traced_loss import Graph, Value, graph_of
+from .traced_loss import Graph, graph_of
 from .verdicts import Judgement, judge
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.backward import history, pull_arrays
-from ..engine.tensor import Tensor, grad
+from ..engine.gradients import grad
+from ..engine.tensor import Tensor
 from .case import Case, Direction, Index, is_float, random_weights
 
 

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
+from ..program.values import Value
 from .case import is_float
 from .closeness import RTOL, finite, largest, ratio
 from .faults.kinks import KINKS
 from .float32 import cut, is_short
-from .traced_loss import NOTHING, Graph, Value
+from .traced_loss import NOTHING, Graph
 
 # Rounding is simulated STRONGER than it is, since what moves by less than one unit in the last
 # place does not move. An element may be off by SAFETY times what it was seen to move by.
@@ -54,7 +55,7 @@ class Rounding:
     @cached_property
     def coarsest(self) -> np.dtype[Any]:
         """The float dtype with the fewest digits, in the graph and among what was handed over."""
-        numbers: list[Any] = [*self.graph.values, *self.handed.values()]
+        numbers = [*self.graph.values, *self.handed.values()]
         dtypes = [x.dtype for x in numbers if is_float(x)]
         return max(dtypes, key=lambda dtype: np.finfo(dtype).eps)
 
@@ -71,7 +72,7 @@ class Rounding:
         Or as in the coarsest that was handed over: a chain in float32 has float32 everywhere.
         """
         each = self.moved(apart=False)
-        sides = {x: moved for x, moved in each.items() if x.op in KINKS}
+        sides: Arrays = {x: moved for x, moved in each.items() if x.op in KINKS}
         below, above = self.other_sides(sides)
         return {g: Noise(each[g], below[g], above[g]) for g in self.late()}
 

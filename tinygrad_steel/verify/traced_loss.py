@@ -13,10 +13,13 @@ from ..program.lines import owners_of
 from ..program.texts import Text
 from ..program.trace import alias
 from ..program.traced import Traced
-from ..program.values import VALUES, Value, behind, compute
+from ..program.values import VALUES, Apply, Value, behind, compute
 from .words import gradient_names, spelled, written
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
+# Of what a gradient is the sum: `(y, g)` for each `y` that adds `g`.
+Parts = tuple[tuple[Apply, Value], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +41,9 @@ class Graph:
     numbers: Mapping[Value, np.ndarray]
     order: tuple[Value, ...]
     leaves: tuple[Value, ...]
-    forward: Mapping[Value, int]
+    forward: dict[Value, int]
     gradient_of: Mapping[Value, Value]
-    parts: Mapping[Value, tuple[tuple[Value, Value], ...]]
+    parts: Mapping[Value, Parts]
     owner_of: Mapping[Value, Value]
     late: frozenset[Value]
     random: frozenset[Value]
@@ -58,7 +61,7 @@ class Graph:
 
     def text(self, x: Any, level: int = 0) -> str:
         """A value in a sentence, for a place where it must hold together so tightly."""
-        return self.texts[x].at(level).text if is_value(x) else f"{x:g}"
+        return self.texts[x].at(level).text if isinstance(x, VALUES) else f"{x:g}"
 
     def gradient_text(self, y: Value) -> str:
         """The gradient of `y` in a sentence."""
@@ -68,7 +71,7 @@ class Graph:
         """A number, or what a value is by the first of these tables that has it, else as it was
         traced.
         """
-        if not is_value(x):
+        if not isinstance(x, VALUES):
             return x
         for table in tables:
             if x in table:
@@ -77,19 +80,20 @@ class Graph:
 
     def computed(self, x: Value, *tables: Mapping[Value, np.ndarray]) -> np.ndarray:
         """A value from its inputs, as they are by these tables."""
-        if x in self.random or x.op is None:
+        if x in self.random or not isinstance(x, Apply):
             return self.numbers[x]
-        return compute(x, [self.now(i, *tables) for i in x.inputs])  # type: ignore[arg-type]
+        return compute(x, [self.now(i, *tables) for i in x.inputs])
 
 
 def graph_of(traced: Traced) -> Graph:
     """The Graph of a traced loss."""
+    assert traced.start is not None
     texts, lines = written(traced)
     values = [*behind([*traced.forward, *texts, *traced.gradient_of.values()])]
     on_the_way = behind([*values, *(g for _, _, g in traced.edges)])
     called = gradient_names(traced, texts)
     return Graph(
-        start=traced.start,  # type: ignore[arg-type]
+        start=traced.start,
         values=tuple(values),
         numbers=traced.numbers(),
         order=tuple(x for x in values if x in traced.late and x is not traced.start),
@@ -108,10 +112,11 @@ def graph_of(traced: Traced) -> Graph:
     )
 
 
-def addends_of(traced: Traced) -> dict[Value, tuple[tuple[Value, Value], ...]]:
+def addends_of(traced: Traced) -> dict[Value, Parts]:
     """Of what each gradient is the sum; one that is handed on as it is counts as the very one."""
-    parts: dict[Value, tuple[tuple[Value, Value], ...]] = dict.fromkeys(traced.gradient_of, ())
+    parts: dict[Value, Parts] = dict.fromkeys(traced.gradient_of, ())
     for y, x, g in traced.edges:
+        assert isinstance(y, Apply)
         gy = traced.gradient_of[y]
         handed_on = without_alias(g) is without_alias(gy)
         parts[x] += ((y, gy if handed_on else g),)
@@ -123,11 +128,3 @@ def without_alias(g: Value) -> Value:
     while g.op is alias:
         (g,) = g.inputs
     return g
-
-
-# Values
-
-
-def is_value(x: Any) -> bool:
-    """Whether it is a value, and no plain number."""
-    return isinstance(x, VALUES)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..program.values import behind
+from ..program.values import Value, behind
 from .case import is_float
 from .closeness import constant_factor, distance, largest, tolerance
 from .faults import factors
@@ -19,7 +19,7 @@ from .faults.search import reason
 from .float32 import EPS32, SEVERAL, is_rounded_to_float32, shares_more_than_float32
 from .report import CANCELLED, EMPTY, EPSILON, FOLLOWS, NOT_FINITE, RIGHT, ROUNDED, WRONG
 from .rounding import Noise, Rounding
-from .traced_loss import NOTHING, Graph, Value
+from .traced_loss import NOTHING, Graph
 
 # A number by which ALL elements are multiplied is no rounding, which takes each of them another
 # way. By itemsize: what it may be off 1 all the same.

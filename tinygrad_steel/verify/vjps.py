@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tensor import Tensor, grad
+from ..engine.gradients import grad
+from ..engine.tensor import Tensor
 from ..ops.op import Op, describe
 from .case import Case, Place, is_float, random_weights, same
 from .trial import Trial, next_call

@@ -116,8 +116,6 @@ class Source(str):
         linecache.cache[file] = (len(self), None, self.splitlines(keepends=True), file)
         namespace: dict[str, Any] = {}
         exec(compile(self, file, "exec"), namespace)
-        weakref.finalize(
-            namespace["backprop"], linecache.cache.pop, file, None
-        )  # the lines go with the function
         found: Callable[..., Any] = namespace["backprop"]
+        weakref.finalize(found, linecache.cache.pop, file, None)  # the lines go with the function
         return found

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...program.values import Apply, compute
-from ..traced_loss import Value
+from ...program.values import Apply, Value, compute
 from .question import Mistake, Step, handed_on
 
 
@@ -57,9 +56,10 @@ def other_product(step: Step) -> Iterator[Mistake]:
 
 def other_axis(step: Step, f: Value) -> Iterator[Mistake]:
     """A value computed along another axis."""
-    question, op = step.question, f.op
-    if op is None or f in question.graph.random:
+    question = step.question
+    if not isinstance(f, Apply) or f in question.graph.random:
         return
+    op = f.op
     axis = f.params.get("axis", op.defaults.get("axis"))
     if not isinstance(axis, int):
         return

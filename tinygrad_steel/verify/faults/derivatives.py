@@ -11,7 +11,8 @@ import numpy as np
 from ... import ops
 from ...program.expressions import INFIX
 from ...program.trace import alias
-from ..traced_loss import Graph, Value
+from ...program.values import Apply, Value
+from ..traced_loss import Graph
 from .question import Mistake, Step
 
 HANDING_ON = (alias, ops.broadcast_to, ops.expand_dims)
@@ -24,7 +25,7 @@ def handed_on_unchanged(step: Step) -> Iterator[Mistake]:
     missing = derivative(graph, step.g, step.start)
     if becomes is None or missing == "":
         return
-    factor = f"{y.op.name}'({graph.text(step.x)})"  # type: ignore[union-attr]
+    factor = f"{y.op.name}'({graph.text(step.x)})"
     if missing and y.op in INFIX:
         factor = missing
     elif missing:
@@ -96,7 +97,7 @@ def factor_left_out(step: Step) -> Iterator[Mistake]:
             yield from without_factor(step, value, b, other=a)
 
 
-def without_factor(step: Step, value: Value, factor: Value, other: Value) -> Iterator[Mistake]:
+def without_factor(step: Step, value: Apply, factor: Value, other: Value) -> Iterator[Mistake]:
     """A product, or quotient, without this factor, and with it twice."""
     question, graph = step.question, step.question.graph
     if factor in graph.late:
@@ -106,6 +107,5 @@ def without_factor(step: Step, value: Value, factor: Value, other: Value) -> Ite
     where = "" if value in graph.late else f" in {graph.text(value)}"
     without = partial(np.broadcast_to, question.value(other), value.shape)
     yield Mistake(value, without, f"{text} is missing{where}")
-    forward = value.op.forward  # type: ignore[union-attr]
-    twice = partial(forward, question.value(value), question.value(factor))
+    twice = partial(value.op.forward, question.value(value), question.value(factor))
     yield Mistake(value, twice, f"{text} is there twice{where}")

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from ... import ops
+from ...program.values import VALUES, Value
 from ..closeness import constant_factor, distance, largest, several, tolerance
-from ..traced_loss import Graph, Value, is_value
+from ..traced_loss import Graph
 from .question import Question
 
 Causes = Iterable[tuple[float, str]]
@@ -33,7 +34,7 @@ def causes(graph: Graph) -> Iterator[tuple[float, str]]:
             yield from wrong_divisor(d, counts)
 
 
-def wrong_count(n: int, text: str, is_divisor: bool) -> Iterator[tuple[float, str]]:
+def wrong_count(n: float, text: str, is_divisor: bool) -> Iterator[tuple[float, str]]:
     """A number of rows, classes or elements that stands where it should not."""
     yield n, f"not divided by {text}" if is_divisor else f"multiplied by {text} once too often"
     yield 1 / n, f"divided by {text} once too often"
@@ -43,9 +44,9 @@ def wrong_count(n: int, text: str, is_divisor: bool) -> Iterator[tuple[float, st
         yield n / (n - 1), f"divided by {n} - 1 instead of {text}"
 
 
-def wrong_divisor(d: float, counts: dict[int, str]) -> Iterator[tuple[float, str]]:
+def wrong_divisor(d: float, counts: dict[float, str]) -> Iterator[tuple[float, str]]:
     """A divisor of the graph left out, there twice, or taken for another."""
-    right = counts.get(d, f"{d:g}")  # type: ignore[call-overload]
+    right = counts.get(d, f"{d:g}")
     if d not in counts:
         yield d, f"not divided by {right}"
         yield 1 / d, f"divided by {right} once too often"
@@ -54,10 +55,10 @@ def wrong_divisor(d: float, counts: dict[int, str]) -> Iterator[tuple[float, str
             yield d / n, f"divided by {text} instead of {right}"
 
 
-def counts_of(graph: Graph) -> dict[int, str]:
+def counts_of(graph: Graph) -> dict[float, str]:
     """What people divide by: numbers of rows, classes, elements."""
     rows = next((x.shape[0] for x in graph.leaves if x.shape and x not in graph.wanted), 0)
-    counts = {rows: f"the batch size {rows}"}
+    counts: dict[float, str] = {rows: f"the batch size {rows}"}
     for y in graph.forward:
         if is_reduction(y):
             x = y.inputs[0]
@@ -76,7 +77,7 @@ def is_reduction(y: Value) -> bool:
     if op in (ops.mean, ops.sum):
         return True
     x = y.inputs[0]
-    return is_value(x) and y.shape == x.shape[:-1]
+    return isinstance(x, VALUES) and y.shape == x.shape[:-1]
 
 
 def divisors(graph: Graph) -> Iterator[float]:
@@ -98,7 +99,7 @@ def multipliers(graph: Graph) -> Iterator[float]:
 def plain_numbers(graph: Graph, y: Value) -> Iterator[float]:
     """The inputs that are one number and no result."""
     for x in y.inputs:
-        if not is_value(x) or (x.op is None and not x.shape):
+        if not isinstance(x, VALUES) or (x.op is None and not x.shape):
             number = float(graph.now(x))
             if np.isfinite(number):
                 yield number

@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import ops
 from ...ops.op import Op
-from ..traced_loss import Value, is_value
+from ...program.values import Apply, Value
 from .question import Mistake, Question
 
 # What other conventions have where the inputs are equal, or 0.
@@ -50,6 +50,7 @@ def at_a_kink(f: Value) -> tuple[tuple[Any, ...], Callable[..., list[Any]] | Non
 def behind_relu(f: Value) -> Value | None:
     """The `z` of a slope sign(relu(z)), which people write as z > 0; None for anything else."""
     y = f.inputs[0] if f.op is ops.sign else None
-    if is_value(y) and y.op is ops.relu:
-        return y.inputs[0]  # type: ignore[no-any-return, union-attr]
-    return None
+    if not isinstance(y, Apply) or y.op is not ops.relu:
+        return None
+    z: Value = y.inputs[0]
+    return z

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ..traced_loss import Value
+from ...program.values import Value
 from .question import Mistake, Question, Step
 
 NEAREST = 20

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import ops
+from ...program.values import Value
 from ..closeness import matches
-from ..traced_loss import Graph, Value
+from ..traced_loss import Graph
 from .question import Gradient, Mistake, Question
 
 EXACT_LOSS = (
@@ -95,7 +96,7 @@ def exact_parts(
     for p in log.inputs[0].values():
         if p.op is ops.getitem:  # the probability of the right class alone
             arrays = (graph.now(x) for x in p.inputs)
-            vjp = next(iter(p.op.vjps))  # type: ignore[union-attr]
+            vjp = next(iter(ops.getitem.vjps))
             g = vjp(g, graph.numbers[p], *arrays, **p.params)
             p = p.inputs[0]
         kind = probability(graph, z, p)

@@ -13,9 +13,9 @@ import numpy as np
 
 from ... import ops
 from ...program.trace import alias
-from ...program.values import behind, compute
+from ...program.values import Apply, Value, behind, compute
 from ..closeness import distance, largest, matches
-from ..traced_loss import NOTHING, Graph, Value
+from ..traced_loss import NOTHING, Graph, Parts
 
 # What one search may cost, in multiplications of a matrix product; an element of another result,
 # and an op, cost more.
@@ -170,12 +170,12 @@ class Gradient:
         return self.question.graph.gradient_of[self.x]
 
     @property
-    def parts(self) -> tuple[tuple[Value, Value], ...]:
+    def parts(self) -> Parts:
         """Of what it is the sum: `(y, g)` for each `y` that was computed from `x`."""
         return self.question.graph.parts[self.x]
 
     @cached_property
-    def without(self) -> list[tuple[Value, Any]]:
+    def without(self) -> list[tuple[Apply, Any]]:
         """For each `y` that was computed from `x`, the gradient as it comes through the others,
         if there are any.
         """
@@ -195,15 +195,16 @@ class Step:
 
     question: Question
     x: Value
-    y: Value
+    y: Apply
     gy: Value
     g: Value
-    inner: list[Value]
+    inner: list[Apply]
 
     @cached_property
     def given(self) -> np.ndarray:
         """The gradient of `y` as it is now."""
-        return self.question.value(self.gy)  # type: ignore[no-any-return]
+        given: np.ndarray = self.question.value(self.gy)
+        return given
 
     @cached_property
     def start(self) -> dict[Value, None]:
@@ -217,17 +218,17 @@ class Step:
         return [*dict.fromkeys([*self.inner, *before])]
 
 
-def step_of(gradient: Gradient, y: Value, g: Value) -> Step:
+def step_of(gradient: Gradient, y: Apply, g: Value) -> Step:
     """The Step from the gradient of `y`."""
     graph = gradient.question.graph
     gy = graph.gradient_of[y]
     return Step(gradient.question, gradient.x, y, gy, g, between(graph, gy, g))
 
 
-def between(graph: Graph, gy: Value, g: Value) -> list[Value]:
+def between(graph: Graph, gy: Value, g: Value) -> list[Apply]:
     """What is computed on the way from one gradient to another, inputs first."""
-    known = ChainMap(handed_on(gy), graph.forward)
-    return [x for x in behind([g], known) if x.op]
+    known: ChainMap[Value, Any] = ChainMap(handed_on(gy), graph.forward)
+    return [x for x in behind([g], known) if isinstance(x, Apply)]
 
 
 def handed_on(g: Value) -> dict[Value, None]:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...program.values import Value
 from ..closeness import constant_factor, explains, matches
-from ..traced_loss import Value
 from . import axes, derivatives, factors, indices, kinks, mixups, probabilities, terms, ways
 from .question import (
     CALL,
@@ -224,7 +224,8 @@ def with_mistake(step: Step, mistake: Mistake, rest: Any) -> np.ndarray:
     at = step.start if mistake.value is step.gy else [mistake.value]
     found = question.replay(dict.fromkeys(at, value), step.inner, is_answer=True)
     part = found[step.g] if step.g in found else question.value(step.g)
-    return part + rest  # type: ignore[no-any-return]
+    whole: np.ndarray = part + rest
+    return whole
 
 
 def fitting(make: Callable[[], Any]) -> Any:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...program.values import compute
-from ..traced_loss import Value
+from ...program.values import Apply, Value, compute
 from . import axes, kinks, mixups
 from .question import Mistake, Step
 
@@ -46,12 +45,14 @@ def inverted(step: Step, value: Value) -> Iterator[Mistake]:
 
 def applied_twice(step: Step, value: Value) -> Iterator[Mistake]:
     """A function of one input applied to its own result."""
-    graph, op = step.question.graph, value.op
-    if op is None or len(value.inputs) != 1 or value in graph.late or value in graph.random:
+    graph = step.question.graph
+    if not isinstance(value, Apply) or len(value.inputs) != 1:
+        return
+    if value in graph.late or value in graph.random:
         return
     text = graph.text(value)
-    becomes = partial(compute, value, [step.question.value(value)])  # type: ignore[arg-type]
-    yield Mistake(value, becomes, f"{op.name}({text}) in place of {text}")
+    becomes = partial(compute, value, [step.question.value(value)])
+    yield Mistake(value, becomes, f"{value.op.name}({text}) in place of {text}")
 
 
 def relu_altered(step: Step, value: Value) -> Iterator[Mistake]:
@@ -73,7 +74,7 @@ def slope_twice(step: Step, value: Value) -> Iterator[Mistake]:
         return
     question, text = step.question, step.question.graph.text(value)
     becomes = partial(times_slope, question.value(step.g), question.value(value))
-    name = step.y.op.name  # type: ignore[union-attr]
+    name = step.y.op.name
     words = f"multiplied by {text} * (1 - {text}), which {name}' has in it"
     yield Mistake(step.g, becomes, words)
 
