@@ -892,6 +892,18 @@ def test_an_array_outside_of_the_batch_that_has_its_rows(loss):
         )
 
 
+def test_an_array_outside_of_the_batch_that_has_its_rows_meets_what_is_drawn(registry):
+    noise = noise_op(Counting(), random=True)
+    x = Tensor(np.ones((4, 2)), name="x")
+    weight = Tensor(np.ones((4, 2)), name="of_rows")
+    scale = Tensor(np.ones(2), requires_grad=True)
+    loss = np.mean(noise(x) * weight * scale)
+    with pytest.raises(ValueError, match="of_rows"):
+        compile_epoch(loss, (x,), optimizer=SGD([scale], 0.1), backend="numpy")
+    step = compile_backprop(loss, optimizer=SGD([scale], 0.1), backend="numpy")
+    assert step.compile_seconds == 0
+
+
 @pytest.mark.parametrize(
     "loss",
     [

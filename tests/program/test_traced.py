@@ -70,7 +70,7 @@ def agree(traced, loss):
 def all_passes(loss, names=None):
     traced = trace(loss, names)
     yield traced
-    yield traced.rebuilt(rewriting(ALIASES, traced.start, traced.forward))
+    yield traced.rebuilt(rewriting(ALIASES, traced.start))
     yield for_reader(traced)
 
 
@@ -244,6 +244,25 @@ def test_kept_values_that_a_rule_makes_one():
     assert moved[second].op is alias and moved[second].inputs == (moved[first],)
     numbers = evaluate(new, {a: np.array([1.0, 2.0]), b: np.array([3.0, 5.0])})
     np.testing.assert_array_equal(numbers[new.results[0]], [16.0, 49.0])
+    spec(new)
+
+
+def test_what_is_fixed_is_offered_to_no_rule_and_shared_by_nobody_who_is_kept():
+    a, b, first = small()
+    same, kept = (apply(ops.add, (a, b), {}, a) for _ in range(2))
+    gone = apply(ops.multiply, (first, 1), {}, a)
+    values = (first, same, kept, gone)
+    program = Program((a, b), values, values)
+    offered = []
+    new, moved = rebuild(
+        program, lambda y, kept: offered.append(y) or y, keep=(kept,), fixed=(first, gone)
+    )
+    assert offered == [same, kept]
+    assert moved[first] is moved[same] is first and moved[gone] is gone
+    assert moved[kept].op is alias and moved[kept].inputs == (first,)
+    rows = [row for row in READER if row.what.startswith("x * 1")]
+    new, moved = rebuild(program, rewriting(rows), keep=(gone,), fixed=(first,))
+    assert moved[gone].op is alias and moved[gone].inputs == (first,)
     spec(new)
 
 

@@ -620,7 +620,7 @@ EXACT = listed("""
     a ** b ** c; a ** -b; -a ** 2; (-a) ** 2; 2 ** -a; (a @ b) * c @ d; a @ (b @ c); a @ b @ c; (a * b) @ c; a * (b @ c)
     a / (b @ c); -(a + b); a * -b; 1 / (1 + a); 2 - (a - 1); (a > b) * c; ((a > b) == (c > d)) * a; (a + b > c - d) * a
     (a + b)[0]; (a ** 2)[0]; (a + b).T; -a[0]; where(a + b > c, a - b, c) * d; relu(a - b); a[:, None]; a[0, ::-1]
-    mean(a * b, axis=0) @ c; a - 2 * b
+    mean(a * b, axis=0) @ c; a - 2 * b; (a / b) * (c @ d)
 """)
 
 

@@ -21,9 +21,8 @@ def engine_for(program: TrainingStep, backend: str, what: str) -> Engine:
         return NumPyEngine(program)
     try:
         loops = as_loops(program)
-        if (
-            backend == "auto" and len(loops.segments) > 1
-        ):  # NumPy is as good where it does the greater part anyway
+        # NumPy is as good where it does the greater part anyway
+        if backend == "auto" and len(loops.segments) > 1:
             return NumPyEngine(program)
         return NumbaEngine(program, loops, what)
     except (NoLoops, ImportError):  # numba may be there, but not for this version of NumPy

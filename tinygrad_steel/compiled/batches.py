@@ -1,4 +1,4 @@
-"""Which arrays have a row for each of a mini-batch's rows, though they are not part of the batch."""
+"""Which arrays have a row for each row of a mini-batch, though they are no part of the batch."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from ..program.trace import ancestors, is_random
 MISFIT = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError)
 
 REMEDY = (
-    "every batch would be given these rows. Put it into batch=, as a Tensor with a name, and give the rows of all "
+    "every batch would be given these rows. Put it into batch=, as a Tensor with a name, and give "
+    "the rows of all "
     "batches; or train step by step, with compile_backprop"
 )
 
 
 def check_rows(roots: Sequence[Tensor], batch: Sequence[Tensor]) -> None:
-    """ValueError where an array outside of the batch is used row by row with it: all batches would use its rows.
+    """ValueError where an array outside of the batch is used row by row with it, like a batch.
 
     Everything is computed for a batch with one row more. What does not work then, but does when a
     constant (or data that is no part of the batch) has a row more as well, takes the two row by
@@ -38,25 +39,34 @@ def check_rows(roots: Sequence[Tensor], batch: Sequence[Tensor]) -> None:
     rows = batch[0].shape[0]
     longer: dict[Tensor, Any] = {t: np.concatenate([t.data, t.data[:1]]) for t in batch}
     for t in ancestors(roots):
-        if t in longer or not any(isinstance(x, Tensor) and x in longer for x in t.inputs):
-            continue
-        inputs = [longer.get(x, x.data) if isinstance(x, Tensor) else x for x in t.inputs]
-        outside = [isinstance(x, Tensor) and x not in longer for x in t.inputs]
-        if all(x is not None for x in inputs):
-            longer[t] = with_more_rows(t, inputs, outside, rows)
-            continue
-        longer[t] = None
-        for x in itertools.compress(t.inputs, outside):
-            refuse_misfit(
-                t, next((leaf for leaf in data_behind(x) if leaf.data.size % rows == 0), None)
-            )
+        tensors = [x for x in t.inputs if isinstance(x, Tensor)]
+        if t not in longer and any(x in longer for x in tensors):
+            longer[t] = one_row_more(t, longer, rows)
     check_numbered_rows(roots, longer, rows)
 
 
+def one_row_more(t: Tensor, longer: Mapping[Tensor, Any], rows: int) -> Any:
+    """What a Tensor is when the batch has one row more; None where it cannot be known."""
+    inputs = [longer.get(x, x.data) if isinstance(x, Tensor) else x for x in t.inputs]
+    outside = [isinstance(x, Tensor) and x not in longer for x in t.inputs]
+    if all(x is not None for x in inputs):
+        return drawn(t, rows) if is_random(t) else with_more_rows(t, inputs, outside, rows)
+    for x in itertools.compress(t.inputs, outside):
+        divided = (leaf for leaf in data_behind(x) if leaf.data.size % rows == 0)
+        refuse_misfit(t, next(divided, None))
+    return None
+
+
+def drawn(t: Tensor, rows: int) -> np.ndarray:
+    """What stands for random numbers, as nothing is drawn to find out."""
+    per_row = t.shape[:1] == (rows,)
+    return np.resize(t.data, (rows + 1, *t.shape[1:])) if per_row else t.data
+
+
 def with_more_rows(t: Tensor, inputs: list[Any], outside: list[bool], rows: int) -> Any:
-    """The result for these inputs, None where it cannot be known; ValueError where an array from outside misfits."""
-    if is_random(t):
-        return np.resize(t.data, (rows + 1, *t.shape[1:])) if t.shape[:1] == (rows,) else t.data
+    """The result for these inputs, None where it cannot be known; ValueError where an array from
+    outside misfits.
+    """
     if t.op is ops.getitem and len(inputs) > 1 and outside[1] and picks_rows(t, inputs, rows):
         one_more = np.full_like(inputs[1][:1], rows)
         inputs = [inputs[0], np.concatenate([inputs[1], one_more]), *inputs[2:]]
@@ -73,7 +83,9 @@ def with_more_rows(t: Tensor, inputs: list[Any], outside: list[bool], rows: int)
 
 
 def with_longer_inputs(t: Tensor, inputs: list[Any], outside: list[bool], rows: int) -> Any:
-    """The result where a parameter belongs to the places in a batch; ValueError where it is data, row by row."""
+    """The result where a parameter belongs to the places in a batch; ValueError where it is data,
+    row by row.
+    """
     found = None
     for i in itertools.compress(range(len(inputs)), outside):
         source = next((leaf for leaf in data_behind(t.inputs[i]) if rows in leaf.shape), None)
@@ -82,14 +94,17 @@ def with_longer_inputs(t: Tensor, inputs: list[Any], outside: list[bool], rows: 
             if known is not None and source is not None:
                 call = describe_call(t.op, t.inputs, {})
                 raise ValueError(
-                    f"{describe(source)} has as many rows as the batch, with which {call} takes it row by row: {REMEDY}"
+                    f"{describe(source)} has as many rows as the batch, with which {call} takes it "
+                    f"row by row: {REMEDY}"
                 )
             found = known if found is None else found
     return found
 
 
 def with_a_larger_shape(t: Tensor, inputs: list[Any], rows: int) -> Any:
-    """The result where a parameter, the shape to be given, has the number of rows in it; None where it has not."""
+    """The result where a parameter, the shape to be given, has the number of rows in it; None where
+    it has not.
+    """
     shape: Any = t.params.get("shape")
     if not isinstance(shape, tuple):
         return None
@@ -103,16 +118,21 @@ def with_a_larger_shape(t: Tensor, inputs: list[Any], rows: int) -> Any:
 
 
 def refuse_misfit(t: Tensor, source: Tensor | None) -> None:
-    """ValueError where there is data from outside in something that fits batches of one length only."""
+    """ValueError where there is data from outside in something that fits batches of one length
+    only.
+    """
     if source is not None:
         raise ValueError(
-            f"{describe(source)} is no part of the batch, and {describe_call(t.op, t.inputs, {})}, in which it is "
+            f"{describe(source)} is no part of the batch, and {describe_call(t.op, t.inputs, {})}, "
+            "in which it is "
             f"used, fits batches of this length only, as if it held their rows: {REMEDY}"
         )
 
 
 def check_numbered_rows(roots: Sequence[Tensor], of_batch: Mapping[Tensor, Any], rows: int) -> None:
-    """ValueError where the rows of the batch are taken one by one, and those of data from outside are, too."""
+    """ValueError where the rows of the batch are taken one by one, and those of data from outside
+    are, too.
+    """
     taken_of_batch: set[int] = set()
     taken: dict[Tensor, set[int]] = {}  # of data from outside
     for t in ancestors(roots):
@@ -127,12 +147,15 @@ def check_numbered_rows(roots: Sequence[Tensor], of_batch: Mapping[Tensor, Any],
     for x, numbers in taken.items():
         if len(numbers) == len(taken_of_batch) == rows > 1:
             raise ValueError(
-                f"{describe(x)} has as many rows as the batch, and is taken apart row by row as the batch is: {REMEDY}"
+                f"{describe(x)} has as many rows as the batch, and is taken apart row by row as "
+                f"the batch is: {REMEDY}"
             )
 
 
 def row_number(t: Tensor, rows: int) -> int | None:
-    """Which row it takes of something with as many rows as the batch; None where it does something else."""
+    """Which row it takes of something with as many rows as the batch; None where it does something
+    else.
+    """
     if t.op is not ops.getitem or t.inputs[0].shape[:1] != (rows,):
         return None
     index = t.params["index"]
@@ -168,7 +191,9 @@ def data_behind(x: Tensor) -> list[Tensor]:
 
 
 def lengthened(x: np.ndarray, rows: int) -> Iterator[np.ndarray]:
-    """An array with one more row, along each axis that has as many as the batch, and along all of these."""
+    """An array with one more row, along each axis that has as many as the batch, and along all of
+    these.
+    """
     axes = [i for i, n in enumerate(np.shape(x)) if n == rows]
     choices = [[i] for i in axes]
     if len(axes) > 1:

@@ -1,4 +1,4 @@
-"""Machine code kept on disk: compiled once, loaded only where nothing of it has changed, else compiled anew."""
+"""Machine code kept on disk: loaded only where nothing of it has changed, else compiled anew."""
 
 from __future__ import annotations
 
@@ -20,12 +20,9 @@ from typing import Any
 
 import numpy as np
 
-LOADED: weakref.WeakValueDictionary[str, ModuleType] = (
-    weakref.WeakValueDictionary()
-)  # by source, while it is in use
-RECENT: deque[ModuleType] = deque(
-    maxlen=32
-)  # and a little longer, as the same step is often compiled again
+# By source, while it is in use; and a little longer, as the same step is often compiled again.
+LOADED: weakref.WeakValueDictionary[str, ModuleType] = weakref.WeakValueDictionary()
+RECENT: deque[ModuleType] = deque(maxlen=32)
 LOCK = threading.RLock()
 DIGEST = "digest"  # the file that says what all the others are
 
@@ -68,7 +65,8 @@ def kept_module(source: str, name: str, numba: Any) -> ModuleType:
         pickle.UnpicklingError,
     ) as error:  # RuntimeError: numba found no place
         warnings.warn(
-            f"compiled steps cannot be kept on disk, and are compiled anew in each process ({error!r}): set "
+            f"compiled steps cannot be kept on disk, and are compiled anew in each process "
+            f"({error!r}): set "
             f"TINYGRAD_STEEL_CACHE to a folder of your own",
             RuntimeWarning,
             stacklevel=2,
@@ -96,7 +94,9 @@ def build(source: str, name: str, folder: Path, numba: Any) -> ModuleType:
 
 
 def remove(place: Path) -> None:
-    """Take away whatever is in this place: a folder, even one whose files cannot be removed, a file, a link."""
+    """Take away whatever is in this place: a folder, even one whose files cannot be removed, a
+    file, a link.
+    """
     aside = Path(tempfile.mkdtemp(prefix=".old_", dir=place.parent))
     os.rename(place, aside / "old")
     shutil.rmtree(aside, ignore_errors=True)
@@ -117,7 +117,9 @@ def run(source: str, name: str, folder: Path | None, numba: Any) -> ModuleType:
 
 @contextlib.contextmanager
 def in_this_folder(numba: Any) -> Iterator[None]:
-    """Whatever NUMBA_CACHE_DIR says: numba keeps machine code beside the source, where it is looked after."""
+    """Whatever NUMBA_CACHE_DIR says: numba keeps machine code beside the source, where it is looked
+    after.
+    """
     config: Any = getattr(numba.core, "config", None)
     old = getattr(config, "CACHE_DIR", "")
     if old:
@@ -148,7 +150,9 @@ def digest(folder: Path) -> bytes:
 
 
 def cache_folder() -> Path:
-    """A folder of this user alone inside $TINYGRAD_STEEL_CACHE or the user's cache; OSError where there can be none."""
+    """A folder of this user alone inside $TINYGRAD_STEEL_CACHE or the user's cache; OSError where
+    there can be none.
+    """
     given = os.environ.get("TINYGRAD_STEEL_CACHE")
     home = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
     base = (

@@ -1,4 +1,4 @@
-"""What runs a program: `step(arrays)`, `epoch(arrays, order, count)` and `view(value)`, the memory of a value."""
+"""What runs a program: `step(arrays)`, `epoch(arrays, order, count)`, and `view(value)`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ class Engine:
 
     def __init__(self, program: TrainingStep):
         self.program, self.optimizer = program, program.optimizer
-        self.changing = (
-            type(self.optimizer) is not SGD
-        )  # whether numbers() may give others for each step
+        # Whether numbers() may give others for each step
+        self.changing = type(self.optimizer) is not SGD
 
     def view(self, value: Value) -> np.ndarray:
         """The array in which the numbers of a value are."""

@@ -1,8 +1,7 @@
-"""`compile_epoch`: training on all rows of a data set, mini-batch by mini-batch, without Python between them."""
+"""`compile_epoch`: training on all rows of a data set, without Python between mini-batches."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,9 +18,8 @@ from .batches import MISFIT, check_rows
 from .engines import NumPyEngine
 from .feeds import array_of, fitting
 from .lower import training_step
-from .parameters import Parameters
 from .shorter import rebuilt
-from .step import Step
+from .step import Compiled, Step
 
 
 def compile_epoch(
@@ -34,7 +32,7 @@ def compile_epoch(
     names: Names = None,
     backend: str = "auto",
 ) -> Epoch:
-    """A function that trains on all rows of a data set: gathering, forward, backward and update of every mini-batch.
+    """A function that trains on all rows: gathering, forward, backward, update of every mini-batch.
 
     Parameters
     ----------
@@ -111,6 +109,11 @@ def check_batch(batch: Sequence[Tensor]) -> None:
         raise ValueError(
             "the Tensors of the batch are data: each once, and none with requires_grad=True"
         )
+    check_batch_rows(batch)
+
+
+def check_batch_rows(batch: Sequence[Tensor]) -> None:
+    """ValueError where the Tensors of a mini-batch have different numbers of rows, or none."""
     rows = {t.shape[0] for t in batch}
     if len(rows) > 1:
         found = " and ".join(str(t.shape[0]) for t in batch)
@@ -119,7 +122,7 @@ def check_batch(batch: Sequence[Tensor]) -> None:
         raise ValueError("the batch has no rows: trace the loss with at least one")
 
 
-class Epoch:
+class Epoch(Compiled):
     """A compiled epoch: a function of the whole arrays and the order of their rows.
 
     Attributes
@@ -143,24 +146,21 @@ class Epoch:
         names: Names,
         backend: str,
     ):
+        program = training_step(loss, names, optimizer, outputs, feeds=batch)
+        check_rows([loss, *outputs], batch)
+        self.used = used_places([loss, *outputs], batch)
+        super().__init__(program, engine_for(program, backend, "epoch"))
         self.loss, self.batch, self.outputs = loss, batch, outputs
         self.optimizer, self.names = optimizer, names
         self.rows = batch[0].shape[0]
-        self.program = training_step(loss, names, optimizer, outputs, feeds=batch)
-        check_rows([loss, *outputs], batch)
-        self.used = used_places([loss, *outputs], batch)
-        self.engine = engine_for(self.program, backend, "epoch")
-        self.backend, self.source = self.engine.backend, self.engine.source
-        self.compile_seconds = self.engine.compile_seconds
-        self.parameters = Parameters(self.program, self.engine)
-        self.lock = threading.Lock()
         self.short: dict[int, Step] = {}
         self.last_outputs: list[np.ndarray] = []
 
     def __call__(self, *arrays: Any, order: Any = None) -> Any:
         if len(arrays) != len(self.batch):
             raise TypeError(
-                f"the epoch takes {len(self.batch)} arrays, one for each Tensor of the batch; got {len(arrays)}"
+                f"the epoch takes {len(self.batch)} arrays, one for each Tensor of the batch; got "
+                f"{len(arrays)}"
             )
         arrays = tuple(map(array_of, arrays))
         for t, x in zip(self.batch, arrays):
@@ -182,9 +182,8 @@ class Epoch:
         count, rest = divmod(len(order), self.rows)
         whole, left = order[: count * self.rows], order[count * self.rows :]
         self.parameters.before()
-        short = (
-            self.short_step(rest) if rest else None
-        )  # now, as nothing is to be trained where it cannot be had
+        # Now, as nothing is to be trained where it cannot be had
+        short = self.short_step(rest) if rest else None
         try:
             losses, outputs = self.engine.epoch(used, whole, count)
         finally:
@@ -205,18 +204,22 @@ class Epoch:
         if numbers.ndim != 1 or (numbers.size and not in_range):
             found = f" with {numbers.min()} to {numbers.max()}" if has_range else ""
             raise ValueError(
-                f"order is a list of row numbers from 0 to {rows - 1}, not {describe(numbers)}{found}"
+                f"order is a list of row numbers from 0 to {rows - 1}, not "
+                f"{describe(numbers)}{found}"
             )
         return np.array(numbers, dtype=np.int64)
 
     def short_step(self, rows: int) -> Step:
-        """The step for a last batch of so many rows; ValueError where the expression does not work for these."""
+        """The step for a last batch of so many rows; ValueError where the expression does not work
+        for these.
+        """
         if rows not in self.short:
             try:
                 self.short[rows] = self.step_of(rows)
             except MISFIT as error:
                 raise ValueError(
-                    f"the last batch has {rows} rows, for which the loss does not work ({error}): give an order with a "
+                    f"the last batch has {rows} rows, for which the loss does not work ({error}): "
+                    "give an order with a "
                     f"multiple of {self.rows} rows"
                 ) from error
         return self.short[rows]
@@ -235,7 +238,9 @@ class Epoch:
 
 
 def used_places(roots: list[Tensor], batch: list[Tensor]) -> list[int]:
-    """Which Tensors of the batch the loss depends on; ValueError where that may not have been recorded of one."""
+    """Which Tensors of the batch the loss depends on; ValueError where that may not have been
+    recorded of one.
+    """
     behind = {*ancestors(roots)}
     for t in batch:
         if t not in behind and t.name is None:
@@ -251,5 +256,6 @@ def check_whole(t: Tensor, x: np.ndarray, rows: int) -> None:
     if x.shape[1:] != t.shape[1:] or x.ndim != t.ndim or len(x) != rows:
         shape = ", ".join(["rows", *map(str, t.shape[1:])])
         raise ValueError(
-            f"{describe(t)} was compiled: give an array ({shape}), as many rows as the others, not {x.shape}"
+            f"{describe(t)} was compiled: give an array ({shape}), as many rows as the others, not "
+            f"{x.shape}"
         )

@@ -12,7 +12,9 @@ from ..program.values import Leaf
 
 
 def check_feed(leaf: Leaf, x: np.ndarray, name: str, rows: bool = False) -> None:
-    """ValueError or TypeError where an array is not what the step was compiled for; `rows`: with any number of them."""
+    """ValueError or TypeError where an array is not what the step was compiled for; `rows`: with
+    any number of them.
+    """
     if x.shape[rows:] != leaf.shape[rows:]:
         raise ValueError(
             f"{name} is {x.shape}, the step was compiled for {leaf.shape}: compile again"
@@ -22,7 +24,9 @@ def check_feed(leaf: Leaf, x: np.ndarray, name: str, rows: bool = False) -> None
 
 
 def array_of(x: Any) -> np.ndarray:
-    """What was given for data as an array; TypeError as from Tensor where it is none of real numbers."""
+    """What was given for data as an array; TypeError as from Tensor where it is none of real
+    numbers.
+    """
     x = data_of(x)
     if isinstance(x, np.ndarray) and not isinstance(x, np.ma.MaskedArray):
         return np.asarray(x)
@@ -30,7 +34,9 @@ def array_of(x: Any) -> np.ndarray:
 
 
 def fitting(leaf: Leaf, x: Any, name: str, rows: bool = False) -> np.ndarray:
-    """An array in the dtype and layout for which the step was compiled; one element where that is a single number."""
+    """An array in the dtype and layout for which the step was compiled; one element where that is a
+    single number.
+    """
     x = array_of(x)
     check_feed(leaf, x, name, rows)
     y = np.require(x, leaf.dtype.newbyteorder("="), ["C", "A", "W"])

@@ -34,7 +34,9 @@ def input_index(value: Apply, x: Value, at: Index) -> Index:
 
 
 def elements_read(value: Apply) -> list[tuple[Value, bool]]:
-    """The arrays that a value reads at each turn of its loops, and whether at the very place of that turn."""
+    """The arrays that a value reads at each turn of its loops, and whether at the very place of
+    that turn.
+    """
     at = loop_variables(loop_shape(value))
     read = [behind(x, input_index(value, x, at)) for x in value.values()]
     return [(base, where == at) for base, where in read]
@@ -53,7 +55,7 @@ def behind(x: Value, at: Index) -> tuple[Value, Index]:
 
 
 def broadcast(shape: Shape, at: Index) -> Index:
-    """The index into an array of this shape where NumPy broadcasts it to what has the index `at`."""
+    """The index into an array of this shape, broadcast to what has the index `at`."""
     own = at[len(at) - len(shape) :]
     return tuple("0" if n == 1 else i for n, i in zip(shape, own))
 
@@ -77,9 +79,8 @@ def behind_swap(view: Apply, at: Index) -> Index:
 
 
 def behind_flip(view: Apply, at: Index) -> Index:
-    flipped = view.params.get(
-        "axis", range(len(view.shape))
-    )  # counted from the first, see machine.py
+    # Counted from the first, see machine.py
+    flipped = view.params.get("axis", range(len(view.shape)))
     places = enumerate(zip(view.shape, at))
     return tuple(along(n - 1, -1, i) if k in flipped else i for k, (n, i) in places)
 

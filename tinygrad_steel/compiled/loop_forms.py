@@ -1,4 +1,4 @@
-"""How an op is said in a loop: one table for numbers, one for truth values, and how reductions add up."""
+"""How an op is said in a loop: tables for numbers and truth values, and how reductions add up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from .memory import Block
 
 @dataclass(frozen=True)
 class Element:
-    """One element `at` of a value, to be said by those of its inputs; `read` has these as they stand."""
+    """One element `at` of a value, to be said by those of its inputs; `read` has these as they
+    stand.
+    """
 
     value: Apply
     at: Index
@@ -123,10 +125,8 @@ TRUTHS: dict[Op | None, Form] = {
     **dict.fromkeys((ops.logical_or, ops.add), of_truths("({}) or ({})")),
     ops.logical_not: of_truths("not ({})"),
 }
-FORMS = {
-    "f": NUMBERS,
-    "b": TRUTHS,
-}  # integers wrap around, and divide in their own way: they have none
+# Integers wrap around, and divide in their own way: they have none.
+FORMS = {"f": NUMBERS, "b": TRUTHS}
 
 
 def form_of(value: Apply) -> Form | None:

@@ -85,7 +85,9 @@ def add_element(nest: Nest, value: Apply, block: Block) -> None:
 
 
 def add_fold(nest: Nest, value: Apply, block: Block) -> None:
-    """A reduction: added up in a variable where it goes over the last axes, else in its place in the block."""
+    """A reduction: added up in a variable where it goes over the last axes, else in its place in
+    the block.
+    """
     (x,), count = value.inputs, len(nest.shape)
     text = read_input(value, x, nest, block)
     element = as_number(text) if is_mask(x) else text

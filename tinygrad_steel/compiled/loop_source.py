@@ -1,4 +1,4 @@
-"""A program's loops as a module for numba: a function `step`, a function `epoch`, or one for each segment."""
+"""A program's loops as a module for numba: `step`, `epoch`, or a function for each segment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ END = ["    return 0", ""]
 
 
 def source(loops: Loops, what: str) -> str:
-    """A module with a function `step` or `epoch`, or with the segments between what is left to NumPy."""
+    """A module with a function `step` or `epoch`, or with the segments between what is left to
+    NumPy.
+    """
     program, block = loops.program, loops.block
     memory = {"m": f"{block.dtype}[::1]"}
     if len(loops.segments) > 1:
@@ -49,7 +51,9 @@ def step(program: TrainingStep, block: Block, body: list[str], memory: dict[str,
 def epoch(
     program: TrainingStep, block: Block, body: list[str], memory: dict[str, str]
 ) -> list[str]:
-    """All steps of an epoch: rows gathered by `order`, which are checked before, and results of each step kept."""
+    """All steps of an epoch: rows gathered by `order`, which are checked before, and results of
+    each step kept.
+    """
     feeds = feed_names(program)
     outputs = {f"out{i}": x for i, x in enumerate(program.outputs)}
     one_array = f"{block.dtype}[::1]"

@@ -1,4 +1,4 @@
-"""A program as loops over one block of memory: which values share a nest, and which are left to NumPy."""
+"""A program as loops over one block of memory: what shares a nest, and what is left to NumPy."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ def is_looped(value: Apply, feeds: list[Leaf], dtype: np.dtype) -> bool:
 
 
 def adds_up_exactly(value: Apply, dtype: np.dtype) -> bool:
-    """Whether a sum or product of integers stays one in floats: a count does, others may grow beyond them."""
+    """Whether a sum or product of integers stays one in floats: a count does, others may grow
+    beyond them.
+    """
     if value.op not in (ops.sum, ops.prod) or value.dtype.kind not in "iu":
         return True
     (x,) = value.inputs
@@ -100,7 +102,9 @@ def is_small_product(value: Apply) -> bool:
 
 
 def grouped(work: Iterable[Apply], looped: set[Apply]) -> Iterator[list[Apply]]:
-    """Values that run in one loop nest: of one shape, and none reads another's elements but its own."""
+    """Values that run in one loop nest: of one shape, and none reads another's elements but its
+    own.
+    """
     left = dict.fromkeys(work)
     read = {value: elements_read(value) for value in left if value in looped}
     while left:
@@ -121,7 +125,7 @@ def grouped(work: Iterable[Apply], looped: set[Apply]) -> Iterator[list[Apply]]:
 
 
 def fits(read: list[tuple[Value, bool]], group: list[Apply], left: dict[Apply, None]) -> bool:
-    """Whether all that a value reads is there already, or is the same element of one in the group."""
+    """Whether all that a value reads is there already, or the same element of one in the group."""
     for base, own_place in read:
         same_element = base in group and own_place and base.op not in REDUCTIONS
         if base in left and not same_element:
@@ -138,13 +142,15 @@ def results(program: TrainingStep) -> list[Apply]:
 
 
 def only_for_updates(work: list[Apply], program: TrainingStep) -> set[Apply]:
-    """What nothing but an update needs: it comes last, when nobody reads the old values any more."""
+    """What nothing but an update needs: it comes last, when nobody reads old values any more."""
     needed = behind(results(program))
     return {x for x in work if x not in needed}
 
 
 def check_updates(nests: list[list[Apply]], late: set[Apply], program: TrainingStep) -> None:
-    """NoLoops where an optimizer's rule is not elementwise: its old values might be gone before they are read."""
+    """NoLoops where an optimizer's rule is not elementwise: its old values might be gone before
+    they are read.
+    """
     renewed = {value: leaf for leaf, value in program.updates}
     writes: dict[Value, list[Apply]] = {}  # a leaf -> the nest that writes its new value
     for nest in nests:
@@ -158,7 +164,9 @@ def check_updates(nests: list[list[Apply]], late: set[Apply], program: TrainingS
 
 
 def reads_renewed(value: Apply, nest: list[Apply], writes: dict[Value, list[Apply]]) -> bool:
-    """Whether a value reads a leaf that an earlier nest has written, or another turn of its own nest."""
+    """Whether a value reads a leaf that an earlier nest has written, or another turn of its own
+    nest.
+    """
     bases = [behind_views(x) for x in value.values()]
     if not any(base in writes for base in bases):
         return False
@@ -190,7 +198,9 @@ def place_what_travels(
 
 
 def read_from_outside(value: Apply, nest: list[Apply]) -> list[Apply]:
-    """The values, leaves apart, of which a value reads what does not come from its own turn of the nest."""
+    """The values, leaves apart, of which a value reads what does not come from its own turn of the
+    nest.
+    """
     return [
         base
         for base, own_place in elements_read(value)

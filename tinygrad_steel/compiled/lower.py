@@ -1,7 +1,8 @@
-"""A traced training step as a program for machines: NumPy's own functions only, each value once, nothing unused."""
+"""A traced step as a program for machines: NumPy's own functions, each value once, none unused."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from ..engine.tensor import Tensor
 from ..ops.fast import is_numpy
 from ..ops.op import describe
 from ..program.parts import Numbers
-from ..program.rewrite import Rebuilding, rewriting, with_inputs
+from ..program.rewrite import Rebuilding, rewriting
 from ..program.trace import Names, ancestors, no_draws_in_vjps
 from ..program.traced import Traced, for_reader, trace
 from ..program.values import Apply, Constant, Leaf, Value, apply, behind, constant
@@ -33,10 +34,9 @@ class TrainingStep:
     `followed`: `(Tensor, leaf)` for those that require a gradient but get none, such as a threshold
     in a comparison: their data may change like that of any parameter. `states`: `(i, k, leaf)` for
     `optimizer.states[i][k]`. `numbers`: 0-d leaves for the optimizer's numbers, which differ from
-    step to step. `updates`: `(leaf, its new value)`, to be done when everything else is. `nodes`:
-    what is computed, in order. `constants`: what stays as it is, with Leaves for arrays of the
-    user. `arrays`: the traced numbers of all that is not computed. `names`: those of leaves.
-    `fixed`: the Tensors whose data is part of the program.
+    step to step. `updates`: `(leaf, its new value)`, to be done when everything else is. `draws`:
+    what draws random numbers, in the order of drawing. `traced_arrays`: those of the leaves when
+    traced. `names`: those of leaves. `fixed`: the Tensors whose data is part of the program.
     """
 
     optimizer: Optimizer | None
@@ -47,16 +47,50 @@ class TrainingStep:
     followed: list[tuple[Tensor, Leaf]]
     states: list[tuple[int, int, Leaf]]
     numbers: list[Leaf]
-    updates: list[tuple[Leaf, Apply]]
-    nodes: list[Apply]
-    constants: list[Leaf | Constant]
-    arrays: Mapping[Value, Any]
+    updates: list[tuple[Any, Apply]]
+    draws: list[Value]
+    traced_arrays: Mapping[Value, Any]
     names: Mapping[Value, str]
     fixed: list[Tensor]
 
+    @functools.cached_property
+    def order(self) -> dict[Value, None]:
+        """All that is needed, inputs first."""
+        gradients = [g for *_, g in self.parameters]
+        new_values = [y for _, y in self.updates]
+        return behind([*self.draws, self.loss, *self.outputs, *gradients, *new_values])
+
+    @functools.cached_property
+    def nodes(self) -> list[Apply]:
+        """What is computed, in order."""
+        return [x for x in self.order if isinstance(x, Apply)]
+
+    @functools.cached_property
+    def coming(self) -> set[Leaf]:
+        """The leaves whose arrays may be others in each step."""
+        return {
+            *self.feeds,
+            *self.numbers,
+            *(x for _, x in self.held),
+            *(x for *_, x in self.states),
+        }
+
+    @functools.cached_property
+    def constants(self) -> list[Leaf | Constant]:
+        """What stays as it is, with Leaves for arrays of the user."""
+        return [x for x in self.order if not isinstance(x, Apply) and x not in self.coming]
+
+    @functools.cached_property
+    def arrays(self) -> dict[Value, Any]:
+        """The traced numbers of all that is not computed."""
+        given = [*self.coming, *self.constants]
+        return {x: x.data if isinstance(x, Constant) else self.traced_arrays[x] for x in given}
+
     @property
     def held(self) -> list[tuple[Tensor, Leaf]]:
-        """The Tensors whose data a step keeps in its memory, with a gradient or without, and their leaves."""
+        """The Tensors whose data a step keeps in its memory, with a gradient or without, and their
+        leaves.
+        """
         return [*((p, x) for p, x, _ in self.parameters), *self.followed]
 
     def called(self, leaf: Value) -> str:
@@ -77,7 +111,9 @@ def training_step(
     outputs: Sequence[Tensor] = (),
     feeds: Sequence[Tensor] | None = None,
 ) -> TrainingStep:
-    """Forward, backward and update of a loss; `feeds`: the leaves to be given, if not all that have names."""
+    """Forward, backward and update of a loss; `feeds`: the leaves to be given, if not all that have
+    names.
+    """
     check_optimizer(optimizer)
     if isinstance(outputs, Tensor):
         raise TypeError("outputs is a list of Tensors: write outputs=[output]")
@@ -121,20 +157,25 @@ class Leaves:
         for t in fed:
             if t.name is None and t.age < youngest:
                 raise ValueError(
-                    f"there is an array in the loss that may have been computed from {describe(t)}, which has no "
-                    f"name: make it with Tensor(..., name=...), so that what is computed from it is recorded"
+                    f"there is an array in the loss that may have been computed from "
+                    f"{describe(t)}, which has no "
+                    f"name: make it with Tensor(..., name=...), so that what is computed from it "
+                    "is recorded"
                 )
         given_anew = [*(feeds or ()), *fed, *(self.tensors[x] for x in self.wanted)]
         refuse_reads([loss, *outputs], given_anew, "the compiled step would keep that number")
         for t in outputs:
             if any(t is constant for constant in self.fixed):
                 raise ValueError(
-                    f"the output {describe(t)} is a constant: nothing recorded of how it was computed"
+                    f"the output {describe(t)} is a constant: nothing recorded of how it was "
+                    "computed"
                 )
 
 
 def check_tracing(loss: Tensor, traced: Traced) -> None:
-    """TypeError where an op's rule gives something else on Tensors, where it is traced, than on arrays."""
+    """TypeError where an op's rule gives something else on Tensors, where it is traced, than on
+    arrays.
+    """
     numbers = {x: t.data for t, x in traced.made.items()}
     pulled = pull_arrays(loss, seed(loss, None))
     scale = min(1.0, max((largest_finite(g) for _, g in pulled), default=0))
@@ -143,7 +184,8 @@ def check_tracing(loss: Tensor, traced: Traced) -> None:
         rounding = scale * np.sqrt(np.finfo(t.dtype).eps)
         if largest_finite(error) > 1e-3 * np.max(np.abs(g), initial=0) + rounding:
             raise TypeError(
-                f"the gradient of {describe(t)} is another one when the rules of its ops are traced: a rule may not "
+                f"the gradient of {describe(t)} is another one when the rules of its ops are "
+                "traced: a rule may not "
                 f"look at the types of what it gets, and what an op keeps may be missing"
             )
 
@@ -160,62 +202,60 @@ def lowered(
     traced = for_reader(traced)
     made, gradient_of = traced.made, traced.gradient_of
     moved = machine_form(traced)
-    taken: set[Value] = set()
-
-    def result(x: Value) -> Apply:
-        """A value as an array of its own, which whoever gets it may keep and write into."""
-        y = moved.get(x, x)
-        if not isinstance(y, Apply) or is_view(y) or y in taken:
-            y = apply(ops.add, (y, False), {}, y)
-        taken.add(y)
-        return y
-
-    loss = result(traced.loss)
-    wanted_outputs = [result(made[t]) for t in outputs]
+    results = Results(moved)
     with_gradient = [x for x in leaves.wanted if x in gradient_of]
-    parameters = [(leaves.tensors[x], x, result(gradient_of[x])) for x in with_gradient]
-    new_values: list[Any] = [(made[leaf], result(made[value])) for leaf, value in updates.moved]
+    without = [x for x in leaves.wanted if x not in gradient_of]
     states: list[Any] = [(i, k, made[leaf]) for i, k, leaf in updates.states]
     numbers: list[Any] = [made[t] for t in updates.numbers]
-    draws = [moved[x] for x in recorded_draws(traced)]
-    gradients = [g for _, _, g in parameters]
-    order = behind([*draws, loss, *wanted_outputs, *gradients, *(y for _, y in new_values)])
-    coming = {*leaves.fed, *numbers, *leaves.wanted, *(x for *_, x in states)}
-    constants = [x for x in order if not isinstance(x, Apply) and x not in coming]
     return TrainingStep(
         optimizer=updates.optimizer,
-        loss=loss,
-        outputs=wanted_outputs,
+        loss=results.own(traced.loss),
+        outputs=[results.own(made[t]) for t in outputs],
         feeds=leaves.fed,
-        parameters=parameters,
-        followed=[(leaves.tensors[x], x) for x in leaves.wanted if x not in gradient_of],
+        parameters=[(leaves.tensors[x], x, results.own(gradient_of[x])) for x in with_gradient],
+        followed=[(leaves.tensors[x], x) for x in without],
         states=states,
         numbers=numbers,
-        updates=new_values,
-        nodes=[x for x in order if isinstance(x, Apply)],
-        constants=constants,
-        arrays={
-            x: x.data if isinstance(x, Constant) else traced.arrays[x]
-            for x in [*coming, *constants]
-        },
+        updates=[(made[leaf], results.own(made[new])) for leaf, new in updates.moved],
+        draws=[moved[x] for x in recorded_draws(traced)],
+        traced_arrays=traced.arrays,
         names=traced.names,
         fixed=leaves.fixed,
     )
 
 
+class Results:
+    """Values as arrays of their own, which whoever gets them may keep and write into."""
+
+    def __init__(self, moved: Mapping[Value, Value]):
+        self.moved = moved
+        self.taken: set[Value] = set()
+
+    def own(self, x: Value) -> Apply:
+        """What becomes of a value, or a copy where that is another's array already."""
+        y = self.moved.get(x, x)
+        if not isinstance(y, Apply) or is_view(y) or y in self.taken:
+            y = apply(ops.add, (y, False), {}, y)
+        self.taken.add(y)
+        return y
+
+
 def machine_form(traced: Traced) -> dict[Value, Value]:
-    """Where each value goes when all are rewritten as machines compute them; each draw stays, for itself."""
+    """Where each value goes when all are rewritten as machines compute them; each draw stays, for
+    itself.
+    """
     numbers = Numbers(traced.arrays)
     work = Rebuilding(rewriting(machine_rows(numbers)))
     if traced.start is not None:
-        work.moved[traced.start] = constant(traced.arrays[traced.start])
+        work.finished[traced.start] = constant(traced.arrays[traced.start])
     for old in traced.program.applies:
-        again = with_inputs(old, work.moved)
+        again = work.on_new_inputs(old)
         if old in traced.random:
-            work.finished[again] = again
+            work.finished[again] = work.finished[old] = again
             numbers.known[again] = traced.arrays[old]
-        work.moved[old] = work.finish(again)
-    return work.moved
+        else:
+            work.finished[old] = work.settle(again)
+    return work.finished
 
 
 def recorded_draws(traced: Traced) -> list[Value]:

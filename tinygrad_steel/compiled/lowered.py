@@ -1,4 +1,4 @@
-"""What both back ends ask about a lowered value: its inputs, its size, its numbers, and whether it is a mere view."""
+"""What both back ends ask about a lowered value: its size, and whether it is a mask or a view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a machine computes instead: a table of rewrites into NumPy's own functions, each in one spelling."""
+"""What a machine computes instead: rewrites into NumPy's own functions, each in one spelling."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from ..program.rewrite import ALIASES, SIMPLER, Facts, Row, with_inputs
 from ..program.values import Apply, Constant, apply, compute, constant, exact, inputs_of
 from .lowered import REDUCTIONS
 
-POWERS = {
-    2: ops.square,
-    0.5: ops.sqrt,
-    -1: ops.reciprocal,
-}  # what `**` does instead, for these exponents
+# What `**` does instead, for these exponents.
+POWERS = {2: ops.square, 0.5: ops.sqrt, -1: ops.reciprocal}
 # Ops that stay as they are though NumPy does not have them as functions.
 PRIMITIVE = {ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot}
 
 
 def machine_rows(numbers: Numbers) -> tuple[Row, ...]:
-    """The table; `numbers`: what values had when they were traced, as an op is taken apart by running it."""
+    """The table; `numbers`: what values had when they were traced, as an op is taken apart by
+    running it.
+    """
     constants: dict[Any, Constant] = {}
 
     def first_of(x: Constant) -> Constant:
@@ -33,7 +32,8 @@ def machine_rows(numbers: Numbers) -> tuple[Row, ...]:
 
     def shared_constants(y: Apply, facts: Facts) -> Apply | None:
         """Equal Constants are one."""
-        new = with_inputs(y, {x: first_of(x) for x in y.values() if isinstance(x, Constant)})
+        inputs = [first_of(x) if isinstance(x, Constant) else x for x in y.inputs]
+        new = with_inputs(y, inputs)
         return None if new is y else new
 
     def known_number(y: Apply, facts: Facts) -> Constant | None:
@@ -104,21 +104,18 @@ def reduced_and_reshaped(y: Apply, facts: Facts) -> Any:
 
 def with_params(y: Apply, **changed: Any) -> Apply:
     """The same op with other parameters; those that are None are left out."""
-    params = {
-        name: value
-        for name, value in {**y.params, **changed}.items()
-        if name not in changed or value is not None
-    }
+    params = {**y.params, **changed}
+    for name in changed:
+        if params[name] is None:
+            del params[name]
     return apply(y.op, y.inputs, params, y)
 
 
 def power_by_name(y: Apply, facts: Facts) -> Any:
     """NumPy's function for a power, which is faster, and in which `**` itself results."""
     x, exponent = y.inputs
-    same_form = y.dtype.kind == "f" and (getattr(x, "shape", None), getattr(x, "dtype", None)) == (
-        y.shape,
-        y.dtype,
-    )
+    form = getattr(x, "shape", None), getattr(x, "dtype", None)
+    same_form = y.dtype.kind == "f" and form == (y.shape, y.dtype)
     if isinstance(exponent, Constant):
         exponent = exponent.data.item() if not exponent.shape else None
     if not same_form or not isinstance(exponent, int | float) or exponent not in POWERS:

@@ -1,4 +1,4 @@
-"""The memory of compiled loops: one block of one float dtype, and a place in it for each value that needs one."""
+"""The memory of compiled loops: one block of one float dtype, with a place for each value."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def float_text(value: float) -> str:
 
 
 def one_dtype(program: TrainingStep) -> np.dtype:
-    """The float dtype of everything; NoLoops where there are two, or one in which integers would change."""
+    """The float dtype of everything; NoLoops where there are two, or one in which integers would
+    change.
+    """
     states = [x for _, _, x in program.states]
     if any(x.dtype.kind != "f" for x in states):
         raise NoLoops("what the optimizer remembers is to be floats")

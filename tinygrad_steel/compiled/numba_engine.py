@@ -51,9 +51,13 @@ class NumbaEngine(Engine):
             (self.view(x), classes) for x in program.feeds for classes in program.classes(x)
         ]
         self.scalars = not all(x.shape for x in program.feeds)
+        # Feeds whose integers may not be exact in the memory; class ids are checked as such
+        self.rounded = {
+            x for x in program.feeds if not (holds_all(self.dtype, x.dtype) or program.classes(x))
+        }
 
     def fill_memory(self) -> None:
-        """The numbers of leaves into the block; parameters may have changed since they were traced."""
+        """The numbers of leaves into the block; parameters may have changed since the trace."""
         for leaf, array in self.program.arrays.items():
             if leaf in self.places:
                 self.view(leaf)[...] = array
@@ -101,7 +105,9 @@ class NumbaEngine(Engine):
         return isinstance(x, VALUES) and x.dtype.kind == "f" and self.view(x) is self.views.get(x)
 
     def call(self, value: Apply, out: np.ndarray) -> None:
-        """An op without a loop form; class ids and masks, which are floats in the memory, get their own dtype back."""
+        """An op without a loop form; class ids and masks, which are floats in the memory, get their
+        own dtype back.
+        """
         arrays = [
             self.view(x).astype(x.dtype, copy=False) if isinstance(x, VALUES) else x
             for x in value.inputs
@@ -119,7 +125,7 @@ class NumbaEngine(Engine):
 
     def take(self, arrays: Sequence[Any]) -> None:
         for leaf, x in zip(self.program.feeds, arrays):
-            if not holds_all(self.dtype, leaf.dtype):
+            if leaf in self.rounded:
                 self.check_integers(leaf, fitting(leaf, x, self.program.called(leaf)))
         super().take(arrays)
 
@@ -128,9 +134,8 @@ class NumbaEngine(Engine):
     def step(self, arrays: Sequence[Any]) -> float:
         if self.parts:
             return super().step(arrays)
-        fit = (
-            not self.scalars
-        )  # the compiled function takes numbers as arrays of one element, and would not see a mask
+        # The compiled function takes numbers as arrays of one element, and would not see a mask
+        fit = not self.scalars
         for x in arrays:
             if x.__class__ is not ndarray:
                 fit = False
@@ -168,7 +173,9 @@ class NumbaEngine(Engine):
         raise ValueError("the arrays are not those for which the step was compiled")
 
     def check_integers(self, value: Value, x: np.ndarray) -> None:
-        """ValueError for integers that are no longer themselves as floats, which is what they are in the memory."""
+        """ValueError for integers that are no longer themselves as floats, which is what they are
+        in the memory.
+        """
         if not fits_exactly(x, self.dtype):
             what = describe(Described(value, self.program.names))
             raise ValueError(
@@ -182,9 +189,7 @@ class NumbaEngine(Engine):
         self, arrays: Sequence[np.ndarray], order: np.ndarray, count: int
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         for leaf, x in zip(self.program.feeds, arrays):
-            if not (
-                holds_all(self.dtype, x.dtype) or self.program.classes(leaf)
-            ):  # ids have been checked
+            if leaf in self.rounded:
                 self.check_integers(leaf, x[order])
         if not hasattr(self.module, "epoch"):
             return super().epoch(arrays, order, count)
@@ -214,9 +219,8 @@ def compiled(text: str) -> ModuleType:
     """The module with the loops; NoLoops where numba cannot compile it."""
     try:
         return compiled_module(text)
-    except (
-        Exception
-    ) as error:  # numba's own errors are known where numba is there; others go on as they are
+    # Numba's own errors are known where numba is there; others go on as they are
+    except Exception as error:
         numba = sys.modules.get("numba")
         if numba is None or not isinstance(error, numba.core.errors.NumbaError):
             raise

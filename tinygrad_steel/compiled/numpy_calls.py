@@ -42,7 +42,9 @@ class Calls:
         return name
 
     def named(self, thing: Any, name: str) -> str:
-        """A function, or the value whose op is to run, under a name; the same name for the same thing."""
+        """A function, or the value whose op is to run, under a name; the same name for the same
+        thing.
+        """
         name = name if name.isidentifier() else "function"
         while self.scope.setdefault(name, thing) != thing:
             name += "_"
@@ -62,7 +64,7 @@ class Calls:
 
 
 class Replay:
-    """A program made ready: `run()` computes everything from the arrays in `buffers`, which stay the same arrays.
+    """A program made ready: `run()` computes everything in `buffers`, which stay the same arrays.
 
     `source`: what `run` executes, as Python.
     """
@@ -78,26 +80,25 @@ def numpy_calls(program: TrainingStep) -> Calls:
     """A program as calls."""
     calls = Calls()
     hold_leaves(calls, program)
-    last_reader = {
-        behind_views(x): i for i, value in enumerate(program.nodes) for x in value.values()
-    }
-    leaf_of = {value: leaf for leaf, value in program.updates}
-    for i, value in enumerate(program.nodes):
-        place = None
-        if (
-            value in leaf_of
-            and ufunc_of(value) is not None
-            and last_reader.get(leaf_of[value], i) <= i
-        ):
-            place = calls.buffers[leaf_of[value]]
-        add(calls, value, place)
-    for (
-        leaf,
-        value,
-    ) in program.updates:  # new values into the places of the old ones, when all of them are known
+    places = {new: calls.buffers[leaf] for leaf, new in renewed_in_place(program)}
+    for value in program.nodes:
+        add(calls, value, places.get(value))
+    # New values into the places of the old ones, when all of them are known
+    for leaf, value in program.updates:
         if calls.buffers[leaf] is not calls.buffers[value]:
             calls.call(np.copyto, "copyto", calls.names[leaf], calls.names[value])
     return calls
+
+
+def renewed_in_place(program: TrainingStep) -> list[tuple[Value, Apply]]:
+    """The updates whose new value may be written over the old one: nobody reads it afterwards."""
+    number = {value: i for i, value in enumerate(program.nodes)}
+    last_reader = {behind_views(x): y for y in program.nodes for x in y.values()}
+    return [
+        (leaf, new)
+        for leaf, new in program.updates
+        if ufunc_of(new) is not None and number[last_reader.get(leaf, new)] <= number[new]
+    ]
 
 
 def hold_leaves(calls: Calls, program: TrainingStep) -> None:
@@ -203,7 +204,7 @@ def form_of(value: Apply) -> Form:
 
 
 def ufunc_of(value: Apply) -> np.ufunc | None:
-    """NumPy's function that writes the result of a value into an array; None where there is none."""
+    """NumPy's function that writes a value into an array; None where there is none."""
     if value.op in UFUNCS:
         return UFUNCS[value.op]
     return value.op.forward if isinstance(value.op.forward, np.ufunc) else None
@@ -213,7 +214,7 @@ UFUNCS = {ops.power: np.power, ops.matmul: np.matmul}
 
 
 def ufunc_inputs(calls: Calls, value: Apply) -> list[str]:
-    """The inputs of a ufunc; a plain number is the array that NumPy would make of it at every call."""
+    """The inputs of a ufunc; a plain number is the array that NumPy makes of it at every call."""
     dtypes = {x.dtype for x in value.values()}
     dtype = dtypes.pop() if len(dtypes) == 1 else None
     if dtype is None or dtype.kind != "f":
@@ -227,11 +228,14 @@ def ufunc_inputs(calls: Calls, value: Apply) -> list[str]:
 
 
 def fill(out: np.ndarray, value: Apply, *inputs: Any) -> np.ndarray:
-    """A result into its array; ValueError where the numbers, not only the shapes, decide on its shape."""
+    """A result into its array; ValueError where the numbers, not only the shapes, decide on its
+    shape.
+    """
     y = compute(value, inputs)
     if y.shape != out.shape:
         raise ValueError(
-            f"{value.op.name} gives {y.shape}, the step was compiled for {out.shape}: a shape that depends on the data "
+            f"{value.op.name} gives {y.shape}, the step was compiled for {out.shape}: a shape that "
+            "depends on the data "
             f"cannot be compiled; write where(mask, x, 0) in place of x[mask]"
         )
     out[...] = y

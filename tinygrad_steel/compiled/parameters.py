@@ -14,7 +14,8 @@ from ..program.values import exact
 from .engines import Engine
 from .lower import TrainingStep
 
-# Of an optimizer's attributes: the learning rate may change, and what is kept for each parameter is the step's matter.
+# Of an optimizer's attributes: the learning rate may change, and what is kept for each parameter is
+# the step's matter.
 NO_SETTINGS = ("steps", "_learning_rate", "rates", "states", "parameters")
 
 
@@ -39,7 +40,9 @@ class Parameters:
         self.has_more = bool(self.states or self.fixed or self.others)
 
     def before(self) -> None:
-        """Take over data that was assigned meanwhile; RuntimeError where something else has changed."""
+        """Take over data that was assigned meanwhile; RuntimeError where something else has
+        changed.
+        """
         for p, data in self.pairs:
             if p._array is not data or not p._requires_grad:
                 self.take_over(p, data)
@@ -54,7 +57,9 @@ class Parameters:
             self.look_further()
 
     def look_further(self) -> None:
-        """The same for what the optimizer remembers, for constants, and for settings that are no plain numbers."""
+        """The same for what the optimizer remembers, for constants, and for settings that are no
+        plain numbers.
+        """
         for i, k, data in self.states:
             state = self.optimizer.states[i]  # type: ignore[union-attr]
             if state[k] is not data:
@@ -63,17 +68,21 @@ class Parameters:
         for t, age in self.fixed:
             if t._age != age:
                 raise RuntimeError(
-                    f"{describe(t)} has changed since it was compiled in as a constant: compile again"
+                    f"{describe(t)} has changed since it was compiled in as a constant: compile "
+                    "again"
                 )
         for name, value in self.others:
             if exact(getattr(self.optimizer, name)) != value:
                 raise changed(name)
 
     def take_over(self, p: Any, data: np.ndarray) -> None:
-        """New numbers of a parameter into the memory; RuntimeError where it has none to be trained any more."""
+        """New numbers of a parameter into the memory; RuntimeError where it has none to be trained
+        any more.
+        """
         if not p.requires_grad:
             raise RuntimeError(
-                f"{describe(p)} no longer requires a gradient, as when it was compiled: compile again"
+                f"{describe(p)} no longer requires a gradient, as when it was compiled: compile "
+                "again"
             )
         np.copyto(data, p._array)
         p._array = data
@@ -94,7 +103,9 @@ def changed(what: str) -> RuntimeError:
 
 
 def settings(optimizer: Optimizer | None) -> tuple[list[str], list[tuple[str, Any]]]:
-    """What an optimizer was made with: the names of numbers and words, and keys of all else (arrays, lists)."""
+    """What an optimizer was made with: the names of numbers and words, and keys of all else
+    (arrays, lists).
+    """
     if optimizer is None:
         return [], []
     every = {name: value for name, value in vars(optimizer).items() if name not in NO_SETTINGS}

@@ -34,7 +34,9 @@ def rebuilt(roots: list[Tensor], replaced: Mapping[Tensor, Tensor]) -> list[Tens
 
 
 def is_stretched(t: Tensor, y: Tensor, inputs: tuple[Any, ...]) -> bool:
-    """Whether an input that had the full length along an axis of `t` is broadcast along that of `y`."""
+    """Whether an input that had the full length along an axis of `t` is broadcast along that of
+    `y`.
+    """
     return any(
         n == full != 1 and less != now
         for old, new in zip(t.inputs, inputs)
@@ -45,7 +47,9 @@ def is_stretched(t: Tensor, y: Tensor, inputs: tuple[Any, ...]) -> bool:
 
 
 def rerecorded(t: Tensor, inputs: tuple[Any, ...]) -> Tensor:
-    """The op of a Tensor on other inputs; one that draws random numbers does not draw now, as its steps are to come."""
+    """The op of a Tensor on other inputs; one that draws random numbers does not draw now, as its
+    steps are to come.
+    """
     op: Any = t.op
     if not is_random(t):
         return record_op(op, inputs, t.params)

@@ -25,7 +25,7 @@ def compile_backprop(
     outputs: Sequence[Tensor] = (),
     backend: str = "auto",
 ) -> Step:
-    """A function that does what computing this loss and `loss.backward()` do, for other data of the same shapes.
+    """A function for what computing this loss and `loss.backward()` do, on data of the same shapes.
 
     Parameters
     ----------
@@ -91,7 +91,18 @@ def compile_backprop(
     return Step(program, engine_for(program, backend, "step"))
 
 
-class Step:
+class Compiled:
+    """A program and the engine that runs it, beside the Tensors that they were made from."""
+
+    def __init__(self, program: TrainingStep, engine: Engine):
+        self.program, self.engine = program, engine
+        self.backend, self.source = engine.backend, engine.source
+        self.compile_seconds = engine.compile_seconds
+        self.parameters = Parameters(program, engine)
+        self.lock = threading.Lock()  # one memory: a call from another thread waits
+
+
+class Step(Compiled):
     """A compiled step; call it with arrays.
 
     Attributes
@@ -107,22 +118,12 @@ class Step:
     """
 
     def __init__(self, program: TrainingStep, engine: Engine):
-        self.program, self.engine = program, engine
-        self.backend, self.source, self.compile_seconds = (
-            engine.backend,
-            engine.source,
-            engine.compile_seconds,
-        )
+        super().__init__(program, engine)
         self.arguments = [program.names.get(x, f"x{i}") for i, x in enumerate(program.feeds)]
-        self.parameters = Parameters(program, engine)
-        lock = threading.Lock()  # one memory: a call from another thread waits
-        # Looked up once, as the smallest steps take two microseconds; `with` would cost twice as much
-        self.acquire, self.release = lock.acquire, lock.release
-        self.before, self.run, self.after = (
-            self.parameters.before,
-            engine.step,
-            self.parameters.after,
-        )
+        # Looked up once, as the smallest steps take two microseconds; `with` costs twice as much
+        self.acquire, self.release = self.lock.acquire, self.lock.release
+        self.before, self.after = self.parameters.before, self.parameters.after
+        self.run = engine.step
 
     @property
     def outputs(self) -> list[np.ndarray]:

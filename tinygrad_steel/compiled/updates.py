@@ -32,7 +32,7 @@ class Updates:
     def follow(
         self, gradients: Mapping[Tensor, Tensor]
     ) -> tuple[Iterable[Tensor], Iterable[Tensor]]:
-        """Run the optimizer's rule on gradients; the new values, and the leaves that come with it."""
+        """Run the optimizer's rule on gradients; the new values, and the leaves that it needs."""
         optimizer = self.optimizer
         if optimizer is None:
             return (), ()
@@ -60,7 +60,7 @@ class Updates:
 
 
 def check_optimizer(optimizer: Optimizer | None) -> None:
-    """TypeError where it is none, or does something in its steps that a program does not know of."""
+    """TypeError where it is none, or does in its steps what a program does not know of."""
     if optimizer is None:
         return
     if not isinstance(optimizer, Optimizer):
@@ -70,7 +70,8 @@ def check_optimizer(optimizer: Optimizer | None) -> None:
     kind = type(optimizer).__name__
     if type(optimizer).step not in (Optimizer.step, SGD.step):
         raise TypeError(
-            f"compiled steps know the rule of an optimizer, not its step(), which {kind} has of its own: write what it "
+            f"compiled steps know the rule of an optimizer, not its step(), which {kind} has of "
+            "its own: write what it "
             f"does in rule() and numbers()"
         )
     for name in ("step", "rule", "numbers"):
@@ -83,7 +84,7 @@ def check_optimizer(optimizer: Optimizer | None) -> None:
 def follow_rule(
     optimizer: Optimizer, g: Tensor, state: list[Tensor], numbers: list[Tensor]
 ) -> tuple[Any, Any]:
-    """What an optimizer's rule gives; TypeError where it asks for what changes, or keeps something outside its state.
+    """What an optimizer's rule gives; TypeError where it reads or keeps what steps cannot follow.
 
     The rule runs on a copy of the optimizer that notes whether somebody asks for `steps` or the
     learning rate: a rule may do so and give the same for many of them.
@@ -95,25 +96,30 @@ def follow_rule(
     found = watched.rule(g, state, *numbers)
     if read:
         raise TypeError(
-            f"the rule of {kind} reads self.{read[0]}, and the compiled step would hold that of now: put what "
+            f"the rule of {kind} reads self.{read[0]}, and the compiled step would hold that of "
+            "now: put what "
             f"depends on it into numbers()"
         )
     changed = [name for name, value in kept_by(watched).items() if before.get(name) != value]
     if changed:
         raise TypeError(
-            f"the rule of {kind} changes self.{changed[0]}, which a compiled step does not do: what differs "
+            f"the rule of {kind} changes self.{changed[0]}, which a compiled step does not do: "
+            "what differs "
             f"from step to step belongs into the state that the rule returns, or into numbers()"
         )
     if len(found[1]) != len(state):
         raise TypeError(
-            f"the rule of {kind} returns a state of {len(found[1])} arrays for one of {len(state)}: make all "
+            f"the rule of {kind} returns a state of {len(found[1])} arrays for one of "
+            f"{len(state)}: make all "
             f"of it in __init__, in self.states"
         )
     return found
 
 
 def noting_copy(optimizer: Optimizer, read: list[str]) -> Optimizer:
-    """A copy of an optimizer that appends to `read` what is asked for of the things that differ from step to step."""
+    """A copy of an optimizer that appends to `read` what is asked for of the things that differ
+    from step to step.
+    """
 
     def noted(name: str, value: Any) -> property:
         def get(self: Any) -> Any:

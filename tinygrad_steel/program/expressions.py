@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -159,7 +158,7 @@ def infix(op: Op, a: Text, b: Text) -> Text:
     sign, level = INFIX[op]
     if sign in "+-" and b.text.startswith("-") and b.level >= PRODUCT:
         sign, b = "-+"[sign == "-"], b.without_sign()
-    if level == PRODUCT and "@" in (sign, *re.findall(r" ([@*/]) ", b.text + a.text)):
+    if level == PRODUCT and " @ " in f"{a} {sign} {b}":
         keeps_a = a.level > level or f" {sign} " in a.text
         a, b = a if keeps_a else a.at(ATOM), b if b.level > level else b.at(ATOM)
     if sign == "**":

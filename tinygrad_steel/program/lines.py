@@ -14,7 +14,7 @@ from .literals import dtype_name
 from .names import Identifiers
 from .texts import Text
 from .traced import Traced
-from .values import Apply, Leaf, Value, behind
+from .values import Apply, Leaf, Value, behind, needed_for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,24 +76,23 @@ def reading_order(traced: Traced) -> list[Value]:
     forward = [*traced.forward]
     if traced.start is None:
         return forward
-    needed = behind(asked_for(traced))
+    needed = needed_for(traced.program, asked_for(traced))
     results = [x for x in traced.gradient_of if isinstance(x, Apply) or x is traced.loss]
     steps = [traced.gradient_of[x] for x in results if traced.gradient_of[x] in needed]
     of_leaves = [traced.gradient_of[x] for x in arguments_of(traced) if x in traced.gradient_of]
-    ready = steps_before(steps, of_leaves)
+    ready = steps_before(traced, steps)
     backward: list[Value] = []
     for k, g in enumerate(steps):
-        backward += [g, *(leaf for leaf in of_leaves if ready[leaf] == k)]
+        backward += [g, *(leaf for leaf in of_leaves if ready.get(leaf, 0) == k)]
     return [*behind([*forward, traced.start, *backward])]
 
 
-def steps_before(steps: list[Value], more: list[Value]) -> dict[Value, int]:
-    """The step from which on each value behind these can be computed."""
-    reached = {g: k for k, g in enumerate(steps)}
-    found: dict[Value, int] = {}
-    for x in behind([*steps, *more]):
-        inputs = x.values()
-        found[x] = reached.get(x, max((found[i] for i in inputs), default=0))
+def steps_before(traced: Traced, steps: list[Value]) -> dict[Value, int]:
+    """The step from which on each value can be computed; what is not among them, from the first."""
+    found = {g: k for k, g in enumerate(steps)}
+    for y in traced.program.applies:
+        if y not in found:
+            found[y] = max([found.get(x, 0) for x in y.values()], default=0)
     return found
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from .. import ops
 from ..ops.op import TWINS, Op
 
+NUMBERED = re.compile(r"_\d+$")
 RESERVED = {"np", "numpy", *keyword.kwlist, *dir(builtins)}
 # NumPy's functions that are not among TWINS: on Tensors they do more than the op alone.
 NUMPY = {
@@ -44,8 +45,8 @@ class Identifiers:
     def free(self, wanted: str) -> str:
         """An identifier that is not taken yet, as close to what is wanted as possible."""
         name = identifier(wanted)
-        name += "_" * (name in RESERVED or re.sub(r"_\d+$", "", name) in self.functions)
-        found = first_free([name], self.taken)
+        name += "_" * (name in RESERVED or NUMBERED.sub("", name) in self.functions)
+        found = name if name not in self.taken else first_free((), self.taken, name)
         self.taken.add(found)
         return found
 

@@ -11,7 +11,7 @@ from ..engine.messages import describe_call
 from ..engine.recording import recording
 from ..engine.tensor import Tensor
 from .draws import alike
-from .trace import ancestors, says_no_to_tensors, translate
+from .trace import ancestors, says_no_to_tensors, translated
 from .values import VALUES, Apply, Constant, Value, behind, compute, inputs_of
 
 
@@ -47,10 +47,13 @@ def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value 
     if found is None or (y.op.foreign and not alike(found.data, numbers.of(y))):
         return None
     made: dict[Tensor, Value] = {t: x for t, x in zip(stand, y.inputs) if isinstance(t, Tensor)}
-    for t, value in translate(ancestors([found]), made):
+    for t in ancestors([found]):
+        if t in made:
+            continue
         if t.op is y.op:
             return None
-        numbers.known[value] = t.data
+        made[t] = translated(t, made)
+        numbers.known[made[t]] = t.data
     return made[found]
 
 

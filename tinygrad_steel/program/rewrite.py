@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from types import MappingProxyType
 from typing import Any
 
@@ -13,68 +14,81 @@ import numpy as np
 from .. import ops
 from ..ops.op import Op
 from .trace import alias
-from .values import Apply, Constant, Leaf, Program, Value, apply, constant, key, only
+from .values import VALUES, Apply, Constant, Leaf, Program, Value, apply, constant, key, only
 
 Rule = Callable[[Apply, Collection[Value]], Any]
 
 
 def rebuild(
-    program: Program, rule: Rule, keep: Collection[Value] = (), alone: Collection[Value] = ()
+    program: Program,
+    rule: Rule,
+    keep: Collection[Value] = (),
+    alone: Collection[Value] = (),
+    fixed: Collection[Value] = (),
 ) -> tuple[Program, dict[Value, Value]]:
     """A new Program in which each Apply is what `rule` makes of it, and where each old value went.
 
-    `rule` gets an Apply whose inputs are new, and the new values that stand for one in `keep`; it gives the Apply back,
-    or something of the same shape and dtype in its place, for which it is asked in its turn. Equal values become one,
-    but those in `keep` stay apart; where the rule makes two of them one, the second becomes an alias of it. Those in
-    `alone` (random draws) keep their op, and never become one with another.
+    `rule` gets an Apply whose inputs are new, and the new values that stand for one in `keep`; it
+    gives the Apply back, or something of the same shape and dtype in its place, for which it is
+    asked in its turn. Equal values become one; of those in `keep`, the second becomes an alias of
+    the first. Those in `alone` (random draws) keep their op, and never become one with another.
+    Those in `fixed`, and so what they are computed from, stay what they are.
     """
     work = Rebuilding(rule)
-    work.kept.update(x for x in program.leaves if x in keep)
+    work.kept.update(fixed, [x for x in program.leaves if x in keep])
     for old in program.applies:
-        again = with_inputs(old, work.moved)
+        if old in fixed:
+            work.finished[old] = old
+            work.known.setdefault(key(old), old)
+            continue
+        again = work.on_new_inputs(old)
         if old in alone:
             work.finished[again] = again
-        new = work.finish(again, own=old in keep)
+        new = again if old in alone else work.settle(again)
         if old in keep:
             new = work.keep(again, new)
-        work.moved[old] = new
-    results = tuple(work.moved.get(x, x) for x in program.results)
-    whole = Program(program.leaves, tuple(dict.fromkeys(work.finished.values())), results)
-    return only(whole, results), work.moved
+        work.finished[old] = new
+    finished = dict.fromkeys(work.finished.values())
+    applies = tuple(y for y in finished if isinstance(y, Apply))
+    results = tuple(map(work.finish, program.results))
+    return only(Program(program.leaves, applies, ()), results), work.finished
 
 
 class Rebuilding:
     """What is known while a Program is rebuilt.
 
-    `moved`: old value -> new. `kept`: new values that stand for one that is to be kept. `finished`: Applies that no
-    rule changes any more, and what they are in the new Program. `known`: key -> the first with it.
+    `finished`: what old values, and those that the rule has made, are in the new Program. `kept`:
+    new values that stand for one that is to be kept. `known`: key -> the first new Apply with it.
     """
 
     def __init__(self, rule: Rule):
         self.rule = rule
-        self.moved: dict[Value, Value] = {}
+        self.finished: dict[Any, Any] = {}
         self.kept: set[Value] = set()
-        self.finished: dict[Apply, Apply] = {}
         self.known: dict[Any, Apply] = {}
 
-    def finish(self, y: Any, own: bool = False) -> Any:
-        """What becomes of a value; `own`: it stays a value of its own though there is an equal one."""
-        if not isinstance(y, Apply):
-            return y
-        if y in self.finished:
-            return self.finished[y]
-        y = with_inputs(y, {x: self.finish(x) for x in y.inputs if isinstance(x, Apply)})
+    def finish(self, x: Any) -> Any:
+        """What becomes of an input, old or new."""
+        if x not in self.finished and isinstance(x, Apply):
+            self.finished[x] = self.settle(self.on_new_inputs(x))
+        return self.finished.get(x, x)
+
+    def on_new_inputs(self, y: Apply) -> Apply:
+        """The same op on what becomes of its inputs."""
+        return with_inputs(y, map(self.finish, y.inputs))
+
+    def settle(self, y: Apply) -> Any:
+        """What becomes of an Apply on new inputs."""
         new = self.rule(y, self.kept)
         if new is not y:
             if (new.shape, new.dtype) != (y.shape, y.dtype):
                 raise ValueError(f"{new!r} cannot stand in the place of {y!r}")
             return self.finish(new)
-        same = self.known.setdefault(key(y), y)
-        self.finished[y] = y if own else same
+        self.finished[y] = self.known.setdefault(key(y), y)
         return self.finished[y]
 
     def keep(self, again: Apply, new: Value) -> Value:
-        """A value of its own for one that is to be kept: an alias, where `new` stands for another one already."""
+        """A value of its own for one that is kept: an alias, where `new` is another's already."""
         if new in self.kept or isinstance(new, Constant):
             is_alias = again.op is alias and again.inputs == (new,)
             new = again if is_alias else apply(alias, (new,), {}, new)
@@ -83,30 +97,30 @@ class Rebuilding:
         return new
 
 
-def with_inputs(y: Apply, moved: Mapping[Any, Any]) -> Apply:
+def with_inputs(y: Apply, inputs: Iterable[Any]) -> Apply:
     """The same op on what its inputs have become."""
-    inputs = tuple(moved.get(x, x) for x in y.inputs)
-    return y if inputs == y.inputs else dataclasses.replace(y, inputs=inputs)
+    inputs = tuple(inputs)
+    return y if inputs == y.inputs else Apply(y.op, inputs, y.params, y.shape, y.dtype)
 
 
 # Rows
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Facts:
-    """What rows ask about values.
+    """What rows ask about values, as far as a Program has been rebuilt.
 
-    `late`: those that depend on the gradient of the loss. `kept`: those that stand for a named one. `stretched`:
-    gradients that were broadcast to full shape though NumPy would do so by itself.
+    `late`: those that depend on the gradient of the loss. `kept`: those that stand for a named one.
+    `stretched`: gradients that were broadcast to full shape though NumPy would do so by itself.
     """
 
     late: set[Any]
-    kept: Collection[Value]
-    stretched: set[Any]
+    kept: Collection[Value] = ()
+    stretched: set[Any] = dataclasses.field(default_factory=set)
 
     def is_stretched(self, x: Any) -> bool:
         """Whether it is a broadcast for the engine's sake."""
-        if x in self.kept or not isinstance(x, Apply) or x.op is not ops.broadcast_to:
+        if not isinstance(x, Apply) or x.op is not ops.broadcast_to or x in self.kept:
             return False
         return x in self.late or x in self.stretched
 
@@ -123,7 +137,7 @@ class Facts:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """Values of these ops (None: of any) become what `instead` gives for them, where it gives something.
+    """Values of these ops (None: of any) become what `instead` gives for them, if anything.
 
     `what`: in words, for whoever reads the table.
     """
@@ -133,28 +147,24 @@ class Row:
     instead: Callable[[Apply, Facts], Any]
 
 
-def rewriting(
-    rows: Iterable[Row], start: Value | None = None, fixed: Collection[Value] = ()
-) -> Rule:
-    """A rule for `rebuild`: the first row that changes a value.
-
-    `start`: the gradient of the loss. What is in `fixed`, the forward that a user has written, stays as it is.
-    """
+def rewriting(rows: Iterable[Row], start: Value | None = None) -> Rule:
+    """A rule for `rebuild`: the first row that changes it; `start`: the gradient of the loss."""
     rows = [*rows]
-    late: set[Any] = {start}
-    stretched: set[Any] = set()
+    facts = Facts(late={start})
+
+    @functools.cache
+    def instead(op: Op) -> list[Callable[[Apply, Facts], Any]]:
+        """The rows for an op."""
+        return [row.instead for row in rows if row.ops is None or op in row.ops]
 
     def rule(y: Apply, kept: Collection[Value]) -> Any:
-        if y in fixed:
-            return y
-        if any(x in late for x in y.values()):
-            late.add(y)
-        facts = Facts(late, kept, stretched)
-        for row in rows:
-            if row.ops is None or y.op in row.ops:
-                new = row.instead(y, facts)
-                if new is not None:
-                    return new
+        facts.kept = kept
+        if not facts.late.isdisjoint(y.inputs):
+            facts.late.add(y)
+        for change in instead(y.op):
+            new = change(y, facts)
+            if new is not None:
+                return new
         return y
 
     return rule
@@ -201,12 +211,12 @@ def moved_number(y: Apply, facts: Facts) -> Any:
 
 
 def unstretched(y: Apply, facts: Facts) -> Any:
-    """An elementwise op before the broadcast of its inputs, which then comes last, if it is still needed."""
+    """An elementwise op before the broadcast of its inputs, which comes last, if it is needed."""
     if not y.op.elementwise or not any(map(facts.is_stretched, y.inputs)):
         return None
     inputs = tuple(x.inputs[0] if facts.is_stretched(x) else x for x in y.inputs)
-    shape = np.broadcast_shapes(*(x.shape for x in inputs if hasattr(x, "shape")))
-    return facts.stretch(dataclasses.replace(y, inputs=inputs, shape=shape), y.shape)
+    shape = np.broadcast_shapes(*(x.shape for x in inputs if isinstance(x, VALUES)))
+    return facts.stretch(Apply(y.op, inputs, y.params, shape, y.dtype), y.shape)
 
 
 def is_number(x: Any, number: float) -> bool:

@@ -44,13 +44,15 @@ class Text:
 
 def joined(*parts: str | Text, level: int = ATOM) -> Text:
     """One text made of several."""
+    text = ""
     spans: list[tuple[int, int, Any]] = []
-    length = 0
     for part in parts:
         if isinstance(part, Text):
-            spans += [(start + length, end + length, value) for start, end, value in part.spans]
-        length += len(part)
-    return Text("".join(map(str, parts)), level, tuple(spans))
+            before = len(text)
+            spans += [(start + before, end + before, value) for start, end, value in part.spans]
+            part = part.text
+        text += part
+    return Text(text, level, tuple(spans))
 
 
 def separated(parts: Iterable[str | Text]) -> Text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..engine.backward import history
@@ -63,22 +63,12 @@ def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
     return sorted(history(roots), key=lambda t: (t.op is not None, t.age))
 
 
-def translate(
-    tensors: Iterable[Tensor], made: dict[Tensor, Value]
-) -> Iterator[tuple[Tensor, Value]]:
-    """Add the values of Tensors, inputs first, to those that are made; each that is new.
-
-    What has no history is a Constant.
-    """
-    for t in tensors:
-        if t in made:
-            continue
-        if t.op is None:
-            made[t] = constant(t.data)
-        else:
-            inputs = (made[x] if isinstance(x, Tensor) else x for x in t.inputs)
-            made[t] = apply(t.op, inputs, t.params, t)
-        yield t, made[t]
+def translated(t: Tensor, made: Mapping[Tensor, Value]) -> Value:
+    """A Tensor as a value, when those of its inputs are made; what has no history is a Constant."""
+    if t.op is None:
+        return constant(t.data)
+    inputs = [made[x] if isinstance(x, Tensor) else x for x in t.inputs]
+    return apply(t.op, inputs, t.params, t)
 
 
 def refuse_numbers(roots: Iterable[Any]) -> None:

@@ -19,10 +19,10 @@ from .trace import (
     ancestors,
     is_random,
     refuse_numbers,
-    translate,
+    translated,
     variables,
 )
-from .values import Apply, Leaf, Program, Same, Value, behind, evaluate, only
+from .values import Apply, Leaf, Program, Same, Value, behind, evaluate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,17 +30,19 @@ class Traced:
     """A Program whose results are the loss, all gradients and all that was asked for, and tables
     beside it.
 
-    `loss`, and `start`, the gradient of it with which the backward begins. `leaves`: those of the
-    loss, in the order of their first use. `names`: those that were given. `gradient_of`: value ->
-    its gradient, from the loss backwards. `edges`: `(y, x, g)` where the gradient of `y` adds `g`
-    to that of its input `x`. `tensors`: the Tensor that a leaf, or a Constant of the forward,
-    stands for. `made`: the values of the Tensors of the loss, of its gradients and of what else was
-    asked for. `arrays`: those of the leaves when traced, and what was drawn at random; `evaluate`
-    gives all others. `random`: what draws random numbers.
+    `loss`; `forward`, with all that it is computed from, inputs first; and `start`, the gradient of
+    the loss with which the backward begins. `leaves`: those of the loss, in the order of their
+    first use. `names`: those that were given. `gradient_of`: value -> its gradient, from the loss
+    backwards. `edges`: `(y, x, g)` where the gradient of `y` adds `g` to that of its input `x`.
+    `tensors`: the Tensor that a leaf, or a Constant of the forward, stands for. `made`: the values
+    of the Tensors of the loss, of its gradients and of what else was asked for. `arrays`: those of
+    the leaves when traced, and what was drawn at random; `evaluate` gives all others. `random`:
+    what draws random numbers.
     """
 
     program: Program
     loss: Value
+    forward: Mapping[Value, None]
     start: Leaf | None
     leaves: tuple[Value, ...]
     names: Mapping[Value, str]
@@ -52,16 +54,11 @@ class Traced:
     random: frozenset[Value]
 
     @functools.cached_property
-    def forward(self) -> dict[Value, None]:
-        """The loss and all that it is computed from, inputs first."""
-        return behind([*only(self.program, [self.loss]).applies, self.loss])
-
-    @functools.cached_property
     def late(self) -> frozenset[Value]:
         """What depends on the gradient with which the backward begins."""
         found: set[Any] = {self.start}
         for y in self.program.applies:
-            if any(x in found for x in y.values()):
+            if not found.isdisjoint(y.inputs):
                 found.add(y)
         return frozenset(found)
 
@@ -80,7 +77,7 @@ class Traced:
         their own.
         """
         named = {g for x, g in self.gradient_of.items() if x in self.names}
-        program, moved = rebuild(self.program, rule, self.forward.keys() | named, self.random)
+        program, moved = rebuild(self.program, rule, named, self.random, self.forward)
         return self.followed(program, moved)
 
     def followed(self, program: Program, moved: Mapping[Value, Value]) -> Traced:
@@ -92,6 +89,7 @@ class Traced:
         return Traced(
             program=program,
             loss=at(self.loss),
+            forward=dict.fromkeys(map(at, self.forward)),
             start=self.start,
             leaves=tuple(map(at, self.leaves)),
             names={at(x): name for x, name in self.names.items()},
@@ -106,7 +104,7 @@ class Traced:
 
 def for_reader(traced: Traced) -> Traced:
     """The backward as one would write it; the forward stays as the user wrote it."""
-    return traced.rebuilt(rewriting(READER, traced.start, traced.forward))
+    return traced.rebuilt(rewriting(READER, traced.start))
 
 
 # What is done with the gradients: from them, by Tensor, the results of it, and the leaves that it
@@ -134,8 +132,10 @@ def trace(
     notes = BackwardNotes(GivenNames(names))
     with recording("all", notes):
         pull_tensors(loss, start)
+    if update is None:
+        return traced_from(loss, start, notes, outputs)
     with recording("all"):
-        results, leaves = ((), ()) if update is None else update(notes.gradients)
+        results, leaves = update(notes.gradients)
     return traced_from(loss, start, notes, outputs, results, leaves)
 
 
@@ -185,6 +185,7 @@ def traced_from(
     return Traced(
         program=made.program([loss, *gradients, *more]),
         loss=at[loss],
+        forward=behind([*(at[t] for t in past if t.op is not None), at[loss]]),
         start=first,
         leaves=made.leaves_of(past),
         names=made.names,
@@ -221,7 +222,7 @@ class Translation:
             if t.op is None and (t.shape or t.requires_grad or name):
                 self.leaf(t)
             else:
-                self.add_made([t])
+                self.add(t)
             if t.op is None:
                 self.tensors.setdefault(self.values[t], t)
             if name:
@@ -229,10 +230,16 @@ class Translation:
 
     def add_made(self, tensors: Iterable[Tensor]) -> None:
         """Results, and what rules have made: what is without a history is a Constant."""
-        for t, y in translate(tensors, self.values):
-            if is_random(t):
-                self.random.add(y)
-                self.arrays[y] = np.array(t.data)
+        for t in tensors:
+            if t not in self.values:
+                self.add(t)
+
+    def add(self, t: Tensor) -> None:
+        """A Tensor as what its op gives, or as a Constant."""
+        y = self.values[t] = translated(t, self.values)
+        if is_random(t):
+            self.random.add(y)
+            self.arrays[y] = np.array(t.data)
 
     def leaf(self, t: Tensor) -> Leaf:
         """A Tensor as a Leaf; the copies of one named array are one."""
@@ -251,12 +258,11 @@ class Translation:
         return tuple(dict.fromkeys(self.values[t] for t in used or forward))
 
     def program(self, results: Iterable[Tensor]) -> Program:
-        """All Leaves, and the Applies that these results need."""
+        """All that is there, in order, of which these are the results."""
         values = dict.fromkeys(self.values.values())
         leaves = tuple(x for x in values if isinstance(x, Leaf))
         applies = tuple(x for x in values if isinstance(x, Apply))
-        found = tuple(dict.fromkeys(self.values[t] for t in results))
-        return only(Program(leaves, applies, found), found)
+        return Program(leaves, applies, tuple(dict.fromkeys(self.values[t] for t in results)))
 
 
 class GivenNames:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -18,9 +18,9 @@ class Given:
     op: ClassVar[None] = None
     inputs: ClassVar[tuple[Any, ...]] = ()
 
-    def values(self) -> Iterator[Value]:
+    def values(self) -> list[Value]:
         """The inputs that are values: none."""
-        return iter(())
+        return []
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,16 +61,16 @@ class Apply:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
-    def values(self) -> Iterator[Value]:
+    def values(self) -> list[Value]:
         """The inputs that are values, in order."""
-        return (x for x in self.inputs if isinstance(x, VALUES))
+        return [x for x in self.inputs if isinstance(x, VALUES)]
 
     def __repr__(self) -> str:
         return f"<{getattr(self.op, 'name', self.op)} {self.shape} {self.dtype}>"
 
 
 Value = Leaf | Constant | Apply
-VALUES = (Leaf, Constant, Apply)
+VALUES = (Apply, Leaf, Constant)  # the most frequent first
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,8 +91,8 @@ def constant(data: Any) -> Constant:
 
 def apply(op: Op, inputs: Iterable[Any], params: Mapping[str, Any], like: Any) -> Apply:
     """An Apply with the shape and dtype of `like`; NumPy's numbers among its inputs become Constants."""
-    inputs = tuple(constant(x) if isinstance(x, np.generic) else x for x in inputs)
-    return Apply(op, inputs, MappingProxyType(dict(params)), like.shape, like.dtype)
+    values = tuple([constant(x) if isinstance(x, np.generic) else x for x in inputs])
+    return Apply(op, values, MappingProxyType(dict(params)), like.shape, like.dtype)
 
 
 # Computing
@@ -133,7 +133,11 @@ def behind(values: Iterable[Value], known: Container[Value] = ()) -> dict[Value,
         todo = [value]
         while todo:
             last = todo[-1]
-            waiting = [x for x in last.values() if x not in order and x not in known]
+            waiting = [
+                x
+                for x in last.inputs
+                if x not in order and isinstance(x, VALUES) and x not in known
+            ]
             todo.extend(waiting) if waiting else order.setdefault(todo.pop())
     return order
 
@@ -141,8 +145,17 @@ def behind(values: Iterable[Value], known: Container[Value] = ()) -> dict[Value,
 def only(program: Program, results: Iterable[Value]) -> Program:
     """The part of a program that these results need, in the same order."""
     results = tuple(results)
-    needed = behind(results)
-    return Program(program.leaves, tuple(y for y in program.applies if y in needed), results)
+    needed = needed_for(program, results)
+    return Program(program.leaves, tuple([y for y in program.applies if y in needed]), results)
+
+
+def needed_for(program: Program, results: Iterable[Value]) -> set[Value]:
+    """These values of a program and all from which it computes them, in no order."""
+    needed = {*results}
+    for y in reversed(program.applies):
+        if y in needed:
+            needed.update(y.values())
+    return needed
 
 
 # Identity
@@ -193,7 +206,8 @@ EXACT: dict[type, Callable[[Any], Any]] = {
 
 def key(y: Apply) -> Any:
     """What makes two Applies the same value."""
-    return y.op, *map(key_of_input, y.inputs), exact(dict(y.params))
+    params = frozenset((name, exact(x)) for name, x in y.params.items())
+    return y.op, *map(key_of_input, y.inputs), params
 
 
 def key_of_input(x: Any) -> Any:
