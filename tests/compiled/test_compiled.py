@@ -63,7 +63,7 @@ OPTIMIZERS = {
 }
 
 
-@pytest.fixture(params=["numpy", "numba"])
+@pytest.fixture(params=["numpy", pytest.param("numba", marks=pytest.mark.slow)])
 def backend(request):
     return needed(request.param)
 
@@ -432,6 +432,7 @@ def test_steps_and_eager_steps_share_the_optimizer(optimizer):
     steps_agree(t)
 
 
+@pytest.mark.slow
 def test_steps_and_eager_steps_share_the_optimizer_in_numba():
     steps_agree(shared_training("numba"))
 
@@ -2016,6 +2017,7 @@ print(step(), sum(step.engine.module.step.stats.cache_hits.values()))
 """
 
 
+@pytest.mark.slow
 def test_what_was_compiled_is_kept_on_disk(tmp_path):
     """By two processes at once, for a third."""
     needed("numba")
@@ -2111,6 +2113,7 @@ DAMAGE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage, pattern", DAMAGE)
 def test_a_damaged_program_is_compiled_anew(damage, pattern, whole, disk, tmp_path):
     """The step is right at once, and the next process finds it whole again."""

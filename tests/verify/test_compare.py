@@ -133,6 +133,7 @@ FIVE = ("abalone", "pulsar", "softmax", "sigmoid", "sigmoid-mse")
 BATCHES_OF_TEN = (*FIVE, "one hidden", "two hidden")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BATCHES_OF_TEN)
 @pytest.mark.parametrize("words", EVERYWHERE)
 def test_fault_of_any_step_is_found_at_every_step(name, words):
