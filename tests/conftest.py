@@ -30,15 +30,31 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(folder.cleanup)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Say groups where `--dist loadgroup` looks for them, in a test's id.
+
+    pytest-xdist 3.8 writes them into `_nodeid`, which is nothing to pytest 9.2: tests of a group were
+    spread over all workers, in silence (its issue 1386).
+    """
+    if not getattr(config.option, "loadgroup", False):
+        return
+    for item in items:
+        group = item.get_closest_marker("xdist_group")
+        if group and "@" not in item.nodeid.rpartition("]")[2]:
+            item._id = item._id.parse(f"{item.nodeid}@{group.args[0]}")
+            assert item.nodeid.endswith(group.args[0])
+
+
 def pytest_collection_finish() -> None:
     """What thousands of tests are made of stays to the end: the collector need not look through it again and again."""
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dask_cluster() -> Iterator[Any]:
-    """Two worker processes of Dask: for tests of one xdist_group, so that one cluster serves all."""
+    """Two worker processes of Dask: for tests of one xdist_group, so that no two clusters are there at once."""
     try:
         from distributed import LocalCluster
     except ImportError:

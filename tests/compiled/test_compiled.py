@@ -2489,7 +2489,8 @@ def test_nan_and_infinity_pass_as_in_eager_mode(backend):
             """,
             **{"p": p, "x": x, "y": p * x},
         )
-        seen = sum(np.sum(np.where(np.isnan(a), i, np.clip(a, -9, 9))) for i, a in enumerate(found))
+        some = found if FULL or backend == "numpy" else found[::2]  # which numba takes seconds for
+        seen = sum(np.sum(np.where(np.isnan(a), i, np.clip(a, -9, 9))) for i, a in enumerate(some))
         return seen + np.sum(p[0] * x[0])
 
     p, x = random((3, 4), (3, 4))
