@@ -53,7 +53,7 @@ def oracle():
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_programs(oracle, chunk):
     found = [
-        text for program in programs(chunk)[: counted(SIZE, 15)] for text in disagreements(program)
+        text for program in programs(chunk)[: counted(SIZE, 12)] for text in disagreements(program)
     ]
     assert not found, "\n\n".join(found)
 

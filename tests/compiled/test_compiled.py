@@ -399,10 +399,11 @@ def test_epochs_in_numpy(model, optimizer):
     Training(model, optimizer, "numpy").epochs_agree()
 
 
+EPOCHS = [*zip(MODELS, itertools.cycle(OPTIMIZERS))]  # the transcripts in machine code have SGD
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "model, optimizer", [*zip(MODELS, itertools.cycle(OPTIMIZERS))][:: counted(1, 2)]
-)
+@pytest.mark.parametrize("model, optimizer", EPOCHS if FULL else EPOCHS[2::2])
 def test_epochs_in_numba(model, optimizer):
     Training(model, optimizer, needed("numba")).epochs_agree()
 
@@ -1993,6 +1994,7 @@ def test_a_method_of_one_optimizer_alone_is_refused(name):
 # Source and cache
 
 
+@pytest.mark.slow
 def test_sources_are_readable():
     needed("numba")
     source = shared_epoch("numba").epoch.source
