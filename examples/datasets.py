@@ -221,12 +221,15 @@ def parse(name: str, content: bytes, where: str) -> list[list[float]]:
             raise ValueError(
                 f"{where}, row {row}: the number of columns is {len(fields)} instead of {wanted}"
             )
-        header = row == 1 and all(math.isnan(number(field)) for field in fields)
-        for column, field in zip(columns, fields, strict=True):
+        numbers = [number(field) for field in fields]
+        header = row == 1 and all(map(math.isnan, numbers))
+        for column, field, x in zip(columns, fields, numbers, strict=True):
+            if math.isfinite(x) and column != "Sex":
+                continue
             if what := complaint(column, field, header):
                 raise ValueError(f"{where}, row {row}, column {column}: the field {what}")
         if not header:
-            rows.append([number(field) for field in fields])
+            rows.append(numbers)
             if name == "abalone":
                 rows[-1][:1] = [float(fields[0] == sex) for sex in TABLES[name].groups]
     return rows

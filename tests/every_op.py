@@ -6,6 +6,11 @@ def test_what_a_room_promises(o, sample): ...
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from helpers import close, differences, random_like
@@ -27,13 +32,40 @@ def cases(ops: list[Op]) -> list:
     ]
 
 
-SMOOTH = cases([o for o in LIBRARY if o.differentiable])
-FLAT = cases([o for o in LIBRARY if not o.differentiable])
+SMOOTH_OPS = [o for o in LIBRARY if o.differentiable]
+FLAT_OPS = [o for o in LIBRARY if not o.differentiable]
+SMOOTH = cases(SMOOTH_OPS)
 PAIRS = [case.values for case in SMOOTH]  # for those that put many into one program
 
-every_sample = pytest.mark.parametrize("o, sample", SMOOTH + FLAT)
-every_smooth_sample = pytest.mark.parametrize("o, sample", SMOOTH)
-every_flat_sample = pytest.mark.parametrize("o, sample", FLAT)
+
+def over_samples(ops: list[Op]) -> Callable:
+    """A test of `(o, sample, ...)` becomes one of each op that goes over its samples.
+
+    An item for each sample would take pytest-xdist more time than the sample takes.
+    """
+
+    def decorate(test: Callable) -> Callable:
+        @functools.wraps(test)
+        def over_its_samples(o: Op, **fixtures: Any) -> None:
+            assert o.samples
+            for i, sample in enumerate(o.samples):
+                try:
+                    test(o=o, sample=sample, **fixtures)
+                except BaseException as error:
+                    error.add_note(f"on sample {i} of {o.name}: {sample!r:.500}")
+                    raise
+
+        wanted = inspect.signature(test)
+        given = [x for name, x in wanted.parameters.items() if name != "sample"]
+        over_its_samples.__signature__ = wanted.replace(parameters=given)
+        return pytest.mark.parametrize("o", ops, ids=lambda o: o.name)(over_its_samples)
+
+    return decorate
+
+
+every_sample = over_samples(LIBRARY)
+every_smooth_sample = over_samples(SMOOTH_OPS)
+every_flat_sample = over_samples(FLAT_OPS)
 
 
 def call(o, inputs, params):

@@ -150,6 +150,23 @@ def test_taking_many_apart_costs_as_many_steps(registry):
             np.testing.assert_array_equal(x.grad, g.reshape(n, 2)[i])
 
 
+@pytest.mark.parametrize("pull", [lambda y: y.backward(), lambda y: grad(y, y.inputs[0])])
+def test_no_part_is_handed_all_inputs(pull):
+    # A count of the times that the inputs are unpacked: for each part anew would take the square of their number
+    class Counting(tuple):
+        taken = 0
+
+        def __iter__(self):
+            Counting.taken += 1
+            return super().__iter__()
+
+    y = np.sum(np.concatenate([leaf([float(i)]) for i in range(100)]))
+    joined = y.inputs[0]
+    joined._inputs, joined._arrays = Counting(joined._inputs), Counting(joined._arrays)
+    pull(y)
+    assert 0 < Counting.taken < 10
+
+
 def test_a_hundred_thousand_joined():
     leaves = [leaf([float(i)]) for i in range(100_000)]
     np.concatenate(leaves).backward(np.arange(1e5))

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import pytest
-from helpers import close, differences, leaf
+from helpers import close, counted, differences, leaf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -594,7 +594,7 @@ def test_never_another_number_than_numpy_has(f):
 
 # Shapes, axes and indices by the dozen
 
-drawn = settings(deadline=None, derandomize=True, max_examples=60, database=None)
+drawn = settings(deadline=None, derandomize=True, max_examples=counted(60, 20), database=None)
 sides = functools.partial(hnp.array_shapes, min_dims=0, max_dims=3, min_side=0, max_side=3)
 some = functools.partial(hnp.array_shapes, min_dims=1, max_dims=3, min_side=1, max_side=3)
 

@@ -93,9 +93,10 @@ def save(path: Path, lines: list[str]) -> Path:
     return path
 
 
+@cache
 def zipped(member: str, content: bytes) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr(member, content)
     return buffer.getvalue()
 

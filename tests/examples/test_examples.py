@@ -199,6 +199,7 @@ def test_verify_manual_names_each_mistake():
     )
 
 
+@pytest.mark.slow
 def test_the_compiled_transcript_is_the_eager_one(data_folder, capsys):
     for execute, settings in [
         (abalone.abalone_exec, {}),

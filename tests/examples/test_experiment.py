@@ -1079,6 +1079,7 @@ def test_compiled_is_eager_with_every_optimizer(optimizer, name, monkeypatch, ca
     assert_same(compiled.history, eager.history)
 
 
+@pytest.mark.slow
 def test_machine_code_is_eager_with_hidden_layers(capsys):
     pytest.importorskip("numba")
     settings = {

@@ -22,6 +22,7 @@ from sweep import COLUMNS, grid, processes, read, run, summary, sweep
 
 SCRIPT = Path(script.__file__)
 GRID = grid(["steel"], range(4), data="synthetic")
+of_processes = pytest.mark.slow  # each of them starts, and loads all there is
 
 
 class Inline(cf.Executor):
@@ -78,20 +79,6 @@ def file(tmp_path):
     return tmp_path / "sweep.csv"
 
 
-@pytest.fixture(scope="module")
-def dask_cluster():
-    try:
-        from distributed import LocalCluster
-    except ImportError:
-        if os.environ.get("CI"):
-            pytest.fail("CI runs on Dask too: pip install 'dask[array,distributed]'")
-        pytest.skip("dask is not installed: pip install 'dask[array,distributed]'")
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
-    ) as cluster:
-        yield cluster
-
-
 @pytest.fixture
 def executor_of(request):
     """Opens executors by name; the cluster is only started for those who ask for it."""
@@ -136,6 +123,8 @@ def results(rows):
     return sorted(tuple(row[name] for name in COLUMNS if name != "seconds") for row in rows)
 
 
+@of_processes
+@pytest.mark.xdist_group("cluster")
 @pytest.mark.parametrize("name", ["threads", "processes", "dask"])
 def test_results_are_equal_whatever_the_executor(name, executor_of, file, inline_rows, capfd):
     assert (
@@ -327,6 +316,7 @@ def importable_dies(tmp_path, monkeypatch):
     del sys.modules["dying"]
 
 
+@of_processes
 @pytest.mark.parametrize("times, status, ran", [(2, "done", 3), (9, "lost", 3)])
 def test_a_run_that_kills_its_process_is_tried_three_times_and_takes_no_other_along(
     importable_dies, tmp_path, file, times, status, ran
@@ -370,6 +360,8 @@ def test_a_run_that_the_cluster_has_lost_is_tried_again(file):
     assert seeds(rows) == [0, 1, 2, 3] and {row["status"] for row in rows} == {"done"}
 
 
+@of_processes
+@pytest.mark.xdist_group("cluster")
 def test_a_dask_worker_killed_midway_loses_nothing_and_repeats_nothing(
     dask_cluster, tmp_path, file
 ):
@@ -402,6 +394,8 @@ def test_a_dask_worker_killed_midway_loses_nothing_and_repeats_nothing(
     )  # so the one that was killed was really at work
 
 
+@of_processes
+@pytest.mark.xdist_group("cluster")
 def test_a_run_that_kills_its_dask_worker_is_tried_again(dask_cluster, tmp_path, file, monkeypatch):
     monkeypatch.setattr(
         dask_cluster.scheduler, "allowed_failures", 0
@@ -480,6 +474,7 @@ def called(file, *options):
     return subprocess.run(command(file, *options), capture_output=True, text=True, timeout=300)
 
 
+@of_processes
 def test_command_line(file):
     options = [
         "--hidden",
@@ -513,12 +508,15 @@ def test_command_line(file):
     assert again.stdout.splitlines()[2:] == lines[18:]
 
 
+@of_processes
+@pytest.mark.xdist_group("cluster")
 def test_command_line_on_a_cluster(dask_cluster, file):
     done = called(file, "--dask", dask_cluster.scheduler_address)
     assert done.returncode == 0, done.stderr
     assert [row["status"] for row in read(file)] == ["done", "done"]
 
 
+@of_processes
 def test_command_line_says_what_is_wrong_in_one_line(file):
     for options in (["--losses", "hinge"], ["--data", "no/such/folder"], ["--workers", "0"]):
         done = called(file, *options)
@@ -526,6 +524,7 @@ def test_command_line_says_what_is_wrong_in_one_line(file):
         assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr
 
 
+@of_processes
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is no signal there")
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(file):
     endless = command(file, "--seeds", "1000")

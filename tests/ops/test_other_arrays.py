@@ -259,15 +259,12 @@ def test_lazy_arrays_among_numpy_code(dask, chunked, f):
     np.testing.assert_allclose(y.numpy(), f(X, STEEL[0]), rtol=1e-12)
 
 
-def test_a_cluster(dask, chunked):
-    from distributed import Client, LocalCluster
+@pytest.mark.slow
+@pytest.mark.xdist_group("cluster")
+def test_a_cluster(dask, chunked, dask_cluster):
+    from distributed import Client
 
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        Client(cluster),
-    ):
+    with Client(dask_cluster):
         for loss_of, labels, weights, expected in (case.values for case in LOSSES):
             parameters = [Tensor(p, requires_grad=True) for p in weights]
             loss_of(Tensor(chunked(X)), Tensor(chunked(labels)), *parameters).backward()

@@ -17,7 +17,7 @@ import numpy as np
 import programs
 import pytest
 from chains import FAULTS, PROBLEMS, chain, labels, leaves, problem, reason
-from helpers import calls, counted, leaf
+from helpers import FULL, calls, counted, leaf
 
 from tinygrad_steel import (
     GradientError,
@@ -133,8 +133,10 @@ FIVE = ("abalone", "pulsar", "softmax", "sigmoid", "sigmoid-mse")
 BATCHES_OF_TEN = (*FIVE, "one hidden", "two hidden")
 
 
-@pytest.mark.parametrize("name", BATCHES_OF_TEN)
-@pytest.mark.parametrize("words", EVERYWHERE)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words, name", [*itertools.product(EVERYWHERE, BATCHES_OF_TEN)][:: counted(1, 3)]
+)
 def test_fault_of_any_step_is_found_at_every_step(name, words):
     loss, names, steps = problem(name)
     assert len(steps) > 3
@@ -281,9 +283,14 @@ def test_off_by_a_millionth_is_wrong_in_float64(name):
         assert compare_backprop(loss, names, **{**right, step: (g + off).astype(np.float32)}).ok
 
 
+TINY = (1e-7, 4e-7)
+WITH_TINY_ERRORS = (
+    itertools.product(PROBLEMS, TINY) if FULL else zip(PROBLEMS, itertools.cycle(TINY))
+)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("error", [1e-7, 4e-7])
-@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("name, error", [*WITH_TINY_ERRORS])
 def test_no_float32_is_assumed_where_none_shows(name, error):
     loss, names, steps = problem(name)
     right = chain(names, steps)
@@ -572,7 +579,7 @@ def test_nan_is_followed():
 
 def test_no_reason_is_made_up():
     """Wrong gradients that no fault explains: random ones, and right ones that were tampered with."""
-    for seed in range(200):
+    for seed in range(counted(200, 80)):
         rng = np.random.default_rng(seed)
         loss, names, steps = problem(list(PROBLEMS)[seed % len(PROBLEMS)], seed=seed)
         right = chain(names, steps)
@@ -688,7 +695,7 @@ def test_search_never_fails_and_hides_no_bug(monkeypatch):
 
     monkeypatch.setattr(search, "fitting", watched)
     runs = 0
-    for seed in range(counted(24, 8)):
+    for seed in range(counted(24, 5)):
         program, rng = programs.Program(seed), np.random.default_rng(seed)
         made = {**programs.LIBRARY, **program.data}
         made |= {name: leaf(program.data[name]) for name in program.leaves}
@@ -713,7 +720,7 @@ def test_search_never_fails_and_hides_no_bug(monkeypatch):
                 wrong.shape == g.shape and np.allclose(wrong, g, rtol=1e-9, atol=0)
             )
             runs += 1
-    assert runs > counted(200, 60)
+    assert runs > counted(200, 40)
 
 
 # The search is bounded, and the same everywhere
@@ -1286,9 +1293,8 @@ def test_long_chain_is_no_more_work_than_it_is_long():
         )
         assert reason(report).startswith("all 64 elements differ")
 
-    assert calls(compared, 125) < 2 * calls(
-        compared, 31
-    )  # most of it is the search, which is bounded
+    # Most of it is the search, which is bounded
+    assert calls(compared, counted(125, 60)) < 2 * calls(compared, counted(31, 15))
 
 
 @pytest.mark.usefixtures("registry")

@@ -403,7 +403,7 @@ def program_graph(program):
 @pytest.mark.parametrize("chunk", range(20))
 def test_the_source_of_random_programs_is_their_backward(chunk):
     """In full 2,000 programs, every second one with the names of its values."""
-    for seed in range(100 * chunk, 100 * chunk + counted(100, 20)):
+    for seed in range(100 * chunk, 100 * chunk + counted(100, 8)):
         program = Program(seed)
         loss, names = program_graph(program)
         try:
@@ -418,7 +418,7 @@ CLASHING = "a w:1 softmax sigmoid one_hot scatter backprop np loss x0 c1 t1 G_t1
 
 @pytest.mark.parametrize("chunk", range(5))
 def test_the_source_of_random_programs_with_clashing_names_is_their_backward(chunk):
-    for seed in range(2000 + 20 * chunk, 2020 + 20 * chunk):
+    for seed in range(2000 + 20 * chunk, 2000 + 20 * chunk + counted(20, 10)):
         program, dice = Program(seed), random.Random(seed)
         loss, _ = program_graph(program)
         for t in behind(loss):
@@ -694,20 +694,20 @@ def test_values_used_twice_have_one_line():
     assert source.count("a * b") == 1
 
 
-def test_a_chain_of_5000_is_written_run_and_right():
+def test_a_chain_deeper_than_the_stack_is_written_run_and_right():
     x = leaf(normal(3), name="x")
 
     def chain(length):
         return np.sum(functools.reduce(lambda t, _: relu(t), range(length), x) * normal(3))
 
-    source = agrees(chain(5000))
-    assert calls(write_backprop, chain(1000)) < 2.5 * calls(write_backprop, chain(500))
+    source = agrees(chain(2 * sys.getrecursionlimit()))
+    assert calls(write_backprop, chain(400)) < 2.5 * calls(write_backprop, chain(200))
     assert max(map(len, source.splitlines())) <= 120
 
 
-def test_a_chain_of_5000_with_names_is_written_run_and_right():
+def test_a_chain_with_names_deeper_than_the_stack_is_written_run_and_right():
     x = leaf(normal(3), name="x")
-    y = functools.reduce(lambda t, _: t * 0.999 + x, range(2500), x)
+    y = functools.reduce(lambda t, _: t * 0.999 + x, range(sys.getrecursionlimit()), x)
     for i, t in enumerate(behind(y)[::-1]):
         t.name = t.name or f"h{i}"
     agrees(np.sum(y))
@@ -1152,14 +1152,18 @@ WITH_A_NUMBER = {
 }
 
 
-@pytest.mark.parametrize(
-    "number", [np.float32(1.3), np.float16(-0.7), np.float64(0.1), np.int64(2), np.int8(-3)]
-)
+SINGLE_NUMBERS = [np.float32(1.3), np.float16(-0.7), np.float64(0.1), np.int64(2), np.int8(-3)]
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("kind", WITH_A_NUMBER)
-def test_a_number_has_its_dtype_in_the_source(kind, dtype, number):
-    y = WITH_A_NUMBER[kind](leaf([0.5, -1.5, 1.0], dtype, "x"), Tensor(number))
-    agrees(np.sum(y * normal(*y.shape).astype(y.dtype)), tolerance=10 * np.finfo(dtype).eps)
+def test_a_number_has_its_dtype_in_the_source(kind, dtype):
+    compared = 0
+    for number in SINGLE_NUMBERS:
+        y = WITH_A_NUMBER[kind](leaf([0.5, -1.5, 1.0], dtype, "x"), Tensor(number))
+        agrees(np.sum(y * normal(*y.shape).astype(y.dtype)), tolerance=10 * np.finfo(dtype).eps)
+        compared += 1
+    assert compared == 5
 
 
 def test_a_number_in_an_op_of_ones_own_has_its_dtype():
@@ -2302,7 +2306,7 @@ def deep_wheres(depth=500):
 @pytest.mark.parametrize("make", [deep_tanh, deep_sums, deep_wheres])
 def test_the_formula_of_a_deep_graph_is_short_and_soon_there(make):
     assert len(formula(make())) <= 250
-    assert calls(formula, make(500)) < 2.5 * calls(formula, make(250))
+    assert calls(formula, make(200)) < 2.5 * calls(formula, make(100))
 
 
 def test_a_named_part_stands_for_itself_where_a_formula_grows_long():

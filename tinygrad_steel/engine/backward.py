@@ -131,9 +131,14 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
 
 def vjp_on_arrays(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
     """What a vjp of `y` gives for its input `x`, run on arrays; what is smaller than `x` stands for its broadcast."""
-    params = y._params
-    gx = vjp(g, y._array, *y._arrays, **params) if params else vjp(g, y._array, *y._arrays)
-    if y._op.foreign:
+    op, params = y._op, y._params
+    if op.joint is not None:
+        gx = vjp()
+    elif params:
+        gx = vjp(g, y._array, *y._arrays, **params)
+    else:
+        gx = vjp(g, y._array, *y._arrays)
+    if op.foreign:
         gx = own_copy(gx)
     if gx.shape != x._shape and gx.shape:
         gx = fit(gx, x._shape)
@@ -146,7 +151,7 @@ def vjp_on_arrays(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
 
 def vjp_on_tensors(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
     """The same on Tensors, in full shape."""
-    gx = vjp(g, y, *y._inputs, **y._params)
+    gx = vjp(g, y, *y._inputs, **y._params) if y._op.joint is None else vjp()
     if gx.shape != x._shape:
         gx = fit(gx, x._shape)
     if gx.shape != x._shape:
@@ -168,7 +173,10 @@ def history(roots: Iterable[Any]) -> Iterator[Any]:
 
 
 def joint_vjps(run: Callable[..., Any], g: Any, y: Any) -> list[Callable[..., Any]]:
-    """What the one rule for all inputs gives, each part as a vjp that hands it out."""
+    """What the one rule for all inputs gives, each part as a vjp that hands it out.
+
+    These take no arguments: to hand all inputs to each of many would take the square of their number.
+    """
     op = y._op
     result, inputs = (y, y._inputs) if run is vjp_on_tensors else (y._array, y._arrays)
     try:
@@ -179,7 +187,7 @@ def joint_vjps(run: Callable[..., Any], g: Any, y: Any) -> list[Callable[..., An
         raise explained(
             error, f"the vjp of {describe_call(op, y._inputs, y._params)}", op
         ) from error
-    return [lambda *_, part=part, **__: part for part in found]
+    return [lambda part=part: part for part in found]
 
 
 def changed_since(x: Any, op: Op) -> RuntimeError:
