@@ -29,7 +29,7 @@ from tinygrad_steel import (
 )
 from tinygrad_steel.engine.optim import Optimizer
 from tinygrad_steel.export.onnx_file import find_onnx
-from tinygrad_steel.program.trace import call_with_locals
+from tinygrad_steel.program.given_names import call_with_locals
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,

@@ -12,7 +12,7 @@ import steel
 from helpers import leaf
 
 from tinygrad_steel import Tensor, relu, softmax, softmax_cross_entropy
-from tinygrad_steel.program.trace import call_with_locals
+from tinygrad_steel.program.given_names import call_with_locals
 
 # Graphs: each returns its loss and its variables.
 

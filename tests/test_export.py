@@ -28,7 +28,7 @@ from tinygrad_steel import (
     softmax_cross_entropy,
 )
 from tinygrad_steel.export import export_onnx
-from tinygrad_steel.program.trace import alias
+from tinygrad_steel.program.values import alias
 
 MISSING = [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
 if MISSING and not os.environ.get("CI"):  # in CI the imports below fail

@@ -21,7 +21,7 @@ from tinygrad_steel import export, ops
 from tinygrad_steel.compiled.epoch import Epoch
 from tinygrad_steel.compiled.parameters import Parameters
 from tinygrad_steel.engine import tensor
-from tinygrad_steel.program import definitions, traced
+from tinygrad_steel.program import definitions, trace
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fuzz")]
 EVERY = [*FAMILIES, "rows", "specials"]
@@ -155,7 +155,7 @@ def frozen_threshold(monkeypatch):
 
 def merged_draws(monkeypatch):
     """A compiled step that draws once where the same expression stands twice."""
-    monkeypatch.setattr(traced, "is_random", lambda t: False)
+    monkeypatch.setattr(trace, "is_random", lambda t: False)
 
 
 def hidden_nan(monkeypatch):

@@ -9,7 +9,7 @@ from tinygrad_steel.program.definitions import Definitions, missing_names
 from tinygrad_steel.program.expressions import numpy_source
 from tinygrad_steel.program.lines import backprop, reading_order
 from tinygrad_steel.program.texts import ATOM, PRODUCT, SUM, Text, joined
-from tinygrad_steel.program.traced import for_reader, trace
+from tinygrad_steel.program.trace import for_reader, trace
 from tinygrad_steel.written.layout import function_text
 
 

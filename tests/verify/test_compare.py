@@ -30,7 +30,7 @@ from tinygrad_steel import (
     softmax,
 )
 from tinygrad_steel.program import values
-from tinygrad_steel.program.traced import for_reader, trace
+from tinygrad_steel.program.trace import for_reader, trace
 from tinygrad_steel.program.values import apply
 from tinygrad_steel.verify import traced_loss
 from tinygrad_steel.verify.faults import axes, question, search, terms

@@ -49,9 +49,9 @@ from tinygrad_steel import (
     vjp_formulas,
     write_backprop,
 )
+from tinygrad_steel.program.given_names import call_with_locals
 from tinygrad_steel.program.literals import literal, value_text
-from tinygrad_steel.program.trace import call_with_locals
-from tinygrad_steel.program.traced import trace
+from tinygrad_steel.program.trace import trace
 from tinygrad_steel.program.values import exact
 from tinygrad_steel.written.layout import wrapped
 

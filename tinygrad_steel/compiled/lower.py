@@ -16,10 +16,12 @@ from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor
 from ..ops.fast import is_numpy
 from ..ops.op import describe
+from ..program.draws import no_draws_in_vjps
+from ..program.given_names import Names
+from ..program.history import ancestors
 from ..program.parts import Numbers
 from ..program.rewrite import Rebuilding, rewriting
-from ..program.trace import Names, ancestors, no_draws_in_vjps
-from ..program.traced import Traced, for_reader, trace
+from ..program.trace import Traced, for_reader, trace
 from ..program.values import Apply, Constant, Leaf, Value, apply, behind, constant
 from .lowered import is_view
 from .machine import machine_rows

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..engine.optim import Optimizer
 from ..engine.tensor import Tensor
-from ..program.trace import Names
+from ..program.given_names import Names
 from .backends import engine_for
 from .engines import Engine
 from .lower import TrainingStep, training_step

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..engine.optim import SGD, Optimizer, working
 from ..engine.tensor import Tensor
-from ..program.trace import no_draws
+from ..program.draws import no_draws
 from ..program.values import exact
 
 

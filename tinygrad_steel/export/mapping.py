@@ -11,8 +11,7 @@ import numpy as np
 from .. import ops
 from ..ops.op import Op
 from ..program.parts import described_call
-from ..program.trace import alias
-from ..program.values import Apply
+from ..program.values import Apply, alias
 from .graph import BOOL, END, INT, Graph, reckoned, unmapped
 
 

@@ -11,11 +11,13 @@ import numpy as np
 from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor
 from ..ops.op import Op, describe
+from ..program.draws import refuse_draws
+from ..program.given_names import Names
+from ..program.history import ancestors
 from ..program.parts import Numbers, parts_of
 from ..program.rewrite import SIMPLER, rebuild
-from ..program.trace import Names, alias, ancestors, refuse_draws
-from ..program.traced import Traced, trace_forward
-from ..program.values import Apply, Program, Value, apply, behind, only
+from ..program.trace import Traced, trace_forward
+from ..program.values import Apply, Program, Value, alias, apply, behind, only
 from .batch import batch_axes
 from .graph import Graph, unmapped
 from .mapping import FLOATS, MAPPING, PARTS

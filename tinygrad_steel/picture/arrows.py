@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator
 
 from ..engine.tensor import Tensor
 from ..program.formulas import vjp_formulas
-from ..program.trace import Names
+from ..program.given_names import Names
 from .folds import Folds
 from .gradients import Gradients
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..engine.tensor import Tensor
-from ..program.trace import Names
+from ..program.given_names import Names
 from .render import Picture
 from .scene import scene
 

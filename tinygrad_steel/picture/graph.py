@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from ..engine.tensor import Tensor
-from ..program.trace import Names
-from ..program.traced import GivenNames
+from ..program.given_names import GivenNames, Names
 
 # A leaf with such a name is what the result is compared with.
 TARGETS = re.compile(r"(y|t|y_true|.*(target|label).*)$", re.IGNORECASE)

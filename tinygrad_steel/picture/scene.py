@@ -10,7 +10,7 @@ import numpy as np
 
 from ..engine.tensor import Tensor
 from ..program.formulas import formula
-from ..program.trace import Names
+from ..program.given_names import Names
 from .arrows import Arrow, arrows_of
 from .cards import Card, cards_of
 from .folds import Folds, find_folds, no_folds, shown_cards

@@ -12,7 +12,9 @@ from .. import ops
 from ..engine.messages import describe_call
 from ..engine.recording import recording
 from ..engine.tensor import Tensor
+from .draws import draw_error
 from .expressions import Speech, expression, is_missing, numpy_source
+from .given_names import call_with_locals
 from .lines import (
     Backprop,
     Function,
@@ -25,10 +27,9 @@ from .lines import (
 )
 from .literals import literal
 from .names import Identifiers, argument_names, function_name
-from .parts import Numbers, described_call
+from .parts import Numbers, described_call, says_no_to_tensors
 from .texts import Text
-from .trace import call_with_locals, draw_error, says_no_to_tensors
-from .traced import Traced, trace_forward
+from .trace import Traced, trace_forward
 from .values import VALUES, Apply, Constant, Same, Value, exact
 
 # The one rule that writes in place: it cannot be traced, and is written as it stands in the rules.

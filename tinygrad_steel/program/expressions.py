@@ -14,8 +14,7 @@ from .literals import dtype_name, index_text, is_long, literal, value_text
 from .names import numpy_name, words
 from .parts import described_call
 from .texts import ATOM, COMPARISON, POWER, PRODUCT, SIGN, SUM, Text, joined, separated
-from .trace import alias
-from .values import VALUES, Apply, Constant, Value
+from .values import VALUES, Apply, Constant, Value, alias
 
 WIDTH = 100  # characters of a line
 INLINE = 60  # of an expression that may stand inside another

@@ -14,11 +14,11 @@ from ..engine.tensor import Tensor, record_op
 from ..ops import broadcast_to
 from ..ops.op import Op
 from .expressions import FORMULAS, INLINE, WIDTH, Speech, expression
+from .given_names import GivenNames, Names
 from .literals import literal, value_text
 from .names import argument_names, first_free, readable
 from .texts import ATOM, SIGN, Text
-from .trace import Names
-from .traced import GivenNames, Traced, for_reader, trace, trace_forward
+from .trace import Traced, for_reader, trace, trace_forward
 from .values import Apply, Constant, Leaf, Value, apply, behind
 
 

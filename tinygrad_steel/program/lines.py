@@ -13,7 +13,7 @@ from .expressions import INLINE, Dialect, Speech, expression
 from .literals import dtype_name
 from .names import Identifiers
 from .texts import Text
-from .traced import Traced
+from .trace import Traced
 from .values import Apply, Leaf, Value, behind, needed_for
 
 

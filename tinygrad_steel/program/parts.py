@@ -10,8 +10,9 @@ import numpy as np
 from ..engine.messages import describe_call
 from ..engine.recording import recording
 from ..engine.tensor import Tensor
+from ..ops.op import Op
 from .draws import alike
-from .trace import ancestors, says_no_to_tensors, translated
+from .history import ancestors, translated
 from .values import VALUES, Apply, Constant, Value, behind, compute, inputs_of
 
 
@@ -71,6 +72,23 @@ def run_on_tensors(y: Apply, function: Callable[..., Any], inputs: list[Any]) ->
         raise
     fits = isinstance(found, Tensor) and (found.shape, found.dtype) == (y.shape, y.dtype)
     return found if fits else None
+
+
+def says_no_to_tensors(error: Exception, op: Op) -> bool:
+    """Whether an error says that the forward of an op, which has run on arrays, does not run on
+    Tensors.
+
+    It does where something that Tensors lack, or refuse, was asked of them. Anything else is a
+    fault in the forward that only Tensors bring to light, and is to be seen: it gets a note.
+    """
+    lacking = isinstance(error, TypeError | AttributeError | NotImplementedError)
+    if lacking or isinstance(error.__cause__, TypeError):
+        return True
+    error.add_note(
+        f"raised by the forward of {op.name}, which was run on Tensors to see of what it "
+        f"consists; on arrays it runs"
+    )
+    return False
 
 
 def described_call(y: Apply, names: Mapping[Value, str]) -> str:

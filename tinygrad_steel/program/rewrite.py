@@ -13,8 +13,7 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import Op
-from .trace import alias
-from .values import VALUES, Apply, Constant, Leaf, Program, Value, apply, constant, key, only
+from .values import VALUES, Apply, Constant, Leaf, Program, Value, alias, apply, constant, key, only
 
 Rule = Callable[[Apply, Collection[Value]], Any]
 

@@ -1,153 +1,259 @@
-"""What tracing asks of Tensors and ops: their order, who draws numbers, what runs on Tensors."""
+"""A loss traced: its forward and its backward as one Program, and tables of what is known."""
 
 from __future__ import annotations
 
-import contextlib
-import inspect
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..engine.backward import history
-from ..engine.messages import describe_call
-from ..engine.tensor import Tensor
-from ..ops.declare import define
-from ..ops.op import OPS, Each, Op
-from .draws import draws, is_maker, moved, reachable
-from .values import Value, apply, constant
+import numpy as np
 
-Names = dict[str, Any] | None
-
-
-@define("alias", samples=[])
-def alias(x: Any) -> Any:
-    """Another name for the same value: a gradient that is handed on as it is."""
-    return x
+from ..engine.backward import pull_tensors, seed
+from ..engine.recording import Watcher, recording
+from ..engine.tensor import Tensor, record_op
+from .draws import is_random
+from .given_names import GivenNames, Names
+from .history import ancestors, refuse_numbers, translated
+from .rewrite import READER, Rule, rebuild, rewriting
+from .values import Apply, Leaf, Program, Same, Value, alias, behind, evaluate
 
 
-alias.vjp(lambda g, y, x: g)
-del OPS["alias"]  # it stands in traced graphs alone
+@dataclasses.dataclass(frozen=True)
+class Traced:
+    """A Program whose results are the loss, all gradients and all that was asked for, and tables
+    beside it.
 
-
-def call_with_locals(
-    function: Callable[..., Any], *args: Any, **kwargs: Any
-) -> tuple[Any, dict[str, Any]]:
-    """What a Python function returns, and its local variables as they were then: names for what it
-    has computed.
+    `loss`; `forward`, with all that it is computed from, inputs first; and `start`, the gradient of
+    the loss with which the backward begins. `leaves`: those of the loss, in the order of their
+    first use. `names`: those that were given. `gradient_of`: value -> its gradient, from the loss
+    backwards. `edges`: `(y, x, g)` where the gradient of `y` adds `g` to that of its input `x`.
+    `tensors`: the Tensor that a leaf, or a Constant of the forward, stands for. `made`: the values
+    of the Tensors of the loss, of its gradients and of what else was asked for. `arrays`: those of
+    the leaves when traced, and what was drawn at random; `evaluate` gives all others. `random`:
+    what draws random numbers.
     """
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    variables: dict[str, Any] = {}
 
-    def look(frame: Any, event: str, _: Any) -> None:
-        if event == "return" and frame.f_code is code:
-            variables.update(frame.f_locals)
+    program: Program
+    loss: Value
+    forward: Mapping[Value, None]
+    start: Leaf | None
+    leaves: tuple[Value, ...]
+    names: Mapping[Value, str]
+    gradient_of: Mapping[Value, Value]
+    edges: tuple[tuple[Value, Value, Value], ...]
+    tensors: Mapping[Value, Tensor]
+    made: Mapping[Tensor, Value]
+    arrays: Mapping[Value, np.ndarray]
+    random: frozenset[Value]
 
-    before: Any = sys.getprofile()
-    sys.setprofile(look)
-    try:
-        result = function(*args, **kwargs)
-    finally:
-        if hasattr(before, "enable"):  # that of cProfile
-            sys.setprofile(None)
-            before.enable()
-        else:
-            sys.setprofile(before)
-    return result, variables
+    @functools.cached_property
+    def late(self) -> frozenset[Value]:
+        """What depends on the gradient with which the backward begins."""
+        found: set[Any] = {self.start}
+        for y in self.program.applies:
+            if not found.isdisjoint(y.inputs):
+                found.add(y)
+        return frozenset(found)
+
+    @property
+    def wanted(self) -> list[Value]:
+        """The leaves that require a gradient."""
+        return [x for x in self.leaves if self.tensors[x].requires_grad]
+
+    def numbers(self) -> dict[Value, np.ndarray]:
+        """The array of every value, as it was when the loss was traced."""
+        with np.errstate(all="ignore"):  # the loss has warned already, if need be
+            return evaluate(self.program, self.arrays)
+
+    def rebuilt(self, rule: Rule) -> Traced:
+        """The same after a pass; the forward, and the gradients of named values, stay values of
+        their own.
+        """
+        named = {g for x, g in self.gradient_of.items() if x in self.names}
+        program, moved = rebuild(self.program, rule, named, self.random, self.forward)
+        return self.followed(program, moved)
+
+    def followed(self, program: Program, moved: Mapping[Value, Value]) -> Traced:
+        """The tables beside another Program, in which the values have moved."""
+
+        def at(x: Any) -> Any:
+            return moved.get(x, x)
+
+        return Traced(
+            program=program,
+            loss=at(self.loss),
+            forward=dict.fromkeys(map(at, self.forward)),
+            start=self.start,
+            leaves=tuple(map(at, self.leaves)),
+            names={at(x): name for x, name in self.names.items()},
+            gradient_of={at(x): at(g) for x, g in self.gradient_of.items()},
+            edges=tuple((at(y), at(x), at(g)) for y, x, g in self.edges),
+            tensors=self.tensors,
+            made={t: at(x) for t, x in self.made.items()},
+            arrays={at(x): array for x, array in self.arrays.items()},
+            random=frozenset(map(at, self.random)),
+        )
 
 
-def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
-    """These Tensors and all from which they were computed, oldest first; TypeError for others."""
-    roots = [*roots]
-    refuse_numbers(roots)
-    # Leaves first: new data makes one young.
-    return sorted(history(roots), key=lambda t: (t.op is not None, t.age))
+def for_reader(traced: Traced) -> Traced:
+    """The backward as one would write it; the forward stays as the user wrote it."""
+    return traced.rebuilt(rewriting(READER, traced.start))
 
 
-def translated(t: Tensor, made: Mapping[Tensor, Value]) -> Value:
-    """A Tensor as a value, when those of its inputs are made; what has no history is a Constant."""
-    if t.op is None:
-        return constant(t.data)
-    inputs = [made[x] if isinstance(x, Tensor) else x for x in t.inputs]
-    return apply(t.op, inputs, t.params, t)
+# What is done with the gradients: from them, by Tensor, the results of it, and the leaves that it
+# needs besides.
+Update = Callable[[Mapping[Tensor, Tensor]], tuple[Iterable[Tensor], Iterable[Tensor]]]
 
 
-def refuse_numbers(roots: Iterable[Any]) -> None:
-    """TypeError for what has no graph, as it is no Tensor."""
-    for x in roots:
-        if not isinstance(x, Tensor):
-            raise TypeError(
-                f"{x!r:.80} ({type(x).__name__}) has no graph: give the Tensor itself, "
-                f"not its item()"
-            )
+def trace(
+    loss: Tensor,
+    names: Names = None,
+    start: Tensor | None = None,
+    outputs: Iterable[Tensor] = (),
+    update: Update | None = None,
+) -> Traced:
+    """Trace a loss of one element, forward and backward, by the very rules that `backward()` runs.
+
+    `names`: variable names for Tensors without a name, such as `locals()`. `start`: the gradient of
+    the loss, which may then have several elements. `outputs`: further results of the forward.
+    `update`: what is made of the gradients. Raises what `backward()` raises: RuntimeError where no
+    gradient flows or where data has changed since, ValueError for a loss of several elements; and
+    TypeError for what is no Tensor.
+    """
+    refuse_numbers([loss])
+    start = Tensor(seed(loss, None)) if start is None else start
+    notes = BackwardNotes(GivenNames(names))
+    with recording("all", notes):
+        pull_tensors(loss, start)
+    if update is None:
+        return traced_from(loss, start, notes, outputs)
+    with recording("all"):
+        results, leaves = update(notes.gradients)
+    return traced_from(loss, start, notes, outputs, results, leaves)
 
 
-def is_random(y: Tensor) -> bool:
-    """Whether its op draws random numbers: the op says so, or it is seen to (see `draws`)."""
-    op = y.op
-    if op is None or not op.foreign:
-        return False
-    inputs = tuple(x.data if isinstance(x, Tensor) else x for x in y.inputs)
-    return op.random or draws(op.forward, inputs, y.params)
+def trace_forward(y: Tensor, names: Names = None, outputs: Iterable[Tensor] = ()) -> Traced:
+    """Trace how a Tensor was computed, without any gradient."""
+    return traced_from(y, None, BackwardNotes(GivenNames(names)), outputs)
 
 
-def refuse_draws(t: Tensor, what: str) -> None:
-    """TypeError where a Tensor draws random numbers; `what` would hold those of one draw."""
-    if is_random(t):
-        raise draw_error(describe_call(t.op, t.inputs, t.params), what)
+class BackwardNotes(Watcher):
+    """Writes down the whole backward; the gradient of a named Tensor becomes a value of its own."""
+
+    def __init__(self, names: GivenNames):
+        self.names = names
+        self.gradients: dict[Tensor, Tensor] = {}
+        self.edges: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def sent(self, y: Tensor, x: Tensor, g: Tensor) -> None:
+        """The gradient of `y` adds `g` to that of `x`."""
+        self.edges.append((y, x, g))
+
+    def gradient(self, y: Tensor, g: Tensor) -> Tensor:
+        """The whole gradient of `y`, as the rules are to see it."""
+        self.gradients[y] = record_op(alias, (g,), {}) if self.names.of(y) else g
+        return self.gradients[y]
 
 
-def draw_error(call: str, what: str) -> TypeError:
-    """The error where a call draws random numbers, and `what` would hold them."""
-    return TypeError(
-        f"{call} draws random numbers, and {what} would hold those of one draw: draw outside, and "
-        f'hand them in as data, as in x * Tensor(mask, name="mask")'
+def traced_from(
+    loss: Tensor,
+    start: Tensor | None,
+    notes: BackwardNotes,
+    outputs: Iterable[Tensor] = (),
+    updated: Iterable[Tensor] = (),
+    outside: Iterable[Tensor] = (),
+) -> Traced:
+    """The Traced of a loss, of what was noted of its backward, and of what else is computed."""
+    outputs, outside = [*outputs], [*outside]
+    more = [*outputs, *updated, *outside]
+    gradients = [*notes.gradients.values(), *(g for _, _, g in notes.edges)]
+    past, others = ancestors([loss]), ancestors(outputs)
+    made = Translation(notes.names)
+    made.add_forward([*past, *others])
+    first = None if start is None else made.leaf(start)
+    for t in outside:
+        made.leaf(t)
+    made.add_made(ancestors([*gradients, *more]))
+    at = made.values
+    return Traced(
+        program=made.program([loss, *gradients, *more]),
+        loss=at[loss],
+        forward=behind([*(at[t] for t in past if t.op is not None), at[loss]]),
+        start=first,
+        leaves=made.leaves_of(past),
+        names=made.names,
+        gradient_of={at[t]: at[g] for t, g in notes.gradients.items()},
+        edges=tuple((at[y], at[x], at[g]) for y, x, g in notes.edges),
+        tensors=made.tensors,
+        made={t: at[t] for t in (*past, *others, *notes.gradients.values(), *more)},
+        arrays=made.arrays,
+        random=frozenset(made.random),
     )
 
 
-@contextlib.contextmanager
-def no_draws(rules: Iterable[Any], whose: str, what: str) -> Iterator[None]:
-    """TypeError where a random generator that these rules can reach moves on inside the `with`, or
-    they make one.
-    """
-    found = [x for rule in rules for x in reachable(rule)]
-    with moved(found) as has_moved:
-        yield
-        if has_moved() or any(map(is_maker, found)):
-            raise TypeError(
-                f"{whose} draws random numbers, and {what} would hold those of one draw: draw in "
-                f"the forward of an op with random=True, or outside, and hand them in as data, as "
-                f'in x * Tensor(mask, name="mask")'
-            )
+class Translation:
+    """Tensors turned into values, inputs first."""
 
+    def __init__(self, given: GivenNames):
+        self.given = given
+        self.values: dict[Tensor, Value] = {}
+        self.names: dict[Value, str] = {}
+        self.tensors: dict[Value, Tensor] = {}
+        self.arrays: dict[Value, np.ndarray] = {}
+        self.random: set[Value] = set()
+        # A named array in an expression is copied at each place where it stands.
+        self.of_array: dict[Same, Leaf] = {}
 
-def no_draws_in_vjps(loss: Tensor, what: str) -> contextlib.AbstractContextManager[None]:
-    """The same for the vjps of the ops behind a loss that are somebody's own."""
-    own = dict.fromkeys(t.op for t in ancestors([loss]) if t.op is not None and t.op.foreign)
-    if not own:
-        return contextlib.nullcontext()
-    rules = [o.vjps if isinstance(o.vjps, Each) else o.vjps[:] for o in own]
-    return no_draws(rules, f"a vjp of {' or '.join(o.name for o in own)}", what)
+    def add_forward(self, tensors: Iterable[Tensor]) -> None:
+        """Tensors that a user has made: those without a history are leaves, unless they are
+        nameless numbers.
+        """
+        for t in tensors:
+            if t in self.values:
+                continue
+            name = self.given.of(t)
+            if t.op is None and (t.shape or t.requires_grad or name):
+                self.leaf(t)
+            else:
+                self.add(t)
+            if t.op is None:
+                self.tensors.setdefault(self.values[t], t)
+            if name:
+                self.names.setdefault(self.values[t], name)
 
+    def add_made(self, tensors: Iterable[Tensor]) -> None:
+        """Results, and what rules have made: what is without a history is a Constant."""
+        for t in tensors:
+            if t not in self.values:
+                self.add(t)
 
-def says_no_to_tensors(error: Exception, op: Op) -> bool:
-    """Whether an error says that the forward of an op, which has run on arrays, does not run on
-    Tensors.
+    def add(self, t: Tensor) -> None:
+        """A Tensor as what its op gives, or as a Constant."""
+        y = self.values[t] = translated(t, self.values)
+        if is_random(t):
+            self.random.add(y)
+            self.arrays[y] = np.array(t.data)
 
-    It does where something that Tensors lack, or refuse, was asked of them. Anything else is a
-    fault in the forward that only Tensors bring to light, and is to be seen: it gets a note.
-    """
-    lacking = isinstance(error, TypeError | AttributeError | NotImplementedError)
-    if lacking or isinstance(error.__cause__, TypeError):
-        return True
-    error.add_note(
-        f"raised by the forward of {op.name}, which was run on Tensors to see of what it "
-        f"consists; on arrays it runs"
-    )
-    return False
+    def leaf(self, t: Tensor) -> Leaf:
+        """A Tensor as a Leaf; the copies of one named array are one."""
+        found = Leaf(t.shape, t.dtype)
+        array = self.given.array_of(t)
+        if array is not None:
+            found = self.of_array.setdefault(Same(array), found)
+        self.values[t] = found
+        self.arrays.setdefault(found, np.array(t.data))
+        return found
 
+    def leaves_of(self, forward: list[Tensor]) -> tuple[Value, ...]:
+        """What a forward begins with, in the order of first use; a leaf by itself is its own."""
+        inputs = (x for t in forward for x in t.inputs)
+        used = [x for x in inputs if isinstance(x, Tensor) and x.op is None]
+        return tuple(dict.fromkeys(self.values[t] for t in used or forward))
 
-def variables(names: Names) -> dict[str, Any]:
-    """The variables that give names: not the results that IPython keeps in _, Out and the like."""
-    given = names or {}
-    own = [k for k in given if not k.startswith("_") and k not in ("In", "Out")]
-    return {k: given[k] for k in own}
+    def program(self, results: Iterable[Tensor]) -> Program:
+        """All that is there, in order, of which these are the results."""
+        values = dict.fromkeys(self.values.values())
+        leaves = tuple(x for x in values if isinstance(x, Leaf))
+        applies = tuple(x for x in values if isinstance(x, Apply))
+        return Program(leaves, applies, tuple(dict.fromkeys(self.values[t] for t in results)))

@@ -11,9 +11,8 @@ import numpy as np
 
 from ..program.lines import owners_of
 from ..program.texts import Text
-from ..program.trace import alias
-from ..program.traced import Traced
-from ..program.values import VALUES, Apply, Value, behind, compute
+from ..program.trace import Traced
+from ..program.values import VALUES, Apply, Value, alias, behind, compute
 from .words import gradient_names, spelled, written
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})

@@ -8,7 +8,7 @@ from ..program.definitions import missing_names, numpy_backprop
 from ..program.expressions import FORMULAS, WIDTH, Speech, expression
 from ..program.lines import backprop, owners_of, reading_order
 from ..program.texts import Text
-from ..program.traced import Traced
+from ..program.trace import Traced
 from ..program.values import Apply, Constant, Value
 
 

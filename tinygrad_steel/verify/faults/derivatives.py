@@ -10,8 +10,7 @@ import numpy as np
 
 from ... import ops
 from ...program.expressions import INFIX
-from ...program.trace import alias
-from ...program.values import Apply, Value
+from ...program.values import Apply, Value, alias
 from ..traced_loss import Graph
 from .question import Mistake, Step
 

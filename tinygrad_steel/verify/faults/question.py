@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import ops
-from ...program.trace import alias
-from ...program.values import Apply, Value, behind, compute
+from ...program.values import Apply, Value, alias, behind, compute
 from ..closeness import distance, largest, matches
 from ..traced_loss import NOTHING, Graph, Parts
 

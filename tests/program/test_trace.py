@@ -9,13 +9,13 @@ from frozen import random_loss
 from tinygrad_steel import OPS, Tensor, op, ops
 from tinygrad_steel.engine.recording import recording
 from tinygrad_steel.program.rewrite import ALIASES, READER, Row, rebuild, rewriting
-from tinygrad_steel.program.trace import alias
-from tinygrad_steel.program.traced import for_reader, trace, trace_forward
+from tinygrad_steel.program.trace import for_reader, trace, trace_forward
 from tinygrad_steel.program.values import (
     Apply,
     Constant,
     Leaf,
     Program,
+    alias,
     apply,
     behind,
     constant,

@@ -1,0 +1,99 @@
+"""The names that Tensors are given: their own, or those of the variables that hold them."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..engine.tensor import Tensor
+from .values import Same
+
+Names = dict[str, Any] | None
+
+
+class GivenNames:
+    """What Tensors are called: by their own names, or by those of the variables that hold them or
+    their arrays.
+    """
+
+    def __init__(self, names: Names):
+        self.tensors: dict[Tensor, str] = {}
+        self.arrays: dict[Same, str] = {}
+        given = variables(names)
+        for name, value in given.items():
+            if isinstance(value, np.ndarray) and value.ndim:
+                self.arrays.setdefault(Same(value), name)
+        todo = [*given.items()]
+        while todo:
+            todo = [inner for name, value in todo for inner in self.take(name, value)]
+
+    def take(self, name: str, value: Any) -> list[tuple[str, Any]]:
+        """Note a Tensor under its (first) name; what a list, tuple or dict holds, with the names
+        that it gives them.
+        """
+        found: list[tuple[str, Any]] = []
+        if isinstance(value, Tensor):
+            self.tensors.setdefault(value, name)
+        elif isinstance(value, dict):
+            found = [(f"{name}[{key!r}]", v) for key, v in value.items()]
+        elif isinstance(value, list | tuple):
+            found = [(f"{name}[{i}]", v) for i, v in enumerate(value)]
+        return [(name, v) for name, v in found if name.count("[") < 4]
+
+    def of(self, t: Tensor) -> str | None:
+        """The name of a Tensor; None where it has none."""
+        if t.name or t in self.tensors:
+            return t.name or self.tensors[t]
+        array = self.array_of(t)
+        return None if array is None else self.arrays[Same(array)]
+
+    def key(self, t: Tensor) -> Tensor | Same:
+        """What stands for a Tensor: itself, or the named array of which it is a copy."""
+        array = self.array_of(t)
+        return t if array is None else Same(array)
+
+    def array_of(self, t: Tensor) -> np.ndarray | None:
+        """The named array that was copied into a Tensor, if it has not changed since."""
+        origin = getattr(t, "origin", None)
+        array = None if origin is None else origin()
+        if array is None or t.name or Same(array) not in self.arrays:
+            return None
+        before, now = ((x.dtype, x.shape, x.tobytes()) for x in (t.data, array))
+        return array if before == now else None
+
+
+def variables(names: Names) -> dict[str, Any]:
+    """The variables that give names: not the results that IPython keeps in _, Out and the like."""
+    given = names or {}
+    own = [k for k in given if not k.startswith("_") and k not in ("In", "Out")]
+    return {k: given[k] for k in own}
+
+
+def call_with_locals(
+    function: Callable[..., Any], *args: Any, **kwargs: Any
+) -> tuple[Any, dict[str, Any]]:
+    """What a Python function returns, and its local variables as they were then: names for what it
+    has computed.
+    """
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    variables: dict[str, Any] = {}
+
+    def look(frame: Any, event: str, _: Any) -> None:
+        if event == "return" and frame.f_code is code:
+            variables.update(frame.f_locals)
+
+    before: Any = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        result = function(*args, **kwargs)
+    finally:
+        if hasattr(before, "enable"):  # that of cProfile
+            sys.setprofile(None)
+            before.enable()
+        else:
+            sys.setprofile(before)
+    return result, variables
