@@ -135,15 +135,16 @@ def form_of(value: Apply) -> Form | None:
 
 
 class Fold(NamedTuple):
-    """A reduction: what it starts with, and how it takes in one more element."""
+    """A reduction: what it starts with, how it takes in one more element, and what comes of it all."""
 
     start: str
     take: str
+    end: str = "{}"
 
 
 FOLDS: dict[Op | None, Fold] = {
     ops.sum: Fold("0.0", "{} + {}"),
-    ops.mean: Fold("0.0", "{} + {}"),  # what is added up is divided in the end
+    ops.mean: Fold("0.0", "{} + {}", "{} / {count}"),
     ops.prod: Fold("1.0", "{} * {}"),
     ops.max: Fold("-np.inf", "np.maximum({}, {})"),
     ops.min: Fold("np.inf", "np.minimum({}, {})"),

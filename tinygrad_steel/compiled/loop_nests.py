@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .. import ops
 from ..program.values import VALUES, Apply, Leaf, Value
 from .indices import Index, Shape, behind, flat, indented, input_index, loop_shape, loop_variables
 from .loop_forms import FOLDS, Element, as_number, form_of
@@ -94,35 +93,34 @@ def add_fold(nest: Nest, value: Apply, block: Block) -> None:
     axes = value.params.get("axis", tuple(range(count)))
     kept = [i for i in range(count) if i not in axes]
     place = block.element(value, tuple(nest.at[i] for i in kept))
-    divisor = math.prod(nest.shape[i] for i in axes)
+    taken = math.prod(nest.shape[i] for i in axes)
     if kept == [*range(len(kept))]:
-        fold_in_variable(nest, value, element, place, f"r{block.places[value]}", len(kept), divisor)
+        fold_in_variable(nest, value, element, place, f"r{block.places[value]}", len(kept), taken)
     else:
-        fold_in_place(nest, value, element, place, block.places[value], divisor)
+        fold_in_place(nest, value, element, place, block.places[value], taken)
 
 
 def fold_in_variable(
-    nest: Nest, value: Apply, element: str, place: str, name: str, depth: int, divisor: int
+    nest: Nest, value: Apply, element: str, place: str, name: str, depth: int, count: int
 ) -> None:
-    """Add up in a variable, outside of which there are `depth` loops."""
+    """Add up `count` elements in a variable, outside of which there are `depth` loops."""
     fold = FOLDS[value.op]
     nest.before[depth].append(f"{name} = {fold.start}")
     nest.body.append(f"{name} = {fold.take.format(name, element)}")
-    result = f"{name} / {divisor}" if value.op is ops.mean else name
     behind_loop = nest.after[depth] if depth < len(nest.shape) else nest.body
-    behind_loop.append(f"{place} = {result}")
+    behind_loop.append(f"{place} = {fold.end.format(name, count=count)}")
 
 
 def fold_in_place(
-    nest: Nest, value: Apply, element: str, place: str, first: int, divisor: int
+    nest: Nest, value: Apply, element: str, place: str, first: int, count: int
 ) -> None:
-    """Add up in the block, where the results begin at `first`."""
+    """Add up `count` elements for each result in the block, where the results begin at `first`."""
     fold = FOLDS[value.op]
     results = f"for j in range({first}, {first + size(value)}):"
     nest.start += [results, f"    m[j] = {fold.start}"]
     nest.body.append(f"{place} = {fold.take.format(place, element)}")
-    if value.op is ops.mean:
-        nest.end += [results, f"    m[j] /= {divisor}"]
+    if fold.end != "{}":
+        nest.end += [results, f"    m[j] = {fold.end.format('m[j]', count=count)}"]
 
 
 def read_input(value: Apply, x: Any, nest: Nest, block: Block) -> str:
