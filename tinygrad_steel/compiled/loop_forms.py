@@ -126,12 +126,12 @@ TRUTHS: dict[Op | None, Form] = {
     ops.logical_not: of_truths("not ({})"),
 }
 # Integers wrap around, and divide in their own way: they have none.
-FORMS = {"f": NUMBERS, "b": TRUTHS}
+BY_KIND = {"f": NUMBERS, "b": TRUTHS}
 
 
 def form_of(value: Apply) -> Form | None:
     """How an element of a value is said; None where it has no such form."""
-    return FORMS.get(value.dtype.kind, {}).get(value.op)
+    return BY_KIND.get(value.dtype.kind, {}).get(value.op)
 
 
 class Fold(NamedTuple):

@@ -141,7 +141,7 @@ def call_ufunc(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
 
 
 def call_reduction(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
-    ufunc = REDUCTIONS[value.op]
+    ufunc = REDUCERS[value.op]
     axis = value.params.get("axis")
     axis = axis[0] if axis is not None and len(axis) == 1 else axis
     calls.call(ufunc.reduce, f"{ufunc.__name__}_reduce", *inputs, repr(axis), "None", out)
@@ -181,15 +181,15 @@ def call_forward(calls: Calls, value: Apply, inputs: list[str], out: str) -> Non
     calls.call(fill, "fill", out, calls.named(value, f"op_{value.op.name}"), *inputs)
 
 
-REDUCTIONS: dict[Op | None, np.ufunc] = {
+REDUCERS: dict[Op | None, np.ufunc] = {
     ops.sum: np.add,
     ops.mean: np.add,
     ops.max: np.maximum,
     ops.min: np.minimum,
     ops.prod: np.multiply,
 }
-FORMS: dict[Op | None, Form] = {
-    **dict.fromkeys(REDUCTIONS, call_reduction),
+CALLS: dict[Op | None, Form] = {
+    **dict.fromkeys(REDUCERS, call_reduction),
     ops.mean: call_mean,
     ops.where: call_where,
     ops.astype: call_astype,
@@ -200,7 +200,7 @@ FORMS: dict[Op | None, Form] = {
 
 def form_of(value: Apply) -> Form:
     """How the op of a value is called."""
-    return FORMS.get(value.op, call_forward if ufunc_of(value) is None else call_ufunc)
+    return CALLS.get(value.op, call_forward if ufunc_of(value) is None else call_ufunc)
 
 
 def ufunc_of(value: Apply) -> np.ufunc | None:

@@ -129,9 +129,8 @@ def in_mapped_ops(traced: Traced, outputs: Sequence[Tensor]) -> tuple[Program, d
     for t in outputs:
         old = traced.made[t]
         y = moved.get(old, old)
-        if (
-            not isinstance(y, Apply) or y in results
-        ):  # ONNX wants each output to be the result of a node of its own
+        # ONNX wants each output to be the result of a node of its own.
+        if not isinstance(y, Apply) or y in results:
             y = apply(alias, (y,), {}, y)
             names[y] = names.get(old) or traced.names.get(old, "output")
         results.append(y)

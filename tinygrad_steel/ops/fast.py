@@ -53,9 +53,7 @@ def is_numpy(x: Any) -> bool:
 
 def stretch(g: Any, shape: tuple[int, ...]) -> Any:
     """np.broadcast_to; of small NumPy data a filled buffer, several times cheaper than the view."""
-    if isinstance(
-        g, (ndarray, np.generic)
-    ):  # is_numpy, without the call: every mean's g comes here
+    if isinstance(g, (ndarray, np.generic)):  # is_numpy, without the price of a call
         full = np.empty(shape, g.dtype)
         full[...] = g
         return full

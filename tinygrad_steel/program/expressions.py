@@ -1,4 +1,4 @@
-"""What computes a value, in terms of what its inputs are called: forms by op, two dialects."""
+"""How an op is written, as NumPy source or in a formula: WRITTEN has its form, else it is a call."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def spelling(y: Apply, speech: Speech) -> Text:
     if product is not None:
         return product
     inputs = [operand(x, y, speech) for x in y.inputs]
-    text = FORMS[y.op](y, inputs, speech.dialect) if y.op in FORMS else None
+    text = WRITTEN[y.op](y, inputs, speech.dialect) if y.op in WRITTEN else None
     return text or call(y, inputs, speech)
 
 
@@ -105,11 +105,10 @@ def number(x: Any, user: Apply, dialect: Dialect) -> Text:
 
 def plain_is_same(x: np.generic, user: Apply) -> bool:
     """Whether an op makes the same of a plain number as of this one."""
-    if numpy_name(user.op) is None and user.op not in FORMS:  # a definition may ask for its dtype
+    if numpy_name(user.op) is None and user.op not in WRITTEN:  # a definition may ask for its dtype
         return False
-    if (
-        not user.op.elementwise
-    ):  # NumPy makes an array of it, which has the dtype that such a number has
+    if not user.op.elementwise:
+        # NumPy makes an array of it, which has the dtype that such a number has.
         return x.dtype in (np.float64, np.int64, bool)
     others = [i for i in user.values() if not is_number(i)]  # NumPy gives it their dtype
     return any(i.dtype in (x.dtype, np.float64) for i in others)
@@ -205,7 +204,7 @@ def the_same(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     return inputs[0]
 
 
-FORMS: Mapping[Op, Form] = {
+WRITTEN: Mapping[Op, Form] = {
     **dict.fromkeys((op for op in INFIX if op), between),
     ops.negative: negated,
     ops.transpose: transposed,
@@ -271,7 +270,7 @@ def is_missing(y: Apply) -> bool:
     """Whether NumPy does not have it, so that a function is to be defined for it."""
     if y.op is ops.norm:
         return isinstance(y.params.get("axis"), tuple)
-    return y.op not in FORMS and numpy_name(y.op) is None
+    return y.op not in WRITTEN and numpy_name(y.op) is None
 
 
 def call(y: Apply, inputs: list[Text], speech: Speech) -> Text:

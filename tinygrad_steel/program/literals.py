@@ -35,7 +35,7 @@ def value_text(v: Any, runs: bool = False) -> str:
 
     Raises TypeError where it is to run and the value has no form as source.
     """
-    for kind, form in FORMS.items():
+    for kind, form in LITERALS.items():
         text = form(v, runs) if isinstance(v, kind) else None
         if text is not None:
             return text
@@ -89,7 +89,9 @@ def ufunc_text(v: np.ufunc, runs: bool) -> str | None:
     return f"np.{v.__name__}" if getattr(np, v.__name__, None) is v else None
 
 
-FORMS: dict[Any, Callable[[Any, bool], str | None]] = {  # the first one that fits and gives a text
+LITERALS: dict[
+    Any, Callable[[Any, bool], str | None]
+] = {  # the first one that fits and gives a text
     np.generic: numpy_number,
     np.ndarray: lambda v, runs: literal(v),
     float: special_float,

@@ -112,9 +112,8 @@ def search(question: Question) -> Finding:
     """The usual fault that gives just what was handed over, among as many as WORK allows."""
     tried = itertools.count()
     try:
-        with warnings.catch_warnings(
-            action="ignore", category=RuntimeWarning
-        ):  # nobody has asked for candidates
+        # Nobody has asked for candidates, and so nobody wants their warnings.
+        with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
             owners, path = region(question)
             return (
                 exact_loss(question, owners, path)
