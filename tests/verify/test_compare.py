@@ -1294,7 +1294,7 @@ def test_long_chain_is_no_more_work_than_it_is_long():
         assert reason(report).startswith("all 64 elements differ")
 
     # Most of it is the search, which is bounded
-    assert calls(compared, counted(125, 60)) < 2 * calls(compared, counted(31, 15))
+    assert calls(compared, counted(125, 31)) < 2 * calls(compared, counted(31, 8))
 
 
 @pytest.mark.usefixtures("registry")
