@@ -58,12 +58,8 @@ def kept_module(source: str, name: str, numba: Any) -> ModuleType:
         if is_whole(folder / name, source):
             return run(source, name, folder / name, numba)
         return build(source, name, folder, numba)
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        pickle.UnpicklingError,
-    ) as error:  # RuntimeError: numba found no place
+    # RuntimeError: numba found no place.
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         warnings.warn(
             f"compiled steps cannot be kept on disk, and are compiled anew in each process "
             f"({error!r}): set "
