@@ -1,8 +1,9 @@
 """What NumPy's functions mean on Tensors: MEANING, the table at the end, says it for each.
 
-A function means an op of the same arguments, or a spelling: what the function above the table puts
-together from ops, or answers without one. Spellings take NumPy's own arguments; one that they leave
-out raises a TypeError that names it. Ufuncs need no row: `np.exp` means the op whose forward it is.
+A function means either an op with the same arguments, or a spelling: one of the functions above the
+table, which puts its answer together from ops, or answers without any. A spelling takes NumPy's own
+arguments; an argument that it leaves out raises a TypeError that names it. Ufuncs need no row:
+`np.exp` means the op whose forward it is.
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ from .recording import refuse_tracing
 
 if TYPE_CHECKING:
     from .tensor import Tensor
-
-__all__ = ["MEANING", "SPELLINGS", "twin"]
 
 # Another shape or order
 
@@ -266,6 +265,20 @@ def numbers_read(xs: Sequence[Any]) -> list[Any]:
     return [data_of(x) for x in xs]
 
 
+def twin(function: Any) -> Op:
+    """The op that stands for a NumPy function; TypeError where there is none."""
+    if function in TWINS:
+        return TWINS[function]
+    name = function.__name__
+    if hasattr(function, "__module__"):
+        name = f"{function.__module__}.{name}"
+    raise TypeError(
+        f"{name} has no registered op, so its gradient is not known: write it with functions that "
+        f"have one (tinygrad_steel.OPS lists them), register it with "
+        f"tinygrad_steel.op(..., twins=[{name}]), or take t.numpy() where no gradient is wanted"
+    )
+
+
 MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     # Another shape or order
     np.reshape: ops.reshape,
@@ -332,22 +345,5 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.array_equal: array_equal,
 }
 
-for function, meaning in MEANING.items():
-    if isinstance(meaning, Op):
-        TWINS[function] = meaning
-    else:
-        SPELLINGS[function] = meaning
-
-
-def twin(function: Any) -> Op:
-    """The op that stands for a NumPy function; TypeError where there is none."""
-    if function in TWINS:
-        return TWINS[function]
-    name = function.__name__
-    if hasattr(function, "__module__"):
-        name = f"{function.__module__}.{name}"
-    raise TypeError(
-        f"{name} has no registered op, so its gradient is not known: write it with functions that "
-        f"have one (tinygrad_steel.OPS lists them), register it with "
-        f"tinygrad_steel.op(..., twins=[{name}]), or take t.numpy() where no gradient is wanted"
-    )
+TWINS.update({f: meaning for f, meaning in MEANING.items() if isinstance(meaning, Op)})
+SPELLINGS.update({f: meaning for f, meaning in MEANING.items() if not isinstance(meaning, Op)})

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import ops
 from ..ops.fast import is_numpy, own
-from ..ops.op import Op, data_of, describe
+from ..ops.op import SPELLINGS, Op, data_of, describe
 from .backward import pull_arrays, seed
 from .broadcast import warn_of_square
 from .checks import (
@@ -25,7 +25,7 @@ from .checks import (
 )
 from .messages import asked_by_user, describe_call, described_result, explained
 from .methods import Methods
-from .numpy_api import SPELLINGS, twin
+from .numpy_api import twin
 from .operators import Operators
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
 from .recording import RECORDING, next_age, refuse_tracing
@@ -271,7 +271,6 @@ class Tensor(Operators, Methods):
         return self._shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
-        self.note_count()
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
