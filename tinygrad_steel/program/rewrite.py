@@ -203,8 +203,8 @@ def power_zero(y: Apply, facts: Facts) -> Any:
 
 def moved_number(y: Apply, facts: Facts) -> Any:
     """One number everywhere, moved about, is the same number everywhere."""
-    (x, *_) = y.inputs
-    if facts.is_stretched(x) and not x.inputs[0].shape:
+    x = y.inputs[0]
+    if y.op.moves and facts.is_stretched(x) and not x.inputs[0].shape:
         return facts.stretch(x.inputs[0], y.shape)
     return None
 
@@ -231,13 +231,7 @@ READER = (
     Row("a layout that is there already", frozenset({ops.transpose, ops.reshape}), same_layout),
     Row("x * 1, x / 1, x ** 1", frozenset({ops.multiply, ops.divide, ops.power}), times_one),
     Row("x ** 0", frozenset({ops.power}), power_zero),
-    Row(
-        "one number everywhere, moved about",
-        frozenset(
-            {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.flip}
-        ),
-        moved_number,
-    ),
+    Row("one number everywhere, moved about", None, moved_number),
     Row("a broadcast that NumPy does by itself", None, unstretched),
 )
 
