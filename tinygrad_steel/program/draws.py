@@ -10,7 +10,7 @@ import numpy as np
 
 from ..engine.messages import describe_call
 from ..engine.tensor import Tensor
-from ..ops.op import Each, Op
+from ..ops.op import Each, Op, data_of
 from .generators import is_maker, moved
 from .history import ancestors
 from .reachable import reachable
@@ -50,8 +50,7 @@ def is_random(y: Tensor) -> bool:
     op = y.op
     if op is None or not op.foreign:
         return False
-    inputs = tuple(x.data if isinstance(x, Tensor) else x for x in y.inputs)
-    return op.random or draws(op.forward, inputs, y.params)
+    return op.random or draws(op.forward, tuple(map(data_of, y.inputs)), y.params)
 
 
 def refuse_draws(t: Tensor, what: str) -> None:

@@ -15,11 +15,12 @@ from ..ops import broadcast_to
 from ..ops.op import Op
 from .expressions import FORMULAS, INLINE, WIDTH, Speech, expression
 from .given_names import GivenNames, Names
+from .history import translated
 from .literals import literal, value_text
 from .names import argument_names, first_free, readable
 from .texts import ATOM, SIGN, Text
 from .trace import Traced, for_reader, trace, trace_forward
-from .values import Apply, Constant, Leaf, Value, apply, behind
+from .values import Apply, Constant, Leaf, Value, behind
 
 
 def formula(t: Tensor, names: Names = None) -> str:
@@ -216,9 +217,8 @@ def block_formula(block: list[Tensor], name: Callable[[Tensor], str]) -> str:
             add_leaf(t, readable(numberless, taken) if numberless else "array", made, speech)
             taken.add(speech.texts[made[t]].text)
         else:
-            made[t] = y = apply(
-                t.op, (made[x] if isinstance(x, Tensor) else x for x in t.inputs), t.params, t
-            )
+            y = made[t] = translated(t, made)
+            assert isinstance(y, Apply)  # it has an op
             speech.texts[y] = expression(y, speech)
     return speech.texts[made[block[-1]]].text
 
