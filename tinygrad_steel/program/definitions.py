@@ -32,7 +32,7 @@ from .texts import Text
 from .trace import Traced, trace_forward
 from .values import VALUES, Apply, Constant, Same, Value, exact
 
-# The one rule that writes in place: it cannot be traced, and is written as it stands in the rules.
+# Its forward writes in place, which cannot be traced: what it does on arrays, written by hand.
 SCATTER = Function(
     "scatter",
     ("g", "index", "shape"),
@@ -73,7 +73,6 @@ class Definitions:
         """Write the function; the same op with other parameters is another function, and has a
         number.
         """
-        name = function_name(y.op)
         plain = function_name(y.op)
         for name in itertools.chain([plain], (f"{plain}_{n}" for n in itertools.count(2))):
             function = self.function(name, y, traced, numbers)

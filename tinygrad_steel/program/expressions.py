@@ -28,17 +28,16 @@ class Dialect:
     `defined`: the functions that stand before, for what NumPy does not have.
     """
 
-    name: str
     runs: bool
     defined: Mapping[Value, str] = dataclasses.field(default_factory=dict)
 
 
-FORMULAS = Dialect("formulas", runs=False)
+FORMULAS = Dialect(runs=False)
 
 
 def numpy_source(defined: Mapping[Value, str]) -> Dialect:
     """The dialect of what Python runs."""
-    return Dialect("NumPy source", runs=True, defined=defined)
+    return Dialect(runs=True, defined=defined)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +123,7 @@ def is_number(x: Any) -> bool:
 
 Form = Callable[[Apply, list[Text], Dialect], Text | None]
 
-INFIX: dict[Op | None, tuple[str, int]] = {
+INFIX: dict[Op, tuple[str, int]] = {
     ops.add: ("+", SUM),
     ops.subtract: ("-", SUM),
     ops.multiply: ("*", PRODUCT),
@@ -205,7 +204,7 @@ def the_same(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
 
 
 WRITTEN: Mapping[Op, Form] = {
-    **dict.fromkeys((op for op in INFIX if op), between),
+    **dict.fromkeys(INFIX, between),
     ops.negative: negated,
     ops.transpose: transposed,
     ops.expand_dims: with_new_axis,
