@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..ops.fast import Axis, stretch, total
-from ..ops.op import Op, describe
-from .checks import checked_array, is_tensor
+from ..ops.fast import Axis, is_numpy, ndarray, stretch, total
+from ..ops.op import Op, describe, is_tensor
+from .checks import checked_array
 from .messages import describe_call, described_result, explained
 from .recording import RECORDING, Watcher
 
@@ -216,6 +216,17 @@ def own_copy(g: Any) -> Any:
             "it returned a Tensor where it was given arrays: a rule computes with what it is given"
         )
     return g.copy() if hasattr(g, "copy") else g
+
+
+def own(g: Any, array: Any) -> Any:
+    """`g` as the gradient of a leaf with this array: in its shape, and no view of another array."""
+    if g.shape != array.shape:
+        g = stretch(g, array.shape)
+    if g.__class__ is ndarray is array.__class__:
+        return g if g.base is None else g.copy()
+    if is_numpy(g) and not is_numpy(array):
+        return np.zeros_like(array) + g  # lazy, or on a device, as the array is
+    return np.array(g) if is_numpy(g) else g
 
 
 def cast(g: Any, x: Any) -> Any:

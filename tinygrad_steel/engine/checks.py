@@ -8,14 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.op import Op, describe
+from ..ops.op import Op, describe, is_tensor
 
 PLAIN = {int, float, bool, str, type(None)}  # parameters that nobody can change
-
-
-def is_tensor(x: Any) -> bool:
-    """Whether it is a Tensor; this file need not know its class."""
-    return hasattr(x, "record_op")
 
 
 def checked_array(data: Any) -> Any:
@@ -97,18 +92,6 @@ def frozen(value: Any, op: Op, name: str) -> Any:
     elif isinstance(value, MutableSequence | MutableMapping | MutableSet):
         return copy.deepcopy(value)
     return value
-
-
-def plain_slice(s: slice) -> slice:
-    """A slice from plain numbers: a Tensor among them is read now, and not when a rule is traced."""
-    return slice(*(n if n is None else n.__index__() for n in (s.start, s.stop, s.step)))
-
-
-def masks_only(x: Any) -> Any:
-    """`x`, if it is a mask: on integers & | ~ work bit by bit, which is not followed."""
-    if not isinstance(x, bool) and getattr(getattr(x, "dtype", None), "kind", None) != "b":
-        raise TypeError(f"& | ~ on Tensors are for masks (bool), not for {describe(x)}")
-    return x
 
 
 def checked_result(op: Op, data: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import ops
-from ..ops.op import SPELLINGS, TWINS, Op, data_of
+from ..ops.op import SPELLINGS, TWINS, Op, data_of, is_tensor
 from ..ops.shapes import before
 from .messages import asked_by_user
 from .reads import BRANCH, remember
@@ -121,7 +121,7 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
 
 def as_array(x: Any) -> Any:
     """A Tensor as it is, anything else as an array."""
-    return x if hasattr(x, "record_op") else np.asarray(x)
+    return x if is_tensor(x) else np.asarray(x)
 
 
 def as_indices(x: Any) -> Any:
@@ -260,7 +260,7 @@ def numbers_read(xs: Sequence[Any]) -> list[Any]:
     """The arrays of Tensors, noted as read, since an answer about them leaves the graph."""
     refuse_tracing()
     for x in xs:
-        if hasattr(x, "record_op"):
+        if is_tensor(x):
             remember(x, BRANCH)
     return [data_of(x) for x in xs]
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import ops
-from ..ops.op import Op, data_of, describe
-from .checks import is_tensor, masks_only, plain_slice
+from ..ops.op import Op, data_of, describe, is_tensor
 from .recording import RECORDING
 
 if TYPE_CHECKING:
@@ -149,11 +148,23 @@ def moved(tensor: Any, sign: str, in_place: Callable[..., Any], op: Op, other: A
     return t
 
 
+def masks_only(x: Any) -> Any:
+    """`x`, if it is a mask: on integers & | ~ work bit by bit, which is not followed."""
+    if not isinstance(x, bool) and getattr(getattr(x, "dtype", None), "kind", None) != "b":
+        raise TypeError(f"& | ~ on Tensors are for masks (bool), not for {describe(x)}")
+    return x
+
+
 def index_part(part: Any) -> Any:
     """A part of an index: a list as an array, a slice from plain numbers."""
     if isinstance(part, list):
         return np.array(part, dtype=None if part else int)
     return plain_slice(part) if isinstance(part, slice) else part
+
+
+def plain_slice(s: slice) -> slice:
+    """A slice from plain numbers: a Tensor among them is read now, and not when a rule is traced."""
+    return slice(*(n if n is None else n.__index__() for n in (s.start, s.stop, s.step)))
 
 
 def is_array(index: Any) -> bool:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..ops.fast import is_numpy, own
+from ..ops.fast import is_numpy
 from ..ops.op import SPELLINGS, Op, data_of, describe
-from .backward import pull_arrays, seed
+from .backward import own, pull_arrays, seed
 from .broadcast import warn_of_square
 from .checks import (
     checked_array,
@@ -278,17 +278,20 @@ class Tensor(Operators, Methods):
             raise ValueError(
                 f"the truth of {describe(self)} is ambiguous: use np.any(t), np.all(t), and & | ~ for and, or, not"
             )
+        refuse_tracing()
         refuse_assignment()
         remember(self, BRANCH)
         return bool(self._array)
 
     def __float__(self) -> float:
+        refuse_tracing()
         refuse_assignment()
         number = float(self.item())
         remember(self, NUMBER)
         return number
 
     def __int__(self) -> int:
+        refuse_tracing()
         refuse_assignment()
         number = int(self.item())
         remember(self, INDEX)
@@ -485,7 +488,6 @@ def forget(y: Tensor, inputs: tuple[Any, ...], unrecorded: bool) -> None:
 
 def refuse_assignment() -> None:
     """TypeError where a number is asked for by `z[i] = t`: NumPy then calls float(t), and the history would be lost."""
-    refuse_tracing()
     frame = sys._getframe(2)
     if dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE"):
         raise TypeError(

@@ -9,6 +9,7 @@ import numpy as np
 from .activations import log_softmax, sigmoid, softmax
 from .declare import define
 from .fast import column, largest, total
+from .op import is_tensor
 from .safe import floats
 from .samples import sample_of
 
@@ -87,7 +88,7 @@ def label_rows(logits: Any, labels: Any) -> Any:
     if labels.dtype.kind not in "iu":
         raise ValueError(f"class ids of shape (N,) must be integers, got {labels.dtype}")
     # A trace looks at no numbers, and follows a forward that did.
-    if not hasattr(labels, "record_op"):
+    if not is_tensor(labels):
         check_ids(labels, classes)
     return one_hot(labels, classes=classes).astype(logits.dtype)
 

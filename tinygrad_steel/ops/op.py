@@ -226,9 +226,14 @@ def is_input(p: inspect.Parameter) -> bool:
     return p.default is p.empty and p.kind <= p.POSITIONAL_OR_KEYWORD
 
 
+def is_tensor(x: Any) -> bool:
+    """Whether it is a Tensor, without a need to know its class."""
+    return hasattr(x, "record_op")
+
+
 def data_of(x: Any) -> Any:
     """The array of a Tensor; anything else as it is."""
-    return x.data if hasattr(x, "record_op") else x
+    return x.data if is_tensor(x) else x
 
 
 def described(y: Any) -> str:
