@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import ops
 from ..program.names import numpy_name
-from ..program.parts import Numbers, parts_of
-from ..program.rewrite import ALIASES, SIMPLER, Facts, Row, with_inputs
+from ..program.parts import SIMPLER, Numbers, parts_of
+from ..program.rewrite import ALIASES, Facts, Row, with_inputs
 from ..program.values import Apply, Constant, apply, compute, constant, exact, inputs_of
 from .lowered import REDUCTIONS
 

@@ -14,8 +14,8 @@ from ..ops.op import Op, describe
 from ..program.draws import refuse_draws
 from ..program.given_names import Names
 from ..program.history import ancestors
-from ..program.parts import Numbers, parts_of
-from ..program.rewrite import SIMPLER, rebuild
+from ..program.parts import SIMPLER, Numbers, parts_of
+from ..program.rewrite import rebuild
 from ..program.trace import Traced, trace_forward
 from ..program.values import Apply, Program, Value, alias, apply, behind, only
 from .batch import batch_axes

@@ -26,8 +26,9 @@ from .lines import (
     used_twice,
 )
 from .literals import literal
+from .messages import call_of
 from .names import Identifiers, argument_names, function_name
-from .parts import Numbers, described_call, says_no_to_tensors
+from .parts import Numbers, says_no_to_tensors
 from .texts import Text
 from .trace import Traced, trace_forward
 from .values import VALUES, Apply, Constant, Same, Value, exact
@@ -83,7 +84,7 @@ class Definitions:
     def function(self, name: str, y: Apply, traced: Traced, numbers: Numbers) -> Function:
         """The op's forward as a function in NumPy terms."""
         if y in traced.random:
-            raise draw_error(described_call(y, traced.names), "the source")
+            raise draw_error(call_of(y, traced.names), "the source")
         names = argument_names(y.op, len(y.inputs))
         inputs = [Tensor(numbers.of(x), name=n) for x, n in zip(y.inputs, names)]
         inner = forward_on_tensors(y, inputs)
@@ -102,6 +103,11 @@ def signature(y: Apply) -> Any:
 def missing_names(traced: Traced) -> set[str]:
     """The names that the functions of a program may need, so that no variable takes them."""
     return {function_name(y.op) for y in traced.program.applies if is_missing(y)}
+
+
+def reserved_names(traced: Traced) -> set[str]:
+    """The names of all functions that are written for a backprop, its own among them."""
+    return {"backprop", *missing_names(traced)}
 
 
 def forward_on_tensors(y: Apply, inputs: list[Tensor]) -> Traced:
@@ -175,5 +181,5 @@ def numpy_backprop(traced: Traced) -> tuple[Backprop, list[Function]]:
     """The backprop as Python runs it, and the functions that stand before it."""
     order, definitions = reading_order(traced), Definitions()
     dialect = numpy_source(definitions.define(order, traced))
-    written = backprop(traced, order, dialect, {"backprop", *missing_names(traced)})
+    written = backprop(traced, order, dialect, reserved_names(traced))
     return written, [*definitions.functions.values()]

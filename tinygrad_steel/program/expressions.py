@@ -10,9 +10,9 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import Op
-from .literals import dtype_name, index_text, is_long, literal, value_text
+from .literals import PYTHONS, dtype_name, index_text, is_long, literal, value_text
+from .messages import call_of
 from .names import numpy_name, words
-from .parts import described_call
 from .texts import ATOM, COMPARISON, POWER, PRODUCT, SIGN, SUM, Text, joined, separated
 from .values import VALUES, Apply, Constant, Value, alias
 
@@ -108,7 +108,7 @@ def plain_is_same(x: np.generic, user: Apply) -> bool:
         return False
     if not user.op.elementwise:
         # NumPy makes an array of it, which has the dtype that such a number has.
-        return x.dtype in (np.float64, np.int64, bool)
+        return x.dtype in PYTHONS
     others = [i for i in user.values() if not is_number(i)]  # NumPy gives it their dtype
     return any(i.dtype in (x.dtype, np.float64) for i in others)
 
@@ -287,7 +287,7 @@ def call(y: Apply, inputs: list[Text], speech: Speech) -> Text:
         return joined(name, "(", separated(arguments(y, inputs, name, dialect)), ")")
     except TypeError as error:
         named = {x: str(text) for x, text in speech.texts.items() if speech.names(x)}
-        raise TypeError(f"{described_call(y, named)} cannot be written out: {error}") from error
+        raise TypeError(f"{call_of(y, named)} cannot be written out: {error}") from error
 
 
 def function_called(y: Apply, dialect: Dialect) -> str:

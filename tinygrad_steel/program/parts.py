@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..engine.messages import describe_call
+from .. import ops
 from ..engine.recording import recording
 from ..engine.tensor import Tensor
 from ..ops.op import Op
@@ -91,18 +92,23 @@ def says_no_to_tensors(error: Exception, op: Op) -> bool:
     return False
 
 
-def described_call(y: Apply, names: Mapping[Value, str]) -> str:
-    """An Apply as messages show it, with the names of its inputs."""
-    return describe_call(y.op, tuple(Described(x, names) for x in y.inputs), dict(y.params))
+# What NumPy has as one function, but a machine is better off with the parts of.
 
 
-class Described:
-    """An input as messages show it."""
+def var_in_parts(x: Any, axis: Any = None, keepdims: bool = False, ddof: float = 0) -> Any:
+    """np.var in simpler terms."""
+    squares = np.square(x - np.mean(x, axis=axis, keepdims=True))
+    count = x.size if axis is None else math.prod(x.shape[i] for i in np.ravel(axis).tolist())
+    return np.sum(squares, axis=axis, keepdims=keepdims) / max(count - ddof, 0)
 
-    def __init__(self, x: Any, names: Mapping[Value, str]):
-        self.x = x
-        if isinstance(x, VALUES):
-            self.shape, self.dtype, self.name = x.shape, x.dtype, names.get(x)
 
-    def __repr__(self) -> str:
-        return repr(self.x)
+def std_in_parts(x: Any, **params: Any) -> Any:
+    """np.std in simpler terms."""
+    return np.sqrt(var_in_parts(x, **params))
+
+
+SIMPLER: dict[Op, Callable[..., Any]] = {
+    ops.norm: ops.norm.forward,
+    ops.var: var_in_parts,
+    ops.std: std_in_parts,
+}

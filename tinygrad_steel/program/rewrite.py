@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Collection, Iterable
 from types import MappingProxyType
 from typing import Any
@@ -234,25 +233,3 @@ READER = (
     Row("one number everywhere, moved about", None, moved_number),
     Row("a broadcast that NumPy does by itself", None, unstretched),
 )
-
-
-# What NumPy has as one function, but a machine is better off with the parts of.
-
-
-def var_in_parts(x: Any, axis: Any = None, keepdims: bool = False, ddof: float = 0) -> Any:
-    """np.var in simpler terms."""
-    squares = np.square(x - np.mean(x, axis=axis, keepdims=True))
-    count = x.size if axis is None else math.prod(x.shape[i] for i in np.ravel(axis).tolist())
-    return np.sum(squares, axis=axis, keepdims=keepdims) / max(count - ddof, 0)
-
-
-def std_in_parts(x: Any, **params: Any) -> Any:
-    """np.std in simpler terms."""
-    return np.sqrt(var_in_parts(x, **params))
-
-
-SIMPLER: dict[Op, Callable[..., Any]] = {
-    ops.norm: ops.norm.forward,
-    ops.var: var_in_parts,
-    ops.std: std_in_parts,
-}
