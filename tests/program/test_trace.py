@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from frozen import random_loss
+from spec import spec
 
 from tinygrad_steel import OPS, Tensor, op, ops
 from tinygrad_steel.engine.recording import recording
@@ -22,7 +23,6 @@ from tinygrad_steel.program.values import (
     evaluate,
     exact,
     key,
-    spec,
 )
 
 SAMPLES = [

@@ -12,8 +12,8 @@ from ..engine.optim import Optimizer
 from ..engine.recording import recording
 from ..engine.tensor import Tensor
 from ..ops.op import data_of, describe
+from ..program.ancestors import ancestors
 from ..program.given_names import Names
-from ..program.history import ancestors
 from .backends import engine_for
 from .batches import MISFIT, check_rows
 from .engines import NumPyEngine

@@ -16,9 +16,9 @@ from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor
 from ..ops.fast import is_numpy
 from ..ops.op import describe
+from ..program.ancestors import ancestors
 from ..program.draws import no_draws_in_vjps
 from ..program.given_names import Names
-from ..program.history import ancestors
 from ..program.parts import Numbers
 from ..program.rewrite import Rebuilding, rewriting
 from ..program.trace import Traced, for_reader, trace

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -157,19 +157,6 @@ def vjp_on_tensors(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
     if gx.shape != x._shape:
         gx = stretch(gx, x._shape)
     return cast(gx, x)
-
-
-def history(roots: Iterable[Any]) -> Iterator[Any]:
-    """These Tensors and all from which they were computed, each once, in no order."""
-    found = set(roots)
-    todo = [*found]
-    while todo:
-        t = todo.pop()
-        yield t
-        for x in t._inputs:
-            if is_tensor(x) and x not in found:
-                found.add(x)
-                todo.append(x)
 
 
 def joint_vjps(run: Callable[..., Any], g: Any, y: Any) -> list[Callable[..., Any]]:

@@ -11,9 +11,9 @@ import numpy as np
 from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor
 from ..ops.op import Op, describe
+from ..program.ancestors import ancestors
 from ..program.draws import refuse_draws
 from ..program.given_names import Names
-from ..program.history import ancestors
 from ..program.parts import SIMPLER, Numbers, parts_of
 from ..program.rewrite import rebuild
 from ..program.trace import Traced, trace_forward

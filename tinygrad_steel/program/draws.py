@@ -11,8 +11,8 @@ import numpy as np
 from ..engine.messages import describe_call
 from ..engine.tensor import Tensor
 from ..ops.op import Each, Op, data_of
+from .ancestors import ancestors
 from .generators import is_maker, moved
-from .history import ancestors
 from .reachable import reachable
 
 

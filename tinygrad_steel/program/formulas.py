@@ -13,9 +13,9 @@ from ..engine.recording import recording
 from ..engine.tensor import Tensor, record_op
 from ..ops import broadcast_to
 from ..ops.op import Op
+from .ancestors import translated
 from .expressions import FORMULAS, INLINE, WIDTH, Speech, expression
 from .given_names import GivenNames, Names
-from .history import translated
 from .literals import literal, value_text
 from .names import argument_names, first_free, readable
 from .texts import ATOM, SIGN, Text

@@ -12,8 +12,8 @@ from .. import ops
 from ..engine.recording import recording
 from ..engine.tensor import Tensor
 from ..ops.op import Op
+from .ancestors import ancestors, translated
 from .draws import alike
-from .history import ancestors, translated
 from .values import VALUES, Apply, Constant, Value, behind, compute, inputs_of
 
 

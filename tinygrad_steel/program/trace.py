@@ -12,9 +12,9 @@ import numpy as np
 from ..engine.backward import pull_tensors, seed
 from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor, record_op
+from .ancestors import ancestors, refuse_numbers, translated
 from .draws import is_random
 from .given_names import GivenNames, Names
-from .history import ancestors, refuse_numbers, translated
 from .rewrite import READER, Rule, rebuild, rewriting
 from .values import Apply, Leaf, Program, Same, Value, alias, behind, evaluate
 

@@ -13,8 +13,8 @@ import numpy as np
 from ..engine.tensor import Tensor
 from ..ops.fast import is_numpy
 from ..ops.op import data_of
+from ..program.ancestors import ancestors
 from ..program.given_names import GivenNames, Names
-from ..program.history import ancestors
 from ..program.trace import for_reader, trace
 from ..program.values import Value
 from .closeness import distance, largest

@@ -12,10 +12,10 @@ import numpy as np  # noqa: F401  its functions stand in the example
 
 from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor
+from ..program.ancestors import ancestors
 from ..program.definitions import numpy_backprop
 from ..program.draws import no_draws_in_vjps
 from ..program.given_names import GivenNames, Names
-from ..program.history import ancestors
 from ..program.trace import for_reader, trace
 from .layout import function_text
 
