@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import itertools
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-
-import numpy as np
 
 from .. import ops
 from ..engine.messages import describe_call
-from ..engine.recording import recording
 from ..engine.tensor import Tensor
 from .draws import draw_error
 from .expressions import Speech, expression, is_missing, numpy_source
-from .given_names import call_with_locals
 from .lines import (
     Backprop,
     Function,
@@ -28,7 +27,7 @@ from .lines import (
 from .literals import literal
 from .messages import call_of
 from .names import Identifiers, argument_names, function_name
-from .parts import Numbers, says_no_to_tensors
+from .parts import Numbers, on_tensors, says_no_to_tensors
 from .texts import Text
 from .trace import Traced, trace_forward
 from .values import VALUES, Apply, Constant, Same, Value, exact
@@ -114,9 +113,8 @@ def forward_on_tensors(y: Apply, inputs: list[Tensor]) -> Traced:
     """The forward of an op, traced; TypeError where it does not run on Tensors."""
     op = y.op
     try:
-        with recording("all"), np.errstate(all="ignore"):
-            result, variables = call_with_locals(op.forward, *inputs, **y.params)
-        result = result[0] if op.keeps else result
+        with locals_of(op.forward) as variables:
+            result = on_tensors(y, op.forward, inputs)
         if not isinstance(result, Tensor):
             raise TypeError(f"on Tensors it returns {type(result).__name__}")
     except Exception as error:
@@ -129,6 +127,31 @@ def forward_on_tensors(y: Apply, inputs: list[Tensor]) -> Traced:
             f"tinygrad_steel.OPS knows, and operators"
         ) from error
     return trace_forward(result, variables)
+
+
+@contextlib.contextmanager
+def locals_of(function: Callable[..., Any]) -> Iterator[dict[str, Any]]:
+    """The local variables of a Python function that runs inside the `with`, once it has returned.
+
+    They are names for what it has computed.
+    """
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    variables: dict[str, Any] = {}
+
+    def look(frame: Any, event: str, _: Any) -> None:
+        if event == "return" and frame.f_code is code:
+            variables.update(frame.f_locals)
+
+    before: Any = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        yield variables
+    finally:
+        if hasattr(before, "enable"):  # that of cProfile
+            sys.setprofile(None)
+            before.enable()
+        else:
+            sys.setprofile(before)
 
 
 def definition(

@@ -45,7 +45,7 @@ def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value 
     looks at types or draws numbers, and where it is put in terms of the op itself.
     """
     stand = [Tensor(numbers.of(x)) if isinstance(x, VALUES) else x for x in y.inputs]
-    found = run_on_tensors(y, function, stand)
+    found = same_on_tensors(y, function, stand)
     if found is None or (y.op.foreign and not alike(found.data, numbers.of(y))):
         return None
     made: dict[Tensor, Value] = {t: x for t, x in zip(stand, y.inputs) if isinstance(t, Tensor)}
@@ -59,14 +59,20 @@ def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value 
     return made[found]
 
 
-def run_on_tensors(y: Apply, function: Callable[..., Any], inputs: list[Any]) -> Tensor | None:
-    """What a function gives in place of an op; None where it does not run on Tensors, or gives
-    something else.
+def on_tensors(y: Apply, function: Callable[..., Any], inputs: list[Any]) -> Any:
+    """What a function gives for Tensors in place of an op, but not what it keeps for the vjps."""
+    with recording("all"), np.errstate(all="ignore"):
+        found = function(*inputs, **y.params)
+    return found[0] if y.op.keeps and isinstance(found, tuple) else found
+
+
+def same_on_tensors(y: Apply, function: Callable[..., Any], inputs: list[Any]) -> Tensor | None:
+    """What a function gives in place of an op, in the op's shape and dtype; else None.
+
+    None also where it does not run on Tensors.
     """
     try:
-        with recording("all"), np.errstate(all="ignore"):
-            found = function(*inputs, **y.params)
-        found = found[0] if y.op.keeps and isinstance(found, tuple) else found
+        found = on_tensors(y, function, inputs)
     except Exception as error:
         if says_no_to_tensors(error, y.op):
             return None
