@@ -293,7 +293,7 @@ def test_a_replacement_is_offered_again():
         Row(
             "next",
             None,
-            lambda y, facts: steps.get(y.op) and dataclasses.replace(y, op=steps[y.op]),
+            lambda y, known: steps.get(y.op) and dataclasses.replace(y, op=steps[y.op]),
         )
     ]
     new, _ = rebuild(Program((a, b), (y,), (y,)), rewriting(rows))

@@ -107,25 +107,25 @@ class Operators:
     # In place: `w -= 0.1 * w.grad`, as books write the update
 
     def __iadd__(self, other: Any) -> Tensor:
-        return moved(self, "+=", operator.iadd, ops.add, other)
+        return augmented(self, "+=", operator.iadd, ops.add, other)
 
     def __isub__(self, other: Any) -> Tensor:
-        return moved(self, "-=", operator.isub, ops.subtract, other)
+        return augmented(self, "-=", operator.isub, ops.subtract, other)
 
     def __imul__(self, other: Any) -> Tensor:
-        return moved(self, "*=", operator.imul, ops.multiply, other)
+        return augmented(self, "*=", operator.imul, ops.multiply, other)
 
     def __itruediv__(self, other: Any) -> Tensor:
-        return moved(self, "/=", operator.itruediv, ops.divide, other)
+        return augmented(self, "/=", operator.itruediv, ops.divide, other)
 
     def __ipow__(self, other: Any) -> Tensor:
-        return moved(self, "**=", operator.ipow, ops.power, other)
+        return augmented(self, "**=", operator.ipow, ops.power, other)
 
     def __imatmul__(self, other: Any) -> Tensor:
-        return moved(self, "@=", operator.imatmul, ops.matmul, other)
+        return augmented(self, "@=", operator.imatmul, ops.matmul, other)
 
 
-def moved(tensor: Any, sign: str, in_place: Callable[..., Any], op: Op, other: Any) -> Tensor:
+def augmented(tensor: Any, sign: str, in_place: Callable[..., Any], op: Op, other: Any) -> Tensor:
     """`t -= other` and the like: a parameter's data is moved, inside no_grad() only; else a new result.
 
     Outside it would put a result in the parameter's place, and the next step would find nothing to train.

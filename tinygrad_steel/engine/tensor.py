@@ -30,7 +30,7 @@ from .operators import Operators
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
 from .recording import RECORDING, next_age, refuse_tracing
 
-Number = (int, float, np.number, np.bool_)
+PLAIN_NUMBERS = (int, float, np.number, np.bool_)
 BACKWARD = threading.Lock()  # two threads may add to the gradient of one leaf
 
 
@@ -362,7 +362,7 @@ class Tensor(Operators, Methods):
                     tracked = True
             else:
                 arrays.append(x)
-                if not isinstance(x, Number):
+                if not isinstance(x, PLAIN_NUMBERS):
                     lifted = True
         try:
             if lifted:
@@ -452,7 +452,7 @@ def lift(x: Any) -> Any:
 
     The data is a copy, since its owner may change it before backward(); the array is remembered, to be named by it.
     """
-    if isinstance(x, (Tensor, *Number)):
+    if isinstance(x, (Tensor, *PLAIN_NUMBERS)):
         return x
     t = Tensor(x)
     if isinstance(x, np.ndarray):

@@ -135,7 +135,7 @@ class Op:
         """What a forward that keeps something returned; TypeError where it is not two things."""
         if not isinstance(y, tuple) or len(y) != 2:  # an array of length 2 would be taken apart
             words = "has keeps=True, so its forward returns (result, kept)"
-            raise TypeError(f"{self.name} {words}, not {described(y)}")
+            raise TypeError(f"{self.name} {words}, not {describe_returned(y)}")
         return y
 
     def without_rule(self, y: Any) -> bool:
@@ -236,7 +236,7 @@ def data_of(x: Any) -> Any:
     return x.data if is_tensor(x) else x
 
 
-def described(y: Any) -> str:
+def describe_returned(y: Any) -> str:
     """What a forward returned, as messages show it."""
     return f"{len(y)} things" if isinstance(y, tuple) else f"{type(y).__name__} {describe(y):.60}"
 

@@ -27,7 +27,7 @@ from .lines import (
 from .literals import literal
 from .messages import call_of
 from .names import Identifiers, argument_names, function_name
-from .parts import Numbers, on_tensors, says_no_to_tensors
+from .parts import Arrays, on_tensors, says_no_to_tensors
 from .texts import Text
 from .trace import Traced, trace_forward
 from .values import VALUES, Apply, Constant, Same, Value, exact
@@ -54,44 +54,44 @@ class Definitions:
     def define(self, values: Iterable[Value], traced: Traced) -> dict[Value, str]:
         """The names of the functions for those of these values that need one."""
         missing = [y for y in values if isinstance(y, Apply) and is_missing(y)]
-        numbers = Numbers(traced.arrays)
-        return {y: self.name(y, traced, numbers) for y in missing}
+        arrays = Arrays(traced.arrays)
+        return {y: self.name(y, traced, arrays) for y in missing}
 
-    def name(self, y: Apply, traced: Traced, numbers: Numbers) -> str:
+    def name(self, y: Apply, traced: Traced, arrays: Arrays) -> str:
         """The function that computes this value from its inputs, written when it is first asked
         for.
         """
         if y.op is ops.scatter:
             self.functions["scatter"] = SCATTER
             return "scatter"
-        known = signature(y)
-        if known not in self.found:
-            self.found[known] = self.add(y, traced, numbers)
-        return self.found[known]
+        key = function_key(y)
+        if key not in self.found:
+            self.found[key] = self.add(y, traced, arrays)
+        return self.found[key]
 
-    def add(self, y: Apply, traced: Traced, numbers: Numbers) -> str:
+    def add(self, y: Apply, traced: Traced, arrays: Arrays) -> str:
         """Write the function; the same op with other parameters is another function, and has a
         number.
         """
         plain = function_name(y.op)
         for name in itertools.chain([plain], (f"{plain}_{n}" for n in itertools.count(2))):
-            function = self.function(name, y, traced, numbers)
+            function = self.function(name, y, traced, arrays)
             if self.functions.setdefault(name, function) == function:
                 return name
         raise AssertionError  # names never end
 
-    def function(self, name: str, y: Apply, traced: Traced, numbers: Numbers) -> Function:
+    def function(self, name: str, y: Apply, traced: Traced, arrays: Arrays) -> Function:
         """The op's forward as a function in NumPy terms."""
         if y in traced.random:
             raise draw_error(call_of(y, traced.names), "the source")
         names = argument_names(y.op, len(y.inputs))
-        inputs = [Tensor(numbers.of(x), name=n) for x, n in zip(y.inputs, names)]
+        inputs = [Tensor(arrays.of(x), name=n) for x, n in zip(y.inputs, names)]
         inner = forward_on_tensors(y, inputs)
         defined = self.define(inner.forward, inner)
         return definition(name, inner, inputs, names, defined)
 
 
-def signature(y: Apply) -> Any:
+def function_key(y: Apply) -> Any:
     """What two calls of one function have in common: its parameters are built in, and shapes may
     be.
     """

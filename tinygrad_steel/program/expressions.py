@@ -52,7 +52,7 @@ class Speech:
     late: Collection[Value] = ()
     texts: dict[Value, Text] = dataclasses.field(default_factory=dict)
 
-    def names(self, x: Any) -> bool:
+    def is_named(self, x: Any) -> bool:
         """Whether a value is said by a name."""
         return x in self.texts and self.texts[x].text.isidentifier()
 
@@ -78,15 +78,15 @@ def spelling(y: Apply, speech: Speech) -> Text:
 def operand(x: Any, user: Apply, speech: Speech) -> Text:
     """An input of `user`: as it is said, or a number or an array as a literal."""
     if not isinstance(x, VALUES):
-        return number(x, user, speech.dialect)
+        return number_text(x, user, speech.dialect)
     if x in speech.texts or not isinstance(x, Constant):
         return speech.texts[x]
     if x.shape:
         return Text(literal(x.data)).of(x)
-    return number(x.data, user, speech.dialect).of(x)
+    return number_text(x.data, user, speech.dialect).of(x)
 
 
-def number(x: Any, user: Apply, dialect: Dialect) -> Text:
+def number_text(x: Any, user: Apply, dialect: Dialect) -> Text:
     """A number among the inputs of `user`: typed where a plain one would be taken for another
     dtype.
     """
@@ -224,16 +224,16 @@ def product_with_gradient(y: Apply, speech: Speech) -> Text | None:
         return None
     factor, g = found
     inner, x = y.inputs
-    product = infix(ops.multiply, number(factor, y, speech.dialect), operand(x, y, speech))
+    product = infix(ops.multiply, number_text(factor, y, speech.dialect), operand(x, y, speech))
     if (
         not isinstance(g, Apply)
         or g.op is not ops.divide
         or isinstance(g.inputs[1], VALUES)
-        or speech.names(g)
+        or speech.is_named(g)
     ):
         return infix(ops.multiply, product, operand(g, inner, speech))
     product = infix(ops.multiply, product, operand(g.inputs[0], g, speech))
-    return infix(ops.divide, product, number(g.inputs[1], g, speech.dialect))
+    return infix(ops.divide, product, number_text(g.inputs[1], g, speech.dialect))
 
 
 def factor_and_gradient(y: Apply, speech: Speech) -> tuple[Any, Any] | None:
@@ -243,7 +243,7 @@ def factor_and_gradient(y: Apply, speech: Speech) -> tuple[Any, Any] | None:
     inner, x = y.inputs
     if not isinstance(inner, Apply) or inner.op is not ops.multiply or inner not in speech.late:
         return None
-    if speech.names(inner) or not isinstance(x, VALUES) or x in speech.late:
+    if speech.is_named(inner) or not isinstance(x, VALUES) or x in speech.late:
         return None
     factor, g = sorted(inner.inputs, key=lambda i: isinstance(i, VALUES))
     if isinstance(factor, VALUES) or not x.dtype == g.dtype == y.dtype or y.dtype.itemsize < 4:
@@ -286,7 +286,7 @@ def call(y: Apply, inputs: list[Text], speech: Speech) -> Text:
     try:
         return joined(name, "(", separated(arguments(y, inputs, name, dialect)), ")")
     except TypeError as error:
-        named = {x: str(text) for x, text in speech.texts.items() if speech.names(x)}
+        named = {x: str(text) for x, text in speech.texts.items() if speech.is_named(x)}
         raise TypeError(f"{call_of(y, named)} cannot be written out: {error}") from error
 
 
@@ -311,7 +311,7 @@ def named_arguments(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -
 
 def bounds(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:
     """`np.clip(x, 0, 1)`."""
-    return [*inputs, *(number(y.params.get(k), y, dialect) for k in ("a_min", "a_max"))]
+    return [*inputs, *(number_text(y.params.get(k), y, dialect) for k in ("a_min", "a_max"))]
 
 
 def subscripts_first(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:

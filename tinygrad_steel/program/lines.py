@@ -186,7 +186,7 @@ def names_by_owner(
 
     def name(y: Value) -> str:
         owner = owners.get(y)
-        if owner is not None and speech.names(owner):
+        if owner is not None and speech.is_named(owner):
             return identifiers.free(f"G_{speech.texts[owner]}")
         return identifiers.short()
 

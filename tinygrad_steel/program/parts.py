@@ -17,7 +17,7 @@ from .draws import alike
 from .values import VALUES, Apply, Constant, Value, behind, compute, inputs_of
 
 
-class Numbers:
+class Arrays:
     """The arrays of values, computed when somebody asks for them, from those that are given."""
 
     def __init__(self, arrays: Mapping[Value, Any]):
@@ -37,16 +37,16 @@ class Numbers:
         return self.known[x]
 
 
-def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value | None:
+def parts_of(y: Apply, function: Callable[..., Any], arrays: Arrays) -> Value | None:
     """The parts of which an Apply consists, found by running a function in NumPy terms on Tensors
     in place of its op.
 
     None where it does not run on them, where it gives something else on them than on arrays, as it
     looks at types or draws numbers, and where it is put in terms of the op itself.
     """
-    stand = [Tensor(numbers.of(x)) if isinstance(x, VALUES) else x for x in y.inputs]
+    stand = [Tensor(arrays.of(x)) if isinstance(x, VALUES) else x for x in y.inputs]
     found = same_on_tensors(y, function, stand)
-    if found is None or (y.op.foreign and not alike(found.data, numbers.of(y))):
+    if found is None or (y.op.foreign and not alike(found.data, arrays.of(y))):
         return None
     made: dict[Tensor, Value] = {t: x for t, x in zip(stand, y.inputs) if isinstance(t, Tensor)}
     for t in ancestors([found]):
@@ -55,7 +55,7 @@ def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value 
         if t.op is y.op:
             return None
         made[t] = translated(t, made)
-        numbers.known[made[t]] = t.data
+        arrays.known[made[t]] = t.data
     return made[found]
 
 

@@ -169,26 +169,26 @@ def traced_from(
     more = [*outputs, *updated, *outside]
     gradients = [*notes.gradients.values(), *(g for _, _, g in notes.edges)]
     past, others = ancestors([loss]), ancestors(outputs)
-    made = Translation(notes.names)
-    made.add_forward([*past, *others])
-    first = None if start is None else made.leaf(start)
+    translation = Translation(notes.names)
+    translation.add_forward([*past, *others])
+    first = None if start is None else translation.leaf(start)
     for t in outside:
-        made.leaf(t)
-    made.add_made(ancestors([*gradients, *more]))
-    at = made.values
+        translation.leaf(t)
+    translation.add_made(ancestors([*gradients, *more]))
+    at = translation.values
     return Traced(
-        program=made.program([loss, *gradients, *more]),
+        program=translation.program([loss, *gradients, *more]),
         loss=at[loss],
         forward=behind([*(at[t] for t in past if t.op is not None), at[loss]]),
         start=first,
-        leaves=made.leaves_of(past),
-        names=made.names,
+        leaves=translation.leaves_of(past),
+        names=translation.names,
         gradient_of={at[t]: at[g] for t, g in notes.gradients.items()},
         edges=tuple((at[y], at[x], at[g]) for y, x, g in notes.edges),
-        tensors=made.tensors,
+        tensors=translation.tensors,
         made={t: at[t] for t in (*past, *others, *notes.gradients.values(), *more)},
-        arrays=made.arrays,
-        random=frozenset(made.random),
+        arrays=translation.arrays,
+        random=frozenset(translation.random),
     )
 
 

@@ -83,7 +83,7 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     array([[-4.],
            [-6.]])
     """
-    refuse_reads([loss], arguments_of(loss, names), "the written source would keep that number")
+    refuse_reads([loss], named_leaves(loss, names), "the written source would keep that number")
     with no_draws_in_vjps(loss, "the source"):
         traced = for_reader(trace(loss, names))
     written, functions = numpy_backprop(traced)
@@ -95,7 +95,7 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     return source
 
 
-def arguments_of(loss: Tensor, names: Names) -> list[Tensor]:
+def named_leaves(loss: Tensor, names: Names) -> list[Tensor]:
     """The leaves that become arguments under a name."""
     given = GivenNames(names)
     return [
