@@ -72,7 +72,8 @@ def compile_epoch(
 
     Examples
     --------
-    >>> from tinygrad_steel import SGD
+    >>> import numpy as np
+    >>> from tinygrad_steel import SGD, Tensor, compile_epoch
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
     >>> loss = np.mean(np.square(x @ weight - y))

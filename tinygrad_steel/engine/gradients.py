@@ -46,6 +46,7 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
 
     Examples
     --------
+    >>> from tinygrad_steel import Tensor, grad
     >>> x = Tensor(2.0, requires_grad=True)
     >>> first = grad(x**3, x)
     >>> first.item(), grad(first, x).item()

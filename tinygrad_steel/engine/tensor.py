@@ -56,6 +56,7 @@ class Tensor(Operators, Methods):
 
     Examples
     --------
+    >>> from tinygrad_steel import Tensor
     >>> x = Tensor([[1.0, 2.0]], name="x")
     >>> weight = Tensor([[3.0], [4.0]], requires_grad=True, name="weight")
     >>> loss = (x @ weight).sum()

@@ -40,6 +40,8 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
 
     Keeps its gradient, but for `g`.
 
+    >>> import numpy as np
+    >>> from tinygrad_steel import softmax_cross_entropy
     >>> softmax_cross_entropy(np.array([[1000.0, 0.0], [0.0, 0.0]]), np.array([1, 0]))
     array([1.00000000e+03, 6.93147181e-01])
     """
@@ -112,6 +114,8 @@ def sigmoid_cross_entropy(logits: Any, labels: Any) -> Any:
     (ValueError else: (N, 1) with (N,) would give N x N). Written as max(x, 0) - x * labels + log(1
     + exp(-|x|)), the same formula with its two overflows taken out.
 
+    >>> import numpy as np
+    >>> from tinygrad_steel import sigmoid_cross_entropy
     >>> sigmoid_cross_entropy(np.array([0.0, 1000.0, -1000.0]), np.array([1.0, 0.0, 0.0]))
     array([6.93147181e-01, 1.00000000e+03, 0.00000000e+00])
     """

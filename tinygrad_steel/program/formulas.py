@@ -46,7 +46,8 @@ def formula(t: Tensor, names: Names = None) -> str:
 
     Examples
     --------
-    >>> from tinygrad_steel import softmax_cross_entropy
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, formula, softmax_cross_entropy
     >>> x, y = Tensor([[1.0, 2.0]], name="x"), Tensor([1], name="y")
     >>> weight = Tensor(np.ones((2, 2)), requires_grad=True, name="weight")
     >>> bias = Tensor(np.ones(2), requires_grad=True, name="bias")
@@ -131,6 +132,8 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, vjp_formulas
     >>> x = Tensor([[1.0, 2.0]], name="x")
     >>> weight, bias = Tensor(np.ones((2, 1)), True, "weight"), Tensor([0.0], True, "bias")
     >>> vjp_formulas(x @ weight), vjp_formulas(np.ones((3, 1)) + bias)

@@ -73,6 +73,8 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, compare_backprop
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
     >>> diff = x @ weight - y

@@ -8,8 +8,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np  # noqa: F401  its functions stand in the example
-
 from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor
 from ..program.ancestors import ancestors
@@ -62,6 +60,8 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, write_backprop
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], name="x")
     >>> weight = Tensor([[1.0], [-1.0]], requires_grad=True, name="weight")
     >>> source = write_backprop(np.mean(np.square(x @ weight)))
