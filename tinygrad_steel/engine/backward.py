@@ -19,16 +19,16 @@ Pulled = list[tuple[Any, Any]]  # Tensors, youngest first, each with its whole g
 
 
 def pull_arrays(root: Any, g: Any) -> Pulled:
-    """Pull the gradient `g` of `root` back through the graph by vjps on arrays: the gradients of the leaves.
+    """Pull the gradient `g` of `root` back by vjps on arrays: the gradients of the leaves.
 
-    A gradient may be smaller than its Tensor and then stands for its broadcast: the mean hands a single number
-    on, not a full array of it.
+    A gradient may be smaller than its Tensor and then stands for its broadcast: the mean hands a
+    single number on, not a full array of it.
     """
     return walk(root, g, vjp_on_arrays, RECORDING.get().watchers)
 
 
 def pull_tensors(root: Any, g: Any) -> Pulled:
-    """Pull a Tensor `g` back by the same vjps, run on Tensors: the gradients of all Tensors, with a history."""
+    """Pull a Tensor `g` back by the same vjps on Tensors: all gradients, with a history."""
     collector = Collector()
     walk(root, g, vjp_on_tensors, (*RECORDING.get().watchers, collector))
     return collector.pulled
@@ -67,7 +67,8 @@ def seed(y: Any, gradient: Any) -> Any:
 def one(y: Any) -> Any:
     """The gradient of a single number with respect to itself, in its shape and dtype."""
     dtype = y._array.dtype
-    if not y._shape:  # a NumPy scalar: as light as a Python float, with the shape and dtype that rules may ask for
+    if not y._shape:
+        # A NumPy scalar: as light as a Python float, with the shape and dtype that rules ask for.
         return dtype.type(1)
     if y.size != 1:
         raise ValueError(
@@ -78,21 +79,22 @@ def one(y: Any) -> Any:
 
 
 def refuse_unrecorded(y: Any) -> None:
-    """RuntimeError where the history of a result is missing because it was computed inside no_grad()."""
+    """RuntimeError where a result has no history because it was computed inside no_grad()."""
     if getattr(y, "unrecorded", False):
         raise RuntimeError(
-            f"{describe(y)}: no gradient flows here, since it was computed inside no_grad(), where nothing is "
-            f"recorded; compute it outside"
+            f"{describe(y)}: no gradient flows here, since it was computed inside no_grad(), "
+            f"where nothing is recorded; compute it outside"
         )
 
 
 def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ...]) -> Pulled:
-    """Go back through the graph, where `run(vjp, g, y, x)` says what `y` sends to `x`; the gradients of the leaves.
+    """Go back through the graph; `run(vjp, g, y, x)` is what `y` sends to `x`.
 
-    The youngest Tensor comes first, always. Inputs exist before their outputs, so whoever adds to a Tensor's
-    gradient is younger than it and has had its turn: age *is* a topological order. Going back recursively is
-    wrong: with a = 1; b = a + a; c = b + b it leaves b for a as soon as half of b's gradient has arrived.
-    (It also runs out of stack on long chains.)
+    Gives the gradients of the leaves. The youngest Tensor comes first, always. Inputs exist before
+    their outputs, so whoever adds to a Tensor's gradient is younger than it and has had its turn:
+    age *is* a topological order. Going back recursively is wrong: with a = 1; b = a + a; c = b + b
+    it leaves b for a as soon as half of b's gradient has arrived. (It also runs out of stack on
+    long chains.)
     """
     leaves, kind = [], root.__class__
     pending = {root._age: (root, g)}
@@ -130,7 +132,7 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
 
 
 def vjp_on_arrays(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
-    """What a vjp of `y` gives for its input `x`, run on arrays; what is smaller than `x` stands for its broadcast."""
+    """What a vjp of `y` gives for its input `x`, on arrays; if smaller, for its broadcast."""
     op, params = y._op, y._params
     if op.joint is not None:
         gx = vjp()
@@ -162,7 +164,8 @@ def vjp_on_tensors(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
 def joint_vjps(run: Callable[..., Any], g: Any, y: Any) -> list[Callable[..., Any]]:
     """What the one rule for all inputs gives, each part as a vjp that hands it out.
 
-    These take no arguments: to hand all inputs to each of many would take the square of their number.
+    These take no arguments: to hand all inputs to each of many would take the square of their
+    number.
     """
     op = y._op
     result, inputs = (y, y._inputs) if run is vjp_on_tensors else (y._array, y._arrays)
@@ -171,17 +174,16 @@ def joint_vjps(run: Callable[..., Any], g: Any, y: Any) -> list[Callable[..., An
         if len(found) != len(inputs) - op.keeps:
             raise ValueError(f"it returned {len(found)} gradients for {len(inputs)} inputs")
     except Exception as error:
-        raise explained(
-            error, f"the vjp of {describe_call(op, y._inputs, y._params)}", op
-        ) from error
+        where = f"the vjp of {describe_call(op, y._inputs, y._params)}"
+        raise explained(error, where, op) from error
     return [lambda part=part: part for part in found]
 
 
 def changed_since(x: Any, op: Op) -> RuntimeError:
     """The error for an input with new data, which makes a leaf young again."""
     return RuntimeError(
-        f"{describe(x)} has changed since {op.name} used it, so that its gradient would be wrong: compute "
-        f"the loss again after changing data, or change data after backward()"
+        f"{describe(x)} has changed since {op.name} used it, so that its gradient would be wrong: "
+        f"compute the loss again after changing data, or change data after backward()"
     )
 
 
@@ -226,7 +228,7 @@ def cast(g: Any, x: Any) -> Any:
 
 
 def stretched(g: Any, y: Any) -> Any:
-    """A small gradient in the shape of `y`, unless the vjps of `y` take one that stands for its broadcast."""
+    """A small gradient in the shape of `y`, unless the vjps of `y` take small ones."""
     return g if takes_small(y) else stretch(g, y._shape)
 
 

@@ -1,4 +1,4 @@
-"""What a Tensor may hold, be called and be given: each check returns what may be kept, or says what is wrong."""
+"""What a Tensor may hold, be called and be given: each check returns it, or says what is wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLAIN = {int, float, bool, str, type(None)}  # parameters that nobody can change
 
 
 def checked_array(data: Any) -> Any:
-    """A copy of `data` as an array of real numbers; arrays of other libraries (Dask, CuPy) stay as they are."""
+    """A copy of `data` as an array of real numbers; other libraries' arrays stay as they are."""
     if is_tensor(data):
         raise TypeError(
             "this is a Tensor already: use it as it is, or t.detach() for a copy without history"
@@ -60,7 +60,8 @@ def checked_name(name: Any) -> str | None:
         )
     if not name.isascii() and any("\ud800" <= c <= "\udfff" for c in name):
         raise ValueError(
-            f"the name {name!r} has half a letter in it (a surrogate), which cannot be written to a file"
+            f"the name {name!r} has half a letter in it (a surrogate), "
+            f"which cannot be written to a file"
         )
     return name
 
@@ -79,8 +80,9 @@ def frozen(value: Any, op: Op, name: str) -> Any:
         if value.dtype.kind in "iu" and not value.ndim:
             return value.__index__()
         raise TypeError(
-            f"{name}={describe(value)} is a Tensor: no gradient flows through a parameter of {op.name}; "
-            f"make it an input (an argument of the forward without a default), or give its item() or numpy()"
+            f"{name}={describe(value)} is a Tensor: no gradient flows through a parameter of "
+            f"{op.name}; make it an input (an argument of the forward without a default), "
+            f"or give its item() or numpy()"
         )
     if isinstance(value, np.ndarray):
         value = copy.deepcopy(value) if value.dtype == object else np.array(value)

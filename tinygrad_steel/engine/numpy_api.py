@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 
 def ravel(a: Any, order: str = "C") -> Any:
     if order != "C":
-        raise TypeError(
-            'only order="C", row after row, is followed; '
-            "write np.ravel(np.transpose(a)) for columns"
-        )
+        words = "write np.ravel(np.transpose(a)) for columns"
+        raise TypeError(f'only order="C", row after row, is followed; {words}')
     return ops.reshape(a, shape=(-1,))
 
 

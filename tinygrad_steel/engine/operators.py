@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Operators:
-    """What each operator means. It goes straight to `record_op`: NumPy's dispatch costs microseconds more."""
+    """What each operator means: straight to `record_op`, as NumPy's dispatch takes microseconds."""
 
     __slots__ = ()
     record_op: ClassVar[Callable[..., Tensor]]
@@ -126,9 +126,10 @@ class Operators:
 
 
 def augmented(tensor: Any, sign: str, in_place: Callable[..., Any], op: Op, other: Any) -> Tensor:
-    """`t -= other` and the like: a parameter's data is moved, inside no_grad() only; else a new result.
+    """`t -= other` and the like: moves a parameter's data, inside no_grad(); else a new result.
 
-    Outside it would put a result in the parameter's place, and the next step would find nothing to train.
+    Outside it would put a result in the parameter's place, and the next step would find nothing to
+    train.
     """
     t: Tensor = tensor
     if t.op is not None or not t.requires_grad:
@@ -136,8 +137,9 @@ def augmented(tensor: Any, sign: str, in_place: Callable[..., Any], op: Op, othe
     name = t.name or "w"
     if RECORDING.get().on:
         raise TypeError(
-            f"`{name} {sign} ...` on the parameter {describe(t)} would put a result in its place: to change its "
-            f"data, write {name}.data {sign} ..., or the same line inside `with no_grad():`; "
+            f"`{name} {sign} ...` on the parameter {describe(t)} would put a result in its place: "
+            f"to change its data, write {name}.data {sign} ..., or the same line inside "
+            f"`with no_grad():`; "
             f"for a new result, {name}2 = {name} {sign[:-1]} ..."
         )
     try:
@@ -163,7 +165,7 @@ def index_part(part: Any) -> Any:
 
 
 def plain_slice(s: slice) -> slice:
-    """A slice from plain numbers: a Tensor among them is read now, and not when a rule is traced."""
+    """A slice from plain numbers: Tensors among them are read now, not when a rule is traced."""
     return slice(*(n if n is None else n.__index__() for n in (s.start, s.stop, s.step)))
 
 

@@ -81,8 +81,8 @@ class Op:
         self.samples = list(samples)
         self.elementwise, self.rowwise, self.sequence = elementwise, rowwise, sequence
         self.keeps, self.constant, self.random, self.joint = keeps, constant, random, joint
-        # `foreign`, until `trust` is called: its rules may hand out an input itself, or a buffer that
-        # they use again. `special`: its result needs more work than usual (see tensor.settle).
+        # `foreign`, until `trust` is called: its rules may hand out an input itself, or a buffer
+        # that they use again. `special`: its result needs more work than usual (tensor.settle).
         self.foreign, self.special = True, True
         self.input_names: tuple[str, ...] = ()
         self.param_names: tuple[str, ...] = ()
@@ -186,7 +186,7 @@ class Op:
         return TypeError(f"{self.name} takes {self.signature()}: {why}")
 
     def trust(self) -> None:
-        """Say that no rule returns an input or a buffer that it uses again (a vjp may return `g`)."""
+        """Say that no rule returns an input, or a buffer that it uses again; `g` it may return."""
         self.foreign, self.special = False, self.keeps
 
     def signature(self) -> str:

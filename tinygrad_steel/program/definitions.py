@@ -58,9 +58,7 @@ class Definitions:
         return {y: self.name(y, traced, arrays) for y in missing}
 
     def name(self, y: Apply, traced: Traced, arrays: Arrays) -> str:
-        """The function that computes this value from its inputs, written when it is first asked
-        for.
-        """
+        """The function that computes this value from its inputs, written when first asked for."""
         if y.op is ops.scatter:
             self.functions["scatter"] = SCATTER
             return "scatter"
@@ -70,9 +68,7 @@ class Definitions:
         return self.found[key]
 
     def add(self, y: Apply, traced: Traced, arrays: Arrays) -> str:
-        """Write the function; the same op with other parameters is another function, and has a
-        number.
-        """
+        """Write the function; the same op with other parameters is another, with a number."""
         plain = function_name(y.op)
         for name in itertools.chain([plain], (f"{plain}_{n}" for n in itertools.count(2))):
             function = self.function(name, y, traced, arrays)
@@ -92,9 +88,7 @@ class Definitions:
 
 
 def function_key(y: Apply) -> Any:
-    """What two calls of one function have in common: its parameters are built in, and shapes may
-    be.
-    """
+    """What calls of one function share: its parameters are built in, and shapes may be."""
     inputs = [(x.shape, x.dtype) if isinstance(x, VALUES) else exact(x) for x in y.inputs]
     return y.op, *inputs, exact(dict(y.params))
 
@@ -157,9 +151,7 @@ def locals_of(function: Callable[..., Any]) -> Iterator[dict[str, Any]]:
 def definition(
     name: str, traced: Traced, inputs: list[Tensor], names: list[str], defined: dict[Value, str]
 ) -> Function:
-    """The function of a forward: its arguments are those Tensors, everything else comes from the
-    forward itself.
-    """
+    """The function of a forward, whose arguments are those Tensors; all else it makes itself."""
     identifiers = Identifiers({name, *missing_names(traced)})
     speech = Speech(numpy_source(defined))
     # By the arrays themselves: a variable may be called the same.

@@ -1,4 +1,4 @@
-"""Who draws random numbers: those of one draw are not shared, nor stand in what is written."""
+"""Which functions draw random numbers: draws are never merged, and never written down."""
 
 from __future__ import annotations
 
@@ -69,9 +69,7 @@ def draw_error(call: str, what: str) -> TypeError:
 
 @contextlib.contextmanager
 def no_draws(rules: Iterable[Any], whose: str, what: str) -> Iterator[None]:
-    """TypeError where a random generator that these rules can reach moves on inside the `with`, or
-    they make one.
-    """
+    """TypeError where a generator that these rules reach moves on in the `with`, or is made."""
     found = [x for rule in rules for x in reachable(rule)]
     with moved(found) as has_moved:
         yield

@@ -1,4 +1,4 @@
-"""How an op is written, as NumPy source or in a formula: WRITTEN has its form, else it is a call."""
+"""How an op is written, as NumPy source or in a formula: as its row in WRITTEN, or as a call."""
 
 from __future__ import annotations
 
@@ -87,9 +87,7 @@ def operand(x: Any, user: Apply, speech: Speech) -> Text:
 
 
 def number_text(x: Any, user: Apply, dialect: Dialect) -> Text:
-    """A number among the inputs of `user`: typed where a plain one would be taken for another
-    dtype.
-    """
+    """A number among the inputs of `user`, typed where a plain one would have another dtype."""
     x = x[()] if isinstance(x, np.ndarray) else x
     text = value_text(x)
     if (
@@ -149,9 +147,7 @@ def between(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
 
 
 def infix(op: Op, a: Text, b: Text) -> Text:
-    """Two operands with a sign between them, in parentheses where the grammar or a reader needs
-    them.
-    """
+    """Two operands with a sign between them, in parentheses where they are needed."""
     sign, level = INFIX[op]
     if sign in "+-" and b.text.startswith("-") and b.level >= PRODUCT:
         sign, b = "-+"[sign == "-"], b.without_sign()
@@ -216,9 +212,7 @@ WRITTEN: Mapping[Op, Form] = {
 
 
 def product_with_gradient(y: Apply, speech: Speech) -> Text | None:
-    """`2 * G * x` as `2 * x * G`, and a mean's division at the very end, as one writes them by
-    hand.
-    """
+    """`2 * G * x` as `2 * x * G`, a mean's division last, as one writes them by hand."""
     found = factor_and_gradient(y, speech)
     if found is None:
         return None
@@ -326,7 +320,7 @@ def index_and_shape(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -
 
 
 def inputs_alone(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:
-    """What the parameters are is seen from the inputs."""
+    """The inputs alone: they say what the parameters are."""
     return [*inputs]
 
 

@@ -24,8 +24,7 @@ from .values import Apply, Constant, Leaf, Value, behind
 
 
 def formula(t: Tensor, names: Names = None) -> str:
-    """How a Tensor was computed, in one expression; where it grows too long, a named part stands
-    for itself.
+    """How a Tensor was computed, in one expression; if it is too long, by its named parts.
 
     Parameters
     ----------
@@ -74,8 +73,7 @@ def readable_names(traced: Traced) -> dict[Value, str]:
 def parts(
     traced: Traced, called: Mapping[Value, str], stand_for_themselves: bool
 ) -> tuple[Mapping[Value, Text], bool]:
-    """The text of each part of a formula, and whether all of them fit into a line; those that do
-    not are shortened.
+    """The text of each part of a formula, shortened where too long, and whether all fit.
 
     `stand_for_themselves`: whether named parts do.
     """
@@ -90,9 +88,8 @@ def parts(
             text = expression(y, speech)
             if len(text) > WIDTH:
                 fits = False
-                text = (
-                    text if y is traced.loss else Text(called.get(y) or f"{y.op.name}(...)").of(y)
-                )
+                if y is not traced.loss:
+                    text = Text(called.get(y) or f"{y.op.name}(...)").of(y)
         speech.texts[y] = text
     return speech.texts, fits
 
@@ -112,8 +109,7 @@ def leaf_text(x: Value, called: Mapping[Value, str]) -> Text:
 
 
 def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> list[str | None]:
-    """For each input of a result, how its gradient comes from `g`, that of the result; None where
-    none flows.
+    """For each input of a result, how its gradient comes from that of the result, `g`; or None.
 
     Parameters
     ----------
@@ -203,9 +199,7 @@ def step_text(traced: Traced, gradient: Value, start: str) -> str:
 
 
 def block_formula(block: list[Tensor], name: Callable[[Tensor], str]) -> str:
-    """The last Tensor of a block in terms of its leaves (`w` for w0) and of `h`, which comes from
-    outside.
-    """
+    """The last Tensor of a block, by its leaves (`w` for w0) and `h`, which comes from outside."""
     speech = Speech(FORMULAS)
     made: dict[Tensor, Value] = {}
     taken = {"h"}

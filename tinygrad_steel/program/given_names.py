@@ -13,9 +13,7 @@ Names = dict[str, Any] | None
 
 
 class GivenNames:
-    """What Tensors are called: by their own names, or by those of the variables that hold them or
-    their arrays.
-    """
+    """What Tensors are called: by name, or as the variables that hold them or their arrays."""
 
     def __init__(self, names: Names):
         self.tensors: dict[Tensor, str] = {}

@@ -121,9 +121,7 @@ def literal(x: np.ndarray) -> str:
 
 
 def pattern(x: np.ndarray) -> str | None:
-    """An array that NumPy makes without any list: a range, ones on a diagonal, one number
-    everywhere; else None.
-    """
+    """An array that NumPy makes without a list, such as a range or ones on a diagonal; or None."""
     kind, length = dtype_name(x.dtype), len(x)
     if x.ndim == 1 and x.dtype == np.int64 and same_bytes(x, np.arange(length)):
         return f"np.arange({length})"
@@ -153,9 +151,7 @@ def listed(x: np.ndarray) -> str:
 
 
 def index_text(index: Any, arrays: Sequence[Text], alone: bool = True) -> Text:
-    """An index between its brackets, or (`alone=False`) as a value of its own; `arrays` stand in
-    its holes.
-    """
+    """An index between its brackets, or (`alone=False`) by itself; `arrays` fill its holes."""
     parts = index if isinstance(index, tuple) else (index,)
     if not alone and any(isinstance(part, slice) for part in parts):
         return joined("np.s_[", index_text(index, arrays), "]")

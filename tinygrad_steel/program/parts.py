@@ -38,8 +38,7 @@ class Arrays:
 
 
 def parts_of(y: Apply, function: Callable[..., Any], arrays: Arrays) -> Value | None:
-    """The parts of which an Apply consists, found by running a function in NumPy terms on Tensors
-    in place of its op.
+    """What an Apply consists of, found by running a function on Tensors in place of its op.
 
     None where it does not run on them, where it gives something else on them than on arrays, as it
     looks at types or draws numbers, and where it is put in terms of the op itself.
@@ -82,8 +81,7 @@ def same_on_tensors(y: Apply, function: Callable[..., Any], inputs: list[Any]) -
 
 
 def says_no_to_tensors(error: Exception, op: Op) -> bool:
-    """Whether an error says that the forward of an op, which has run on arrays, does not run on
-    Tensors.
+    """Whether an error says that a forward, which has run on arrays, does not run on Tensors.
 
     It does where something that Tensors lack, or refuse, was asked of them. Anything else is a
     fault in the forward that only Tensors bring to light, and is to be seen: it gets a note.

@@ -126,9 +126,8 @@ class Known:
         """A small value broadcast to a shape."""
         if small.shape == shape:
             return small
-        y = Apply(
-            ops.broadcast_to, (small,), MappingProxyType({"shape": shape}), shape, small.dtype
-        )
+        params = MappingProxyType({"shape": shape})
+        y = Apply(ops.broadcast_to, (small,), params, shape, small.dtype)
         self.stretched.add(y)
         return y
 
@@ -183,13 +182,9 @@ def same_layout(y: Apply, known: Known) -> Any:
 def times_one(y: Apply, known: Known) -> Any:
     """`x * 1`, `x / 1`, `x ** 1`."""
     x, number = y.inputs
-    if (
-        equals(number, 1)
-        and isinstance(x, Leaf | Apply)
-        and (x.shape, x.dtype) == (y.shape, y.dtype)
-    ):
-        return x
-    return None
+    if not equals(number, 1) or not isinstance(x, Leaf | Apply):
+        return None
+    return x if (x.shape, x.dtype) == (y.shape, y.dtype) else None
 
 
 def power_zero(y: Apply, known: Known) -> Any:

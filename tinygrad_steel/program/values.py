@@ -1,4 +1,4 @@
-"""What a traced program is made of: values that never change, each its own key, and how they are computed."""
+"""What a traced program is made of: values that never change, and how they are computed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Leaf(Given):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Constant(Given):
-    """An array that belongs to the program: a NumPy number, or what a rule has made while it was traced."""
+    """An array of the program's own: a NumPy number, or what a rule has made while traced."""
 
     data: np.ndarray
 
@@ -76,7 +76,7 @@ VALUES = (Apply, Leaf, Constant)  # the most frequent first
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Program:
-    """What is computed from the leaves: `applies`, inputs first, of which some are the `results`."""
+    """What is computed from the leaves: `applies`, inputs first; some are the `results`."""
 
     leaves: tuple[Leaf, ...]
     applies: tuple[Apply, ...]
@@ -91,7 +91,7 @@ def constant(data: Any) -> Constant:
 
 
 def apply(op: Op, inputs: Iterable[Any], params: Mapping[str, Any], like: Any) -> Apply:
-    """An Apply with the shape and dtype of `like`; NumPy's numbers among its inputs become Constants."""
+    """An Apply with the shape and dtype of `like`; NumPy's numbers become Constants."""
     values = tuple([constant(x) if isinstance(x, np.generic) else x for x in inputs])
     return Apply(op, values, MappingProxyType(dict(params)), like.shape, like.dtype)
 
@@ -173,7 +173,7 @@ def needed_for(program: Program, results: Iterable[Value]) -> set[Value]:
 
 
 class Same:
-    """An object as a key: equal to itself alone. It holds the object, so that no other can take its place."""
+    """An object as a key, equal to itself alone; held, so that no other takes its place."""
 
     __slots__ = ("thing",)
 
@@ -188,10 +188,11 @@ class Same:
 
 
 def exact(v: Any) -> Any:
-    """A key that equals another only where the values are the same: arrays to the last bit, numbers with their type.
+    """A key that equals another only where the values are the same, type and all, to the last bit.
 
-    1, 1.0 and True are told apart, and so are 0.0 and -0.0, which are equal in Python; a NaN is the same as itself.
-    What is inside tuples, lists and dicts counts as well. An object of any other kind is the same as itself alone.
+    1, 1.0 and True are told apart, and so are 0.0 and -0.0, which are equal in Python; a NaN is the
+    same as itself. What is inside tuples, lists and dicts counts as well. An object of any other
+    kind is the same as itself alone.
 
     >>> exact(0.0) == exact(-0.0), exact((1, [np.ones(2)])) == exact((1, [np.ones(2)]))
     (False, True)
