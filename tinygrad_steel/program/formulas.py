@@ -15,6 +15,7 @@ from ..ops import broadcast_to
 from ..ops.op import Op
 from .expressions import FORMULAS, INLINE, WIDTH, Speech, expression
 from .given_names import GivenNames, Names
+from .history import refuse_numbers
 from .literals import literal, value_text
 from .names import argument_names, first_free, readable
 from .texts import ATOM, SIGN, Text
@@ -128,6 +129,11 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     list of str or None
         One formula for each input.
 
+    Raises
+    ------
+    TypeError
+        For anything but a Tensor.
+
     Examples
     --------
     >>> x = Tensor([[1.0, 2.0]], name="x")
@@ -135,6 +141,7 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     >>> vjp_formulas(x @ weight), vjp_formulas(np.ones((3, 1)) + bias)
     ([None, 'x.T @ g'], [None, 'g.sum(axis=0)'])
     """
+    refuse_numbers([t])
     if t.op is None or not t.requires_grad:
         return [None] * len(t.inputs)
     step = Step(t, t.op, GivenNames(names), taken)
