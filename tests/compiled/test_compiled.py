@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import types
 import weakref
 
@@ -1624,13 +1625,24 @@ def test_each_call_draws_for_itself(backend, registry):
             same(p.grad, (3 * b - a) * data)
 
 
+class Slot:
+    """Holds a generator where it has no dictionary."""
+
+    __slots__ = ("rng",)
+
+    def __init__(self, rng):
+        self.rng = rng
+
+
 @pytest.mark.parametrize(
-    "make", ["closure", "global", "numpy", "python", "method", "inside", "partial"]
+    "make",
+    ["closure", "global", "numpy", "python", "method", "object", "slot", "inside", "partial"],
 )
 def test_draws_are_found_where_nobody_declared_them(make, either, registry):
     """By the generators that a forward can reach, which do not move on while a step is compiled."""
     rng, python = np.random.default_rng(5), pyrandom.Random(5)
     inner = op("inner", lambda x: x + rng.normal(size=x.shape), lambda g, y, x: g, samples=[])
+    holder, slot = types.SimpleNamespace(rng=rng), Slot(rng)
     forwards = {
         "closure": lambda x: x + rng.normal(size=x.shape),
         "global": lambda x: x + GLOBAL.normal(size=x.shape),
@@ -1639,6 +1651,8 @@ def test_draws_are_found_where_nobody_declared_them(make, either, registry):
         "method": types.MethodType(
             lambda self, x: x + self.rng.normal(size=x.shape), types.SimpleNamespace(rng=rng)
         ),
+        "object": lambda x: x + holder.rng.normal(size=x.shape),
+        "slot": lambda x: x + slot.rng.normal(size=x.shape),
         "inside": lambda x: inner(x) * 2,
         "partial": functools.partial(lambda rng, x: x + rng.normal(size=x.shape), rng),
     }
@@ -1672,6 +1686,37 @@ def from_secrets(shape):
 
 SYSTEM = pyrandom.SystemRandom()
 
+
+class Maker:
+    """Makes a generator in each of the ways in which a class may."""
+
+    __slots__ = ("kept",)
+
+    def __init__(self):
+        self.kept = np.random.default_rng(0)
+
+    def method(self, shape):
+        return np.random.default_rng(0).random(shape)
+
+    @staticmethod
+    def static(shape):
+        return np.random.default_rng(0).random(shape)
+
+    @classmethod
+    def of_class(cls, shape):
+        return np.random.default_rng(0).random(shape)
+
+    @property
+    def fresh(self):
+        return np.random.default_rng(0)
+
+
+class Heir(Maker):
+    """Draws by what it has from its base alone."""
+
+
+HEIR = Heir()
+
 # Uniform numbers from generators that are made where they are used
 MADE_INSIDE = {
     "default_rng": lambda shape: np.random.default_rng().random(shape),
@@ -1688,6 +1733,11 @@ MADE_INSIDE = {
         np.frombuffer(os.urandom(np.prod(shape)), np.uint8).reshape(shape) / 256
     ),
     "secrets": from_secrets,
+    "a class": lambda shape: Heir().kept.random(shape),
+    "a method": lambda shape: HEIR.method(shape),
+    "a static method": lambda shape: Heir.static(shape),
+    "a class method": lambda shape: HEIR.of_class(shape),
+    "a property": lambda shape: HEIR.fresh.random(shape),
 }
 
 
@@ -1728,6 +1778,33 @@ def test_what_makes_no_generator_draws_nothing(registry):
     p = Tensor(np.ones(3), requires_grad=True, name="p")
     plain = op("plain", forward, lambda g, y, x: g * (1 - y * y), samples=[])
     same(write_backprop(np.sum(plain(p))).function()(p.data)[0], 3 * np.tanh(1))
+
+
+def test_what_another_thread_draws_is_nobody_elses(registry):
+    """It draws all the time, also while an op is looked at, from the generators that all share."""
+    stop = threading.Event()
+
+    def draw():
+        while not stop.is_set():
+            pyrandom.random()
+            np.random.random()
+
+    def forward(x):
+        time.sleep(0.001)  # the other thread has its turn
+        return np.tanh(x)
+
+    plain = op("plain", forward, lambda g, y, x: g * (1 - y * y), samples=[])
+    noisy = op("noisy", lambda x: x + np.random.normal(), lambda g, y, x: g, samples=[])
+    p = Tensor(np.ones(3), requires_grad=True, name="p")
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        same(write_backprop(np.sum(plain(p))).function()(p.data)[0], 3 * np.tanh(1))
+        with pytest.raises(TypeError, match="noisy.*draws random numbers"):
+            write_backprop(np.sum(noisy(p)))
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_a_draw_in_an_epoch_and_its_short_batch(either, registry):

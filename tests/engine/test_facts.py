@@ -14,6 +14,35 @@ from tinygrad_steel import SGD, Tensor, no_grad, op, sample_of
 
 
 @pytest.mark.parametrize(
+    "wrong, error, message",
+    [
+        (
+            np.zeros(7),
+            ValueError,
+            r"gradient of w: \(2, 1\) float64 has that shape too, not \(7,\)",
+        ),
+        (Tensor(np.zeros((2, 1))), TypeError, "is an array, not a Tensor"),
+        ("text", TypeError, "real numbers"),
+    ],
+)
+def test_a_gradient_that_does_not_fit_is_refused_where_it_is_set(wrong, error, message):
+    w = Tensor([[1.0], [2.0]], requires_grad=True, name="w")
+    with pytest.raises(error, match=message):
+        w.grad = wrong
+    assert w.grad is None
+
+
+def test_a_gradient_that_is_set_has_the_dtype_of_its_tensor_and_is_added_to():
+    w = Tensor([1.0, 2.0], requires_grad=True, name="w")
+    w.grad = np.array([10, 20])
+    assert w.grad.dtype == float
+    np.sum(w * w).backward()
+    assert w.grad.tolist() == [12, 24]
+    w.grad = None
+    assert w.grad is None
+
+
+@pytest.mark.parametrize(
     "fact", ["shape", "dtype", "ndim", "size", "op", "inputs", "arrays", "params", "age"]
 )
 def test_facts_cannot_be_assigned(fact):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import close, leaf
 
-from tinygrad_steel import Tensor, grad, no_grad, relu, softmax_cross_entropy
+from tinygrad_steel import Tensor, grad, no_grad, op, relu, softmax_cross_entropy
 from tinygrad_steel.engine.recording import RECORDING, Watcher, recording
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -625,3 +625,22 @@ def test_a_watcher_may_replace_a_whole_gradient(graph):
                 y.backward()
                 found = x.grad.item()
         assert found == expected
+
+
+@pytest.mark.parametrize("shape", [(3,), (2,), (3, 1), (1, 3, 1)])
+@pytest.mark.parametrize("inner", [False, True])
+def test_what_a_vjp_returns_in_a_shape_that_does_not_fit_is_refused(shape, inner, registry):
+    """Neither what has been broadcast from the (2, 1) of the input, nor what stands for its broadcast."""
+    misfit = op("misfit", lambda x: x * 1, lambda g, y, x: np.ones(shape), samples=[])
+    w = Tensor([[1.0], [2.0]], requires_grad=True)
+    with pytest.raises(ValueError, match="the vjp of misfit.*it returned shape"):
+        np.sum(misfit(np.exp(w) if inner else w)).backward()
+    assert w.grad is None
+
+
+@pytest.mark.parametrize("shape, each", [((2, 3), 3), ((1, 2, 2), 2), ((4, 2, 1), 4), ((1,), 1)])
+def test_what_a_vjp_returns_in_a_larger_shape_is_summed(shape, each, registry):
+    larger = op("larger", lambda x: x * 1, lambda g, y, x: np.ones(shape), samples=[])
+    w = Tensor([[1.0], [2.0]], requires_grad=True)
+    np.sum(larger(w)).backward()
+    assert w.grad.tolist() == [[each], [each]]

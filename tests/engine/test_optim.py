@@ -178,6 +178,7 @@ def test_refused_settings(value):
         (lambda ps: SGD(ps, momentum=value), "momentum"),
         (lambda ps: Adam(ps, beta1=value), "beta1"),
         (lambda ps: Adam(ps, beta2=value), "beta2"),
+        (lambda ps: Adam(ps, epsilon=-abs(value)), "epsilon"),
     ]:
         with pytest.raises(ValueError, match=words):
             make([parameter([1])])

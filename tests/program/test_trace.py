@@ -1,6 +1,9 @@
 """The traced program: its numbers are those of backward(), before and after each pass, and it holds what it may."""
 
 import dataclasses
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -185,6 +188,18 @@ def test_an_op_of_ones_own_called_alias():
             agree(traced, loss)
     finally:
         del OPS["alias"]
+
+
+def test_an_op_called_alias_may_be_there_before_anything_is_traced():
+    code = """
+from tinygrad_steel import OPS, Tensor, op, write_backprop
+own = op("alias", lambda x: 2 * x, lambda g, y, x: 2 * g, samples=[])
+x = Tensor(3.0, True, "x")
+source = write_backprop(own(x) * x)
+print(source.function()(**source.arguments), OPS["alias"] is own)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert re.findall(r"\d+\.0|True", found.stdout) == ["18.0", "12.0", "True"]
 
 
 def test_results_besides_the_loss():

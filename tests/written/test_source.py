@@ -508,6 +508,12 @@ def test_variables_in_lists_tuples_and_dicts_are_names():
     )
 
 
+def test_a_key_with_brackets_in_it_counts_once():
+    x = leaf(normal(3))
+    source = agrees(np.sum(x * x), {"model": {"parameters": {"block[0].w[1]": x}}})
+    assert "model['parameters']['block[0].w[1]']" in str(source)
+
+
 def test_containers_that_hold_themselves_are_no_trouble():
     held, x = [], leaf(normal(3))
     held += [held, {"held": held}, x]

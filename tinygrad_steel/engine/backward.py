@@ -73,7 +73,7 @@ def one(y: Any) -> Any:
     if y.size != 1:
         raise ValueError(
             f"{described_result(y)} is not a single number: take its mean() or sum(), or give the gradient of "
-            f"each element, backward(gradient)"
+            f"each element, as in backward(gradient) or grad(y, xs, gradient)"
         )
     return np.ones(y.shape, dtype)
 
@@ -261,15 +261,17 @@ def fit(g: Any, shape: tuple[int, ...]) -> Any:
 @lru_cache(maxsize=4096)
 def summed_axes(big: tuple[int, ...], small: tuple[int, ...]) -> tuple[Axis, Axis]:
     """The axes of `big` that `small` lacks, and those of the rest that have length 1 in `small` only; None for none."""
+    if len(big) < len(small):
+        stretches = all(m in (1, n) for m, n in zip(big[::-1], small[::-1]))
+        if stretches:
+            return None, None
+        raise ValueError(f"it returned shape {big}, the input has {small}")
     lead = tuple(range(len(big) - len(small)))
     rest = big[len(lead) :]
-    if any(m not in (n, 1) and n != 1 for m, n in zip(rest[::-1], small[::-1])):
+    if any(m not in (n, 1) and n != 1 for m, n in zip(rest, small)):
         raise ValueError(f"it returned shape {big}, the input has {small}")
-    if len(big) < len(small):
-        return None, None
-    return axis_of(lead), axis_of(
-        tuple(i for i, (m, n) in enumerate(zip(rest, small)) if n == 1 != m)
-    )
+    ones = tuple(i for i, (m, n) in enumerate(zip(rest, small)) if n == 1 != m)
+    return axis_of(lead), axis_of(ones)
 
 
 def axis_of(axes: tuple[int, ...]) -> Axis:

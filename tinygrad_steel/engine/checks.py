@@ -48,6 +48,20 @@ def checked_data(t: Any, data: Any) -> Any:
     return data.astype(old.dtype, copy=False)
 
 
+def checked_gradient(t: Any, gradient: Any) -> Any:
+    """What a leaf is given as its gradient: an array of its shape, in its dtype; or None."""
+    if gradient is None:
+        return None
+    if is_tensor(gradient):
+        raise TypeError(f"the gradient of {describe(t)} is an array, not a Tensor: give its data")
+    array, old = checked_array(gradient), t.data
+    if array.shape != old.shape:
+        raise ValueError(f"the gradient of {describe(t)} has that shape too, not {array.shape}")
+    if type(gradient) is np.ndarray and gradient.dtype == old.dtype:
+        return gradient  # the very array, as ever: whoever sets it may change it
+    return array.astype(old.dtype, copy=False)
+
+
 def checked_name(name: Any) -> str | None:
     """A name that can be shown, written and drawn."""
     if name is None:

@@ -39,9 +39,9 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     Raises
     ------
     ValueError
-        Where one of `xs` does not require a gradient.
+        Where one of `xs` does not require a gradient, and for a missing or misshapen `gradient`.
     RuntimeError
-        Where `y` was computed inside no_grad() from what does.
+        Where `y` was computed inside no_grad() from what does, and where data was replaced since.
     TypeError
         For anything but Tensors.
 

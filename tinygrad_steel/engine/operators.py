@@ -166,7 +166,7 @@ def index_part(part: Any) -> Any:
 
 def plain_slice(s: slice) -> slice:
     """A slice from plain numbers: Tensors among them are read now, not when a rule is traced."""
-    return slice(*(n if n is None else n.__index__() for n in (s.start, s.stop, s.step)))
+    return slice(*(n if n is None else operator.index(n) for n in (s.start, s.stop, s.step)))
 
 
 def is_array(index: Any) -> bool:

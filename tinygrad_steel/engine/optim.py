@@ -222,7 +222,7 @@ class Adam(Optimizer):
     beta1, beta2 : float
         How slowly the mean and the mean square of the gradient are forgotten, from 0 to below 1.
     epsilon : float
-        Keeps the division finite.
+        Keeps the division finite; at least 0.
 
     Raises
     ------
@@ -252,6 +252,8 @@ class Adam(Optimizer):
         super().__init__(parameters, learning_rate)
         if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
             raise ValueError(f"beta1 and beta2 are at least 0 and below 1, not {beta1} and {beta2}")
+        if not 0 <= epsilon < np.inf:
+            raise ValueError(f"epsilon is at least 0, not {epsilon}: below, a step may go uphill")
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.states = [[start(p), start(p)] for p in self.parameters]
 

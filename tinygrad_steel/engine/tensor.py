@@ -19,6 +19,7 @@ from .broadcast import warn_of_square
 from .checks import (
     checked_array,
     checked_data,
+    checked_gradient,
     checked_name,
     checked_result,
     frozen_params,
@@ -56,6 +57,8 @@ class Tensor(Operators, Methods):
     ------
     TypeError
         For data that is not real numbers, and for integers that require a gradient.
+    ValueError
+        For rows of unequal length, and for a name that is empty or cannot be written.
 
     Examples
     --------
@@ -214,7 +217,7 @@ class Tensor(Operators, Methods):
     def grad(self, gradient: Any) -> None:
         if self._op is not None:
             raise AttributeError(f"{described_result(self)}: only leaves have a gradient to be set")
-        self._grad = gradient
+        self._grad = checked_gradient(self, gradient)
 
     @property
     def data(self) -> Any:
@@ -353,10 +356,12 @@ class Tensor(Operators, Methods):
         start = seed(self, gradient)
         if isinstance(start, Tensor):
             start = start._array.copy()  # a leaf may keep it as its gradient
-        pulled = pull_arrays(self, start)  # as a whole first: an error on the way leaves no half
+        pulled = pull_arrays(self, start)
         with BACKWARD:
-            for t, g in pulled:
-                t._grad = own(g if t._grad is None else t._grad + g, t._array)
+            # As a whole first: an error on the way leaves no half.
+            whole = [own(g if t._grad is None else t._grad + g, t._array) for t, g in pulled]
+            for (t, _), g in zip(pulled, whole):
+                t._grad = g
 
     # Recording
 

@@ -141,10 +141,13 @@ def op(
         "constant": constant,
         "random": random,
     }
+    check_name(name)
     if forward is None:
         return functools.partial(op, name, samples=samples, twins=twins, **facts)
     check_forward(name, forward)
     refuse_contradictions(name, vjps, facts)
+    if callable(twins):
+        raise TypeError(f"{name}: twins are a list, as in twins=[np.hypot], not {twins!r:.60}")
     if isinstance(forward, np.ufunc):
         facts["elementwise"] = elementwise or forward.signature is None
         twins = (forward, *twins)
@@ -182,6 +185,16 @@ def define(
     return new
 
 
+def unlisted(name: str, forward: Forward, vjp: Vjp) -> Op:
+    """An op of the library's own that stands in no table: anybody's op may have its name."""
+    none = dict.fromkeys(
+        ("elementwise", "rowwise", "sequence", "keeps", "constant", "random"), False
+    )
+    new = Op(name, forward, (vjp,), (), each=None, joint=None, **none)
+    new.trust()
+    return new
+
+
 def register(new: Op, twins: Sequence[Forward]) -> None:
     """Enter an op in the tables; ValueError where its name or a twin belongs to another."""
     old = OPS.get(new.name)
@@ -195,12 +208,16 @@ def register(new: Op, twins: Sequence[Forward]) -> None:
     TWINS.update(dict.fromkeys(twins, new))
 
 
-def check_forward(name: str, forward: Forward) -> None:
-    """Raise where the name is none, or the forward no function of inputs and parameters."""
+def check_name(name: str) -> None:
+    """Raise where the name of an op is none."""
     if not isinstance(name, str):
         raise TypeError(f"an op needs a name, as in op('cube', ...), not {name!r:.60}")
     if not name:
         raise ValueError("an op needs a name, as in op('cube', ...): '' is empty")
+
+
+def check_forward(name: str, forward: Forward) -> None:
+    """Raise where the forward is no function of inputs and parameters."""
     if not callable(forward):
         raise TypeError(f"{name}: the forward is a function of arrays, not {forward!r:.60}")
     if not isinstance(forward, np.ufunc):

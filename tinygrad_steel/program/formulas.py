@@ -13,7 +13,7 @@ from ..engine.recording import recording
 from ..engine.tensor import Tensor, record_op
 from ..ops import broadcast_to
 from ..ops.op import Op
-from .ancestors import translated
+from .ancestors import refuse_numbers, translated
 from .expressions import FORMULAS, INLINE, WIDTH, Speech, expression
 from .given_names import GivenNames, Names
 from .literals import literal, value_text
@@ -126,6 +126,11 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     list of str or None
         One formula for each input.
 
+    Raises
+    ------
+    TypeError
+        For anything but a Tensor.
+
     Examples
     --------
     >>> import numpy as np
@@ -135,6 +140,7 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     >>> vjp_formulas(x @ weight), vjp_formulas(np.ones((3, 1)) + bias)
     ([None, 'x.T @ g'], [None, 'g.sum(axis=0)'])
     """
+    refuse_numbers([t])
     if t.op is None or not t.requires_grad:
         return [None] * len(t.inputs)
     step = Step(t, t.op, GivenNames(names), taken)

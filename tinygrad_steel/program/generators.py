@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -36,9 +37,13 @@ def is_generator(x: Any) -> bool:
 
 @contextlib.contextmanager
 def moved(things: Iterable[Any]) -> Iterator[Callable[[], bool]]:
-    """Inside the `with`, says whether one of these generators has moved; afterwards none has."""
+    """Inside the `with`, says whether one of these generators has moved; afterwards none has.
+
+    So may those behind np.random.* and random.*, though none of these things is one of them. Where
+    other threads run, they are left alone then: it may be one of these that draws from them.
+    """
     methods: tuple[Any, ...] = (np.random.random_sample, random.random)
-    shared = [method.__self__ for method in methods]  # the ones behind np.random.* and random.*
+    shared = [m.__self__ for m in methods if threading.active_count() == 1]
     generators = [x for x in (*shared, *things) if is_generator(x)]
     before = [state(x) for x in generators]
     try:

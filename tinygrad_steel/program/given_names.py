@@ -10,6 +10,7 @@ from ..engine.tensor import Tensor
 from .values import Same
 
 Names = dict[str, Any] | None
+DEEP = 4  # how many containers, one in the other, are looked into: a list may hold itself
 
 
 class GivenNames:
@@ -22,22 +23,19 @@ class GivenNames:
         for name, value in given.items():
             if isinstance(value, np.ndarray) and value.ndim:
                 self.arrays.setdefault(Same(value), name)
-        todo = [*given.items()]
-        while todo:
-            todo = [inner for name, value in todo for inner in self.take(name, value)]
+        found = [*given.items()]
+        for _ in range(DEEP):
+            found = [inner for name, value in found for inner in self.take(name, value)]
 
     def take(self, name: str, value: Any) -> list[tuple[str, Any]]:
-        """Note a Tensor under its (first) name; what a list, tuple or dict holds, with the names
-        that it gives them.
-        """
-        found: list[tuple[str, Any]] = []
+        """Note a Tensor under its first name; what a list, tuple or dict holds comes back, named."""
         if isinstance(value, Tensor):
             self.tensors.setdefault(value, name)
         elif isinstance(value, dict):
-            found = [(f"{name}[{key!r}]", v) for key, v in value.items()]
+            return [(f"{name}[{key!r}]", v) for key, v in value.items()]
         elif isinstance(value, list | tuple):
-            found = [(f"{name}[{i}]", v) for i, v in enumerate(value)]
-        return [(name, v) for name, v in found if name.count("[") < 4]
+            return [(f"{name}[{i}]", v) for i, v in enumerate(value)]
+        return []
 
     def of(self, t: Tensor) -> str | None:
         """The name of a Tensor; None where it has none."""

@@ -17,7 +17,7 @@ from .generators import Generator, is_maker
 
 MOST = 10_000
 # Whose functions draw from what they are given, or from NumPy's own generator
-LIBRARIES = ("numpy", "tinygrad_steel")
+LIBRARIES = ("builtins", "numpy", "tinygrad_steel")
 # Instructions that look a name up in an object
 ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM")
 
@@ -51,11 +51,15 @@ def held_by(x: Any) -> Iterable[Any]:
 
 
 def attributes_of(x: Any) -> list[Any]:
-    """The attributes of an object, and what it does when it is called."""
-    found = [*getattr(x, "__dict__", {}).values()]
-    if callable(x):
-        found.append(type(x).__call__)
-    return found
+    """The attributes of an object, and what its class has: any of its methods may be called."""
+    slots = [name for cls in type(x).__mro__ for name in vars(cls).get("__slots__", ())]
+    return [*getattr(x, "__dict__", {}).values(), *(getattr(x, s, None) for s in slots), type(x)]
+
+
+def members_of(cls: type) -> list[Any]:
+    """The methods of a class, which its objects have, and those of its bases; of a library's, nothing."""
+    own = (base for base in cls.__mro__ if not is_of_a_library(base.__module__))
+    return [member for base in own for member in vars(base).values()]
 
 
 def used_by(function: types.FunctionType) -> list[Any]:
@@ -79,14 +83,19 @@ def closed_over(function: types.FunctionType) -> Iterator[Any]:
 
 
 def named_of(modules: list[types.ModuleType], names: set[str]) -> list[Any]:
-    """What has one of these names in a module; in a library's, makers alone."""
+    """What has one of these names in a module; in a library's, makers and what draws alone."""
     found = []
     for module in modules:  # which grows by the modules in modules, as in np.random.default_rng
         named = [vars(module)[name] for name in names if name in vars(module)]
         modules += [x for x in named if isinstance(x, types.ModuleType) and x not in modules]
         own = not is_of_a_library(module.__name__)
-        found += [x for x in named if own or is_maker(x)]
+        found += [x for x in named if own or is_maker(x) or of_a_generator(x)]
     return found
+
+
+def of_a_generator(x: Any) -> bool:
+    """Whether it is a method of a generator, as np.random.normal is."""
+    return isinstance(getattr(x, "__self__", None), Generator)
 
 
 def is_of_a_library(module: str) -> bool:
@@ -123,6 +132,9 @@ HOLDERS: dict[Any, Callable[[Any], Iterable[Any]]] = {  # the first one that fit
     (list, tuple): lambda x: x[:],  # not by an iterator of their own, which may have no end
     (set, frozenset): lambda x: x,
     dict: lambda x: x.values(),
-    (type, types.ModuleType, np.ndarray): lambda x: (),
+    (staticmethod, classmethod): lambda x: [x.__func__],
+    property: lambda x: [x.fget],
+    type: members_of,
+    (types.ModuleType, np.ndarray): lambda x: (),
     object: attributes_of,
 }
