@@ -52,8 +52,9 @@ def seed(y: Any, gradient: Any) -> Any:
     if not y._requires_grad or dtype.kind != "f":
         refuse_unrecorded(y)
         raise RuntimeError(
-            f"{described_result(y)}: no gradient flows here, since nothing it comes from has requires_grad=True"
-            f"; make the parameters with Tensor(..., requires_grad=True), outside no_grad()"
+            f"{described_result(y)}: no gradient flows here, since nothing it comes from has "
+            f"requires_grad=True; make the parameters with Tensor(..., requires_grad=True), "
+            f"outside no_grad()"
         )
     if gradient is None:
         return one(y)
@@ -72,8 +73,8 @@ def one(y: Any) -> Any:
         return dtype.type(1)
     if y.size != 1:
         raise ValueError(
-            f"{described_result(y)} is not a single number: take its mean() or sum(), or give the gradient of "
-            f"each element, as in backward(gradient) or grad(y, xs, gradient)"
+            f"{described_result(y)} is not a single number: take its mean() or sum(), or give the "
+            f"gradient of each element, as in backward(gradient) or grad(y, xs, gradient)"
         )
     return np.ones(y.shape, dtype)
 
@@ -260,7 +261,7 @@ def fit(g: Any, shape: tuple[int, ...]) -> Any:
 
 @lru_cache(maxsize=4096)
 def summed_axes(big: tuple[int, ...], small: tuple[int, ...]) -> tuple[Axis, Axis]:
-    """The axes of `big` that `small` lacks, and those of the rest that have length 1 in `small` only; None for none."""
+    """The axes of `big` that `small` lacks, and of the rest those of length 1 in `small` only."""
     if len(big) < len(small):
         stretches = all(m in (1, n) for m, n in zip(big[::-1], small[::-1]))
         if stretches:

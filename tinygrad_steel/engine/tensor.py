@@ -339,7 +339,8 @@ class Tensor(Operators, Methods):
     def backward(self, gradient: Any = None) -> None:
         """Add the gradient of this Tensor to `.grad` of every leaf that requires one.
 
-        A second call adds the same gradients again: set `.grad = None` (an optimizer's `zero_grad()`) in between.
+        A second call adds the same gradients again: set `.grad = None` (an optimizer's
+        `zero_grad()`) in between.
 
         Parameters
         ----------

@@ -28,7 +28,7 @@ class GivenNames:
             found = [inner for name, value in found for inner in self.take(name, value)]
 
     def take(self, name: str, value: Any) -> list[tuple[str, Any]]:
-        """Note a Tensor under its first name; what a list, tuple or dict holds comes back, named."""
+        """Note a Tensor under its first name; gives what a list, tuple or dict holds, named."""
         if isinstance(value, Tensor):
             self.tensors.setdefault(value, name)
         elif isinstance(value, dict):

@@ -89,9 +89,9 @@ def ufunc_text(v: np.ufunc, runs: bool) -> str | None:
     return f"np.{v.__name__}" if getattr(np, v.__name__, None) is v else None
 
 
-Form = Callable[[Any, bool], str | None]
+LiteralForm = Callable[[Any, bool], str | None]
 
-LITERALS: dict[Any, Form] = {  # the first one that fits and gives a text
+LITERALS: dict[Any, LiteralForm] = {  # the first one that fits and gives a text
     np.generic: numpy_number,
     np.ndarray: lambda v, runs: literal(v),
     float: special_float,
