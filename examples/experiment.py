@@ -29,7 +29,7 @@ from tinygrad_steel import (
 )
 from tinygrad_steel.engine.optim import Optimizer
 from tinygrad_steel.export.onnx_file import find_onnx
-from tinygrad_steel.program.given_names import call_with_locals
+from tinygrad_steel.program.definitions import locals_of
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,
@@ -386,7 +386,8 @@ def explained_graph(
 ) -> tuple[Tensor, dict[str, Any]]:
     """The loss of one batch in scopes, and the names that its function gives to what it computes on the way."""
     output = model(Tensor(x, name="x"), experiment.model, explained=True)
-    loss, names = call_with_locals(experiment.loss, output, Tensor(y, name="y"))
+    with locals_of(experiment.loss) as names:
+        loss = experiment.loss(output, Tensor(y, name="y"))
     return loss, {**names, "loss": loss}
 
 

@@ -12,7 +12,7 @@ import steel
 from helpers import leaf
 
 from tinygrad_steel import Tensor, relu, softmax, softmax_cross_entropy
-from tinygrad_steel.program.given_names import call_with_locals
+from tinygrad_steel.program.definitions import locals_of
 
 # Graphs: each returns its loss and its variables.
 
@@ -28,7 +28,8 @@ def experiment(function, inputs, outputs):
             leaf(rng.normal(0, 0.3, outputs), dtype),
         )
         output = x @ weight + bias
-        loss, names = call_with_locals(function, output, y)
+        with locals_of(function) as names:
+            loss = function(output, y)
         return loss, {**names, "x": x, "y": y, "weight": weight, "bias": bias}
 
     return graph

@@ -1,6 +1,7 @@
 """How the house is built: what may import what, what loads when, what stands in every file."""
 
 import ast
+import doctest
 import io
 import re
 import subprocess
@@ -125,6 +126,18 @@ def test_readers_load_when_they_are_asked_for():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.stdout == "ok\n", run.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in tinygrad_steel.__all__ if name != "OPS"])
+def test_a_public_example_runs_when_pasted(name, registry):
+    """With the imports that it shows itself."""
+    examples = doctest.DocTestParser().get_examples(getattr(tinygrad_steel, name).__doc__ or "")
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    said = io.StringIO()
+    found = doctest.DocTestRunner(verbose=False, optionflags=flags).run(
+        doctest.DocTest(examples, {}, name, None, 0, None), out=said.write
+    )
+    assert not found.failed, said.getvalue()
 
 
 def test_an_unknown_name():

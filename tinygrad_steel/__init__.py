@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .engine.anomaly import detect_anomaly
 from .engine.broadcast import BroadcastWarning
 from .engine.gradients import grad
-from .engine.optim import SGD, Adam
+from .engine.optim import SGD, Adam, Optimizer
 from .engine.reads import FrozenNumberWarning
 from .engine.recording import no_grad
 from .engine.tensor import Tensor
@@ -65,6 +65,7 @@ __all__ = [
     "BroadcastWarning",
     "FrozenNumberWarning",
     "GradientError",
+    "Optimizer",
     "Picture",
     "RendererNotFound",
     "Tensor",

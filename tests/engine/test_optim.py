@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tinygrad_steel import SGD, Adam, Tensor, compile_backprop
+from tinygrad_steel import SGD, Adam, Optimizer, Tensor, compile_backprop
 
 pytestmark = pytest.mark.filterwarnings("error")
 OPTIMIZERS = [
@@ -257,3 +257,17 @@ def test_a_learning_rate_as_text_says_what_to_write():
         TypeError, match=r"the learning rate is a number, not '0\.1': write float\('0\.1'\)"
     ):
         SGD([p], "0.1")
+
+
+@pytest.mark.parametrize(
+    "methods, missing",
+    [
+        ({}, r"Mine has no numbers\(dtype\)"),
+        ({"numbers": lambda self, dtype: ()}, r"Mine has no rule\(g, state, \*numbers\)"),
+    ],
+)
+def test_an_optimizer_of_ones_own_that_lacks_a_method(methods, missing):
+    mine, p = type("Mine", (Optimizer,), methods), parameter([1])
+    p.grad = np.ones(1)
+    with pytest.raises(NotImplementedError, match=missing):
+        mine([p], learning_rate=0.1).step()

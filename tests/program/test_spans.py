@@ -5,7 +5,7 @@ import pytest
 from frozen import random_loss
 
 from tinygrad_steel import Tensor
-from tinygrad_steel.program.definitions import Definitions, missing_names
+from tinygrad_steel.program.definitions import Definitions, reserved_names
 from tinygrad_steel.program.expressions import numpy_source
 from tinygrad_steel.program.lines import backprop, reading_order
 from tinygrad_steel.program.texts import ATOM, PRODUCT, SUM, Text, joined
@@ -18,7 +18,7 @@ def spans_of(loss, names=None):
     traced = for_reader(trace(loss, names))
     order, definitions = reading_order(traced), Definitions()
     dialect = numpy_source(definitions.define(order, traced))
-    written = backprop(traced, order, dialect, {"backprop", *missing_names(traced)})
+    written = backprop(traced, order, dialect, reserved_names(traced))
     numbers = traced.numbers()
     known = {"np": np}
     for function in definitions.functions.values():

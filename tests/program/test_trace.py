@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from frozen import random_loss
+from spec import spec
 
 from tinygrad_steel import OPS, Tensor, op, ops
 from tinygrad_steel.engine.recording import recording
@@ -25,7 +26,6 @@ from tinygrad_steel.program.values import (
     evaluate,
     exact,
     key,
-    spec,
 )
 
 SAMPLES = [
@@ -308,7 +308,7 @@ def test_a_replacement_is_offered_again():
         Row(
             "next",
             None,
-            lambda y, facts: steps.get(y.op) and dataclasses.replace(y, op=steps[y.op]),
+            lambda y, known: steps.get(y.op) and dataclasses.replace(y, op=steps[y.op]),
         )
     ]
     new, _ = rebuild(Program((a, b), (y,), (y,)), rewriting(rows))

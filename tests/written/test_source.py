@@ -49,7 +49,7 @@ from tinygrad_steel import (
     vjp_formulas,
     write_backprop,
 )
-from tinygrad_steel.program.given_names import call_with_locals
+from tinygrad_steel.program.definitions import locals_of
 from tinygrad_steel.program.literals import literal, value_text
 from tinygrad_steel.program.trace import trace
 from tinygrad_steel.program.values import exact
@@ -195,7 +195,9 @@ def experiment_graph(key):
         ):
             name = f"{part}{i}" if len(sizes) > 2 else part
             layers[name] = leaf(numbers, name=name)
-    loss, names = call_with_locals(loss_of, model(x, **layers), y)
+    output = model(x, **layers)
+    with locals_of(loss_of) as names:
+        loss = loss_of(output, y)
     return loss, {**names, "loss": loss}
 
 
@@ -1932,12 +1934,17 @@ def test_the_locals_of_a_function_are_those_at_its_end():
         y = y * 2
         return y
 
-    assert call_with_locals(f, 3) == (8, {"x": 3, "y": 8})
+    with locals_of(f) as found:
+        assert f(3) == 8
+    assert found == {"x": 3, "y": 8}
 
 
 def test_the_locals_of_a_function_that_raises():
-    with pytest.raises(ZeroDivisionError):
-        call_with_locals(lambda: 1 / 0)
+    def f():
+        return 1 / 0
+
+    with pytest.raises(ZeroDivisionError), locals_of(f):
+        f()
     assert sys.getprofile() is None
 
 

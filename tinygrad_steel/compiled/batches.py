@@ -12,8 +12,8 @@ from .. import ops
 from ..engine.messages import describe_call
 from ..engine.tensor import Tensor
 from ..ops.op import describe
+from ..program.ancestors import ancestors
 from ..program.draws import is_random
-from ..program.history import ancestors
 
 # What NumPy, and checks in somebody's forward, say of arrays that do not fit.
 MISFIT = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError)

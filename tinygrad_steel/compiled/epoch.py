@@ -12,8 +12,8 @@ from ..engine.optim import Optimizer
 from ..engine.recording import recording
 from ..engine.tensor import Tensor
 from ..ops.op import data_of, describe
+from ..program.ancestors import ancestors
 from ..program.given_names import Names
-from ..program.history import ancestors
 from .backends import engine_for
 from .batches import MISFIT, check_rows
 from .engines import NumPyEngine
@@ -72,7 +72,8 @@ def compile_epoch(
 
     Examples
     --------
-    >>> from tinygrad_steel import SGD
+    >>> import numpy as np
+    >>> from tinygrad_steel import SGD, Tensor, compile_epoch
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
     >>> loss = np.mean(np.square(x @ weight - y))

@@ -16,10 +16,10 @@ from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor
 from ..ops.fast import is_numpy
 from ..ops.op import describe
+from ..program.ancestors import ancestors
 from ..program.draws import no_draws_in_vjps
 from ..program.given_names import Names
-from ..program.history import ancestors
-from ..program.parts import Numbers
+from ..program.parts import Arrays
 from ..program.rewrite import Rebuilding, rewriting
 from ..program.trace import Traced, for_reader, trace
 from ..program.values import Apply, Constant, Leaf, Value, apply, behind, constant
@@ -246,15 +246,15 @@ def machine_form(traced: Traced) -> dict[Value, Value]:
     """Where each value goes when all are rewritten as machines compute them; each draw stays, for
     itself.
     """
-    numbers = Numbers(traced.arrays)
-    work = Rebuilding(rewriting(machine_rows(numbers)))
+    arrays = Arrays(traced.arrays)
+    work = Rebuilding(rewriting(machine_rows(arrays)))
     if traced.start is not None:
         work.finished[traced.start] = constant(traced.arrays[traced.start])
     for old in traced.program.applies:
         again = work.on_new_inputs(old)
         if old in traced.random:
             work.finished[again] = work.finished[old] = again
-            numbers.known[again] = traced.arrays[old]
+            arrays.known[again] = traced.arrays[old]
         else:
             work.finished[old] = work.settle(again)
     return work.finished

@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import ops
 from ..program.names import numpy_name
-from ..program.parts import Numbers, parts_of
-from ..program.rewrite import ALIASES, SIMPLER, Facts, Row, with_inputs
+from ..program.parts import SIMPLER, Arrays, parts_of
+from ..program.rewrite import ALIASES, Known, Row, with_inputs
 from ..program.values import Apply, Constant, apply, compute, constant, exact, inputs_of
 from .lowered import REDUCTIONS
 
@@ -20,8 +20,8 @@ POWERS = {2: ops.square, 0.5: ops.sqrt, -1: ops.reciprocal}
 PRIMITIVE = {ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot}
 
 
-def machine_rows(numbers: Numbers) -> tuple[Row, ...]:
-    """The table; `numbers`: what values had when they were traced, as an op is taken apart by
+def machine_rows(arrays: Arrays) -> tuple[Row, ...]:
+    """The table; `arrays`: what values had when they were traced, as an op is taken apart by
     running it.
     """
     constants: dict[Any, Constant] = {}
@@ -30,13 +30,13 @@ def machine_rows(numbers: Numbers) -> tuple[Row, ...]:
         """The first Constant with these digits."""
         return constants.setdefault(exact(x.data), x)
 
-    def shared_constants(y: Apply, facts: Facts) -> Apply | None:
+    def shared_constants(y: Apply, known: Known) -> Apply | None:
         """Equal Constants are one."""
         inputs = [first_of(x) if isinstance(x, Constant) else x for x in y.inputs]
         new = with_inputs(y, inputs)
         return None if new is y else new
 
-    def known_number(y: Apply, facts: Facts) -> Constant | None:
+    def known_number(y: Apply, known: Known) -> Constant | None:
         """A single number that comes from Constants alone."""
         if y.shape or not all(isinstance(x, Constant) for x in y.values()):
             return None
@@ -58,25 +58,25 @@ def machine_rows(numbers: Numbers) -> tuple[Row, ...]:
         Row(
             "what NumPy lacks, or is better off with the parts of",
             None,
-            functools.partial(in_parts, numbers),
+            functools.partial(in_parts, arrays),
         ),
     )
 
 
-def same_dtype(y: Apply, facts: Facts) -> Any:
+def same_dtype(y: Apply, known: Known) -> Any:
     """`x.astype(x.dtype)`"""
     x = y.inputs[0]
     return x if getattr(x, "dtype", None) == y.dtype else None
 
 
-def without_axis(y: Apply, facts: Facts) -> Any:
+def without_axis(y: Apply, known: Known) -> Any:
     """`axis=None`, where that is what the op does anyway."""
     if y.params.get("axis", 0) is None and y.op.defaults.get("axis", 0) is None:
         return with_params(y, axis=None)
     return None
 
 
-def counted_axes(y: Apply, facts: Facts) -> Any:
+def counted_axes(y: Apply, known: Known) -> Any:
     """Axes as a sorted tuple, so that the same is computed once."""
     axis = y.params.get("axis")
     if axis is None:
@@ -89,7 +89,7 @@ def counted_axes(y: Apply, facts: Facts) -> Any:
     return with_params(y, axis=axes)
 
 
-def reduced_and_reshaped(y: Apply, facts: Facts) -> Any:
+def reduced_and_reshaped(y: Apply, known: Known) -> Any:
     """`keepdims=True` as a reshape of what a reduction without it gives."""
     if "keepdims" not in y.params:
         return None
@@ -111,7 +111,7 @@ def with_params(y: Apply, **changed: Any) -> Apply:
     return apply(y.op, y.inputs, params, y)
 
 
-def power_by_name(y: Apply, facts: Facts) -> Any:
+def power_by_name(y: Apply, known: Known) -> Any:
     """NumPy's function for a power, which is faster, and in which `**` itself results."""
     x, exponent = y.inputs
     form = getattr(x, "shape", None), getattr(x, "dtype", None)
@@ -123,10 +123,10 @@ def power_by_name(y: Apply, facts: Facts) -> Any:
     return apply(POWERS[exponent], (x,), {}, y)
 
 
-def in_parts(numbers: Numbers, y: Apply, facts: Facts) -> Any:
+def in_parts(arrays: Arrays, y: Apply, known: Known) -> Any:
     """The parts of an op that has a simpler form, or that NumPy does not have."""
     if y.op in SIMPLER:
-        return parts_of(y, SIMPLER[y.op], numbers)
+        return parts_of(y, SIMPLER[y.op], arrays)
     if y.op in PRIMITIVE or numpy_name(y.op) is not None:
         return None
-    return parts_of(y, y.op.forward, numbers)
+    return parts_of(y, y.op.forward, arrays)

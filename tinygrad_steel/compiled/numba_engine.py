@@ -14,7 +14,7 @@ import numpy as np
 from .. import ops
 from ..ops.fast import ndarray
 from ..ops.op import describe
-from ..program.parts import Described
+from ..program.messages import NamedInput
 from ..program.values import VALUES, Apply, Value, compute
 from .cache import compiled_module
 from .engines import Engine
@@ -177,7 +177,7 @@ class NumbaEngine(Engine):
         in the memory.
         """
         if not fits_exactly(x, self.dtype):
-            what = describe(Described(value, self.program.names))
+            what = describe(NamedInput(value, self.program.names))
             raise ValueError(
                 f"{what} has integers beyond {largest_integer(self.dtype)}, which "
                 f'are not exact in the step\'s {self.dtype}: compile with backend="numpy"'

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..engine.messages import describe_call
 from ..engine.tensor import Tensor, record_op
+from ..program.ancestors import ancestors
 from ..program.draws import is_random
-from ..program.history import ancestors
 
 
 def rebuilt(roots: list[Tensor], replaced: Mapping[Tensor, Tensor]) -> list[Tensor]:

@@ -79,6 +79,8 @@ def compile_backprop(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, compile_backprop
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
     >>> step = compile_backprop(np.mean(np.square(x @ weight - y)), backend="numpy")

@@ -27,7 +27,8 @@ def detect_anomaly() -> contextlib.AbstractContextManager[None]:
 
     Examples
     --------
-    >>> from tinygrad_steel import Tensor
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, detect_anomaly
     >>> x = Tensor([1.0, 0.0], requires_grad=True, name="x")
     >>> with detect_anomaly(), np.errstate(divide="ignore"):
     ...     x.log().sum().backward()

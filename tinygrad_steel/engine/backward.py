@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NoReturn
 
 import numpy as np
 
-from ..ops.fast import Axis, stretch, total
-from ..ops.op import Op, describe
-from .checks import checked_array, is_tensor
+from ..ops.fast import Axis, is_numpy, ndarray, stretch, total
+from ..ops.op import Op, describe, is_tensor
+from .checks import checked_array
 from .messages import describe_call, described_result, explained
 from .recording import RECORDING, Watcher
 
@@ -19,16 +19,16 @@ Pulled = list[tuple[Any, Any]]  # Tensors, youngest first, each with its whole g
 
 
 def pull_arrays(root: Any, g: Any) -> Pulled:
-    """Pull the gradient `g` of `root` back through the graph by vjps on arrays: the gradients of the leaves.
+    """Pull the gradient `g` of `root` back by vjps on arrays: the gradients of the leaves.
 
-    A gradient may be smaller than its Tensor and then stands for its broadcast: the mean hands a single number
-    on, not a full array of it.
+    A gradient may be smaller than its Tensor and then stands for its broadcast: the mean hands a
+    single number on, not a full array of it.
     """
     return walk(root, g, vjp_on_arrays, RECORDING.get().watchers)
 
 
 def pull_tensors(root: Any, g: Any) -> Pulled:
-    """Pull a Tensor `g` back by the same vjps, run on Tensors: the gradients of all Tensors, with a history."""
+    """Pull a Tensor `g` back by the same vjps on Tensors: all gradients, with a history."""
     collector = Collector()
     walk(root, g, vjp_on_tensors, (*RECORDING.get().watchers, collector))
     return collector.pulled
@@ -52,8 +52,9 @@ def seed(y: Any, gradient: Any) -> Any:
     if not y._requires_grad or dtype.kind != "f":
         refuse_unrecorded(y)
         raise RuntimeError(
-            f"{described_result(y)}: no gradient flows here, since nothing it comes from has requires_grad=True"
-            f"; make the parameters with Tensor(..., requires_grad=True), outside no_grad()"
+            f"{described_result(y)}: no gradient flows here, since nothing it comes from has "
+            f"requires_grad=True; make the parameters with Tensor(..., requires_grad=True), "
+            f"outside no_grad()"
         )
     if gradient is None:
         return one(y)
@@ -67,32 +68,34 @@ def seed(y: Any, gradient: Any) -> Any:
 def one(y: Any) -> Any:
     """The gradient of a single number with respect to itself, in its shape and dtype."""
     dtype = y._array.dtype
-    if not y._shape:  # a NumPy scalar: as light as a Python float, with the shape and dtype that rules may ask for
+    if not y._shape:
+        # A NumPy scalar: as light as a Python float, with the shape and dtype that rules ask for.
         return dtype.type(1)
     if y.size != 1:
         raise ValueError(
-            f"{described_result(y)} is not a single number: take its mean() or sum(), or give the gradient of "
-            f"each element, as in backward(gradient) or grad(y, xs, gradient)"
+            f"{described_result(y)} is not a single number: take its mean() or sum(), or give the "
+            f"gradient of each element, as in backward(gradient) or grad(y, xs, gradient)"
         )
     return np.ones(y.shape, dtype)
 
 
 def refuse_unrecorded(y: Any) -> None:
-    """RuntimeError where the history of a result is missing because it was computed inside no_grad()."""
+    """RuntimeError where a result has no history because it was computed inside no_grad()."""
     if getattr(y, "unrecorded", False):
         raise RuntimeError(
-            f"{describe(y)}: no gradient flows here, since it was computed inside no_grad(), where nothing is "
-            f"recorded; compute it outside"
+            f"{describe(y)}: no gradient flows here, since it was computed inside no_grad(), "
+            f"where nothing is recorded; compute it outside"
         )
 
 
 def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ...]) -> Pulled:
-    """Go back through the graph, where `run(vjp, g, y, x)` says what `y` sends to `x`; the gradients of the leaves.
+    """Go back through the graph; `run(vjp, g, y, x)` is what `y` sends to `x`.
 
-    The youngest Tensor comes first, always. Inputs exist before their outputs, so whoever adds to a Tensor's
-    gradient is younger than it and has had its turn: age *is* a topological order. Going back recursively is
-    wrong: with a = 1; b = a + a; c = b + b it leaves b for a as soon as half of b's gradient has arrived.
-    (It also runs out of stack on long chains.)
+    Gives the gradients of the leaves. The youngest Tensor comes first, always. Inputs exist before
+    their outputs, so whoever adds to a Tensor's gradient is younger than it and has had its turn:
+    age *is* a topological order. Going back recursively is wrong: with a = 1; b = a + a; c = b + b
+    it leaves b for a as soon as half of b's gradient has arrived. (It also runs out of stack on
+    long chains.)
     """
     leaves, kind = [], root.__class__
     pending = {root._age: (root, g)}
@@ -130,7 +133,7 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
 
 
 def vjp_on_arrays(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
-    """What a vjp of `y` gives for its input `x`, run on arrays; what is smaller than `x` stands for its broadcast."""
+    """What a vjp of `y` gives for its input `x`, on arrays; if smaller, for its broadcast."""
     op, params = y._op, y._params
     if op.joint is not None:
         gx = vjp()
@@ -159,23 +162,11 @@ def vjp_on_tensors(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
     return cast(gx, x)
 
 
-def history(roots: Iterable[Any]) -> Iterator[Any]:
-    """These Tensors and all from which they were computed, each once, in no order."""
-    found = set(roots)
-    todo = [*found]
-    while todo:
-        t = todo.pop()
-        yield t
-        for x in t._inputs:
-            if is_tensor(x) and x not in found:
-                found.add(x)
-                todo.append(x)
-
-
 def joint_vjps(run: Callable[..., Any], g: Any, y: Any) -> list[Callable[..., Any]]:
     """What the one rule for all inputs gives, each part as a vjp that hands it out.
 
-    These take no arguments: to hand all inputs to each of many would take the square of their number.
+    These take no arguments: to hand all inputs to each of many would take the square of their
+    number.
     """
     op = y._op
     result, inputs = (y, y._inputs) if run is vjp_on_tensors else (y._array, y._arrays)
@@ -184,17 +175,16 @@ def joint_vjps(run: Callable[..., Any], g: Any, y: Any) -> list[Callable[..., An
         if len(found) != len(inputs) - op.keeps:
             raise ValueError(f"it returned {len(found)} gradients for {len(inputs)} inputs")
     except Exception as error:
-        raise explained(
-            error, f"the vjp of {describe_call(op, y._inputs, y._params)}", op
-        ) from error
+        where = f"the vjp of {describe_call(op, y._inputs, y._params)}"
+        raise explained(error, where, op) from error
     return [lambda part=part: part for part in found]
 
 
 def changed_since(x: Any, op: Op) -> RuntimeError:
     """The error for an input with new data, which makes a leaf young again."""
     return RuntimeError(
-        f"{describe(x)} has changed since {op.name} used it, so that its gradient would be wrong: compute "
-        f"the loss again after changing data, or change data after backward()"
+        f"{describe(x)} has changed since {op.name} used it, so that its gradient would be wrong: "
+        f"compute the loss again after changing data, or change data after backward()"
     )
 
 
@@ -218,6 +208,17 @@ def own_copy(g: Any) -> Any:
     return g.copy() if hasattr(g, "copy") else g
 
 
+def own(g: Any, array: Any) -> Any:
+    """`g` as the gradient of a leaf with this array: in its shape, and no view of another array."""
+    if g.shape != array.shape:
+        g = stretch(g, array.shape)
+    if g.__class__ is ndarray is array.__class__:
+        return g if g.base is None else g.copy()
+    if is_numpy(g) and not is_numpy(array):
+        return np.zeros_like(array) + g  # lazy, or on a device, as the array is
+    return np.array(g) if is_numpy(g) else g
+
+
 def cast(g: Any, x: Any) -> Any:
     """`g` in the dtype of the input it belongs to."""
     if g.dtype == x.dtype:
@@ -228,7 +229,7 @@ def cast(g: Any, x: Any) -> Any:
 
 
 def stretched(g: Any, y: Any) -> Any:
-    """A small gradient in the shape of `y`, unless the vjps of `y` take one that stands for its broadcast."""
+    """A small gradient in the shape of `y`, unless the vjps of `y` take small ones."""
     return g if takes_small(y) else stretch(g, y._shape)
 
 
@@ -260,7 +261,7 @@ def fit(g: Any, shape: tuple[int, ...]) -> Any:
 
 @lru_cache(maxsize=4096)
 def summed_axes(big: tuple[int, ...], small: tuple[int, ...]) -> tuple[Axis, Axis]:
-    """The axes of `big` that `small` lacks, and those of the rest that have length 1 in `small` only; None for none."""
+    """The axes of `big` that `small` lacks, and of the rest those of length 1 in `small` only."""
     if len(big) < len(small):
         stretches = all(m in (1, n) for m, n in zip(big[::-1], small[::-1]))
         if stretches:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import OPS, Op
-from .backward import history
+from .history import history
 from .messages import warn_user
 from .reads import is_constant
 

@@ -1,26 +1,20 @@
-"""What a Tensor may hold, be called and be given: each check returns what may be kept, or says what is wrong."""
+"""What a Tensor may hold, be called and be given: each check returns it, or says what is wrong."""
 
 from __future__ import annotations
 
 import copy
-import operator
 from collections.abc import MutableMapping, MutableSequence, MutableSet
 from typing import Any
 
 import numpy as np
 
-from ..ops.op import Op, describe
+from ..ops.op import Op, describe, is_tensor
 
 PLAIN = {int, float, bool, str, type(None)}  # parameters that nobody can change
 
 
-def is_tensor(x: Any) -> bool:
-    """Whether it is a Tensor; this file need not know its class."""
-    return hasattr(x, "record_op")
-
-
 def checked_array(data: Any) -> Any:
-    """A copy of `data` as an array of real numbers; arrays of other libraries (Dask, CuPy) stay as they are."""
+    """A copy of `data` as an array of real numbers; other libraries' arrays stay as they are."""
     if is_tensor(data):
         raise TypeError(
             "this is a Tensor already: use it as it is, or t.detach() for a copy without history"
@@ -80,7 +74,8 @@ def checked_name(name: Any) -> str | None:
         )
     if not name.isascii() and any("\ud800" <= c <= "\udfff" for c in name):
         raise ValueError(
-            f"the name {name!r} has half a letter in it (a surrogate), which cannot be written to a file"
+            f"the name {name!r} has half a letter in it (a surrogate), "
+            f"which cannot be written to a file"
         )
     return name
 
@@ -99,8 +94,9 @@ def frozen(value: Any, op: Op, name: str) -> Any:
         if value.dtype.kind in "iu" and not value.ndim:
             return value.__index__()
         raise TypeError(
-            f"{name}={describe(value)} is a Tensor: no gradient flows through a parameter of {op.name}; "
-            f"make it an input (an argument of the forward without a default), or give its item() or numpy()"
+            f"{name}={describe(value)} is a Tensor: no gradient flows through a parameter of "
+            f"{op.name}; make it an input (an argument of the forward without a default), "
+            f"or give its item() or numpy()"
         )
     if isinstance(value, np.ndarray):
         value = copy.deepcopy(value) if value.dtype == object else np.array(value)
@@ -112,18 +108,6 @@ def frozen(value: Any, op: Op, name: str) -> Any:
     elif isinstance(value, MutableSequence | MutableMapping | MutableSet):
         return copy.deepcopy(value)
     return value
-
-
-def plain_slice(s: slice) -> slice:
-    """A slice from plain numbers: a Tensor among them is read now, and not when a rule is traced."""
-    return slice(*(n if n is None else operator.index(n) for n in (s.start, s.stop, s.step)))
-
-
-def masks_only(x: Any) -> Any:
-    """`x`, if it is a mask: on integers & | ~ work bit by bit, which is not followed."""
-    if not isinstance(x, bool) and getattr(getattr(x, "dtype", None), "kind", None) != "b":
-        raise TypeError(f"& | ~ on Tensors are for masks (bool), not for {describe(x)}")
-    return x
 
 
 def checked_result(op: Op, data: Any) -> Any:

@@ -16,10 +16,11 @@ from .tensor import Tensor
 
 
 def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
-    """The gradient of `y` with respect to each of `xs`, as Tensors that can be differentiated again.
+    """The gradient of `y` with respect to each of `xs`, as Tensors to be differentiated again.
 
-    A Tensor on which `y` does not depend has gradient zero, and so has one behind a function of slope zero (sign,
-    floor) or behind detach(). `.grad` stays as it is; no gradient shares its memory with anything else.
+    A Tensor on which `y` does not depend has gradient zero, and so has one behind a function of
+    slope zero (sign, floor) or behind detach(). `.grad` stays as it is; no gradient shares its
+    memory with anything else.
 
     Parameters
     ----------
@@ -46,6 +47,7 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
 
     Examples
     --------
+    >>> from tinygrad_steel import Tensor, grad
     >>> x = Tensor(2.0, requires_grad=True)
     >>> first = grad(x**3, x)
     >>> first.item(), grad(first, x).item()
@@ -83,7 +85,7 @@ def as_tensor(g: Any) -> Tensor:
 
 
 def of_its_own(g: Tensor, x: Tensor, shared: bool) -> Any:
-    """`g` as the gradient of `x` alone: a copy where it is `shared` or a view, in the kind of array that `x` has."""
+    """`g` as the gradient of `x` alone, in its kind of array: a copy where `shared` or a view."""
     if isinstance(g.data, np.ndarray) and not is_numpy(x.data):
         return np.zeros_like(x) + g  # lazy, or on a device, as `x` is
     if shared or (isinstance(g.data, np.ndarray) and g.data.base is not None):

@@ -1,8 +1,9 @@
 """What NumPy's functions mean on Tensors: MEANING, the table at the end, says it for each.
 
-A function means an op of the same arguments, or a spelling: what the function above the table puts
-together from ops, or answers without one. Spellings take NumPy's own arguments; one that they leave
-out raises a TypeError that names it. Ufuncs need no row: `np.exp` means the op whose forward it is.
+A function means either an op with the same arguments, or a spelling: one of the functions above the
+table, which puts its answer together from ops, or answers without any. A spelling takes NumPy's own
+arguments; an argument that it leaves out raises a TypeError that names it. Ufuncs need no row:
+`np.exp` means the op whose forward it is.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import ops
-from ..ops.op import SPELLINGS, TWINS, Op, data_of
+from ..ops.op import SPELLINGS, TWINS, Op, data_of, is_tensor
 from ..ops.shapes import before
 from .messages import asked_by_user
 from .reads import BRANCH, remember
@@ -24,17 +25,13 @@ from .recording import refuse_tracing
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-__all__ = ["MEANING", "SPELLINGS", "twin"]
-
 # Another shape or order
 
 
 def ravel(a: Any, order: str = "C") -> Any:
     if order != "C":
-        raise TypeError(
-            'only order="C", row after row, is followed; '
-            "write np.ravel(np.transpose(a)) for columns"
-        )
+        words = "write np.ravel(np.transpose(a)) for columns"
+        raise TypeError(f'only order="C", row after row, is followed; {words}')
     return ops.reshape(a, shape=(-1,))
 
 
@@ -122,7 +119,7 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
 
 def as_array(x: Any) -> Any:
     """A Tensor as it is, anything else as an array."""
-    return x if hasattr(x, "record_op") else np.asarray(x)
+    return x if is_tensor(x) else np.asarray(x)
 
 
 def as_indices(x: Any) -> Any:
@@ -261,9 +258,23 @@ def numbers_read(xs: Sequence[Any]) -> list[Any]:
     """The arrays of Tensors, noted as read, since an answer about them leaves the graph."""
     refuse_tracing()
     for x in xs:
-        if hasattr(x, "record_op"):
+        if is_tensor(x):
             remember(x, BRANCH)
     return [data_of(x) for x in xs]
+
+
+def twin(function: Any) -> Op:
+    """The op that stands for a NumPy function; TypeError where there is none."""
+    if function in TWINS:
+        return TWINS[function]
+    name = function.__name__
+    if hasattr(function, "__module__"):
+        name = f"{function.__module__}.{name}"
+    raise TypeError(
+        f"{name} has no registered op, so its gradient is not known: write it with functions that "
+        f"have one (tinygrad_steel.OPS lists them), register it with "
+        f"tinygrad_steel.op(..., twins=[{name}]), or take t.numpy() where no gradient is wanted"
+    )
 
 
 MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
@@ -332,22 +343,5 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.array_equal: array_equal,
 }
 
-for function, meaning in MEANING.items():
-    if isinstance(meaning, Op):
-        TWINS[function] = meaning
-    else:
-        SPELLINGS[function] = meaning
-
-
-def twin(function: Any) -> Op:
-    """The op that stands for a NumPy function; TypeError where there is none."""
-    if function in TWINS:
-        return TWINS[function]
-    name = function.__name__
-    if hasattr(function, "__module__"):
-        name = f"{function.__module__}.{name}"
-    raise TypeError(
-        f"{name} has no registered op, so its gradient is not known: write it with functions that "
-        f"have one (tinygrad_steel.OPS lists them), register it with "
-        f"tinygrad_steel.op(..., twins=[{name}]), or take t.numpy() where no gradient is wanted"
-    )
+TWINS.update({f: meaning for f, meaning in MEANING.items() if isinstance(meaning, Op)})
+SPELLINGS.update({f: meaning for f, meaning in MEANING.items() if not isinstance(meaning, Op)})

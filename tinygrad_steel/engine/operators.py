@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import ops
-from ..ops.op import Op, data_of, describe
-from .checks import is_tensor, masks_only, plain_slice
+from ..ops.op import Op, data_of, describe, is_tensor
 from .recording import RECORDING
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Operators:
-    """What each operator means. It goes straight to `record_op`: NumPy's dispatch costs microseconds more."""
+    """What each operator means: straight to `record_op`, as NumPy's dispatch takes microseconds."""
 
     __slots__ = ()
     record_op: ClassVar[Callable[..., Tensor]]
@@ -108,28 +107,29 @@ class Operators:
     # In place: `w -= 0.1 * w.grad`, as books write the update
 
     def __iadd__(self, other: Any) -> Tensor:
-        return moved(self, "+=", operator.iadd, ops.add, other)
+        return augmented(self, "+=", operator.iadd, ops.add, other)
 
     def __isub__(self, other: Any) -> Tensor:
-        return moved(self, "-=", operator.isub, ops.subtract, other)
+        return augmented(self, "-=", operator.isub, ops.subtract, other)
 
     def __imul__(self, other: Any) -> Tensor:
-        return moved(self, "*=", operator.imul, ops.multiply, other)
+        return augmented(self, "*=", operator.imul, ops.multiply, other)
 
     def __itruediv__(self, other: Any) -> Tensor:
-        return moved(self, "/=", operator.itruediv, ops.divide, other)
+        return augmented(self, "/=", operator.itruediv, ops.divide, other)
 
     def __ipow__(self, other: Any) -> Tensor:
-        return moved(self, "**=", operator.ipow, ops.power, other)
+        return augmented(self, "**=", operator.ipow, ops.power, other)
 
     def __imatmul__(self, other: Any) -> Tensor:
-        return moved(self, "@=", operator.imatmul, ops.matmul, other)
+        return augmented(self, "@=", operator.imatmul, ops.matmul, other)
 
 
-def moved(tensor: Any, sign: str, in_place: Callable[..., Any], op: Op, other: Any) -> Tensor:
-    """`t -= other` and the like: a parameter's data is moved, inside no_grad() only; else a new result.
+def augmented(tensor: Any, sign: str, in_place: Callable[..., Any], op: Op, other: Any) -> Tensor:
+    """`t -= other` and the like: moves a parameter's data, inside no_grad(); else a new result.
 
-    Outside it would put a result in the parameter's place, and the next step would find nothing to train.
+    Outside it would put a result in the parameter's place, and the next step would find nothing to
+    train.
     """
     t: Tensor = tensor
     if t.op is not None or not t.requires_grad:
@@ -137,8 +137,9 @@ def moved(tensor: Any, sign: str, in_place: Callable[..., Any], op: Op, other: A
     name = t.name or "w"
     if RECORDING.get().on:
         raise TypeError(
-            f"`{name} {sign} ...` on the parameter {describe(t)} would put a result in its place: to change its "
-            f"data, write {name}.data {sign} ..., or the same line inside `with no_grad():`; "
+            f"`{name} {sign} ...` on the parameter {describe(t)} would put a result in its place: "
+            f"to change its data, write {name}.data {sign} ..., or the same line inside "
+            f"`with no_grad():`; "
             f"for a new result, {name}2 = {name} {sign[:-1]} ..."
         )
     try:
@@ -149,11 +150,23 @@ def moved(tensor: Any, sign: str, in_place: Callable[..., Any], op: Op, other: A
     return t
 
 
+def masks_only(x: Any) -> Any:
+    """`x`, if it is a mask: on integers & | ~ work bit by bit, which is not followed."""
+    if not isinstance(x, bool) and getattr(getattr(x, "dtype", None), "kind", None) != "b":
+        raise TypeError(f"& | ~ on Tensors are for masks (bool), not for {describe(x)}")
+    return x
+
+
 def index_part(part: Any) -> Any:
     """A part of an index: a list as an array, a slice from plain numbers."""
     if isinstance(part, list):
         return np.array(part, dtype=None if part else int)
     return plain_slice(part) if isinstance(part, slice) else part
+
+
+def plain_slice(s: slice) -> slice:
+    """A slice from plain numbers: Tensors among them are read now, not when a rule is traced."""
+    return slice(*(n if n is None else operator.index(n) for n in (s.start, s.stop, s.step)))
 
 
 def is_array(index: Any) -> bool:

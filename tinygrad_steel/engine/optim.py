@@ -42,6 +42,38 @@ class Optimizer:
     """What SGD and Adam share: the parameters, their steps, and forgetting their gradients.
 
     A class of your own defines `rule` and `numbers`.
+
+    Parameters
+    ----------
+    parameters : iterable of Tensors
+        Leaves that require a gradient, each once.
+    learning_rate : float
+        The size of a step, above 0.
+
+    Raises
+    ------
+    TypeError
+        For a single Tensor or a dict of them, and for a learning rate that is text.
+    ValueError
+        For parameters that cannot be trained, and for a learning rate that is not above 0.
+    NotImplementedError
+        In `step()`, where a class defines no `rule` or no `numbers`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import Optimizer, Tensor
+    >>> class Sign(Optimizer):
+    ...     def numbers(self, dtype):
+    ...         return (np.array(self.learning_rate, dtype),)
+    ...
+    ...     def rule(self, g, state, rate):
+    ...         return rate * np.sign(g), []
+    >>> p = Tensor([1.0, -2.0], requires_grad=True)
+    >>> p.square().sum().backward()
+    >>> Sign([p], learning_rate=0.25).step()
+    >>> p.data
+    array([ 0.75, -1.75])
     """
 
     def __init__(self, parameters: Iterable[Tensor], learning_rate: float):
@@ -83,7 +115,7 @@ class Optimizer:
 
     def numbers(self, dtype: np.dtype) -> tuple[np.ndarray, ...]:
         """The numbers in this step's rule for parameters of a dtype, as 0-d arrays."""
-        raise NotImplementedError
+        raise self.missing("numbers(dtype)")
 
     def rule(self, g: Any, state: Sequence[Any], *numbers: Any) -> tuple[Any, list[Any]]:
         """By what a parameter with gradient `g` is lowered, and its new state, in NumPy terms.
@@ -91,7 +123,13 @@ class Optimizer:
         It depends on its arguments and settings alone: what differs from step to step comes from
         `numbers()`.
         """
-        raise NotImplementedError
+        raise self.missing("rule(g, state, *numbers)")
+
+    def missing(self, method: str) -> NotImplementedError:
+        """The error for a class that lacks a method."""
+        return NotImplementedError(
+            f"{type(self).__name__} has no {method}: an optimizer defines rule and numbers"
+        )
 
     def step(self) -> None:
         """Move every parameter against its gradient; RuntimeError where one has none."""
@@ -130,6 +168,7 @@ class SGD(Optimizer):
 
     Examples
     --------
+    >>> from tinygrad_steel import SGD, Tensor
     >>> p = Tensor([1.0, 2.0], requires_grad=True)
     >>> p.square().sum().backward()
     >>> SGD([p], learning_rate=0.25).step()
@@ -194,6 +233,7 @@ class Adam(Optimizer):
 
     Examples
     --------
+    >>> from tinygrad_steel import Adam, Tensor
     >>> p = Tensor([1.0, 2.0], requires_grad=True)
     >>> p.square().sum().backward()
     >>> Adam([p], learning_rate=0.25).step()  # the first step is learning_rate * sign(gradient)

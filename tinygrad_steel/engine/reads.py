@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from ..ops.op import describe
-from .backward import history
+from .history import history
 from .messages import users_place, warn_user
 from .recording import next_age
 

@@ -1,4 +1,4 @@
-"""What is recorded and who is told of it: modes, `no_grad`, and the watchers to which the engine announces."""
+"""What is recorded and who is told: modes, `no_grad`, and the watchers of the engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Watcher:
-    """Who is told what the engine does inside `with recording(watcher=...)`; these methods let everything pass."""
+    """Is told what the engine does inside `with recording(watcher=...)`; this one passes it all."""
 
     def result(self, y: Any, op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> None:
         """`op` has made `y`, recorded or not, from these inputs."""
@@ -20,15 +20,16 @@ class Watcher:
         """The op of `y` sends `g` to its input `x`, as a part of the gradient of `x`."""
 
     def gradient(self, y: Any, g: Any) -> Any:
-        """`g` is the whole gradient of `y`, a result or a leaf; what is returned is used in its place."""
+        """`g` is the whole gradient of `y`, a result or a leaf; what this returns replaces it."""
         return g
 
 
 class Mode:
-    """What is recorded: "leaves" (what comes from a leaf that has a name or wants a gradient), "all" or "off".
+    """What is recorded: "leaves", "all" or "off".
 
-    `watchers` are told of every result and every gradient. `requests` are the `with recording(...)`
-    blocks that are open, in the order in which they were entered; the last one decides.
+    "leaves" is what comes from a leaf that has a name or wants a gradient. `watchers` are told of
+    every result and every gradient. `requests` are the `with recording(...)` blocks that are open,
+    in the order in which they were entered; the last one decides.
     """
 
     __slots__ = ("__weakref__", "all", "on", "requests", "watchers")
@@ -49,7 +50,7 @@ class Mode:
 
 
 class Request:
-    """One `with recording(...)`, and the modes that it has a part in: those of all threads that it was handed to."""
+    """One `with recording(...)`, and the modes that it has a part in, in whichever threads."""
 
     __slots__ = ("closed", "modes", "record", "watcher")
 
@@ -60,14 +61,15 @@ class Request:
         self.modes: weakref.WeakSet[Mode] = weakref.WeakSet()
 
     def close(self) -> None:
-        """Withdraw it, wherever it counts: a generator may be finished by another thread than began it."""
+        """Withdraw it, wherever it counts: another thread may finish a generator than began it."""
         self.closed = True
         for mode in [*self.modes]:
             mode.renew()
 
 
 # A ContextVar, so that one thread's no_grad is not another's.
-RECORDING: ContextVar[Mode] = ContextVar("recording", default=Mode())  # noqa: B039 (nobody changes a Mode)
+# B039 is for defaults that somebody may change; nobody changes this one.
+RECORDING: ContextVar[Mode] = ContextVar("recording", default=Mode())  # noqa: B039
 
 # A plain counter object: a counter kept as a class attribute costs 7-10% of a small training step.
 next_age = itertools.count().__next__
@@ -77,8 +79,9 @@ next_age = itertools.count().__next__
 def recording(record: str | None = None, watcher: Watcher | None = None) -> Iterator[None]:
     """Change the mode inside a `with`, whatever way it is left; what is not given stays as it is.
 
-    Its end withdraws its own request and no other: two generators that hold a `with` open while they take turns leave
-    in another order than they came, and going back to what was there before would leave recording off for good.
+    Its end withdraws its own request and no other: two generators that hold a `with` open while
+    they take turns leave in another order than they came, and going back to what was there before
+    would leave recording off for good.
     """
     request = Request(record, watcher)
     RECORDING.set(Mode((*RECORDING.get().requests, request)))
@@ -89,18 +92,20 @@ def recording(record: str | None = None, watcher: Watcher | None = None) -> Iter
 
 
 def refuse_tracing() -> None:
-    """TypeError where a traced rule takes a number out of a Tensor: it would be part of what is written or compiled."""
+    """TypeError where a rule that is traced takes a number out of a Tensor: it would be frozen."""
     if RECORDING.get().all:
         raise TypeError(
-            "a rule that looks at the numbers of a Tensor (if, float, item) cannot be traced: write it with np.where"
+            "a rule that looks at the numbers of a Tensor (if, float, item) cannot be traced: "
+            "write it with np.where"
         )
 
 
 def no_grad() -> contextlib.AbstractContextManager[None]:
-    """Inside `with no_grad():` no history is recorded: results are constants. Holds for the current thread only.
+    """Inside `with no_grad():` no history is recorded: results are constants.
 
-    A parameter can be changed in place there, as in `weight -= rate * weight.grad`. Asking for the gradient of a result
-    that was computed there from parameters raises RuntimeError.
+    It holds for the current thread only. A parameter can be changed in place there, as in
+    `weight -= rate * weight.grad`. Asking for the gradient of a result that was computed there from
+    parameters raises RuntimeError.
 
     Examples
     --------

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..ops.fast import is_numpy, own
-from ..ops.op import Op, data_of, describe
-from .backward import pull_arrays, seed
+from ..ops.fast import is_numpy
+from ..ops.op import SPELLINGS, Op, data_of, describe
+from .backward import own, pull_arrays, seed
 from .broadcast import warn_of_square
 from .checks import (
     checked_array,
@@ -26,29 +26,32 @@ from .checks import (
 )
 from .messages import asked_by_user, describe_call, described_result, explained
 from .methods import Methods
-from .numpy_api import SPELLINGS, twin
+from .numpy_api import twin
 from .operators import Operators
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
 from .recording import RECORDING, next_age, refuse_tracing
 
-Number = (int, float, np.number, np.bool_)
+PLAIN_NUMBERS = (int, float, np.number, np.bool_)
 BACKWARD = threading.Lock()  # two threads may add to the gradient of one leaf
 
 
 class Tensor(Operators, Methods):
     """An array, whether it wants a gradient, and (for results) the op and inputs it came from.
 
-    Operators, methods and NumPy functions applied to a Tensor give Tensors. `==` compares element by element; as dict
-    keys and in sets Tensors count by identity.
+    Operators, methods and NumPy functions applied to a Tensor give Tensors. `==` compares element
+    by element; as dict keys and in sets Tensors count by identity.
 
     Parameters
     ----------
     data : array_like
-        Numbers, nested lists or an array. It is copied, so that changing the source later changes nothing here.
+        Numbers, nested lists or an array. It is copied, so that changing the source later changes
+        nothing here.
     requires_grad : bool
-        Whether `backward()` leaves a gradient of the same shape and dtype in `.grad`; for floats only.
+        Whether `backward()` leaves a gradient of the same shape and dtype in `.grad`; for floats
+        only.
     name : str, optional
-        Shown in messages. What is computed from a named Tensor is recorded even where no gradient flows.
+        Shown in messages. What is computed from a named Tensor is recorded even where no gradient
+        flows.
 
     Raises
     ------
@@ -59,6 +62,7 @@ class Tensor(Operators, Methods):
 
     Examples
     --------
+    >>> from tinygrad_steel import Tensor
     >>> x = Tensor([[1.0, 2.0]], name="x")
     >>> weight = Tensor([[3.0], [4.0]], requires_grad=True, name="weight")
     >>> loss = (x @ weight).sum()
@@ -68,10 +72,11 @@ class Tensor(Operators, Methods):
            [2.]])
     """
 
-    # Not `_data`: np.ma takes that of whatever it meets, and a masked array times a Tensor would lose the history.
+    # Not `_data`: np.ma takes that of whatever it meets, and a masked array times a Tensor would
+    # lose the history.
     __slots__ = (
-        "__weakref__", "_age", "_array", "_arrays", "_grad", "_inputs", "_name", "_op", "_params", "_requires_grad",
-        "_shape", "given_axis", "origin", "read", "unrecorded",
+        "__weakref__", "_age", "_array", "_arrays", "_grad", "_inputs", "_name", "_op", "_params",
+        "_requires_grad", "_shape", "given_axis", "origin", "read", "unrecorded",
     )  # fmt: skip
 
     _array: Any
@@ -95,7 +100,7 @@ class Tensor(Operators, Methods):
         if requires_grad is not False:
             self.requires_grad = requires_grad
 
-    # What it is: facts, read-only. `_shape = ...` of another module goes past this, a slip of the pen does not.
+    # What it is: facts, read-only. A slip of the pen does not change them; `_shape = ...` does.
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -150,7 +155,7 @@ class Tensor(Operators, Methods):
 
     @property
     def age(self) -> int:
-        """The creation number of the data: inputs are older than results, unless they have changed since."""
+        """The number of the data: inputs are older than results, unless they changed since."""
         return self._age
 
     # What may be changed
@@ -166,7 +171,10 @@ class Tensor(Operators, Methods):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether backward() leaves a gradient here. May be changed on a leaf, to freeze it; then compute anew."""
+        """Whether backward() leaves a gradient here.
+
+        May be changed on a leaf, to freeze it; then compute anew.
+        """
         return self._requires_grad
 
     @requires_grad.setter
@@ -184,12 +192,14 @@ class Tensor(Operators, Methods):
             )
         if self._op is not None:
             raise RuntimeError(
-                f"{described_result(self)}: whether a gradient flows through a result is decided by its inputs"
+                f"{described_result(self)}: whether a gradient flows through a result is "
+                f"decided by its inputs"
             )
         if wanted and self._array.dtype.kind != "f":
             raise TypeError(
-                f"Tensor{f' {self._name}' if self._name else ''}: {self.dtype} data cannot require a gradient; "
-                f"give floats, as in Tensor(np.array(data, dtype=float), requires_grad=True)"
+                f"Tensor{f' {self._name}' if self._name else ''}: {self.dtype} data cannot require "
+                f"a gradient; give floats, as in "
+                f"Tensor(np.array(data, dtype=float), requires_grad=True)"
             )
 
     @property
@@ -213,8 +223,8 @@ class Tensor(Operators, Methods):
     def data(self) -> Any:
         """The array itself.
 
-        Assigning (`t.data = a`, `t.data -= step`) is noticed: a backward() through results computed before raises
-        RuntimeError. Writing into it (`t.data[0] = 1`) is not noticed.
+        Assigning (`t.data = a`, `t.data -= step`) is noticed: a backward() through results computed
+        before raises RuntimeError. Writing into it (`t.data[0] = 1`) is not noticed.
         """
         return self._array
 
@@ -222,7 +232,8 @@ class Tensor(Operators, Methods):
     def data(self, data: Any) -> None:
         if self._op is not None:
             raise RuntimeError(
-                f"{describe(self)} is the result of {self._op.name}: only a leaf can be given new data"
+                f"{describe(self)} is the result of {self._op.name}: "
+                f"only a leaf can be given new data"
             )
         if data is not self._array:  # `t.data -= step` hands back the array it has just changed
             self._array = checked_data(self, data)
@@ -274,25 +285,28 @@ class Tensor(Operators, Methods):
         return self._shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
-        self.note_count()
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError(
-                f"the truth of {describe(self)} is ambiguous: use np.any(t), np.all(t), and & | ~ for and, or, not"
+                f"the truth of {describe(self)} is ambiguous: use np.any(t), np.all(t), "
+                f"and & | ~ for and, or, not"
             )
+        refuse_tracing()
         refuse_assignment()
         remember(self, BRANCH)
         return bool(self._array)
 
     def __float__(self) -> float:
+        refuse_tracing()
         refuse_assignment()
         number = float(self.item())
         remember(self, NUMBER)
         return number
 
     def __int__(self) -> int:
+        refuse_tracing()
         refuse_assignment()
         number = int(self.item())
         remember(self, INDEX)
@@ -309,10 +323,12 @@ class Tensor(Operators, Methods):
         return format(self.item(), spec) if spec else str(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # For copy, deepcopy and pickle: a leaf of its own age. A result would lose its history without a word.
+        # For copy, deepcopy and pickle: a leaf of its own age. A result would lose its history
+        # without a word.
         if self.op is not None and self.requires_grad:
             raise TypeError(
-                f"{describe(self)} is the result of {self.op.name}: copy t.detach(), which has no history"
+                f"{describe(self)} is the result of {self.op.name}: "
+                f"copy t.detach(), which has no history"
             )
         return Tensor, (self._array, self.requires_grad, self.name)
 
@@ -323,7 +339,8 @@ class Tensor(Operators, Methods):
     def backward(self, gradient: Any = None) -> None:
         """Add the gradient of this Tensor to `.grad` of every leaf that requires one.
 
-        A second call adds the same gradients again: set `.grad = None` (an optimizer's `zero_grad()`) in between.
+        A second call adds the same gradients again: set `.grad = None` (an optimizer's
+        `zero_grad()`) in between.
 
         Parameters
         ----------
@@ -351,8 +368,9 @@ class Tensor(Operators, Methods):
 
     @staticmethod
     def record_op(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Tensor:  # noqa: C901
-        """Run an op on the data of its inputs; the result remembers the op where something needs it to."""
-        # Long, as it is called for every op, and calls cost more than branches: what is unusual is a call.
+        """Run an op on the data of its inputs; the result remembers it where something needs it."""
+        # Long, as it is called for every op, and calls cost more than branches: what is unusual is
+        # a call.
         given = inputs
         arrays: list[Any] = []
         requires_grad = tracked = lifted = False
@@ -365,7 +383,7 @@ class Tensor(Operators, Methods):
                     tracked = True
             else:
                 arrays.append(x)
-                if not isinstance(x, Number):
+                if not isinstance(x, PLAIN_NUMBERS):
                     lifted = True
         try:
             if lifted:
@@ -402,19 +420,21 @@ class Tensor(Operators, Methods):
             watcher.result(y, op, inputs, params)
         return y
 
-    # NumPy's functions and operators, when they meet a Tensor; pandas, on the left, leaves its operators to the Tensor
+    # NumPy's functions and operators, when they meet a Tensor; pandas, on the left, leaves its
+    # operators to the Tensor.
 
     __pandas_priority__ = 10_000
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__":
             raise TypeError(
-                f"np.{ufunc.__name__}.{method} keeps no history on Tensors: use np.sum, np.max, np.min, +"
+                f"np.{ufunc.__name__}.{method} keeps no history on Tensors: "
+                f"use np.sum, np.max, np.min, +"
             )
         if kwargs.get("out") is not None:
             raise TypeError(
-                f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an ndarray z), since "
-                f"its history would be lost: write z = z + t"
+                f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an "
+                f"ndarray z), since its history would be lost: write z = z + t"
             )
         return twin(ufunc)(*inputs, **kwargs)
 
@@ -434,14 +454,16 @@ class Tensor(Operators, Methods):
         self, dtype: Any = None, copy: bool | None = None
     ) -> np.ndarray[Any, np.dtype[np.object_]]:
         raise TypeError(
-            "a Tensor does not turn into an array by itself, since its history would be lost: use np.stack([t, u]) to "
-            "join Tensors, np.where or np.concatenate in place of z[i] = t, t.numpy() for the numbers alone, and in "
-            "place of a masked array or a pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t"
+            "a Tensor does not turn into an array by itself, since its history would be lost: "
+            "use np.stack([t, u]) to join Tensors, np.where or np.concatenate in place of "
+            "z[i] = t, t.numpy() for the numbers alone, and in place of a masked array or a "
+            "pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t"
         )
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
-            "a Tensor's elements cannot be assigned: use np.where or np.concatenate to make a new Tensor"
+            "a Tensor's elements cannot be assigned: "
+            "use np.where or np.concatenate to make a new Tensor"
         )
 
 
@@ -451,11 +473,12 @@ record_op = Tensor.record_op
 
 
 def lift(x: Any) -> Any:
-    """An input of an op as it is recorded: a Tensor or a plain number; an array or a list becomes a Tensor.
+    """An input as it is recorded: a Tensor or a plain number; anything else becomes a Tensor.
 
-    The data is a copy, since its owner may change it before backward(); the array is remembered, to be named by it.
+    The data is a copy, since its owner may change it before backward(); the array is remembered, to
+    be named by it.
     """
-    if isinstance(x, (Tensor, *Number)):
+    if isinstance(x, (Tensor, *PLAIN_NUMBERS)):
         return x
     t = Tensor(x)
     if isinstance(x, np.ndarray):
@@ -464,7 +487,7 @@ def lift(x: Any) -> Any:
 
 
 def unshared(data: Any, y: Tensor, inputs: tuple[Any, ...]) -> Any:
-    """A result that is a view; of a leaf, a copy: it would change with the leaf, and nobody would notice."""
+    """A result that is a view; of a leaf, a copy: it would change with the leaf, unnoticed."""
     if not any(isinstance(x, Tensor) and x._op is None for x in inputs):
         return data
     x = inputs[0]
@@ -473,7 +496,7 @@ def unshared(data: Any, y: Tensor, inputs: tuple[Any, ...]) -> Any:
 
 
 def settle(op: Op, data: Any, arrays: list[Any]) -> Any:
-    """What an op's forward gave, without what it keeps for its vjps, which goes to `arrays`; of a foreign op a copy."""
+    """What a forward gave, without what it keeps for vjps, which goes to `arrays`."""
     if op.keeps:
         data, kept = data if data.__class__ is tuple and len(data) == 2 else op.pair(data)
         arrays.append(kept)
@@ -483,18 +506,17 @@ def settle(op: Op, data: Any, arrays: list[Any]) -> Any:
 
 
 def forget(y: Tensor, inputs: tuple[Any, ...], unrecorded: bool) -> None:
-    """Make a new result a constant; `unrecorded`: a history that should be there is missing (see `seed`)."""
+    """Make a new result a constant; `unrecorded`: its history is missing (see `seed`)."""
     y._op, y._inputs, y._arrays, y._params, y._requires_grad = None, (), (), {}, False
     y._grad = None
     y.unrecorded = unrecorded or any(getattr(x, "unrecorded", False) for x in inputs)
 
 
 def refuse_assignment() -> None:
-    """TypeError where a number is asked for by `z[i] = t`: NumPy then calls float(t), and the history would be lost."""
-    refuse_tracing()
+    """TypeError where NumPy calls float(t) for `z[i] = t`: the history would be lost."""
     frame = sys._getframe(2)
     if dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE"):
         raise TypeError(
-            "z[i] = t cannot keep the history of a Tensor t: use np.where, np.stack or np.concatenate, "
-            "or z[i] = float(t) where the number alone is meant"
+            "z[i] = t cannot keep the history of a Tensor t: use np.where, np.stack or "
+            "np.concatenate, or z[i] = float(t) where the number alone is meant"
         )

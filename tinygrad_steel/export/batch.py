@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..program.parts import described_call
+from ..program.messages import call_of
 from ..program.values import Apply, Program, Value, compute, inputs_of
 
 
@@ -38,7 +38,7 @@ def batch_axes(
             cause = error
         if y not in axes:
             raise ValueError(
-                f"{described_call(y, names)} takes the rows of a batch together, or needs as many as were traced, and "
+                f"{call_of(y, names)} takes the rows of a batch together, or needs as many as were traced, and "
                 f"may be wrong for other batches: keep the rows apart (-1 is their number in a reshape), or export for "
                 f"batches of {rows} alone, with batch=None"
             ) from (cause if not isinstance(cause, RowsTogether) else None)

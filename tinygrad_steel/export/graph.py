@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..ops.op import Op
+from ..program.messages import call_of
 from ..program.names import first_free
-from ..program.parts import described_call
 from ..program.values import VALUES, Apply, Constant, Value, exact
 
 OPSET, IR = (
@@ -25,7 +25,7 @@ def unmapped(y: Apply, names: Mapping[Value, str], within: Sequence[Op] = ()) ->
     """What to tell somebody whose op has no mapping."""
     whole = f", a part of {within[0].name}," if within else ""
     return TypeError(
-        f"{described_call(y, names)}{whole} has no ONNX mapping: write it with ops that have one "
+        f"{call_of(y, names)}{whole} has no ONNX mapping: write it with ops that have one "
         f"(tinygrad_steel.export.MAPPING lists them; an op of your own needs a forward that runs on Tensors), or "
         f"export what it is computed from"
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import Op
-from ..program.parts import described_call
+from ..program.messages import call_of
 from ..program.values import Apply, alias
 from .graph import BOOL, END, INT, Graph, reckoned, unmapped
 
@@ -75,7 +75,7 @@ def reshape(graph: Graph, node: Apply) -> str:
 
 def stretched(graph: Graph, node: Apply) -> str:
     if 0 in node.shape and 0 not in node.inputs[0].shape:  # runtimes leave such a length as it is
-        call = described_call(node, graph.names)
+        call = call_of(node, graph.names)
         raise TypeError(
             f"{call} broadcasts to a length of 0, which ONNX runtimes do not do: leave it out"
         )

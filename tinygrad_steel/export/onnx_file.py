@@ -11,11 +11,11 @@ import numpy as np
 from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor
 from ..ops.op import Op, describe
+from ..program.ancestors import ancestors
 from ..program.draws import refuse_draws
 from ..program.given_names import Names
-from ..program.history import ancestors
-from ..program.parts import Numbers, parts_of
-from ..program.rewrite import SIMPLER, rebuild
+from ..program.parts import SIMPLER, Arrays, parts_of
+from ..program.rewrite import rebuild
 from ..program.trace import Traced, trace_forward
 from ..program.values import Apply, Program, Value, alias, apply, behind, only
 from .batch import batch_axes
@@ -107,12 +107,12 @@ def in_mapped_ops(traced: Traced, outputs: Sequence[Tensor]) -> tuple[Program, d
 
     TypeError for an op that has no mapping, and neither have its parts.
     """
-    numbers = Numbers(traced.arrays)
+    arrays = Arrays(traced.arrays)
 
     def rule(y: Apply, kept: Any, within: tuple[Op, ...] = ()) -> Value:
         if has_mapping(y):
             return y
-        found = parts_of(y, PARTS.get(y.op) or SIMPLER.get(y.op, y.op.forward), numbers)
+        found = parts_of(y, PARTS.get(y.op) or SIMPLER.get(y.op, y.op.forward), arrays)
         if found is None:
             raise unmapped(y, traced.names, within)
         outside = behind(y.values())

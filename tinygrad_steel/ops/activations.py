@@ -19,6 +19,8 @@ ROWS = [random_sample((2, 3)), random_sample((2, 3), axis=0), random_sample((3,)
 def relu(x: Any) -> Any:
     """max(x, 0); the slope at the kink x = 0 is 0, and NaN stays NaN, in result and slope.
 
+    >>> import numpy as np
+    >>> from tinygrad_steel import relu
     >>> relu(np.array([-2.0, 3.0]))
     array([0., 3.])
     """
@@ -32,6 +34,8 @@ relu.vjp(lambda g, y, x: g * np.sign(y))  # 1 or 0, and NaN for NaN, which `x > 
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)), arranged so that neither side overflows; integers become float64.
 
+    >>> import numpy as np
+    >>> from tinygrad_steel import sigmoid
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
@@ -49,6 +53,8 @@ def softmax(x: Any, axis: Axis = -1) -> Any:
     Nothing overflows. An element of -inf gets 0. A row of -inf alone, or with an inf, has no
     softmax: all of it is NaN.
 
+    >>> import numpy as np
+    >>> from tinygrad_steel import softmax
     >>> softmax(np.array([[1000.0, 1001.0], [0.0, 1.0]])).round(5)
     array([[0.26894, 0.73106],
            [0.26894, 0.73106]])
@@ -68,6 +74,8 @@ def log_softmax(x: Any, axis: Axis = -1) -> Any:
     It is without the rounding and the log(0) of doing it in two. An element of -inf stays -inf. A
     row of -inf alone, or with an inf, has no softmax: all of it is NaN.
 
+    >>> import numpy as np
+    >>> from tinygrad_steel import log_softmax
     >>> log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
     """

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .declare import define
+from .op import is_tensor
 from .safe import beside, nan_stays
 from .samples import random_sample, sample_of
 
@@ -43,7 +44,7 @@ def clip(x: Any, a_min: Bound = None, a_max: Bound = None) -> Any:
     array([0. , 0.5, 1. ])
     """
     bounds: tuple[Any, ...] = (a_min, a_max)
-    if any(np.ndim(bound) or hasattr(bound, "record_op") for bound in bounds):
+    if any(np.ndim(bound) or is_tensor(bound) for bound in bounds):
         words = "for arrays, write np.minimum(np.maximum(x, a_min), a_max)"
         raise TypeError(f"bounds are plain numbers: {words}")
     return np.clip(x, a_min, a_max)

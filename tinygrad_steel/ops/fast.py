@@ -58,14 +58,3 @@ def stretch(g: Any, shape: tuple[int, ...]) -> Any:
         full[...] = g
         return full
     return np.broadcast_to(g, shape)
-
-
-def own(g: Any, array: Any) -> Any:
-    """`g` as the gradient of a leaf with this array: in its shape, and no view of another array."""
-    if g.shape != array.shape:
-        g = stretch(g, array.shape)
-    if g.__class__ is ndarray is array.__class__:
-        return g if g.base is None else g.copy()
-    if is_numpy(g) and not is_numpy(array):
-        return np.zeros_like(array) + g  # lazy, or on a device, as the array is
-    return np.array(g) if is_numpy(g) else g

@@ -81,8 +81,8 @@ class Op:
         self.samples = list(samples)
         self.elementwise, self.rowwise, self.sequence = elementwise, rowwise, sequence
         self.keeps, self.constant, self.random, self.joint = keeps, constant, random, joint
-        # Until `trust` is called, its rules may hand out an input itself or a buffer that they use
-        # again; `plain` and `special` say at one look whether the engine has more to do than usual.
+        # `foreign`, until `trust` is called: its rules may hand out an input itself, or a buffer
+        # that they use again. `special`: its result needs more work than usual (tensor.settle).
         self.foreign, self.special = True, True
         self.input_names: tuple[str, ...] = ()
         self.param_names: tuple[str, ...] = ()
@@ -135,7 +135,7 @@ class Op:
         """What a forward that keeps something returned; TypeError where it is not two things."""
         if not isinstance(y, tuple) or len(y) != 2:  # an array of length 2 would be taken apart
             words = "has keeps=True, so its forward returns (result, kept)"
-            raise TypeError(f"{self.name} {words}, not {described(y)}")
+            raise TypeError(f"{self.name} {words}, not {describe_returned(y)}")
         return y
 
     def without_rule(self, y: Any) -> bool:
@@ -186,7 +186,7 @@ class Op:
         return TypeError(f"{self.name} takes {self.signature()}: {why}")
 
     def trust(self) -> None:
-        """Say that no rule returns an input itself or a buffer that it uses again; `g` it may."""
+        """Say that no rule returns an input, or a buffer that it uses again; `g` it may return."""
         self.foreign, self.special = False, self.keeps
 
     def signature(self) -> str:
@@ -226,12 +226,17 @@ def is_input(p: inspect.Parameter) -> bool:
     return p.default is p.empty and p.kind <= p.POSITIONAL_OR_KEYWORD
 
 
+def is_tensor(x: Any) -> bool:
+    """Whether it is a Tensor, without a need to know its class."""
+    return hasattr(x, "record_op")
+
+
 def data_of(x: Any) -> Any:
     """The array of a Tensor; anything else as it is."""
-    return x.data if hasattr(x, "record_op") else x
+    return x.data if is_tensor(x) else x
 
 
-def described(y: Any) -> str:
+def describe_returned(y: Any) -> str:
     """What a forward returned, as messages show it."""
     return f"{len(y)} things" if isinstance(y, tuple) else f"{type(y).__name__} {describe(y):.60}"
 

@@ -201,7 +201,7 @@ def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def per_length(g: Any, y: Any, axis: Axis, keepdims: bool) -> Any:
-    """g / y with the reduced axes put back; where the length `y` is 0, the slope that multiplies it is 0."""
+    """g / y with the reduced axes put back; where `y`, a length, is 0, `g` (its slope is 0)."""
     return spread(wide(g) / np.where(np.equal(y, 0), 1, y), axis, keepdims)
 
 

@@ -50,6 +50,7 @@ def random_sample(*shapes: tuple[int, ...], positive: bool = False, **params: An
 
     Examples
     --------
+    >>> from tinygrad_steel import random_sample
     >>> random_sample((2, 3), (3,), axis=0)
     Sample((2, 3) float64, (3,) float64, params={'axis': 0})
     """
@@ -76,6 +77,7 @@ def sample_of(*inputs: Any, **params: Any) -> Sample:
 
     Examples
     --------
+    >>> from tinygrad_steel import sample_of
     >>> sample_of([1.0, 0.0], 3)
     Sample((2,) float64, () int64, params={})
     """

@@ -58,6 +58,7 @@ def draw(
 
     Examples
     --------
+    >>> from tinygrad_steel import Tensor, draw
     >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> print(draw((x * x).sum(), view="backward"))  # doctest: +ELLIPSIS
     sum(x * x)

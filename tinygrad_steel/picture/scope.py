@@ -34,6 +34,8 @@ def scope(name: str) -> Iterator[None]:
     Examples
     --------
     >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, scope
+    >>> from tinygrad_steel.picture.scope import scope_of
     >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> with scope("hidden[0]"):
     ...     h = np.tanh(x)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import itertools
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-
-import numpy as np
 
 from .. import ops
 from ..engine.messages import describe_call
-from ..engine.recording import recording
 from ..engine.tensor import Tensor
 from .draws import draw_error
 from .expressions import Speech, expression, is_missing, numpy_source
-from .given_names import call_with_locals
 from .lines import (
     Backprop,
     Function,
@@ -26,13 +25,14 @@ from .lines import (
     used_twice,
 )
 from .literals import literal
+from .messages import call_of
 from .names import Identifiers, argument_names, function_name
-from .parts import Numbers, described_call, says_no_to_tensors
+from .parts import Arrays, on_tensors, says_no_to_tensors
 from .texts import Text
 from .trace import Traced, trace_forward
 from .values import VALUES, Apply, Constant, Same, Value, exact
 
-# The one rule that writes in place: it cannot be traced, and is written as it stands in the rules.
+# Its forward writes in place, which cannot be traced: what it does on arrays, written by hand.
 SCATTER = Function(
     "scatter",
     ("g", "index", "shape"),
@@ -54,48 +54,41 @@ class Definitions:
     def define(self, values: Iterable[Value], traced: Traced) -> dict[Value, str]:
         """The names of the functions for those of these values that need one."""
         missing = [y for y in values if isinstance(y, Apply) and is_missing(y)]
-        numbers = Numbers(traced.arrays)
-        return {y: self.name(y, traced, numbers) for y in missing}
+        arrays = Arrays(traced.arrays)
+        return {y: self.name(y, traced, arrays) for y in missing}
 
-    def name(self, y: Apply, traced: Traced, numbers: Numbers) -> str:
-        """The function that computes this value from its inputs, written when it is first asked
-        for.
-        """
+    def name(self, y: Apply, traced: Traced, arrays: Arrays) -> str:
+        """The function that computes this value from its inputs, written when first asked for."""
         if y.op is ops.scatter:
             self.functions["scatter"] = SCATTER
             return "scatter"
-        known = signature(y)
-        if known not in self.found:
-            self.found[known] = self.add(y, traced, numbers)
-        return self.found[known]
+        key = function_key(y)
+        if key not in self.found:
+            self.found[key] = self.add(y, traced, arrays)
+        return self.found[key]
 
-    def add(self, y: Apply, traced: Traced, numbers: Numbers) -> str:
-        """Write the function; the same op with other parameters is another function, and has a
-        number.
-        """
-        name = function_name(y.op)
+    def add(self, y: Apply, traced: Traced, arrays: Arrays) -> str:
+        """Write the function; the same op with other parameters is another, with a number."""
         plain = function_name(y.op)
         for name in itertools.chain([plain], (f"{plain}_{n}" for n in itertools.count(2))):
-            function = self.function(name, y, traced, numbers)
+            function = self.function(name, y, traced, arrays)
             if self.functions.setdefault(name, function) == function:
                 return name
         raise AssertionError  # names never end
 
-    def function(self, name: str, y: Apply, traced: Traced, numbers: Numbers) -> Function:
+    def function(self, name: str, y: Apply, traced: Traced, arrays: Arrays) -> Function:
         """The op's forward as a function in NumPy terms."""
         if y in traced.random:
-            raise draw_error(described_call(y, traced.names), "the source")
+            raise draw_error(call_of(y, traced.names), "the source")
         names = argument_names(y.op, len(y.inputs))
-        inputs = [Tensor(numbers.of(x), name=n) for x, n in zip(y.inputs, names)]
+        inputs = [Tensor(arrays.of(x), name=n) for x, n in zip(y.inputs, names)]
         inner = forward_on_tensors(y, inputs)
         defined = self.define(inner.forward, inner)
         return definition(name, inner, inputs, names, defined)
 
 
-def signature(y: Apply) -> Any:
-    """What two calls of one function have in common: its parameters are built in, and shapes may
-    be.
-    """
+def function_key(y: Apply) -> Any:
+    """What calls of one function share: its parameters are built in, and shapes may be."""
     inputs = [(x.shape, x.dtype) if isinstance(x, VALUES) else exact(x) for x in y.inputs]
     return y.op, *inputs, exact(dict(y.params))
 
@@ -105,13 +98,17 @@ def missing_names(traced: Traced) -> set[str]:
     return {function_name(y.op) for y in traced.program.applies if is_missing(y)}
 
 
+def reserved_names(traced: Traced) -> set[str]:
+    """The names of all functions that are written for a backprop, its own among them."""
+    return {"backprop", *missing_names(traced)}
+
+
 def forward_on_tensors(y: Apply, inputs: list[Tensor]) -> Traced:
     """The forward of an op, traced; TypeError where it does not run on Tensors."""
     op = y.op
     try:
-        with recording("all"), np.errstate(all="ignore"):
-            result, variables = call_with_locals(op.forward, *inputs, **y.params)
-        result = result[0] if op.keeps else result
+        with locals_of(op.forward) as variables:
+            result = on_tensors(y, op.forward, inputs)
         if not isinstance(result, Tensor):
             raise TypeError(f"on Tensors it returns {type(result).__name__}")
     except Exception as error:
@@ -126,12 +123,35 @@ def forward_on_tensors(y: Apply, inputs: list[Tensor]) -> Traced:
     return trace_forward(result, variables)
 
 
+@contextlib.contextmanager
+def locals_of(function: Callable[..., Any]) -> Iterator[dict[str, Any]]:
+    """The local variables of a Python function that runs inside the `with`, once it has returned.
+
+    They are names for what it has computed.
+    """
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    variables: dict[str, Any] = {}
+
+    def look(frame: Any, event: str, _: Any) -> None:
+        if event == "return" and frame.f_code is code:
+            variables.update(frame.f_locals)
+
+    before: Any = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        yield variables
+    finally:
+        if hasattr(before, "enable"):  # that of cProfile
+            sys.setprofile(None)
+            before.enable()
+        else:
+            sys.setprofile(before)
+
+
 def definition(
     name: str, traced: Traced, inputs: list[Tensor], names: list[str], defined: dict[Value, str]
 ) -> Function:
-    """The function of a forward: its arguments are those Tensors, everything else comes from the
-    forward itself.
-    """
+    """The function of a forward, whose arguments are those Tensors; all else it makes itself."""
     identifiers = Identifiers({name, *missing_names(traced)})
     speech = Speech(numpy_source(defined))
     # By the arrays themselves: a variable may be called the same.
@@ -176,5 +196,5 @@ def numpy_backprop(traced: Traced) -> tuple[Backprop, list[Function]]:
     """The backprop as Python runs it, and the functions that stand before it."""
     order, definitions = reading_order(traced), Definitions()
     dialect = numpy_source(definitions.define(order, traced))
-    written = backprop(traced, order, dialect, {"backprop", *missing_names(traced)})
+    written = backprop(traced, order, dialect, reserved_names(traced))
     return written, [*definitions.functions.values()]

@@ -1,4 +1,4 @@
-"""Who draws random numbers: those of one draw are not shared, nor stand in what is written."""
+"""Which functions draw random numbers: draws are never merged, and never written down."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from ..engine.messages import describe_call
 from ..engine.tensor import Tensor
-from ..ops.op import Each, Op
+from ..ops.op import Each, Op, data_of
+from .ancestors import ancestors
 from .generators import is_maker, moved
-from .history import ancestors
 from .reachable import reachable
 
 
@@ -50,8 +50,7 @@ def is_random(y: Tensor) -> bool:
     op = y.op
     if op is None or not op.foreign:
         return False
-    inputs = tuple(x.data if isinstance(x, Tensor) else x for x in y.inputs)
-    return op.random or draws(op.forward, inputs, y.params)
+    return op.random or draws(op.forward, tuple(map(data_of, y.inputs)), y.params)
 
 
 def refuse_draws(t: Tensor, what: str) -> None:
@@ -70,9 +69,7 @@ def draw_error(call: str, what: str) -> TypeError:
 
 @contextlib.contextmanager
 def no_draws(rules: Iterable[Any], whose: str, what: str) -> Iterator[None]:
-    """TypeError where a random generator that these rules can reach moves on inside the `with`, or
-    they make one.
-    """
+    """TypeError where a generator that these rules reach moves on in the `with`, or is made."""
     found = [x for rule in rules for x in reachable(rule)]
     with moved(found) as has_moved:
         yield

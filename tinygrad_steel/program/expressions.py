@@ -1,4 +1,4 @@
-"""How an op is written, as NumPy source or in a formula: WRITTEN has its form, else it is a call."""
+"""How an op is written, as NumPy source or in a formula: as its row in WRITTEN, or as a call."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import Op
-from .literals import dtype_name, index_text, is_long, literal, value_text
+from .literals import PYTHONS, dtype_name, index_text, is_long, literal, value_text
+from .messages import call_of
 from .names import numpy_name, words
-from .parts import described_call
 from .texts import ATOM, COMPARISON, POWER, PRODUCT, SIGN, SUM, Text, joined, separated
 from .values import VALUES, Apply, Constant, Value, alias
 
@@ -28,17 +28,16 @@ class Dialect:
     `defined`: the functions that stand before, for what NumPy does not have.
     """
 
-    name: str
     runs: bool
     defined: Mapping[Value, str] = dataclasses.field(default_factory=dict)
 
 
-FORMULAS = Dialect("formulas", runs=False)
+FORMULAS = Dialect(runs=False)
 
 
 def numpy_source(defined: Mapping[Value, str]) -> Dialect:
     """The dialect of what Python runs."""
-    return Dialect("NumPy source", runs=True, defined=defined)
+    return Dialect(runs=True, defined=defined)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Speech:
     late: Collection[Value] = ()
     texts: dict[Value, Text] = dataclasses.field(default_factory=dict)
 
-    def names(self, x: Any) -> bool:
+    def is_named(self, x: Any) -> bool:
         """Whether a value is said by a name."""
         return x in self.texts and self.texts[x].text.isidentifier()
 
@@ -79,18 +78,16 @@ def spelling(y: Apply, speech: Speech) -> Text:
 def operand(x: Any, user: Apply, speech: Speech) -> Text:
     """An input of `user`: as it is said, or a number or an array as a literal."""
     if not isinstance(x, VALUES):
-        return number(x, user, speech.dialect)
+        return number_text(x, user, speech.dialect)
     if x in speech.texts or not isinstance(x, Constant):
         return speech.texts[x]
     if x.shape:
         return Text(literal(x.data)).of(x)
-    return number(x.data, user, speech.dialect).of(x)
+    return number_text(x.data, user, speech.dialect).of(x)
 
 
-def number(x: Any, user: Apply, dialect: Dialect) -> Text:
-    """A number among the inputs of `user`: typed where a plain one would be taken for another
-    dtype.
-    """
+def number_text(x: Any, user: Apply, dialect: Dialect) -> Text:
+    """A number among the inputs of `user`, typed where a plain one would have another dtype."""
     x = x[()] if isinstance(x, np.ndarray) else x
     text = value_text(x)
     if (
@@ -109,7 +106,7 @@ def plain_is_same(x: np.generic, user: Apply) -> bool:
         return False
     if not user.op.elementwise:
         # NumPy makes an array of it, which has the dtype that such a number has.
-        return x.dtype in (np.float64, np.int64, bool)
+        return x.dtype in PYTHONS
     others = [i for i in user.values() if not is_number(i)]  # NumPy gives it their dtype
     return any(i.dtype in (x.dtype, np.float64) for i in others)
 
@@ -124,7 +121,7 @@ def is_number(x: Any) -> bool:
 
 Form = Callable[[Apply, list[Text], Dialect], Text | None]
 
-INFIX: dict[Op | None, tuple[str, int]] = {
+INFIX: dict[Op, tuple[str, int]] = {
     ops.add: ("+", SUM),
     ops.subtract: ("-", SUM),
     ops.multiply: ("*", PRODUCT),
@@ -150,9 +147,7 @@ def between(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
 
 
 def infix(op: Op, a: Text, b: Text) -> Text:
-    """Two operands with a sign between them, in parentheses where the grammar or a reader needs
-    them.
-    """
+    """Two operands with a sign between them, in parentheses where they are needed."""
     sign, level = INFIX[op]
     if sign in "+-" and b.text.startswith("-") and b.level >= PRODUCT:
         sign, b = "-+"[sign == "-"], b.without_sign()
@@ -205,7 +200,7 @@ def the_same(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
 
 
 WRITTEN: Mapping[Op, Form] = {
-    **dict.fromkeys((op for op in INFIX if op), between),
+    **dict.fromkeys(INFIX, between),
     ops.negative: negated,
     ops.transpose: transposed,
     ops.expand_dims: with_new_axis,
@@ -217,24 +212,22 @@ WRITTEN: Mapping[Op, Form] = {
 
 
 def product_with_gradient(y: Apply, speech: Speech) -> Text | None:
-    """`2 * G * x` as `2 * x * G`, and a mean's division at the very end, as one writes them by
-    hand.
-    """
+    """`2 * G * x` as `2 * x * G`, a mean's division last, as one writes them by hand."""
     found = factor_and_gradient(y, speech)
     if found is None:
         return None
     factor, g = found
     inner, x = y.inputs
-    product = infix(ops.multiply, number(factor, y, speech.dialect), operand(x, y, speech))
+    product = infix(ops.multiply, number_text(factor, y, speech.dialect), operand(x, y, speech))
     if (
         not isinstance(g, Apply)
         or g.op is not ops.divide
         or isinstance(g.inputs[1], VALUES)
-        or speech.names(g)
+        or speech.is_named(g)
     ):
         return infix(ops.multiply, product, operand(g, inner, speech))
     product = infix(ops.multiply, product, operand(g.inputs[0], g, speech))
-    return infix(ops.divide, product, number(g.inputs[1], g, speech.dialect))
+    return infix(ops.divide, product, number_text(g.inputs[1], g, speech.dialect))
 
 
 def factor_and_gradient(y: Apply, speech: Speech) -> tuple[Any, Any] | None:
@@ -244,7 +237,7 @@ def factor_and_gradient(y: Apply, speech: Speech) -> tuple[Any, Any] | None:
     inner, x = y.inputs
     if not isinstance(inner, Apply) or inner.op is not ops.multiply or inner not in speech.late:
         return None
-    if speech.names(inner) or not isinstance(x, VALUES) or x in speech.late:
+    if speech.is_named(inner) or not isinstance(x, VALUES) or x in speech.late:
         return None
     factor, g = sorted(inner.inputs, key=lambda i: isinstance(i, VALUES))
     if isinstance(factor, VALUES) or not x.dtype == g.dtype == y.dtype or y.dtype.itemsize < 4:
@@ -287,8 +280,8 @@ def call(y: Apply, inputs: list[Text], speech: Speech) -> Text:
     try:
         return joined(name, "(", separated(arguments(y, inputs, name, dialect)), ")")
     except TypeError as error:
-        named = {x: str(text) for x, text in speech.texts.items() if speech.names(x)}
-        raise TypeError(f"{described_call(y, named)} cannot be written out: {error}") from error
+        named = {x: str(text) for x, text in speech.texts.items() if speech.is_named(x)}
+        raise TypeError(f"{call_of(y, named)} cannot be written out: {error}") from error
 
 
 def function_called(y: Apply, dialect: Dialect) -> str:
@@ -312,7 +305,7 @@ def named_arguments(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -
 
 def bounds(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:
     """`np.clip(x, 0, 1)`."""
-    return [*inputs, *(number(y.params.get(k), y, dialect) for k in ("a_min", "a_max"))]
+    return [*inputs, *(number_text(y.params.get(k), y, dialect) for k in ("a_min", "a_max"))]
 
 
 def subscripts_first(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:
@@ -327,7 +320,7 @@ def index_and_shape(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -
 
 
 def inputs_alone(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:
-    """What the parameters are is seen from the inputs."""
+    """The inputs alone: they say what the parameters are."""
     return [*inputs]
 
 

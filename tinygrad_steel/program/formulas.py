@@ -13,19 +13,18 @@ from ..engine.recording import recording
 from ..engine.tensor import Tensor, record_op
 from ..ops import broadcast_to
 from ..ops.op import Op
+from .ancestors import refuse_numbers, translated
 from .expressions import FORMULAS, INLINE, WIDTH, Speech, expression
 from .given_names import GivenNames, Names
-from .history import refuse_numbers
 from .literals import literal, value_text
 from .names import argument_names, first_free, readable
 from .texts import ATOM, SIGN, Text
 from .trace import Traced, for_reader, trace, trace_forward
-from .values import Apply, Constant, Leaf, Value, apply, behind
+from .values import Apply, Constant, Leaf, Value, behind
 
 
 def formula(t: Tensor, names: Names = None) -> str:
-    """How a Tensor was computed, in one expression; where it grows too long, a named part stands
-    for itself.
+    """How a Tensor was computed, in one expression; if it is too long, by its named parts.
 
     Parameters
     ----------
@@ -46,7 +45,8 @@ def formula(t: Tensor, names: Names = None) -> str:
 
     Examples
     --------
-    >>> from tinygrad_steel import softmax_cross_entropy
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, formula, softmax_cross_entropy
     >>> x, y = Tensor([[1.0, 2.0]], name="x"), Tensor([1], name="y")
     >>> weight = Tensor(np.ones((2, 2)), requires_grad=True, name="weight")
     >>> bias = Tensor(np.ones(2), requires_grad=True, name="bias")
@@ -73,8 +73,7 @@ def readable_names(traced: Traced) -> dict[Value, str]:
 def parts(
     traced: Traced, called: Mapping[Value, str], stand_for_themselves: bool
 ) -> tuple[Mapping[Value, Text], bool]:
-    """The text of each part of a formula, and whether all of them fit into a line; those that do
-    not are shortened.
+    """The text of each part of a formula, shortened where too long, and whether all fit.
 
     `stand_for_themselves`: whether named parts do.
     """
@@ -89,9 +88,8 @@ def parts(
             text = expression(y, speech)
             if len(text) > WIDTH:
                 fits = False
-                text = (
-                    text if y is traced.loss else Text(called.get(y) or f"{y.op.name}(...)").of(y)
-                )
+                if y is not traced.loss:
+                    text = Text(called.get(y) or f"{y.op.name}(...)").of(y)
         speech.texts[y] = text
     return speech.texts, fits
 
@@ -111,8 +109,7 @@ def leaf_text(x: Value, called: Mapping[Value, str]) -> Text:
 
 
 def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> list[str | None]:
-    """For each input of a result, how its gradient comes from `g`, that of the result; None where
-    none flows.
+    """For each input of a result, how its gradient comes from that of the result, `g`; or None.
 
     Parameters
     ----------
@@ -136,6 +133,8 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, vjp_formulas
     >>> x = Tensor([[1.0, 2.0]], name="x")
     >>> weight, bias = Tensor(np.ones((2, 1)), True, "weight"), Tensor([0.0], True, "bias")
     >>> vjp_formulas(x @ weight), vjp_formulas(np.ones((3, 1)) + bias)
@@ -206,9 +205,7 @@ def step_text(traced: Traced, gradient: Value, start: str) -> str:
 
 
 def block_formula(block: list[Tensor], name: Callable[[Tensor], str]) -> str:
-    """The last Tensor of a block in terms of its leaves (`w` for w0) and of `h`, which comes from
-    outside.
-    """
+    """The last Tensor of a block, by its leaves (`w` for w0) and `h`, which comes from outside."""
     speech = Speech(FORMULAS)
     made: dict[Tensor, Value] = {}
     taken = {"h"}
@@ -223,9 +220,8 @@ def block_formula(block: list[Tensor], name: Callable[[Tensor], str]) -> str:
             add_leaf(t, readable(numberless, taken) if numberless else "array", made, speech)
             taken.add(speech.texts[made[t]].text)
         else:
-            made[t] = y = apply(
-                t.op, (made[x] if isinstance(x, Tensor) else x for x in t.inputs), t.params, t
-            )
+            y = made[t] = translated(t, made)
+            assert isinstance(y, Apply)  # it has an op
             speech.texts[y] = expression(y, speech)
     return speech.texts[made[block[-1]]].text
 

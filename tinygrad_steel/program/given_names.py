@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,9 +14,7 @@ DEEP = 4  # how many containers, one in the other, are looked into: a list may h
 
 
 class GivenNames:
-    """What Tensors are called: by their own names, or by those of the variables that hold them or
-    their arrays.
-    """
+    """What Tensors are called: by name, or as the variables that hold them or their arrays."""
 
     def __init__(self, names: Names):
         self.tensors: dict[Tensor, str] = {}
@@ -33,7 +28,7 @@ class GivenNames:
             found = [inner for name, value in found for inner in self.take(name, value)]
 
     def take(self, name: str, value: Any) -> list[tuple[str, Any]]:
-        """Note a Tensor under its first name; what a list, tuple or dict holds comes back, named."""
+        """Note a Tensor under its first name; gives what a list, tuple or dict holds, named."""
         if isinstance(value, Tensor):
             self.tensors.setdefault(value, name)
         elif isinstance(value, dict):
@@ -69,29 +64,3 @@ def variables(names: Names) -> dict[str, Any]:
     given = names or {}
     own = [k for k in given if not k.startswith("_") and k not in ("In", "Out")]
     return {k: given[k] for k in own}
-
-
-def call_with_locals(
-    function: Callable[..., Any], *args: Any, **kwargs: Any
-) -> tuple[Any, dict[str, Any]]:
-    """What a Python function returns, and its local variables as they were then: names for what it
-    has computed.
-    """
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    variables: dict[str, Any] = {}
-
-    def look(frame: Any, event: str, _: Any) -> None:
-        if event == "return" and frame.f_code is code:
-            variables.update(frame.f_locals)
-
-    before: Any = sys.getprofile()
-    sys.setprofile(look)
-    try:
-        result = function(*args, **kwargs)
-    finally:
-        if hasattr(before, "enable"):  # that of cProfile
-            sys.setprofile(None)
-            before.enable()
-        else:
-            sys.setprofile(before)
-    return result, variables

@@ -49,7 +49,7 @@ def backprop(
     speech = Speech(dialect, traced.late)
     arguments, remarks = claim_names(traced, identifiers, speech)
     own = own_lines(traced, order)
-    first: dict[Value | None, Text] = {traced.start: first_gradient(traced, order)}
+    first: dict[Value, Text] = {start_of(traced): first_gradient(traced, order)}
     lines = spell(order, own, speech, names_by_owner(traced, identifiers, speech), first)
     texts = [*remarks, "# forward"]
     for y, text in lines.items():
@@ -68,14 +68,17 @@ def backprop(
     return Backprop(function, arguments, speech, lines)
 
 
+def start_of(traced: Traced) -> Leaf:
+    """The gradient of the loss with which the backward begins."""
+    assert traced.start is not None  # only a forward by itself is traced without one
+    return traced.start
+
+
 # In which order
 
 
 def reading_order(traced: Traced) -> list[Value]:
     """The forward, then gradients from the loss backwards; a leaf's as soon as it can be had."""
-    forward = [*traced.forward]
-    if traced.start is None:
-        return forward
     needed = needed_for(traced.program, asked_for(traced))
     results = [x for x in traced.gradient_of if isinstance(x, Apply) or x is traced.loss]
     steps = [traced.gradient_of[x] for x in results if traced.gradient_of[x] in needed]
@@ -84,7 +87,7 @@ def reading_order(traced: Traced) -> list[Value]:
     backward: list[Value] = []
     for k, g in enumerate(steps):
         backward += [g, *(leaf for leaf in of_leaves if ready.get(leaf, 0) == k)]
-    return [*behind([*forward, traced.start, *backward])]
+    return [*behind([*traced.forward, start_of(traced), *backward])]
 
 
 def steps_before(traced: Traced, steps: list[Value]) -> dict[Value, int]:
@@ -183,7 +186,7 @@ def names_by_owner(
 
     def name(y: Value) -> str:
         owner = owners.get(y)
-        if owner is not None and speech.names(owner):
+        if owner is not None and speech.is_named(owner):
             return identifiers.free(f"G_{speech.texts[owner]}")
         return identifiers.short()
 
@@ -198,7 +201,7 @@ def spell(
     own: Collection[Value],
     speech: Speech,
     name: Callable[[Value], str],
-    given: Mapping[Value | None, Text],
+    given: Mapping[Value, Text],
 ) -> dict[Value, Text]:
     """What computes each value with a line of its own.
 
@@ -222,8 +225,7 @@ def spell(
 
 def first_gradient(traced: Traced, order: Iterable[Value]) -> Text:
     """The gradient of the loss itself."""
-    start = traced.start
-    assert start is not None
+    start = start_of(traced)
     kind = dtype_name(start.dtype)
     if start.shape:
         return Text(f"np.ones({start.shape}, {kind})")

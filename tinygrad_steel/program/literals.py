@@ -12,7 +12,7 @@ import numpy as np
 from .. import ops
 from .texts import Text, joined, separated
 
-PLAIN = (np.float64, np.int64, bool)  # the dtypes that NumPy gives to Python's own numbers
+PYTHONS = (np.float64, np.int64, bool)  # the dtypes that NumPy gives to Python's own numbers
 
 
 def dtype_name(dtype: np.dtype[Any]) -> str:
@@ -89,9 +89,9 @@ def ufunc_text(v: np.ufunc, runs: bool) -> str | None:
     return f"np.{v.__name__}" if getattr(np, v.__name__, None) is v else None
 
 
-LITERALS: dict[
-    Any, Callable[[Any, bool], str | None]
-] = {  # the first one that fits and gives a text
+LiteralForm = Callable[[Any, bool], str | None]
+
+LITERALS: dict[Any, LiteralForm] = {  # the first one that fits and gives a text
     np.generic: numpy_number,
     np.ndarray: lambda v, runs: literal(v),
     float: special_float,
@@ -114,16 +114,14 @@ def literal(x: np.ndarray) -> str:
     """An array as source: the same numbers to the last bit (but NaN is NaN)."""
     if not x.ndim:
         text = value_text(x[()])
-        return text if x.dtype in PLAIN else f"{dtype_name(x.dtype)}({text})"
+        return text if x.dtype in PYTHONS else f"{dtype_name(x.dtype)}({text})"
     if x.size:
         return pattern(x) or listed(x)
     return f"np.zeros({x.shape}, {dtype_name(x.dtype)})"
 
 
 def pattern(x: np.ndarray) -> str | None:
-    """An array that NumPy makes without any list: a range, ones on a diagonal, one number
-    everywhere; else None.
-    """
+    """An array that NumPy makes without a list, such as a range or ones on a diagonal; or None."""
     kind, length = dtype_name(x.dtype), len(x)
     if x.ndim == 1 and x.dtype == np.int64 and same_bytes(x, np.arange(length)):
         return f"np.arange({length})"
@@ -153,14 +151,12 @@ def listed(x: np.ndarray) -> str:
 
 
 def index_text(index: Any, arrays: Sequence[Text], alone: bool = True) -> Text:
-    """An index between its brackets, or (`alone=False`) as a value of its own; `arrays` stand in
-    its holes.
-    """
+    """An index between its brackets, or (`alone=False`) by itself; `arrays` fill its holes."""
     parts = index if isinstance(index, tuple) else (index,)
     if not alone and any(isinstance(part, slice) for part in parts):
         return joined("np.s_[", index_text(index, arrays), "]")
     fill = iter(arrays)
-    texts = [next(fill) if part is ops.HOLE else index_part(part, alone) for part in parts]
+    texts = [next(fill) if part is ops.HOLE else part_text(part, alone) for part in parts]
     if not isinstance(index, tuple):
         return joined(*texts)
     if alone and index:
@@ -169,7 +165,7 @@ def index_text(index: Any, arrays: Sequence[Text], alone: bool = True) -> Text:
     return joined("(", separated(texts), comma, ")")
 
 
-def index_part(part: Any, alone: bool) -> str:
+def part_text(part: Any, alone: bool) -> str:
     """One part of an index; a slice between brackets has colons."""
     if not isinstance(part, slice) or not alone:
         return value_text(part)

@@ -33,9 +33,7 @@ MODULES = (("np", np), ("np.linalg", np.linalg), ("np.fft", np.fft))
 
 
 class Identifiers:
-    """The names of one function, each given once; `reserved`: those of the functions that it calls,
-    and its own.
-    """
+    """The names of one function, each given once; `reserved`: its own, and of those it calls."""
 
     def __init__(self, reserved: Iterable[str]):
         self.functions = {*reserved}
@@ -56,9 +54,7 @@ class Identifiers:
 
 
 def first_free(names: Iterable[str], taken: Collection[str], base: str = "") -> str:
-    """The first of these names that is not taken; else the last (or `base`) with the next number
-    that is free.
-    """
+    """The first of these names that is free; else the last (or `base`) with a number that is."""
     names = [*names]
     base = base or names[-1]
     numbered = (f"{base}_{n}" for n in itertools.count(2))
@@ -75,9 +71,7 @@ def identifier(name: str) -> str:
 
 
 def readable(name: str, taken: Collection[str]) -> str:
-    """A name as it stands in a formula: as it is, unless it would be read as something else there,
-    or is taken.
-    """
+    """A name as it stands in a formula: changed where it is taken, or reads as something else."""
     if reads_otherwise(name):
         name = identifier(name)
         name += "_" * (name == "np" or keyword.iskeyword(name))
@@ -85,9 +79,7 @@ def readable(name: str, taken: Collection[str]) -> str:
 
 
 def reads_otherwise(name: str) -> bool:
-    """Whether a reader takes it for nothing, a word of Python's, a number or an expression (`w[0]`
-    is a name).
-    """
+    """Whether a reader takes it for something else than a name (`w[0]` is one)."""
     if not name.strip() or name == "np" or keyword.iskeyword(name):
         return True
     try:
@@ -115,18 +107,17 @@ def numpy_name(op: Op) -> str | None:
 
 def place_in_numpy(function: Any, name: str) -> str | None:
     """Where NumPy has this function under this name; None where it has not."""
-    return next(
-        (f"{where}.{name}" for where, module in MODULES if getattr(module, name, None) is function),
-        None,
-    )
+    for where, module in MODULES:
+        if getattr(module, name, None) is function:
+            return f"{where}.{name}"
+    return None
 
 
 def function_name(op: Op) -> str:
     """How the function of an op is called that NumPy does not have."""
     name = identifier(op.name)
-    return name + "_" * (
-        name in {*RESERVED, "backprop"} or (name == "scatter" and op is not ops.scatter)
-    )
+    is_taken = name in {*RESERVED, "backprop"} or (name == "scatter" and op is not ops.scatter)
+    return name + "_" * is_taken
 
 
 def argument_names(op: Op, count: int) -> list[str]:

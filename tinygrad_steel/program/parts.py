@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..engine.messages import describe_call
+from .. import ops
 from ..engine.recording import recording
 from ..engine.tensor import Tensor
 from ..ops.op import Op
+from .ancestors import ancestors, translated
 from .draws import alike
-from .history import ancestors, translated
 from .values import VALUES, Apply, Constant, Value, behind, compute, inputs_of
 
 
-class Numbers:
+class Arrays:
     """The arrays of values, computed when somebody asks for them, from those that are given."""
 
     def __init__(self, arrays: Mapping[Value, Any]):
@@ -36,16 +37,15 @@ class Numbers:
         return self.known[x]
 
 
-def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value | None:
-    """The parts of which an Apply consists, found by running a function in NumPy terms on Tensors
-    in place of its op.
+def parts_of(y: Apply, function: Callable[..., Any], arrays: Arrays) -> Value | None:
+    """What an Apply consists of, found by running a function on Tensors in place of its op.
 
     None where it does not run on them, where it gives something else on them than on arrays, as it
     looks at types or draws numbers, and where it is put in terms of the op itself.
     """
-    stand = [Tensor(numbers.of(x)) if isinstance(x, VALUES) else x for x in y.inputs]
-    found = run_on_tensors(y, function, stand)
-    if found is None or (y.op.foreign and not alike(found.data, numbers.of(y))):
+    stand = [Tensor(arrays.of(x)) if isinstance(x, VALUES) else x for x in y.inputs]
+    found = same_on_tensors(y, function, stand)
+    if found is None or (y.op.foreign and not alike(found.data, arrays.of(y))):
         return None
     made: dict[Tensor, Value] = {t: x for t, x in zip(stand, y.inputs) if isinstance(t, Tensor)}
     for t in ancestors([found]):
@@ -54,18 +54,24 @@ def parts_of(y: Apply, function: Callable[..., Any], numbers: Numbers) -> Value 
         if t.op is y.op:
             return None
         made[t] = translated(t, made)
-        numbers.known[made[t]] = t.data
+        arrays.known[made[t]] = t.data
     return made[found]
 
 
-def run_on_tensors(y: Apply, function: Callable[..., Any], inputs: list[Any]) -> Tensor | None:
-    """What a function gives in place of an op; None where it does not run on Tensors, or gives
-    something else.
+def on_tensors(y: Apply, function: Callable[..., Any], inputs: list[Any]) -> Any:
+    """What a function gives for Tensors in place of an op, but not what it keeps for the vjps."""
+    with recording("all"), np.errstate(all="ignore"):
+        found = function(*inputs, **y.params)
+    return found[0] if y.op.keeps and isinstance(found, tuple) else found
+
+
+def same_on_tensors(y: Apply, function: Callable[..., Any], inputs: list[Any]) -> Tensor | None:
+    """What a function gives in place of an op, in the op's shape and dtype; else None.
+
+    None also where it does not run on Tensors.
     """
     try:
-        with recording("all"), np.errstate(all="ignore"):
-            found = function(*inputs, **y.params)
-        found = found[0] if y.op.keeps and isinstance(found, tuple) else found
+        found = on_tensors(y, function, inputs)
     except Exception as error:
         if says_no_to_tensors(error, y.op):
             return None
@@ -75,8 +81,7 @@ def run_on_tensors(y: Apply, function: Callable[..., Any], inputs: list[Any]) ->
 
 
 def says_no_to_tensors(error: Exception, op: Op) -> bool:
-    """Whether an error says that the forward of an op, which has run on arrays, does not run on
-    Tensors.
+    """Whether an error says that a forward, which has run on arrays, does not run on Tensors.
 
     It does where something that Tensors lack, or refuse, was asked of them. Anything else is a
     fault in the forward that only Tensors bring to light, and is to be seen: it gets a note.
@@ -91,18 +96,23 @@ def says_no_to_tensors(error: Exception, op: Op) -> bool:
     return False
 
 
-def described_call(y: Apply, names: Mapping[Value, str]) -> str:
-    """An Apply as messages show it, with the names of its inputs."""
-    return describe_call(y.op, tuple(Described(x, names) for x in y.inputs), dict(y.params))
+# What NumPy has as one function, but a machine is better off with the parts of.
 
 
-class Described:
-    """An input as messages show it."""
+def var_in_parts(x: Any, axis: Any = None, keepdims: bool = False, ddof: float = 0) -> Any:
+    """np.var in simpler terms."""
+    squares = np.square(x - np.mean(x, axis=axis, keepdims=True))
+    count = x.size if axis is None else math.prod(x.shape[i] for i in np.ravel(axis).tolist())
+    return np.sum(squares, axis=axis, keepdims=keepdims) / max(count - ddof, 0)
 
-    def __init__(self, x: Any, names: Mapping[Value, str]):
-        self.x = x
-        if isinstance(x, VALUES):
-            self.shape, self.dtype, self.name = x.shape, x.dtype, names.get(x)
 
-    def __repr__(self) -> str:
-        return repr(self.x)
+def std_in_parts(x: Any, **params: Any) -> Any:
+    """np.std in simpler terms."""
+    return np.sqrt(var_in_parts(x, **params))
+
+
+SIMPLER: dict[Op, Callable[..., Any]] = {
+    ops.norm: ops.norm.forward,
+    ops.var: var_in_parts,
+    ops.std: std_in_parts,
+}

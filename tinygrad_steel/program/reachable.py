@@ -57,7 +57,7 @@ def attributes_of(x: Any) -> list[Any]:
 
 
 def members_of(cls: type) -> list[Any]:
-    """The methods of a class, which its objects have, and those of its bases; of a library's, nothing."""
+    """The methods of a class and of its bases, which its objects have; of a library's, none."""
     own = (base for base in cls.__mro__ if not is_of_a_library(base.__module__))
     return [member for base in own for member in vars(base).values()]
 

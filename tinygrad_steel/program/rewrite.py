@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Collection, Iterable
 from types import MappingProxyType
 from typing import Any
@@ -38,7 +37,7 @@ def rebuild(
     for old in program.applies:
         if old in fixed:
             work.finished[old] = old
-            work.known.setdefault(key(old), old)
+            work.by_key.setdefault(key(old), old)
             continue
         again = work.on_new_inputs(old)
         if old in alone:
@@ -57,14 +56,14 @@ class Rebuilding:
     """What is known while a Program is rebuilt.
 
     `finished`: what old values, and those that the rule has made, are in the new Program. `kept`:
-    new values that stand for one that is to be kept. `known`: key -> the first new Apply with it.
+    new values that stand for one that is to be kept. `by_key`: key -> the first new Apply with it.
     """
 
     def __init__(self, rule: Rule):
         self.rule = rule
         self.finished: dict[Any, Any] = {}
         self.kept: set[Value] = set()
-        self.known: dict[Any, Apply] = {}
+        self.by_key: dict[Any, Apply] = {}
 
     def finish(self, x: Any) -> Any:
         """What becomes of an input, old or new."""
@@ -83,7 +82,7 @@ class Rebuilding:
             if (new.shape, new.dtype) != (y.shape, y.dtype):
                 raise ValueError(f"{new!r} cannot stand in the place of {y!r}")
             return self.finish(new)
-        self.finished[y] = self.known.setdefault(key(y), y)
+        self.finished[y] = self.by_key.setdefault(key(y), y)
         return self.finished[y]
 
     def keep(self, again: Apply, new: Value) -> Value:
@@ -106,7 +105,7 @@ def with_inputs(y: Apply, inputs: Iterable[Any]) -> Apply:
 
 
 @dataclasses.dataclass
-class Facts:
+class Known:
     """What rows ask about values, as far as a Program has been rebuilt.
 
     `late`: those that depend on the gradient of the loss. `kept`: those that stand for a named one.
@@ -127,9 +126,8 @@ class Facts:
         """A small value broadcast to a shape."""
         if small.shape == shape:
             return small
-        y = Apply(
-            ops.broadcast_to, (small,), MappingProxyType({"shape": shape}), shape, small.dtype
-        )
+        params = MappingProxyType({"shape": shape})
+        y = Apply(ops.broadcast_to, (small,), params, shape, small.dtype)
         self.stretched.add(y)
         return y
 
@@ -143,25 +141,25 @@ class Row:
 
     what: str
     ops: frozenset[Op] | None
-    instead: Callable[[Apply, Facts], Any]
+    instead: Callable[[Apply, Known], Any]
 
 
 def rewriting(rows: Iterable[Row], start: Value | None = None) -> Rule:
     """A rule for `rebuild`: the first row that changes it; `start`: the gradient of the loss."""
     rows = [*rows]
-    facts = Facts(late={start})
+    known = Known(late={start})
 
     @functools.cache
-    def instead(op: Op) -> list[Callable[[Apply, Facts], Any]]:
+    def instead(op: Op) -> list[Callable[[Apply, Known], Any]]:
         """The rows for an op."""
         return [row.instead for row in rows if row.ops is None or op in row.ops]
 
     def rule(y: Apply, kept: Collection[Value]) -> Any:
-        facts.kept = kept
-        if not facts.late.isdisjoint(y.inputs):
-            facts.late.add(y)
+        known.kept = kept
+        if not known.late.isdisjoint(y.inputs):
+            known.late.add(y)
         for change in instead(y.op):
-            new = change(y, facts)
+            new = change(y, known)
             if new is not None:
                 return new
         return y
@@ -169,56 +167,52 @@ def rewriting(rows: Iterable[Row], start: Value | None = None) -> Rule:
     return rule
 
 
-def without_alias(y: Apply, facts: Facts) -> Any:
+def without_alias(y: Apply, known: Known) -> Any:
     """What an alias stands for; `rebuild` makes it anew where two kept values are one."""
     return y.inputs[0]
 
 
-def same_layout(y: Apply, facts: Facts) -> Any:
+def same_layout(y: Apply, known: Known) -> Any:
     """A vector transposed, an array reshaped to the shape that it has."""
     if len(y.shape) < 2 if y.op is ops.transpose else y.inputs[0].shape == y.shape:
         return y.inputs[0]
     return None
 
 
-def times_one(y: Apply, facts: Facts) -> Any:
+def times_one(y: Apply, known: Known) -> Any:
     """`x * 1`, `x / 1`, `x ** 1`."""
     x, number = y.inputs
-    if (
-        is_number(number, 1)
-        and isinstance(x, Leaf | Apply)
-        and (x.shape, x.dtype) == (y.shape, y.dtype)
-    ):
-        return x
-    return None
+    if not equals(number, 1) or not isinstance(x, Leaf | Apply):
+        return None
+    return x if (x.shape, x.dtype) == (y.shape, y.dtype) else None
 
 
-def power_zero(y: Apply, facts: Facts) -> Any:
+def power_zero(y: Apply, known: Known) -> Any:
     """`x ** 0` is one everywhere."""
     exponent = y.inputs[1]
     if isinstance(exponent, int | float) and exponent == 0:
-        return facts.stretch(constant(y.dtype.type(1)), y.shape)
+        return known.stretch(constant(y.dtype.type(1)), y.shape)
     return None
 
 
-def moved_number(y: Apply, facts: Facts) -> Any:
+def moved_number(y: Apply, known: Known) -> Any:
     """One number everywhere, moved about, is the same number everywhere."""
-    (x, *_) = y.inputs
-    if facts.is_stretched(x) and not x.inputs[0].shape:
-        return facts.stretch(x.inputs[0], y.shape)
+    x = y.inputs[0]
+    if y.op.moves and known.is_stretched(x) and not x.inputs[0].shape:
+        return known.stretch(x.inputs[0], y.shape)
     return None
 
 
-def unstretched(y: Apply, facts: Facts) -> Any:
+def unstretched(y: Apply, known: Known) -> Any:
     """An elementwise op before the broadcast of its inputs, which comes last, if it is needed."""
-    if not y.op.elementwise or not any(map(facts.is_stretched, y.inputs)):
+    if not y.op.elementwise or not any(map(known.is_stretched, y.inputs)):
         return None
-    inputs = tuple(x.inputs[0] if facts.is_stretched(x) else x for x in y.inputs)
+    inputs = tuple(x.inputs[0] if known.is_stretched(x) else x for x in y.inputs)
     shape = np.broadcast_shapes(*(x.shape for x in inputs if isinstance(x, VALUES)))
-    return facts.stretch(Apply(y.op, inputs, y.params, shape, y.dtype), y.shape)
+    return known.stretch(Apply(y.op, inputs, y.params, shape, y.dtype), y.shape)
 
 
-def is_number(x: Any, number: float) -> bool:
+def equals(x: Any, number: float) -> bool:
     """Whether it is this number, plain or a Constant."""
     if isinstance(x, Constant):
         return not x.shape and bool(x.data == number)
@@ -231,34 +225,6 @@ READER = (
     Row("a layout that is there already", frozenset({ops.transpose, ops.reshape}), same_layout),
     Row("x * 1, x / 1, x ** 1", frozenset({ops.multiply, ops.divide, ops.power}), times_one),
     Row("x ** 0", frozenset({ops.power}), power_zero),
-    Row(
-        "one number everywhere, moved about",
-        frozenset(
-            {ops.reshape, ops.transpose, ops.swapaxes, ops.expand_dims, ops.squeeze, ops.flip}
-        ),
-        moved_number,
-    ),
+    Row("one number everywhere, moved about", None, moved_number),
     Row("a broadcast that NumPy does by itself", None, unstretched),
 )
-
-
-# What NumPy has as one function, but a machine is better off with the parts of.
-
-
-def var_in_parts(x: Any, axis: Any = None, keepdims: bool = False, ddof: float = 0) -> Any:
-    """np.var in simpler terms."""
-    squares = np.square(x - np.mean(x, axis=axis, keepdims=True))
-    count = x.size if axis is None else math.prod(x.shape[i] for i in np.ravel(axis).tolist())
-    return np.sum(squares, axis=axis, keepdims=keepdims) / max(count - ddof, 0)
-
-
-def std_in_parts(x: Any, **params: Any) -> Any:
-    """np.std in simpler terms."""
-    return np.sqrt(var_in_parts(x, **params))
-
-
-SIMPLER: dict[Op, Callable[..., Any]] = {
-    ops.norm: ops.norm.forward,
-    ops.var: var_in_parts,
-    ops.std: std_in_parts,
-}

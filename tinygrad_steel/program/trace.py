@@ -12,17 +12,16 @@ import numpy as np
 from ..engine.backward import pull_tensors, seed
 from ..engine.recording import Watcher, recording
 from ..engine.tensor import Tensor, record_op
+from .ancestors import ancestors, refuse_numbers, translated
 from .draws import is_random
 from .given_names import GivenNames, Names
-from .history import ancestors, refuse_numbers, translated
 from .rewrite import READER, Rule, rebuild, rewriting
 from .values import Apply, Leaf, Program, Same, Value, alias, behind, evaluate
 
 
 @dataclasses.dataclass(frozen=True)
 class Traced:
-    """A Program whose results are the loss, all gradients and all that was asked for, and tables
-    beside it.
+    """The Program of a loss, its gradients and what else was asked for, and tables beside it.
 
     `loss`; `forward`, with all that it is computed from, inputs first; and `start`, the gradient of
     the loss with which the backward begins. `leaves`: those of the loss, in the order of their
@@ -67,9 +66,7 @@ class Traced:
             return evaluate(self.program, self.arrays)
 
     def rebuilt(self, rule: Rule) -> Traced:
-        """The same after a pass; the forward, and the gradients of named values, stay values of
-        their own.
-        """
+        """The same after a pass, which keeps the forward and the gradients of named values."""
         named = {g for x, g in self.gradient_of.items() if x in self.names}
         program, moved = rebuild(self.program, rule, named, self.random, self.forward)
         return self.followed(program, moved)
@@ -101,8 +98,8 @@ def for_reader(traced: Traced) -> Traced:
     return traced.rebuilt(rewriting(READER, traced.start))
 
 
-# What is done with the gradients: from them, by Tensor, the results of it, and the leaves that it
-# needs besides.
+# What is computed from the gradients, as by an optimizer's step. It is handed Tensor -> gradient,
+# and gives its results and the leaves that it needs besides.
 Update = Callable[[Mapping[Tensor, Tensor]], tuple[Iterable[Tensor], Iterable[Tensor]]]
 
 
@@ -169,26 +166,26 @@ def traced_from(
     more = [*outputs, *updated, *outside]
     gradients = [*notes.gradients.values(), *(g for _, _, g in notes.edges)]
     past, others = ancestors([loss]), ancestors(outputs)
-    made = Translation(notes.names)
-    made.add_forward([*past, *others])
-    first = None if start is None else made.leaf(start)
+    translation = Translation(notes.names)
+    translation.add_forward([*past, *others])
+    first = None if start is None else translation.leaf(start)
     for t in outside:
-        made.leaf(t)
-    made.add_made(ancestors([*gradients, *more]))
-    at = made.values
+        translation.leaf(t)
+    translation.add_made(ancestors([*gradients, *more]))
+    at = translation.values
     return Traced(
-        program=made.program([loss, *gradients, *more]),
+        program=translation.program([loss, *gradients, *more]),
         loss=at[loss],
         forward=behind([*(at[t] for t in past if t.op is not None), at[loss]]),
         start=first,
-        leaves=made.leaves_of(past),
-        names=made.names,
+        leaves=translation.leaves_of(past),
+        names=translation.names,
         gradient_of={at[t]: at[g] for t, g in notes.gradients.items()},
         edges=tuple((at[y], at[x], at[g]) for y, x, g in notes.edges),
-        tensors=made.tensors,
+        tensors=translation.tensors,
         made={t: at[t] for t in (*past, *others, *notes.gradients.values(), *more)},
-        arrays=made.arrays,
-        random=frozenset(made.random),
+        arrays=translation.arrays,
+        random=frozenset(translation.random),
     )
 
 
@@ -206,9 +203,7 @@ class Translation:
         self.of_array: dict[Same, Leaf] = {}
 
     def add_forward(self, tensors: Iterable[Tensor]) -> None:
-        """Tensors that a user has made: those without a history are leaves, unless they are
-        nameless numbers.
-        """
+        """Tensors that a user has made: leaves, results, and nameless numbers as Constants."""
         for t in tensors:
             if t in self.values:
                 continue

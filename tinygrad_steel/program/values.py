@@ -1,4 +1,4 @@
-"""What a traced program is made of: values that never change, each its own key, and how they are computed."""
+"""What a traced program is made of: values that never change, and how they are computed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Leaf(Given):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Constant(Given):
-    """An array that belongs to the program: a NumPy number, or what a rule has made while it was traced."""
+    """An array of the program's own: a NumPy number, or what a rule has made while traced."""
 
     data: np.ndarray
 
@@ -76,7 +76,7 @@ VALUES = (Apply, Leaf, Constant)  # the most frequent first
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Program:
-    """What is computed from the leaves: `applies`, inputs first, of which some are the `results`."""
+    """What is computed from the leaves: `applies`, inputs first; some are the `results`."""
 
     leaves: tuple[Leaf, ...]
     applies: tuple[Apply, ...]
@@ -91,7 +91,7 @@ def constant(data: Any) -> Constant:
 
 
 def apply(op: Op, inputs: Iterable[Any], params: Mapping[str, Any], like: Any) -> Apply:
-    """An Apply with the shape and dtype of `like`; NumPy's numbers among its inputs become Constants."""
+    """An Apply with the shape and dtype of `like`; NumPy's numbers become Constants."""
     values = tuple([constant(x) if isinstance(x, np.generic) else x for x in inputs])
     return Apply(op, values, MappingProxyType(dict(params)), like.shape, like.dtype)
 
@@ -171,7 +171,7 @@ def needed_for(program: Program, results: Iterable[Value]) -> set[Value]:
 
 
 class Same:
-    """An object as a key: equal to itself alone. It holds the object, so that no other can take its place."""
+    """An object as a key, equal to itself alone; held, so that no other takes its place."""
 
     __slots__ = ("thing",)
 
@@ -186,10 +186,11 @@ class Same:
 
 
 def exact(v: Any) -> Any:
-    """A key that equals another only where the values are the same: arrays to the last bit, numbers with their type.
+    """A key that equals another only where the values are the same, type and all, to the last bit.
 
-    1, 1.0 and True are told apart, and so are 0.0 and -0.0, which are equal in Python; a NaN is the same as itself.
-    What is inside tuples, lists and dicts counts as well. An object of any other kind is the same as itself alone.
+    1, 1.0 and True are told apart, and so are 0.0 and -0.0, which are equal in Python; a NaN is the
+    same as itself. What is inside tuples, lists and dicts counts as well. An object of any other
+    kind is the same as itself alone.
 
     >>> exact(0.0) == exact(-0.0), exact((1, [np.ones(2)])) == exact((1, [np.ones(2)]))
     (False, True)
@@ -224,56 +225,3 @@ def key_of_input(x: Any) -> Any:
     if isinstance(x, Constant):
         return Constant, exact(x.data)
     return x if isinstance(x, VALUES) else exact(x)
-
-
-# What a Program may hold
-
-
-def spec(program: Program, allowed: frozenset[Op] | None = None) -> None:
-    """ValueError where a Program holds what it may not. `allowed`: the ops of its level; None for all."""
-    known: set[Any] = set()
-    for x in program.leaves:
-        insist(x, type(x) is Leaf and x not in known, "is no Leaf, or is there twice")
-        known.add(x)
-    for y in program.applies:
-        insist(y, type(y) is Apply and y not in known, "is no Apply, or is there twice")
-        check_apply(y, known)
-        insist(y, allowed is None or y.op in allowed, "has no place at this level")
-        known.add(y)
-    for result in program.results:
-        computed = result in known or isinstance(result, Constant)
-        insist(result, computed, "is a result that nothing computes")
-    needed = behind(program.results)
-    for y in program.applies:
-        insist(y, y in needed, "is what no result needs")
-
-
-def check_apply(y: Apply, known: set[Any]) -> None:
-    """ValueError where an Apply is not what its op may give for its inputs, or comes before one of them."""
-    insist(y, isinstance(y.op, Op), "has no Op")
-    insist(y, type(y.params) is MappingProxyType, "has parameters that can be changed")
-    insist(y, {*y.params} <= {*y.op.param_names}, "has parameters that its op does not know")
-    insist(
-        y, y.op.variadic or len(y.inputs) == len(y.op.input_names), "has a wrong number of inputs"
-    )
-    for x in y.inputs:
-        plain = type(x) in (bool, int, float)
-        insist(
-            y,
-            plain or isinstance(x, Constant) or x in known,
-            f"has the input {x!r:.60}, which is not known",
-        )
-        insist(
-            y,
-            not isinstance(x, Constant) or not x.data.flags.writeable,
-            "has a Constant that can be changed",
-        )
-    if y.op.elementwise:
-        shape = np.broadcast_shapes(*(x.shape for x in y.values()))
-        insist(y, shape == y.shape, f"has not the shape {shape} of its inputs")
-
-
-def insist(value: Any, holds: bool, what: str) -> None:
-    """ValueError where something does not hold."""
-    if not holds:
-        raise ValueError(f"{value!r:.80} {what}")

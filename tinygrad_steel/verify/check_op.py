@@ -60,7 +60,7 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None) -> None:
 
     Examples
     --------
-    >>> from tinygrad_steel import OPS, sample_of
+    >>> from tinygrad_steel import OPS, check_op, sample_of
     >>> check_op(OPS["softmax"])
     >>> check_op(OPS["relu"], samples=[sample_of([-1.0, 0.0, 2.0])])
     """

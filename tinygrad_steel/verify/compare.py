@@ -13,8 +13,8 @@ import numpy as np
 from ..engine.tensor import Tensor
 from ..ops.fast import is_numpy
 from ..ops.op import data_of
+from ..program.ancestors import ancestors
 from ..program.given_names import GivenNames, Names
-from ..program.history import ancestors
 from ..program.trace import for_reader, trace
 from ..program.values import Value
 from .closeness import distance, largest
@@ -73,6 +73,8 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, compare_backprop
     >>> x, y = Tensor([[1.0], [2.0]], name="x"), Tensor([[3.0], [5.0]], name="y")
     >>> weight = Tensor([[1.0]], requires_grad=True, name="weight")
     >>> diff = x @ weight - y

@@ -58,6 +58,8 @@ def check_gradients(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import check_gradients
     >>> check_gradients(lambda x, weight: np.tanh(x @ weight), [[1.0, 2.0]], [[0.1], [0.2]])
     """
     arrays = [as_array(x) for x in inputs]

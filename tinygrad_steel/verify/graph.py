@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backward import history, pull_arrays
+from ..engine.backward import pull_arrays
 from ..engine.gradients import grad
+from ..engine.history import history
 from ..engine.tensor import Tensor
 from .case import Case, Direction, Index, is_float, random_weights
 

@@ -8,14 +8,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np  # noqa: F401  its functions stand in the example
-
 from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor
+from ..program.ancestors import ancestors
 from ..program.definitions import numpy_backprop
 from ..program.draws import no_draws_in_vjps
 from ..program.given_names import GivenNames, Names
-from ..program.history import ancestors
 from ..program.trace import for_reader, trace
 from .layout import function_text
 
@@ -62,6 +60,8 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, write_backprop
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], name="x")
     >>> weight = Tensor([[1.0], [-1.0]], requires_grad=True, name="weight")
     >>> source = write_backprop(np.mean(np.square(x @ weight)))
@@ -83,7 +83,7 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     array([[-4.],
            [-6.]])
     """
-    refuse_reads([loss], arguments_of(loss, names), "the written source would keep that number")
+    refuse_reads([loss], named_leaves(loss, names), "the written source would keep that number")
     with no_draws_in_vjps(loss, "the source"):
         traced = for_reader(trace(loss, names))
     written, functions = numpy_backprop(traced)
@@ -95,7 +95,7 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     return source
 
 
-def arguments_of(loss: Tensor, names: Names) -> list[Tensor]:
+def named_leaves(loss: Tensor, names: Names) -> list[Tensor]:
     """The leaves that become arguments under a name."""
     given = GivenNames(names)
     return [

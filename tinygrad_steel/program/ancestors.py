@@ -1,20 +1,22 @@
-"""The history of Tensors: from what they were computed, oldest first, and the values for it."""
+"""From what Tensors were computed: leaves first, then results, each oldest first; and as values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..engine.backward import history
+from ..engine.history import history
 from ..engine.tensor import Tensor
 from .values import Value, apply, constant
 
 
 def ancestors(roots: Iterable[Tensor]) -> list[Tensor]:
-    """These Tensors and all from which they were computed, oldest first; TypeError for others."""
+    """These Tensors and all from which they were computed; TypeError for others.
+
+    Leaves come first, as new data makes one young, then results; each oldest first.
+    """
     roots = [*roots]
     refuse_numbers(roots)
-    # Leaves first: new data makes one young.
     return sorted(history(roots), key=lambda t: (t.op is not None, t.age))
 
 
