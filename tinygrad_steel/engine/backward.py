@@ -102,8 +102,8 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
     ages = [root._age]  # in order, so that the youngest is the last
     while ages:
         y, g = pending.pop(ages.pop())
-        for watcher in watchers:
-            g = watcher.gradient(y, g)
+        if watchers:
+            g = announced(watchers, y, g)
         op = y._op
         if op is None:
             leaves.append((y, g))
@@ -122,14 +122,27 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
                 gx = run(vjp, g, y, x)
             except Exception as error:  # raised again with more words
                 raise_explained(error, y, x, vjp)
-            for watcher in watchers:
-                watcher.sent(y, x, gx)
+            if watchers:
+                announce_sent(watchers, y, x, gx)
             if age in pending:
                 gx = pending[age][1] + gx
             else:
                 insort(ages, age)
             pending[age] = x, gx
     return leaves
+
+
+def announced(watchers: tuple[Watcher, ...], y: Any, g: Any) -> Any:
+    """The whole gradient of `y`, as those who are told of it leave it."""
+    for watcher in watchers:
+        g = watcher.gradient(y, g)
+    return g
+
+
+def announce_sent(watchers: tuple[Watcher, ...], y: Any, x: Any, g: Any) -> None:
+    """Tell what `y` sends to `x`."""
+    for watcher in watchers:
+        watcher.sent(y, x, g)
 
 
 def vjp_on_arrays(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
@@ -143,7 +156,8 @@ def vjp_on_arrays(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
         gx = vjp(g, y._array, *y._arrays)
     if op.foreign:
         gx = own_copy(gx)
-    if gx.shape != x._shape and gx.shape:
+    shape = gx.shape
+    if shape != x._shape and shape:
         gx = fit(gx, x._shape)
     if gx.dtype is not x._array.dtype:
         gx = cast(gx, x)

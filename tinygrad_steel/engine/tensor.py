@@ -359,10 +359,8 @@ class Tensor(Operators, Methods):
             start = start._array.copy()  # a leaf may keep it as its gradient
         pulled = pull_arrays(self, start)
         with BACKWARD:
-            # As a whole first: an error on the way leaves no half.
-            whole = [own(g if t._grad is None else t._grad + g, t._array) for t, g in pulled]
-            for (t, _), g in zip(pulled, whole):
-                t._grad = g
+            for t, g in pulled:
+                t._grad = own(g if t._grad is None else t._grad + g, t._array)
 
     # Recording
 
