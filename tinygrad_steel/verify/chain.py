@@ -1,0 +1,281 @@
+"""Somebody's chain beside the graph: what its arrays are, by their numbers and by their names."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .meaning import Meaning, aliases, is_marked, meant, parts_of_name, parts_of_path
+from .recognise import SAME, Match, Table, oriented, turned
+from .traced_loss import Graph, Value
+from .watching import Binding, Watched
+
+
+class Found(NamedTuple):
+    """An array that is, or is meant to be, a gradient of the graph.
+
+    `how`: it lies. `scale`: by which all of the chain is multiplied until the gradients of the
+    leaves are made, as where these are divided by the batch size.
+    """
+
+    binding: Binding
+    how: str = SAME
+    scale: float = 1
+
+    def array(self, g: Value) -> np.ndarray:
+        """The array as the graph would have it."""
+        array = turned(self.binding.array, g.shape, self.how)
+        array = array if array.dtype.kind == "f" else array.astype(float)
+        return array if self.scale == 1 else array / self.scale
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Chain:
+    """Somebody's chain beside the graph: what was bound, and which numbers of it are known.
+
+    `names`: the names that were given, in which a text stands for a variable's meaning.
+    """
+
+    graph: Graph
+    watched: Watched
+    names: Mapping[str, Any]
+
+    # The bindings
+
+    @cached_property
+    def made(self) -> list[Binding]:
+        """The bindings to arrays that were not there before under another name."""
+        own = [b for b in self.watched.bindings if b.made is b]
+        unbound = (b for b in self.watched.returned.values() if not b.origin.where.file)
+        return [*own, *unbound]
+
+    @cached_property
+    def other_names(self) -> dict[Binding, list[Binding]]:
+        """All the names of an array: binding -> itself, and what was bound to it later."""
+        found: dict[Binding, list[Binding]] = {b: [b] for b in self.made}
+        for b in self.watched.bindings:
+            if b.made is not b:
+                found[b.made].append(b)
+        return found
+
+    @cached_property
+    def changed(self) -> set[Binding]:
+        """The bindings that were changed later, in place or under their name."""
+        in_place = {b.before for b in self.made if b.before and b.before.key == b.key}
+        rebound = {b.before for b in self.watched.bindings if b.before}
+        kept = {b.made for b in self.watched.returned.values()}
+        kept |= {
+            b.made
+            for b in self.watched.bindings
+            if b.made is not b and not b.origin.is_argument and b not in rebound
+        }
+        return in_place | (rebound - kept)  # type: ignore[return-value]
+
+    @cached_property
+    def returned(self) -> set[Binding]:
+        """What the function gave back."""
+        return {b.made for b in self.watched.returned.values()}
+
+    # What is known by its numbers
+
+    @cached_property
+    def gradients(self) -> dict[Value, Value]:
+        """The gradients that may be recognised -> whose they are."""
+        found: dict[Value, Value] = {}
+        for x, g in self.graph.gradient_of.items():
+            small = math.prod(g.shape) == 1
+            if g is not self.graph.start and not (small and not self.is_known(x)):
+                found.setdefault(g, x)
+        return found
+
+    def is_known(self, x: Value) -> bool:
+        """Whether a value has a name, or is a leaf: a single number is taken for nothing else."""
+        return x in self.graph.names or x in self.graph.wanted
+
+    @cached_property
+    def gradient_table(self) -> Table:
+        """The gradients by their numbers."""
+        return Table({g: self.graph.numbers[g] for g in self.gradients})
+
+    @cached_property
+    def forward(self) -> dict[Binding, list[Match]]:
+        """The bindings that are values of the forward."""
+        numbers = self.graph.numbers
+        known = {x: numbers[x] for x in self.graph.forward if x.shape or self.is_known(x)}
+        table = Table({x: a for x, a in known.items() if a.dtype.kind in "fiub"})
+        found = {b: table.matches(b.array) for b in self.made}
+        return {b: match for b, match in found.items() if match}
+
+    @cached_property
+    def lies(self) -> dict[Value, set[str]]:
+        """How each value of the forward lies in somebody's code."""
+        found: dict[Value, set[str]] = defaultdict(set)
+        for match in (m for found in self.forward.values() for m in found):
+            found[match.value].add(match.how)
+        return found
+
+    @cached_property
+    def right(self) -> dict[Binding, list[Match]]:
+        """The bindings that are gradients of the graph."""
+        found = {}
+        for b in self.made:
+            if not b.origin.given:
+                match = [m for m in self.gradient_table.matches(b.array) if self.lies_well(b, m)]
+                if match:
+                    found[b] = match
+        return found
+
+    def lies_well(self, b: Binding, match: Match) -> bool:
+        """Whether the gradient of a leaf lies as the leaf itself does, where that can be seen."""
+        x = self.gradients[match.value]
+        seen = self.lies.get(x)
+        return x not in self.graph.wanted or not seen or match.how in seen or b.array.size == 1
+
+    # What is known by its name
+
+    @cached_property
+    def meanings(self) -> list[Meaning]:
+        """What values of the forward are called: by the graph, and in somebody's code."""
+        graph = self.graph
+        found = [Meaning(parts_of_name(n), x) for x, n in graph.names.items()]
+        for b, match in self.forward.items():
+            values = dict.fromkeys(m.value for m in match)
+            if len(values) == 1:
+                for name in self.other_names[b]:
+                    found += [Meaning(parts_of_path(name.path), *values, name.owner)]
+        return [meaning for meaning in found if meaning.value in graph.gradient_of]
+
+    @cached_property
+    def aliases(self) -> dict[str, Value | None]:
+        """What the given names say."""
+        own = [m for m in self.meanings if m.owner is None]
+        return aliases(self.names, own)
+
+    def meanings_of(self, b: Binding) -> tuple[Value, ...]:
+        """Whose gradient a binding is, by all of its names."""
+        found: list[tuple[Value, ...]] = []
+        for name in self.other_names[b.made]:
+            if name.name in self.aliases:
+                of = self.aliases[name.name]
+                return () if of is None else (of,)
+            values = meant(name.path, name.owner, self.meanings)
+            if values:
+                found.append(values)
+        return min(found, key=len, default=())
+
+    def is_marked(self, b: Binding) -> bool:
+        """Whether one of its names says that it is a gradient."""
+        names = self.other_names[b.made]
+        return any(is_marked(n.path) or n.name in self.aliases for n in names)
+
+    def spoken(self, b: Binding) -> str:
+        """What to call a binding: by a name that says what it is, in the outermost function."""
+        names = [n for n in self.other_names.get(b.made, [b]) if not n.origin.is_argument] or [b]
+        plain = [n for n in names if "()" not in n.name] or names
+        marked = [n for n in plain if is_marked(n.path)] or plain
+        return min(marked, key=lambda n: n.owner).name
+
+
+# Walking
+
+
+def before(bindings: Iterable[Binding], known: Any = ()) -> dict[Binding, None]:
+    """These bindings and all from which they were computed, but for what is known and before it."""
+    found: dict[Binding, None] = {}
+    todo = [*bindings]
+    while todo:
+        b = todo.pop()
+        if b.made not in found:
+            found[b.made] = None
+            todo += [a for a in b.made.reads if a.made not in known]
+    return found
+
+
+# The gradients of the leaves
+
+
+def leaf_slot(chain: Chain, x: Value) -> Found | None:
+    """The array that is to be the gradient of a leaf, right or not."""
+    g = chain.graph.gradient_of[x]
+    right = [
+        Found(b, m.how)
+        for b, match in chain.right.items()
+        for m in match
+        if m.value is g and b not in chain.changed
+    ]
+    right_ones = {found.binding for found in right}
+    named = [b for b in chain.made if not b.origin.given and b not in chain.changed and fits(b, g)]
+    named = [b for b in named if chain.meanings_of(b) == (x,)]
+    for group in (
+        [b for b in named if b in chain.returned],
+        [b for b in named if is_kept(chain, b)],
+    ):
+        if group:
+            good = [found for found in right if found.binding in group]
+            return good[0] if good else Found(group[-1])
+    if right:
+        instead = replaced(chain, g, right_ones)
+        return instead or right[0]
+    return Found(named[-1]) if named else None
+
+
+def is_kept(chain: Chain, b: Binding) -> bool:
+    """Whether a dict, a list or an object holds it."""
+    return any(len(name.path) > 1 and "()" not in name.path[0] for name in chain.other_names[b])
+
+
+def replaced(chain: Chain, g: Value, right: set[Binding]) -> Found | None:
+    """What the function gives back in place of a right gradient, which it has made of that."""
+    if right & chain.returned:
+        return None
+    for b in chain.returned:
+        reads = {a.made for a in b.reads}
+        new = b not in chain.right and b not in chain.forward and fits(b, g)
+        updated = any(a.origin.given and fits(a, g) for a in reads)
+        if new and reads & right and not updated:
+            return Found(b)
+    return None
+
+
+def fits(b: Binding, g: Value) -> bool:
+    """Whether an array has the shape of a gradient, in some way."""
+    return any(True for _ in oriented(b.array, g.shape))
+
+
+def by_elimination(chain: Chain, slots: dict[Value, Found | None]) -> dict[Value, Found]:
+    """The arrays that are to be the gradients of leaves which nothing else names: what is left in
+    what the function gives back and keeps, in the order of the leaves.
+    """
+    taken = {found.binding for found in slots.values() if found}
+    left = [
+        b
+        for b in chain.made
+        if b not in taken
+        and not b.origin.given
+        and b not in chain.right
+        and b not in chain.forward
+        and b not in chain.changed
+        and (b in chain.returned or is_kept(chain, b))
+    ]
+    left.sort(key=partial(place_in_container, chain))
+    found = {}
+    for x in (x for x in chain.graph.leaves if x in slots and slots[x] is None):
+        fitting = [b for b in left if fits(b, chain.graph.gradient_of[x])]
+        if fitting:
+            found[x] = Found(fitting[0])
+            left.remove(fitting[0])
+    return found
+
+
+def place_in_container(chain: Chain, b: Binding) -> tuple[bool, tuple[int, ...]]:
+    """Where something stands in what is given back, or in a list: what is given back first."""
+    paths = [path for path, held in chain.watched.returned.items() if held.made is b]
+    paths += [name.path for name in chain.other_names[b] if len(name.path) > 1]
+    numbers = tuple(key for key in paths[0] if isinstance(key, int)) if paths else ()
+    return b not in chain.returned, numbers
