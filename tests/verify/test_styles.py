@@ -116,8 +116,6 @@ PLANTED = {
         ("self.db = grad_output.sum(axis=0)", "self.db = -grad_output.sum(axis=0)"),
         ("return grad_output @ self.W.T", "return grad_output @ self.W.T * 2"),
         ("return grad_output @ self.W.T", "return grad_output @ self.dW.T"),
-        ("grad_input = grad_output * self.out", "grad_input = grad_output * self.out * 2"),
-        ("grad_input = grad_output * self.out", "grad_input = self.out.copy()"),
         ("grad_input *= 1 - self.out", "grad_input *= 1 - self.out**2"),
         ("grad_input *= 1 - self.out", "grad_input *= self.out"),
         ("grad_input *= 1 - self.out", "grad_input *= -(1 - self.out)"),
@@ -129,19 +127,15 @@ PLANTED = {
         ("grad = 2 * self.diff / self.diff.size", "grad = 2 * self.diff**2 / self.diff.size"),
     ],
     "postproc": [
-        ("g_square_diff = 2 * diff", "g_square_diff = diff"),
         ("g_square_diff = 2 * diff", "g_square_diff = -2 * diff"),
-        ("g_loss_square = np.ones(shape) / np.prod(shape)", "g_loss_square = np.ones(shape)"),
-        (
-            "g_loss_square = np.ones(shape) / np.prod(shape)",
-            "g_loss_square = np.ones(shape) / shape[0]",
-        ),
         ("G_diff = g_square_diff * G_square", "G_diff = g_square_diff"),
         ("G_diff = g_square_diff * G_square", "G_diff = g_square_diff * G_square * diff"),
-        ("g_diff_output = 1", "g_diff_output = -1"),
         ("G_y = np.where(y > 0, G_y, 0)", "G_y = np.where(y < 0, G_y, 0)"),
         ("G_y = np.where(y > 0, G_y, 0)", "G_y = y * G_y"),
-        ("G_weight = np.matmul(x.transpose(), G_y)", "G_weight = np.matmul(x.transpose(), G_y) * 3"),
+        (
+            "G_weight = np.matmul(x.transpose(), G_y)",
+            "G_weight = np.matmul(x.transpose(), G_y) * 3",
+        ),
         ("G_bias = np.sum(G_y, axis=0)", "G_bias = np.mean(G_y, axis=0)"),
         ("G_bias = np.sum(G_y, axis=0)", "G_bias = np.max(G_y, axis=0)"),
         (
@@ -170,8 +164,6 @@ PLANTED = {
             "nabla_w[-1] = np.dot(delta, activations[-2].transpose())",
             "nabla_w[-1] = np.dot(delta, zs[-2].transpose())",
         ),
-        ("sp = sigmoid_prime(z)", "sp = sigmoid(z)"),
-        ("sp = sigmoid_prime(z)", "sp = sigmoid_prime(activations[-k])"),
         ("transpose(), delta) * sp", "transpose(), delta)"),
         ("transpose(), delta) * sp", "transpose(), delta) + sp"),
         ("transpose(), delta) * sp", "transpose(), delta) * sp * sp"),
@@ -204,6 +196,17 @@ PLANTED = {
         ("db1 = np.sum(d_z1,", "db1 = 2 * np.sum(d_z1,"),
     ],
 }
+# A local derivative made wrong, which the graph does not have: the line is that of the gradient that is
+# made of it, and the planted one is named as a part of it.
+PARTS = [
+    ("layers", "grad_input = grad_output * self.out", " * 2", "grad_input *= 1 - self.out"),
+    ("postproc", "g_square_diff = 2 * diff", " / 2", "G_diff = g_square_diff * G_square"),
+    ("postproc", "/ np.prod(shape)", " * np.prod(shape)", "G_diff = g_square_diff * G_square"),
+    ("postproc", "/ np.prod(shape)", " * 2", "G_diff = g_square_diff * G_square"),
+    ("lists", "sp = sigmoid_prime(z)", " / sigmoid(-z)", "transpose(), delta) * sp"),
+    ("lists", "sp = sigmoid_prime(z)", " * 0 + activations[-k]", "transpose(), delta) * sp"),
+    ("lists", "sp = sigmoid_prime(z)", " + 1", "transpose(), delta) * sp"),
+]
 CASES = [(style, *change) for style, changes in PLANTED.items() for change in changes]
 
 
@@ -227,3 +230,23 @@ def test_the_planted_line_is_found(style, right, wrong, tmp_path):
         assert first.where.file == str(file)
     assert first.reason
     assert f"{first.where}" in str(report)
+
+
+@pytest.mark.parametrize(("style", "right", "more", "gradient"), PARTS)
+def test_a_part_that_the_graph_does_not_have_is_named(style, right, more, gradient, tmp_path):
+    source = source_of(style)
+    assert source.count(right) == 1
+    source = source.replace(right, right + more)
+    report, _ = run(style, source, tmp_path)
+    first = report.first_wrong
+    assert gradient in first.where.text, report
+    planted = 1 + source[: source.index(right + more)].count("\n")
+    assert planted in [place.line for place in first.helpers], report
+    assert right + more in str(report)
+
+
+def test_a_number_that_is_wrong_shows_in_the_gradient_made_of_it(tmp_path):
+    source = source_of("postproc").replace("g_diff_output = 1", "g_diff_output = -1")
+    report, _ = run("postproc", source, tmp_path)
+    assert report.first_wrong.where.text == "G_output = g_diff_output * G_diff"
+    assert report.first_wrong.reason == "the sign is wrong"

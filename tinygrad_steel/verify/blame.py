@@ -74,7 +74,7 @@ def right_ones(chain: Chain, slots: Slots) -> dict[Value, Found]:
         for m in match:
             options.setdefault(m.value, []).append(Found(b, m.how))
     handed = dict(slots.right)
-    used = {found.binding for found in handed.values()}
+    used = {found.binding for found in (*handed.values(), *slots.wrong.values())}
     for g, founds in options.items():
         if g in handed or g in slots.wrong:
             continue
@@ -104,7 +104,7 @@ class Search:
 
     @cached_property
     def known(self) -> set[Binding]:
-        """What is right, or was there before."""
+        """What has the numbers of a value of the graph, or was there before."""
         chain = self.chain
         given = (b for b in chain.made if b.origin.given)
         return {*chain.right, *chain.forward, *given}
@@ -116,13 +116,28 @@ class Search:
         return {*before(found.binding for found in self.slots.right.values())} - wrong
 
     @cached_property
+    def sure(self) -> set[Binding]:
+        """What is above suspicion: what is right by its numbers alone may be so by chance, as the
+        gradient of `-z` is where that of `z` has a wrong sign.
+        """
+        called = {b for b in self.chain.right if self.is_called_right(b)}
+        return (self.known - {*self.chain.right}) | called | self.confirmed
+
+    def is_called_right(self, b: Binding) -> bool:
+        """Whether an array is a gradient by its numbers and its name, as far as it has one."""
+        if self.scale not in (None, 1):
+            return False
+        values = {self.chain.gradients[m.value] for m in self.chain.right[b]}
+        of = self.chain.meanings_of(b)
+        return bool(values & {*of})
+
+    @cached_property
     def suspects(self) -> list[Binding]:
         """What wrong gradients of leaves were computed from and is not above suspicion, and they
         themselves, as they were made.
         """
         leaves = [found.binding for found in self.slots.wrong.values()]
-        sure = (self.known | self.confirmed) - {*leaves}
-        on_the_way = before(leaves, sure)
+        on_the_way = before(leaves, self.sure - {*leaves})
         return [b for b in self.chain.made if b in on_the_way]
 
     # A factor that the whole chain has
@@ -142,23 +157,14 @@ class Search:
     @cached_property
     def scale(self) -> float | None:
         """By what the chain is multiplied until its leaves are made; None where nothing tells."""
-        sure = [m for b in self.confirmed - self.known if (m := self.multiple(b))]
+        candidates = [b for b in self.confirmed - self.known if not self.is_helper(b)]
+        sure = [m for b in candidates if (m := self.multiple(b))]
         factors = Counter(factor for _, factor in sure if factor in self.natural)
         if factors:
             return factors.most_common(1)[0][0]
         leaves = {found.binding for found in self.slots.right.values()}
         if (self.confirmed & {*self.chain.right}) - leaves:
             return 1.0
-        return self.scale_of_leaves()
-
-    def scale_of_leaves(self) -> float | None:
-        """The same, where each wrong gradient of a leaf is off by one and the same factor."""
-        leaves = [found.binding for found in self.slots.wrong.values()]
-        factors = {m[1] for b in leaves if (m := self.multiple(b))}
-        for b in self.suspects:
-            m = None if b in leaves or len(factors) != 1 else self.multiple(b)
-            if m and rounded(m[1] / min(factors)) in self.natural:
-                return rounded(m[1] / min(factors))
         return None
 
     # What arrays are meant to be
@@ -174,29 +180,134 @@ class Search:
     def recognise(self) -> None:
         """Find out which gradients the suspects are meant to be."""
         self.handed.update(self.slots.wrong)
-        on_the_way = behind(self.slots.wrong)
-        matched = {m.value for match in self.chain.right.values() for m in match}
-        leaves = {found.binding for found in self.slots.wrong.values()}
-        forward = [self.chain.graph.numbers[x] for x in self.chain.graph.forward if x.shape]
+        helpers = [b for b in self.suspects if self.is_mere_helper(b)]
         for b in self.suspects:
-            if b in leaves or is_local(b.array, forward):
+            if b not in helpers:
+                self.recognise_by_leaves(b, self.natural)
+        for b in helpers:
+            self.recognise_by_leaves(b, {1.0})
+        if any(g not in self.slots.wrong and self.is_off(g) for g in self.handed):
+            return
+        matched = {m.value for match in self.chain.right.values() for m in match}
+        for b in self.suspects:
+            if b in self.known or b in self.of_leaves or self.is_helper(b):
                 continue
-            missing = [
-                g
-                for g in self.chain.graph.order
-                if g in self.chain.gradients and g in on_the_way
-                if g not in matched and g not in self.handed and fits(b, g)
-            ]
-            self.recognise_one(b, missing)
+            open_ones = [g for g in self.options(b) if g not in matched and g not in self.handed]
+            self.recognise_one(b, open_ones)
+
+    def is_off(self, g: Value) -> bool:
+        """Whether what was recognised as a gradient is not right."""
+        found = self.handed[g]
+        return not matches(found.array(g), self.chain.graph.numbers[g])
+
+    @cached_property
+    def of_leaves(self) -> set[Binding]:
+        """The wrong gradients of leaves."""
+        return {found.binding for found in self.slots.wrong.values()}
+
+    @cached_property
+    def on_the_way(self) -> list[Value]:
+        """The gradients from which those are computed that are wrong."""
+        needed = behind(self.slots.wrong)
+        order = self.chain.graph.order
+        return [g for g in order if g in self.chain.gradients and g in needed]
+
+    def options(self, b: Binding) -> list[Value]:
+        """The gradients that an array may be meant to be, those first of which it has the name."""
+        of = self.chain.meanings_of(b)
+        fitting = [g for g in self.on_the_way if fits(b, g) and g not in self.slots.wrong]
+        return sorted(fitting, key=lambda g: self.chain.gradients[g] not in of)
+
+    def is_mere_helper(self, b: Binding) -> bool:
+        """The same, where no name says that it is more."""
+        of = self.chain.meanings_of(b)
+        return self.is_helper(b) and len(self.names_of(b)) == 1 and len(of) != 1
+
+    def names_of(self, b: Binding) -> list[Binding]:
+        """The names of an array, but for those of arguments."""
+        return [n for n in self.chain.other_names[b] if not n.origin.is_argument or n is b]
+
+    def is_other(self, b: Binding, g: Value) -> bool:
+        """Whether an array is right as something else than this gradient."""
+        m = self.multiple(b)
+        values = {match.value for match in self.chain.right.get(b, ())}
+        if m and m[1] == self.scale:
+            values.add(m[0].value)
+        plausible = any(other is not g and self.chain.is_plausible(other) for other in values)
+        return plausible or b in self.chain.forward
+
+    @cached_property
+    def read(self) -> set[Binding]:
+        """The names under which arrays are read on the way to wrong gradients of leaves."""
+        on_the_way = {b for found in self.ancestors.values() for b in found}
+        read = {a for b in on_the_way for a in b.reads}
+        handed_in = {b for a in read if a.origin.is_argument for b in a.origin.reads}
+        return read | handed_in
+
+    def is_helper(self, b: Binding) -> bool:
+        """Whether an array is a local derivative, computed apart."""
+        forward = [self.chain.graph.numbers[x] for x in self.chain.graph.forward if x.shape]
+        return is_local(b.array, forward)
+
+    # What wrong gradients of leaves say of what they were computed from
+
+    def recognise_by_leaves(self, b: Binding, scales: set[float]) -> None:
+        """Take an array for the gradient from which the wrong gradients of leaves follow."""
+        right = {m.value for m in self.chain.right.get(b, ())}
+        m = self.multiple(b)
+        if m and m[1] == self.scale != 1:
+            self.handed.setdefault(m[0].value, Found(b, m[0].how, m[1]))
+            right.add(m[0].value)
+        for g in self.options(b):
+            if g in right and self.scale in (None, 1, m and m[1]):
+                continue
+            if g in self.handed and self.is_off(g):
+                continue
+            for how, array in oriented(b.array, g.shape):
+                scale = self.scale_by_leaves(
+                    b, g, np.asarray(array, float), {1.0} if right else scales
+                )
+                if scale:
+                    self.handed[g] = Found(b, how, scale)
+                    return
+
+    def scale_by_leaves(
+        self, b: Binding, g: Value, array: np.ndarray, scales: set[float]
+    ) -> float | None:
+        """By what the chain is multiplied if an array is meant as this gradient, and the wrong
+        gradients of leaves follow from it; None where they do not.
+        """
+        graph = self.chain.graph
+        found = {g: array}
+        for x in graph.order:
+            if x not in found and any(i in found for i in x.values()):
+                found[x] = graph.computed(x, found)
+        wrong = self.slots.wrong
+        leaves = [leaf for leaf in found if leaf in wrong and b in self.ancestors[leaf]]
+        leaves = [leaf for leaf in leaves if fits(wrong[leaf].binding, leaf)]
+        if not leaves:
+            return None
+        nearest = leaves[0]  # later ones may be wrong for a second reason
+        given = wrong[nearest].array(nearest)
+        factor = 1.0
+        if not matches(given, found[nearest]):
+            factor = rounded(constant_factor(found[nearest], given) or 0)
+        allowed = {self.scale} if self.scale else scales
+        return factor if factor in allowed else None
+
+    @cached_property
+    def ancestors(self) -> dict[Value, dict[Binding, None]]:
+        """From what each wrong gradient of a leaf was computed."""
+        return {g: before([found.binding]) for g, found in self.slots.wrong.items()}
+
+    # What names, usual reasons and shapes say
 
     def recognise_one(self, b: Binding, missing: list[Value]) -> None:
         """Find out which of these gradients an array is meant to be, if any."""
         m = self.multiple(b)
-        if m and m[0].value in missing and (self.scale or 1) == m[1] != 1:
-            self.handed[m[0].value] = Found(b, m[0].how, m[1])
+        if m and m[1] == self.scale != 1:
             return
-        named = self.named(b, missing)
-        g = named or self.explained(b, missing)
+        g = self.named(b, missing) or self.explained(b, missing)
         if g is None and len(missing) == 1 and self.is_late(b):
             g = missing[0]
         if g is not None and g not in self.handed:
@@ -273,17 +384,58 @@ def how_it_lies(chain: Chain, b: Binding, g: Value) -> str:
     return next((how for how in ways if how in seen), ways[0])
 
 
-def culprit(search: Search, b: Binding) -> Binding:
-    """Where a wrong array was made: what it is a mere multiple of, where that is wrong already."""
-    for a in before([b], search.known | search.confirmed):
+def culprit(search: Search, b: Binding, g: Value) -> Binding:
+    """Where a wrong array was made, or was taken for this gradient.
+
+    It may be a mere multiple of what is wrong already, or what is right as something else.
+    """
+    x = search.chain.gradients[g]
+    others = [n for n in search.names_of(b) if n is not b]
+    is_other = search.is_other(b, g)
+    if g in search.slots.wrong and (is_other or search.is_helper(b)):
+        kept = [n for n in others if len(n.path) > 1]
+        return [b, *others, *kept][-1]
+    if is_other:
+        read = [n for n in search.names_of(b) if n in search.read]
+        return [b, *read][-1]
+    if search.is_helper(b):
+        return next((n for n in others if search.chain.meaning_of_name(n) == (x,)), b)
+    for a in before([b], search.sure):
         if a is b or a in search.known or a in search.confirmed or a.array.size < 2:
             continue
-        for _, array in oriented(a.array, b.array.shape):
-            if constant_factor(b.array, array) is not None and np.any(b.array):
-                m = search.multiple(a)
-                if m is None or m[1] not in search.natural:
-                    return culprit(search, a)
+        if is_multiple(b.array, a.array):
+            m = search.multiple(a)
+            if m is None or m[1] not in search.natural:
+                return culprit(search, a, g)
     return b
+
+
+def is_multiple(b: np.ndarray, a: np.ndarray) -> bool:
+    """Whether one array is another one times a number."""
+    if not np.any(b):
+        return False
+    return any(constant_factor(b, array) is not None for _, array in oriented(a, b.shape))
+
+
+def helpers(search: Search, b: Binding) -> list[Binding]:
+    """What a wrong array was made of that is no gradient of the graph: what the graph does not have,
+    what is called a gradient, and what was bound since the last right one.
+    """
+    chain = search.chain
+    order = {a: i for i, a in enumerate(chain.watched.bindings)}
+    gradients = {found.binding for found in search.handed.values()} - {b}
+    gradients |= chain.plausible | search.confirmed
+    since = max(
+        (order[a] for a in gradients if a in order and order[a] < order.get(b, 0)), default=0
+    )
+    parts = before([b], search.known | gradients)
+    found = {a: None for a in parts if a is not b}
+    for name in (name for a in parts for name in a.origin.reads):
+        is_new = name.owner == b.owner and order[name] > since
+        if name.made not in gradients and (is_new or chain.is_marked_name(name)):
+            found[name] = None
+    mine = (a for a in found if not a.origin.given and not a.origin.is_argument and a in order)
+    return sorted(mine, key=order.__getitem__)
 
 
 def rounded(factor: float) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..engine.tensor import Tensor
 from ..program.trace import variables
-from .blame import Search, culprit, right_ones, slots_of
+from .blame import Search, culprit, helpers, right_ones, slots_of
 from .chain import Chain, Found, before, fits
 from .judging import judged, question
 from .meaning import likeness, parts_of_path
@@ -70,21 +70,20 @@ def compared(
 def placed(step: Step, chain: Chain, search: Search, g: Value) -> Step:
     """A step with the variable that holds it, and the line that made it."""
     found = search.handed[g]
-    made = found.binding.made
-    name = chain.spoken(made) + (f" / {found.scale:g}" if found.scale != 1 else "")
-    gradient = chain.graph.name(g) or chain.spoken(made)
+    made, parts = found.binding.made, ()
+    name = chain.spoken(made)
     if step.verdict == WRONG:
-        made = culprit(search, made)
-        is_other = made in chain.right
-        made = other_name(chain, made, g) if is_other else made
-    return step._replace(name=gradient, variable=name, where=made.origin.where)
-
-
-def other_name(chain: Chain, made: Binding, g: Value) -> Binding:
-    """Where an array that is right as another gradient was taken for this one."""
-    of = chain.gradients[g]
-    named = [b for b in chain.other_names[made] if len(b.path) > 1 and b is not made]
-    return next((b for b in named if of in chain.meanings_of(b)), (named or [made])[-1])
+        parts = helpers(search, made)
+        made = culprit(search, made, g)
+        name = made.name if made.made is not made else name
+    variable = name + (f" / {found.scale:g}" if found.scale != 1 else "")
+    places = [p for p in dict.fromkeys(b.origin.where for b in parts) if p is not made.origin.where]
+    return step._replace(
+        name=chain.graph.name(g) or name,
+        variable=variable,
+        where=made.origin.where,
+        helpers=tuple(places),
+    )
 
 
 # What is not in the graph

@@ -78,6 +78,12 @@ class Chain:
         return in_place | (rebound - kept)  # type: ignore[return-value]
 
     @cached_property
+    def alive(self) -> set[Binding]:
+        """The arrays that a variable still held when its function had come to its end."""
+        last = {(b.owner, b.path): b.made for b in self.watched.bindings}
+        return {*last.values()} | self.returned
+
+    @cached_property
     def returned(self) -> set[Binding]:
         """What the function gave back."""
         return {b.made for b in self.watched.returned.values()}
@@ -137,6 +143,20 @@ class Chain:
         seen = self.lies.get(x)
         return x not in self.graph.wanted or not seen or match.how in seen or b.array.size == 1
 
+    def is_plausible(self, g: Value) -> bool:
+        """Whether it is the gradient of what somebody's code has, or what has a name: no other is
+        likely to be meant.
+        """
+        x = self.gradients[g]
+        return x in self.graph.names or x in self.lies
+
+    @cached_property
+    def plausible(self) -> set[Binding]:
+        """What is right, and not by chance."""
+        return {
+            b for b, match in self.right.items() if any(self.is_plausible(m.value) for m in match)
+        }
+
     # What is known by its name
 
     @cached_property
@@ -159,20 +179,23 @@ class Chain:
 
     def meanings_of(self, b: Binding) -> tuple[Value, ...]:
         """Whose gradient a binding is, by all of its names."""
-        found: list[tuple[Value, ...]] = []
-        for name in self.other_names[b.made]:
-            if name.name in self.aliases:
-                of = self.aliases[name.name]
-                return () if of is None else (of,)
-            values = meant(name.path, name.owner, self.meanings)
-            if values:
-                found.append(values)
-        return min(found, key=len, default=())
+        found = [self.meaning_of_name(name) for name in self.other_names[b.made]]
+        return min(filter(None, found), key=len, default=())
+
+    def meaning_of_name(self, name: Binding) -> tuple[Value, ...]:
+        """Whose gradient a variable is, by its name."""
+        if name.name in self.aliases:
+            of = self.aliases[name.name]
+            return () if of is None else (of,)
+        return meant(name.path, name.owner, self.meanings)
 
     def is_marked(self, b: Binding) -> bool:
         """Whether one of its names says that it is a gradient."""
-        names = self.other_names[b.made]
-        return any(is_marked(n.path) or n.name in self.aliases for n in names)
+        return any(map(self.is_marked_name, self.other_names[b.made]))
+
+    def is_marked_name(self, name: Binding) -> bool:
+        """Whether this name says that it is a gradient."""
+        return is_marked(name.path) or name.name in self.aliases
 
     def spoken(self, b: Binding) -> str:
         """What to call a binding: by a name that says what it is, in the outermost function."""
@@ -211,7 +234,7 @@ def leaf_slot(chain: Chain, x: Value) -> Found | None:
     ]
     right_ones = {found.binding for found in right}
     named = [b for b in chain.made if not b.origin.given and b not in chain.changed and fits(b, g)]
-    named = [b for b in named if chain.meanings_of(b) == (x,)]
+    named = [b for b in named if b in chain.alive and chain.meanings_of(b) == (x,)]
     for group in (
         [b for b in named if b in chain.returned],
         [b for b in named if is_kept(chain, b)],
@@ -258,9 +281,10 @@ def by_elimination(chain: Chain, slots: dict[Value, Found | None]) -> dict[Value
         for b in chain.made
         if b not in taken
         and not b.origin.given
-        and b not in chain.right
+        and b not in chain.plausible
         and b not in chain.forward
         and b not in chain.changed
+        and b in chain.alive
         and (b in chain.returned or is_kept(chain, b))
     ]
     left.sort(key=partial(place_in_container, chain))

@@ -35,7 +35,8 @@ class Step(NamedTuple):
 
     Where somebody's code was handed over: `variable`: what holds it there, divided by the number
     that the whole chain has as a factor, if there is one; `where`: the `Place` that has made it,
-    with its `file`, `line`, `text` and `function`.
+    with its `file`, `line`, `text` and `function`; `helpers`: of a wrong one, the lines before it
+    that have made parts of it which are not in the graph.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Step(NamedTuple):
     code: list[str]
     variable: str = ""
     where: Place | None = None
+    helpers: tuple[Place, ...] = ()
 
     @property
     def called(self) -> str:
@@ -69,11 +71,12 @@ class Step(NamedTuple):
 
     def own_code(self) -> list[str]:
         """The line that has made it."""
-        where = self.where
-        if where is None or not where.file:
-            return []
-        inside = "" if where.function.startswith("<") else f", in {where.function}"
-        return [f"{where.text or self.variable}   ({where}{inside})"]
+        places = [*self.helpers, *([self.where] if self.where else [])]
+        lines = []
+        for place in places:
+            inside = "" if place.function.startswith("<") else f", in {place.function}"
+            lines.append(f"{place.text or self.variable}   ({place}{inside})")
+        return lines
 
 
 class Report:
@@ -171,7 +174,8 @@ class Report:
         heads = itertools.chain(["First wrong step"], itertools.repeat("Wrong as well"))
         for step, head in zip(wrong, heads):
             lines.append(f"{head}: {step.called}, {step.reason}.")
-            lines += [f"  you have       {line}" for line in step.own_code()]
+            heads_of_code = itertools.chain(["you have     "], itertools.repeat(" " * 13))
+            lines += [f"  {start}  {line}" for start, line in zip(heads_of_code, step.own_code())]
             heads_of_code = itertools.chain(["the graph has"], itertools.repeat(" " * 13))
             lines += [f"  {start}  {line}" for start, line in zip(heads_of_code, step.code)]
         return [*lines, *self.besides()]

@@ -110,7 +110,8 @@ class Scope:
     """A frame that is watched.
 
     `line`: where it stands. `held`: what its variables held when they were last looked at. `seen`:
-    the variables that were looked at. `inner`: what another tracer wants of this frame.
+    the variables that were looked at. `results`: what the functions that the statement calls have
+    given back. `inner`: what another tracer wants of this frame.
     """
 
     frame: FrameType
@@ -118,12 +119,24 @@ class Scope:
     line: int
     held: dict[Path, Binding] = dataclasses.field(default_factory=dict)
     seen: set[Path] = dataclasses.field(default_factory=set)
+    results: list[Binding] = dataclasses.field(default_factory=list)
     inner: Tracer | None = None
 
     def arrays(self, path: Path) -> Iterator[tuple[Path, Any]]:
         """The arrays that a variable of the frame reaches."""
         root = self.frame.f_locals.get(path[0], self.frame.f_globals.get(path[0]))
         return iter(()) if root is None else reached(root, path)
+
+    def is_call(self, path: Path) -> bool:
+        """Whether a path ends at a method of somebody's class, which is watched itself."""
+        x = self.frame.f_locals.get(path[0], self.frame.f_globals.get(path[0]))
+        for key in path[1:]:
+            inner = step(x, key)
+            if inner is None:
+                own = isinstance(key, Attribute) and not is_from_library(type(x))
+                return own and hasattr(type(x), str(key))
+            x = inner
+        return False
 
 
 class Watched(NamedTuple):
@@ -211,6 +224,7 @@ class Watch:
         """What the last statement of a scope has bound or changed."""
         place, statement = self.place_of(scope)
         origin = Origin(place, self.read_by(scope, statement))
+        scope.results.clear()
         for path in self.paths_of(scope, statement):
             for at, x in scope.arrays(path):
                 self.note(scope, at, x, origin)
@@ -229,9 +243,12 @@ class Watch:
         """What a function returns, where it has no other name."""
         place, statement = self.place_of(scope)
         origin = Origin(place, self.read_by(scope, statement))
+        caller = self.scopes.get(scope.frame.f_back)  # type: ignore[arg-type]
         for path, x in arrays_in(result, (f"{scope.frame.f_code.co_name}()",)):
             if id(x) not in self.objects:
                 self.note(scope, path, x, origin)
+            if caller is not None:
+                caller.results.append(self.objects[id(x)][1])
 
     def paths_of(self, scope: Scope, statement: Statement) -> Iterable[Path]:
         """The variables of which a statement speaks, those that it writes first."""
@@ -243,14 +260,14 @@ class Watch:
         """What the variables that a statement reads held before it."""
         if not statement.known:
             return tuple(dict.fromkeys(scope.held.values()))
-        found: dict[Binding, None] = {}
+        found = dict.fromkeys(scope.results)
         for path in statement.loads:
             if path[-1] in FILLING:
                 continue
             if path in scope.held:
                 found[scope.held[path]] = None
                 continue
-            for at, x in scope.arrays(path):
+            for at, x in scope.arrays(path) if not scope.is_call(path) else ():
                 _, last = self.objects.get(id(x), (None, None))
                 binding = scope.held.get(at, last)
                 if binding is not None:

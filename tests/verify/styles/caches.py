@@ -58,7 +58,7 @@ def backward(params, cache, X, Y):
     dZ2 = dA2 * (1 - cache["A2"] ** 2)
     dA1, grads["dW2"], grads["db2"] = linear_backward(dZ2, cache["A1"], params["W2"], m)
     dZ1 = relu_backward(dA1, cache["Z1"])
-    dX, grads["dW1"], grads["db1"] = linear_backward(dZ1, X, params["W1"], m)
+    dX, grads["dW1"], grads["db1"] = linear_backward(dZ1, X, params["W1"], m)  # noqa: RUF059
     return grads
 
 
@@ -89,7 +89,7 @@ def data(n=8, seed=4):
 def main(compare_backprop, Tensor):
     X, Y = data()
     params = init([4, 6, 5, 3])
-    A3, cache = forward(X, params)
+    cache = forward(X, params)[1]
     t = {name: Tensor(p, requires_grad=True, name=name) for name, p in params.items()}
     A, tensors = forward(X, t)
     return compare_backprop(cost(A, Y), tensors, backprop=lambda: backward(params, cache, X, Y))

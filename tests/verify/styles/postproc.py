@@ -72,7 +72,7 @@ def backprop_neuralnet(G_output, aux):
 
 def run_backprop(x, y):
     output, aux_nn = forward_neuralnet(x)
-    loss, aux_pp = forward_postproc(output, y)
+    loss, aux_pp = forward_postproc(output, y)  # noqa: RUF059
     G_output = backprop_postproc(1.0, aux_pp)
     return backprop_neuralnet(G_output, aux_nn)
 
