@@ -186,14 +186,40 @@ class Search:
                 self.recognise_by_leaves(b, self.natural)
         for b in helpers:
             self.recognise_by_leaves(b, {1.0})
+        self.recognise_other_names()
         if any(g not in self.slots.wrong and self.is_off(g) for g in self.handed):
             return
-        matched = {m.value for match in self.chain.right.values() for m in match}
         for b in self.suspects:
             if b in self.known or b in self.of_leaves or self.is_helper(b):
                 continue
-            open_ones = [g for g in self.options(b) if g not in matched and g not in self.handed]
+            open_ones = [g for g in self.options(b) if g not in self.matched]
+            open_ones = [g for g in open_ones if g not in self.handed]
             self.recognise_one(b, open_ones)
+
+    @cached_property
+    def matched(self) -> set[Value]:
+        """The gradients for which there is a right array, which has no other name."""
+        found: set[Value] = set()
+        for b, match in self.chain.right.items():
+            values = {m.value for m in match}
+            of = {self.chain.graph.gradient_of[x] for x in self.chain.meanings_of(b)}
+            found |= values & of or values
+        return found
+
+    def recognise_other_names(self) -> None:
+        """Take what is right as something else, under another name, for what that says."""
+        on_the_way = {b for found in self.ancestors.values() for b in found}
+        for b in (b for b in self.chain.made if b in on_the_way and b in self.sure):
+            for name in self.names_of(b):
+                of = self.chain.meaning_of_name(name)
+                g = self.chain.graph.gradient_of.get(of[0]) if len(of) == 1 else None
+                if g not in self.on_the_way or g in self.matched or not fits(b, g):
+                    continue
+                how = how_it_lies(self.chain, b, g)
+                array = np.asarray(Found(b, how).array(g), float)
+                scale = self.scale_by_leaves(b, g, array, {1.0})
+                if scale:
+                    self.handed[g] = Found(b, how, scale)
 
     def is_off(self, g: Value) -> bool:
         """Whether what was recognised as a gradient is not right."""
@@ -305,7 +331,7 @@ class Search:
     def recognise_one(self, b: Binding, missing: list[Value]) -> None:
         """Find out which of these gradients an array is meant to be, if any."""
         m = self.multiple(b)
-        if m and m[1] == self.scale != 1:
+        if not np.any(b.array) or (m and m[1] == self.scale != 1):
             return
         g = self.named(b, missing) or self.explained(b, missing)
         if g is None and len(missing) == 1 and self.is_late(b):
@@ -391,15 +417,15 @@ def culprit(search: Search, b: Binding, g: Value) -> Binding:
     """
     x = search.chain.gradients[g]
     others = [n for n in search.names_of(b) if n is not b]
+    called = [n for n in others if search.chain.meaning_of_name(n) == (x,)]
     is_other = search.is_other(b, g)
+    if called and (is_other or search.is_helper(b)):
+        return called[0]
     if g in search.slots.wrong and (is_other or search.is_helper(b)):
         kept = [n for n in others if len(n.path) > 1]
         return [b, *others, *kept][-1]
     if is_other:
-        read = [n for n in search.names_of(b) if n in search.read]
-        return [b, *read][-1]
-    if search.is_helper(b):
-        return next((n for n in others if search.chain.meaning_of_name(n) == (x,)), b)
+        return [b, *(n for n in search.names_of(b) if n in search.read)][-1]
     for a in before([b], search.sure):
         if a is b or a in search.known or a in search.confirmed or a.array.size < 2:
             continue

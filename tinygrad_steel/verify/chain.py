@@ -13,6 +13,7 @@ import numpy as np
 
 from .meaning import Meaning, aliases, is_marked, meant, parts_of_name, parts_of_path
 from .recognise import SAME, Match, Table, oriented, turned
+from .statements import Path
 from .traced_loss import Graph, Value
 from .watching import Binding, Watched
 
@@ -82,6 +83,13 @@ class Chain:
         """The arrays that a variable still held when its function had come to its end."""
         last = {(b.owner, b.path): b.made for b in self.watched.bindings}
         return {*last.values()} | self.returned
+
+    @cached_property
+    def last_names(self) -> list[Binding]:
+        """The variables as their functions left them, without what was there before."""
+        last = {(b.owner, b.path): b for b in self.watched.bindings if not b.origin.is_argument}
+        changed = self.changed
+        return [b for b in last.values() if not b.made.origin.given and b.made not in changed]
 
     @cached_property
     def returned(self) -> set[Binding]:
@@ -160,6 +168,11 @@ class Chain:
     # What is known by its name
 
     @cached_property
+    def known_meanings(self) -> dict[tuple[Path, int], tuple[Value, ...]]:
+        """What was asked for before."""
+        return {}
+
+    @cached_property
     def meanings(self) -> list[Meaning]:
         """What values of the forward are called: by the graph, and in somebody's code."""
         graph = self.graph
@@ -184,10 +197,13 @@ class Chain:
 
     def meaning_of_name(self, name: Binding) -> tuple[Value, ...]:
         """Whose gradient a variable is, by its name."""
-        if name.name in self.aliases:
-            of = self.aliases[name.name]
-            return () if of is None else (of,)
-        return meant(name.path, name.owner, self.meanings)
+        key = name.path, name.owner
+        if key not in self.known_meanings:
+            of = self.aliases.get(name.name)
+            given = () if of is None else (of,)
+            own = meant(*key, self.meanings) if name.name not in self.aliases else given
+            self.known_meanings[key] = own
+        return self.known_meanings[key]
 
     def is_marked(self, b: Binding) -> bool:
         """Whether one of its names says that it is a gradient."""
@@ -233,18 +249,17 @@ def leaf_slot(chain: Chain, x: Value) -> Found | None:
         if m.value is g and b not in chain.changed
     ]
     right_ones = {found.binding for found in right}
-    named = [b for b in chain.made if not b.origin.given and b not in chain.changed and fits(b, g)]
-    named = [b for b in named if b in chain.alive and chain.meanings_of(b) == (x,)]
-    for group in (
-        [b for b in named if b in chain.returned],
-        [b for b in named if is_kept(chain, b)],
-    ):
+    named = [name.made for name in chain.last_names if chain.meaning_of_name(name) == (x,)]
+    returned = [b for b in named if b in chain.returned]
+    kept = [b for b in named if is_kept(chain, b)]
+    if right_ones & chain.returned or any(is_kept(chain, b) for b in right_ones):
+        kept = []  # what else is kept under that name may be a part of it
+    for group in (returned, kept):
         if group:
             good = [found for found in right if found.binding in group]
-            return good[0] if good else Found(group[-1])
+            return [Found(group[-1]), *good][-1]
     if right:
-        instead = replaced(chain, g, right_ones)
-        return instead or right[0]
+        return replaced(chain, g, right_ones) or right[0]
     return Found(named[-1]) if named else None
 
 

@@ -40,21 +40,23 @@ class Statement(NamedTuple):
 
 
 def statements_of(code: CodeType, namespace: dict[str, Any]) -> MappingProxyType[int, Statement]:
-    """For each line of the file in which a function stands the statement that is there."""
-    lines = linecache.getlines(code.co_filename, namespace)
-    return parsed(tuple(lines))
+    """For each line of the file in which a function stands the statement that is there; of a lambda,
+    its expression.
+    """
+    lines = tuple(linecache.getlines(code.co_filename, namespace))
+    return parsed(lines, ast.Lambda if code.co_name == "<lambda>" else ast.stmt)
 
 
 @functools.lru_cache(maxsize=64)
-def parsed(lines: tuple[str, ...]) -> MappingProxyType[int, Statement]:
-    """The statement at each line of a source; none where it is no Python."""
+def parsed(lines: tuple[str, ...], kind: type[ast.AST]) -> MappingProxyType[int, Statement]:
+    """The statement, or the lambda, at each line of a source; none where it is no Python."""
     try:
         tree = ast.parse("".join(lines))
     except (SyntaxError, ValueError):
         return MappingProxyType({})
     found: dict[int, Statement] = {}
     for node in ast.walk(tree):  # outer ones first: inner ones take their lines
-        if isinstance(node, ast.stmt):
+        if isinstance(node, kind):
             parts, last = head(node)
             statement = described(lines, node.lineno, last, parts)
             for line in range(first_line(node), last + 1):
@@ -62,14 +64,16 @@ def parsed(lines: tuple[str, ...]) -> MappingProxyType[int, Statement]:
     return MappingProxyType(found)
 
 
-def first_line(node: ast.stmt) -> int:
+def first_line(node: Any) -> int:
     """The line at which a statement begins; a decorator belongs to it."""
     decorators = getattr(node, "decorator_list", [])
-    return min([node.lineno, *(d.lineno for d in decorators)])
+    return min([node.lineno, *(d.lineno for d in decorators)])  # type: ignore[no-any-return]
 
 
-def head(node: ast.stmt) -> tuple[list[ast.AST], int]:
+def head(node: Any) -> tuple[list[ast.AST], int]:
     """What a statement does itself, without those inside it, and its last line."""
+    if isinstance(node, ast.Lambda):
+        return [node.body], node.end_lineno or node.lineno
     body = getattr(node, "body", None) or getattr(node, "cases", None)
     if not body:
         return [node], node.end_lineno or node.lineno
