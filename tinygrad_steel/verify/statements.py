@@ -24,18 +24,33 @@ class Attribute(str):
     __hash__ = str.__hash__
 
 
+# What is called and changes nothing: methods of arrays, some of Python's own functions. The functions
+# of NumPy are like this, but for a few.
+PURE = frozenset(
+    "sum mean max min transpose reshape copy astype dot ravel flatten squeeze argmax std var clip "
+    "round len range enumerate zip reversed float int abs print isinstance items keys values".split()
+)
+CHANGING = {Attribute(name) for name in ("copyto", "put", "place", "putmask", "fill_diagonal")}
+
+
+# Methods that put something into a container, and read nothing of what is there.
+FILLING = {Attribute(name) for name in ("append", "insert", "extend", "update", "appendleft")}
+
+
 class Statement(NamedTuple):
     """One statement of somebody's code, or the head of one that holds others.
 
-    `line`: of its first line. `text`: as it stands there, in one line. `stores`, `loads`: the
-    variables that it writes and reads. `known`: whether there is source; without it a statement is
-    a line, and may speak of every variable.
+    `line`: of its first line. `text`: as it stands there, in one line. `changed`: the variables that
+    it may bind or change, those first that it binds. `read`: those that it reads, each path with
+    the shorter ones that it begins with. `spoken`: all variables in it. `known`: whether there is
+    source; without it a statement is a line, and may speak of every variable.
     """
 
     line: int
     text: str
-    stores: tuple[Path, ...] = ()
-    loads: tuple[Path, ...] = ()
+    changed: tuple[Path, ...] = ()
+    read: tuple[tuple[Path, ...], ...] = ()
+    spoken: tuple[Path, ...] = ()
     known: bool = True
 
 
@@ -91,17 +106,48 @@ def described(lines: tuple[str, ...], first: int, last: int, parts: Iterable[ast
     """A statement with its text and its variables."""
     text = " ".join(line.strip() for line in lines[first - 1 : last])
     paths = [*mentions(parts)]
-    stores = dict.fromkeys(path for path, is_store in paths if is_store)
-    loads = dict.fromkeys(path for path, is_store in paths if not is_store)
-    return Statement(first, text, tuple(stores), tuple(loads))
+    stores = tuple(dict.fromkeys(path for path, is_store in paths if is_store))
+    loads = tuple(dict.fromkeys(path for path, is_store in paths if not is_store))
+    spoken = tuple(dict.fromkeys((*stores, *loads)))
+    calls = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Call)]
+    changed = stores if all(map(is_pure, calls)) else spoken
+    read = tuple(shorter(path) for path in loads if path[-1] not in FILLING)
+    return Statement(first, text, changed, read, spoken)
+
+
+def shorter(path: Path) -> tuple[Path, ...]:
+    """A path, and those that it begins with: the longest first."""
+    return tuple(path[:n] for n in range(len(path), 0, -1))
+
+
+def is_pure(call: ast.Call) -> bool:
+    """Whether a call surely changes none of its arguments: NumPy's functions, and methods of arrays
+    that make new ones.
+    """
+    function = call.func
+    if any(keyword.arg in ("out", None) for keyword in call.keywords):
+        return False
+    if isinstance(function, ast.Name):
+        return function.id in PURE
+    if not isinstance(function, ast.Attribute):
+        return False
+    path = path_of(function)
+    if path and path[0] in ("np", "numpy"):
+        return len(path) == 2 and path[1] not in CHANGING
+    return function.attr in PURE
+
+
 
 
 def merged(before: Statement | None, statement: Statement) -> Statement:
     """Two statements that stand on one line; of one that holds others, these alone count."""
     if before is None or before.line != statement.line or before.text != statement.text:
         return statement
-    stores, loads = before.stores + statement.stores, before.loads + statement.loads
-    return statement._replace(stores=stores, loads=loads)
+    return statement._replace(
+        changed=before.changed + statement.changed,
+        read=before.read + statement.read,
+        spoken=before.spoken + statement.spoken,
+    )
 
 
 def mentions(parts: Iterable[ast.AST]) -> Iterator[tuple[Path, bool]]:

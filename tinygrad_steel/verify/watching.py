@@ -8,7 +8,7 @@ import os
 import sys
 import sysconfig
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -24,8 +24,18 @@ PACKAGES = ("site-packages", "dist-packages")
 EXPRESSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
 NUMBERS = (np.ndarray, np.generic, float)
 PLAIN = (int, str, bytes, type(None))
-# Methods that put something into a container, and read nothing of what is there.
-FILLING = {Attribute(name) for name in ("append", "insert", "extend", "update", "appendleft")}
+# What a variable may be and holds no array.
+NO_CONTAINERS = {
+    *PLAIN,
+    bool,
+    types.ModuleType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    type,
+    np.ufunc,
+    range,
+}
+FEW = 1024  # of so many bytes a copy is compared at once
 # Containers with more elements than this hold data, and no arrays by layer.
 ELEMENTS = 1000
 Tracer = Callable[[FrameType, str, Any], Any]
@@ -58,7 +68,7 @@ class Origin(NamedTuple):
     is_argument: bool = False
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, slots=True)
 class Binding:
     """An array that a variable was bound to, as it was then.
 
@@ -105,38 +115,23 @@ class Binding:
 NOWHERE = Place("", 0, "", "")
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, slots=True)
 class Scope:
     """A frame that is watched.
 
-    `line`: where it stands. `held`: what its variables held when they were last looked at. `seen`:
-    the variables that were looked at. `results`: what the functions that the statement calls have
-    given back. `inner`: what another tracer wants of this frame.
+    `statement`, `place`: at which it stands. `held`: what its variables held when they were last
+    looked at. `seen`: the variables that were looked at. `results`: what the functions that the
+    statement calls have given back. `inner`: what another tracer wants of this frame.
     """
 
     frame: FrameType
     number: int
-    line: int
+    statement: Statement
+    place: Place
     held: dict[Path, Binding] = dataclasses.field(default_factory=dict)
     seen: set[Path] = dataclasses.field(default_factory=set)
     results: list[Binding] = dataclasses.field(default_factory=list)
     inner: Tracer | None = None
-
-    def arrays(self, path: Path) -> Iterator[tuple[Path, Any]]:
-        """The arrays that a variable of the frame reaches."""
-        root = self.frame.f_locals.get(path[0], self.frame.f_globals.get(path[0]))
-        return iter(()) if root is None else reached(root, path)
-
-    def is_call(self, path: Path) -> bool:
-        """Whether a path ends at a method of somebody's class, which is watched itself."""
-        x = self.frame.f_locals.get(path[0], self.frame.f_globals.get(path[0]))
-        for key in path[1:]:
-            inner = step(x, key)
-            if inner is None:
-                own = isinstance(key, Attribute) and not is_from_library(type(x))
-                return own and hasattr(type(x), str(key))
-            x = inner
-        return False
 
 
 class Watched(NamedTuple):
@@ -163,43 +158,52 @@ class Watch:
         self.previous = previous
         self.own = own
         self.bindings: list[Binding] = []
-        self.objects: dict[int, tuple[Any, Binding]] = {}  # holds them: no id is used twice
+        # An object, the Binding to it and its bytes if they are few. It is held: no id comes twice.
+        self.objects: dict[int, tuple[Any, Binding, bytes | None]] = {}
         self.scopes: dict[FrameType, Scope] = {}
-        self.places: dict[tuple[CodeType, int], tuple[Place, Statement]] = {}
+        self.places: dict[tuple[CodeType, int], tuple[Statement, Place]] = {}
+        self.is_watched: dict[CodeType, bool] = {}
 
     # The tracer
 
     def trace(self, frame: FrameType, event: str, arg: Any) -> Tracer | None:
         """A function is called: watch it if it is somebody's own."""
-        inner = self.hand_on(self.previous, frame, event, arg)
-        if not is_own(frame.f_code, self.own) or frame.f_code.co_name in EXPRESSIONS:
+        inner = None if self.previous is None else self.hand_on(self.previous, frame, event, arg)
+        code = frame.f_code
+        if code not in self.is_watched:
+            self.is_watched[code] = is_own(code, self.own)
+        if not self.is_watched[code]:
             return inner
         scope = self.scopes.get(frame)  # a generator goes on
         if scope is None:
-            scope = Scope(frame, len(self.scopes), frame.f_lineno)
+            scope = Scope(frame, len(self.scopes), *self.place_of(frame))
             self.scopes[frame] = scope
             self.note_arguments(scope)
         scope.inner = inner
-        return functools.partial(self.trace_inside, scope)
+        return self.tracer_of(scope)
 
-    def trace_inside(self, scope: Scope, frame: FrameType, event: str, arg: Any) -> Any:
-        """A statement of a watched function is done: note what it has changed."""
-        if event in ("line", "return"):
-            self.note_statement(scope)
-            scope.line = frame.f_lineno
-            if event == "return":
-                self.note_result(scope, arg)
-            else:
-                self.note_first_seen(scope)
-        scope.inner = self.hand_on(scope.inner, frame, event, arg)
-        return functools.partial(self.trace_inside, scope)
+    def tracer_of(self, scope: Scope) -> Tracer:
+        """What is told of each line of a frame."""
 
-    def hand_on(self, tracer: Tracer | None, frame: FrameType, event: str, arg: Any) -> Any:
+        def trace_inside(frame: FrameType, event: str, arg: Any) -> Any:
+            if event in ("line", "return"):
+                variables = frame.f_locals
+                self.note_statement(scope, variables)
+                scope.statement, scope.place = self.place_of(frame)
+                if event == "line":
+                    self.note_first_seen(scope, variables)
+                else:
+                    self.note_result(scope, arg, variables)
+            if scope.inner is not None:
+                scope.inner = self.hand_on(scope.inner, frame, event, arg)
+            return trace_inside
+
+        return trace_inside
+
+    def hand_on(self, tracer: Tracer, frame: FrameType, event: str, arg: Any) -> Any:
         """What the tracer that was there before makes of an event; coverage's takes our place then,
         which is taken back.
         """
-        if tracer is None:
-            return None
         now = sys.gettrace()
         found = tracer(frame, event, arg)
         if sys.gettrace() is not now and sys.gettrace() is self.previous:
@@ -213,111 +217,122 @@ class Watch:
         was called, if that is watched.
         """
         caller = self.scopes.get(scope.frame.f_back)  # type: ignore[arg-type]
-        place, statement = self.place_of(caller or scope)
-        reads = self.read_by(caller, statement) if caller else ()
+        reads = self.read_by(caller, caller.frame.f_locals) if caller else ()
+        origin = Origin((caller or scope).place, reads, caller is None, True)
         for name, value in [*scope.frame.f_locals.items()]:
-            scope.seen.add((name,))
-            for path, x in arrays_in(value, (name,)):
-                self.note(scope, path, x, Origin(place, reads, caller is None, True))
-
-    def note_statement(self, scope: Scope) -> None:
-        """What the last statement of a scope has bound or changed."""
-        place, statement = self.place_of(scope)
-        origin = Origin(place, self.read_by(scope, statement))
-        scope.results.clear()
-        for path in self.paths_of(scope, statement):
-            for at, x in scope.arrays(path):
+            path = (name,)
+            scope.seen.add(path)
+            for at, x in arrays_in(value, path):
                 self.note(scope, at, x, origin)
 
-    def note_first_seen(self, scope: Scope) -> None:
+    def note_statement(self, scope: Scope, variables: Mapping[str, Any]) -> None:
+        """What the last statement of a scope has bound or changed."""
+        statement, origin = scope.statement, None
+        changed = statement.changed if statement.known else [(name,) for name in variables]
+        for path in changed:
+            for at, x in arrays_at(path, variables, scope.frame.f_globals):
+                if self.is_new(scope, at, x):
+                    origin = origin or Origin(scope.place, self.read_by(scope, variables))
+                    self.note(scope, at, x, origin)
+        scope.results.clear()
+
+    def note_first_seen(self, scope: Scope, variables: Mapping[str, Any]) -> None:
         """What the variables hold of which the next statement is the first to speak."""
-        place, statement = self.place_of(scope)
-        for path in self.paths_of(scope, statement):
+        for path in scope.statement.spoken:
             if path not in scope.seen:
                 scope.seen.add(path)
-                for at, x in scope.arrays(path):
+                for at, x in arrays_at(path, variables, scope.frame.f_globals):
                     if id(x) not in self.objects:
-                        self.note(scope, at, x, Origin(place, given=True))
+                        self.note(scope, at, x, Origin(scope.place, given=True))
 
-    def note_result(self, scope: Scope, result: Any) -> None:
+    def note_result(self, scope: Scope, result: Any, variables: Mapping[str, Any]) -> None:
         """What a function returns, where it has no other name."""
-        place, statement = self.place_of(scope)
-        origin = Origin(place, self.read_by(scope, statement))
         caller = self.scopes.get(scope.frame.f_back)  # type: ignore[arg-type]
         for path, x in arrays_in(result, (f"{scope.frame.f_code.co_name}()",)):
             if id(x) not in self.objects:
+                origin = Origin(scope.place, self.read_by(scope, variables))
                 self.note(scope, path, x, origin)
             if caller is not None:
                 caller.results.append(self.objects[id(x)][1])
 
-    def paths_of(self, scope: Scope, statement: Statement) -> Iterable[Path]:
-        """The variables of which a statement speaks, those that it writes first."""
-        if statement.known:
-            return dict.fromkeys((*statement.stores, *statement.loads))
-        return [(name,) for name in scope.frame.f_locals]
-
-    def read_by(self, scope: Scope, statement: Statement) -> tuple[Binding, ...]:
+    def read_by(self, scope: Scope, variables: Mapping[str, Any]) -> tuple[Binding, ...]:
         """What the variables that a statement reads held before it."""
-        if not statement.known:
-            return tuple(dict.fromkeys(scope.held.values()))
+        held = scope.held
+        if not scope.statement.known:
+            return tuple(dict.fromkeys(held.values()))
         found = dict.fromkeys(scope.results)
-        for path in statement.loads:
-            if path[-1] in FILLING:
-                continue
-            if path in scope.held:
-                found[scope.held[path]] = None
-                continue
-            for at, x in scope.arrays(path) if not scope.is_call(path) else ():
-                _, last = self.objects.get(id(x), (None, None))
-                binding = scope.held.get(at, last)
-                if binding is not None:
-                    found[binding] = None
+        for paths in scope.statement.read:
+            known = [held[path] for path in paths if path in held]
+            if known:
+                found[known[0]] = None
+            elif not is_call(paths[0], variables, scope.frame.f_globals):
+                for at, x in arrays_at(paths[0], variables, scope.frame.f_globals):
+                    binding = held.get(at) or self.objects.get(id(x), (None, None))[1]
+                    if binding is not None:
+                        found[binding] = None
         return tuple(found)
+
+    def is_new(self, scope: Scope, path: Path, x: Any) -> bool:
+        """Whether a variable holds another array than before, or one that has changed."""
+        entry, held = self.objects.get(id(x)), scope.held.get(path)
+        if entry is None or held is None or held.made is not entry[1]:
+            return True
+        return is_changed(x, entry[1].array, entry[2])
 
     def note(self, scope: Scope, path: Path, x: Any, origin: Origin) -> None:
         """A variable holds an array, which may be known, or have changed."""
-        _, last = self.objects.get(id(x), (None, None))
-        held = scope.held.get(path)
-        if last is None:
-            before = held if held in origin.reads else None
-            if (
-                before is not None
-                and x.__class__ is not np.ndarray
-                and before.goes_on(path, origin)
-            ):
-                self.objects.pop(before.key)  # a number to which something is added again and again
-                before.array = copied(x)
-                binding = before
-            else:
-                binding = Binding(path, scope.number, copied(x), origin, before)
-                self.bindings.append(binding)
-        elif is_changed(x, last.array):
-            if last.goes_on(path, origin) and last.owner == scope.number:
-                np.copyto(last.array, x)
-                return
-            binding = Binding(path, scope.number, copied(x), origin, last)
-            self.bindings.append(binding)
-        elif held is not None and held.made is last:
-            return
-        else:
-            binding = Binding(path, scope.number, last.array, origin, made=last)
-            last.is_shared = True
+        entry, held = self.objects.get(id(x)), scope.held.get(path)
+        if entry is None:
+            self.note_new(scope, path, x, origin)
+        elif is_changed(x, entry[1].array, entry[2]):
+            self.note_changed(scope, path, x, origin)
+        elif held is None or held.made is not entry[1]:
+            made = entry[1]
+            made.is_shared = True
+            binding = Binding(path, scope.number, made.array, origin, None, made)
             self.bindings.append(binding)
             scope.held[path] = binding
-            return
-        binding.key = id(x)
-        self.objects[id(x)] = x, binding
-        scope.held[path] = binding
 
-    def place_of(self, scope: Scope) -> tuple[Place, Statement]:
-        """Where a scope stands."""
-        code, line = scope.frame.f_code, scope.line
-        if (code, line) not in self.places:
-            table = statements_of(code, scope.frame.f_globals)
-            statement = table.get(line) or Statement(line, "", known=False)
-            place = Place(code.co_filename, statement.line, statement.text, code.co_name)
-            self.places[code, line] = place, statement
-        return self.places[code, line]
+    def note_new(self, scope: Scope, path: Path, x: Any, origin: Origin) -> None:
+        """A variable holds an array that nobody knows."""
+        held = scope.held.get(path)
+        before = held if held in origin.reads else None
+        if before is not None and not isinstance(x, np.ndarray) and before.goes_on(path, origin):
+            del self.objects[before.key]  # a number to which something is added again and again
+            before.array = copied(x)
+            self.remember(scope, before, x)
+            return
+        binding = Binding(path, scope.number, copied(x), origin, before)
+        self.bindings.append(binding)
+        self.remember(scope, binding, x)
+
+    def note_changed(self, scope: Scope, path: Path, x: Any, origin: Origin) -> None:
+        """An array has changed in place."""
+        last = self.objects[id(x)][1]
+        if last.goes_on(path, origin) and last.owner == scope.number:
+            np.copyto(last.array, x)
+            self.remember(scope, last, x)
+            return
+        binding = Binding(path, scope.number, copied(x), origin, last)
+        self.bindings.append(binding)
+        self.remember(scope, binding, x)
+
+    def remember(self, scope: Scope, binding: Binding, x: Any) -> None:
+        """A variable holds this array now."""
+        binding.key = id(x)
+        few = x.tobytes() if isinstance(x, np.ndarray) and x.nbytes <= FEW else None
+        self.objects[id(x)] = x, binding, few
+        scope.held[binding.path] = binding
+
+    def place_of(self, frame: FrameType) -> tuple[Statement, Place]:
+        """The statement at which a frame stands."""
+        code, line = key = frame.f_code, frame.f_lineno
+        if key not in self.places:
+            found = statements_of(code, frame.f_globals).get(line)
+            found = found or Statement(line, "", known=False)
+            place = Place(code.co_filename, found.line, found.text, code.co_name)
+            self.places[key] = found, place
+        return self.places[key]
 
 
 def watched(function: Callable[[], Any]) -> Watched:
@@ -338,7 +353,7 @@ def watched(function: Callable[[], Any]) -> Watched:
             note = "another tracer has taken over while the code ran: what came then was not seen"
     returned = {}
     for path, x in arrays_in(result, ("returned value",)):
-        _, last = watch.objects.get(id(x), (None, None))
+        last = watch.objects.get(id(x), (None, None))[1]
         returned[path] = last or Binding(path, -1, copied(x), Origin(NOWHERE))
     return Watched(watch.bindings, returned, note, error)
 
@@ -358,6 +373,8 @@ def own_folder(function: Any) -> str:
 def is_own(code: CodeType, own: str) -> bool:
     """Whether a frame runs somebody's own code."""
     file = code.co_filename
+    if code.co_name in EXPRESSIONS:
+        return False
     return not is_library(file) or bool(own and file.startswith(own))
 
 
@@ -376,9 +393,18 @@ def is_library(file: str) -> bool:
 # Arrays in variables
 
 
-def reached(root: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def arrays_at(
+    path: Path, variables: Mapping[str, Any], namespace: Mapping[str, Any]
+) -> Iterable[tuple[Path, Any]]:
     """The arrays that a path reaches; where it ends early, all that is there."""
-    found, at = root, [path[0]]
+    name = path[0]
+    found = variables[name] if name in variables else namespace.get(name)
+    kind = type(found)
+    if kind is np.ndarray:
+        return (((name,), found),) if is_numbers(found) else ()
+    if kind in NO_CONTAINERS:
+        return ()
+    at = [name]
     for key in path[1:]:
         inner = step(found, key)
         if inner is None:
@@ -388,6 +414,18 @@ def reached(root: Any, path: Path) -> Iterator[tuple[Path, Any]]:
         found = inner
         at.append(key)
     return arrays_in(found, tuple(at))
+
+
+def is_call(path: Path, variables: Mapping[str, Any], namespace: Mapping[str, Any]) -> bool:
+    """Whether a path ends at a method of somebody's class, which is watched itself."""
+    x = variables.get(path[0], namespace.get(path[0]))
+    for key in path[1:]:
+        inner = step(x, key)
+        if inner is None:
+            own = isinstance(key, Attribute) and not is_from_library(type(x))
+            return own and hasattr(type(x), str(key))
+        x = inner
+    return False
 
 
 def step(x: Any, key: Any) -> Any:
@@ -403,17 +441,18 @@ def step(x: Any, key: Any) -> Any:
 
 def arrays_in(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     """The arrays that a variable holds, to any depth, each with its path."""
-    todo, seen = [(path, value)], set()
+    if type(value) in NO_CONTAINERS:
+        return
+    todo: list[tuple[Path, Any]] = [(path, value)]
+    seen = set()
     while todo:
         at, x = todo.pop()
         if isinstance(x, NUMBERS):
             if is_numbers(x):
                 yield at, x
-            continue
-        if isinstance(x, PLAIN) or id(x) in seen:
-            continue
-        seen.add(id(x))
-        todo += [((*at, key), inner) for key, inner in items(x)][::-1]
+        elif type(x) not in NO_CONTAINERS and id(x) not in seen:
+            seen.add(id(x))
+            todo += [((*at, key), inner) for key, inner in items(x)][::-1]
 
 
 def is_numbers(x: Any) -> bool:
@@ -437,9 +476,18 @@ def attributes(x: Any) -> dict[str, Any]:
     kind = type(x)
     if is_from_library(kind):
         return {}
-    slots = [name for base in kind.__mro__ for name in getattr(base, "__slots__", ())]
-    found = {name: getattr(x, name) for name in slots if name != "__dict__" and hasattr(x, name)}
-    return {**found, **getattr(x, "__dict__", {})}
+    found = getattr(x, "__dict__", {})
+    slots = slots_of_class(kind)
+    if not slots:
+        return found  # type: ignore[no-any-return]
+    return {**found, **{name: getattr(x, name) for name in slots if hasattr(x, name)}}
+
+
+@functools.lru_cache(maxsize=1024)
+def slots_of_class(kind: type) -> tuple[str, ...]:
+    """The attributes that a class keeps elsewhere than in a dict."""
+    slots = (name for base in kind.__mro__ for name in getattr(base, "__slots__", ()))
+    return tuple(name for name in slots if name not in ("__dict__", "__weakref__"))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -457,13 +505,13 @@ def copied(x: Any) -> np.ndarray:
     return np.array(x, copy=True, order="K", subok=False)
 
 
-def is_changed(x: Any, before: np.ndarray) -> bool:
-    """Whether an array has other numbers than it had, bit by bit."""
+def is_changed(x: Any, before: np.ndarray, few: bytes | None) -> bool:
+    """Whether an array has other numbers than it had, bit by bit; `few`: its bytes then."""
     if not isinstance(x, np.ndarray):
         return False
+    if few is not None:
+        return x.tobytes() != few
     if x.shape != before.shape:
         return True
-    if x.nbytes <= 1024:
-        return x.tobytes() != before.tobytes()
     equal = x == before
     return not (equal.all() or ((x != x) & (before != before) | equal).all())
