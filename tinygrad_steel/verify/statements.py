@@ -13,15 +13,22 @@ from typing import Any, NamedTuple
 Path = tuple[Any, ...]
 
 
-class Attribute(str):
-    """The name of an attribute, in a path: no key of a dict equals it."""
+class Attribute:
+    """The name of an attribute, in a path, where a plain text is a key of a dict."""
 
-    __slots__ = ()
+    __slots__ = ("name",)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Attribute) and str.__eq__(self, other)
+    def __init__(self, name: str):
+        self.name = name
 
-    __hash__ = str.__hash__
+    def __str__(self) -> str:
+        return self.name
+
+
+@functools.cache
+def attribute(name: str) -> Attribute:
+    """The one Attribute of this name, equal to itself alone."""
+    return Attribute(name)
 
 
 # What is called and changes nothing: methods of arrays, some of Python's own functions. The functions
@@ -30,11 +37,11 @@ PURE = frozenset(
     "sum mean max min transpose reshape copy astype dot ravel flatten squeeze argmax std var clip "
     "round len range enumerate zip reversed float int abs print isinstance items keys values".split()
 )
-CHANGING = {Attribute(name) for name in ("copyto", "put", "place", "putmask", "fill_diagonal")}
+CHANGING = {attribute(name) for name in ("copyto", "put", "place", "putmask", "fill_diagonal")}
 
 
 # Methods that put something into a container, and read nothing of what is there.
-FILLING = {Attribute(name) for name in ("append", "insert", "extend", "update", "appendleft")}
+FILLING = {attribute(name) for name in ("append", "insert", "extend", "update", "appendleft")}
 
 
 class Statement(NamedTuple):
@@ -137,8 +144,6 @@ def is_pure(call: ast.Call) -> bool:
     return function.attr in PURE
 
 
-
-
 def merged(before: Statement | None, statement: Statement) -> Statement:
     """Two statements that stand on one line; of one that holds others, these alone count."""
     if before is None or before.line != statement.line or before.text != statement.text:
@@ -182,7 +187,7 @@ def path_of(node: ast.AST) -> Path:
     keys: list[Any] = []
     while not isinstance(node, ast.Name):
         if isinstance(node, ast.Attribute):
-            keys.append(Attribute(node.attr))
+            keys.append(attribute(node.attr))
         elif isinstance(node, ast.Subscript):
             keys.append(constant_key(node.slice))
         else:

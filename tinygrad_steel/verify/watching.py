@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .statements import Attribute, Path, Statement, spelled_path, statements_of
+from .statements import Attribute, Path, Statement, attribute, spelled_path, statements_of
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDERS = ("stdlib", "platstdlib", "purelib", "platlib")
@@ -68,7 +68,6 @@ class Origin(NamedTuple):
     is_argument: bool = False
 
 
-@dataclasses.dataclass(eq=False, slots=True)
 class Binding:
     """An array that a variable was bound to, as it was then.
 
@@ -78,18 +77,22 @@ class Binding:
     of what is known. `key`: of the object. `is_shared`: whether it has other names.
     """
 
-    path: Path
-    owner: int
-    array: np.ndarray
-    origin: Origin
-    before: Binding | None = None
-    made: Binding = None  # type: ignore[assignment]
-    key: int = 0
-    is_shared: bool = False
+    __slots__ = ("array", "before", "is_shared", "key", "made", "origin", "owner", "path")
 
-    def __post_init__(self) -> None:
-        if self.made is None:
-            self.made = self
+    def __init__(
+        self,
+        path: Path,
+        owner: int,
+        array: np.ndarray,
+        origin: Origin,
+        before: Binding | None = None,
+        made: Binding | None = None,
+    ):
+        self.path, self.owner, self.array, self.origin = path, owner, array, origin
+        self.before = before
+        self.made = made or self
+        self.key = 0
+        self.is_shared = False
 
     @property
     def name(self) -> str:
@@ -162,6 +165,7 @@ class Watch:
         self.objects: dict[int, tuple[Any, Binding, bytes | None]] = {}
         self.scopes: dict[FrameType, Scope] = {}
         self.places: dict[tuple[CodeType, int], tuple[Statement, Place]] = {}
+        self.tables: dict[CodeType, Mapping[int, Statement]] = {}
         self.is_watched: dict[CodeType, bool] = {}
 
     # The tracer
@@ -227,13 +231,16 @@ class Watch:
 
     def note_statement(self, scope: Scope, variables: Mapping[str, Any]) -> None:
         """What the last statement of a scope has bound or changed."""
-        statement, origin = scope.statement, None
+        statement, origin, place = scope.statement, None, Origin(scope.place)
         changed = statement.changed if statement.known else [(name,) for name in variables]
         for path in changed:
             for at, x in arrays_at(path, variables, scope.frame.f_globals):
-                if self.is_new(scope, at, x):
+                entry = self.objects.get(id(x))
+                if entry is None or is_changed(x, entry[1].array, entry[2]):
                     origin = origin or Origin(scope.place, self.read_by(scope, variables))
                     self.note(scope, at, x, origin)
+                elif at not in scope.held or scope.held[at].made is not entry[1]:
+                    self.note_name(scope, at, entry[1], place)
         scope.results.clear()
 
     def note_first_seen(self, scope: Scope, variables: Mapping[str, Any]) -> None:
@@ -272,26 +279,22 @@ class Watch:
                         found[binding] = None
         return tuple(found)
 
-    def is_new(self, scope: Scope, path: Path, x: Any) -> bool:
-        """Whether a variable holds another array than before, or one that has changed."""
-        entry, held = self.objects.get(id(x)), scope.held.get(path)
-        if entry is None or held is None or held.made is not entry[1]:
-            return True
-        return is_changed(x, entry[1].array, entry[2])
-
     def note(self, scope: Scope, path: Path, x: Any, origin: Origin) -> None:
         """A variable holds an array, which may be known, or have changed."""
-        entry, held = self.objects.get(id(x)), scope.held.get(path)
+        entry = self.objects.get(id(x))
         if entry is None:
             self.note_new(scope, path, x, origin)
         elif is_changed(x, entry[1].array, entry[2]):
             self.note_changed(scope, path, x, origin)
-        elif held is None or held.made is not entry[1]:
-            made = entry[1]
-            made.is_shared = True
-            binding = Binding(path, scope.number, made.array, origin, None, made)
-            self.bindings.append(binding)
-            scope.held[path] = binding
+        elif path not in scope.held or scope.held[path].made is not entry[1]:
+            self.note_name(scope, path, entry[1], origin)
+
+    def note_name(self, scope: Scope, path: Path, made: Binding, origin: Origin) -> None:
+        """A variable holds what is known."""
+        made.is_shared = True
+        binding = Binding(path, scope.number, made.array, origin, None, made)
+        self.bindings.append(binding)
+        scope.held[path] = binding
 
     def note_new(self, scope: Scope, path: Path, x: Any, origin: Origin) -> None:
         """A variable holds an array that nobody knows."""
@@ -328,8 +331,9 @@ class Watch:
         """The statement at which a frame stands."""
         code, line = key = frame.f_code, frame.f_lineno
         if key not in self.places:
-            found = statements_of(code, frame.f_globals).get(line)
-            found = found or Statement(line, "", known=False)
+            if code not in self.tables:
+                self.tables[code] = statements_of(code, frame.f_globals)
+            found = self.tables[code].get(line) or Statement(line, "", known=False)
             place = Place(code.co_filename, found.line, found.text, code.co_name)
             self.places[key] = found, place
         return self.places[key]
@@ -423,7 +427,7 @@ def is_call(path: Path, variables: Mapping[str, Any], namespace: Mapping[str, An
         inner = step(x, key)
         if inner is None:
             own = isinstance(key, Attribute) and not is_from_library(type(x))
-            return own and hasattr(type(x), str(key))
+            return own and hasattr(type(x), key.name)
         x = inner
     return False
 
@@ -431,7 +435,7 @@ def is_call(path: Path, variables: Mapping[str, Any], namespace: Mapping[str, An
 def step(x: Any, key: Any) -> Any:
     """What a container holds under a key; None where it has none, or is no container."""
     if isinstance(key, Attribute):
-        return attributes(x).get(str(key))
+        return attributes(x).get(key.name)
     if isinstance(x, dict):
         return x.get(key)
     if isinstance(x, list | tuple) and isinstance(key, int) and -len(x) <= key < len(x):
@@ -468,7 +472,7 @@ def items(x: Any) -> Iterable[tuple[Any, Any]]:
         return list(x.items()) if len(x) <= ELEMENTS else ()
     if isinstance(x, list | tuple):
         return enumerate(x) if len(x) <= ELEMENTS else ()
-    return [(Attribute(name), inner) for name, inner in attributes(x).items()]
+    return [(attribute(name), inner) for name, inner in attributes(x).items()]
 
 
 def attributes(x: Any) -> dict[str, Any]:
