@@ -1,5 +1,4 @@
-"""The first wrong array of a chain: which gradients its arrays are meant to be, on the way to a
-wrong one.
+"""The first wrong array of a chain, and which gradients its arrays are meant to be.
 
 The gradients of the leaves decide whether a chain is wrong at all. Only then it is asked where: what
 is right, or what a right gradient of a leaf was computed from, is never called wrong.
@@ -14,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..program.values import behind
+from ..program.values import Value, behind
 from .chain import Chain, Found, before, by_elimination, fits, leaf_slot
 from .closeness import constant_factor, matches
 from .faults.factors import counts_of
@@ -22,7 +21,6 @@ from .faults.question import Question
 from .faults.search import reason
 from .recognise import Match, is_local, oriented
 from .report import RIGHT, WRONG
-from .traced_loss import Value
 from .verdicts import Judgement
 from .watching import Binding
 
@@ -379,10 +377,7 @@ class Search:
     def refine(self) -> Mapping[Value, Judgement]:
         """The verdicts, after each array is recognised that explains one of them."""
         numbers = self.chain.graph.numbers
-        if all(
-            found.array(g).dtype == g.dtype and same(found.array(g), numbers[g])
-            for g, found in self.handed.items()
-        ):
+        if all(same(found.array(g), numbers[g]) for g, found in self.handed.items()):
             return {g: Judgement(RIGHT) for g in self.chain.graph.order if g in self.handed}
         judged = self.judge(self.arrays())
         for _ in range(ROUNDS):

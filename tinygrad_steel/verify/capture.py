@@ -1,6 +1,4 @@
-"""Somebody's own backprop, run under a watch and compared with the graph: the code is handed over, not
-the arrays.
-"""
+"""Somebody's own backprop, run under a watch: the code is handed over, not the arrays."""
 
 from __future__ import annotations
 
@@ -13,13 +11,14 @@ import numpy as np
 
 from ..engine.tensor import Tensor
 from ..program.trace import variables
+from ..program.values import Value
 from .blame import Search, culprit, helpers, right_ones, slots_of
 from .chain import Chain, Found, before, fits
 from .judging import judged, question
 from .meaning import likeness, parts_of_path
 from .report import FOLLOWS, RIGHT, UNKNOWN, WRONG, Step
 from .statements import Path, spelled_path
-from .traced_loss import Graph, Value
+from .traced_loss import Graph
 from .verdicts import Judgement
 from .watching import Binding, Watched, items
 
@@ -70,7 +69,8 @@ def compared(
 def placed(step: Step, chain: Chain, search: Search, g: Value) -> Step:
     """A step with the variable that holds it, and the line that made it."""
     found = search.handed[g]
-    made, parts = found.binding.made, ()
+    made = found.binding.made
+    parts: list[Binding] = []
     name = chain.spoken(made)
     if step.verdict == WRONG:
         parts = helpers(search, made)
@@ -199,7 +199,7 @@ def runner(backprop: Any, names: Mapping[str, Any] | None) -> Callable[[], Any]:
             f"backprop={backprop!r:.60} is to be a function without arguments, as in "
             f"backprop=lambda: backward(x, y), or the code of a cell as text"
         )
-    return backprop
+    return backprop  # type: ignore[no-any-return]
 
 
 def run_cell(source: str, namespace: dict[str, Any]) -> None:

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..program.values import Value
 from .meaning import Meaning, aliases, is_marked, meant, parts_of_name, parts_of_path
 from .recognise import SAME, Match, Table, oriented, turned
 from .statements import Path
-from .traced_loss import Graph, Value
+from .traced_loss import Graph
 from .watching import Binding, Watched
 
 
@@ -76,7 +77,7 @@ class Chain:
             for b in self.watched.bindings
             if b.made is not b and not b.origin.is_argument and b not in rebound
         }
-        return in_place | (rebound - kept)  # type: ignore[return-value]
+        return in_place | (rebound - kept)
 
     @cached_property
     def alive(self) -> set[Binding]:
@@ -180,8 +181,9 @@ class Chain:
         for b, match in self.forward.items():
             values = dict.fromkeys(m.value for m in match)
             if len(values) == 1:
+                (x,) = values
                 for name in self.other_names[b]:
-                    found += [Meaning(parts_of_path(name.path), *values, name.owner)]
+                    found.append(Meaning(parts_of_path(name.path), x, name.owner))
         return [meaning for meaning in found if meaning.value in graph.gradient_of]
 
     @cached_property

@@ -7,11 +7,12 @@ from types import MappingProxyType
 
 import numpy as np
 
+from ..program.values import Value
 from .faults.factors import causes
 from .faults.question import Question
 from .report import EMPTY, RIGHT
 from .rounding import Rounding
-from .traced_loss import Graph, Value
+from .traced_loss import Graph
 from .verdicts import Judgement, judge
 
 Arrays = Mapping[Value, np.ndarray]

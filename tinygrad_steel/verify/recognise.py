@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..program.values import Value
 from .closeness import constant_factor, largest, matches
-from .traced_loss import Value
 
 SAME, TRANSPOSED, RESHAPED = "same", "transposed", "reshaped"
 SAMPLE = 16

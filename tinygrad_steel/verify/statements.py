@@ -70,7 +70,7 @@ def statements_of(code: CodeType, namespace: dict[str, Any]) -> MappingProxyType
 
 
 @functools.lru_cache(maxsize=64)
-def parsed(lines: tuple[str, ...], kind: type[ast.AST]) -> MappingProxyType[int, Statement]:
+def parsed(lines: tuple[str, ...], kind: Any) -> MappingProxyType[int, Statement]:
     """The statement, or the lambda, at each line of a source; none where it is no Python."""
     try:
         tree = ast.parse("".join(lines))

@@ -38,7 +38,7 @@ NO_CONTAINERS = {
 FEW = 1024  # of so many bytes a copy is compared at once
 # Containers with more elements than this hold data, and no arrays by layer.
 ELEMENTS = 1000
-Tracer = Callable[[FrameType, str, Any], Any]
+Tracer = Callable[[FrameType, Any, Any], Any]
 
 
 class Place(NamedTuple):
@@ -477,13 +477,13 @@ def items(x: Any) -> Iterable[tuple[Any, Any]]:
 
 def attributes(x: Any) -> dict[str, Any]:
     """The attributes of somebody's object; none of modules, and of the objects of libraries."""
-    kind = type(x)
+    kind: Any = type(x)
     if is_from_library(kind):
         return {}
     found = getattr(x, "__dict__", {})
     slots = slots_of_class(kind)
     if not slots:
-        return found  # type: ignore[no-any-return]
+        return found
     return {**found, **{name: getattr(x, name) for name in slots if hasattr(x, name)}}
 
 
