@@ -19,7 +19,7 @@ from .closeness import constant_factor, matches
 from .faults.factors import counts_of
 from .faults.question import Question
 from .faults.search import reason
-from .recognise import Match, is_local, oriented
+from .recognise import SAME, Match, is_local, oriented
 from .report import RIGHT, WRONG
 from .verdicts import Judgement
 from .watching import Binding
@@ -51,6 +51,7 @@ def slots_of(chain: Chain) -> Slots:
     found: dict[Value, Found | None] = {x: leaf_slot(chain, x) for x in leaves}
     found |= by_elimination(chain, found)
     slots = {gradient_of[x]: slot for x, slot in found.items() if slot}
+    slots = {g: slot._replace(how=how_it_lies(chain, slot.binding, g)) for g, slot in slots.items()}
     right = {g for g, slot in slots.items() if is_right(chain, slot, g)}
     return Slots(
         {g: slot for g, slot in slots.items() if g in right},
@@ -404,12 +405,12 @@ class Search:
 
 
 def how_it_lies(chain: Chain, b: Binding, g: Value) -> str:
-    """In which way an array has the shape of a gradient; where there are several, as what is known
-    of its forward does.
-    """
+    """In which way an array has the shape of a gradient: as what is known of its forward does."""
     ways = [how for how, _ in oriented(b.array, g.shape)]
-    seen = chain.lies.get(chain.gradients[g], set())
-    return next((how for how in ways if how in seen), ways[0])
+    seen = chain.lies.get(chain.gradients[g])
+    if not seen:
+        return [*ways, SAME][0]
+    return next((how for how in ways if how in seen), SAME)
 
 
 def culprit(search: Search, b: Binding, g: Value) -> Binding:

@@ -136,6 +136,18 @@ class Chain:
         return found
 
     @cached_property
+    def parameter_paths(self) -> set[Path]:
+        """The variables that hold a leaf, or have held one."""
+        leaves = [
+            b for b, match in self.forward.items() if {m.value for m in match} & self.graph.wanted
+        ]
+        return {name.path for b in leaves for name in self.other_names[b]}
+
+    def is_parameter(self, b: Binding) -> bool:
+        """Whether an array has the place of a leaf, as it has after a step of training."""
+        return any(name.path in self.parameter_paths for name in self.other_names[b])
+
+    @cached_property
     def right(self) -> dict[Binding, list[Match]]:
         """The bindings that are gradients of the graph."""
         found = {}
@@ -277,10 +289,14 @@ def replaced(chain: Chain, g: Value, right: set[Binding]) -> Found | None:
     for b in chain.returned:
         reads = {a.made for a in b.reads}
         new = b not in chain.right and b not in chain.forward and fits(b, g)
-        updated = any(a.origin.given and fits(a, g) for a in reads)
-        if new and reads & right and not updated:
+        if new and reads & right and not is_update(b, g):
             return Found(b)
     return None
+
+
+def is_update(b: Binding, g: Value) -> bool:
+    """Whether an array may be a parameter after a step: it is made of one that was there before."""
+    return any(a.made.origin.given and fits(a, g) for a in b.reads)
 
 
 def fits(b: Binding, g: Value) -> bool:
@@ -290,27 +306,34 @@ def fits(b: Binding, g: Value) -> bool:
 
 def by_elimination(chain: Chain, slots: dict[Value, Found | None]) -> dict[Value, Found]:
     """The arrays that are to be the gradients of leaves which nothing else names: what is left in
-    what the function gives back and keeps, in the order of the leaves.
+    what the function gives back and keeps, in the order of the leaves; then what has the name of a
+    gradient, in the order of the backward.
     """
     taken = {found.binding for found in slots.values() if found}
-    left = [
-        b
-        for b in chain.made
-        if b not in taken
-        and not b.origin.given
-        and b not in chain.plausible
-        and b not in chain.forward
-        and b not in chain.changed
-        and b in chain.alive
-        and (b in chain.returned or is_kept(chain, b))
-    ]
-    left.sort(key=partial(place_in_container, chain))
-    found = {}
-    for x in (x for x in chain.graph.leaves if x in slots and slots[x] is None):
-        fitting = [b for b in left if fits(b, chain.graph.gradient_of[x])]
-        if fitting:
-            found[x] = Found(fitting[0])
-            left.remove(fitting[0])
+    unknown = taken | chain.plausible | {*chain.forward} | chain.changed
+    left = [b for b in chain.made if b not in unknown and not b.origin.given]
+    kept = [b for b in left if b in chain.alive and (b in chain.returned or is_kept(chain, b))]
+    kept.sort(key=partial(place_in_container, chain))
+    named = [b for b in left if chain.is_marked(b) and np.any(b.array)]
+    leaves = [x for x in chain.graph.leaves if x in slots and slots[x] is None]
+    found = taken_in_order(chain, leaves, kept)
+    used = {slot.binding for slot in found.values()}
+    rest = [x for x in leaves if x not in found]
+    return found | taken_in_order(chain, rest[::-1], [b for b in named if b not in used])
+
+
+def taken_in_order(
+    chain: Chain, leaves: Iterable[Value], arrays: Iterable[Binding]
+) -> dict[Value, Found]:
+    """For each leaf the first array that may be its gradient and is no other one's."""
+    left, found = [*arrays], {}
+    for x in leaves:
+        g = chain.graph.gradient_of[x]
+        fitting = (b for b in left if fits(b, g) and not chain.is_parameter(b))
+        b = next(fitting, None)
+        if b is not None:
+            found[x] = Found(b)
+            left.remove(b)
     return found
 
 

@@ -35,6 +35,7 @@ NO_CONTAINERS = {
     np.ufunc,
     range,
 }
+MADE_BY_CLASS = 1 << 9  # the flag of types that Python code has made
 FEW = 1024  # of so many bytes a copy is compared at once
 # Containers with more elements than this hold data, and no arrays by layer.
 ELEMENTS = 1000
@@ -74,10 +75,11 @@ class Binding:
     `path`: the variable; `owner`: the number of the frame in which it is. `array`: a copy.
     `before`: what this one was made of in place, or what the same variable held that the statement
     reads. `made`: the Binding that was the first to have this array; itself, but for another name
-    of what is known. `key`: of the object. `is_shared`: whether it has other names.
+    of what is known. `key`: of the object. `is_shared`: whether it has other names. `again`: what
+    the same statement has read when it added to it once more.
     """
 
-    __slots__ = ("array", "before", "is_shared", "key", "made", "origin", "owner", "path")
+    __slots__ = ("again", "array", "before", "is_shared", "key", "made", "origin", "owner", "path")
 
     def __init__(
         self,
@@ -93,6 +95,7 @@ class Binding:
         self.made = made or self
         self.key = 0
         self.is_shared = False
+        self.again: list[Binding] = []
 
     @property
     def name(self) -> str:
@@ -105,7 +108,7 @@ class Binding:
         if self.made is not self:
             yield self.made
             return
-        yield from (b for b in self.origin.reads if b is not self)
+        yield from (b for b in (*self.origin.reads, *self.again) if b is not self)
         if self.before is not None:
             yield self.before
 
@@ -303,6 +306,7 @@ class Watch:
         if before is not None and not isinstance(x, np.ndarray) and before.goes_on(path, origin):
             del self.objects[before.key]  # a number to which something is added again and again
             before.array = copied(x)
+            before.again += origin.reads
             self.remember(scope, before, x)
             return
         binding = Binding(path, scope.number, copied(x), origin, before)
@@ -314,6 +318,7 @@ class Watch:
         last = self.objects[id(x)][1]
         if last.goes_on(path, origin) and last.owner == scope.number:
             np.copyto(last.array, x)
+            last.again += origin.reads
             self.remember(scope, last, x)
             return
         binding = Binding(path, scope.number, copied(x), origin, last)
@@ -499,9 +504,11 @@ def is_from_library(kind: type) -> bool:
     """Whether a class belongs to a library; SimpleNamespace is a container like any other."""
     if kind is types.SimpleNamespace:
         return False
+    if not kind.__flags__ & MADE_BY_CLASS:
+        return True
     module = sys.modules.get(kind.__module__)
     file = getattr(module, "__file__", None)
-    return kind.__module__ == "builtins" or (file is not None and is_library(file))
+    return file is not None and is_library(file)
 
 
 def copied(x: Any) -> np.ndarray:
