@@ -16,7 +16,7 @@ import numpy as np
 from ..program.values import Value, behind
 from .chain import Chain, Found, before, by_elimination, fits, leaf_slot
 from .closeness import constant_factor, matches
-from .faults.factors import counts_of
+from .faults.factors import counts_of, divisors
 from .faults.question import Question
 from .faults.search import reason
 from .recognise import SAME, Match, is_local, oriented
@@ -148,11 +148,16 @@ class Search:
         return next(((match, rounded(factor)) for match, factor in found), None)
 
     @cached_property
+    def usual(self) -> set[float]:
+        """The numbers by which a whole chain is multiplied most often until its leaves are made."""
+        graph = self.chain.graph
+        sizes = {*counts_of(graph), *map(abs, divisors(graph))}
+        return {1.0} | {float(n) for n in sizes if n > 1}
+
+    @cached_property
     def natural(self) -> set[float]:
-        """The numbers by which a whole chain may be multiplied until its leaves are made."""
-        counts = {float(n) for n in counts_of(self.chain.graph) if n > 1}
-        halves = {n / 2 for n in counts}
-        return {1.0, 0.5, 2.0} | counts | halves | {2 * n for n in counts}
+        """The same, and those with a factor 2 from a square."""
+        return {factor * n for n in self.usual for factor in (0.5, 1.0, 2.0)}
 
     @cached_property
     def scale(self) -> float | None:
@@ -241,7 +246,8 @@ class Search:
     def options(self, b: Binding) -> list[Value]:
         """The gradients that an array may be meant to be, those first of which it has the name."""
         of = self.chain.meanings_of(b)
-        fitting = [g for g in self.on_the_way if fits(b, g) and g not in self.slots.wrong]
+        leaves = self.slots.wrong.keys() | self.slots.right.keys()
+        fitting = [g for g in self.on_the_way if fits(b, g) and g not in leaves]
         return sorted(fitting, key=lambda g: self.chain.gradients[g] not in of)
 
     def is_mere_helper(self, b: Binding) -> bool:
@@ -293,7 +299,7 @@ class Search:
                 scale = self.scale_by_leaves(
                     b, g, np.asarray(array, float), {1.0} if right else scales
                 )
-                if scale:
+                if scale in self.usual or (scale and not (m and m[1] in self.usual)):
                     self.handed[g] = Found(b, how, scale)
                     return
 
@@ -331,7 +337,7 @@ class Search:
     def recognise_one(self, b: Binding, missing: list[Value]) -> None:
         """Find out which of these gradients an array is meant to be, if any."""
         m = self.multiple(b)
-        if not np.any(b.array) or (m and m[1] == self.scale != 1):
+        if not np.any(b.array) or (m and m[1] in self.usual):
             return
         g = self.named(b, missing) or self.explained(b, missing)
         if g is None and len(missing) == 1 and self.is_late(b):

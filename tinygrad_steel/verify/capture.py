@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.tensor import Tensor
+from ..program.names import identifier
 from ..program.trace import variables
 from ..program.values import Value
 from .blame import Search, culprit, helpers, right_ones, slots_of
 from .chain import Chain, Found, before, fits
 from .judging import judged, question
-from .meaning import likeness, parts_of_path
+from .meaning import is_marked, is_name, likeness, parts_of_path
 from .report import FOLLOWS, RIGHT, UNKNOWN, WRONG, Step
 from .statements import Path, spelled_path
 from .traced_loss import Graph
@@ -43,8 +44,6 @@ def compared(
 ) -> Comparison:
     """Compare what somebody's code has made with the graph."""
     chain = Chain(graph, seen, names or {})
-    if seen.error is not None:
-        raise_with_note(seen.error, chain, make_step)
     slots = slots_of(chain)
     handed = right_ones(chain, slots)
     judge = functools.partial(judged, graph)
@@ -64,6 +63,21 @@ def compared(
     ]
     missing = [graph.text(x) for x in slots.missing]
     return Comparison(steps, unrecognised(chain, handed), missing, seen.note)
+
+
+def names_in_code(graph: Graph, seen: Watched) -> dict[Value, str]:
+    """What somebody's code calls values of the forward that the graph has no name for."""
+    chain = Chain(graph, seen, {})
+    taken = {*graph.names.values()}
+    found: dict[Value, str] = {}
+    for b in chain.forward:
+        x = chain.forward_value(b)
+        names = [n.name for n in sorted(chain.other_names[b], key=lambda n: n.owner)]
+        plain = [name for name in names if name.isidentifier() and name not in taken]
+        if x is not None and plain and x not in graph.names and x not in found:
+            found[x] = plain[0]
+            taken.add(plain[0])
+    return found
 
 
 def placed(step: Step, chain: Chain, search: Search, g: Value) -> Step:
@@ -98,8 +112,11 @@ def unrecognised(chain: Chain, handed: Mapping[Value, Found]) -> list[Step]:
         if not b.origin.given and b not in known and last[b.owner, b.path] is b:
             reason = "the graph has no such gradient" if chain.is_marked(b) else ""
             found[chain.spoken(b)] = unknown(chain.spoken(b), reason, b)
+    only_aliases = all(is_name(of) for of in chain.names.values())
     for name in (name for name, of in chain.aliases.items() if of is None):
         bound = [b for b in last.values() if name in {n.name for n in chain.other_names[b]}]
+        if not (bound or only_aliases or is_marked((name,))):
+            continue  # locals() hold other texts as well
         reason = f"the graph has no {chain.names[name]}"
         found[name] = unknown(name, reason, *bound[-1:])
     return [*found.values()]
@@ -148,7 +165,8 @@ def forward_step(chain: Chain, b: Binding, x: Value) -> Step:
     )
     off = float(np.max(np.abs(array - own), initial=0))
     size = float(np.max(np.abs(own), initial=0))
-    code = [f"{chain.graph.names[x]} = {chain.graph.texts[x].text}"] if x.op else []
+    line = chain.graph.lines.get(identifier(chain.graph.names[x]))
+    code = [line] if line else []
     return Step(
         chain.graph.names[x],
         b.array.shape,
@@ -175,16 +193,19 @@ def followers(chain: Chain, search: Search, make_step: MakeStep) -> Iterator[Ste
 # Code that raises
 
 
-def raise_with_note(error: Exception, chain: Chain, make_step: MakeStep) -> None:
-    """Raise what somebody's code has raised, and say how far it was right."""
-    last = [*chain.right]
-    if last:
-        b = last[-1]
-        error.add_note(
-            f"compare_backprop: right up to {chain.spoken(b)}, made at {b.origin.where}; "
-            "what is not right was not looked for, since the code did not come to its end"
-        )
-    raise error
+def note_on(error: Exception, found: Comparison) -> None:
+    """Say on what somebody's code has raised how far it was right."""
+    wrong = next((step for step in found.steps if step.verdict == WRONG), None)
+    right = [step for step in found.steps if step.verdict.startswith(RIGHT)]
+    if wrong is not None:
+        error.add_note(f"compare_backprop: before that, {wrong.called} is wrong: {wrong.reason}")
+        for line in wrong.own_code():
+            error.add_note(f"  you have       {line}")
+        for line in wrong.code:
+            error.add_note(f"  the graph has  {line}")
+    elif right:
+        names = ", ".join(step.variable for step in right)
+        error.add_note(f"compare_backprop: what came before that is right: {names}")
 
 
 # What to run, and what is called how

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..program.values import Value
+from ..program.values import Value, behind
 from .meaning import Meaning, aliases, is_marked, meant, parts_of_name, parts_of_path
 from .recognise import SAME, Match, Table, oriented, turned
 from .statements import Path
@@ -127,6 +127,15 @@ class Chain:
         found = {b: table.matches(b.array) for b in self.made}
         return {b: match for b, match in found.items() if match}
 
+    def forward_value(self, b: Binding) -> Value | None:
+        """The value of the forward that a binding is; of one and what is made of it without a
+        change, as by a bias of zeros, the last. None where it may be several.
+        """
+        place = self.graph.forward
+        values = sorted({m.value for m in self.forward[b]}, key=lambda x: place.get(x, -1))
+        last = values[-1]
+        return last if len(values) == 1 or {*values} <= behind([last]).keys() else None
+
     @cached_property
     def lies(self) -> dict[Value, set[str]]:
         """How each value of the forward lies in somebody's code."""
@@ -190,12 +199,11 @@ class Chain:
         """What values of the forward are called: by the graph, and in somebody's code."""
         graph = self.graph
         found = [Meaning(parts_of_name(n), x) for x, n in graph.names.items()]
-        for b, match in self.forward.items():
-            values = dict.fromkeys(m.value for m in match)
-            if len(values) == 1:
-                (x,) = values
-                for name in self.other_names[b]:
-                    found.append(Meaning(parts_of_path(name.path), x, name.owner))
+        for b in self.forward:
+            x = self.forward_value(b)
+            if x is not None:
+                names = self.other_names[b]
+                found += [Meaning(parts_of_path(name.path), x, name.owner) for name in names]
         return [meaning for meaning in found if meaning.value in graph.gradient_of]
 
     @cached_property

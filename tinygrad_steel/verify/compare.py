@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Mapping
@@ -14,10 +15,10 @@ from ..ops.fast import is_numpy
 from ..ops.op import data_of
 from ..program.trace import Names, ancestors
 from ..program.traced import GivenNames, for_reader, trace
-from .capture import compared, flat_names, refuse_plain, runner
+from .capture import compared, flat_names, names_in_code, note_on, refuse_plain, runner
 from .closeness import distance, largest
 from .judging import judged
-from .report import Report, Step
+from .report import WRONG, Report, Step
 from .traced_loss import Graph, Value, graph_of
 from .verdicts import Judgement
 from .watching import watched
@@ -112,10 +113,19 @@ def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str,
     refuse_plain(loss)
     tensors = flat_names(names or {})
     refuse_other_arrays(loss, tensors)
-    graph = graph_of(for_reader(trace(loss, tensors)))
+    traced = for_reader(trace(loss, tensors))
+    graph = graph_of(traced)
     seen = watched(runner(backprop, names))
     with np.errstate(all="ignore"):
         found = compared(graph, seen, names, step)
+        learned = names_in_code(graph, seen)
+        if learned and any(one.verdict == WRONG for one in found.steps):
+            called = {**traced.names, **learned}
+            graph = graph_of(dataclasses.replace(traced, names=called))
+            found = compared(graph, seen, names, step)
+    if seen.error is not None:
+        note_on(seen.error, found)
+        raise seen.error
     return Report(*found)
 
 

@@ -20,6 +20,7 @@ HOLDS_GRADIENTS = re.compile(
 )
 DELTA = re.compile(r"(?:delta|error|err|d|grad)_?(\d+)$")
 BEFORE_ACTIVATION = re.compile(r"(?:z|net|logits|pre\w*|u|s|v|in)_?(\d+)$", re.IGNORECASE)
+NAME = re.compile(r"[^\W\d]\w*(?:\.\w+|\[[^\]]+\])*")
 PARTS = re.compile(r"[^\W\d]\w*|\d+")
 
 Parts = tuple[str | int, ...]
@@ -108,6 +109,11 @@ def likeness(base: Parts, name: Parts) -> int:
 def is_marked(path: Path) -> bool:
     """Whether a name says that it is a gradient's."""
     return any(True for _ in bases_of(parts_of_path(path)))
+
+
+def is_name(text: Any) -> bool:
+    """Whether a text may be the name of a value, as `w`, `Ws[0]` and `net.w` are."""
+    return isinstance(text, str) and bool(NAME.fullmatch(text))
 
 
 def aliases(names: Mapping[str, Any] | None, values: Iterable[Meaning]) -> dict[str, Value | None]:

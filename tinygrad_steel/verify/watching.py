@@ -119,6 +119,7 @@ class Binding:
 
 
 NOWHERE = Place("", 0, "", "")
+NOTHING_YET = Statement(0, "")
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -183,7 +184,8 @@ class Watch:
             return inner
         scope = self.scopes.get(frame)  # a generator goes on
         if scope is None:
-            scope = Scope(frame, len(self.scopes), *self.place_of(frame))
+            _, place = self.place_of(frame)
+            scope = Scope(frame, len(self.scopes), NOTHING_YET, place)
             self.scopes[frame] = scope
             self.note_arguments(scope)
         scope.inner = inner
