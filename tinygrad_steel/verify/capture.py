@@ -15,13 +15,14 @@ from ..program.trace import variables
 from ..program.values import Value
 from .blame import Search, culprit, helpers, right_ones, slots_of
 from .chain import Chain, Found, before, fits
+from .contents import items
 from .judging import judged, question
 from .meaning import is_marked, is_name, likeness, parts_of_path
 from .report import FOLLOWS, RIGHT, UNKNOWN, WRONG, Step
 from .statements import Path, spelled_path
 from .traced_loss import Graph
 from .verdicts import Judgement
-from .watching import Binding, Watched, items
+from .watching import Binding, Watched
 
 MakeStep = Callable[[Graph, str, Value, np.ndarray, Judgement], Step]
 

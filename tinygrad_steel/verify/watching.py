@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import sys
-import sysconfig
-import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .statements import Attribute, Path, Statement, attribute, spelled_path, statements_of
+from .contents import arrays_at, arrays_in, copied, is_call, is_changed
+from .ownership import is_own, own_folder
+from .statements import Path, Statement, spelled_path, statements_of
 
-HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FOLDERS = ("stdlib", "platstdlib", "purelib", "platlib")
-LIBRARIES = {HERE, *(os.path.realpath(sysconfig.get_path(name)) for name in FOLDERS)}
-PACKAGES = ("site-packages", "dist-packages")
-# Frames that Python makes for expressions; from 3.12 on it makes none for most of them.
-EXPRESSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
-NUMBERS = (np.ndarray, np.generic, float)
-PLAIN = (int, str, bytes, type(None))
-# What a variable may be and holds no array.
-NO_CONTAINERS = {
-    *PLAIN,
-    bool,
-    types.ModuleType,
-    types.FunctionType,
-    types.BuiltinFunctionType,
-    type,
-    np.ufunc,
-    range,
-}
-MADE_BY_CLASS = 1 << 9  # the flag of types that Python code has made
 FEW = 1024  # of so many bytes a copy is compared at once
-# Containers with more elements than this hold data, and no arrays by layer.
-ELEMENTS = 1000
+
 Tracer = Callable[[FrameType, Any, Any], Any]
 
 
@@ -54,7 +32,14 @@ class Place(NamedTuple):
     function: str
 
     def __str__(self) -> str:
-        return f"{os.path.basename(self.file) or self.file}:{self.line}"
+        return f"{cell_of(self.file) or os.path.basename(self.file) or self.file}:{self.line}"
+
+
+def cell_of(file: str) -> str:
+    """What a notebook calls the cell that it has written into this file; empty for any other."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    numbers = getattr(getattr(shell, "compile", None), "_filename_map", {})
+    return f"In[{numbers[file]}]" if file in numbers else ""
 
 
 class Origin(NamedTuple):
@@ -367,164 +352,3 @@ def watched(function: Callable[[], Any]) -> Watched:
         last = watch.objects.get(id(x), (None, None))[1]
         returned[path] = last or Binding(path, -1, copied(x), Origin(NOWHERE))
     return Watched(watch.bindings, returned, note, error)
-
-
-# Whose code
-
-
-def own_folder(function: Any) -> str:
-    """The package in which a person's function lies, if it was installed like a library."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    code = getattr(function, "__code__", None)
-    file = code.co_filename if code else ""
-    return os.path.dirname(file) if is_library(file) and not file.startswith(HERE) else ""
-
-
-def is_own(code: CodeType, own: str) -> bool:
-    """Whether a frame runs somebody's own code."""
-    file = code.co_filename
-    if code.co_name in EXPRESSIONS:
-        return False
-    return not is_library(file) or bool(own and file.startswith(own))
-
-
-@functools.lru_cache(maxsize=4096)
-def is_library(file: str) -> bool:
-    """Whether a file belongs to Python, to a package that was installed, or to this library."""
-    if file.startswith(("<frozen", "<__array_function__")):
-        return True
-    if file.startswith("<"):
-        return False  # a cell, a doctest, what was typed in
-    parts = os.path.realpath(file).split(os.sep)
-    folders = (os.sep.join(parts[:n]) for n in range(2, len(parts)))
-    return any(part in PACKAGES for part in parts) or any(f in LIBRARIES for f in folders)
-
-
-# Arrays in variables
-
-
-def arrays_at(
-    path: Path, variables: Mapping[str, Any], namespace: Mapping[str, Any]
-) -> Iterable[tuple[Path, Any]]:
-    """The arrays that a path reaches; where it ends early, all that is there."""
-    name = path[0]
-    found = variables[name] if name in variables else namespace.get(name)
-    kind = type(found)
-    if kind is np.ndarray:
-        return (((name,), found),) if is_numbers(found) else ()
-    if kind in NO_CONTAINERS:
-        return ()
-    at = [name]
-    for key in path[1:]:
-        inner = step(found, key)
-        if inner is None:
-            break
-        if isinstance(found, list | tuple) and key < 0:
-            key += len(found)
-        found = inner
-        at.append(key)
-    return arrays_in(found, tuple(at))
-
-
-def is_call(path: Path, variables: Mapping[str, Any], namespace: Mapping[str, Any]) -> bool:
-    """Whether a path ends at a method of somebody's class, which is watched itself."""
-    x = variables.get(path[0], namespace.get(path[0]))
-    for key in path[1:]:
-        inner = step(x, key)
-        if inner is None:
-            own = isinstance(key, Attribute) and not is_from_library(type(x))
-            return own and hasattr(type(x), key.name)
-        x = inner
-    return False
-
-
-def step(x: Any, key: Any) -> Any:
-    """What a container holds under a key; None where it has none, or is no container."""
-    if isinstance(key, Attribute):
-        return attributes(x).get(key.name)
-    if isinstance(x, dict):
-        return x.get(key)
-    if isinstance(x, list | tuple) and isinstance(key, int) and -len(x) <= key < len(x):
-        return x[key]
-    return None
-
-
-def arrays_in(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    """The arrays that a variable holds, to any depth, each with its path."""
-    if type(value) in NO_CONTAINERS:
-        return
-    todo: list[tuple[Path, Any]] = [(path, value)]
-    seen = set()
-    while todo:
-        at, x = todo.pop()
-        if isinstance(x, NUMBERS):
-            if is_numbers(x):
-                yield at, x
-        elif type(x) not in NO_CONTAINERS and id(x) not in seen:
-            seen.add(id(x))
-            todo += [((*at, key), inner) for key, inner in items(x)][::-1]
-
-
-def is_numbers(x: Any) -> bool:
-    """Whether it may be a gradient: floats, and whole numbers in an array with several of them."""
-    if isinstance(x, float):
-        return True
-    return x.dtype.kind == "f" or (x.dtype.kind in "iub" and x.ndim > 0)
-
-
-def items(x: Any) -> Iterable[tuple[Any, Any]]:
-    """What a container or an object holds, with the keys."""
-    if isinstance(x, dict):
-        return list(x.items()) if len(x) <= ELEMENTS else ()
-    if isinstance(x, list | tuple):
-        return enumerate(x) if len(x) <= ELEMENTS else ()
-    return [(attribute(name), inner) for name, inner in attributes(x).items()]
-
-
-def attributes(x: Any) -> dict[str, Any]:
-    """The attributes of somebody's object; none of modules, and of the objects of libraries."""
-    kind: Any = type(x)
-    if is_from_library(kind):
-        return {}
-    found = getattr(x, "__dict__", {})
-    slots = slots_of_class(kind)
-    if not slots:
-        return found
-    return {**found, **{name: getattr(x, name) for name in slots if hasattr(x, name)}}
-
-
-@functools.lru_cache(maxsize=1024)
-def slots_of_class(kind: type) -> tuple[str, ...]:
-    """The attributes that a class keeps elsewhere than in a dict."""
-    slots = (name for base in kind.__mro__ for name in getattr(base, "__slots__", ()))
-    return tuple(name for name in slots if name not in ("__dict__", "__weakref__"))
-
-
-@functools.lru_cache(maxsize=1024)
-def is_from_library(kind: type) -> bool:
-    """Whether a class belongs to a library; SimpleNamespace is a container like any other."""
-    if kind is types.SimpleNamespace:
-        return False
-    if not kind.__flags__ & MADE_BY_CLASS:
-        return True
-    module = sys.modules.get(kind.__module__)
-    file = getattr(module, "__file__", None)
-    return file is not None and is_library(file)
-
-
-def copied(x: Any) -> np.ndarray:
-    """The numbers of an array, as they are now."""
-    return np.array(x, copy=True, order="K", subok=False)
-
-
-def is_changed(x: Any, before: np.ndarray, few: bytes | None) -> bool:
-    """Whether an array has other numbers than it had, bit by bit; `few`: its bytes then."""
-    if not isinstance(x, np.ndarray):
-        return False
-    if few is not None:
-        return x.tobytes() != few
-    if x.shape != before.shape:
-        return True
-    equal = x == before
-    return not (equal.all() or ((x != x) & (before != before) | equal).all())
