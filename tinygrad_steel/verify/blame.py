@@ -14,13 +14,14 @@ from functools import cached_property
 import numpy as np
 
 from ..program.values import Value, behind
-from .chain import Chain, Found, before, by_elimination, fits, leaf_slot
+from .chain import Chain, Found, before, fits
 from .closeness import constant_factor, matches
 from .faults.factors import counts_of, divisors
 from .faults.question import Question
 from .faults.search import reason
-from .recognise import SAME, Match, is_local, oriented
+from .recognise import Match, is_local, oriented
 from .report import RIGHT, WRONG
+from .slots import Slots, how_it_lies
 from .verdicts import Judgement
 from .watching import Binding
 
@@ -30,60 +31,6 @@ QUESTIONS, ROUNDS = 24, 12
 
 Ask = Callable[[Value, np.ndarray, Mapping[Value, np.ndarray]], Question]
 Judge = Callable[[Mapping[Value, np.ndarray]], Mapping[Value, Judgement]]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Slots:
-    """The arrays that are to be the gradients of the leaves.
-
-    `right`, `wrong`: by gradient. `missing`: the leaves for which there is none.
-    """
-
-    right: Mapping[Value, Found]
-    wrong: Mapping[Value, Found]
-    missing: tuple[Value, ...]
-
-
-def slots_of(chain: Chain) -> Slots:
-    """The arrays that are to be the gradients of the leaves."""
-    gradient_of = chain.graph.gradient_of
-    leaves = [x for x in chain.graph.leaves if x in chain.graph.wanted and x in gradient_of]
-    found: dict[Value, Found | None] = {x: leaf_slot(chain, x) for x in leaves}
-    found |= by_elimination(chain, found)
-    slots = {gradient_of[x]: slot for x, slot in found.items() if slot}
-    slots = {g: slot._replace(how=how_it_lies(chain, slot.binding, g)) for g, slot in slots.items()}
-    right = {g for g, slot in slots.items() if is_right(chain, slot, g)}
-    return Slots(
-        {g: slot for g, slot in slots.items() if g in right},
-        {g: slot for g, slot in slots.items() if g not in right},
-        tuple(x for x, slot in found.items() if slot is None),
-    )
-
-
-def is_right(chain: Chain, found: Found, g: Value) -> bool:
-    """Whether an array has the numbers of a gradient."""
-    return any(m.value is g for m in chain.right.get(found.binding, ()))
-
-
-def right_ones(chain: Chain, slots: Slots) -> dict[Value, Found]:
-    """For each gradient an array that is right: the one that is called so, else the first that no
-    other gradient has.
-    """
-    options: dict[Value, list[Found]] = {}
-    for b, match in chain.right.items():
-        for m in match:
-            options.setdefault(m.value, []).append(Found(b, m.how))
-    handed = dict(slots.right)
-    used = {found.binding for found in (*handed.values(), *slots.wrong.values())}
-    for g, founds in options.items():
-        if g in handed or g in slots.wrong:
-            continue
-        named = [f for f in founds if chain.gradients[g] in chain.meanings_of(f.binding)]
-        free = [f for f in founds if f.binding not in used]
-        if named or free:
-            handed[g] = (named or free)[0]
-            used.add(handed[g].binding)
-    return handed
 
 
 @dataclasses.dataclass(eq=False)
@@ -220,11 +167,9 @@ class Search:
                 g = self.chain.graph.gradient_of.get(of[0]) if len(of) == 1 else None
                 if g not in self.on_the_way or g in self.matched or not fits(b, g):
                     continue
-                how = how_it_lies(self.chain, b, g)
-                array = np.asarray(Found(b, how).array(g), float)
-                scale = self.scale_by_leaves(b, g, array, {1.0})
-                if scale:
-                    self.handed[g] = Found(b, how, scale)
+                taken = self.scaled_by_leaves(b, g, {1.0})
+                if taken:
+                    self.handed[g] = taken
 
     def is_off(self, g: Value) -> bool:
         """Whether what was recognised as a gradient is not right."""
@@ -278,8 +223,16 @@ class Search:
 
     def is_helper(self, b: Binding) -> bool:
         """Whether an array is a local derivative, computed apart."""
-        forward = [self.chain.graph.numbers[x] for x in self.chain.graph.forward if x.shape]
-        return is_local(b.array, forward)
+        if b not in self.asked_for:
+            numbers = self.chain.graph.numbers
+            forward = (numbers[x] for x in self.chain.graph.forward if x.shape)
+            self.asked_for[b] = is_local(b.array, forward)
+        return self.asked_for[b]
+
+    @cached_property
+    def asked_for(self) -> dict[Binding, bool]:
+        """Which arrays were seen to be local derivatives."""
+        return {}
 
     # What wrong gradients of leaves say of what they were computed from
 
@@ -290,18 +243,24 @@ class Search:
         if m and m[1] == self.scale != 1:
             self.handed.setdefault(m[0].value, Found(b, m[0].how, m[1]))
             right.add(m[0].value)
+        if right:
+            scales = {1.0}
         for g in self.options(b):
-            if g in right and self.scale in (None, 1, m and m[1]):
+            is_settled = g in right and self.scale in (None, 1, m and m[1])
+            if is_settled or (g in self.handed and self.is_off(g)):
                 continue
-            if g in self.handed and self.is_off(g):
-                continue
-            for how, array in oriented(b.array, g.shape):
-                scale = self.scale_by_leaves(
-                    b, g, np.asarray(array, float), {1.0} if right else scales
-                )
-                if scale in self.usual or (scale and not (m and m[1] in self.usual)):
-                    self.handed[g] = Found(b, how, scale)
-                    return
+            found = self.scaled_by_leaves(b, g, scales)
+            if found and (found.scale in self.usual or not (m and m[1] in self.usual)):
+                self.handed[g] = found
+                return
+
+    def scaled_by_leaves(self, b: Binding, g: Value, scales: set[float]) -> Found | None:
+        """An array as this gradient, if the wrong gradients of leaves follow from it."""
+        for how, array in oriented(b.array, g.shape):
+            scale = self.scale_by_leaves(b, g, np.asarray(array, float), scales)
+            if scale:
+                return Found(b, how, scale)
+        return None
 
     def scale_by_leaves(
         self, b: Binding, g: Value, array: np.ndarray, scales: set[float]
@@ -408,69 +367,6 @@ class Search:
                         self.handed[g] = Found(b, how, scale)
                         return True
         return False
-
-
-def how_it_lies(chain: Chain, b: Binding, g: Value) -> str:
-    """In which way an array has the shape of a gradient: as what is known of its forward does."""
-    ways = [how for how, _ in oriented(b.array, g.shape)]
-    seen = chain.lies.get(chain.gradients[g])
-    if not seen:
-        return [*ways, SAME][0]
-    return next((how for how in ways if how in seen), SAME)
-
-
-def culprit(search: Search, b: Binding, g: Value) -> Binding:
-    """Where a wrong array was made, or was taken for this gradient.
-
-    It may be a mere multiple of what is wrong already, or what is right as something else.
-    """
-    x = search.chain.gradients[g]
-    others = [n for n in search.names_of(b) if n is not b]
-    called = [n for n in others if search.chain.meaning_of_name(n) == (x,)]
-    is_other = search.is_other(b, g)
-    if called and (is_other or search.is_helper(b)):
-        return called[0]
-    if g in search.slots.wrong and (is_other or search.is_helper(b)):
-        kept = [n for n in others if len(n.path) > 1]
-        return [b, *others, *kept][-1]
-    if is_other:
-        return [b, *(n for n in search.names_of(b) if n in search.read)][-1]
-    for a in before([b], search.sure):
-        if a is b or a in search.known or a in search.confirmed or a.array.size < 2:
-            continue
-        if is_multiple(b.array, a.array):
-            m = search.multiple(a)
-            if m is None or m[1] not in search.natural:
-                return culprit(search, a, g)
-    return b
-
-
-def is_multiple(b: np.ndarray, a: np.ndarray) -> bool:
-    """Whether one array is another one times a number."""
-    if not np.any(b):
-        return False
-    return any(constant_factor(b, array) is not None for _, array in oriented(a, b.shape))
-
-
-def helpers(search: Search, b: Binding) -> list[Binding]:
-    """What a wrong array was made of that is no gradient of the graph: what the graph does not have,
-    what is called a gradient, and what was bound since the last right one.
-    """
-    chain = search.chain
-    order = {a: i for i, a in enumerate(chain.watched.bindings)}
-    gradients = {found.binding for found in search.handed.values()} - {b}
-    gradients |= chain.plausible | search.confirmed
-    since = max(
-        (order[a] for a in gradients if a in order and order[a] < order.get(b, 0)), default=0
-    )
-    parts = before([b], search.known | gradients)
-    found = {a: None for a in parts if a is not b}
-    for name in (name for a in parts for name in a.origin.reads):
-        is_new = name.owner == b.owner and order[name] > since
-        if name.made not in gradients and (is_new or chain.is_marked_name(name)):
-            found[name] = None
-    mine = (a for a in found if not a.origin.given and not a.origin.is_argument and a in order)
-    return sorted(mine, key=order.__getitem__)
 
 
 def same(a: np.ndarray, b: np.ndarray) -> bool:

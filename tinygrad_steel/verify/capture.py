@@ -13,12 +13,16 @@ from ..engine.tensor import Tensor
 from ..program.names import identifier
 from ..program.trace import variables
 from ..program.values import Value
-from .blame import Search, culprit, helpers, right_ones, slots_of
+from .blame import Search
 from .chain import Chain, Found, before, fits
+from .closeness import distance, largest
 from .contents import items
+from .culprits import culprit, helpers
 from .judging import judged, question
 from .meaning import is_marked, is_name, likeness, parts_of_path
+from .recognise import oriented
 from .report import FOLLOWS, RIGHT, UNKNOWN, WRONG, Step
+from .slots import right_ones, slots_of
 from .statements import Path, spelled_path
 from .traced_loss import Graph
 from .verdicts import Judgement
@@ -113,14 +117,18 @@ def unrecognised(chain: Chain, handed: Mapping[Value, Found]) -> list[Step]:
         if not b.origin.given and b not in known and last[b.owner, b.path] is b:
             reason = "the graph has no such gradient" if chain.is_marked(b) else ""
             found[chain.spoken(b)] = unknown(chain.spoken(b), reason, b)
-    only_aliases = all(is_name(of) for of in chain.names.values())
     for name in (name for name, of in chain.aliases.items() if of is None):
         bound = [b for b in last.values() if name in {n.name for n in chain.other_names[b]}]
-        if not (bound or only_aliases or is_marked((name,))):
-            continue  # locals() hold other texts as well
-        reason = f"the graph has no {chain.names[name]}"
-        found[name] = unknown(name, reason, *bound[-1:])
+        if bound or is_meant_as_alias(chain, name):
+            found[name] = unknown(name, f"the graph has no {chain.names[name]}", *bound[-1:])
     return [*found.values()]
+
+
+def is_meant_as_alias(chain: Chain, name: str) -> bool:
+    """Whether a text among the names was given to say whose gradient a variable holds: locals()
+    hold other texts as well.
+    """
+    return is_marked((name,)) or all(is_name(of) for of in chain.names.values())
 
 
 def unknown(name: str, reason: str, b: Binding | None = None) -> Step:
@@ -159,26 +167,13 @@ def forward_step(chain: Chain, b: Binding, x: Value) -> Step:
     since = "before the code runs" if b.origin.given else f"from line {where.line} on"
     reason = f"your {name} differs from the graph's {since}"
     own = chain.graph.numbers[x]
-    array = (
-        b.array
-        if b.array.shape == own.shape
-        else b.array.reshape(-1)[: own.size].reshape(own.shape)
-    )
-    off = float(np.max(np.abs(array - own), initial=0))
-    size = float(np.max(np.abs(own), initial=0))
+    array = next(array for _, array in oriented(b.array, own.shape))
+    off, size = float(np.max(distance(array, own), initial=0)), largest(own)
+    relative = off / size if size else np.inf
     line = chain.graph.lines.get(identifier(chain.graph.names[x]))
     code = [line] if line else []
-    return Step(
-        chain.graph.names[x],
-        b.array.shape,
-        off,
-        off / size if size else np.inf,
-        WRONG,
-        reason,
-        code,
-        name,
-        where,
-    )
+    called = chain.graph.names[x]
+    return Step(called, b.array.shape, off, relative, WRONG, reason, code, name, where)
 
 
 def followers(chain: Chain, search: Search, make_step: MakeStep) -> Iterator[Step]:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -258,96 +258,6 @@ def before(bindings: Iterable[Binding], known: Any = ()) -> dict[Binding, None]:
     return found
 
 
-# The gradients of the leaves
-
-
-def leaf_slot(chain: Chain, x: Value) -> Found | None:
-    """The array that is to be the gradient of a leaf, right or not."""
-    g = chain.graph.gradient_of[x]
-    right = [
-        Found(b, m.how)
-        for b, match in chain.right.items()
-        for m in match
-        if m.value is g and b not in chain.changed
-    ]
-    right_ones = {found.binding for found in right}
-    named = [name.made for name in chain.last_names if chain.meaning_of_name(name) == (x,)]
-    returned = [b for b in named if b in chain.returned]
-    kept = [b for b in named if is_kept(chain, b)]
-    if right_ones & chain.returned or any(is_kept(chain, b) for b in right_ones):
-        kept = []  # what else is kept under that name may be a part of it
-    for group in (returned, kept):
-        if group:
-            good = [found for found in right if found.binding in group]
-            return [Found(group[-1]), *good][-1]
-    if right:
-        return replaced(chain, g, right_ones) or right[0]
-    return Found(named[-1]) if named else None
-
-
-def is_kept(chain: Chain, b: Binding) -> bool:
-    """Whether a dict, a list or an object holds it."""
-    return any(len(name.path) > 1 and "()" not in name.path[0] for name in chain.other_names[b])
-
-
-def replaced(chain: Chain, g: Value, right: set[Binding]) -> Found | None:
-    """What the function gives back in place of a right gradient, which it has made of that."""
-    if right & chain.returned:
-        return None
-    for b in chain.returned:
-        reads = {a.made for a in b.reads}
-        new = b not in chain.right and b not in chain.forward and fits(b, g)
-        if new and reads & right and not is_update(b, g):
-            return Found(b)
-    return None
-
-
-def is_update(b: Binding, g: Value) -> bool:
-    """Whether an array may be a parameter after a step: it is made of one that was there before."""
-    return any(a.made.origin.given and fits(a, g) for a in b.reads)
-
-
 def fits(b: Binding, g: Value) -> bool:
     """Whether an array has the shape of a gradient, in some way."""
     return any(True for _ in oriented(b.array, g.shape))
-
-
-def by_elimination(chain: Chain, slots: dict[Value, Found | None]) -> dict[Value, Found]:
-    """The arrays that are to be the gradients of leaves which nothing else names: what is left in
-    what the function gives back and keeps, in the order of the leaves; then what has the name of a
-    gradient, in the order of the backward.
-    """
-    taken = {found.binding for found in slots.values() if found}
-    unknown = taken | chain.plausible | {*chain.forward} | chain.changed
-    left = [b for b in chain.made if b not in unknown and not b.origin.given]
-    kept = [b for b in left if b in chain.alive and (b in chain.returned or is_kept(chain, b))]
-    kept.sort(key=partial(place_in_container, chain))
-    named = [b for b in left if chain.is_marked(b) and np.any(b.array)]
-    leaves = [x for x in chain.graph.leaves if x in slots and slots[x] is None]
-    found = taken_in_order(chain, leaves, kept)
-    used = {slot.binding for slot in found.values()}
-    rest = [x for x in leaves if x not in found]
-    return found | taken_in_order(chain, rest[::-1], [b for b in named if b not in used])
-
-
-def taken_in_order(
-    chain: Chain, leaves: Iterable[Value], arrays: Iterable[Binding]
-) -> dict[Value, Found]:
-    """For each leaf the first array that may be its gradient and is no other one's."""
-    left, found = [*arrays], {}
-    for x in leaves:
-        g = chain.graph.gradient_of[x]
-        fitting = (b for b in left if fits(b, g) and not chain.is_parameter(b))
-        b = next(fitting, None)
-        if b is not None:
-            found[x] = Found(b)
-            left.remove(b)
-    return found
-
-
-def place_in_container(chain: Chain, b: Binding) -> tuple[bool, tuple[int, ...]]:
-    """Where something stands in what is given back, or in a list: what is given back first."""
-    paths = [path for path, held in chain.watched.returned.items() if held.made is b]
-    paths += [name.path for name in chain.other_names[b] if len(name.path) > 1]
-    numbers = tuple(key for key in paths[0] if isinstance(key, int)) if paths else ()
-    return b not in chain.returned, numbers
