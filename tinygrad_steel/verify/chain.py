@@ -127,6 +127,15 @@ class Chain:
         found = {b: table.matches(b.array) for b in self.made}
         return {b: match for b, match in found.items() if match}
 
+    @cached_property
+    def forward_firsts(self) -> set[Binding]:
+        """For each value of the forward the first array that has its numbers."""
+        first: dict[Value, Binding] = {}
+        for b, match in self.forward.items():
+            for m in match:
+                first.setdefault(m.value, b)
+        return {*first.values()}
+
     def forward_value(self, b: Binding) -> Value | None:
         """The value of the forward that a binding is; of one and what is made of it without a
         change, as by a bias of zeros, the last. None where it may be several.

@@ -45,7 +45,9 @@ def compare_backprop(
         Code of one's own that computes gradients, run under a watch: a function without arguments
         (`lambda: backward(x, y)`), or the text of a notebook's cell, which runs with `names` as its
         variables. Its arrays are recognised by their numbers and names, and the report says which
-        line made the first wrong one.
+        line made the first wrong one. The gradients of leaves decide whether it is wrong: what it
+        gives back, keeps in dicts, lists and attributes, and calls so. The code of libraries is not
+        watched, nor are other threads; debuggers and coverage go on.
     **manual : array_like
         `G_name=array` for any of the named Tensors behind the loss, leaves or not.
 
@@ -64,6 +66,7 @@ def compare_backprop(
     TypeError
         For what is no array of numbers, or a masked one, and for a graph on arrays that are not
         NumPy's.
+        With `backprop`, whatever the code raises, with a note on how far it was right.
     RuntimeError
         As `loss.backward()`: where no gradient flows, or data has changed since.
 
@@ -93,6 +96,16 @@ def compare_backprop(
     First wrong step: G_diff, 2 times too large everywhere: not divided by the batch size 2,
     or a factor 2 too much.
       the graph has  G_diff = 2 * diff * G_loss / 2
+
+    Code in place of arrays:
+
+    >>> def backward(x, y, weight):
+    ...     d_diff = x @ weight - y
+    ...     return x.T @ d_diff
+    >>> arrays = x.numpy(), y.numpy(), weight.numpy()
+    >>> report = compare_backprop(loss, locals(), backprop=lambda: backward(*arrays))
+    >>> report.ok  # 2 * diff / 2
+    True
     """
     if backprop is not None:
         return compare_code(loss, names, backprop, manual)

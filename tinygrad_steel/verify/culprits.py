@@ -63,7 +63,8 @@ def helpers(search: Search, b: Binding) -> list[Binding]:
     found = {a: None for a in parts if a is not b}
     for name in (name for a in parts for name in a.origin.reads):
         is_new = name.owner == b.owner and order[name] > since
-        if name.made not in gradients and (is_new or chain.is_marked_name(name)):
+        is_odd = is_new and name.made not in chain.forward_firsts
+        if name.made not in gradients and (is_odd or chain.is_marked_name(name)):
             found[name] = None
     mine = (a for a in found if not a.origin.given and not a.origin.is_argument and a in order)
     return sorted(mine, key=order.__getitem__)

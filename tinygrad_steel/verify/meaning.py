@@ -14,6 +14,11 @@ BEFORE = re.compile(
     r"(?:d(?:loss|cost|L|J|C|E)_?d?_?|gradients?_?(?:of_)?|grads?_?|nabla_?|delta_?|error_?|[dDgG]_)"
     r"(?=\w)|[dDGg](?=[A-Z]|[a-z]+\d*$)"
 )
+# A word that only happens to begin with one of these letters is no mark: `diff`, `data`, `gain`.
+NO_MARK = re.compile(r"[dDgG][a-z]{3,}\d*$")
+WORDS = re.compile(
+    r"[dDgG](?:out|hid|prev|next|logit|score|input|bias|weight|gamma|beta|mean|var|pred)"
+)
 AFTER = re.compile(r"_?(?:gradients?|grads?|delta|error|bar)$|_[dDgG]$")
 HOLDS_GRADIENTS = re.compile(
     r"_*(?:d|g|G|grads?|gradients?|nablas?|deltas?|derivatives?)(?:_\w+)?$|\w*_(?:grads?|gradients)$"
@@ -107,8 +112,14 @@ def likeness(base: Parts, name: Parts) -> int:
 
 
 def is_marked(path: Path) -> bool:
-    """Whether a name says that it is a gradient's."""
-    return any(True for _ in bases_of(parts_of_path(path)))
+    """Whether a name says that it is a gradient's, whatever values there are."""
+    parts = parts_of_path(path)
+    words = [part for part in parts if isinstance(part, str)]
+    if not DELTA.match(words[-1]) and all(
+        NO_MARK.match(word) and not WORDS.match(word) for word in words
+    ):
+        return False
+    return any(True for _ in bases_of(parts))
 
 
 def is_name(text: Any) -> bool:
