@@ -22,7 +22,7 @@ from helpers import counted, leaf
 from tinygrad_steel import Tensor, compare_backprop
 from tinygrad_steel.verify.capture import flat_names
 from tinygrad_steel.verify.statements import parsed, spelled_path
-from tinygrad_steel.verify.watching import watched
+from tinygrad_steel.verify.watching import Place, watched
 
 STYLES = pathlib.Path(__file__).parent / "styles"
 X, Y = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 0.2]]), np.array([[1.0], [0.0], [2.0]])
@@ -578,6 +578,32 @@ def test_a_cell_is_run_with_the_names_and_leaves_them():
     report = compare_backprop(linear(), names, backprop=cell.replace("* 2", "* 4"))
     assert report.first_wrong.where.line == 2
     assert report.first_wrong.where.text == "dw = x.T @ d * 4 / len(x)"
+
+
+def test_a_function_with_arguments_says_what_to_write():
+    def backward(x, y):
+        return x
+
+    with pytest.raises(
+        TypeError, match=r"hand them over in a lambda, as in backprop=lambda: backward\(x, y\)"
+    ):
+        compare_backprop(linear(), backprop=backward)
+
+
+def test_a_notebook_knows_its_cells(monkeypatch):
+    numbers = {"/tmp/ipykernel_1/7.py": 3}
+    shell = types.SimpleNamespace(compile=types.SimpleNamespace(_filename_map=numbers))
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    assert str(Place("/tmp/ipykernel_1/7.py", 4, "", "")) == "In[3]:4"
+    assert str(Place("/tmp/ipykernel_1/8.py", 4, "", "")) == "8.py:4"
+
+
+def test_a_notebook_shows_variables_and_lines():
+    report = compare_backprop(linear(), backprop=lambda: {"dw": X.T @ (X @ W - Y)})
+    page = report._repr_html_()
+    assert "<th>where</th>" in page
+    assert f"test_capture.py:{report.first_wrong.where.line}" in page
+    assert "you have" in page
 
 
 # Names of Tensors

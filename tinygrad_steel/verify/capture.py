@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import linecache
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -216,6 +217,16 @@ def runner(backprop: Any, names: Mapping[str, Any] | None) -> Callable[[], Any]:
             f"backprop={backprop!r:.60} is to be a function without arguments, as in "
             f"backprop=lambda: backward(x, y), or the code of a cell as text"
         )
+    try:
+        inspect.signature(backprop).bind()
+    except TypeError as error:
+        name = getattr(backprop, "__name__", "the function")
+        raise TypeError(
+            f"backprop is called without arguments, and {name} says: {error}; hand them over in a "
+            f"lambda, as in backprop=lambda: {name}(x, y)"
+        ) from None
+    except ValueError:
+        pass  # a function of C's that does not say what it takes
     return backprop  # type: ignore[no-any-return]
 
 

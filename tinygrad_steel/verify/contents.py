@@ -28,6 +28,8 @@ NO_CONTAINERS = {
     np.ufunc,
     range,
 }
+# What a class may have that runs code of its own.
+WATCHED = (types.FunctionType, types.MethodType, property)
 MADE_BY_CLASS = 1 << 9  # the flag of types that Python code has made
 # Containers with more elements than this hold data, and no arrays by layer; of arrays of more bytes
 # no copy is made.
@@ -50,7 +52,7 @@ def arrays_at(
         inner = step(found, key)
         if inner is None:
             break
-        if isinstance(found, list | tuple) and key < 0:
+        if isinstance(found, list | tuple) and isinstance(key, int) and key < 0:
             key += len(found)
         found = inner
         at.append(key)
@@ -63,8 +65,9 @@ def is_call(path: Path, variables: Mapping[str, Any], namespace: Mapping[str, An
     for key in path[1:]:
         inner = step(x, key)
         if inner is None:
-            own = isinstance(key, Attribute) and not is_from_library(type(x))
-            return own and hasattr(type(x), key.name)
+            kind: Any = type(x)
+            found = getattr(kind, key.name, None) if isinstance(key, Attribute) else None
+            return isinstance(found, WATCHED) and not is_from_library(kind)
         x = inner
     return False
 
