@@ -13,13 +13,16 @@ import subprocess
 import sys
 import textwrap
 import types
+import warnings
 
 import numpy as np
 import pytest
 from chains import FAULTS, PROBLEMS, problem
+from fuzz import eager
+from fuzz_programs import FAMILIES, Program
 from helpers import counted, leaf
 
-from tinygrad_steel import Tensor, compare_backprop
+from tinygrad_steel import Tensor, compare_backprop, write_backprop
 from tinygrad_steel.verify.capture import flat_names
 from tinygrad_steel.verify.statements import parsed, spelled_path
 from tinygrad_steel.verify.watching import Place, watched
@@ -97,6 +100,40 @@ def test_fault_is_found_with_its_line_and_its_reason(name, step, words, fault):
         "run_chain",
     )  # a function that the lambda calls
     assert inside or first.where.line in places, report
+
+
+# Chains that the library writes itself
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_written_chain_is_right(name):
+    loss, names, _ = problem(name)
+    source = write_backprop(loss, names)
+    backprop = source.function()
+    report = compare_backprop(loss, names, backprop=lambda: backprop(**source.arguments))
+    assert report.ok, report
+
+
+@pytest.mark.slow
+def test_written_chains_of_random_programs_are_right():
+    count = 0
+    for seed in range(counted(4000, 300)):
+        program = Program(seed, [*FAMILIES][seed % len(FAMILIES)])
+        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+            try:
+                found = eager(program, program.data)
+                source = write_backprop(found.values["loss"])
+            except (TypeError, ValueError, RuntimeError):
+                continue  # what no source is written for
+            gradients = [g for g in found.gradients.values() if g is not None]
+            if not all(np.isfinite(g).all() for g in gradients):
+                continue
+            backprop = source.function()
+            run = functools.partial(backprop, **source.arguments)
+            report = compare_backprop(found.values["loss"], backprop=run)
+        assert report.first_wrong is None and not report.missing, f"{seed}\n{source}\n{report}"
+        count += 1
+    assert count > counted(3000, 200)
 
 
 # Students' chains, and each of their lines made wrong

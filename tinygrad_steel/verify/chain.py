@@ -141,7 +141,9 @@ class Chain:
         change, as by a bias of zeros, the last. None where it may be several.
         """
         place = self.graph.forward
-        values = sorted({m.value for m in self.forward[b]}, key=lambda x: place.get(x, -1))
+        match = self.forward[b]
+        match = [m for m in match if m.how == SAME] or match
+        values = sorted({m.value for m in match}, key=lambda x: place.get(x, -1))
         last = values[-1]
         return last if len(values) == 1 or {*values} <= behind([last]).keys() else None
 

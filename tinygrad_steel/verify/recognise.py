@@ -28,20 +28,21 @@ class Table:
     """The numbers of some values, to be looked up."""
 
     def __init__(self, numbers: Mapping[Value, np.ndarray]):
-        self.numbers = numbers
+        self.numbers = {x: as_floats(array) for x, array in numbers.items()}
         self.by_size: dict[int, list[Value]] = defaultdict(list)
         self.samples: dict[Value, tuple[np.ndarray, float]] = {}
-        for x, array in numbers.items():
-            self.by_size[array.size].append(x)
+        for x, array in self.numbers.items():
+            if array.size:
+                self.by_size[array.size].append(x)
             self.samples[x] = sample(array), largest(array)
 
     def matches(self, array: np.ndarray) -> list[Match]:
         """The values that have these numbers but for rounding."""
-        found = []
+        found, array = [], as_floats(array)
         for x in self.by_size.get(array.size, ()):
             own = self.numbers[x]
             for how, turned in oriented(array, own.shape):
-                if self.may_be(x, turned) and matches(turned, own):
+                if self.may_be(x, turned) and matches(turned, own, rtol=1e-9):
                     found.append(Match(x, how))
                     break
         return found
@@ -56,12 +57,18 @@ class Table:
         """The values of which these numbers are a multiple, and how many times."""
         if array.size < 2:
             return
+        array = as_floats(array)
         for x in self.by_size.get(array.size, ()):
             for how, turned in oriented(array, self.numbers[x].shape):
                 factor = constant_factor(turned, self.numbers[x])
                 if factor:
                     yield Match(x, how), factor
                     break
+
+
+def as_floats(array: np.ndarray) -> np.ndarray:
+    """An array of floats; whole numbers and truth values turned into them."""
+    return array if array.dtype.kind == "f" else array.astype(float)
 
 
 def sample(array: np.ndarray) -> np.ndarray:
@@ -115,12 +122,13 @@ def is_local(array: np.ndarray, forward: Iterable[np.ndarray]) -> bool:
     """Whether an array is a usual function of a value of the forward, element by element."""
     if array.size < 2 or np.all(array == array.flat[0]):
         return False  # it may be anything
+    array = as_floats(array)
     few = sample(array)
-    for own in forward:
+    for own in map(as_floats, forward):
         for _, given in oriented(array, own.shape):
             for f in LOCAL:
                 # A few elements tell most of what is another function.
-                if given is not array or near(few, f(sample(own))):
+                if given is not array or near(few, np.asarray(f(sample(own)), float)):
                     if matches(given, np.asarray(f(own), float)):
                         return True
     return False

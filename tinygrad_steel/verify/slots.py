@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from functools import partial
 
@@ -30,16 +31,17 @@ def slots_of(chain: Chain) -> Slots:
     """The arrays that are to be the gradients of the leaves."""
     gradient_of = chain.graph.gradient_of
     leaves = [x for x in chain.graph.leaves if x in chain.graph.wanted and x in gradient_of]
+    leaves = [x for x in leaves if math.prod(x.shape)]  # of no element nothing can be said
     found: dict[Value, Found | None] = {x: leaf_slot(chain, x) for x in leaves}
     found |= by_elimination(chain, found)
     slots = {gradient_of[x]: slot for x, slot in found.items() if slot}
-    slots = {g: slot._replace(how=how_it_lies(chain, slot.binding, g)) for g, slot in slots.items()}
-    right = {g for g, slot in slots.items() if is_right(chain, slot, g)}
-    return Slots(
-        {g: slot for g, slot in slots.items() if g in right},
-        {g: slot for g, slot in slots.items() if g not in right},
-        tuple(x for x, slot in found.items() if slot is None),
-    )
+    right = {g: slot for g, slot in slots.items() if is_right(chain, slot, g)}
+    wrong = {
+        g: slot._replace(how=how_it_lies(chain, slot.binding, g))
+        for g, slot in slots.items()
+        if g not in right
+    }
+    return Slots(right, wrong, tuple(x for x, slot in found.items() if slot is None))
 
 
 def is_right(chain: Chain, found: Found, g: Value) -> bool:
@@ -98,7 +100,8 @@ def leaf_slot(chain: Chain, x: Value) -> Found | None:
 def right_for(chain: Chain, g: Value) -> list[Found]:
     """The arrays that are this gradient, and were not changed later."""
     kept = ((b, match) for b, match in chain.right.items() if b not in chain.changed)
-    return [Found(b, m.how) for b, match in kept for m in match if m.value is g]
+    found = [Found(b, m.how) for b, match in kept for m in match if m.value is g]
+    return sorted(found, key=lambda one: one.how != SAME)
 
 
 def is_kept(chain: Chain, b: Binding) -> bool:
