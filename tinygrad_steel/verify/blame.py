@@ -60,7 +60,8 @@ class Search:
     def confirmed(self) -> set[Binding]:
         """What right gradients of leaves were computed from."""
         wrong = {found.binding for found in self.slots.wrong.values()}
-        return {*before(found.binding for found in self.slots.right.values())} - wrong
+        right = (found.binding for found in self.slots.right.values())
+        return {*before(b for b in right if np.any(b.array))} - wrong
 
     @cached_property
     def sure(self) -> set[Binding]:
@@ -85,7 +86,7 @@ class Search:
         """
         leaves = [found.binding for found in self.slots.wrong.values()]
         on_the_way = before(leaves, self.sure - {*leaves})
-        return [b for b in self.chain.made if b in on_the_way]
+        return [b for b in self.chain.made if b in on_the_way and b.array.dtype.kind == "f"]
 
     # A factor that the whole chain has
 
@@ -299,8 +300,6 @@ class Search:
         if not np.any(b.array) or (m and m[1] in self.usual):
             return
         g = self.named(b, missing) or self.explained(b, missing)
-        if g is None and len(missing) == 1 and self.is_late(b):
-            g = missing[0]
         if g is not None and g not in self.handed:
             self.handed[g] = Found(b, how_it_lies(self.chain, b, g), self.scale or 1)
 
@@ -328,11 +327,6 @@ class Search:
                     self.handed[g] = found
                     return g
         return None
-
-    def is_late(self, b: Binding) -> bool:
-        """Whether an array was computed from a gradient that is known."""
-        known = {found.binding for found in self.handed.values()} | {*self.chain.right}
-        return any(a.made in known for a in before(b.reads))
 
     def arrays(self) -> dict[Value, np.ndarray]:
         """The arrays by gradient, as the graph would have them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..program.values import Value
@@ -61,12 +61,21 @@ def meant(path: Path, owner: int, table: Iterable[Meaning]) -> tuple[Value, ...]
     for meaning in table if bases else ():
         score = max(likeness(base, meaning.parts) for base in bases)
         if score:
-            score += 1 if meaning.owner == owner else -1 if meaning.owner is not None else 0
+            score += nearness(meaning, owner, bases)
         if score > top:
             best, top = {}, score
         if score == top > 0:
             best[meaning.value] = None
     return tuple(best)
+
+
+def nearness(meaning: Meaning, owner: int, bases: Collection[Parts]) -> int:
+    """How much more a name counts: the graph's own, if it is the whole name, then one that is in
+    the same frame.
+    """
+    if meaning.owner is None:
+        return 2 if meaning.parts in bases else 0
+    return 1 if meaning.owner == owner else -1
 
 
 def bases_of(parts: Parts) -> Iterator[Parts]:
