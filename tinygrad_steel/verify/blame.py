@@ -140,7 +140,8 @@ class Search:
         for b in helpers:
             self.recognise_by_leaves(b, {1.0})
         self.recognise_other_names()
-        if any(g not in self.slots.wrong and self.is_off(g) for g in self.handed):
+        off = [g for g in self.handed if g not in self.slots.wrong and self.is_off(g)]
+        if off or any(map(self.is_explained, self.slots.wrong)):
             return
         for b in self.suspects:
             if b in self.known or b in self.of_leaves or self.is_helper(b):
@@ -299,9 +300,11 @@ class Search:
         m = self.multiple(b)
         if not np.any(b.array) or (m and m[1] in self.usual):
             return
-        g = self.named(b, missing) or self.explained(b, missing)
-        if g is not None and g not in self.handed:
+        g = self.named(b, missing)
+        if g is not None:
             self.handed[g] = Found(b, how_it_lies(self.chain, b, g), self.scale or 1)
+        else:
+            self.handed.update(self.explained(b, missing))
 
     def named(self, b: Binding, missing: list[Value]) -> Value | None:
         """The gradient of which an array has the name, unless a later one has it as well."""
@@ -313,20 +316,30 @@ class Search:
         again = any(self.chain.meanings_of(a) == of for a in later)
         return g if g in missing and not again else None
 
-    def explained(self, b: Binding, missing: list[Value]) -> Value | None:
-        """The gradient as which an array is wrong for a usual reason."""
+    def is_explained(self, leaf: Value) -> bool:
+        """Whether the last step to a wrong gradient of a leaf is wrong for a usual reason."""
+        others = {g: array for g, array in self.arrays().items() if g is not leaf}
+        why = reason(self.ask(leaf, self.handed[leaf].array(leaf), others)).reason
+        return bool(why) and not why.startswith("from a fault at")
+
+    def explained(self, b: Binding, missing: list[Value]) -> dict[Value, Found]:
+        """An array as the gradient as which it is wrong for a usual reason; a single number may be
+        any multiple of any other.
+        """
+        if b.array.size < 2:
+            return {}
         scales = [self.scale] if self.scale else [1.0, *sorted(self.natural - {1.0})[::-1]]
         arrays = self.arrays()
         for scale in scales:
             for g in missing:
                 self.asked += 1
                 if self.asked > QUESTIONS:
-                    return None
+                    return {}
                 found = Found(b, how_it_lies(self.chain, b, g), scale)
-                if reason(self.ask(g, found.array(g), arrays)).reason:
-                    self.handed[g] = found
-                    return g
-        return None
+                given = found.array(g)
+                if given.shape == g.shape and reason(self.ask(g, given, arrays)).reason:
+                    return {g: found}
+        return {}
 
     def arrays(self) -> dict[Value, np.ndarray]:
         """The arrays by gradient, as the graph would have them."""

@@ -18,7 +18,10 @@ def culprit(search: Search, b: Binding, g: Value) -> Binding:
     if is_other or search.is_helper(b):
         return where_taken(search, b, g, is_other)
     for a in before([b], search.sure):
-        if a is not b and a not in search.known | search.confirmed and is_multiple(b, a):
+        is_step = search.chain.is_marked(a) or a.path == b.path
+        if a is b or a in search.known | search.confirmed or not is_step:
+            continue
+        if is_multiple(b, a):
             m = search.multiple(a)
             if m is None or m[1] not in search.natural:
                 return culprit(search, a, g)  # it was wrong already
