@@ -78,8 +78,8 @@ def names_in_code(graph: Graph, seen: Watched) -> dict[Value, str]:
     found: dict[Value, str] = {}
     for b in chain.forward:
         x = chain.forward_value(b)
-        names = sorted(chain.other_names[b], key=lambda n: n.owner)
-        names = [n.name for n in names if not chain.is_marked_name(n)]
+        called = sorted(chain.other_names[b], key=lambda n: n.owner)
+        names = [n.name for n in called if not chain.is_marked_name(n)]
         plain = [name for name in names if name.isidentifier() and name not in taken]
         if x is not None and plain and x not in graph.names and x not in found:
             found[x] = plain[0]
