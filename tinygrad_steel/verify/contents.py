@@ -44,7 +44,8 @@ def arrays_at(
     found = variables[name] if name in variables else namespace.get(name)
     kind = type(found)
     if kind is np.ndarray:
-        return (((name,), found),) if is_numbers(found) else ()
+        whole = path if len(path) == 1 else path[:1]
+        return ((whole, found),) if is_numbers(found) else ()
     if kind in NO_CONTAINERS:
         return ()
     at = [name]
@@ -83,11 +84,18 @@ def step(x: Any, key: Any) -> Any:
     return None
 
 
-def arrays_in(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def arrays_in(value: Any, path: Path) -> Iterable[tuple[Path, Any]]:
     """The arrays that a variable holds, to any depth, each with its path."""
+    if isinstance(value, NUMBERS):
+        return ((path, value),) if is_numbers(value) else ()
     if type(value) in NO_CONTAINERS:
-        return
-    todo: list[tuple[Path, Any]] = [(path, value)]
+        return ()
+    return arrays_inside(value, path)
+
+
+def arrays_inside(container: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """The arrays in a container, to any depth."""
+    todo = [(path, container)]
     seen = set()
     while todo:
         at, x = todo.pop()
@@ -153,6 +161,8 @@ def is_from_library(kind: type) -> bool:
 
 def copied(x: Any) -> np.ndarray:
     """The numbers of an array, as they are now."""
+    if type(x) is np.ndarray:
+        return x.copy("K")
     return np.array(x, copy=True, order="K", subok=False)
 
 
