@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,16 +17,18 @@ from ..program.ancestors import ancestors
 from ..program.given_names import GivenNames, Names
 from ..program.trace import for_reader, trace
 from ..program.values import Value
+from .capture import compared, flat_names, names_in_code, note_on, refuse_plain, runner
 from .closeness import distance, largest
-from .faults.factors import causes
-from .faults.question import Question
-from .report import EMPTY, RIGHT, Report, Step
-from .rounding import Rounding
+from .judging import judged
+from .report import WRONG, Report, Step
 from .traced_loss import Graph, graph_of
-from .verdicts import Judgement, judge
+from .verdicts import Judgement
+from .watching import watched
 
 
-def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report:
+def compare_backprop(
+    loss: Tensor, names: Names = None, *, backprop: Any = None, **manual: Any
+) -> Report:
     """Compare gradients which a chain of one's own has computed with the graph's; find the first
     wrong step and why.
 
@@ -39,7 +41,15 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
     loss : Tensor
         The loss, of one element, as for `loss.backward()`.
     names : dict, optional
-        Variable names for Tensors without a name, such as `locals()`.
+        Variable names for Tensors without a name, such as `locals()`. With `backprop`, a text says
+        whose gradient a variable of the code holds, as in `{"dW1": "weight"}`.
+    backprop : callable or str, optional
+        Code of one's own that computes gradients, run under a watch: a function without arguments
+        (`lambda: backward(x, y)`), or the text of a notebook's cell, which runs with `names` as its
+        variables. Its arrays are recognised by their numbers and names, and the report says which
+        line made the first wrong one. The gradients of leaves decide whether it is wrong: what it
+        gives back, keeps in dicts, lists and attributes, and calls so. The code of libraries is not
+        watched, nor are other threads; debuggers and coverage go on.
     **manual : array_like
         `G_name=array` for any of the named Tensors behind the loss, leaves or not.
 
@@ -58,6 +68,7 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
     TypeError
         For what is no array of numbers, or a masked one, and for a graph on arrays that are not
         NumPy's.
+        With `backprop`, whatever the code raises, with a note on how far it was right.
     RuntimeError
         As `loss.backward()`: where no gradient flows, or data has changed since.
 
@@ -89,7 +100,19 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
     First wrong step: G_diff, 2 times too large everywhere: not divided by the batch size 2,
     or a factor 2 too much.
       the graph has  G_diff = 2 * diff * G_loss / 2
+
+    Code in place of arrays:
+
+    >>> def backward(x, y, weight):
+    ...     d_diff = x @ weight - y
+    ...     return x.T @ d_diff
+    >>> arrays = x.numpy(), y.numpy(), weight.numpy()
+    >>> report = compare_backprop(loss, locals(), backprop=lambda: backward(*arrays))
+    >>> report.ok  # 2 * diff / 2
+    True
     """
+    if backprop is not None:
+        return compare_code(loss, names, backprop, manual)
     arrays = {name: as_numbers(name, value) for name, value in manual.items()}
     variables = {k: v for k, v in (names or {}).items() if isinstance(v, Tensor) or k not in manual}
     refuse_other_arrays(loss, variables)
@@ -98,28 +121,36 @@ def compare_backprop(loss: Tensor, names: Names = None, **manual: Any) -> Report
     return report(graph, called, {g: arrays[name] for g, name in called.items()})
 
 
+def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str, Any]) -> Report:
+    """Compare what somebody's code computes: see `compare_backprop`."""
+    if manual:
+        raise ValueError(
+            f"hand over the code or the arrays: backprop=... and {', '.join(manual)}=... are both here"
+        )
+    refuse_plain(loss)
+    tensors = flat_names(names or {})
+    refuse_other_arrays(loss, tensors)
+    traced = for_reader(trace(loss, tensors))
+    graph = graph_of(traced)
+    seen = watched(runner(backprop, names))
+    with np.errstate(all="ignore"):
+        found = compared(graph, seen, names, step)
+        learned = names_in_code(graph, seen)
+        if learned and any(one.verdict == WRONG for one in found.steps):
+            called = {**traced.names, **learned}
+            graph = graph_of(dataclasses.replace(traced, names=called))
+            found = compared(graph, seen, names, step)
+    if seen.error is not None:
+        note_on(seen.error, found)
+        raise seen.error
+    return Report(*found)
+
+
 @np.errstate(all="ignore")
 def report(graph: Graph, called: Mapping[Value, str], handed: Mapping[Value, np.ndarray]) -> Report:
-    """Judge one gradient after the other; `called`: by which name each was handed over."""
-    known_causes = tuple(causes(graph))
-    divisors = tuple(float(number) for number, _ in known_causes if number > 1)
-    rounding = Rounding(graph, handed, divisors)
-    values: dict[Value, np.ndarray] = {}  # gradients, as they follow from those handed over so far
-    spoiled, steps = False, []
-    for g in (graph.start, *graph.order):
-        values[g] = graph.computed(g, values)
-        if g not in handed:
-            continue
-        question = Question(
-            graph, known_causes, handed, MappingProxyType(values), spoiled, g, handed[g], values[g]
-        )
-        found = judge(question, rounding)
-        steps.append(step(graph, called[g], g, handed[g], found))
-        expected = values[g]
-        values |= found.values  # what comes next may follow from it
-        values[g] = reshaped(handed[g], expected)
-        spoiled = spoiled or not found.verdict.startswith((RIGHT, EMPTY))
-    return Report(steps)
+    """The verdicts on what was handed over; `called`: by which name each was."""
+    found = judged(graph, handed)
+    return Report([step(graph, called[g], g, handed[g], found[g]) for g in found])
 
 
 def step(graph: Graph, name: str, g: Value, given: np.ndarray, found: Judgement) -> Step:
@@ -142,13 +173,6 @@ def code_of(graph: Graph, name: str) -> list[str]:
         return []
     short = re.findall(r"\bt\d+\b", line)
     return [line, *dict.fromkeys(graph.lines[t] for t in short if t in graph.lines)]
-
-
-def reshaped(given: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """What was handed over, in the shape with which one can go on."""
-    if given.shape != expected.shape and given.shape == expected.shape[::-1]:
-        return given.T
-    return given.reshape(expected.shape) if given.size == expected.size else expected
 
 
 # What was handed over

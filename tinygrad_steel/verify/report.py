@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import html
 import itertools
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from .errors import GradientError
+from .watching import Place
 
 RIGHT, WRONG, FOLLOWS = "right", "wrong", "follows from a wrong one"
 ROUNDED = "right, but for {} rounding"
 CANCELLED = "right, but for rounding where terms cancel"
 EPSILON = "right, but for the epsilon in log"
 NOT_FINITE, EMPTY = "not finite, not judged", "empty, not judged"
+UNKNOWN = "not in the graph"
 
 HEAD = ("gradient", "shape", "largest difference", "relative", "verdict")
+MANY = 12  # how many names are listed
 
 
 class Step(NamedTuple):
@@ -28,6 +32,11 @@ class Step(NamedTuple):
     no element. `absolute`, `relative`: its largest difference, and that in relation to the largest
     element; NaN where shapes differ. `reason`: why it is wrong, or not judged. `code`: the step as
     the graph has it.
+
+    Where somebody's code was handed over: `variable`: what holds it there, divided by the number
+    that the whole chain has as a factor, if there is one; `where`: the `Place` that has made it,
+    with its `file`, `line`, `text` and `function`; `helpers`: of a wrong one, the lines before it
+    that have made parts of it which are not in the graph.
     """
 
     name: str
@@ -37,6 +46,16 @@ class Step(NamedTuple):
     verdict: str
     reason: str
     code: list[str]
+    variable: str = ""
+    where: Place | None = None
+    helpers: tuple[Place, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """What to call it in a sentence: by the variable, then by what it is."""
+        if not self.variable or self.variable == self.name:
+            return self.name
+        return f"{self.variable} ({self.name})" if self.name else self.variable
 
     def row(self) -> tuple[str, ...]:
         """Its row in the table."""
@@ -44,6 +63,20 @@ class Step(NamedTuple):
         if np.isnan(self.absolute):
             numbers = ("-", "-")
         return (self.name, str(self.shape), *numbers, self.verdict)
+
+    def row_with_place(self) -> tuple[str, ...]:
+        """The same where somebody's code was handed over."""
+        name, *rest = self.row()
+        return (name or "-", self.variable, *rest, str(self.where or "-"))
+
+    def own_code(self) -> list[str]:
+        """The line that has made it."""
+        places = [*self.helpers, *([self.where] if self.where else [])]
+        lines = []
+        for place in places:
+            inside = "" if place.function.startswith("<") else f", in {place.function}"
+            lines.append(f"{place.text or self.variable}   ({place}{inside})")
+        return lines
 
 
 class Report:
@@ -58,6 +91,11 @@ class Report:
         Whether every gradient was judged and is right.
     first_wrong : Step or None
         The first wrong step, from the loss backwards.
+    unrecognised : list of Step
+        Of somebody's code: the arrays that are not in the graph, such as a mask or a part of a
+        sum. Nothing is said of them.
+    missing : list of str
+        Of somebody's code: the leaves whose gradients were not seen; the report is not `ok` then.
 
     Examples
     --------
@@ -66,15 +104,34 @@ class Report:
     >>> report = compare_backprop(np.sum(np.square(x)), G_x=-2 * x.numpy())
     >>> report.ok, report.first_wrong.reason
     (False, 'the sign is wrong')
+
+    Where code was handed over, each step has its line:
+
+    >>> def backprop():
+    ...     dx = -2 * x.numpy()
+    ...     return dx
+    >>> report = compare_backprop(np.sum(np.square(x)), backprop=backprop)
+    >>> report.first_wrong.variable, report.first_wrong.where.line, report.first_wrong.where.text
+    ('dx', 2, 'dx = -2 * x.numpy()')
     """
 
-    def __init__(self, steps: list[Step]):
+    def __init__(
+        self,
+        steps: list[Step],
+        unrecognised: Iterable[Step] = (),
+        missing: Iterable[str] = (),
+        note: str = "",
+    ):
         self.steps = steps
+        self.unrecognised = [*unrecognised]
+        self.missing = [*missing]
+        self.note = note
 
     @property
     def ok(self) -> bool:
         """Whether every gradient was judged and is right."""
-        return bool(self.steps) and all(step.verdict.startswith(RIGHT) for step in self.steps)
+        right = all(step.verdict.startswith(RIGHT) for step in self.steps)
+        return bool(self.steps) and right and not self.missing
 
     @property
     def first_wrong(self) -> Step | None:
@@ -90,13 +147,24 @@ class Report:
 
     def rows(self) -> list[tuple[str, ...]]:
         """The table."""
-        return [HEAD, *(step.row() for step in self.steps)]
+        if not self.is_of_code:
+            return [HEAD, *(step.row() for step in self.steps)]
+        first, *rest = HEAD
+        named = [step for step in self.unrecognised if step.reason]
+        rows = [step.row_with_place() for step in [*self.steps, *named]]
+        return [(first, "variable", *rest, "where"), *rows]
+
+    @property
+    def is_of_code(self) -> bool:
+        """Whether somebody's code was handed over, and no arrays."""
+        return any(step.variable for step in [*self.steps, *self.unrecognised])
 
     def summary(self) -> list[str]:
         """What is wrong and what would be right, and what could not be judged."""
         if self.ok:
             all_right = f"All {len(self.steps)} gradients are right."
-            return ["The gradient is right." if len(self.steps) == 1 else all_right]
+            right = "The gradient is right." if len(self.steps) == 1 else all_right
+            return [right, *self.besides()]
         lines = [
             f"Not judged: {step.name}, {step.reason}."
             for step in self.steps
@@ -105,10 +173,21 @@ class Report:
         wrong = (step for step in self.steps if step.verdict == WRONG)
         heads = itertools.chain(["First wrong step"], itertools.repeat("Wrong as well"))
         for step, head in zip(wrong, heads):
-            lines.append(f"{head}: {step.name}, {step.reason}.")
+            lines.append(f"{head}: {step.called}, {step.reason}.")
+            heads_of_code = itertools.chain(["you have     "], itertools.repeat(" " * 13))
+            lines += [f"  {start}  {line}" for start, line in zip(heads_of_code, step.own_code())]
             heads_of_code = itertools.chain(["the graph has"], itertools.repeat(" " * 13))
             lines += [f"  {start}  {line}" for start, line in zip(heads_of_code, step.code)]
-        return lines
+        return [*lines, *self.besides()]
+
+    def besides(self) -> list[str]:
+        """What else is to be said of somebody's code."""
+        lines = [f"Not seen: the gradient of {', '.join(self.missing)}."] if self.missing else []
+        helpers = [f"{s.variable} ({s.where})" for s in self.unrecognised if not s.reason]
+        more = f" and {len(helpers) - MANY} more" if len(helpers) > MANY else ""
+        if helpers:
+            lines.append(f"Not in the graph: {', '.join(helpers[:MANY])}{more}.")
+        return [*lines, f"Note: {self.note}."] if self.note else lines
 
     def __str__(self) -> str:
         rows = self.rows()

@@ -1,0 +1,296 @@
+"""Somebody's own backprop, run under a watch: the code is handed over, not the arrays."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import linecache
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..engine.tensor import Tensor
+from ..program.given_names import variables
+from ..program.names import identifier
+from ..program.values import Value
+from .blame import Search
+from .chain import Chain, Found, before, fits
+from .closeness import distance, largest
+from .contents import items
+from .culprits import culprit, helpers
+from .judging import judged, question
+from .meaning import is_marked, is_name, likeness, parts_of_path
+from .recognise import oriented
+from .report import FOLLOWS, RIGHT, UNKNOWN, WRONG, Step
+from .slots import right_ones, slots_of
+from .statements import Path, spelled_path
+from .traced_loss import Graph
+from .verdicts import Judgement
+from .watching import Binding, Watched
+
+MakeStep = Callable[[Graph, str, Value, np.ndarray, Judgement], Step]
+
+
+class Comparison(NamedTuple):
+    """What is found in somebody's code.
+
+    `steps`: of the gradients, from the loss backwards. `unrecognised`: what is not in the graph.
+    `missing`: the leaves whose gradients were not seen. `note`: what else is to be said.
+    """
+
+    steps: list[Step]
+    unrecognised: list[Step]
+    missing: list[str]
+    note: str
+
+
+def compared(
+    graph: Graph, seen: Watched, names: Mapping[str, Any] | None, make_step: MakeStep
+) -> Comparison:
+    """Compare what somebody's code has made with the graph."""
+    chain = Chain(graph, seen, names or {})
+    slots = slots_of(chain)
+    handed = right_ones(chain, slots)
+    judge = functools.partial(judged, graph)
+    ask = functools.partial(question, graph)
+    search = Search(chain, slots, ask, judge, handed)
+    search.recognise_multiples()
+    if slots.wrong:
+        differing = other_forward(chain, search)
+        if differing is not None:
+            steps = [differing, *followers(chain, search, make_step)]
+            return Comparison(steps, [], [], seen.note)
+        search.recognise()
+    verdicts = search.refine()
+    steps = [
+        placed(make_step(graph, "", g, handed[g].array(g), verdicts[g]), chain, search, g)
+        for g in verdicts
+    ]
+    missing = [graph.text(x) for x in slots.missing]
+    return Comparison(steps, unrecognised(chain, handed), missing, seen.note)
+
+
+def names_in_code(graph: Graph, seen: Watched) -> dict[Value, str]:
+    """What somebody's code calls values of the forward that the graph has no name for."""
+    chain = Chain(graph, seen, {})
+    taken = {*graph.names.values()}
+    found: dict[Value, str] = {}
+    for b in chain.forward:
+        x = chain.forward_value(b)
+        called = sorted(chain.other_names[b], key=lambda n: n.owner)
+        names = [n.name for n in called if not chain.is_marked_name(n)]
+        plain = [name for name in names if name.isidentifier() and name not in taken]
+        if x is not None and plain and x not in graph.names and x not in found:
+            found[x] = plain[0]
+            taken.add(plain[0])
+    return found
+
+
+def placed(step: Step, chain: Chain, search: Search, g: Value) -> Step:
+    """A step with the variable that holds it, and the line that made it."""
+    found = search.handed[g]
+    made = found.binding.made
+    parts: list[Binding] = []
+    name = chain.spoken(made)
+    if step.verdict == WRONG:
+        parts = helpers(search, made)
+        made = culprit(search, made, g)
+        name = made.name if made.made is not made else name
+    variable = name + (f" / {found.scale:g}" if found.scale != 1 else "")
+    places = [p for p in dict.fromkeys(b.origin.where for b in parts) if p is not made.origin.where]
+    return step._replace(
+        name=chain.graph.name(g) or name,
+        variable=variable,
+        where=made.origin.where,
+        helpers=tuple(places),
+    )
+
+
+# What is not in the graph
+
+
+def unrecognised(chain: Chain, handed: Mapping[Value, Found]) -> list[Step]:
+    """What was made and is not in the graph, each variable once, as it was last."""
+    known = {found.binding for found in handed.values()} | {*chain.right, *chain.forward}
+    last = {(b.owner, b.path): b.made for b in chain.watched.bindings}
+    found: dict[str, Step] = {}
+    for b in dict.fromkeys(last.values()):
+        if not b.origin.given and b not in known and last[b.owner, b.path] is b:
+            reason = "the graph has no such gradient" if chain.is_marked(b) else ""
+            found[chain.spoken(b)] = unknown(chain.spoken(b), reason, b)
+    for name in (name for name, of in chain.aliases.items() if of is None):
+        bound = [b for b in last.values() if name in {n.name for n in chain.other_names[b]}]
+        if bound or is_meant_as_alias(chain, name):
+            found[name] = unknown(name, f"the graph has no {chain.names[name]}", *bound[-1:])
+    return [*found.values()]
+
+
+def is_meant_as_alias(chain: Chain, name: str) -> bool:
+    """Whether a text among the names was given to say whose gradient a variable holds: locals()
+    hold other texts as well.
+    """
+    return is_marked((name,)) or all(is_name(of) for of in chain.names.values())
+
+
+def unknown(name: str, reason: str, b: Binding | None = None) -> Step:
+    """What to say of a variable that is not in the graph."""
+    shape, where = (b.array.shape, b.origin.where) if b else ((), None)
+    return Step("", shape, np.nan, np.nan, UNKNOWN, reason, [], name, where)
+
+
+# A forward that is another one
+
+
+def other_forward(chain: Chain, search: Search) -> Step | None:
+    """The first value of the forward that somebody's code has otherwise than the graph, by its name."""
+    leaves = [found.binding for found in search.slots.wrong.values()]
+    used = before(leaves, chain.right)
+    matched = {m.value for match in chain.forward.values() for m in match}
+    own = [m for m in chain.meanings if m.owner is None and m.value not in matched]
+    for b in chain.made:
+        if b not in used or b in chain.forward or b in chain.changed or chain.is_marked(b):
+            continue
+        for meaning in own:
+            if fits(b, meaning.value) and is_called(chain, b, meaning.parts):
+                return forward_step(chain, b, meaning.value)
+    return None
+
+
+def is_called(chain: Chain, b: Binding, parts: tuple[str | int, ...]) -> bool:
+    """Whether a binding has this name, with or without the container in which it is."""
+    names = (parts_of_path(name.path) for name in chain.other_names[b])
+    return any(likeness(name, parts) >= 4 * min(len(name), len(parts)) for name in names)
+
+
+def forward_step(chain: Chain, b: Binding, x: Value) -> Step:
+    """What to say of a value of the forward that differs."""
+    name, where = chain.spoken(b), b.origin.where
+    since = "before the code runs" if b.origin.given else f"from line {where.line} on"
+    reason = f"your {name} differs from the graph's {since}"
+    own = chain.graph.numbers[x]
+    array = next(array for _, array in oriented(b.array, own.shape))
+    off, size = float(np.max(distance(array, own), initial=0)), largest(own)
+    relative = off / size if size else np.inf
+    line = chain.graph.lines.get(identifier(chain.graph.names[x]))
+    code = [line] if line else []
+    called = chain.graph.names[x]
+    return Step(called, b.array.shape, off, relative, WRONG, reason, code, name, where)
+
+
+def followers(chain: Chain, search: Search, make_step: MakeStep) -> Iterator[Step]:
+    """The gradients after a forward that differs: right, or nothing that can be judged."""
+    search.handed.update(search.slots.wrong)
+    for g in (g for g in chain.graph.order if g in search.handed):
+        verdict = FOLLOWS if g in search.slots.wrong else RIGHT
+        array = search.handed[g].array(g)
+        step = make_step(chain.graph, "", g, array, Judgement(verdict))
+        yield placed(step, chain, search, g)
+
+
+# Code that raises
+
+
+def note_on(error: Exception, found: Comparison) -> None:
+    """Say on what somebody's code has raised how far it was right."""
+    wrong = next((step for step in found.steps if step.verdict == WRONG), None)
+    right = [step for step in found.steps if step.verdict.startswith(RIGHT)]
+    if wrong is not None:
+        error.add_note(f"compare_backprop: before that, {wrong.called} is wrong: {wrong.reason}")
+        for line in wrong.own_code():
+            error.add_note(f"  you have       {line}")
+        for line in wrong.code:
+            error.add_note(f"  the graph has  {line}")
+    elif right:
+        names = ", ".join(step.variable for step in right)
+        error.add_note(f"compare_backprop: what came before that is right: {names}")
+
+
+# What to run, and what is called how
+
+
+def runner(backprop: Any, names: Mapping[str, Any] | None) -> Callable[[], Any]:
+    """What runs somebody's backprop: a function, or the code of a cell with its namespace."""
+    if isinstance(backprop, str):
+        return functools.partial(run_cell, backprop, dict(names or {}))
+    if not callable(backprop):
+        raise TypeError(
+            f"backprop={backprop!r:.60} is to be a function without arguments, as in "
+            f"backprop=lambda: backward(x, y), or the code of a cell as text"
+        )
+    try:
+        inspect.signature(backprop).bind()
+    except TypeError as error:
+        name = getattr(backprop, "__name__", "the function")
+        raise TypeError(
+            f"backprop is called without arguments, and {name} says: {error}; hand them over in a "
+            f"lambda, as in backprop=lambda: {name}(x, y)"
+        ) from None
+    except ValueError:
+        pass  # a function of C's that does not say what it takes
+    return backprop  # type: ignore[no-any-return]
+
+
+def run_cell(source: str, namespace: dict[str, Any]) -> None:
+    """Run the code of a cell; a traceback, and a report, find its lines."""
+    file = file_of_cell(source)
+    namespace.setdefault("__name__", "__main__")
+    exec(compile(source, file, "exec"), namespace)
+
+
+def file_of_cell(source: str) -> str:
+    """The name under which Python knows the lines of a cell; a new one where it does not."""
+    lines = source.splitlines(keepends=True)
+    text = "".join(lines).strip()
+    for file, entry in [*linecache.cache.items()]:
+        if len(entry) == 4 and "".join(entry[2]).strip() == text:
+            return file
+    file = f"<cell {len(linecache.cache)}>"
+    linecache.cache[file] = len(source), None, lines, file
+    return file
+
+
+def flat_names(names: Mapping[str, Any]) -> dict[str, Any]:
+    """Names for Tensors, also inside lists, dicts and objects, to any depth.
+
+    The variable of a loop over a list does not take an element's place.
+    """
+    given: dict[str, Any] = variables(dict(names))
+    inside: dict[Path, Tensor] = {}
+    for name, value in given.items():
+        inside.update(tensors_in(value, (name,)))
+    direct = {path[0]: t for path, t in inside.items() if len(path) == 1}
+    groups: dict[Path, list[Tensor]] = {}
+    for path, t in inside.items():
+        if len(path) > 1:
+            groups.setdefault(path[:-1], []).append(t)
+    owned = {*direct.values()}
+    loops = {t for group in groups.values() if not {*group} <= owned for t in group}
+    found: dict[str, Any] = {name: t for name, t in direct.items() if t not in loops}
+    found |= {spelled_path(path): t for path, t in inside.items() if len(path) > 1}
+    found |= {name: t for name, t in direct.items() if name not in found}
+    return found | {name: v for name, v in given.items() if isinstance(v, np.ndarray)}
+
+
+def tensors_in(value: Any, path: Path) -> Iterator[tuple[Path, Tensor]]:
+    """The Tensors that a variable holds, to any depth."""
+    todo: list[tuple[Path, Any]] = [(path, value)]
+    seen: set[int] = set()
+    while todo:
+        at, x = todo.pop(0)
+        if isinstance(x, Tensor):
+            yield at, x
+        elif id(x) not in seen and not isinstance(x, np.ndarray | str | bytes | int | float):
+            seen.add(id(x))
+            todo += [((*at, key), inner) for key, inner in items(x)]
+
+
+def refuse_plain(loss: Any) -> None:
+    """TypeError for a loss that is a number or an array, and what to wrap instead."""
+    if isinstance(loss, Tensor):
+        return
+    raise TypeError(
+        f"the loss is a plain {type(loss).__name__}, which has no graph: wrap the parameters, as in "
+        'W1 = Tensor(W1, requires_grad=True, name="W1"), compute the loss from these with the same '
+        "functions, and hand that over"
+    )

@@ -1,0 +1,178 @@
+"""The arrays that variables hold, also inside containers and objects."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from .ownership import is_library
+from .statements import Attribute, Path, attribute
+
+NUMBERS = (np.ndarray, np.generic, float)
+# What a variable may be and holds no array.
+NO_CONTAINERS = {
+    int,
+    bool,
+    str,
+    bytes,
+    type(None),
+    types.ModuleType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    type,
+    np.ufunc,
+    range,
+}
+# What a class may have that runs code of its own.
+WATCHED = (types.FunctionType, types.MethodType, property)
+MADE_BY_CLASS = 1 << 9  # the flag of types that Python code has made
+# Containers with more elements than this hold data, and no arrays by layer; of arrays of more bytes
+# no copy is made.
+ELEMENTS, BYTES = 1000, 2**30
+
+
+def arrays_at(
+    path: Path, variables: Mapping[str, Any], namespace: Mapping[str, Any]
+) -> Iterable[tuple[Path, Any]]:
+    """The arrays that a path reaches; where it ends early, all that is there."""
+    name = path[0]
+    found = variables[name] if name in variables else namespace.get(name)
+    kind = type(found)
+    if kind is np.ndarray:
+        whole = path if len(path) == 1 else path[:1]
+        return ((whole, found),) if is_numbers(found) else ()
+    if kind in NO_CONTAINERS:
+        return ()
+    at = [name]
+    for key in path[1:]:
+        inner = step(found, key)
+        if inner is None:
+            break
+        if isinstance(found, list | tuple) and isinstance(key, int) and key < 0:
+            key += len(found)
+        found = inner
+        at.append(key)
+    return arrays_in(found, tuple(at))
+
+
+def is_call(path: Path, variables: Mapping[str, Any], namespace: Mapping[str, Any]) -> bool:
+    """Whether a path ends at a method of somebody's class, which is watched itself."""
+    x = variables.get(path[0], namespace.get(path[0]))
+    for key in path[1:]:
+        inner = step(x, key)
+        if inner is None:
+            kind: Any = type(x)
+            found = getattr(kind, key.name, None) if isinstance(key, Attribute) else None
+            return isinstance(found, WATCHED) and not is_from_library(kind)
+        x = inner
+    return False
+
+
+def step(x: Any, key: Any) -> Any:
+    """What a container holds under a key; None where it has none, or is no container."""
+    if isinstance(key, Attribute):
+        return attributes(x).get(key.name)
+    if isinstance(x, dict):
+        return x.get(key)
+    if isinstance(x, list | tuple) and isinstance(key, int) and -len(x) <= key < len(x):
+        return x[key]
+    return None
+
+
+def arrays_in(value: Any, path: Path) -> Iterable[tuple[Path, Any]]:
+    """The arrays that a variable holds, to any depth, each with its path."""
+    if isinstance(value, NUMBERS):
+        return ((path, value),) if is_numbers(value) else ()
+    if type(value) in NO_CONTAINERS:
+        return ()
+    return arrays_inside(value, path)
+
+
+def arrays_inside(container: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """The arrays in a container, to any depth."""
+    todo = [(path, container)]
+    seen = set()
+    while todo:
+        at, x = todo.pop()
+        if isinstance(x, NUMBERS):
+            if is_numbers(x):
+                yield at, x
+        elif type(x) not in NO_CONTAINERS and id(x) not in seen:
+            seen.add(id(x))
+            todo += [((*at, key), inner) for key, inner in items(x)][::-1]
+
+
+def is_numbers(x: Any) -> bool:
+    """Whether it may be a gradient: floats, and whole numbers in an array with several of them."""
+    if isinstance(x, float):
+        return True
+    if x.nbytes > BYTES:
+        return False
+    return x.dtype.kind == "f" or (x.dtype.kind in "iub" and x.ndim > 0)
+
+
+def items(x: Any) -> Iterable[tuple[Any, Any]]:
+    """What a container or an object holds, with the keys."""
+    if isinstance(x, dict):
+        return list(x.items()) if len(x) <= ELEMENTS else ()
+    if isinstance(x, list | tuple):
+        return enumerate(x) if len(x) <= ELEMENTS else ()
+    return [(attribute(name), inner) for name, inner in attributes(x).items()]
+
+
+def attributes(x: Any) -> dict[str, Any]:
+    """The attributes of somebody's object; none of modules, and of the objects of libraries."""
+    kind: Any = type(x)
+    if is_from_library(kind):
+        return {}
+    try:
+        found = object.__getattribute__(x, "__dict__")  # runs none of the object's own code
+    except AttributeError:
+        found = {}
+    slots = slots_of_class(kind)
+    if not slots:
+        return found  # type: ignore[no-any-return]
+    return {**found, **{name: getattr(x, name) for name in slots if hasattr(x, name)}}
+
+
+@functools.lru_cache(maxsize=1024)
+def slots_of_class(kind: type) -> tuple[str, ...]:
+    """The attributes that a class keeps elsewhere than in a dict."""
+    slots = (name for base in kind.__mro__ for name in getattr(base, "__slots__", ()))
+    return tuple(name for name in slots if name not in ("__dict__", "__weakref__"))
+
+
+@functools.lru_cache(maxsize=1024)
+def is_from_library(kind: type) -> bool:
+    """Whether a class belongs to a library; SimpleNamespace is a container like any other."""
+    if kind is types.SimpleNamespace:
+        return False
+    if not kind.__flags__ & MADE_BY_CLASS:
+        return True
+    module = sys.modules.get(kind.__module__)
+    file = getattr(module, "__file__", None)
+    return file is not None and is_library(file)
+
+
+def copied(x: Any) -> np.ndarray:
+    """The numbers of an array, as they are now."""
+    if type(x) is np.ndarray:
+        return x.copy("K")
+    return np.array(x, copy=True, order="K", subok=False)
+
+
+def is_changed(x: Any, before: np.ndarray, few: bytes | None) -> bool:
+    """Whether an array has other numbers than it had, bit by bit; `few`: its bytes then."""
+    if not isinstance(x, np.ndarray):
+        return False
+    if few is not None:
+        return x.tobytes() != few
+    if x.shape != before.shape:
+        return True
+    equal = x == before
+    return not (equal.all() or ((x != x) & (before != before) | equal).all())

@@ -1,0 +1,73 @@
+"""Where a wrong array was made, and of what: the lines that a report shows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..program.values import Value
+from .blame import Search
+from .chain import before
+from .closeness import constant_factor
+from .recognise import oriented
+from .watching import Binding
+
+
+def culprit(search: Search, b: Binding, g: Value) -> Binding:
+    """Where a wrong array was made, or was taken for this gradient."""
+    is_other = search.is_other(b, g)
+    if is_other or search.is_helper(b):
+        return where_taken(search, b, g, is_other)
+    for a in before([b], search.sure):
+        is_step = search.chain.is_marked(a) or a.path == b.path
+        if a is b or a in search.known | search.confirmed or not is_step:
+            continue
+        if is_multiple(b, a):
+            m = search.multiple(a)
+            if m is None or m[1] not in search.natural:
+                return culprit(search, a, g)  # it was wrong already
+    return b
+
+
+def where_taken(search: Search, b: Binding, g: Value, is_other: bool) -> Binding:
+    """The name under which what is something else, or a local derivative, is taken for a gradient:
+    one that says so, else the slot of a leaf, or the one that is read.
+    """
+    names = search.names_of(b)
+    others = [n for n in names if n is not b]
+    x = search.chain.gradients[g]
+    called = [n for n in others if search.chain.meaning_of_name(n) == (x,)]
+    if called:
+        return called[0]
+    if g in search.slots.wrong:
+        kept = [n for n in others if len(n.path) > 1]
+        return [b, *others, *kept][-1]
+    return [b, *(n for n in names if is_other and n in search.read)][-1]
+
+
+def is_multiple(b: Binding, a: Binding) -> bool:
+    """Whether one array is another one times a number."""
+    if a.array.size < 2 or not np.any(b.array):
+        return False
+    ways = oriented(a.array, b.array.shape)
+    return any(constant_factor(b.array, array) is not None for _, array in ways)
+
+
+def helpers(search: Search, b: Binding) -> list[Binding]:
+    """What a wrong array was made of that is no gradient of the graph: what the graph does not have,
+    what is called a gradient, and what was bound since the last right one.
+    """
+    chain = search.chain
+    order = {a: i for i, a in enumerate(chain.watched.bindings)}
+    gradients = {found.binding for found in search.handed.values()} - {b}
+    gradients |= chain.plausible | search.confirmed
+    earlier = [order[a] for a in gradients if order.get(a, np.inf) < order.get(b, 0)]
+    since = max(earlier, default=0)
+    parts = before([b], search.known | gradients)
+    found = {a: None for a in parts if a is not b}
+    for name in (name for a in parts for name in a.origin.reads):
+        is_new = name.owner == b.owner and order[name] > since
+        is_odd = is_new and name.made not in chain.forward_firsts
+        if name.made not in gradients and (is_odd or chain.is_marked_name(name)):
+            found[name] = None
+    mine = (a for a in found if not a.origin.given and not a.origin.is_argument and a in order)
+    return sorted(mine, key=order.__getitem__)

@@ -1,0 +1,68 @@
+"""Gradients judged one after the other, from the loss backwards, each by those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from ..program.values import Value
+from .faults.factors import causes
+from .faults.question import Question
+from .report import EMPTY, RIGHT
+from .rounding import Rounding
+from .traced_loss import Graph
+from .verdicts import Judgement, judge
+
+Arrays = Mapping[Value, np.ndarray]
+
+
+def judged(graph: Graph, handed: Arrays) -> dict[Value, Judgement]:
+    """The verdict on each gradient that was handed over, in the order of the backward."""
+    known_causes = tuple(causes(graph))
+    divisors = tuple(float(number) for number, _ in known_causes if number > 1)
+    rounding = Rounding(graph, handed, divisors)
+    values: dict[Value, np.ndarray] = {}  # gradients, as they follow from those handed over so far
+    spoiled = False
+    found = {}
+    for g in (graph.start, *graph.order):
+        values[g] = graph.computed(g, values)
+        if g not in handed:
+            continue
+        now = MappingProxyType(values)
+        question = Question(graph, known_causes, handed, now, spoiled, g, handed[g], values[g])
+        found[g] = judge(question, rounding)
+        expected = values[g]
+        values |= found[g].values  # what comes next may follow from it
+        values[g] = reshaped(handed[g], expected)
+        spoiled = spoiled or not found[g].verdict.startswith((RIGHT, EMPTY))
+    return found
+
+
+def question(graph: Graph, asked: Value, given: np.ndarray, handed: Arrays) -> Question:
+    """Why this array is wrong as a gradient, where these others were handed over."""
+    values = dict(up_to(graph, asked, handed))
+    expected = values[asked]
+    now = MappingProxyType(values)
+    known_causes = tuple(causes(graph))
+    return Question(graph, known_causes, handed, now, False, asked, given, expected)
+
+
+def up_to(graph: Graph, last: Value, handed: Arrays) -> Iterator[tuple[Value, np.ndarray]]:
+    """The gradients, up to this one, as they follow from what was handed over."""
+    values: dict[Value, np.ndarray] = {}
+    for g in (graph.start, *graph.order):
+        values[g] = graph.computed(g, values)
+        if g in handed and g is not last:
+            values[g] = reshaped(handed[g], values[g])
+        yield g, values[g]
+        if g is last:
+            return
+
+
+def reshaped(given: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """What was handed over, in the shape with which one can go on."""
+    if given.shape != expected.shape and given.shape == expected.shape[::-1]:
+        return given.T
+    return given.reshape(expected.shape) if given.size == expected.size else expected

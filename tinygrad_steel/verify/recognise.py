@@ -1,0 +1,139 @@
+"""Arrays of somebody's code recognised among the values of a graph, by their numbers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from ..program.values import Value
+from .closeness import constant_factor, largest, matches
+
+SAME, TRANSPOSED, RESHAPED = "same", "transposed", "reshaped"
+SAMPLE = 16
+
+
+class Match(NamedTuple):
+    """A value of the graph that has these numbers, and how the array lies: as the value does, or
+    transposed, or with other axes of length 1.
+    """
+
+    value: Value
+    how: str
+
+
+class Table:
+    """The numbers of some values, to be looked up."""
+
+    def __init__(self, numbers: Mapping[Value, np.ndarray]):
+        self.numbers = {x: as_floats(array) for x, array in numbers.items()}
+        self.by_size: dict[int, list[Value]] = defaultdict(list)
+        self.samples: dict[Value, tuple[np.ndarray, float]] = {}
+        for x, array in self.numbers.items():
+            if array.size:
+                self.by_size[array.size].append(x)
+            self.samples[x] = sample(array), largest(array)
+
+    def matches(self, array: np.ndarray) -> list[Match]:
+        """The values that have these numbers but for rounding."""
+        found, array = [], as_floats(array)
+        for x in self.by_size.get(array.size, ()):
+            own = self.numbers[x]
+            for how, turned in oriented(array, own.shape):
+                if self.may_be(x, turned) and matches(turned, own, rtol=1e-9):
+                    found.append(Match(x, how))
+                    break
+        return found
+
+    def may_be(self, x: Value, array: np.ndarray) -> bool:
+        """Whether a few elements are near: a quick look before all are compared."""
+        own, size = self.samples[x]
+        off = np.abs(sample(array) - own)
+        return not np.any(off > 1e-3 * size)  # NaN is decided later
+
+    def multiples(self, array: np.ndarray) -> Iterator[tuple[Match, float]]:
+        """The values of which these numbers are a multiple, and how many times."""
+        if array.size < 2:
+            return
+        array = as_floats(array)
+        for x in self.by_size.get(array.size, ()):
+            for how, turned in oriented(array, self.numbers[x].shape):
+                factor = constant_factor(turned, self.numbers[x])
+                if factor:
+                    yield Match(x, how), factor
+                    break
+
+
+def as_floats(array: np.ndarray) -> np.ndarray:
+    """An array of floats; whole numbers and truth values turned into them."""
+    return array if array.dtype.kind == "f" else array.astype(float)
+
+
+def sample(array: np.ndarray) -> np.ndarray:
+    """A few elements of an array, spread over it."""
+    if array.size <= SAMPLE:
+        return array.ravel()
+    return array.flat[:: array.size // SAMPLE][:SAMPLE]
+
+
+def oriented(array: np.ndarray, shape: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray]]:
+    """The array in a shape, in each way in which somebody may have it otherwise."""
+    if array.shape == shape:
+        yield SAME, array
+    elif array.size == np.prod(shape) and without_ones(array.shape) == without_ones(shape):
+        yield RESHAPED, array.reshape(shape)
+    if array.ndim == 2 and array.shape[::-1] == shape and min(shape) > 1:
+        yield TRANSPOSED, array.T
+
+
+def turned(array: np.ndarray, shape: tuple[int, ...], how: str) -> np.ndarray:
+    """The array in a shape, in one of these ways."""
+    return dict(oriented(array, shape)).get(how, array)
+
+
+def without_ones(shape: Iterable[int]) -> list[int]:
+    """A shape without its axes of length 1."""
+    return [n for n in shape if n != 1]
+
+
+# Local derivatives, as people compute them apart: they are no gradients.
+LOCAL = (
+    lambda v: v > 0,
+    lambda v: v >= 0,
+    lambda v: v <= 0,
+    lambda v: v < 0,
+    np.sign,
+    lambda v: 1 - v,
+    lambda v: v * (1 - v),
+    lambda v: 1 - v * v,
+    lambda v: 1 - np.tanh(v) ** 2,
+    lambda v: v * v,
+    lambda v: 2 * v,
+    np.exp,
+    lambda v: 1 / (1 + np.exp(-v)),
+    lambda v: np.exp(-v) / np.square(1 + np.exp(-v)),
+    lambda v: 1 / v,
+)
+
+
+def is_local(array: np.ndarray, forward: Iterable[np.ndarray]) -> bool:
+    """Whether an array is a usual function of a value of the forward, element by element."""
+    if array.size < 2 or np.all(array == array.flat[0]):
+        return False  # it may be anything
+    array = as_floats(array)
+    few = sample(array)
+    for own in map(as_floats, forward):
+        for _, given in oriented(array, own.shape):
+            for f in LOCAL:
+                # A few elements tell most of what is another function.
+                if given is not array or near(few, np.asarray(f(sample(own)), float)):
+                    if matches(given, np.asarray(f(own), float)):
+                        return True
+    return False
+
+
+def near(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether a few elements are about the same."""
+    return bool(np.all(np.abs(a - b) <= 1e-6 * largest(b)))

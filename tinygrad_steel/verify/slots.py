@@ -1,0 +1,167 @@
+"""The arrays of somebody's chain that are to be the gradients of the leaves: they decide whether it is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+import numpy as np
+
+from ..program.values import Value
+from .chain import Chain, Found, fits
+from .recognise import SAME, oriented
+from .watching import Binding
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Slots:
+    """The arrays that are to be the gradients of the leaves.
+
+    `right`, `wrong`: by gradient. `missing`: the leaves for which there is none.
+    """
+
+    right: Mapping[Value, Found]
+    wrong: Mapping[Value, Found]
+    missing: tuple[Value, ...]
+
+
+def slots_of(chain: Chain) -> Slots:
+    """The arrays that are to be the gradients of the leaves."""
+    gradient_of = chain.graph.gradient_of
+    leaves = [x for x in chain.graph.leaves if x in chain.graph.wanted and x in gradient_of]
+    leaves = [x for x in leaves if math.prod(x.shape)]  # of no element nothing can be said
+    found: dict[Value, Found | None] = {x: leaf_slot(chain, x) for x in leaves}
+    found |= by_elimination(chain, found)
+    slots = {gradient_of[x]: slot for x, slot in found.items() if slot}
+    right = {g: slot for g, slot in slots.items() if is_right(chain, slot, g)}
+    wrong = {
+        g: slot._replace(how=how_it_lies(chain, slot.binding, g))
+        for g, slot in slots.items()
+        if g not in right
+    }
+    return Slots(right, wrong, tuple(x for x, slot in found.items() if slot is None))
+
+
+def is_right(chain: Chain, found: Found, g: Value) -> bool:
+    """Whether an array has the numbers of a gradient."""
+    return any(m.value is g for m in chain.right.get(found.binding, ()))
+
+
+def right_ones(chain: Chain, slots: Slots) -> dict[Value, Found]:
+    """For each gradient an array that is right: the one that is called so, else the first that no
+    other gradient has.
+    """
+    options: dict[Value, list[Found]] = {}
+    for b, match in chain.right.items():
+        for m in match:
+            options.setdefault(m.value, []).append(Found(b, m.how))
+    handed = dict(slots.right)
+    used = {found.binding for found in (*handed.values(), *slots.wrong.values())}
+    for g, founds in options.items():
+        if g in handed or g in slots.wrong:
+            continue
+        named = [f for f in founds if chain.gradients[g] in chain.meanings_of(f.binding)]
+        free = [f for f in founds if f.binding not in used]
+        if named or free:
+            handed[g] = (named or free)[0]
+            used.add(handed[g].binding)
+    return handed
+
+
+def how_it_lies(chain: Chain, b: Binding, g: Value) -> str:
+    """In which way an array has the shape of a gradient: as what is known of its forward does."""
+    ways = [how for how, _ in oriented(b.array, g.shape)]
+    seen = chain.lies.get(chain.gradients[g])
+    if not seen:
+        return [*ways, SAME][0]
+    return next((how for how in ways if how in seen), SAME)
+
+
+def leaf_slot(chain: Chain, x: Value) -> Found | None:
+    """The array that is to be the gradient of a leaf, right or not."""
+    right = right_for(chain, chain.graph.gradient_of[x])
+    right_ones = {found.binding for found in right}
+    named = [name.made for name in chain.last_names if chain.meaning_of_name(name) == (x,)]
+    returned = [b for b in named if b in chain.returned]
+    kept = [b for b in named if is_kept(chain, b)]
+    if any(b in chain.returned or is_kept(chain, b) for b in right_ones):
+        kept = []  # what else is kept under that name may be a part of it
+    group = returned or kept
+    good = [found for found in right if found.binding in group]
+    if group:
+        return [Found(group[-1]), *good][-1]
+    if right:
+        return replaced(chain, chain.graph.gradient_of[x], right_ones) or right[0]
+    return Found(named[-1]) if named else None
+
+
+def right_for(chain: Chain, g: Value) -> list[Found]:
+    """The arrays that are this gradient, and were not changed later."""
+    kept = ((b, match) for b, match in chain.right.items() if b not in chain.changed)
+    found = [Found(b, m.how) for b, match in kept for m in match if m.value is g]
+    return sorted(found, key=lambda one: one.how != SAME)
+
+
+def is_kept(chain: Chain, b: Binding) -> bool:
+    """Whether a dict, a list or an object holds it."""
+    return any(len(name.path) > 1 and "()" not in name.path[0] for name in chain.other_names[b])
+
+
+def replaced(chain: Chain, g: Value, right: set[Binding]) -> Found | None:
+    """What the function gives back in place of a right gradient, which it has made of that."""
+    if right & chain.returned:
+        return None
+    for b in chain.returned:
+        reads = {a.made for a in b.reads}
+        new = b not in chain.right and b not in chain.forward and fits(b, g)
+        if new and reads & right and not is_update(b, g):
+            return Found(b)
+    return None
+
+
+def is_update(b: Binding, g: Value) -> bool:
+    """Whether an array may be a parameter after a step: it is made of one that was there before."""
+    return any(a.made.origin.given and fits(a, g) for a in b.reads)
+
+
+def by_elimination(chain: Chain, slots: dict[Value, Found | None]) -> dict[Value, Found]:
+    """The arrays that are to be the gradients of leaves which nothing else names: what is left in
+    what the function gives back and keeps, in the order of the leaves; then what has the name of a
+    gradient, in the order of the backward.
+    """
+    taken = {found.binding for found in slots.values() if found}
+    unknown = taken | chain.plausible | {*chain.forward} | chain.changed
+    left = [b for b in chain.made if b not in unknown and not b.origin.given]
+    kept = [b for b in left if b in chain.alive and (b in chain.returned or is_kept(chain, b))]
+    kept.sort(key=partial(place_in_container, chain))
+    named = [b for b in left if chain.is_marked(b) and np.any(b.array)]
+    leaves = [x for x in chain.graph.leaves if x in slots and slots[x] is None]
+    found = taken_in_order(chain, leaves, kept)
+    used = {slot.binding for slot in found.values()}
+    rest = [x for x in leaves if x not in found]
+    return found | taken_in_order(chain, rest[::-1], [b for b in named if b not in used])
+
+
+def taken_in_order(
+    chain: Chain, leaves: Iterable[Value], arrays: Iterable[Binding]
+) -> dict[Value, Found]:
+    """For each leaf the first array that may be its gradient and is no other one's."""
+    left, found = [*arrays], {}
+    for x in leaves:
+        g = chain.graph.gradient_of[x]
+        fitting = (b for b in left if fits(b, g) and not chain.is_parameter(b))
+        b = next(fitting, None)
+        if b is not None:
+            found[x] = Found(b)
+            left.remove(b)
+    return found
+
+
+def place_in_container(chain: Chain, b: Binding) -> tuple[bool, tuple[int, ...]]:
+    """Where something stands in what is given back, or in a list: what is given back first."""
+    paths = [path for path, held in chain.watched.returned.items() if held.made is b]
+    paths += [name.path for name in chain.other_names[b] if len(name.path) > 1]
+    numbers = tuple(key for key in paths[0] if isinstance(key, int)) if paths else ()
+    return b not in chain.returned, numbers

@@ -1,0 +1,215 @@
+"""The statements of a source file: where each stands, and of which variables it speaks."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import linecache
+from collections.abc import Iterable, Iterator
+from types import CodeType, MappingProxyType
+from typing import Any, NamedTuple
+
+# How a variable is reached: its name, then constant keys and attributes, as in ("self", ".cache", 0).
+Path = tuple[Any, ...]
+
+
+class Attribute:
+    """The name of an attribute, in a path, where a plain text is a key of a dict."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@functools.cache
+def attribute(name: str) -> Attribute:
+    """The one Attribute of this name, equal to itself alone."""
+    return Attribute(name)
+
+
+# What is called and changes nothing: methods of arrays, some of Python's own functions. The functions
+# of NumPy are like this, but for a few.
+PURE = frozenset(
+    "sum mean max min transpose reshape copy astype dot ravel flatten squeeze argmax std var clip "
+    "round len range enumerate zip reversed float int abs print isinstance items keys values".split()
+)
+CHANGING = {attribute(name) for name in ("copyto", "put", "place", "putmask", "fill_diagonal")}
+
+
+# Methods that put something into a container, and read nothing of what is there.
+FILLING = {attribute(name) for name in ("append", "insert", "extend", "update", "appendleft")}
+
+
+class Statement(NamedTuple):
+    """One statement of somebody's code, or the head of one that holds others.
+
+    `line`: of its first line. `text`: as it stands there, in one line. `changed`: the variables that
+    it may bind or change, those first that it binds. `read`: those that it reads, each path with
+    the shorter ones that it begins with. `spoken`: all variables in it. `known`: whether there is
+    source; without it a statement is a line, and may speak of every variable.
+    """
+
+    line: int
+    text: str
+    changed: tuple[Path, ...] = ()
+    read: tuple[tuple[Path, ...], ...] = ()
+    spoken: tuple[Path, ...] = ()
+    known: bool = True
+
+
+def statements_of(code: CodeType, namespace: dict[str, Any]) -> MappingProxyType[int, Statement]:
+    """For each line of the file in which a function stands the statement that is there; of a lambda,
+    its expression.
+    """
+    lines = tuple(linecache.getlines(code.co_filename, namespace))
+    return parsed(lines, ast.Lambda if code.co_name == "<lambda>" else ast.stmt)
+
+
+@functools.lru_cache(maxsize=64)
+def parsed(lines: tuple[str, ...], kind: Any) -> MappingProxyType[int, Statement]:
+    """The statement, or the lambda, at each line of a source; none where it is no Python."""
+    try:
+        tree = ast.parse("".join(lines))
+    except (SyntaxError, ValueError):
+        return MappingProxyType({})
+    found: dict[int, Statement] = {}
+    for node in ast.walk(tree):  # outer ones first: inner ones take their lines
+        if isinstance(node, kind):
+            parts, last = head(node)
+            statement = described(lines, node.lineno, last, parts)
+            for line in range(first_line(node), last + 1):
+                found[line] = merged(found.get(line), statement)
+    return MappingProxyType(found)
+
+
+def first_line(node: Any) -> int:
+    """The line at which a statement begins; a decorator belongs to it."""
+    decorators = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(d.lineno for d in decorators)])  # type: ignore[no-any-return]
+
+
+def head(node: Any) -> tuple[list[ast.AST], int]:
+    """What a statement does itself, without those inside it, and its last line."""
+    if isinstance(node, ast.Lambda):
+        return [node.body], node.end_lineno or node.lineno
+    body = getattr(node, "body", None) or getattr(node, "cases", None)
+    if not body:
+        return [node], node.end_lineno or node.lineno
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [], node.lineno
+    inside = {"body", "orelse", "finalbody", "handlers", "cases"}
+    parts = [x for name, x in ast.iter_fields(node) if name not in inside]
+    flat = [y for x in parts for y in (x if isinstance(x, list) else [x])]
+    nodes = [x for x in flat if isinstance(x, ast.AST)]
+    ends = (getattr(x, "end_lineno", None) or node.lineno for x in nodes)
+    return nodes, max([node.lineno, *ends])
+
+
+def described(lines: tuple[str, ...], first: int, last: int, parts: Iterable[ast.AST]) -> Statement:
+    """A statement with its text and its variables."""
+    text = " ".join(line.strip() for line in lines[first - 1 : last])
+    paths = [*mentions(parts)]
+    stores = tuple(dict.fromkeys(path for path, is_store in paths if is_store))
+    loads = tuple(dict.fromkeys(path for path, is_store in paths if not is_store))
+    spoken = tuple(dict.fromkeys((*stores, *loads)))
+    calls = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Call)]
+    changed = stores if all(map(is_pure, calls)) else spoken
+    read = tuple(shorter(path) for path in loads if path[-1] not in FILLING)
+    return Statement(first, text, changed, read, spoken)
+
+
+def shorter(path: Path) -> tuple[Path, ...]:
+    """A path, and those that it begins with: the longest first."""
+    return tuple(path[:n] for n in range(len(path), 0, -1))
+
+
+def is_pure(call: ast.Call) -> bool:
+    """Whether a call surely changes none of its arguments: NumPy's functions, and methods of arrays
+    that make new ones.
+    """
+    function = call.func
+    if any(keyword.arg in ("out", None) for keyword in call.keywords):
+        return False
+    if isinstance(function, ast.Name):
+        return function.id in PURE
+    if not isinstance(function, ast.Attribute):
+        return False
+    path = path_of(function)
+    if path and path[0] in ("np", "numpy"):
+        return len(path) == 2 and path[1] not in CHANGING
+    return function.attr in PURE
+
+
+def merged(before: Statement | None, statement: Statement) -> Statement:
+    """Two statements that stand on one line; of one that holds others, these alone count."""
+    if before is None or before.line != statement.line or before.text != statement.text:
+        return statement
+    return statement._replace(
+        changed=before.changed + statement.changed,
+        read=before.read + statement.read,
+        spoken=before.spoken + statement.spoken,
+    )
+
+
+def mentions(parts: Iterable[ast.AST]) -> Iterator[tuple[Path, bool]]:
+    """Each variable of which these nodes speak, as far as its path is constant, and whether it is
+    written.
+    """
+    todo = [*parts]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.AugAssign):
+            yield from ((path, False) for path in [path_of(node.target)] if path)
+        path = path_of(node)
+        if path:
+            yield path, not isinstance(node.ctx, ast.Load)  # type: ignore[attr-defined]
+            todo += keys_of(node)
+        else:
+            todo += ast.iter_child_nodes(node)
+
+
+def keys_of(node: ast.AST) -> Iterator[ast.AST]:
+    """What stands in the brackets of a path."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        if isinstance(node, ast.Subscript):
+            yield node.slice
+        node = node.value
+
+
+def path_of(node: ast.AST) -> Path:
+    """The path of an expression; up to a key that is no constant, and empty where it is no
+    variable's.
+    """
+    keys: list[Any] = []
+    while not isinstance(node, ast.Name):
+        if isinstance(node, ast.Attribute):
+            keys.append(attribute(node.attr))
+        elif isinstance(node, ast.Subscript):
+            keys.append(constant_key(node.slice))
+        else:
+            return ()
+        node = node.value
+    path = [node.id, *reversed(keys)]
+    end = next((i for i, key in enumerate(path) if key is None), len(path))
+    return tuple(path[:end])
+
+
+def constant_key(node: ast.AST) -> Any:
+    """A key as it stands in the source; None for one that has to be computed."""
+    try:
+        key = ast.literal_eval(node)
+    except ValueError:
+        return None
+    return key if isinstance(key, str | int) else None
+
+
+def spelled_path(path: Path) -> str:
+    """A path as one writes it, as in `self.grads['W1']`."""
+    root, *keys = path
+    return str(root) + "".join(
+        f".{key}" if isinstance(key, Attribute) else f"[{key!r}]" for key in keys
+    )

@@ -1,0 +1,360 @@
+"""Somebody's code run under a watch: each array, when and where a variable was bound to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .contents import arrays_at, arrays_in, copied, is_call, is_changed
+from .ownership import is_own, own_folder
+from .statements import Path, Statement, spelled_path, statements_of
+
+FEW = 1024  # of so many bytes a copy is compared at once
+
+Tracer = Callable[[FrameType, Any, Any], Any]
+
+
+class Place(NamedTuple):
+    """A line of somebody's code.
+
+    `file`, `line`: where it is. `text`: the statement, in one line. `function`: in which it stands.
+    """
+
+    file: str
+    line: int
+    text: str
+    function: str
+
+    def __str__(self) -> str:
+        return f"{cell_of(self.file) or os.path.basename(self.file) or self.file}:{self.line}"
+
+
+def cell_of(file: str) -> str:
+    """What a notebook calls the cell that it has written into this file; empty for any other."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    numbers = getattr(getattr(shell, "compile", None), "_filename_map", {})
+    return f"In[{numbers[file]}]" if file in numbers else ""
+
+
+class Origin(NamedTuple):
+    """Where an array comes from: the statement, and what that reads.
+
+    `given`: it was there before the code ran. `is_argument`: a function was called with it.
+    """
+
+    where: Place
+    reads: tuple[Binding, ...] = ()
+    given: bool = False
+    is_argument: bool = False
+
+
+class Binding:
+    """An array that a variable was bound to, as it was then.
+
+    `path`: the variable; `owner`: the number of the frame in which it is. `array`: a copy.
+    `before`: what this one was made of in place, or what the same variable held that the statement
+    reads. `made`: the Binding that was the first to have this array; itself, but for another name
+    of what is known. `key`: of the object. `is_shared`: whether it has other names. `again`: what
+    the same statement has read when it added to it once more.
+    """
+
+    __slots__ = ("again", "array", "before", "is_shared", "key", "made", "origin", "owner", "path")
+
+    def __init__(
+        self,
+        path: Path,
+        owner: int,
+        array: np.ndarray,
+        origin: Origin,
+        before: Binding | None = None,
+        made: Binding | None = None,
+    ):
+        self.path, self.owner, self.array, self.origin = path, owner, array, origin
+        self.before = before
+        self.made = made or self
+        self.key = 0
+        self.is_shared = False
+        self.again: list[Binding] = []
+
+    @property
+    def name(self) -> str:
+        """The variable as one writes it."""
+        return spelled_path(self.path)
+
+    @property
+    def reads(self) -> Iterator[Binding]:
+        """From what it was computed: what its statement reads, and what it was before."""
+        if self.made is not self:
+            yield self.made
+            return
+        yield from (b for b in (*self.origin.reads, *self.again) if b is not self)
+        if self.before is not None:
+            yield self.before
+
+    def goes_on(self, path: Path, origin: Origin) -> bool:
+        """Whether the same statement adds to the same variable once more, as in a loop over rows."""
+        same = self.path == path and self.origin.where is origin.where
+        return same and not self.is_shared and self.made is self and self.before is not None
+
+
+NOWHERE = Place("", 0, "", "")
+NOTHING_YET = Statement(0, "")
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Scope:
+    """A frame that is watched.
+
+    `statement`, `place`: at which it stands. `held`: what its variables held when they were last
+    looked at. `seen`: the variables that were looked at. `results`: what the functions that the
+    statement calls have given back. `inner`: what another tracer wants of this frame.
+    """
+
+    frame: FrameType
+    number: int
+    statement: Statement
+    place: Place
+    held: dict[Path, Binding] = dataclasses.field(default_factory=dict)
+    seen: set[Path] = dataclasses.field(default_factory=set)
+    results: list[Binding] = dataclasses.field(default_factory=list)
+    inner: Tracer | None = None
+
+
+class Watched(NamedTuple):
+    """What came of a watch.
+
+    `bindings`: in the order in which they were made. `returned`: the arrays in what the function
+    gave back, by path. `note`: why the watch ended early, if it did.
+    `error`: what the function raised.
+    """
+
+    bindings: list[Binding]
+    returned: dict[Path, Binding]
+    note: str
+    error: Exception | None
+
+
+class Watch:
+    """A tracer that notes what the variables of somebody's code are bound to.
+
+    It hands every event on to the tracer that was there before.
+    """
+
+    def __init__(self, previous: Tracer | None, own: str):
+        self.previous = previous
+        self.own = own
+        self.bindings: list[Binding] = []
+        # An object, the Binding to it and its bytes if they are few. It is held: no id comes twice.
+        self.objects: dict[int, tuple[Any, Binding, bytes | None]] = {}
+        self.scopes: dict[FrameType, Scope] = {}
+        self.places: dict[tuple[CodeType, int], tuple[Statement, Place]] = {}
+        self.tables: dict[CodeType, Mapping[int, Statement]] = {}
+        self.is_watched: dict[CodeType, bool] = {}
+
+    # The tracer
+
+    def trace(self, frame: FrameType, event: str, arg: Any) -> Tracer | None:
+        """A function is called: watch it if it is somebody's own."""
+        inner = None if self.previous is None else self.hand_on(self.previous, frame, event, arg)
+        code = frame.f_code
+        if code not in self.is_watched:
+            self.is_watched[code] = is_own(code, self.own)
+        if not self.is_watched[code]:
+            return inner
+        scope = self.scopes.get(frame)  # a generator goes on
+        if scope is None:
+            _, place = self.place_of(frame)
+            scope = Scope(frame, len(self.scopes), NOTHING_YET, place)
+            self.scopes[frame] = scope
+            self.note_arguments(scope)
+        scope.inner = inner
+        return self.tracer_of(scope)
+
+    def tracer_of(self, scope: Scope) -> Tracer:
+        """What is told of each line of a frame."""
+
+        def trace_inside(frame: FrameType, event: str, arg: Any) -> Any:
+            if event in ("line", "return"):
+                variables = frame.f_locals
+                self.note_statement(scope, variables)
+                scope.statement, scope.place = self.place_of(frame)
+                if event == "line":
+                    self.note_first_seen(scope, variables)
+                else:
+                    self.note_result(scope, arg, variables)
+            if scope.inner is not None:
+                scope.inner = self.hand_on(scope.inner, frame, event, arg)
+            return trace_inside
+
+        return trace_inside
+
+    def hand_on(self, tracer: Tracer, frame: FrameType, event: str, arg: Any) -> Any:
+        """What the tracer that was there before makes of an event; coverage's takes our place then,
+        which is taken back.
+        """
+        now = sys.gettrace()
+        found = tracer(frame, event, arg)
+        if sys.gettrace() is not now and sys.gettrace() is self.previous:
+            sys.settrace(now)
+        return found
+
+    # What is noted
+
+    def note_arguments(self, scope: Scope) -> None:
+        """The arrays with which a function was called: those that nobody knows were made where it
+        was called, if that is watched.
+        """
+        caller = self.scopes.get(scope.frame.f_back)  # type: ignore[arg-type]
+        reads = self.read_by(caller, caller.frame.f_locals) if caller else ()
+        is_given = caller is None or is_mere_call(caller)
+        origin = Origin((caller or scope).place, reads, is_given, True)
+        for name, value in [*scope.frame.f_locals.items()]:
+            path = (name,)
+            scope.seen.add(path)
+            for at, x in arrays_in(value, path):
+                self.note(scope, at, x, origin)
+
+    def note_statement(self, scope: Scope, variables: Mapping[str, Any]) -> None:
+        """What the last statement of a scope has bound or changed."""
+        statement, origin, place = scope.statement, None, Origin(scope.place)
+        changed = statement.changed if statement.known else [(name,) for name in variables]
+        for path in changed:
+            for at, x in arrays_at(path, variables, scope.frame.f_globals):
+                entry = self.objects.get(id(x))
+                if entry is None or is_changed(x, entry[1].array, entry[2]):
+                    origin = origin or Origin(scope.place, self.read_by(scope, variables))
+                    self.note(scope, at, x, origin)
+                elif at not in scope.held or scope.held[at].made is not entry[1]:
+                    self.note_name(scope, at, entry[1], place)
+        scope.results.clear()
+
+    def note_first_seen(self, scope: Scope, variables: Mapping[str, Any]) -> None:
+        """What the variables hold of which the next statement is the first to speak."""
+        for path in scope.statement.spoken:
+            if path not in scope.seen:
+                scope.seen.add(path)
+                for at, x in arrays_at(path, variables, scope.frame.f_globals):
+                    if id(x) not in self.objects:
+                        self.note(scope, at, x, Origin(scope.place, given=True))
+
+    def note_result(self, scope: Scope, result: Any, variables: Mapping[str, Any]) -> None:
+        """What a function returns, where it has no other name."""
+        caller = self.scopes.get(scope.frame.f_back)  # type: ignore[arg-type]
+        for path, x in arrays_in(result, (f"{scope.frame.f_code.co_name}()",)):
+            if id(x) not in self.objects:
+                origin = Origin(scope.place, self.read_by(scope, variables))
+                self.note(scope, path, x, origin)
+            if caller is not None:
+                caller.results.append(self.objects[id(x)][1])
+
+    def read_by(self, scope: Scope, variables: Mapping[str, Any]) -> tuple[Binding, ...]:
+        """What the variables that a statement reads held before it."""
+        held = scope.held
+        if not scope.statement.known:
+            return tuple(dict.fromkeys(held.values()))
+        found = dict.fromkeys(scope.results)
+        for paths in scope.statement.read:
+            known = [held[path] for path in paths if path in held]
+            if known:
+                found[known[0]] = None
+            elif not is_call(paths[0], variables, scope.frame.f_globals):
+                for at, x in arrays_at(paths[0], variables, scope.frame.f_globals):
+                    binding = held.get(at) or self.objects.get(id(x), (None, None))[1]
+                    if binding is not None:
+                        found[binding] = None
+        return tuple(found)
+
+    def note(self, scope: Scope, path: Path, x: Any, origin: Origin) -> None:
+        """A variable holds an array, which may be known, or have changed."""
+        entry = self.objects.get(id(x))
+        if entry is None:
+            self.note_new(scope, path, x, origin)
+        elif is_changed(x, entry[1].array, entry[2]):
+            self.note_changed(scope, path, x, origin)
+        elif path not in scope.held or scope.held[path].made is not entry[1]:
+            self.note_name(scope, path, entry[1], origin)
+
+    def note_name(self, scope: Scope, path: Path, made: Binding, origin: Origin) -> None:
+        """A variable holds what is known."""
+        made.is_shared = True
+        binding = Binding(path, scope.number, made.array, origin, None, made)
+        self.bindings.append(binding)
+        scope.held[path] = binding
+
+    def note_new(self, scope: Scope, path: Path, x: Any, origin: Origin) -> None:
+        """A variable holds an array that nobody knows."""
+        held = scope.held.get(path)
+        before = held if held in origin.reads else None
+        if before is not None and not isinstance(x, np.ndarray) and before.goes_on(path, origin):
+            del self.objects[before.key]  # a number to which something is added again and again
+            before.array = copied(x)
+            before.again += origin.reads
+            self.remember(scope, before, x)
+            return
+        binding = Binding(path, scope.number, copied(x), origin, before)
+        self.bindings.append(binding)
+        self.remember(scope, binding, x)
+
+    def note_changed(self, scope: Scope, path: Path, x: Any, origin: Origin) -> None:
+        """An array has changed in place."""
+        last = self.objects[id(x)][1]
+        if last.goes_on(path, origin) and last.owner == scope.number:
+            np.copyto(last.array, x)
+            last.again += origin.reads
+            self.remember(scope, last, x)
+            return
+        binding = Binding(path, scope.number, copied(x), origin, last)
+        self.bindings.append(binding)
+        self.remember(scope, binding, x)
+
+    def remember(self, scope: Scope, binding: Binding, x: Any) -> None:
+        """A variable holds this array now."""
+        binding.key = id(x)
+        few = x.tobytes() if isinstance(x, np.ndarray) and x.nbytes <= FEW else None
+        self.objects[id(x)] = x, binding, few
+        scope.held[binding.path] = binding
+
+    def place_of(self, frame: FrameType) -> tuple[Statement, Place]:
+        """The statement at which a frame stands."""
+        code, line = key = frame.f_code, frame.f_lineno
+        if key not in self.places:
+            if code not in self.tables:
+                self.tables[code] = statements_of(code, frame.f_globals)
+            found = self.tables[code].get(line) or Statement(line, "", known=False)
+            place = Place(code.co_filename, found.line, found.text, code.co_name)
+            self.places[key] = found, place
+        return self.places[key]
+
+
+def is_mere_call(scope: Scope) -> bool:
+    """Whether a frame is that of `lambda: backward(x, y)`, which only hands something over."""
+    return scope.number == 0 and scope.frame.f_code.co_name == "<lambda>"
+
+
+def watched(function: Callable[[], Any]) -> Watched:
+    """Run a function without arguments, and note what its variables are bound to."""
+    previous = sys.gettrace()
+    watch = Watch(previous, own_folder(function))
+    tracer = watch.trace
+    error, result, note = None, None, ""
+    sys.settrace(tracer)
+    try:
+        result = function()
+    except Exception as raised:  # it is raised again by who asks, with more words
+        error = raised
+    finally:
+        if sys.gettrace() == tracer:
+            sys.settrace(previous)
+        else:
+            note = "another tracer has taken over while the code ran: what came then was not seen"
+    returned = {}
+    for path, x in arrays_in(result, ("returned value",)):
+        last = watch.objects.get(id(x), (None, None))[1]
+        returned[path] = last or Binding(path, -1, copied(x), Origin(NOWHERE))
+    return Watched(watch.bindings, returned, note, error)
