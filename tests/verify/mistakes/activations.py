@@ -54,7 +54,7 @@ KINKED_MISTAKES = [
         KINKED,
         {"G_z1": lambda n: n.G_h1 * (n.z1 > 0)},
         "leaky-slope",
-        ("slope", "0 instead of 0.2"),
+        ("the gradient that comes through 0.2 * z1 is missing",),
     ),
     Mistake(
         "the backward does not know the slope, and takes the usual one",
@@ -62,7 +62,7 @@ KINKED_MISTAKES = [
         KINKED,
         {"G_z1": lambda n: n.G_h1 * np.where(n.z1 > 0, 1, 0.01)},
         "leaky-slope",
-        ("slope", "0.01 instead of 0.2"),
+        ("through 0.2 * z1", "0.01 instead of 0.2"),
     ),
     Mistake(
         "ELU's derivative adds its factor to the input, and not to the output",
@@ -226,7 +226,7 @@ ARITHMETIC_MISTAKES = [
         ARITHMETIC,
         {"G_q": lambda n: n.G_root * 0.5 / n.q},
         "derivative-of-wrong-argument",
-        ("q in place of root",),
+        ("the factor root is there twice",),
     ),
     Mistake(
         "the gradient that came stands in the product twice",
@@ -254,7 +254,8 @@ def dropout(draw: Draw):
     x, y = draw.data(9, 4), draw.data(9, 2)
     W1, W2 = draw.leaf(4, 6), draw.leaf(6, 2)
     mask = draw.constant(draw.rng.random((9, 6)) < 0.8)
-    a = np.maximum(x @ W1, 0)
+    W1.data[:, 0] = 0  # a unit that has not begun to learn: its values are 0, dropped or not
+    a = np.tanh(x @ W1)
     h = a * mask / 0.8
     diff = h @ W2 - y
     loss = np.mean(np.square(diff))
@@ -268,7 +269,7 @@ DROPOUT = Model(
         "G_diff": lambda n: 2 * n.diff / n.diff.size,
         "G_h": lambda n: n.G_diff @ n.W2.T,
         "G_a": lambda n: n.G_h * n.mask / 0.8,
-        "G_W1": lambda n: n.x.T @ (n.G_a * (n.a > 0)),
+        "G_W1": lambda n: n.x.T @ (n.G_a * (1 - n.a**2)),
         "G_W2": lambda n: n.h.T @ n.G_diff,
     },
 )

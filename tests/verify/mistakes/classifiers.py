@@ -758,7 +758,7 @@ DECAY_MISTAKES = [
         DECAY,
         {"G_W": lambda n: n.x.T @ (softmax(n.z) - n.y) + 0.1 * n.W},
         "batch-size",
-        ("through z", "not divided by the batch size 10"),
+        ("through x @ W", "not divided by the batch size 10"),
     ),
     Mistake(
         "the penalty itself for its derivative",

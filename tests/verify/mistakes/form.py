@@ -73,17 +73,24 @@ class Model:
     def chain(
         self, names: Mapping[str, Tensor], wrong: Mapping[str, Step] | None = None
     ) -> dict[str, np.ndarray]:
-        """The gradients by hand, where `wrong` replaces steps; what does not fit stops no later
-        step.
+        """The gradients by hand, where `wrong` replaces steps, and later ones follow from it.
+
+        Where nobody can go on with a wrong shape, the right gradient is taken.
         """
-        n = SimpleNamespace(**{name: tensor.data for name, tensor in names.items()})
+        values = {name: tensor.data for name, tensor in names.items()}
+        theirs, fitting = SimpleNamespace(**values), SimpleNamespace(**values)
         found = {}
         with np.errstate(all="ignore"):
-            for step, right in self.steps.items():
-                should_be = right(n)
-                found[step] = np.asarray((wrong or {}).get(step, right)(n), should_be.dtype)
-                goes_on = found[step].shape == should_be.shape
-                setattr(n, step, found[step] if goes_on else should_be)
+            for name, right in self.steps.items():
+                step, should_be = (wrong or {}).get(name, right), right(fitting)
+                try:
+                    g = step(theirs)
+                except ValueError:
+                    g = step(fitting)
+                found[name] = np.asarray(g, should_be.dtype)
+                setattr(theirs, name, found[name])
+                fits = found[name].shape == should_be.shape
+                setattr(fitting, name, found[name] if fits else should_be)
         return found
 
 

@@ -272,7 +272,7 @@ DEEP_MISTAKES = [
         DEEP,
         {"G_z1": lambda n: np.maximum(n.G_h1, 0)},
         "wrong-derivative",
-        ("relu(G_h1)",),
+        ("computed with G_h1 in place of z1",),
     ),
     Mistake(
         "x for 0 on the negative side of relu's derivative",

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
+import numpy as np
 from verify.mistakes.collection import MISTAKES
 from verify.mistakes.form import CODES, Mistake
 from verify.mistakes.not_yet import NOT_YET
@@ -63,9 +64,25 @@ def is_leaf(mistake: Mistake) -> bool:
     return names[mistake.place[2:]].op is None
 
 
+@cache
+def differs_at_the_leaves(mistake: Mistake) -> bool:
+    """Whether it changes a parameter's gradient at all: what is the same for a whole row goes in
+    the mean of a normalization.
+    """
+    _, names = mistake.model.build()
+    right, wrong = (mistake.model.chain(names, steps) for steps in ({}, mistake.wrong))
+    return any(
+        wrong[step].shape != g.shape or not np.allclose(wrong[step], g)
+        for step, g in right.items()
+        if names[step[2:]].op is None
+    )
+
+
 def finds_the_place(mistake: Mistake, handed: str) -> bool:
     """Whether the first wrong step is right; from leaves alone, whether it is named."""
     found = answer(mistake, handed)
+    if handed == LEAVES and not differs_at_the_leaves(mistake):
+        return not found.place
     if handed == ALL or is_leaf(mistake):
         return found.place == mistake.place
     return bool(re.search(rf"\b{mistake.place}\b", found.reason.split(":")[0]))
@@ -74,6 +91,8 @@ def finds_the_place(mistake: Mistake, handed: str) -> bool:
 def verdict(mistake: Mistake, handed: str) -> str:
     """How good the reason is, by what it must contain, and by what a reader said of it."""
     reason = answer(mistake, handed).reason
+    if handed == LEAVES and not differs_at_the_leaves(mistake):
+        return "misleading" if reason else "exact"
     if all(phrase in reason for phrase in mistake.says):
         return "exact" if finds_the_place(mistake, handed) else "vague"
     if not reason or NO_REASON.search(reason):

@@ -82,7 +82,7 @@ LAYER_MISTAKES = [
         LAYER,
         {"G_c": lambda n: n.G_normed / n.s + 2 * n.u * n.G_var / 5},
         "other-value",
-        ("u in place of c",),
+        ("`- mu` is missing in c",),
     ),
     Mistake(
         "the weights of the normalization are forgotten in the backward pass",

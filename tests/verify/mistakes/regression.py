@@ -244,7 +244,7 @@ RIDGE_MISTAKES = [
         RIDGE,
         {"G_theta": lambda n: n.x.T @ n.G_z + decay(n, rate=0.3)},
         "l2-rate",
-        ("square(weights)", "not divided by the batch size 12"),
+        ("weights", "not divided by the batch size 12"),
     ),
 ]
 
@@ -289,7 +289,7 @@ LOGISTIC_MISTAKES = [
         LOGISTIC,
         {"G_z": lambda n: (n.p - n.y) / 10 * n.p * (1 - n.p)},
         "extra-factor",
-        ("p * (1 - p)",),
+        ("the step through p is taken twice",),
     ),
     Mistake(
         "the gradient of the weights grows with the number of samples",
@@ -397,7 +397,7 @@ PROPAGATE_MISTAKES = [
         PROPAGATE,
         {"G_Z": lambda n: (n.A - n.Y) / 9 * n.A * (1 - n.A)},
         "extra-factor",
-        ("A * (1 - A)",),
+        ("the step through A is taken twice",),
     ),
 ]
 

@@ -79,7 +79,7 @@ RNN_MISTAKES = [
         RNN,
         {"G_h2": lambda n: n.G_o2 @ n.Wy.T, "G_h1": lambda n: n.G_o1 @ n.Wy.T},
         "missing-term",
-        ("the gradient that comes through z3 is missing",),
+        ("the gradient that comes through h2 @ Wh is missing",),
     ),
     Mistake(
         "da of each step is taken to be all that comes to it",
@@ -87,7 +87,7 @@ RNN_MISTAKES = [
         RNN,
         {"G_h1": lambda n: n.G_o1 @ n.Wy.T},
         "missing-term",
-        ("the gradient that comes through z2 is missing",),
+        ("the gradient that comes through h1 @ Wh is missing",),
     ),
     Mistake(
         "the cell gets the gradient of the next step, and not that of its own output",
@@ -107,7 +107,7 @@ RNN_MISTAKES = [
         RNN,
         {"G_Wx": lambda n: n.x3.T @ n.G_z3, "G_Wh": lambda n: n.h2.T @ n.G_z3},
         "tied-use-missing",
-        ("only the gradient that comes through z3 is there",),
+        ("only the gradient that comes through x3 @ Wx is there",),
     ),
     Mistake(
         "w_hh in a formula that is about the output's weights",
@@ -131,7 +131,7 @@ RNN_MISTAKES = [
         RNN,
         {"G_Wh": lambda n: n.h0.T @ n.G_z1},
         "fan-out-overwritten",
-        ("only the gradient that comes through z1 is there",),
+        ("only the gradient that comes through h0 @ Wh is there",),
     ),
     Mistake(
         "the derivative of tanh is tanh",
@@ -222,7 +222,7 @@ LSTM_MISTAKES = [
         LSTM,
         {"G_c1": lambda n: n.G_h1 * n.o1 * (1 - np.tanh(n.c1) ** 2)},
         "fan-out-overwritten",
-        ("the gradient that comes through c2 is missing",),
+        ("the gradient that comes through f2 * c1 is missing",),
     ),
     Mistake(
         "the state of the next step sends nothing back",
@@ -293,7 +293,7 @@ GRU_MISTAKES = [
         GRU,
         {"G_h0": lambda n: n.G_h * n.z},
         "other-value",
-        ("z in place of 1 - z",),
+        ("`1 -` is missing in 1 - z",),
     ),
     Mistake(
         "the gate's sides are swapped",
@@ -301,7 +301,7 @@ GRU_MISTAKES = [
         GRU,
         {"G_h0": lambda n: n.G_h * n.z, "G_m": lambda n: n.G_h * (1 - n.z)},
         "other-value",
-        ("z in place of 1 - z",),
+        ("`1 -` is missing in 1 - z",),
     ),
 ]
 
@@ -331,8 +331,8 @@ ATTENTION = Model(
         "G_v": lambda n: n.p.T @ n.G_o,
         "G_s": lambda n: n.p * (n.G_p - (n.G_p * n.p).sum(axis=1, keepdims=True)),
         "G_raw": lambda n: n.G_s / 2,
-        "G_q": lambda n: n.G_raw @ n.k,
         "G_k": lambda n: n.G_raw.T @ n.q,
+        "G_q": lambda n: n.G_raw @ n.k,
         "G_Wq": lambda n: n.x.T @ n.G_q,
         "G_Wk": lambda n: n.x.T @ n.G_k,
         "G_Wv": lambda n: n.x.T @ n.G_v,
@@ -457,7 +457,7 @@ TIED_MISTAKES = [
         TIED,
         {"G_E": lambda n: scattered(n, n.G_rows)},
         "tied-use-missing",
-        ("logits is missing",),
+        ("the gradient that comes through E.T is missing",),
     ),
     Mistake(
         "the tied weights get no gradient from the place where they are looked up",
@@ -465,7 +465,7 @@ TIED_MISTAKES = [
         TIED,
         {"G_E": lambda n: n.G_logits.T @ n.h},
         "tied-use-missing",
-        ("rows is missing",),
+        ("the gradient that comes through rows is missing",),
     ),
     Mistake(
         "A[idx] += for np.add.at",
@@ -481,7 +481,7 @@ TIED_MISTAKES = [
         TIED,
         {"G_E": lambda n: assigned(n, n.G_rows)},
         "index-assigned",
-        ("np.add.at", "logits is missing"),
+        ("np.add.at", "E.T is missing"),
     ),
 ]
 
