@@ -47,6 +47,10 @@ KINKED_MISTAKES = [
         {"G_z1": lambda n: np.where(n.z1 > 0, n.G_h1, 0.2)},
         "derivative-alone",
         ("G_h1", "0.2"),
+        (
+            "from a fault at the gradient of 0.2 * z1",
+            "not multiplied with G_h1",
+        ),
     ),
     Mistake(
         "leaky relu goes back as relu does",
@@ -86,7 +90,7 @@ KINKED_MISTAKES = [
         KINKED,
         {"G_z2": lambda n: n.G_h2 * np.where(n.z2 > 0, 1, 1.5 * np.exp(n.h2))},
         "derivative-of-wrong-argument",
-        ("h2 in place of z2",),
+        ("in place of z2 in exp(z2)",),
     ),
     Mistake(
         "ELU's gradient is computed of its output",
@@ -94,7 +98,7 @@ KINKED_MISTAKES = [
         KINKED,
         {"G_z2": lambda n: n.G_h2 * np.where(n.h2 > 0, 1, 1.5 * np.exp(n.h2))},
         "derivative-of-wrong-argument",
-        ("h2 in place of z2",),
+        ("in place of z2 in exp(z2)",),
     ),
 ]
 
@@ -110,7 +114,7 @@ def smooth(draw: Draw):
     a = np.log(1 + np.exp(t))
     z2 = a @ W2
     s = 1 / (1 + np.exp(-1.5 * z2))
-    c = np.clip(s * z2, -0.3, 0.9)
+    c = np.clip(s * z2, -0.1, 0.3)
     diff = c - y
     loss = np.mean(np.square(diff))
     return loss, locals()
@@ -134,7 +138,7 @@ SMOOTH = Model(
 
 def passed(n):
     """Where the clip lets a gradient pass."""
-    return (n.s * n.z2 >= -0.3) & (n.s * n.z2 <= 0.9)
+    return (n.s * n.z2 >= -0.1) & (n.s * n.z2 <= 0.3)
 
 
 SMOOTH_MISTAKES = [
@@ -153,6 +157,10 @@ SMOOTH_MISTAKES = [
         {"G_s": lambda n: passed(n) * n.G_c**2 * n.z2},
         "extra-factor",
         ("multiplied by G_c",),
+        (
+            "from a fault at the gradient of -1.5 * z2",
+            "multiplied by G_c",
+        ),
     ),
     Mistake(
         "a softplus with a limit looks at its output for it, as relu may",
@@ -210,7 +218,7 @@ ARITHMETIC_MISTAKES = [
         ARITHMETIC,
         {"G_root": lambda n: 0.5 * n.G_u / n.u},
         "wrong-derivative",
-        ("sqrt", "reciprocal"),
+        ("0.5 / u (the slope of a root)", "reciprocal'(root)"),
     ),
     Mistake(
         "the root's derivative is taken of the root",
@@ -235,6 +243,10 @@ ARITHMETIC_MISTAKES = [
         {"G_root": lambda n: -(n.G_u**2) * n.u**2},
         "extra-factor",
         ("multiplied by G_u",),
+        (
+            "from a fault at G_q",
+            "multiplied by G_u",
+        ),
     ),
     Mistake(
         "the backward ignores the gradient of what it belongs to",
@@ -289,7 +301,11 @@ DROPOUT_MISTAKES = [
         DROPOUT,
         {"G_a": lambda n: n.G_h},
         "dropout-mask",
-        ("handed on unchanged", "mask / 0.8"),
+        ("the numbers of G_h, handed on unchanged", "0.8 * mask"),
+        (
+            "from a fault at the gradient of x @ W1",
+            "G_h in place of G_a",
+        ),
     ),
     Mistake(
         "the mask is read off the values: what was 0 before counts as kept",
@@ -297,7 +313,7 @@ DROPOUT_MISTAKES = [
         DROPOUT,
         {"G_a": lambda n: np.where(n.a == 0, n.G_h, n.G_h * n.h / np.where(n.a == 0, 1, n.a))},
         "dropout-mask",
-        ("mask",),
+        ("only column 0 differs",),
     ),
     Mistake(
         "the scale is the share that is dropped, and not the one that is kept",
@@ -305,7 +321,7 @@ DROPOUT_MISTAKES = [
         DROPOUT,
         {"G_a": lambda n: n.G_h * n.mask / 0.2},
         "dropout-mask",
-        ("0.2", "0.8"),
+        ("divided by 1 - 0.8 instead of 0.8",),
     ),
 ]
 

@@ -184,7 +184,7 @@ ROWS_MISTAKES = [
         ROWS,
         {"G_z1": lambda n: 1 - np.tanh(n.G_h1) ** 2},
         "derivative-of-wrong-argument",
-        ("tanh", "G_h1", "in place of"),
+        ("tanh'(G_h1) alone", "not multiplied with G_h1"),
     ),
     Mistake(
         "1 - z * z, for a z that tanh has not been applied to",
@@ -224,7 +224,7 @@ ROWS_MISTAKES = [
         ROWS,
         {"G_z1": lambda n: n.G_h1 * (1 - np.exp(n.h1))},
         "wrong-derivative",
-        ("exp(h1) in place of h1 * h1",),
+        ("(1 - exp(h1)) instead of tanh'(z1)",),
     ),
     Mistake(
         "a gradient that knows the input multiplies with the derivative of what is the output",
@@ -445,7 +445,7 @@ COLUMNS_MISTAKES = [
         COLUMNS,
         {"G_Z1": lambda n: np.maximum(n.G_A1, 0)},
         "wrong-derivative",
-        ("relu(G_A1)",),
+        ("relu'(G_A1)",),
     ),
     Mistake(
         "the error goes back through weights that have been updated already",
@@ -544,6 +544,10 @@ STAGED_MISTAKES = [
         {"G_total": lambda n: -n.G_p * n.e / n.total**2},
         "broadcast-not-summed",
         ("not summed over axis 1",),
+        (
+            "from a fault at G_z",
+            "the diagonal of softmax's Jacobian alone",
+        ),
     ),
     Mistake(
         "= where += belongs: exp's input gets the gradient of the last use alone",
@@ -618,7 +622,7 @@ SQUARED_MISTAKES = [
         SQUARED,
         {"G_z": lambda n: n.G_p * n.z * (n.p - 1)},
         "softmax-jacobian",
-        ("Jacobian", "z in place of p"),
+        ("z * (1 - p)",),
     ),
     Mistake(
         "value * (1 - input) on the diagonal",
@@ -626,7 +630,7 @@ SQUARED_MISTAKES = [
         SQUARED,
         {"G_z": lambda n: n.G_p * n.p * (1 - n.z)},
         "softmax-jacobian",
-        ("Jacobian", "z in place of p"),
+        ("p * (1 - z)",),
     ),
     Mistake(
         "softmax of the gradient in place of that of the logits",

@@ -20,7 +20,7 @@ CODES = {
     "sign": "the whole gradient, or one term of it, has the wrong sign",
     "batch-size": "an average is taken twice, not at all, or over the wrong count",
     "ddof": "a variance divides by n where the graph divides by n - 1, or the other way round",
-    "transposed": "a matrix is not transposed, is transposed too often, or a product is turned round",
+    "transposed": "a matrix is not transposed, or too often, or a product is turned round",
     "elementwise-for-dot": "an elementwise product stands where a matrix product belongs",
     "dot-for-elementwise": "a matrix product stands where an elementwise product belongs",
     "wrong-axis": "a sum or a mean runs along the wrong axis, or along all of them",
@@ -125,7 +125,9 @@ class Mistake:
     """A mistake that somebody has made in public.
 
     `where`: the address of the thread. `wrong`: the steps that differ. `says`: what an exact reason
-    must contain, by what the mistake is. `place`: the first wrong gradient.
+    must contain, by what the mistake is; `from_leaves`: the same where leaves alone are handed
+    over, if these cannot tell it from another one, which is then named with its place. `place`:
+    the first wrong gradient.
     """
 
     title: str
@@ -134,6 +136,7 @@ class Mistake:
     wrong: Mapping[str, Step]
     code: str
     says: tuple[str, ...]
+    from_leaves: tuple[str, ...] = ()
     place: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -158,6 +158,10 @@ SIGMOIDS_MISTAKES = [
         {"G_l2": lambda n: n.error * n.l2},
         "extra-factor",
         ("multiplied by l2",),
+        (
+            "from a fault at G_z2",
+            "the factor l2 is there twice",
+        ),
     ),
     Mistake(
         "the weights of the output layer are changed before the hidden errors are known",
@@ -296,7 +300,7 @@ DEEP_MISTAKES = [
         DEEP,
         {"G_z1": lambda n: n.G_h1 * n.h1 * (1 - n.h1)},
         "wrong-derivative",
-        ("h1 * (1 - h1)", "sigmoid"),
+        ("multiplied by h1 * (1 - h1)",),
     ),
     Mistake(
         "the gradient of the layer above, under the mask of this one",
@@ -416,7 +420,7 @@ SQUARE_MISTAKES = [
         SQUARE,
         {"G_b1": lambda n: n.G_z1.mean(axis=1)},
         "wrong-axis",
-        ("axis 1 instead of axis 0", "mean"),
+        ("axis 1 instead of axis 0", "divided by the batch size 5"),
     ),
     Mistake(
         "* for np.dot between the errors and the inputs of the layer",

@@ -1,8 +1,8 @@
 """How well compare_backprop explains the mistakes of the collection: prints a table, and all
 messages that are not exact.
 
-    python tests/verify/mistakes/measure.py          # all intermediates handed over, and leaves alone
-    python tests/verify/mistakes/measure.py short    # the table alone
+    python tests/verify/mistakes/measure.py          # with all intermediates, and with leaves alone
+    python tests/verify/mistakes/measure.py short    # the tables alone
 """
 
 from __future__ import annotations
@@ -83,6 +83,8 @@ def finds_the_place(mistake: Mistake, handed: str) -> bool:
     found = answer(mistake, handed)
     if handed == LEAVES and not differs_at_the_leaves(mistake):
         return not found.place
+    if handed == LEAVES and mistake.from_leaves:
+        return mistake.from_leaves[0] in found.reason
     if handed == ALL or is_leaf(mistake):
         return found.place == mistake.place
     return bool(re.search(rf"\b{mistake.place}\b", found.reason.split(":")[0]))
@@ -93,7 +95,10 @@ def verdict(mistake: Mistake, handed: str) -> str:
     reason = answer(mistake, handed).reason
     if handed == LEAVES and not differs_at_the_leaves(mistake):
         return "misleading" if reason else "exact"
-    if all(phrase in reason for phrase in mistake.says):
+    if handed == LEAVES and mistake.from_leaves:
+        if all(phrase in reason for phrase in mistake.from_leaves):
+            return "exact"
+    elif all(phrase in reason for phrase in mistake.says):
         return "exact" if finds_the_place(mistake, handed) else "vague"
     if not reason or NO_REASON.search(reason):
         return "unexplained"

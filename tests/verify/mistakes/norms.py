@@ -51,6 +51,10 @@ LAYER_MISTAKES = [
         {"G_c": lambda n: n.G_normed / n.s, "G_u": lambda n: n.G_c},
         "norm-mean-constant",
         ("the gradient that comes through square(c) is missing",),
+        (
+            "held constant",
+            "through mu and var",
+        ),
     ),
     Mistake(
         "the gradient of the normalized values, divided by the deviation, is all",
@@ -58,7 +62,7 @@ LAYER_MISTAKES = [
         LAYER,
         {"G_u": lambda n: n.G_normed / n.s},
         "norm-mean-constant",
-        ("mean", "variance", "constant"),
+        ("held constant", "through mu and var"),
     ),
     Mistake(
         "the variance is detached from the graph",
@@ -261,6 +265,10 @@ RESIDUAL_MISTAKES = [
         {"G_u": lambda n: (n.G_r + n.G_a) * (1 - n.a**2)},
         "counted-twice",
         ("through r", "2 times too large everywhere"),
+        (
+            "from a fault at G_a",
+            "through r: 2 times too large everywhere",
+        ),
     ),
     Mistake(
         "a value that is used twice sends its gradient on for each of the ways",
@@ -269,6 +277,10 @@ RESIDUAL_MISTAKES = [
         {"G_u": lambda n: (n.G_f @ n.W1.T + n.G_a) * (1 - n.a**2)},
         "counted-twice",
         ("through f", "2 times too large everywhere"),
+        (
+            "from a fault at G_a",
+            "through f: 2 times too large everywhere",
+        ),
     ),
     Mistake(
         "the gradient of the branch replaces that of the skip connection",

@@ -1,49 +1,75 @@
-"""Reasons that are not exact yet and were read: how good each is, and the words by which it is
-known.
+"""Reasons that are not exact yet: how good each is, by mistake.
 
-A reason that has become exact has to leave this list, and one that has changed is to be read again.
+`vague`: right, but less precise than it could be, or without the place; `unexplained`: numbers
+alone; `misleading`: something else than the mistake. A reason that is none of what is told by
+itself was read, and the words by which it is known are given. A mistake that has become exact has
+to leave this list, and a reason that has changed is to be read again.
 """
 
 ALL = {
-    "1 / m in the hidden layer's errors too": ("misleading", "the number of classes 9"),
-    "the errors are the sums of the formula, without a mean": (
-        "misleading",
-        "the batch size 3 instead of divided by it",
+    "the decay of the weights but for the bias is broadcast over the bias too": ("unexplained", ""),
+    "the bias goes down its gradient twice": ("unexplained", ""),
+    "sigmoid of one minus the sigmoid of the gradient": ("unexplained", ""),
+    "the count of the margins is assigned to the right class, and not subtracted there": (
+        "unexplained",
+        "",
     ),
+    "the threshold is on the difference, and not on its size": ("unexplained", ""),
+    "missing parentheses: the gradient is multiplied with the 1 alone": ("unexplained", ""),
+    "np.dot for the product with the derivative, and for the square in it": ("unexplained", ""),
+    "the gradient of the bias is the sum of the rows of the weights' gradient": ("unexplained", ""),
+    "the input where the derivative has the result, and p - 1 for 1 - p": ("unexplained", ""),
+    "softmax is added to the gradient, without its sum": ("unexplained", ""),
+    "log softmax along the samples": ("unexplained", ""),
+    "the penalty itself for its derivative": ("unexplained", ""),
+    "x for 0 on the negative side of relu's derivative": ("unexplained", ""),
     "the backward does not know the slope, and takes the usual one": (
         "vague",
         "20 times too small",
     ),
-    "the gradient of a clip is the square of what came": ("misleading", "G_s in place of z2"),
-    "mask and scale are thought to be in what comes already": ("vague", "the numbers of G_h"),
-    "the scale is the share that is dropped, and not the one that is kept": (
-        "misleading",
-        "the number of classes 2 instead of divided by it",
-    ),
-    "multiplied with the scale that it has to be divided by": (
-        "misleading",
-        "not divided by the number of classes 4",
-    ),
+    "ELU's derivative adds its factor to the input, and not to the output": ("unexplained", ""),
+    "1 + y, which is ELU's derivative for a factor of 1 alone": ("unexplained", ""),
+    "x ** 3 is differentiated for 3 ** x": ("unexplained", ""),
+    "assigned where equal samples have to be added": ("unexplained", ""),
+    "the weight is multiplied into the variance's way twice": ("unexplained", ""),
+    "the gradients are added before they go back through the normalization": ("unexplained", ""),
 }
 
 LEAVES = {
-    **ALL,
-    "the gradient of the first weights takes that of the activation, not of the sum": (
-        "misleading",
-        "from a fault at G_z1",
+    "the decay of the weights but for the bias is broadcast over the bias too": ("unexplained", ""),
+    "the bias goes down its gradient twice": ("unexplained", ""),
+    "sigmoid of one minus the sigmoid of the gradient": ("unexplained", ""),
+    "the count of the margins is assigned to the right class, and not subtracted there": (
+        "unexplained",
+        "",
     ),
-    "the hidden errors come from the output errors, not from the output deltas": (
-        "misleading",
-        "from a fault at G_z2",
+    "the threshold is on the difference, and not on its size": ("unexplained", ""),
+    "one sum over the errors of all classes for each of the biases": ("unexplained", ""),
+    "the table of derivatives has no 1 before the square": ("unexplained", ""),
+    "missing parentheses: the gradient is multiplied with the 1 alone": ("unexplained", ""),
+    "np.dot for the product with the derivative, and for the square in it": ("unexplained", ""),
+    "the gradient of the bias is the sum of the rows of the weights' gradient": ("unexplained", ""),
+    "the input where the derivative has the result, and p - 1 for 1 - p": ("unexplained", ""),
+    "softmax is added to the gradient, without its sum": ("unexplained", ""),
+    "log softmax along the samples": ("unexplained", ""),
+    "the penalty itself for its derivative": ("unexplained", ""),
+    "x for 0 on the negative side of relu's derivative": ("unexplained", ""),
+    "the backward does not know the slope, and takes the usual one": (
+        "vague",
+        "20 times too small",
     ),
-    "2 * (t - o) * o for the derivative of (t - o) ** 2": ("vague", "the factor l2 is there twice"),
-    "the gradient of the weights is computed with the gradient before the activation": (
-        "misleading",
-        "from a fault at G_z2",
-    ),
-    "mask and scale are thought to be in what comes already": ("vague", "G_h in place of G_a"),
-    "the gradient of the denominator is not summed over the classes": ("vague", "the diagonal of"),
+    "ELU's derivative adds its factor to the input, and not to the output": ("unexplained", ""),
+    "1 + y, which is ELU's derivative for a factor of 1 alone": ("unexplained", ""),
+    "x ** 3 is differentiated for 3 ** x": ("unexplained", ""),
+    "the reciprocal goes back as a square root does": ("unexplained", ""),
+    "the mask is read off the values: what was 0 before counts as kept": ("vague", ""),
+    "the gradient of the next step's state is not sent back to this step's": ("unexplained", ""),
+    "the cell gets the gradient of the next step, and not that of its own output": ("vague", ""),
     "the state of the next step sends nothing back": ("vague", "through x1 @ Wo is missing"),
+    "assigned where equal samples have to be added": ("unexplained", ""),
+    "the gradient of the normalized values, divided by the deviation, is all": ("vague", ""),
+    "the weight is multiplied into the variance's way twice": ("unexplained", ""),
+    "the gradients are added before they go back through the normalization": ("unexplained", ""),
 }
 
 NOT_YET = {"all intermediates": ALL, "leaves alone": LEAVES}

@@ -196,7 +196,7 @@ RIDGE_MISTAKES = [
         RIDGE,
         {"G_theta": lambda n: n.x.T @ n.G_z + 0.3 / 12 * n.theta * ([[1], [0], [1], [1], [1]])},
         "l2-on-bias",
-        ("row",),
+        ("only rows 0 and 1 differ",),
     ),
     Mistake(
         "ones stand where the decay of the bias is to be nothing",
@@ -204,7 +204,7 @@ RIDGE_MISTAKES = [
         RIDGE,
         {"G_theta": lambda n: n.x.T @ n.G_z + 0.3 / 12 * np.concatenate([[[1]], n.theta[1:]])},
         "one-column-differs",
-        ("only in row 0",),
+        ("only row 0 differs",),
     ),
     Mistake(
         "the bias is decayed as the weights are",
@@ -212,7 +212,7 @@ RIDGE_MISTAKES = [
         RIDGE,
         {"G_theta": lambda n: n.x.T @ n.G_z + decay(n, start=0)},
         "l2-on-bias",
-        ("only in row 0",),
+        ("only row 0 differs",),
     ),
     Mistake(
         "the decay of the weights but for the bias is broadcast over the bias too",
@@ -236,7 +236,7 @@ RIDGE_MISTAKES = [
         RIDGE,
         {"G_theta": lambda n: n.x.T @ n.G_z * ([[2], [1], [1], [1], [1]]) + decay(n)},
         "one-column-differs",
-        ("only in row 0", "2 times"),
+        ("only row 0 differs", "2 times"),
     ),
     Mistake(
         "the decay is not divided by the number of samples",
@@ -497,7 +497,7 @@ HUBER_MISTAKES = [
         HUBER,
         {"G_d": lambda n: np.where(n.size <= 0.5, n.d, np.where(n.d > 0.5, 0.5, 0)) / 14},
         "where-swapped",
-        ("d < 0",),
+        ("relu'(d)",),
     ),
     Mistake(
         "the gradient of a center loss is not divided by the batch size",

@@ -63,7 +63,7 @@ RNN_MISTAKES = [
         RNN,
         {"G_z3": lambda n: 1 / (1 - n.h3**2)},
         "divided-not-multiplied",
-        ("divided by", "1 - h3 * h3"),
+        ("divided by it", "tanh'(z3)", "not multiplied with G_h3"),
     ),
     Mistake(
         "1 + values ** 2 for tanh's derivative",
@@ -147,7 +147,7 @@ RNN_MISTAKES = [
         RNN,
         {"G_z3": lambda n: n.G_h3 * (1 - np.tanh(n.G_h3) ** 2)},
         "derivative-of-wrong-argument",
-        ("G_h3", "in place of h3"),
+        ("tanh'(G_h3) instead of tanh'(z3)",),
     ),
 ]
 
@@ -370,7 +370,7 @@ ATTENTION_MISTAKES = [
         ATTENTION,
         {"G_raw": lambda n: n.G_s / np.sqrt(5)},
         "other-value",
-        ("2.23607 instead of 2",),
+        ("divided by 2.23607 instead of 2",),
     ),
     Mistake(
         "the product of query and key's transpose gives the key no gradient",
@@ -403,6 +403,10 @@ ATTENTION_MISTAKES = [
         {"G_s": lambda n: n.p * (n.G_p - (n.G_p * n.p).sum(axis=1, keepdims=True)) * n.G_p},
         "extra-factor",
         ("multiplied by G_p",),
+        (
+            "from a fault at G_raw",
+            "multiplied by G_p",
+        ),
     ),
 ]
 

@@ -71,3 +71,7 @@ def other_axis(step: Step, f: Value) -> Iterator[Mistake]:
             words = f"{question.graph.text(f.inputs[0], 1)} is spread along the wrong axis"
         moved = Apply(op, (), {**f.params, "axis": other}, f.shape, f.dtype)
         yield Mistake(f, partial(compute, moved, inputs), words)
+    if op in (ops.softmax, ops.log_softmax):
+        over_all = Apply(op, (), {**f.params, "axis": None}, f.shape, f.dtype)
+        words = f"{op.name} over all elements instead of axis {axis}"
+        yield Mistake(f, partial(compute, over_all, inputs), words)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..closeness import ratio, several, tolerance
 from . import factors
-from .question import Gradient, Mistake
+from .question import Gradient, Mistake, Step
 
 
 def known_factor(gradient: Gradient) -> Iterator[Mistake]:
@@ -43,3 +43,19 @@ def only_one(gradient: Gradient) -> Iterator[Mistake]:
         through = question.graph.text(y)
         words = f"only the gradient that comes through {through} is there"
         yield Mistake(g, question.value(g) - others, words)
+
+
+def counted_twice(step: Step) -> Iterator[Mistake]:
+    """A step that is taken once for what has come so far, and once more for all of it."""
+    graph = step.question.graph
+    parts = graph.parts[step.y]
+    for y, part in parts if len(parts) > 1 else ():
+        through = graph.text(y)
+        both = step.given + step.question.value(part)
+        words = (
+            f"in what comes through {through}: 2 times too large everywhere, as if it were sent on "
+            f"when it came, and with the sum once more"
+        )
+        yield Mistake(step.gy, both, words)
+        alone = step.given - step.question.value(part)
+        yield Mistake(step.gy, alone, f"what comes through {through} is not sent on")

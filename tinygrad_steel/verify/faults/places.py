@@ -1,0 +1,95 @@
+"""Where a fault is that shows in several gradients, and where it cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...program.values import behind
+from ..closeness import constant_factor, matches, several
+from ..traced_loss import Value
+from .question import Arrays, Finding, Question
+
+MOST = 4  # places that are named
+
+
+def origin(question: Question, words: str) -> Finding:
+    """A factor, and where it may have come in: at each gradient behind which all have it."""
+    factor = common_factor(question)
+    places = [g for g in between(question) if has_factor(question, g, factor)]
+    names = [question.graph.name(g) for g in places if question.graph.name(g)]
+    if factor is None or not names:
+        return Finding(words)
+    alone = not others_behind(question, places[0])
+    if alone:
+        names = [question.graph.name(question.asked), *names]
+    *first, last = names[:MOST]
+    text = f"{', '.join(first)} or {last}" if first else last
+    value = question.value(places[0]) * factor
+    values = {} if alone else question.replay({places[0]: value}, question.graph.order)
+    return Finding(f"from a fault at {text}: {words}", values)
+
+
+def common_factor(question: Question) -> float | None:
+    """The factor of the gradient that is asked about, where it says something."""
+    if not question.fits or not several(question.expected):
+        return None
+    return constant_factor(question.given, question.expected)
+
+
+def between(question: Question) -> list[Value]:
+    """The gradients on the way to the one that is asked about which nobody has handed over, the
+    nearest first.
+    """
+    found: list[Value] = []
+    todo = [question.asked]
+    while todo:
+        g = todo.pop(0)
+        for x in g.values():
+            if x in question.graph.late and x not in question.handed and x not in found:
+                found.append(x)
+                todo.append(x)
+    order = {g: i for i, g in enumerate(question.graph.order)}
+    owned = {*question.graph.gradient_of.values()}
+    return sorted((g for g in found if g in owned and g in order), key=order.__getitem__)[::-1]
+
+
+def others_behind(question: Question, g: Value) -> list[Value]:
+    """What was handed over and depends on a gradient, but for the one that is asked about."""
+    return [h for h in question.handed if h is not question.asked and g in behind([h])]
+
+
+def has_factor(question: Question, g: Value, factor: float | None) -> bool:
+    """Whether a gradient is alone on the way, and everything behind it has this factor."""
+    if factor is None or not scales(question, g, factor):
+        return False
+    for h in others_behind(question, g):
+        given, own = question.handed[h], question.graph.numbers[h]
+        if given.shape != own.shape or not matches(given, factor * own, 1e-6):
+            return False
+    return True
+
+
+def scales(question: Question, g: Value, factor: float) -> bool:
+    """Whether a factor on this gradient is one on the gradient that is asked about."""
+    found = question.replay({g: question.value(g) * factor}, question.graph.order)
+    answer = found.get(question.asked)
+    return answer is not None and matches(answer, question.given, 1e-6)
+
+
+def is_contradicted(question: Question, g: Value, becomes: Any) -> bool:
+    """Whether a gradient that was handed over, and is right, would not be so with this fault."""
+    if g is question.asked:
+        return False
+    rights = [h for h in others_behind(question, g) if is_right(question, h)]
+    if not rights:
+        return False
+    found: Arrays = question.replay({g: becomes}, question.graph.order)
+    return any(h in found and not matches(found[h], question.handed[h], 1e-6) for h in rights)
+
+
+def is_right(question: Question, h: Value) -> bool:
+    """Whether what was handed over is the graph's own gradient."""
+    given, own = question.handed[h], question.graph.numbers[h]
+    return given.shape == own.shape and bool(np.any(own)) and matches(given, own, 1e-6)
