@@ -23,7 +23,7 @@ each_mistake = pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.titl
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name)
 def test_a_right_chain_is_right(model, seed, dtype):
     loss, names = model.build(dtype, seed)

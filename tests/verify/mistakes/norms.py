@@ -126,7 +126,7 @@ LAYER_MISTAKES = [
         LAYER,
         {"G_c": lambda n: n.G_normed / n.s + 2 * n.c * n.G_var / 5 * n.gamma},
         "extra-factor",
-        ("square(c)", "multiplied by gamma"),
+        ("through square(c): multiplied by gamma",),
     ),
 ]
 
@@ -240,7 +240,7 @@ RESIDUAL_MISTAKES = [
         RESIDUAL,
         {"G_r": lambda n: through_norm(n, n.G_out + n.G_v)},
         "counted-twice",
-        ("G_out", "normalization"),
+        ("what comes through out is added to G_v",),
     ),
     Mistake(
         "the second skip connection has no gradient",

@@ -12,7 +12,7 @@ import numpy as np
 from ... import ops
 from ...program.values import Apply, compute
 from ..traced_loss import Value
-from .question import Mistake, Step, handed_on
+from .question import Mistake, Step, fitting, handed_on
 
 
 def sum_over_others(step: Step) -> Iterator[Mistake]:
@@ -75,3 +75,30 @@ def other_axis(step: Step, f: Value) -> Iterator[Mistake]:
         over_all = Apply(op, (), {**f.params, "axis": None}, f.shape, f.dtype)
         words = f"{op.name} over all elements instead of axis {axis}"
         yield Mistake(f, partial(compute, over_all, inputs), words)
+
+
+def all_axes(step: Step) -> Iterator[Mistake]:
+    """All that is computed along one axis in this step, along the other one."""
+    question, graph = step.question, step.question.graph
+    values = [*(v for v in step.used if v not in step.inner), *step.inner]
+    axes = {v: v.op.defaults.get("axis") if v.op else None for v in values}
+    axes |= {v: v.params["axis"] for v in values if v.op and "axis" in v.params}
+    with_axis = [v for v, axis in axes.items() if isinstance(axis, int)]
+    if len(with_axis) < 2 or any(len(v.inputs[0].shape) != 2 for v in with_axis):
+        return
+    found: dict[Value, Any] = {}
+    for v in values:
+        if v in with_axis and v not in graph.random and v.op is not None:
+            params = {**v.params, "axis": (axes[v] + 1) % 2}
+            moved = Apply(v.op, (), params, v.shape, v.dtype)
+            found[v] = fitting(
+                partial(compute, moved, [question.value(i, found) for i in v.inputs])
+            )
+        elif any(i in found for i in v.inputs):
+            found[v] = fitting(partial(question.compute, v, found))
+        if v in found and found[v] is None:
+            return
+    names = dict.fromkeys(v.op.name for v in with_axis if v.op)
+    words = f"{' and '.join(names)} along axis 0 instead of axis -1"
+    if step.g in found:
+        yield Mistake(step.g, found[step.g], words)

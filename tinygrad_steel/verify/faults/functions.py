@@ -12,7 +12,7 @@ from ... import ops
 from ..traced_loss import Value, is_value
 from .derivatives import derivative
 from .mixups import lookalikes
-from .question import Gradient, Mistake, Step, handed_on
+from .question import Gradient, Mistake, Step, between, handed_on
 
 SHARES = (ops.sigmoid, ops.softmax)
 FEW = 6  # places of other steps at which a derivative may have been taken
@@ -153,11 +153,14 @@ def transposed_value(step: Step) -> Iterator[Mistake]:
 
 
 def steps_left_out(gradient: Gradient) -> Iterator[Mistake]:
-    """A gradient that is handed on over several steps."""
+    """A gradient that is handed on over several steps, none of which was handed over."""
     question, graph, g = gradient.question, gradient.question.graph, gradient.g
+    owners = {text: owner for owner, text in graph.called.items()}
     for came, text in lookalikes(question, g, near=gradient.x):
-        owner = next((v for v in graph.called if graph.called[v] == text), None)
-        factor = derivative(graph, g, handed_on(owner)) if owner is not None else None
+        owner = owners.get(text)
+        if owner is None or any(v in question.handed for v in between(graph, owner, g)[:-1]):
+            continue
+        factor = derivative(graph, g, handed_on(owner))
         if factor:
             words = (
                 f"these are the numbers of {text}, handed on unchanged: the factor {factor} is "
@@ -177,6 +180,19 @@ def extra_factor(gradient: Gradient) -> Iterator[Mistake]:
         if np.shape(v) == np.shape(expected):
             words = f"multiplied by {text}, which does not belong there"
             yield Mistake(g, expected * v, words)
+
+
+def extra_factor_on_a_way(step: Step) -> Iterator[Mistake]:
+    """The same on one of several ways, and for a row or a column of factors too."""
+    question, graph = step.question, step.question.graph
+    if len(graph.parts[step.x]) < 2:
+        return
+    part = question.value(step.g)
+    for v in graph.forward:
+        if v in graph.names and 0 < len(v.shape) <= len(step.g.shape):
+            words = f"in what comes through {graph.text(step.y)}: multiplied by {graph.text(v, 3)}"
+            becomes = partial(np.multiply, part, question.value(v))
+            yield Mistake(step.g, becomes, f"{words}, which does not belong there")
 
 
 def extra_factors(gradient: Gradient) -> Iterator[tuple[np.ndarray, str]]:

@@ -40,3 +40,21 @@ def statistics(gradient: Gradient) -> list[Value]:
         and len(y.shape) == len(y.inputs[0].shape) > 1
         and x in behind([y])
     ]
+
+
+def added_before(gradient: Gradient) -> Iterator[Mistake]:
+    """A gradient that goes around some steps, but is added before them, and not behind."""
+    question, graph, g = gradient.question, gradient.question.graph, gradient.g
+    for y, part in gradient.parts if len(gradient.parts) > 1 else ():
+        around = question.value(part)
+        for other in graph.gradient_of.values():
+            if other is part or other is g or other.shape != part.shape:
+                continue
+            through = {other: question.value(other) + around}
+            values = fitting(partial(question.replay, through, graph.order))
+            if values and g in values and graph.name(other):
+                words = (
+                    f"what comes through {graph.text(y)} is added to {graph.name(other)}, and goes "
+                    f"back through the steps before it too"
+                )
+                yield Mistake(g, values[g] - around, words)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ... import ops
 from ...program.values import behind
 from ..closeness import constant_factor, matches, several
 from ..traced_loss import Value
-from .question import Arrays, Finding, Question
+from .question import Arrays, Finding, Question, handed_on
 
 MOST = 4  # places that are named
 
@@ -19,11 +20,14 @@ def origin(question: Question, words: str) -> Finding:
     factor = common_factor(question)
     places = [g for g in between(question) if has_factor(question, g, factor)]
     names = [question.graph.name(g) for g in places if question.graph.name(g)]
+    asked = question.asked
     if factor is None or not names:
         return Finding(words)
+    if any(asked in behind([h]) for h in question.handed if h is not asked):
+        return Finding(words)  # it is a step between others, of which those before it are right
     alone = not others_behind(question, places[0])
     if alone:
-        names = [question.graph.name(question.asked), *names]
+        names = [question.graph.name(asked), *names]
     *first, last = names[:MOST]
     text = f"{', '.join(first)} or {last}" if first else last
     value = question.value(places[0]) * factor
@@ -76,6 +80,30 @@ def scales(question: Question, g: Value, factor: float) -> bool:
     found = question.replay({g: question.value(g) * factor}, question.graph.order)
     answer = found.get(question.asked)
     return answer is not None and matches(answer, question.given, 1e-6)
+
+
+def interval(question: Question) -> str:
+    """Between which gradients a fault is that nothing explains: the nearest one before it that a
+    right product proves right, and the one that is asked about.
+    """
+    graph = question.graph
+    for g in between(question):
+        proofs = [h for h in others_behind(question, g) if proves(question, h, g)]
+        if proofs and graph.name(g):
+            right = graph.name(proofs[0])
+            return (
+                f"; the fault is between {graph.name(g)}, which is right since {right} is, "
+                f"and {graph.name(question.asked)}"
+            )
+    return ""
+
+
+def proves(question: Question, h: Value, g: Value) -> bool:
+    """Whether a gradient that was handed over could not be right if `g` were wrong: the product of
+    `g` and a matrix, and right.
+    """
+    is_product = h.op is ops.matmul and any(g in handed_on(x) for x in h.inputs)
+    return is_product and is_right(question, h)
 
 
 def is_contradicted(question: Question, g: Value, becomes: Any) -> bool:

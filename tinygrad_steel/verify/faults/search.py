@@ -16,6 +16,7 @@ from ..closeness import constant_factor, explains, matches, several
 from ..traced_loss import Value
 from . import (
     axes,
+    choices,
     derivatives,
     factors,
     functions,
@@ -88,7 +89,9 @@ ROUNDS = (
 LATER = (
     Round(
         sums=(
+            choices.other_condition,
             normalizations.held_constant,
+            normalizations.added_before,
             solved.times_unknown,
             solved.updated_itself,
         ),
@@ -97,12 +100,17 @@ LATER = (
             samples.labels_off_by_one,
             samples.one_sample,
             ways.counted_twice,
+            axes.all_axes,
             functions.transposed_value,
         ),
     ),
     Round(
         sums=(functions.extra_factor,),
-        steps=(functions.other_derivative, products.matrix_for_elementwise),
+        steps=(
+            functions.extra_factor_on_a_way,
+            functions.other_derivative,
+            products.matrix_for_elementwise,
+        ),
     ),
     Round(steps=(functions.other_argument,)),
     Round(steps=(functions.other_derivative_elsewhere,)),
@@ -264,7 +272,7 @@ def with_a_factor(question: Question, found: Iterator[tuple[Gradient, Mistake]])
     if constant_factor(given, question.expected) is not None:
         return None
     for gradient, mistake in itertools.islice(found, TWICE):
-        values = made_of(question, gradient, mistake)
+        values = made_of(question, gradient, mistake, is_answer=False)
         if values and values[question.asked].shape == given.shape:
             factor = constant_factor(given, values[question.asked])
             words = factors.in_words(question.causes, factor)
@@ -273,12 +281,16 @@ def with_a_factor(question: Question, found: Iterator[tuple[Gradient, Mistake]])
     return None
 
 
-def made_of(question: Question, gradient: Gradient, mistake: Mistake) -> dict[Value, Any] | None:
-    """What becomes of the gradients with a mistake; None where it does not fit."""
+def made_of(
+    question: Question, gradient: Gradient, mistake: Mistake, is_answer: bool = True
+) -> dict[Value, Any] | None:
+    """What becomes of the gradients with a mistake; None where it does not fit, or is seen not to
+    answer the question.
+    """
     g, path = gradient.g, gradient.path
     if np.shape(mistake.becomes) != g.shape and not may_have_another_shape(question, g):
         return None
-    becomes = partial(question.replay, {g: mistake.becomes}, path, is_answer=True)
+    becomes = partial(question.replay, {g: mistake.becomes}, path, is_answer=is_answer)
     return fitting(becomes)  # type: ignore[no-any-return]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ... import ops
 from ..closeness import constant_factor, distance, largest, several, tolerance
 from . import factors
-from .places import between
+from .places import between, interval
 from .question import Question
 
 
@@ -28,8 +28,8 @@ def difference(question: Question) -> str:
         return found
     wrong = int(np.sum(off > tolerance(given, expected) * largest(expected)))
     count = f"all {given.size}" if wrong == given.size else f"{wrong} of {given.size}"
-    lines = lines_that_differ(off > tolerance(given, expected) * largest(expected))
-    return f"{count} elements differ, most at index {where}: {found}{lines}"
+    lines = lines_that_differ(question, off > tolerance(given, expected) * largest(expected))
+    return f"{count} elements differ, most at index {where}: {found}{lines}{interval(question)}"
 
 
 def as_if(question: Question, factor: float) -> str:
@@ -65,8 +65,10 @@ def is_whole(number: float) -> bool:
     return bool(round(number) and factors.is_about(number, round(number)))
 
 
-def lines_that_differ(differ: np.ndarray) -> str:
-    """The rows, or columns, in which alone a matrix differs, if they are few."""
+def lines_that_differ(question: Question, differ: np.ndarray) -> str:
+    """The rows, or columns, in which alone a matrix differs, if they are few; and by what factor,
+    where it is a known one.
+    """
     if differ.ndim != 2 or (np.sum(differ) == 1 and min(differ.shape) > 1):
         return ""
     for axis, name in ((0, "row"), (1, "column")):
@@ -74,5 +76,7 @@ def lines_that_differ(differ: np.ndarray) -> str:
         if 0 < len(lines) <= 2 and len(lines) < differ.shape[axis]:
             numbers = " and ".join(map(str, lines))
             differs = f"{name}s {numbers} differ" if len(lines) > 1 else f"{name} {numbers} differs"
-            return f"; only {differs}"
+            given, expected = (a.take(lines, axis) for a in (question.given, question.expected))
+            factor = factors.in_words(question.causes, constant_factor(given, expected))
+            return f"; only {differs}{': ' if factor else ''}{factor}"
     return ""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from ... import ops
 from ..closeness import ratio, several, tolerance
+from ..traced_loss import Value
 from . import factors
 from .question import Gradient, Mistake, Step
 
@@ -32,8 +36,18 @@ def one_factor(gradient: Gradient, plain: bool) -> Iterator[Mistake]:
             continue
         words = factors.in_words(question.causes, factor, plain and several(expected - rest))
         if words:
+            words += other_constant(gradient, y, factor) if plain else ""
             becomes = others + factor * (question.value(g) - others)
             yield Mistake(g, becomes, f"in what comes through {through}: {words}")
+
+
+def other_constant(gradient: Gradient, y: Value, factor: float | None) -> str:
+    """Another number in place of the one with which `y` multiplies."""
+    for c in y.inputs:
+        if y.op is ops.multiply and not np.shape(gradient.question.value(c)) and factor:
+            number = float(gradient.question.value(c))
+            return f", as if by {factor * number:.6g} instead of {number:g}"
+    return ""
 
 
 def only_one(gradient: Gradient) -> Iterator[Mistake]:
