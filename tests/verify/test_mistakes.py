@@ -15,6 +15,8 @@ from verify.mistakes.measure import (
     verdict,
 )
 from verify.mistakes.not_yet import NOT_YET
+from verify.mistakes.planted import PLANTED
+from verify.mistakes.sequences import LSTM, RNN
 
 from tinygrad_steel import compare_backprop
 
@@ -58,6 +60,27 @@ def test_no_reason_is_misleading(handed):
 @handed_over
 def test_the_list_of_those_not_yet_exact_has_no_other_titles(handed):
     assert {*NOT_YET[handed]} <= {mistake.title for mistake in MISTAKES}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("mistake", PLANTED, ids=lambda m: m.title)
+def test_a_mistake_is_explained_wherever_it_is(mistake, dtype):
+    found = answer(mistake, ALL, dtype)
+    assert found.place == mistake.place
+    assert mistake.says[0] in found.reason
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    # in time, so many steps lie before the first leaf that the search ends before it has tried all
+    [m for m in PLANTED if m.model not in (RNN, LSTM)],
+    ids=lambda m: m.title,
+)
+def test_a_mistake_is_explained_from_the_leaves_alone(mistake):
+    found = answer(mistake, LEAVES)
+    assert found.wrong == 1
+    assert f"from a fault at {mistake.place}" in found.reason
+    assert mistake.says[0] in found.reason
 
 
 def test_the_collection_is_large_and_every_mistake_was_made_somewhere():

@@ -50,22 +50,38 @@ SLOPES = (
 
 
 def other_derivative(step: Step) -> Iterator[Mistake]:
-    """A derivative that is not this function's, or not at this place."""
-    graph, question, right = step.question.graph, step.question, derivative_in_words(step)
+    """A derivative that is not this function's, or not at this place; or is divided by."""
+    right = derivative_in_words(step)
+    if not right:
+        return
+    for text, slope in [*slopes_at(own_values(step)), *mixed(step)]:
+        words = f"multiplied by {text} instead of {right}"
+        yield Mistake(step.g, partial(times, step, slope), words)
+        words = f"divided by {text} instead of multiplied by {right}"
+        yield Mistake(step.g, partial(divided, step, slope), words)
+
+
+def other_derivative_alone(step: Step) -> Iterator[Mistake]:
+    """The same without the gradient that came, or at that gradient."""
+    graph, right = step.question.graph, derivative_in_words(step)
     if not right:
         return
     came = graph.gradient_text(step.y)
-    own = [(question.value(v), graph.text(v, 3)) for v in (step.x, step.y)]
-    slopes = [*slopes_at([*own, (step.given, came)]), *mixed(step)]
-    for text, slope in slopes:
+    at_gradient = [*slopes_at([(step.given, came)])]
+    for text, slope in at_gradient:
         words = f"multiplied by {text} instead of {right}"
         yield Mistake(step.g, partial(times, step, slope), words)
+    for text, slope in [*slopes_at(own_values(step)), *mixed(step), *at_gradient]:
         words = f"{text} alone, instead of {right}: it is not multiplied with {came}"
         yield Mistake(step.g, slope, words)
-        words = f"divided by {text} instead of multiplied by {right}"
-        yield Mistake(step.g, partial(divided, step, slope), words)
         words = f"1 / ({text}) alone: divided by it, and not multiplied with {came}"
         yield Mistake(step.g, partial(inverse, slope), words)
+
+
+def own_values(step: Step) -> list[tuple[np.ndarray, str]]:
+    """What goes into a step of the forward, and what comes out of it."""
+    question, graph = step.question, step.question.graph
+    return [(question.value(v), graph.text(v, 3)) for v in (step.x, step.y)]
 
 
 def other_derivative_elsewhere(step: Step) -> Iterator[Mistake]:
@@ -99,8 +115,7 @@ def mixed(step: Step) -> list[tuple[str, Callable[[], Any]]]:
     """`a * (1 - b)`, where both are to be the result of a sigmoid or a softmax."""
     if step.y.op not in SHARES:
         return []
-    graph, question = step.question.graph, step.question
-    own = [(question.value(v), graph.text(v, 3)) for v in (step.x, step.y)]
+    own = own_values(step)
     return [
         (f"{a_text} * (1 - {b_text})", partial(mixed_slope, a, b))
         for a, a_text in own

@@ -49,9 +49,11 @@ NEAREST, TRIES = (
     40,
     5000,
 )  # steps that are looked at for a fault between two gradients handed over, and faults in all
-WORK_FOR_MANY, WORK_TWICE = 5e8, 1e8  # what these may cost, in the units of a Budget
+# What these may cost, in the units of a Budget.
+WORK_FOR_MORE, WORK_FOR_MANY, WORK_TWICE = 2.5e8, 1e8, 5e7
 TWICE = 1000  # faults that are tried once more, together with a factor
-NEAREST_FOR_MANY = 6  # gradients for which those mistakes are tried of which there are many
+# Gradients for which more is tried, and those mistakes of which there are many.
+NEAREST_FOR_MORE, FEW = 16, 4
 
 
 class Round(NamedTuple):
@@ -84,9 +86,9 @@ ROUNDS = (
     Round(steps=(mixups.other_gradient,)),
     Round(sums=(functions.steps_left_out,)),
 )
-# Where none of these explains it, and it is no other gradient: mistakes of which there are many,
-# for the nearest gradients alone.
-LATER = (
+# Where none of these explains it, and it is no other gradient: more of them, for the nearest
+# gradients; and those of which there are many, for one of these after the other.
+MORE = (
     Round(
         sums=(
             choices.other_condition,
@@ -104,11 +106,13 @@ LATER = (
             functions.transposed_value,
         ),
     ),
+    Round(sums=(functions.extra_factor,), steps=(functions.other_derivative,)),
+)
+MANY = (
     Round(
-        sums=(functions.extra_factor,),
         steps=(
             functions.extra_factor_on_a_way,
-            functions.other_derivative,
+            functions.other_derivative_alone,
             products.matrix_for_elementwise,
         ),
     ),
@@ -226,12 +230,15 @@ def in_rounds(
 ) -> Finding:
     """The usual faults; another gradient altogether; those of which there are many."""
     gradients = [Gradient(question, x, path) for x in owners]
-    nearest = gradients[:NEAREST_FOR_MANY]
-    one_by_one = (found for gradient in nearest for found in candidates([gradient], LATER))
+    nearest = gradients[:NEAREST_FOR_MORE]
+    if question.given.size < 2:  # one number is soon hit by chance
+        nearest = []
+    one_by_one = (found for gradient in nearest[:FEW] for found in candidates([gradient], MANY))
     share = question.budget.share
     return (
         usual_fault(question, candidates(gradients, ROUNDS), tried)
         or as_finding(taken_for(question))
+        or share(WORK_FOR_MORE, partial(usual_fault, question, candidates(nearest, MORE), tried))
         or share(WORK_FOR_MANY, partial(usual_fault, question, one_by_one, tried))
         or usual_fault(question, candidates(gradients, LAST), tried)
         or share(WORK_TWICE, partial(with_a_factor, question, candidates(nearest, ROUNDS)))
@@ -260,8 +267,15 @@ def usual_fault(
         if not values or not explains(values[question.asked], question.given, question.expected):
             continue
         if not places.is_contradicted(question, gradient.g, mistake.becomes):
+            values = followed(question, gradient.g, mistake.becomes)
             return Finding(place(gradient) + mistake.words, values)
     return None
+
+
+def followed(question: Question, g: Value, becomes: Any) -> dict[Value, Any]:
+    """What becomes of all gradients that nobody has handed over, with this one."""
+    order = (x for x in question.graph.order if x not in question.handed)
+    return question.replay({g: becomes}, order)
 
 
 def with_a_factor(question: Question, found: Iterator[tuple[Gradient, Mistake]]) -> Finding | None:
@@ -276,7 +290,8 @@ def with_a_factor(question: Question, found: Iterator[tuple[Gradient, Mistake]])
         if values and values[question.asked].shape == given.shape:
             factor = constant_factor(given, values[question.asked])
             words = factors.in_words(question.causes, factor)
-            if words:
+            if words and factor:
+                values = followed(question, gradient.g, factor * mistake.becomes)
                 return Finding(f"{place(gradient)}{mistake.words}; besides, {words}", values)
     return None
 
