@@ -79,26 +79,32 @@ def other_axis(step: Step, f: Value) -> Iterator[Mistake]:
 
 def all_axes(step: Step) -> Iterator[Mistake]:
     """All that is computed along one axis in this step, along the other one."""
-    question, graph = step.question, step.question.graph
     values = [*(v for v in step.used if v not in step.inner), *step.inner]
-    axes = {v: v.op.defaults.get("axis") if v.op else None for v in values}
-    axes |= {v: v.params["axis"] for v in values if v.op and "axis" in v.params}
-    with_axis = [v for v, axis in axes.items() if isinstance(axis, int)]
+    with_axis = [v for v in values if isinstance(axis_of(v), int)]
     if len(with_axis) < 2 or any(len(v.inputs[0].shape) != 2 for v in with_axis):
         return
     found: dict[Value, Any] = {}
     for v in values:
-        if v in with_axis and v not in graph.random and v.op is not None:
-            params = {**v.params, "axis": (axes[v] + 1) % 2}
-            moved = Apply(v.op, (), params, v.shape, v.dtype)
-            found[v] = fitting(
-                partial(compute, moved, [question.value(i, found) for i in v.inputs])
-            )
-        elif any(i in found for i in v.inputs):
-            found[v] = fitting(partial(question.compute, v, found))
-        if v in found and found[v] is None:
-            return
+        if v in with_axis or any(i in found for i in v.inputs):
+            found[v] = fitting(partial(along_the_other, step, v, found))
+            if found[v] is None:
+                return
     names = dict.fromkeys(v.op.name for v in with_axis if v.op)
     words = f"{' and '.join(names)} along axis 0 instead of axis -1"
     if step.g in found:
         yield Mistake(step.g, found[step.g], words)
+
+
+def axis_of(v: Value) -> Any:
+    """Along which axis a value is computed; None where it has none."""
+    return v.params.get("axis", v.op.defaults.get("axis")) if v.op else None
+
+
+def along_the_other(step: Step, v: Value, found: dict[Value, Any]) -> Any:
+    """A value of a matrix along the other axis, if it has one, and with what has been `found`."""
+    axis = axis_of(v)
+    if not isinstance(axis, int) or v.op is None or v in step.question.graph.random:
+        return step.question.compute(v, found)
+    params = {**v.params, "axis": (axis + 1) % 2}
+    moved = Apply(v.op, (), params, v.shape, v.dtype)
+    return compute(moved, [step.question.value(i, found) for i in v.inputs])
