@@ -11,7 +11,7 @@ import numpy as np
 
 from ... import ops
 from ...program.values import Apply, Value, compute
-from .question import Mistake, Step, handed_on
+from .question import Mistake, Step, fitting, handed_on
 
 
 def sum_over_others(step: Step) -> Iterator[Mistake]:
@@ -71,3 +71,40 @@ def other_axis(step: Step, f: Value) -> Iterator[Mistake]:
             words = f"{question.graph.text(f.inputs[0], 1)} is spread along the wrong axis"
         moved = Apply(op, (), {**f.params, "axis": other}, f.shape, f.dtype)
         yield Mistake(f, partial(compute, moved, inputs), words)
+    if op in (ops.softmax, ops.log_softmax):
+        over_all = Apply(op, (), {**f.params, "axis": None}, f.shape, f.dtype)
+        words = f"{op.name} over all elements instead of axis {axis}"
+        yield Mistake(f, partial(compute, over_all, inputs), words)
+
+
+def all_axes(step: Step) -> Iterator[Mistake]:
+    """All that is computed along one axis in this step, along the other one."""
+    values = [*(v for v in step.used if v not in step.inner), *step.inner]
+    with_axis = [v for v in values if isinstance(axis_of(v), int)]
+    if len(with_axis) < 2 or any(len(v.inputs[0].shape) != 2 for v in with_axis):
+        return
+    found: dict[Value, Any] = {}
+    for v in values:
+        if v in with_axis or any(i in found for i in v.inputs):
+            found[v] = fitting(partial(along_the_other, step, v, found))
+            if found[v] is None:
+                return
+    names = dict.fromkeys(v.op.name for v in with_axis if v.op)
+    words = f"{' and '.join(names)} along axis 0 instead of axis -1"
+    if step.g in found:
+        yield Mistake(step.g, found[step.g], words)
+
+
+def axis_of(v: Value) -> Any:
+    """Along which axis a value is computed; None where it has none."""
+    return v.params.get("axis", v.op.defaults.get("axis")) if v.op else None
+
+
+def along_the_other(step: Step, v: Value, found: dict[Value, Any]) -> Any:
+    """A value of a matrix along the other axis, if it has one, and with what has been `found`."""
+    axis = axis_of(v)
+    if not isinstance(axis, int) or v.op is None or v in step.question.graph.random:
+        return step.question.compute(v, found)
+    params = {**v.params, "axis": (axis + 1) % 2}
+    moved = Apply(v.op, (), params, v.shape, v.dtype)
+    return compute(moved, [step.question.value(i, found) for i in v.inputs])

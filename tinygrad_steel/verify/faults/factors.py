@@ -9,9 +9,7 @@ import numpy as np
 
 from ... import ops
 from ...program.values import VALUES, Value
-from ..closeness import constant_factor, distance, largest, several, tolerance
 from ..traced_loss import Graph
-from .question import Question
 
 Causes = Iterable[tuple[float, str]]
 
@@ -20,6 +18,9 @@ def causes(graph: Graph) -> Iterator[tuple[float, str]]:
     """The factors by which people get a gradient wrong, and how, the plainest first."""
     counts = {n: text for n, text in counts_of(graph).items() if n > 1}
     divided_by = [*divisors(graph)]
+    for d in dict.fromkeys(abs(d) for d in divided_by):
+        if d not in (0, 1) and d not in counts:
+            yield from wrong_constant(d)
     for n, text in counts.items():
         yield from wrong_count(n, text, is_divisor=any(d % n == 0 for d in divided_by))
     yield 2, "a factor 2 too much"
@@ -55,18 +56,34 @@ def wrong_divisor(d: float, counts: dict[float, str]) -> Iterator[tuple[float, s
             yield d / n, f"divided by {text} instead of {right}"
 
 
+def wrong_constant(d: float) -> Iterator[tuple[float, str]]:
+    """A divisor of the graph that is no count of anything: a scale, or a share that is kept."""
+    yield d * d, f"multiplied by {d:g} instead of divided by it"
+    if 0 < d < 1:
+        yield d / (1 - d), f"divided by 1 - {d:g} instead of {d:g}"
+
+
 def counts_of(graph: Graph) -> dict[float, str]:
     """What people divide by: numbers of rows, classes, elements."""
-    rows = next((x.shape[0] for x in graph.leaves if x.shape and x not in graph.wanted), 0)
+    axis = batch_axis(graph)
+    rows = next((x.shape[axis] for x in graph.leaves if x.shape and x not in graph.wanted), 0)
     counts: dict[float, str] = {rows: f"the batch size {rows}"}
     for y in graph.forward:
         if is_reduction(y):
             x = y.inputs[0]
             if len(x.shape) > 1:
-                counts.setdefault(x.shape[-1], f"the number of classes {x.shape[-1]}")
+                classes = x.shape[-1] if axis == 0 else x.shape[-2]
+                counts.setdefault(classes, f"the number of classes {classes}")
             size = math.prod(x.shape)
             counts.setdefault(size, f"the number of elements {size}")
     return counts
+
+
+def batch_axis(graph: Graph) -> int:
+    """Along which axis the samples are: the first, unless the data agree on the last one alone."""
+    shapes = [x.shape for x in graph.leaves if len(x.shape) > 1 and x not in graph.wanted]
+    firsts, lasts = {shape[0] for shape in shapes}, {shape[-1] for shape in shapes}
+    return -1 if len(firsts) > 1 and len(lasts) == 1 else 0
 
 
 def is_reduction(y: Value) -> bool:
@@ -129,20 +146,3 @@ def in_words(known_causes: Causes, factor: float | None, plain: bool = False) ->
 def is_about(size: float, number: float) -> bool:
     """Whether a factor is this number, for all that can be told."""
     return bool(np.isclose(size, number, rtol=1e-5, atol=0))
-
-
-def difference(question: Question) -> str:
-    """What can be said where no usual fault explains it."""
-    given, expected = question.given, question.expected
-    if several(expected):
-        factor = in_words(question.causes, constant_factor(given, expected), plain=True)
-        if factor:
-            return factor
-    off = distance(given, expected)
-    where = tuple(int(i) for i in np.unravel_index(np.argmax(off), given.shape))
-    found = f"{given[where]:.6g} instead of {expected[where] + 0:.6g}"
-    if given.size == 1:
-        return found
-    wrong = int(np.sum(off > tolerance(given, expected) * largest(expected)))
-    count = f"all {given.size}" if wrong == given.size else f"{wrong} of {given.size}"
-    return f"{count} elements differ, most at index {where}: {found}"

@@ -24,6 +24,8 @@ def other_value(step: Step) -> Iterator[Mistake]:
             if right in graph.late:
                 continue
             for other, text in lookalikes(question, right, near=step.x):
+                if right.dtype == bool != other.dtype:  # nobody takes a gradient for a condition
+                    continue
                 becomes: Any = partial(question.compute, value, {right: other})
                 if right is value:
                     becomes = other
@@ -47,12 +49,14 @@ def lookalikes(question: Question, right: Value, near: Value) -> list[tuple[np.n
     if not right.shape:
         return []
     place, op = graph.forward[near], right.op
+    circular = (question.asked, graph.gradient_of.get(near))  # no gradient is made of itself
     gradients = ((x, graph.gradient_of.get(x, x)) for x in graph.forward)
     values = ((x, x) for x in graph.forward)
     found = [
         (x.op is not op, abs(graph.forward[x] - place), other)
         for x, other in (*gradients, *values)
         if other.shape == right.shape and other is not right and (other is x or graph.name(other))
+        if other not in circular
     ]
     found.sort(key=lambda place: place[:2])
     return [(question.value(other), graph.text(other)) for _, _, other in found[:NEAREST]]

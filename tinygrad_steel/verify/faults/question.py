@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import ChainMap
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from ..traced_loss import NOTHING, Graph, Parts
 # What one search may cost, in multiplications of a matrix product; an element of another result,
 # and an op, cost more.
 WORK, ELEMENT, CALL = 5e9, 10, 5e4
+# What NumPy raises over shapes and dtypes that do not go together.
+UNFIT = (ValueError, IndexError, TypeError)
 
 Arrays = Mapping[Value, np.ndarray]
 
@@ -67,6 +69,19 @@ class Budget:
         self.left -= work
         if self.left < 0:
             raise Ended
+
+    def share(self, work: float, search: Callable[[], Any]) -> Any:
+        """What a search finds that may cost so much alone; None where it has not ended by then."""
+        rest = self.left - work
+        self.left = min(self.left, work)
+        try:
+            return search()
+        except Ended:
+            if rest < 0:
+                raise
+            self.left = 0
+        finally:
+            self.left += max(rest, 0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -263,3 +278,13 @@ def extents(subscripts: str, shapes: list[tuple[int, ...]]) -> dict[str, int]:
     for term, shape in zip(terms, shapes):
         found.update(zip(term, shape))
     return found
+
+
+def fitting(make: Callable[[], Any]) -> Any:
+    """What a candidate comes to; None where its shapes or dtypes do not go together: nobody has
+    computed that.
+    """
+    try:
+        return make()
+    except UNFIT:
+        return None

@@ -10,9 +10,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...program.values import Value
-from ..closeness import constant_factor, explains, matches
-from . import axes, derivatives, factors, indices, kinks, mixups, probabilities, terms, ways
+from ... import ops
+from ...program.values import Value, behind
+from ..closeness import constant_factor, explains, matches, several
+from . import (
+    axes,
+    choices,
+    derivatives,
+    factors,
+    functions,
+    indices,
+    kinks,
+    mixups,
+    normalizations,
+    places,
+    probabilities,
+    products,
+    samples,
+    solved,
+    terms,
+    ways,
+)
 from .question import (
     CALL,
     ELEMENT,
@@ -22,6 +40,7 @@ from .question import (
     Mistake,
     Question,
     Step,
+    fitting,
     step_of,
 )
 
@@ -29,11 +48,11 @@ NEAREST, TRIES = (
     40,
     5000,
 )  # steps that are looked at for a fault between two gradients handed over, and faults in all
-UNFIT = (
-    ValueError,
-    IndexError,
-    TypeError,
-)  # what NumPy raises over shapes and dtypes that do not go together
+# What these may cost, in the units of a Budget.
+WORK_FOR_MORE, WORK_FOR_MANY, WORK_TWICE = 2.5e8, 1e8, 5e7
+TWICE = 1000  # faults that are tried once more, together with a factor
+# Gradients for which more is tried, and those mistakes of which there are many.
+NEAREST_FOR_MORE, FEW = 16, 4
 
 
 class Round(NamedTuple):
@@ -64,15 +83,52 @@ ROUNDS = (
         ),
     ),
     Round(steps=(mixups.other_gradient,)),
-    Round(sums=(ways.any_factor,)),
+    Round(sums=(functions.steps_left_out,)),
 )
+# Where none of these explains it, and it is no other gradient: more of them, for the nearest
+# gradients; and those of which there are many, for one of these after the other.
+MORE = (
+    Round(
+        sums=(
+            choices.other_condition,
+            normalizations.held_constant,
+            normalizations.added_before,
+            solved.times_unknown,
+            solved.updated_itself,
+        ),
+        steps=(
+            products.elementwise_for_matrix,
+            samples.labels_off_by_one,
+            samples.one_sample,
+            ways.counted_twice,
+            axes.all_axes,
+            functions.transposed_value,
+        ),
+    ),
+    Round(sums=(functions.extra_factor,), steps=(functions.other_derivative,)),
+)
+MANY = (
+    Round(
+        steps=(
+            functions.extra_factor_on_a_way,
+            functions.other_derivative_alone,
+            products.matrix_for_elementwise,
+        ),
+    ),
+    Round(steps=(functions.other_argument,)),
+    Round(steps=(functions.other_derivative_elsewhere,)),
+)
+LAST = (Round(sums=(ways.any_factor,)),)
 
 
 def reason(question: Question) -> Finding:
     """Why a gradient is wrong, in words that follow its name; it changes nothing."""
     given, expected = question.given, question.expected
     at_sight = seen_at_once(question)
-    found = Finding(at_sight) if at_sight else search(question)
+    if at_sight and question.fits:
+        found = places.origin(question, at_sight)
+    else:
+        found = Finding(at_sight) if at_sight else search(question)
     text = found.reason or taken_for(question)
     if not question.fits:
         text = f"{text}{': ' if text else ''}shape {given.shape} is not {expected.shape}"
@@ -118,7 +174,7 @@ def search(question: Question) -> Finding:
             return (
                 exact_loss(question, owners, path)
                 or other_convention(question, path)
-                or usual_fault(question, owners, path, tried)
+                or in_rounds(question, owners, path, tried)
             )
     except Ended:
         return Finding(ended=next(tried))
@@ -167,32 +223,111 @@ def other_convention(question: Question, path: list[Value]) -> Finding | None:
     return None
 
 
-def usual_fault(
+def in_rounds(
     question: Question, owners: list[Value], path: list[Value], tried: Iterator[int]
 ) -> Finding:
-    """The usual fault in this step, or in one between it and those handed over before."""
+    """The usual faults; another gradient altogether; those of which there are many."""
     gradients = [Gradient(question, x, path) for x in owners]
-    for gradient, mistake in candidates(gradients):
-        count = next(tried)
-        if count == TRIES:
-            return Finding(ended=count)
-        g = gradient.g
-        if g is not question.asked and np.shape(mistake.becomes) != g.shape:
+    nearest = gradients[:NEAREST_FOR_MORE]
+    if question.given.size < 2:  # one number is soon hit by chance
+        nearest = []
+    one_by_one = (found for gradient in nearest[:FEW] for found in candidates([gradient], MANY))
+    share = question.budget.share
+    return (
+        usual_fault(question, candidates(gradients, ROUNDS), tried)
+        or as_finding(taken_for(question))
+        or share(WORK_FOR_MORE, partial(usual_fault, question, candidates(nearest, MORE), tried))
+        or share(WORK_FOR_MANY, partial(usual_fault, question, one_by_one, tried))
+        or usual_fault(question, candidates(gradients, LAST), tried)
+        or share(WORK_TWICE, partial(with_a_factor, question, candidates(nearest, ROUNDS)))
+        or Finding(ended=ended(tried))
+    )
+
+
+def as_finding(text: str) -> Finding | None:
+    """A reason that changes no gradient before."""
+    return Finding(text) if text else None
+
+
+def ended(tried: Iterator[int]) -> int | None:
+    """After how many candidates the search was ended; None where all were tried."""
+    return TRIES if next(tried) > TRIES else None
+
+
+def usual_fault(
+    question: Question, found: Iterator[tuple[Gradient, Mistake]], tried: Iterator[int]
+) -> Finding | None:
+    """The first of these mistakes that gives just what was handed over."""
+    for gradient, mistake in found:
+        if next(tried) >= TRIES:
+            return None
+        values = made_of(question, gradient, mistake)
+        if not values or not explains(values[question.asked], question.given, question.expected):
             continue
-        found = fitting(partial(question.replay, {g: mistake.becomes}, path, is_answer=True))
-        if found and explains(found[question.asked], question.given, question.expected):
-            where = (
-                ""
-                if g is question.asked
-                else f"from a fault at {question.graph.gradient_text(gradient.x)}: "
-            )
-            return Finding(where + mistake.words, found)
-    return Finding()
+        if not places.is_contradicted(question, gradient.g, mistake.becomes):
+            values = followed(question, gradient.g, mistake.becomes)
+            return Finding(place(gradient) + mistake.words, values)
+    return None
 
 
-def candidates(gradients: list[Gradient]) -> Iterator[tuple[Gradient, Mistake]]:
+def followed(question: Question, g: Value, becomes: Any) -> dict[Value, Any]:
+    """What becomes of all gradients that nobody has handed over, with this one."""
+    order = (x for x in question.graph.order if x not in question.handed)
+    return question.replay({g: becomes}, order)
+
+
+def with_a_factor(question: Question, found: Iterator[tuple[Gradient, Mistake]]) -> Finding | None:
+    """The first of these mistakes that gives it but for a factor that people get wrong."""
+    given = question.given
+    if not question.fits or np.count_nonzero(given) < 3 or not several(given):
+        return None
+    if constant_factor(given, question.expected) is not None:
+        return None
+    for gradient, mistake in itertools.islice(found, TWICE):
+        values = made_of(question, gradient, mistake, is_answer=False)
+        if values and values[question.asked].shape == given.shape:
+            factor = constant_factor(given, values[question.asked])
+            words = factors.in_words(question.causes, factor)
+            if words and factor:
+                values = followed(question, gradient.g, factor * mistake.becomes)
+                return Finding(f"{place(gradient)}{mistake.words}; besides, {words}", values)
+    return None
+
+
+def made_of(
+    question: Question, gradient: Gradient, mistake: Mistake, is_answer: bool = True
+) -> dict[Value, Any] | None:
+    """What becomes of the gradients with a mistake; None where it does not fit, or is seen not to
+    answer the question.
+    """
+    g, path = gradient.g, gradient.path
+    if np.shape(mistake.becomes) != g.shape and not may_have_another_shape(question, g):
+        return None
+    becomes = partial(question.replay, {g: mistake.becomes}, path, is_answer=is_answer)
+    return fitting(becomes)  # type: ignore[no-any-return]
+
+
+def place(gradient: Gradient) -> str:
+    """Where a fault is, if not in the gradient that is asked about."""
+    question = gradient.question
+    if gradient.g is question.asked:
+        return ""
+    return f"from a fault at {question.graph.gradient_text(gradient.x)}: "
+
+
+def may_have_another_shape(question: Question, g: Value) -> bool:
+    """Whether a gradient may be wrong in its shape too: the one that is asked about, or its
+    transpose.
+    """
+    asked = question.asked
+    return g is asked or (asked.op is ops.transpose and g in behind(asked.inputs))
+
+
+def candidates(
+    gradients: list[Gradient], rounds: tuple[Round, ...]
+) -> Iterator[tuple[Gradient, Mistake]]:
     """Each usual mistake in one of these gradients, and what it makes of that gradient."""
-    for kinds in ROUNDS:
+    for kinds in rounds:
         for gradient in gradients:
             for kind in kinds.sums:
                 yield from ((gradient, mistake) for mistake in kind(gradient))
@@ -225,13 +360,3 @@ def with_mistake(step: Step, mistake: Mistake, rest: Any) -> np.ndarray:
     part = found[step.g] if step.g in found else question.value(step.g)
     whole: np.ndarray = part + rest
     return whole
-
-
-def fitting(make: Callable[[], Any]) -> Any:
-    """What a candidate comes to; None where its shapes or dtypes do not go together: nobody has
-    computed that.
-    """
-    try:
-        return make()
-    except UNFIT:
-        return None

@@ -1,0 +1,101 @@
+"""The mistakes of the collection: each is found where it is, and explained or listed as not yet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from verify.mistakes.collection import MISTAKES, MODELS
+from verify.mistakes.form import CODES
+from verify.mistakes.measure import (
+    ALL,
+    LEAVES,
+    answer,
+    differs_at_the_leaves,
+    finds_the_place,
+    verdict,
+)
+from verify.mistakes.not_yet import NOT_YET
+from verify.mistakes.planted import PLANTED
+from verify.mistakes.sequences import LSTM, RNN
+
+from tinygrad_steel import compare_backprop
+
+handed_over = pytest.mark.parametrize("handed", [ALL, LEAVES])
+each_mistake = pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.title)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name)
+def test_a_right_chain_is_right(model, seed, dtype):
+    loss, names = model.build(dtype, seed)
+    report = compare_backprop(loss, names, **model.chain(names))
+    assert report.ok, report
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@each_mistake
+def test_the_first_wrong_step_is_found(mistake, dtype):
+    assert answer(mistake, ALL, dtype).place == mistake.place
+
+
+@each_mistake
+def test_from_leaves_alone_what_differs_is_wrong(mistake):
+    assert bool(answer(mistake, LEAVES).place) == differs_at_the_leaves(mistake)
+
+
+@handed_over
+@each_mistake
+def test_a_reason_is_exact_or_listed_as_not_yet(mistake, handed):
+    kind, _ = NOT_YET[handed].get(mistake.title, ("exact", ""))
+    found = verdict(mistake, handed)
+    assert found == kind, f"move it in not_yet.py: {answer(mistake, handed)}"
+
+
+@handed_over
+def test_no_reason_is_misleading(handed):
+    assert not [title for title, (kind, _) in NOT_YET[handed].items() if kind == "misleading"]
+
+
+@handed_over
+def test_the_list_of_those_not_yet_exact_has_no_other_titles(handed):
+    assert {*NOT_YET[handed]} <= {mistake.title for mistake in MISTAKES}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("mistake", PLANTED, ids=lambda m: m.title)
+def test_a_mistake_is_explained_wherever_it_is(mistake, dtype):
+    found = answer(mistake, ALL, dtype)
+    assert found.place == mistake.place
+    assert mistake.says[0] in found.reason
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    # in time, so many steps lie before the first leaf that the search ends before it has tried all
+    [m for m in PLANTED if m.model not in (RNN, LSTM)],
+    ids=lambda m: m.title,
+)
+def test_a_mistake_is_explained_from_the_leaves_alone(mistake):
+    found = answer(mistake, LEAVES)
+    assert found.wrong == 1
+    assert f"from a fault at {mistake.place}" in found.reason
+    assert mistake.says[0] in found.reason
+
+
+def test_the_collection_is_large_and_every_mistake_was_made_somewhere():
+    assert len(MISTAKES) >= 150
+    assert len({mistake.title for mistake in MISTAKES}) == len(MISTAKES)
+    for mistake in MISTAKES:
+        assert mistake.where.startswith("https://")
+        assert mistake.code in CODES
+        assert mistake.says and {*mistake.wrong} <= {*mistake.model.steps}
+    assert {mistake.code for mistake in MISTAKES} == {*CODES}
+
+
+def test_a_place_is_a_wrong_gradient():
+    for mistake in MISTAKES:
+        _, names = mistake.model.build()
+        right, wrong = (mistake.model.chain(names, steps) for steps in ({}, mistake.wrong))
+        assert not np.array_equal(right[mistake.place], wrong[mistake.place]), mistake.title
+        assert finds_the_place(mistake, ALL), mistake.title

@@ -1,0 +1,82 @@
+"""What can be said of a gradient that no usual mistake explains: a factor, or where it differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ... import ops
+from ..closeness import constant_factor, distance, largest, several, tolerance
+from . import factors
+from .places import between, interval
+from .question import Question
+
+
+def difference(question: Question) -> str:
+    """What can be said where no usual fault explains it."""
+    given, expected = question.given, question.expected
+    if several(expected):
+        number = constant_factor(given, expected)
+        factor = factors.in_words(question.causes, number, plain=True)
+        if factor:
+            return f"{factor}{as_if(question, abs(number))}" if number else factor
+    off = distance(given, expected)
+    where = tuple(int(i) for i in np.unravel_index(np.argmax(off), given.shape))
+    found = f"{given[where]:.6g} instead of {expected[where] + 0:.6g}"
+    if given.size == 1:
+        return found
+    wrong = int(np.sum(off > tolerance(given, expected) * largest(expected)))
+    count = f"all {given.size}" if wrong == given.size else f"{wrong} of {given.size}"
+    lines = lines_that_differ(question, off > tolerance(given, expected) * largest(expected))
+    return f"{count} elements differ, most at index {where}: {found}{lines}{interval(question)}"
+
+
+def as_if(question: Question, factor: float) -> str:
+    """What a factor without a known cause may come from: another divisor, or a whole number."""
+    if any(factors.is_about(factor, number) for number, _ in question.causes):
+        return ""
+    guesses = [*other_count(question, factor), *other_constant(question, factor)]
+    if is_whole(factor):
+        guesses.append(f"a factor {round(factor)} too much")
+    elif is_whole(1 / factor):
+        guesses.append(f"a factor {round(1 / factor)} is missing")
+    return f": as if {', or '.join(guesses)}" if guesses else ""
+
+
+def other_count(question: Question, factor: float) -> Iterator[str]:
+    """Another whole number in place of the batch size."""
+    n, text = next(iter(factors.counts_of(question.graph).items()))
+    divisor = n / factor
+    if n > 1 and is_whole(divisor) and round(divisor) > 1:
+        yield f"divided by {round(divisor)} instead of {text}"
+
+
+def other_constant(question: Question, factor: float) -> Iterator[str]:
+    """Another number in place of one by which this step, or one before it, divides."""
+    for g in [question.asked, *between(question)]:
+        if g.op is ops.divide and not np.shape(question.value(g.inputs[1])):
+            d = float(question.value(g.inputs[1]))
+            yield f"divided by {d / factor:.6g} instead of {d:g}"
+
+
+def is_whole(number: float) -> bool:
+    """Whether it is a whole number, for all that can be told."""
+    return bool(round(number) and factors.is_about(number, round(number)))
+
+
+def lines_that_differ(question: Question, differ: np.ndarray) -> str:
+    """The rows, or columns, in which alone a matrix differs, if they are few; and by what factor,
+    where it is a known one.
+    """
+    if differ.ndim != 2 or (np.sum(differ) == 1 and min(differ.shape) > 1):
+        return ""
+    for axis, name in ((0, "row"), (1, "column")):
+        lines = np.flatnonzero(differ.any(axis=1 - axis))
+        if 0 < len(lines) <= 2 and len(lines) < differ.shape[axis]:
+            numbers = " and ".join(map(str, lines))
+            differs = f"{name}s {numbers} differ" if len(lines) > 1 else f"{name} {numbers} differs"
+            given, expected = (a.take(lines, axis) for a in (question.given, question.expected))
+            factor = factors.in_words(question.causes, constant_factor(given, expected))
+            return f"; only {differs}{': ' if factor else ''}{factor}"
+    return ""
