@@ -52,6 +52,7 @@ from tinygrad_steel import (
 )
 from tinygrad_steel.compiled.memory import NoLoops
 from tinygrad_steel.engine.optim import Optimizer
+from tinygrad_steel.program.draws import is_random
 from tinygrad_steel.verify.case import random_weights
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
@@ -1778,6 +1779,23 @@ def test_what_makes_no_generator_draws_nothing(registry):
     p = Tensor(np.ones(3), requires_grad=True, name="p")
     plain = op("plain", forward, lambda g, y, x: g * (1 - y * y), samples=[])
     same(write_backprop(np.sum(plain(p))).function()(p.data)[0], 3 * np.tanh(1))
+
+
+def test_what_is_drawn_once_is_nobody_elses(registry):
+    """By a finalizer that happens to run while an op is looked at."""
+    calls = []
+
+    def forward(x):
+        if not calls:
+            pyrandom.random()
+        calls.append(x)
+        return np.tanh(x)
+
+    plain = op("plain", forward, lambda g, y, x: g * (1 - y * y), samples=[])
+    p = Tensor(np.ones(3), requires_grad=True, name="p")
+    loss = np.sum(plain(p))
+    calls.clear()
+    assert not is_random(loss.inputs[0]) and len(calls) == 3
 
 
 def test_what_another_thread_draws_is_nobody_elses(registry):

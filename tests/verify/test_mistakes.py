@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from verify.mistakes.collection import MISTAKES, MODELS
@@ -20,36 +22,28 @@ from verify.mistakes.sequences import LSTM, RNN
 
 from tinygrad_steel import compare_backprop
 
+DTYPES = (np.float64, np.float32)
 handed_over = pytest.mark.parametrize("handed", [ALL, LEAVES])
 each_mistake = pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.title)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name)
-def test_a_right_chain_is_right(model, seed, dtype):
-    loss, names = model.build(dtype, seed)
-    report = compare_backprop(loss, names, **model.chain(names))
-    assert report.ok, report
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@each_mistake
-def test_the_first_wrong_step_is_found(mistake, dtype):
-    assert answer(mistake, ALL, dtype).place == mistake.place
+def test_a_right_chain_is_right(model):
+    for dtype, seed in itertools.product(DTYPES, range(4)):
+        loss, names = model.build(dtype, seed)
+        report = compare_backprop(loss, names, **model.chain(names))
+        assert report.ok, (dtype, seed, report)
 
 
 @each_mistake
-def test_from_leaves_alone_what_differs_is_wrong(mistake):
+def test_a_mistake_is_found_and_its_reason_exact_or_listed_as_not_yet(mistake):
+    for dtype in DTYPES:
+        assert answer(mistake, ALL, dtype).place == mistake.place
     assert bool(answer(mistake, LEAVES).place) == differs_at_the_leaves(mistake)
-
-
-@handed_over
-@each_mistake
-def test_a_reason_is_exact_or_listed_as_not_yet(mistake, handed):
-    kind, _ = NOT_YET[handed].get(mistake.title, ("exact", ""))
-    found = verdict(mistake, handed)
-    assert found == kind, f"move it in not_yet.py: {answer(mistake, handed)}"
+    for handed in (ALL, LEAVES):
+        kind, _ = NOT_YET[handed].get(mistake.title, ("exact", ""))
+        found = verdict(mistake, handed)
+        assert found == kind, f"move it in not_yet.py: {answer(mistake, handed)}"
 
 
 @handed_over
@@ -62,12 +56,12 @@ def test_the_list_of_those_not_yet_exact_has_no_other_titles(handed):
     assert {*NOT_YET[handed]} <= {mistake.title for mistake in MISTAKES}
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("mistake", PLANTED, ids=lambda m: m.title)
-def test_a_mistake_is_explained_wherever_it_is(mistake, dtype):
-    found = answer(mistake, ALL, dtype)
-    assert found.place == mistake.place
-    assert mistake.says[0] in found.reason
+def test_a_mistake_is_explained_wherever_it_is(mistake):
+    for dtype in DTYPES:
+        found = answer(mistake, ALL, dtype)
+        assert found.place == mistake.place
+        assert mistake.says[0] in found.reason
 
 
 @pytest.mark.parametrize(

@@ -15,21 +15,27 @@ from .ancestors import ancestors
 from .generators import is_maker, moved
 from .reachable import reachable
 
+TRIES = 3
+
 
 def draws(function: Callable[..., Any], inputs: tuple[Any, ...], params: dict[str, Any]) -> bool:
     """Whether a function draws random numbers for these inputs.
 
     It does where it can make a generator of its own, with a seed or without: two calls may agree by
-    chance, as masks do that seldom drop anything. Else it is called twice: it draws where a
-    generator that it can reach has moved on (that is then put back to where it was), or where the
-    results differ by more than rounding may.
+    chance, as masks do that seldom drop anything. Else it is called twice: it draws where the
+    results differ by more than rounding may, or where a generator that it can reach moves on each
+    time (that is then put back to where it was). Once, it may be somebody else who draws
+    meanwhile: a finalizer, a signal handler.
     """
     found = [*reachable(function)]
     if any(is_maker(x) or (isinstance(x, Op) and x.random) for x in found):
         return True
-    with moved(found) as has_moved, np.errstate(all="ignore"):
-        first = function(*inputs, **params)
-        return has_moved() or not alike(first, function(*inputs, **params))
+    for _ in range(TRIES):
+        with moved(found) as has_moved, np.errstate(all="ignore"):
+            first = function(*inputs, **params)
+            if not has_moved():
+                return not alike(first, function(*inputs, **params))
+    return True
 
 
 def alike(a: Any, b: Any) -> bool:
