@@ -1699,6 +1699,9 @@ class Maker:
     def method(self, shape):
         return np.random.default_rng(0).random(shape)
 
+    def by_a_helper(self, shape):
+        return self.method(shape)
+
     @staticmethod
     def static(shape):
         return np.random.default_rng(0).random(shape)
@@ -1717,6 +1720,7 @@ class Heir(Maker):
 
 
 HEIR = Heir()
+HOLDER = types.SimpleNamespace(inner=HEIR)
 
 # Uniform numbers from generators that are made where they are used
 MADE_INSIDE = {
@@ -1736,6 +1740,9 @@ MADE_INSIDE = {
     "secrets": from_secrets,
     "a class": lambda shape: Heir().kept.random(shape),
     "a method": lambda shape: HEIR.method(shape),
+    "a method of a method": lambda shape: HEIR.by_a_helper(shape),
+    "a bound method": HEIR.by_a_helper,
+    "a method inside": lambda shape: HOLDER.inner.method(shape),
     "a static method": lambda shape: Heir.static(shape),
     "a class method": lambda shape: HEIR.of_class(shape),
     "a property": lambda shape: HEIR.fresh.random(shape),
@@ -1823,6 +1830,33 @@ def test_what_another_thread_draws_is_nobody_elses(registry):
     finally:
         stop.set()
         thread.join()
+
+
+class Layer:
+    """Draws when it is made, and not when it is applied."""
+
+    def __init__(self, size):
+        self.weight = np.random.default_rng(0).normal(size=size)
+
+    def apply(self, x):
+        return x * self.weight
+
+
+def test_what_an_object_could_draw_by_other_methods_is_no_draw(registry):
+    """Nor what a table of pandas could, which may sample its rows."""
+    pandas = pytest.importorskip("pandas")
+    layer, table = Layer(3), pandas.DataFrame({"scale": [1.0, 2.0, 3.0]})
+    plain = op(
+        "plain",
+        lambda x: layer.apply(x) * table["scale"].to_numpy(),
+        lambda g, y, x: g * layer.weight * table["scale"].to_numpy(),
+        samples=[],
+    )
+    p = Tensor(np.ones(3), requires_grad=True, name="p")
+    same(
+        write_backprop(np.sum(plain(p))).function()(p.data)[1],
+        layer.weight * np.array([1.0, 2.0, 3.0]),
+    )
 
 
 def test_a_draw_in_an_epoch_and_its_short_batch(either, registry):

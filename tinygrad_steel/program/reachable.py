@@ -17,7 +17,7 @@ from .generators import Generator, is_maker
 
 MOST = 10_000
 # Whose functions draw from what they are given, or from NumPy's own generator
-LIBRARIES = ("builtins", "numpy", "tinygrad_steel")
+LIBRARIES = ("numpy", "tinygrad_steel")
 # Instructions that look a name up in an object
 ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM")
 
@@ -26,9 +26,9 @@ def reachable(function: Any) -> Iterator[Any]:
     """The generators, makers of them, and ops that a function can get at.
 
     It gets at things by its closure, its defaults, the globals that it names and the modules that
-    it imports. Functions are followed as far as they are somebody's own, and so are the attributes
-    of objects, lists and dicts. After MOST objects the search ends: what is so far away is better
-    declared, with random=True.
+    it imports. Functions are followed as far as they are somebody's own, so are the attributes of
+    objects, lists and dicts, and of the methods of a class those that are called by name. After
+    MOST objects the search ends: what is so far away is better declared, with random=True.
     """
     todo: list[Any] = [function]
     seen: dict[int, Any] = {}
@@ -51,15 +51,16 @@ def held_by(x: Any) -> Iterable[Any]:
 
 
 def attributes_of(x: Any) -> list[Any]:
-    """The attributes of an object, and what its class has: any of its methods may be called."""
+    """The attributes of an object, and what it does when it is called."""
+    called = methods_of(type(x), {"__call__"}) if callable(x) else []
+    return [*variables_of(x).values(), *called]
+
+
+def variables_of(x: Any) -> dict[str, Any]:
+    """The attributes of an object by name, in its dictionary and in slots."""
     slots = [name for cls in type(x).__mro__ for name in vars(cls).get("__slots__", ())]
-    return [*getattr(x, "__dict__", {}).values(), *(getattr(x, s, None) for s in slots), type(x)]
-
-
-def members_of(cls: type) -> list[Any]:
-    """The methods of a class and of its bases, which its objects have; of a library's, none."""
-    own = (base for base in cls.__mro__ if not is_of_a_library(base.__module__))
-    return [member for base in own for member in vars(base).values()]
+    in_slots = {name: getattr(x, name) for name in slots if hasattr(x, name)}
+    return in_slots | getattr(x, "__dict__", {})
 
 
 def used_by(function: types.FunctionType) -> list[Any]:
@@ -72,7 +73,56 @@ def used_by(function: types.FunctionType) -> list[Any]:
     found += [function.__globals__[name] for name in known if name in function.__globals__]
     modules = [x for x in found if isinstance(x, types.ModuleType)]
     modules += [sys.modules[name] for name in imported if name in sys.modules]
-    return found + named_of(modules, attributes)
+    return found + named_of(modules, attributes) + methods_named(found, attributes)
+
+
+def of_method(method: types.MethodType | types.BuiltinMethodType) -> list[Any]:
+    """The object of a method, its function, and the methods that this calls of the object."""
+    owner, function = method.__self__, getattr(method, "__func__", None)
+    if not isinstance(function, types.FunctionType):
+        return [owner]
+    return [owner, function, *methods_named([owner], names_in(function.__code__)[1])]
+
+
+def methods_named(things: list[Any], names: set[str]) -> list[Any]:
+    """The methods by these names that things have, or what stands in their attributes by these.
+
+    A class may be called, and its object.
+    """
+    things, found = [*things], []
+    for x in things:  # which grows by what is in x, as in model.dropout.mask(x)
+        if isinstance(x, type):
+            found += methods_of(x, {"__init__", "__call__", *names})
+            continue
+        found += methods_of(type(x), names)
+        inner = [value for name, value in variables_of(x).items() if name in names]
+        things += [value for value in inner if not any(value is known for known in things)]
+    return found
+
+
+def methods_of(cls: type, names: set[str]) -> list[types.FunctionType]:
+    """The functions by these names in a class, and those of it that they name in turn."""
+    found: dict[str, types.FunctionType] = {}
+    todo = [*names]
+    while todo:
+        name = todo.pop()
+        member = next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
+        function = function_in(member)
+        if name not in found and function is not None:
+            found[name] = function
+            todo += names_in(function.__code__)[1]
+    return [*found.values()]
+
+
+def function_in(member: Any) -> types.FunctionType | None:
+    """The function behind what stands in a class; None where there is none."""
+    if isinstance(member, staticmethod | classmethod):
+        member = member.__func__
+    elif isinstance(member, property):
+        member = member.fget
+    elif isinstance(member, functools.cached_property):
+        member = member.func
+    return member if isinstance(member, types.FunctionType) else None
 
 
 def closed_over(function: types.FunctionType) -> Iterator[Any]:
@@ -124,17 +174,11 @@ def names_in(code: types.CodeType) -> tuple[set[str], set[str], set[str]]:
 HOLDERS: dict[Any, Callable[[Any], Iterable[Any]]] = {  # the first one that fits
     Op: lambda op: [op.forward],
     types.FunctionType: used_by,
-    (types.MethodType, types.BuiltinMethodType): lambda x: [
-        x.__self__,
-        getattr(x, "__func__", None),
-    ],
+    (types.MethodType, types.BuiltinMethodType): of_method,
     functools.partial: lambda x: [x.func, *x.args, *x.keywords.values()],
     (list, tuple): lambda x: x[:],  # not by an iterator of their own, which may have no end
     (set, frozenset): lambda x: x,
     dict: lambda x: x.values(),
-    (staticmethod, classmethod): lambda x: [x.__func__],
-    property: lambda x: [x.fget],
-    type: members_of,
-    (types.ModuleType, np.ndarray): lambda x: (),
+    (type, types.ModuleType, np.ndarray): lambda x: (),
     object: attributes_of,
 }
