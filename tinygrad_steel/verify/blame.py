@@ -141,8 +141,11 @@ class Search:
             self.recognise_by_leaves(b, {1.0})
         self.recognise_other_names()
         off = [g for g in self.handed if g not in self.slots.wrong and self.is_off(g)]
-        if off or any(map(self.is_explained, self.slots.wrong)):
-            return
+        if not off and not any(map(self.is_explained, self.slots.wrong)):
+            self.recognise_the_rest()
+
+    def recognise_the_rest(self) -> None:
+        """Take suspects that nothing has been said of for gradients that nobody has handed over."""
         for b in self.suspects:
             if b in self.known or b in self.of_leaves or self.is_helper(b):
                 continue
@@ -247,12 +250,13 @@ class Search:
             right.add(m[0].value)
         if right:
             scales = {1.0}
+        settled = right if self.scale in (None, 1, m and m[1]) else set()
+        is_usual = m is not None and m[1] in self.usual
         for g in self.options(b):
-            is_settled = g in right and self.scale in (None, 1, m and m[1])
-            if is_settled or (g in self.handed and self.is_off(g)):
+            if g in settled or (g in self.handed and self.is_off(g)):
                 continue
             found = self.scaled_by_leaves(b, g, scales)
-            if found and (found.scale in self.usual or not (m and m[1] in self.usual)):
+            if found and (found.scale in self.usual or not is_usual):
                 self.handed[g] = found
                 return
 

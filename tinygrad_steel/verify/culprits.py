@@ -63,11 +63,14 @@ def helpers(search: Search, b: Binding) -> list[Binding]:
     earlier = [order[a] for a in gradients if order.get(a, np.inf) < order.get(b, 0)]
     since = max(earlier, default=0)
     parts = before([b], search.known | gradients)
-    found = {a: None for a in parts if a is not b}
-    for name in (name for a in parts for name in a.origin.reads):
+
+    def is_odd(name: Binding) -> bool:
+        """Whether it is called a gradient, or was bound since, and no such thing is known."""
         is_new = name.owner == b.owner and order[name] > since
         is_odd = is_new and name.made not in chain.forward_firsts
-        if name.made not in gradients and (is_odd or chain.is_marked_name(name)):
-            found[name] = None
+        return name.made not in gradients and (is_odd or chain.is_marked_name(name))
+
+    read = [name for a in parts for name in a.origin.reads]
+    found = dict.fromkeys([*(a for a in parts if a is not b), *filter(is_odd, read)])
     mine = (a for a in found if not a.origin.given and not a.origin.is_argument and a in order)
     return sorted(mine, key=order.__getitem__)
