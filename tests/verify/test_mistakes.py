@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from helpers import FULL
 from verify.mistakes.collection import MISTAKES, MODELS
 from verify.mistakes.form import CODES
 from verify.mistakes.measure import (
@@ -23,6 +24,7 @@ from verify.mistakes.sequences import LSTM, RNN
 from tinygrad_steel import compare_backprop
 
 DTYPES = (np.float64, np.float32)
+pytestmark = pytest.mark.slow
 handed_over = pytest.mark.parametrize("handed", [ALL, LEAVES])
 each_mistake = pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.title)
 
@@ -37,10 +39,12 @@ def test_a_right_chain_is_right(model):
 
 @each_mistake
 def test_a_mistake_is_found_and_its_reason_exact_or_listed_as_not_yet(mistake):
-    for dtype in DTYPES:
+    whole = FULL or MISTAKES.index(mistake) % 3 == 0  # in short form: from leaves, and in float32
+    for dtype in DTYPES if whole else [float]:
         assert answer(mistake, ALL, dtype).place == mistake.place
-    assert bool(answer(mistake, LEAVES).place) == differs_at_the_leaves(mistake)
-    for handed in (ALL, LEAVES):
+    if whole:
+        assert bool(answer(mistake, LEAVES).place) == differs_at_the_leaves(mistake)
+    for handed in (ALL, LEAVES) if whole else [ALL]:
         kind, _ = NOT_YET[handed].get(mistake.title, ("exact", ""))
         found = verdict(mistake, handed)
         assert found == kind, f"move it in not_yet.py: {answer(mistake, handed)}"
@@ -56,7 +60,7 @@ def test_the_list_of_those_not_yet_exact_has_no_other_titles(handed):
     assert {*NOT_YET[handed]} <= {mistake.title for mistake in MISTAKES}
 
 
-@pytest.mark.parametrize("mistake", PLANTED, ids=lambda m: m.title)
+@pytest.mark.parametrize("mistake", PLANTED[:: 1 if FULL else 2], ids=lambda m: m.title)
 def test_a_mistake_is_explained_wherever_it_is(mistake):
     for dtype in DTYPES:
         found = answer(mistake, ALL, dtype)
@@ -67,7 +71,7 @@ def test_a_mistake_is_explained_wherever_it_is(mistake):
 @pytest.mark.parametrize(
     "mistake",
     # in time, so many steps lie before the first leaf that the search ends before it has tried all
-    [m for m in PLANTED if m.model not in (RNN, LSTM)],
+    [m for m in PLANTED if m.model not in (RNN, LSTM)][:: 1 if FULL else 3],
     ids=lambda m: m.title,
 )
 def test_a_mistake_is_explained_from_the_leaves_alone(mistake):

@@ -210,6 +210,7 @@ PARTS = [
 CASES = [(style, *change) for style, changes in PLANTED.items() for change in changes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("style", "right", "wrong"), CASES)
 def test_the_planted_line_is_found(style, right, wrong, tmp_path):
     name = "caches" if style == "flat" else style
@@ -232,6 +233,7 @@ def test_the_planted_line_is_found(style, right, wrong, tmp_path):
     assert f"{first.where}" in str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("style", "right", "more", "gradient"), PARTS)
 def test_a_part_that_the_graph_does_not_have_is_named(style, right, more, gradient, tmp_path):
     source = source_of(style)
