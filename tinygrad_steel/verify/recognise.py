@@ -118,22 +118,26 @@ LOCAL = (
 )
 
 
-def is_local(array: np.ndarray, forward: Iterable[np.ndarray]) -> bool:
-    """Whether an array is a usual function of a value of the forward, element by element."""
-    if array.size < 2 or np.all(array == array.flat[0]):
-        return False  # it may be anything
-    array = as_floats(array)
-    few = sample(array)
-    for own in map(as_floats, forward):
-        for _, given in oriented(array, own.shape):
-            for f in LOCAL:
+class LocalTable:
+    """Some values of a forward, and what usual functions make of a few elements of each."""
+
+    def __init__(self, forward: Iterable[np.ndarray]):
+        self.by_size: dict[int, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = defaultdict(list)
+        for own in map(as_floats, forward):
+            few = np.array([np.asarray(f(sample(own)), float) for f in LOCAL])
+            largest_ones = np.array([[largest(row)] for row in few])
+            self.by_size[own.size].append((own, few, 1e-6 * largest_ones))
+
+    def has(self, array: np.ndarray) -> bool:
+        """Whether an array is a usual function of one of them, element by element."""
+        if array.size < 2 or np.all(array == array.flat[0]):
+            return False  # it may be anything
+        array = as_floats(array)
+        for own, few, allowed in self.by_size.get(array.size, ()):
+            for _, given in oriented(array, own.shape):
                 # A few elements tell most of what is another function.
-                if given is not array or near(few, np.asarray(f(sample(own)), float)):
-                    if matches(given, np.asarray(f(own), float)):
+                near = np.all(np.abs(sample(given) - few) <= allowed, axis=1)
+                for i in np.flatnonzero(near):
+                    if matches(given, np.asarray(LOCAL[i](own), float)):
                         return True
-    return False
-
-
-def near(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether a few elements are about the same."""
-    return bool(np.all(np.abs(a - b) <= 1e-6 * largest(b)))
+        return False
