@@ -10,7 +10,7 @@ import pytest
 from helpers import leaf
 
 from tinygrad_steel import Tensor, compare_backprop
-from tinygrad_steel.verify import capture, watching
+from tinygrad_steel.verify import capture, cells, watching
 from tinygrad_steel.verify.contents import arrays_at, arrays_in
 from tinygrad_steel.verify.faults import search
 from tinygrad_steel.verify.statements import attribute
@@ -189,17 +189,17 @@ def test_lines_for_the_notebook_are_left_out_of_a_cell():
 
 
 def test_cells_have_names_of_their_own_and_few_are_kept():
-    def cells():
+    def known():
         return [file for file in linecache.cache if file.startswith("<cell ")]
 
-    kept, names = capture.MOST_CELLS, set()
+    kept, names = cells.MOST_CELLS, set()
     for n in range(kept + 5):
         if n == 2:
             linecache.clearcache()  # names do not begin anew
         cell = f"d = x @ v - y\nn = {n}\ndw = x.T @ d\n"
         names.add(compare_backprop(linear(), SPACE, backprop=cell).first_wrong.where.file)
     assert len(names) == kept + 5
-    assert len(cells()) <= kept
+    assert len(known()) <= kept
 
 
 # What it costs

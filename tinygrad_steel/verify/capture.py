@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import itertools
-import linecache
-import warnings
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -18,6 +14,7 @@ from ..program.given_names import variables
 from ..program.names import identifier
 from ..program.values import Value
 from .blame import Search
+from .cells import refuse_path, run_cell
 from .chain import Chain, Found, before, fits
 from .closeness import distance, largest
 from .contents import items
@@ -38,12 +35,6 @@ MakeStep = Callable[[Graph, str, Value, np.ndarray, Judgement], Step]
 # What the searches for reasons may cost in one report, in the units of a Budget: those for what an
 # array is meant to be, that for the first wrong step, and those for all others together.
 TO_RECOGNISE, FOR_THE_FIRST, FOR_OTHERS = (3e9, 1.5e8), 2.5e9, (1e9, 2e8)
-
-# The cells whose lines are kept for tracebacks, as many as this, and the numbers in their names.
-CELLS: deque[str] = deque()
-MOST_CELLS = 16
-NUMBERS = itertools.count(1)
-FOR_THE_SHELL = ("%", "!", "?")  # with which a line begins that is for the notebook, and no Python
 
 
 class Comparison(NamedTuple):
@@ -257,59 +248,6 @@ def runner(backprop: Any, names: Mapping[str, Any] | None) -> Callable[[], Any]:
     except ValueError:
         pass  # a function of C's that does not say what it takes
     return backprop  # type: ignore[no-any-return]
-
-
-def refuse_path(text: str) -> None:
-    """ValueError for the name of a file in place of its code."""
-    if len(text.split()) == 1 and text.strip().endswith((".py", ".ipynb")):
-        raise ValueError(
-            f"backprop={text!r} is the name of a file, and not code: import a function from it and "
-            f"hand that over, or the text, as in backprop=open({text!r}).read()"
-        )
-
-
-def run_cell(source: str, namespace: dict[str, Any]) -> None:
-    """Run the code of a cell; a traceback, and a report, find its lines."""
-    file, text = file_of_cell(without_shell(source))
-    namespace.setdefault("__name__", "__main__")
-    exec(compile(text, file, "exec"), namespace)
-
-
-def without_shell(source: str) -> str:
-    """A cell without the lines that are for the notebook, such as `%matplotlib inline` and
-    `!pip install`: empty ones stand in their place. Only where Python stops at a line is it one.
-    """
-    lines = source.splitlines(keepends=True)
-    for _ in lines:
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                compile("".join(lines), "<cell>", "exec")
-        except SyntaxError as error:
-            n = (error.lineno or 0) - 1
-            if not (0 <= n < len(lines) and lines[n].lstrip().startswith(FOR_THE_SHELL)):
-                break
-            indent = lines[n][: len(lines[n]) - len(lines[n].lstrip())]
-            lines[n] = f"{indent}pass\n" if indent else "\n"
-        else:
-            break
-    return "".join(lines)
-
-
-def file_of_cell(source: str) -> tuple[str, str]:
-    """The name under which Python knows the lines of a cell, and its text there; a new name where
-    it does not.
-    """
-    text = source.strip()
-    for file, entry in [*linecache.cache.items()]:
-        known = "".join(entry[2]) if len(entry) == 4 else ""
-        if text and known.strip() == text:
-            return file, known
-    file = f"<cell {next(NUMBERS)}>"
-    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
-    CELLS.append(file)
-    if len(CELLS) > MOST_CELLS:
-        linecache.cache.pop(CELLS.popleft(), None)
-    return file, source
 
 
 def flat_names(names: Mapping[str, Any]) -> dict[str, Any]:

@@ -90,6 +90,9 @@ def compare_backprop(
     no rounding: where several elements agree on one that is off 1 by more than 1e-9, or 3e-5 in
     float32, 8e-3 in float16, the gradient is wrong, however small the difference.
 
+    With `backprop`, what all searches for reasons may cost together is bounded, by a count that is
+    the same on every machine. The first wrong step comes first; others may be "not searched".
+
     Examples
     --------
     >>> import numpy as np
