@@ -85,7 +85,7 @@ def step(x: Any, key: Any) -> Any:
     if issubclass(kind, dict):
         return dict.get(x, key)
     if is_sequence(x) and isinstance(key, int) and -length(x) <= key < length(x):
-        return (list if issubclass(kind, list) else tuple).__getitem__(x, key)
+        return plain(kind).__getitem__(x, key)
     return None
 
 
@@ -96,8 +96,14 @@ def is_sequence(x: Any) -> bool:
 
 def length(x: Any) -> int:
     """How many elements a dict, a list or a tuple has."""
-    kind = next(kind for kind in (dict, list, tuple) if issubclass(type(x), kind))
-    return kind.__len__(x)
+    return plain(type(x)).__len__(x)  # type: ignore[no-any-return]
+
+
+def plain(kind: type) -> Any:
+    """The class of Python's own from which that of a container comes."""
+    if issubclass(kind, dict):
+        return dict
+    return list if issubclass(kind, list) else tuple
 
 
 def of_class(kind: type, name: str) -> Any:
@@ -143,8 +149,7 @@ def items(x: Any) -> Iterable[tuple[Any, Any]]:
     if issubclass(kind, dict):
         return list(dict.items(x)) if length(x) <= ELEMENTS else ()
     if is_sequence(x):
-        plain = (list if issubclass(kind, list) else tuple).__iter__(x)
-        return enumerate(plain) if length(x) <= ELEMENTS else ()
+        return enumerate(plain(kind).__iter__(x)) if length(x) <= ELEMENTS else ()
     return [(attribute(name), inner) for name, inner in attributes(x).items()]
 
 
