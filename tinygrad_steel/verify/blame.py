@@ -19,15 +19,15 @@ from .closeness import constant_factor, matches
 from .faults.factors import counts_of, divisors
 from .faults.question import Question
 from .faults.search import reason
-from .recognise import Match, is_local, oriented
+from .recognise import LocalTable, Match, oriented
 from .report import RIGHT, WRONG
 from .slots import Slots, how_it_lies
 from .verdicts import Judgement
 from .watching import Binding
 
 # How often a reason is looked for to tell what an array is meant to be, and how often all is judged
-# anew with one more array.
-QUESTIONS, ROUNDS = 24, 12
+# anew with one more array; how many values are computed to see what follows from arrays.
+QUESTIONS, ROUNDS, VALUES = 24, 12, 100_000
 
 Ask = Callable[[Value, np.ndarray, Mapping[Value, np.ndarray]], Question]
 Judge = Callable[[Mapping[Value, np.ndarray]], Mapping[Value, Judgement]]
@@ -46,6 +46,7 @@ class Search:
     judge: Judge
     handed: dict[Value, Found]
     asked: int = 0
+    computed: int = 0
 
     # What is above suspicion
 
@@ -229,10 +230,14 @@ class Search:
     def is_helper(self, b: Binding) -> bool:
         """Whether an array is a local derivative, computed apart."""
         if b not in self.asked_for:
-            numbers = self.chain.graph.numbers
-            forward = (numbers[x] for x in self.chain.graph.forward if x.shape)
-            self.asked_for[b] = is_local(b.array, forward)
+            self.asked_for[b] = self.local_table.has(b.array)
         return self.asked_for[b]
+
+    @cached_property
+    def local_table(self) -> LocalTable:
+        """The values of the forward, of which local derivatives are computed."""
+        numbers = self.chain.graph.numbers
+        return LocalTable(numbers[x] for x in self.chain.graph.forward if x.shape)
 
     @cached_property
     def asked_for(self) -> dict[Binding, bool]:
@@ -275,10 +280,13 @@ class Search:
         gradients of leaves follow from it; None where they do not.
         """
         graph = self.chain.graph
+        if self.computed > VALUES:
+            return None
         found = {g: array}
         for x in graph.order:
             if x not in found and any(i in found for i in x.values()):
                 found[x] = graph.computed(x, found)
+        self.computed += len(found)
         wrong = self.slots.wrong
         leaves = [leaf for leaf in found if leaf in wrong and b in self.ancestors[leaf]]
         leaves = [leaf for leaf in leaves if fits(wrong[leaf].binding, leaf)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import linecache
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -15,14 +14,16 @@ from ..program.given_names import variables
 from ..program.names import identifier
 from ..program.values import Value
 from .blame import Search
+from .cells import refuse_path, run_cell
 from .chain import Chain, Found, before, fits
 from .closeness import distance, largest
 from .contents import items
 from .culprits import culprit, helpers
+from .faults.question import Pool
 from .judging import judged, question
 from .meaning import is_marked, is_name, likeness, parts_of_path
 from .recognise import oriented
-from .report import FOLLOWS, RIGHT, UNKNOWN, WRONG, Step
+from .report import FOLLOWS, NO_SUCH, RIGHT, UNKNOWN, WRONG, Step
 from .slots import right_ones, slots_of
 from .statements import Path, spelled_path
 from .traced_loss import Graph
@@ -30,6 +31,10 @@ from .verdicts import Judgement
 from .watching import Binding, Watched
 
 MakeStep = Callable[[Graph, str, Value, np.ndarray, Judgement], Step]
+
+# What the searches for reasons may cost in one report, in the units of a Budget: those for what an
+# array is meant to be, that for the first wrong step, and those for all others together.
+TO_RECOGNISE, FOR_THE_FIRST, FOR_OTHERS = (3e9, 1.5e8), 2.5e9, (1e9, 2e8)
 
 
 class Comparison(NamedTuple):
@@ -52,8 +57,9 @@ def compared(
     chain = Chain(graph, seen, names or {})
     slots = slots_of(chain)
     handed = right_ones(chain, slots)
-    judge = functools.partial(judged, graph)
-    ask = functools.partial(question, graph)
+    first = Pool(FOR_THE_FIRST)
+    judge = functools.partial(judged, graph, first=first, later=Pool(0))
+    ask = functools.partial(question, graph, Pool(*TO_RECOGNISE))
     search = Search(chain, slots, ask, judge, handed)
     search.recognise_multiples()
     if slots.wrong:
@@ -63,12 +69,19 @@ def compared(
             return Comparison(steps, [], [], seen.note)
         search.recognise()
     verdicts = search.refine()
+    if sum(found.verdict == WRONG for found in verdicts.values()) > 1:
+        verdicts = judged(graph, search.arrays(), first, Pool(*FOR_OTHERS))
     steps = [
         placed(make_step(graph, "", g, handed[g].array(g), verdicts[g]), chain, search, g)
         for g in verdicts
     ]
     missing = [graph.text(x) for x in slots.missing]
     return Comparison(steps, unrecognised(chain, handed), missing, seen.note)
+
+
+def has_wrong_leaf(graph: Graph, seen: Watched, names: Mapping[str, Any] | None) -> bool:
+    """Whether the gradient of a leaf is wrong in somebody's code."""
+    return bool(slots_of(Chain(graph, seen, names or {})).wrong)
 
 
 def names_in_code(graph: Graph, seen: Watched) -> dict[Value, str]:
@@ -117,7 +130,7 @@ def unrecognised(chain: Chain, handed: Mapping[Value, Found]) -> list[Step]:
     found: dict[str, Step] = {}
     for b in dict.fromkeys(last.values()):
         if not b.origin.given and b not in known and last[b.owner, b.path] is b:
-            reason = "the graph has no such gradient" if chain.is_marked(b) else ""
+            reason = NO_SUCH if chain.is_marked(b) else ""
             found[chain.spoken(b)] = unknown(chain.spoken(b), reason, b)
     for name in (name for name, of in chain.aliases.items() if of is None):
         bound = [b for b in last.values() if name in {n.name for n in chain.other_names[b]}]
@@ -212,6 +225,7 @@ def note_on(error: Exception, found: Comparison) -> None:
 def runner(backprop: Any, names: Mapping[str, Any] | None) -> Callable[[], Any]:
     """What runs somebody's backprop: a function, or the code of a cell with its namespace."""
     if isinstance(backprop, str):
+        refuse_path(backprop)
         return functools.partial(run_cell, backprop, dict(names or {}))
     if not callable(backprop):
         raise TypeError(
@@ -222,6 +236,11 @@ def runner(backprop: Any, names: Mapping[str, Any] | None) -> Callable[[], Any]:
         inspect.signature(backprop).bind()
     except TypeError as error:
         name = getattr(backprop, "__name__", "the function")
+        if name == "<lambda>":
+            raise TypeError(
+                f"backprop is called without arguments, and the lambda says: {error}; write one "
+                f"that takes none, as in backprop=lambda: backward(x, y)"
+            ) from None
         raise TypeError(
             f"backprop is called without arguments, and {name} says: {error}; hand them over in a "
             f"lambda, as in backprop=lambda: {name}(x, y)"
@@ -229,25 +248,6 @@ def runner(backprop: Any, names: Mapping[str, Any] | None) -> Callable[[], Any]:
     except ValueError:
         pass  # a function of C's that does not say what it takes
     return backprop  # type: ignore[no-any-return]
-
-
-def run_cell(source: str, namespace: dict[str, Any]) -> None:
-    """Run the code of a cell; a traceback, and a report, find its lines."""
-    file = file_of_cell(source)
-    namespace.setdefault("__name__", "__main__")
-    exec(compile(source, file, "exec"), namespace)
-
-
-def file_of_cell(source: str) -> str:
-    """The name under which Python knows the lines of a cell; a new one where it does not."""
-    lines = source.splitlines(keepends=True)
-    text = "".join(lines).strip()
-    for file, entry in [*linecache.cache.items()]:
-        if len(entry) == 4 and "".join(entry[2]).strip() == text:
-            return file
-    file = f"<cell {len(linecache.cache)}>"
-    linecache.cache[file] = len(source), None, lines, file
-    return file
 
 
 def flat_names(names: Mapping[str, Any]) -> dict[str, Any]:
@@ -278,9 +278,9 @@ def tensors_in(value: Any, path: Path) -> Iterator[tuple[Path, Tensor]]:
     seen: set[int] = set()
     while todo:
         at, x = todo.pop(0)
-        if isinstance(x, Tensor):
+        if issubclass(type(x), Tensor):
             yield at, x
-        elif id(x) not in seen and not isinstance(x, np.ndarray | str | bytes | int | float):
+        elif id(x) not in seen and not issubclass(type(x), np.ndarray | str | bytes | int | float):
             seen.add(id(x))
             todo += [((*at, key), inner) for key, inner in items(x)]
 

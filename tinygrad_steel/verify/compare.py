@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
@@ -17,7 +17,15 @@ from ..program.ancestors import ancestors
 from ..program.given_names import GivenNames, Names
 from ..program.trace import for_reader, trace
 from ..program.values import Value
-from .capture import compared, flat_names, names_in_code, note_on, refuse_plain, runner
+from .capture import (
+    compared,
+    flat_names,
+    has_wrong_leaf,
+    names_in_code,
+    note_on,
+    refuse_plain,
+    runner,
+)
 from .closeness import distance, largest
 from .judging import judged
 from .report import WRONG, Report, Step
@@ -27,7 +35,7 @@ from .watching import watched
 
 
 def compare_backprop(
-    loss: Tensor, names: Names = None, *, backprop: Any = None, **manual: Any
+    loss: Tensor, names: Names = None, *others: Never, backprop: Any = None, **manual: Any
 ) -> Report:
     """Compare gradients which a chain of one's own has computed with the graph's; find the first
     wrong step and why.
@@ -82,6 +90,9 @@ def compare_backprop(
     no rounding: where several elements agree on one that is off 1 by more than 1e-9, or 3e-5 in
     float32, 8e-3 in float16, the gradient is wrong, however small the difference.
 
+    With `backprop`, what all searches for reasons may cost together is bounded, by a count that is
+    the same on every machine. The first wrong step comes first; others may be "not searched".
+
     Examples
     --------
     >>> import numpy as np
@@ -111,6 +122,7 @@ def compare_backprop(
     >>> report.ok  # 2 * diff / 2
     True
     """
+    refuse_misplaced(names, others)
     if backprop is not None:
         return compare_code(loss, names, backprop, manual)
     arrays = {name: as_numbers(name, value) for name, value in manual.items()}
@@ -134,16 +146,17 @@ def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str,
     graph = graph_of(traced)
     seen = watched(runner(backprop, names))
     with np.errstate(all="ignore"):
-        found = compared(graph, seen, names, step)
         learned = names_in_code(graph, seen)
-        if learned and any(one.verdict == WRONG for one in found.steps):
-            called = {**traced.names, **learned}
-            graph = graph_of(dataclasses.replace(traced, names=called))
-            found = compared(graph, seen, names, step)
+        named = dataclasses.replace(traced, names={**traced.names, **learned})
+        # Where a leaf is wrong, the names of the code are needed: nothing is searched twice.
+        is_wrong = bool(learned) and has_wrong_leaf(graph, seen, names)
+        found = compared(graph_of(named) if is_wrong else graph, seen, names, step)
+        if learned and is_wrong != any(one.verdict == WRONG for one in found.steps):
+            found = compared(graph if is_wrong else graph_of(named), seen, names, step)
     if seen.error is not None:
         note_on(seen.error, found)
         raise seen.error
-    return Report(*found)
+    return Report(*found, is_whole=not seen.is_full)
 
 
 @np.errstate(all="ignore")
@@ -176,6 +189,29 @@ def code_of(graph: Graph, name: str) -> list[str]:
 
 
 # What was handed over
+
+
+def refuse_misplaced(names: Any, others: tuple[Any, ...]) -> None:
+    """TypeError for what is no dict in the place of the names, and for what stands after them."""
+    misplaced = next((x for x in (names, *others) if callable(x)), None)
+    if misplaced is not None:
+        called = getattr(misplaced, "__name__", "function")
+        code = "lambda: ..." if called == "<lambda>" else called
+        raise TypeError(
+            f"{called} stands where the names are to be: write compare_backprop(loss, names, "
+            f"backprop={code})"
+        )
+    if others:
+        raise TypeError(
+            "after the names nothing is taken without a keyword: write backprop=... before code, and "
+            "G_name=... before an array"
+        )
+    if names is not None and not isinstance(names, Mapping):
+        hint = "; a cell's code is backprop=..." if isinstance(names, str) else ""
+        raise TypeError(
+            f"names is to be a dict, such as locals() or {{'W1': W1}}, "
+            f"not a {type(names).__name__}{hint}"
+        )
 
 
 def as_numbers(name: str, value: Any) -> np.ndarray:
@@ -215,7 +251,7 @@ def recognised(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[Value, st
     if not arrays:
         raise ValueError(
             f"no gradient was handed over: give each as a keyword, as in "
-            f"compare_backprop(loss, names, {[*found][-1]}=array). "
+            f"compare_backprop(loss, names, {[*found][-1]}=array), or your code as backprop=function. "
             f"This graph has {', '.join(found)}"
         )
     called: dict[Value, str] = {}

@@ -1,4 +1,8 @@
-"""The arrays that variables hold, also inside containers and objects."""
+"""The arrays that variables hold, also inside containers and objects.
+
+None of a person's own methods is called for that: not those of a subclass of dict or list, and not
+`__getattr__`; `isinstance` would ask an object for its `__class__`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ NO_CONTAINERS = {
     range,
 }
 # What a class may have that runs code of its own.
-WATCHED = (types.FunctionType, types.MethodType, property)
+WATCHED = (types.FunctionType, property, classmethod, staticmethod)
 MADE_BY_CLASS = 1 << 9  # the flag of types that Python code has made
 # Containers with more elements than this hold data, and no arrays by layer; of arrays of more bytes
 # no copy is made.
@@ -53,8 +57,8 @@ def arrays_at(
         inner = step(found, key)
         if inner is None:
             break
-        if isinstance(found, list | tuple) and isinstance(key, int) and key < 0:
-            key += len(found)
+        if is_sequence(found) and isinstance(key, int) and key < 0:
+            key += length(found)
         found = inner
         at.append(key)
     return arrays_in(found, tuple(at))
@@ -67,8 +71,8 @@ def is_call(path: Path, variables: Mapping[str, Any], namespace: Mapping[str, An
         inner = step(x, key)
         if inner is None:
             kind: Any = type(x)
-            found = getattr(kind, key.name, None) if isinstance(key, Attribute) else None
-            return isinstance(found, WATCHED) and not is_from_library(kind)
+            found = of_class(kind, key.name) if isinstance(key, Attribute) else None
+            return type(found) in WATCHED and not is_from_library(kind)
         x = inner
     return False
 
@@ -77,16 +81,39 @@ def step(x: Any, key: Any) -> Any:
     """What a container holds under a key; None where it has none, or is no container."""
     if isinstance(key, Attribute):
         return attributes(x).get(key.name)
-    if isinstance(x, dict):
-        return x.get(key)
-    if isinstance(x, list | tuple) and isinstance(key, int) and -len(x) <= key < len(x):
-        return x[key]
+    kind = type(x)
+    if issubclass(kind, dict):
+        return dict.get(x, key)
+    if is_sequence(x) and isinstance(key, int) and -length(x) <= key < length(x):
+        return plain(kind).__getitem__(x, key)
     return None
+
+
+def is_sequence(x: Any) -> bool:
+    """Whether it is a list or a tuple."""
+    return issubclass(type(x), list | tuple)
+
+
+def length(x: Any) -> int:
+    """How many elements a dict, a list or a tuple has."""
+    return plain(type(x)).__len__(x)  # type: ignore[no-any-return]
+
+
+def plain(kind: type) -> Any:
+    """The class of Python's own from which that of a container comes."""
+    if issubclass(kind, dict):
+        return dict
+    return list if issubclass(kind, list) else tuple
+
+
+def of_class(kind: type, name: str) -> Any:
+    """What a class has under a name, as it stands there; None where it has nothing."""
+    return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
 
 
 def arrays_in(value: Any, path: Path) -> Iterable[tuple[Path, Any]]:
     """The arrays that a variable holds, to any depth, each with its path."""
-    if isinstance(value, NUMBERS):
+    if issubclass(type(value), NUMBERS):
         return ((path, value),) if is_numbers(value) else ()
     if type(value) in NO_CONTAINERS:
         return ()
@@ -99,7 +126,7 @@ def arrays_inside(container: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     seen = set()
     while todo:
         at, x = todo.pop()
-        if isinstance(x, NUMBERS):
+        if issubclass(type(x), NUMBERS):
             if is_numbers(x):
                 yield at, x
         elif type(x) not in NO_CONTAINERS and id(x) not in seen:
@@ -109,7 +136,7 @@ def arrays_inside(container: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 def is_numbers(x: Any) -> bool:
     """Whether it may be a gradient: floats, and whole numbers in an array with several of them."""
-    if isinstance(x, float):
+    if issubclass(type(x), float):
         return True
     if x.nbytes > BYTES:
         return False
@@ -118,10 +145,11 @@ def is_numbers(x: Any) -> bool:
 
 def items(x: Any) -> Iterable[tuple[Any, Any]]:
     """What a container or an object holds, with the keys."""
-    if isinstance(x, dict):
-        return list(x.items()) if len(x) <= ELEMENTS else ()
-    if isinstance(x, list | tuple):
-        return enumerate(x) if len(x) <= ELEMENTS else ()
+    kind = type(x)
+    if issubclass(kind, dict):
+        return list(dict.items(x)) if length(x) <= ELEMENTS else ()
+    if is_sequence(x):
+        return enumerate(plain(kind).__iter__(x)) if length(x) <= ELEMENTS else ()
     return [(attribute(name), inner) for name, inner in attributes(x).items()]
 
 
@@ -137,14 +165,23 @@ def attributes(x: Any) -> dict[str, Any]:
     slots = slots_of_class(kind)
     if not slots:
         return found  # type: ignore[no-any-return]
-    return {**found, **{name: getattr(x, name) for name in slots if hasattr(x, name)}}
+    found = dict(found)
+    for name, slot in slots.items():
+        try:
+            found[name] = slot.__get__(x, kind)
+        except AttributeError:  # nothing is there yet
+            continue
+    return found
 
 
 @functools.lru_cache(maxsize=1024)
-def slots_of_class(kind: type) -> tuple[str, ...]:
-    """The attributes that a class keeps elsewhere than in a dict."""
-    slots = (name for base in kind.__mro__ for name in getattr(base, "__slots__", ()))
-    return tuple(name for name in slots if name not in ("__dict__", "__weakref__"))
+def slots_of_class(kind: type) -> Mapping[str, types.MemberDescriptorType]:
+    """The attributes that a class keeps elsewhere than in a dict, private ones under the name that
+    Python gives them.
+    """
+    own = [base for base in kind.__mro__[::-1] if base.__flags__ & MADE_BY_CLASS]
+    found = ((name, slot) for base in own for name, slot in vars(base).items())
+    return {name: slot for name, slot in found if type(slot) is types.MemberDescriptorType}
 
 
 @functools.lru_cache(maxsize=1024)

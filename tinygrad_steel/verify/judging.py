@@ -9,8 +9,8 @@ import numpy as np
 
 from ..program.values import Value
 from .faults.factors import causes
-from .faults.question import Question
-from .report import EMPTY, RIGHT
+from .faults.question import Pool, Question
+from .report import EMPTY, RIGHT, WRONG
 from .rounding import Rounding
 from .traced_loss import Graph
 from .verdicts import Judgement, judge
@@ -18,21 +18,31 @@ from .verdicts import Judgement, judge
 Arrays = Mapping[Value, np.ndarray]
 
 
-def judged(graph: Graph, handed: Arrays) -> dict[Value, Judgement]:
-    """The verdict on each gradient that was handed over, in the order of the backward."""
+def judged(
+    graph: Graph, handed: Arrays, first: Pool | None = None, later: Pool | None = None
+) -> dict[Value, Judgement]:
+    """The verdict on each gradient that was handed over, in the order of the backward.
+
+    `first`: what the search for the reason of the first wrong one may cost; `later`: those for the
+    others together. Without these each search has a budget of its own.
+    """
     known_causes = tuple(causes(graph))
     divisors = tuple(float(number) for number, _ in known_causes if number > 1)
     rounding = Rounding(graph, handed, divisors)
     values: dict[Value, np.ndarray] = {}  # gradients, as they follow from those handed over so far
     spoiled = False
-    found = {}
+    pool = first
+    found: dict[Value, Judgement] = {}
     for g in (graph.start, *graph.order):
         values[g] = graph.computed(g, values)
         if g not in handed:
             continue
         now = MappingProxyType(values)
-        question = Question(graph, known_causes, handed, now, spoiled, g, handed[g], values[g])
+        question = Question(
+            graph, known_causes, handed, now, spoiled, g, handed[g], values[g], pool=pool
+        )
         found[g] = judge(question, rounding)
+        pool = later if found[g].verdict == WRONG else pool
         expected = values[g]
         values |= found[g].values  # what comes next may follow from it
         values[g] = reshaped(handed[g], expected)
@@ -40,13 +50,13 @@ def judged(graph: Graph, handed: Arrays) -> dict[Value, Judgement]:
     return found
 
 
-def question(graph: Graph, asked: Value, given: np.ndarray, handed: Arrays) -> Question:
+def question(graph: Graph, pool: Pool, asked: Value, given: np.ndarray, handed: Arrays) -> Question:
     """Why this array is wrong as a gradient, where these others were handed over."""
     values = dict(up_to(graph, asked, handed))
     expected = values[asked]
     now = MappingProxyType(values)
     known_causes = tuple(causes(graph))
-    return Question(graph, known_causes, handed, now, False, asked, given, expected)
+    return Question(graph, known_causes, handed, now, False, asked, given, expected, pool=pool)
 
 
 def up_to(graph: Graph, last: Value, handed: Arrays) -> Iterator[tuple[Value, np.ndarray]]:

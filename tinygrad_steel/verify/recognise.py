@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..program.values import Value
-from .closeness import constant_factor, largest, matches
+from .closeness import constant_factor, largest, matches, tolerance
 
 SAME, TRANSPOSED, RESHAPED = "same", "transposed", "reshaped"
 SAMPLE = 16
@@ -24,42 +24,68 @@ class Match(NamedTuple):
     how: str
 
 
+class Group(NamedTuple):
+    """The values of one shape: a few elements of each, and by how much these may be off."""
+
+    values: list[Value]
+    few: np.ndarray
+    allowed: np.ndarray
+
+    def near(self, array: np.ndarray) -> list[Value]:
+        """Those of which a few elements are near: a quick look before all are compared."""
+        off = np.abs(sample(array) - self.few) > self.allowed  # NaN is decided later
+        return [self.values[i] for i in np.flatnonzero(~np.any(off, axis=1))]
+
+    def proportional(self, array: np.ndarray) -> list[Value]:
+        """Those of which a few elements are about a multiple."""
+        own = sample(array)
+        scaled = self.few / np.where(self.allowed == 0, 1, self.allowed)  # no square overflows
+        squares = np.sum(scaled * scaled, axis=1)
+        factors = (scaled @ own) / np.where(squares == 0, 1, squares)
+        rtol = max(1e-3, 8 * tolerance(array, self.few))
+        off = np.abs(own - factors[:, None] * scaled) > rtol * largest(array)
+        return [self.values[i] for i in np.flatnonzero(~np.any(off, axis=1))]
+
+
 class Table:
     """The numbers of some values, to be looked up."""
 
     def __init__(self, numbers: Mapping[Value, np.ndarray]):
         self.numbers = {x: as_floats(array) for x, array in numbers.items()}
-        self.by_size: dict[int, list[Value]] = defaultdict(list)
-        self.samples: dict[Value, tuple[np.ndarray, float]] = {}
+        self.place = {x: i for i, x in enumerate(self.numbers)}
+        shapes: dict[tuple[int, ...], list[Value]] = defaultdict(list)
         for x, array in self.numbers.items():
             if array.size:
-                self.by_size[array.size].append(x)
-            self.samples[x] = sample(array), largest(array)
+                shapes[array.shape].append(x)
+        self.groups: dict[int, list[tuple[tuple[int, ...], Group]]] = defaultdict(list)
+        for shape, values in shapes.items():
+            few = np.array([sample(self.numbers[x]) for x in values])
+            allowed = np.array([[1e-3 * largest(self.numbers[x])] for x in values])
+            self.groups[int(np.prod(shape))].append((shape, Group(values, few, allowed)))
 
     def matches(self, array: np.ndarray) -> list[Match]:
         """The values that have these numbers but for rounding."""
-        found, array = [], as_floats(array)
-        for x in self.by_size.get(array.size, ()):
-            own = self.numbers[x]
-            for how, turned in oriented(array, own.shape):
-                if self.may_be(x, turned) and matches(turned, own, rtol=1e-9):
-                    found.append(Match(x, how))
-                    break
-        return found
-
-    def may_be(self, x: Value, array: np.ndarray) -> bool:
-        """Whether a few elements are near: a quick look before all are compared."""
-        own, size = self.samples[x]
-        off = np.abs(sample(array) - own)
-        return not np.any(off > 1e-3 * size)  # NaN is decided later
+        found: dict[Value, Match] = {}
+        array = as_floats(array)
+        for shape, group in self.groups.get(array.size, ()):
+            for how, turned in oriented(array, shape):
+                for x in group.near(turned):
+                    if x not in found and matches(turned, self.numbers[x], rtol=1e-9):
+                        found[x] = Match(x, how)
+        return sorted(found.values(), key=lambda match: self.place[match.value])
 
     def multiples(self, array: np.ndarray) -> Iterator[tuple[Match, float]]:
         """The values of which these numbers are a multiple, and how many times."""
         if array.size < 2:
             return
         array = as_floats(array)
-        for x in self.by_size.get(array.size, ()):
-            for how, turned in oriented(array, self.numbers[x].shape):
+        ways: dict[Value, list[tuple[str, np.ndarray]]] = defaultdict(list)
+        for shape, group in self.groups.get(array.size, ()):
+            for how, turned in oriented(array, shape):
+                for x in group.proportional(turned):
+                    ways[x].append((how, turned))
+        for x in sorted(ways, key=self.place.__getitem__):
+            for how, turned in ways[x]:
                 factor = constant_factor(turned, self.numbers[x])
                 if factor:
                     yield Match(x, how), factor
@@ -118,22 +144,26 @@ LOCAL = (
 )
 
 
-def is_local(array: np.ndarray, forward: Iterable[np.ndarray]) -> bool:
-    """Whether an array is a usual function of a value of the forward, element by element."""
-    if array.size < 2 or np.all(array == array.flat[0]):
-        return False  # it may be anything
-    array = as_floats(array)
-    few = sample(array)
-    for own in map(as_floats, forward):
-        for _, given in oriented(array, own.shape):
-            for f in LOCAL:
+class LocalTable:
+    """Some values of a forward, and what usual functions make of a few elements of each."""
+
+    def __init__(self, forward: Iterable[np.ndarray]):
+        self.by_size: dict[int, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = defaultdict(list)
+        for own in map(as_floats, forward):
+            few = np.array([np.asarray(f(sample(own)), float) for f in LOCAL])
+            largest_ones = np.array([[largest(row)] for row in few])
+            self.by_size[own.size].append((own, few, 1e-6 * largest_ones))
+
+    def has(self, array: np.ndarray) -> bool:
+        """Whether an array is a usual function of one of them, element by element."""
+        if array.size < 2 or np.all(array == array.flat[0]):
+            return False  # it may be anything
+        array = as_floats(array)
+        for own, few, allowed in self.by_size.get(array.size, ()):
+            for _, given in oriented(array, own.shape):
                 # A few elements tell most of what is another function.
-                if given is not array or near(few, np.asarray(f(sample(own)), float)):
-                    if matches(given, np.asarray(f(own), float)):
+                near = np.all(np.abs(sample(given) - few) <= allowed, axis=1)
+                for i in np.flatnonzero(near):
+                    if matches(given, np.asarray(LOCAL[i](own), float)):
                         return True
-    return False
-
-
-def near(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether a few elements are about the same."""
-    return bool(np.all(np.abs(a - b) <= 1e-6 * largest(b)))
+        return False

@@ -17,7 +17,7 @@ ROUNDED = "right, but for {} rounding"
 CANCELLED = "right, but for rounding where terms cancel"
 EPSILON = "right, but for the epsilon in log"
 NOT_FINITE, EMPTY = "not finite, not judged", "empty, not judged"
-UNKNOWN = "not in the graph"
+UNKNOWN, NO_SUCH = "not in the graph", "the graph has no such gradient"
 
 HEAD = ("gradient", "shape", "largest difference", "relative", "verdict")
 MANY = 12  # how many names are listed
@@ -66,8 +66,10 @@ class Step(NamedTuple):
 
     def row_with_place(self) -> tuple[str, ...]:
         """The same where somebody's code was handed over."""
-        name, *rest = self.row()
-        return (name or "-", self.variable, *rest, str(self.where or "-"))
+        name, *rest, verdict = self.row()
+        if verdict == UNKNOWN and self.reason != NO_SUCH:
+            verdict = f"{verdict}: {self.reason}"
+        return (name or "-", self.variable, *rest, verdict, str(self.where or "-"))
 
     def own_code(self) -> list[str]:
         """The line that has made it."""
@@ -121,17 +123,19 @@ class Report:
         unrecognised: Iterable[Step] = (),
         missing: Iterable[str] = (),
         note: str = "",
+        is_whole: bool = True,
     ):
         self.steps = steps
         self.unrecognised = [*unrecognised]
         self.missing = [*missing]
         self.note = note
+        self.is_whole = is_whole
 
     @property
     def ok(self) -> bool:
         """Whether every gradient was judged and is right."""
         right = all(step.verdict.startswith(RIGHT) for step in self.steps)
-        return bool(self.steps) and right and not self.missing
+        return bool(self.steps) and right and not self.missing and self.is_whole
 
     @property
     def first_wrong(self) -> Step | None:

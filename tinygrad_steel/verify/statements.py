@@ -65,6 +65,7 @@ def statements_of(code: CodeType, namespace: dict[str, Any]) -> MappingProxyType
     """For each line of the file in which a function stands the statement that is there; of a lambda,
     its expression.
     """
+    linecache.checkcache(code.co_filename)  # it may have been written anew in this process
     lines = tuple(linecache.getlines(code.co_filename, namespace))
     return parsed(lines, ast.Lambda if code.co_name == "<lambda>" else ast.stmt)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -76,6 +77,17 @@ class Graph:
             if x in table:
                 return table[x]
         return self.numbers[x]
+
+    def behind(self, g: Value) -> Mapping[Value, None]:
+        """A value and all from which it is computed, looked for once."""
+        if g not in self.known_behind:
+            self.known_behind[g] = behind([g])
+        return self.known_behind[g]
+
+    @cached_property
+    def known_behind(self) -> dict[Value, Mapping[Value, None]]:
+        """What was looked for before."""
+        return {}
 
     def computed(self, x: Value, *tables: Mapping[Value, np.ndarray]) -> np.ndarray:
         """A value from its inputs, as they are by these tables."""

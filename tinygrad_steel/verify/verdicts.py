@@ -13,10 +13,9 @@ from ..program.values import Value, behind
 from .case import is_float
 from .closeness import constant_factor, distance, largest, tolerance
 from .faults import factors
-from .faults.places import origin
 from .faults.probabilities import EXACT_LOSS
 from .faults.question import Finding, Question
-from .faults.search import reason
+from .faults.search import origin, reason
 from .faults.unexplained import difference
 from .float32 import EPS32, SEVERAL, is_rounded_to_float32, shares_more_than_float32
 from .report import CANCELLED, EMPTY, EPSILON, FOLLOWS, NOT_FINITE, RIGHT, ROUNDED, WRONG
@@ -87,8 +86,9 @@ def with_reason(question: Question, rounding: Rounding, found: Finding) -> Judge
             return Judgement(unless_spoiled(question, rounded_to(rounding)))
         if is_float32_of(question, rounding):
             return Judgement(unless_spoiled(question, ROUNDED.format("float32")))
+        is_searched = found.searched
         found = origin(question, difference(question))._replace(ended=found.ended)
-        why = found.reason
+        why = found.reason if is_searched else f"not searched: {found.reason}"
         if is_within_float32(question, rounding):
             why += f"; {FLOAT32_PERHAPS}"
     if found.ended is not None:

@@ -16,6 +16,7 @@ from .ownership import is_own, own_folder
 from .statements import Path, Statement, spelled_path, statements_of
 
 FEW = 1024  # of so many bytes a copy is compared at once
+MOST = 2**31  # how many bytes the copies may have together
 
 Tracer = Callable[[FrameType, Any, Any], Any]
 
@@ -126,18 +127,32 @@ class Scope:
     inner: Tracer | None = None
 
 
+@dataclasses.dataclass(eq=False, slots=True)
+class Known:
+    """What is known of a code object: whether it is a person's own, and its statements by line.
+
+    `code` is held: its id comes for no other one. Code objects are equal whatever their file.
+    """
+
+    code: CodeType
+    is_own: bool
+    table: Mapping[int, Statement] | None = None
+    places: dict[int, tuple[Statement, Place]] = dataclasses.field(default_factory=dict)
+
+
 class Watched(NamedTuple):
     """What came of a watch.
 
     `bindings`: in the order in which they were made. `returned`: the arrays in what the function
     gave back, by path. `note`: why the watch ended early, if it did.
-    `error`: what the function raised.
+    `error`: what the function raised. `is_full`: whether there was more than is kept.
     """
 
     bindings: list[Binding]
     returned: dict[Path, Binding]
     note: str
     error: Exception | None
+    is_full: bool = False
 
 
 class Watch:
@@ -153,19 +168,16 @@ class Watch:
         # An object, the Binding to it and its bytes if they are few. It is held: no id comes twice.
         self.objects: dict[int, tuple[Any, Binding, bytes | None]] = {}
         self.scopes: dict[FrameType, Scope] = {}
-        self.places: dict[tuple[CodeType, int], tuple[Statement, Place]] = {}
-        self.tables: dict[CodeType, Mapping[int, Statement]] = {}
-        self.is_watched: dict[CodeType, bool] = {}
+        self.codes: dict[int, Known] = {}
+        self.bytes = 0
+        self.full_at: Place | None = None  # where there were too many of them
 
     # The tracer
 
     def trace(self, frame: FrameType, event: str, arg: Any) -> Tracer | None:
         """A function is called: watch it if it is somebody's own."""
         inner = None if self.previous is None else self.hand_on(self.previous, frame, event, arg)
-        code = frame.f_code
-        if code not in self.is_watched:
-            self.is_watched[code] = is_own(code, self.own)
-        if not self.is_watched[code]:
+        if self.full_at or not self.known(frame.f_code).is_own:
             return inner
         scope = self.scopes.get(frame)  # a generator goes on
         if scope is None:
@@ -180,7 +192,7 @@ class Watch:
         """What is told of each line of a frame."""
 
         def trace_inside(frame: FrameType, event: str, arg: Any) -> Any:
-            if event in ("line", "return"):
+            if event in ("line", "return") and not self.full_at:
                 variables = frame.f_locals
                 self.note_statement(scope, variables)
                 scope.statement, scope.place = self.place_of(frame)
@@ -299,6 +311,7 @@ class Watch:
             return
         binding = Binding(path, scope.number, copied(x), origin, before)
         self.bindings.append(binding)
+        self.count(scope, binding)
         self.remember(scope, binding, x)
 
     def note_changed(self, scope: Scope, path: Path, x: Any, origin: Origin) -> None:
@@ -311,7 +324,14 @@ class Watch:
             return
         binding = Binding(path, scope.number, copied(x), origin, last)
         self.bindings.append(binding)
+        self.count(scope, binding)
         self.remember(scope, binding, x)
+
+    def count(self, scope: Scope, binding: Binding) -> None:
+        """One more copy is kept; the watch ends where they are too many."""
+        self.bytes += binding.array.nbytes
+        if self.bytes > MOST:
+            self.full_at = self.full_at or scope.place
 
     def remember(self, scope: Scope, binding: Binding, x: Any) -> None:
         """A variable holds this array now."""
@@ -322,14 +342,32 @@ class Watch:
 
     def place_of(self, frame: FrameType) -> tuple[Statement, Place]:
         """The statement at which a frame stands."""
-        code, line = key = frame.f_code, frame.f_lineno
-        if key not in self.places:
-            if code not in self.tables:
-                self.tables[code] = statements_of(code, frame.f_globals)
-            found = self.tables[code].get(line) or Statement(line, "", known=False)
+        code, line = frame.f_code, frame.f_lineno
+        known = self.known(code)
+        if line not in known.places:
+            if known.table is None:
+                known.table = statements_of(code, frame.f_globals)
+            found = known.table.get(line) or Statement(line, "", known=False)
             place = Place(code.co_filename, found.line, found.text, code.co_name)
-            self.places[key] = found, place
-        return self.places[key]
+            known.places[line] = found, place
+        return known.places[line]
+
+    def known(self, code: CodeType) -> Known:
+        """What is known of a code object."""
+        found = self.codes.get(id(code))
+        if found is None:
+            found = self.codes[id(code)] = Known(code, is_own(code, self.own))
+        return found
+
+    @property
+    def why_ended(self) -> str:
+        """Why not all was seen, if so."""
+        if self.full_at is None:
+            return ""
+        return (
+            f"the arrays have more than {MOST / 2**30:.3g} GiB together: what came after "
+            f"{self.full_at} was not seen; hand over one step of training, or a smaller batch"
+        )
 
 
 def is_mere_call(scope: Scope) -> bool:
@@ -342,7 +380,7 @@ def watched(function: Callable[[], Any]) -> Watched:
     previous = sys.gettrace()
     watch = Watch(previous, own_folder(function))
     tracer = watch.trace
-    error, result, note = None, None, ""
+    error, result, taken_over = None, None, ""
     sys.settrace(tracer)
     try:
         result = function()
@@ -352,9 +390,16 @@ def watched(function: Callable[[], Any]) -> Watched:
         if sys.gettrace() == tracer:
             sys.settrace(previous)
         else:
-            note = "another tracer has taken over while the code ran: what came then was not seen"
+            taken_over = (
+                "another tracer has taken over while the code ran: what came then was not seen"
+            )
     returned = {}
     for path, x in arrays_in(result, ("returned value",)):
-        last = watch.objects.get(id(x), (None, None))[1]
-        returned[path] = last or Binding(path, -1, copied(x), Origin(NOWHERE))
-    return Watched(watch.bindings, returned, note, error)
+        _, last, few = watch.objects.get(id(x), (None, None, None))
+        if last is None or (watch.full_at and is_changed(x, last.array, few)):
+            last = Binding(path, -1, copied(x), Origin(NOWHERE), last)
+            last.key = id(x)
+        returned[path] = last
+    return Watched(
+        watch.bindings, returned, taken_over or watch.why_ended, error, bool(watch.full_at)
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...program.values import Value, behind
+from ...program.values import Value
 from ..closeness import constant_factor, matches, several
 from .question import Arrays, Finding, Question, handed_on
 
@@ -22,7 +22,7 @@ def origin(question: Question, words: str) -> Finding:
     asked = question.asked
     if factor is None or not names:
         return Finding(words)
-    if any(asked in behind([h]) for h in question.handed if h is not asked):
+    if any(asked in question.graph.behind(h) for h in question.handed if h is not asked):
         return Finding(words)  # it is a step between others, of which those before it are right
     alone = not others_behind(question, places[0])
     if alone:
@@ -45,13 +45,13 @@ def between(question: Question) -> list[Value]:
     """The gradients on the way to the one that is asked about which nobody has handed over, the
     nearest first.
     """
-    found: list[Value] = []
+    found: dict[Value, None] = {}
     todo = [question.asked]
-    while todo:
-        g = todo.pop(0)
-        for x in g.values():
-            if x in question.graph.late and x not in question.handed and x not in found:
-                found.append(x)
+    for g in todo:
+        new = (x for x in g.values() if x in question.graph.late and x not in question.handed)
+        for x in new:
+            if x not in found:
+                found[x] = None
                 todo.append(x)
     order = {g: i for i, g in enumerate(question.graph.order)}
     owned = {*question.graph.gradient_of.values()}
@@ -60,7 +60,8 @@ def between(question: Question) -> list[Value]:
 
 def others_behind(question: Question, g: Value) -> list[Value]:
     """What was handed over and depends on a gradient, but for the one that is asked about."""
-    return [h for h in question.handed if h is not question.asked and g in behind([h])]
+    others = (h for h in question.handed if h is not question.asked)
+    return [h for h in others if g in question.graph.behind(h)]
 
 
 def has_factor(question: Question, g: Value, factor: float | None) -> bool:

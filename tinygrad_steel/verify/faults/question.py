@@ -30,12 +30,13 @@ class Finding(NamedTuple):
 
     `reason`: empty where nothing usual explains it. `values`: the gradients as they are with this
     fault, from which later ones may follow. `ended`: after how many candidates the search was
-    ended; None where all were tried.
+    ended; None where all were tried. `searched`: whether there was a search at all.
     """
 
     reason: str = ""
     values: Arrays = NOTHING
     ended: int | None = None
+    searched: bool = True
 
 
 class Mistake(NamedTuple):
@@ -84,6 +85,32 @@ class Budget:
             self.left += max(rest, 0)
 
 
+class Pool:
+    """What several searches may still cost together, and one of them, and what they have found.
+
+    It is counted as a Budget is, and the questions come in a fixed order: what is found, and what
+    is not searched any more, is the same on every machine.
+    """
+
+    def __init__(self, left: float, each: float = WORK) -> None:
+        self.left = left
+        self.each = each
+        self.found: dict[Any, Finding] = {}
+
+    def ask(self, question: Question, search: Callable[[Question], Finding]) -> Finding:
+        """What a search finds with what is left; the same question is searched once."""
+        key = question.key
+        if key is None or key not in self.found:
+            budget = question.budget
+            budget.left = start = max(0, min(budget.left, self.left, self.each))
+            found = search(question)
+            self.left -= start - budget.left
+            if key is None:
+                return found
+            self.found[key] = found
+        return self.found[key]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Question:
     """Why the gradient `asked` was `given` so, where `expected` follows from those handed over
@@ -91,7 +118,7 @@ class Question:
 
     `causes`: factors by which people get a gradient of this graph wrong. `handed`: all that was
     handed over. `values`: the gradients as they follow from those handed over so far. `spoiled`:
-    whether one of these is wrong.
+    whether one of these is wrong. `pool`: what it shares with other questions, if it does.
     """
 
     graph: Graph
@@ -103,6 +130,17 @@ class Question:
     given: np.ndarray
     expected: np.ndarray
     budget: Budget = dataclasses.field(default_factory=Budget)
+    pool: Pool | None = None
+
+    @property
+    def key(self) -> Any:
+        """What makes it the same question as another one; None where a wrong gradient before it
+        has a part in it.
+        """
+        if self.spoiled:
+            return None
+        handed = frozenset((g, array.tobytes()) for g, array in self.handed.items())
+        return self.graph.start, self.asked, self.given.shape, self.given.tobytes(), handed
 
     @property
     def own(self) -> np.ndarray:

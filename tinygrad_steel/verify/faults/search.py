@@ -123,18 +123,34 @@ LAST = (Round(sums=(ways.any_factor,)),)
 
 def reason(question: Question) -> Finding:
     """Why a gradient is wrong, in words that follow its name; it changes nothing."""
+    return question.pool.ask(question, answer) if question.pool else answer(question)
+
+
+def answer(question: Question) -> Finding:
+    """The same, found with what the question's own budget allows."""
     given, expected = question.given, question.expected
     at_sight = seen_at_once(question)
     if at_sight and question.fits:
-        found = places.origin(question, at_sight)
+        found = origin(question, at_sight)
+    elif at_sight:
+        found = Finding(at_sight)
     else:
-        found = Finding(at_sight) if at_sight else search(question)
+        is_over = question.pool is not None and question.budget.left <= 0
+        found = Finding(searched=False) if is_over else search(question)
     text = found.reason or taken_for(question)
     if not question.fits:
         text = f"{text}{': ' if text else ''}shape {given.shape} is not {expected.shape}"
     elif given.ndim > 1 and matches(given.T, expected) and not matches(given, expected):
         text = f"the transpose of what is right{': ' if text else ''}{text}"
     return found._replace(reason=text)
+
+
+def origin(question: Question, words: str) -> Finding:
+    """A factor, and where it may have come in, if there is enough left to look for that."""
+    try:
+        return places.origin(question, words)
+    except Ended:
+        return Finding(words)
 
 
 def seen_at_once(question: Question) -> str:
