@@ -134,12 +134,12 @@ def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str,
     graph = graph_of(traced)
     seen = watched(runner(backprop, names))
     with np.errstate(all="ignore"):
-        found = compared(graph, seen, names, step)
+        found = compared(graph, seen, names, step, backprop)
         learned = names_in_code(graph, seen)
         if learned and any(one.verdict == WRONG for one in found.steps):
             called = {**traced.names, **learned}
             graph = graph_of(dataclasses.replace(traced, names=called))
-            found = compared(graph, seen, names, step)
+            found = compared(graph, seen, names, step, backprop)
     if seen.error is not None:
         note_on(seen.error, found)
         raise seen.error

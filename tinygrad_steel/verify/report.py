@@ -16,6 +16,7 @@ RIGHT, WRONG, FOLLOWS = "right", "wrong", "follows from a wrong one"
 ROUNDED = "right, but for {} rounding"
 CANCELLED = "right, but for rounding where terms cancel"
 EPSILON = "right, but for the epsilon in log"
+RESHAPED = "right, but for the shape"
 NOT_FINITE, EMPTY = "not finite, not judged", "empty, not judged"
 UNKNOWN = "not in the graph"
 
@@ -121,17 +122,19 @@ class Report:
         unrecognised: Iterable[Step] = (),
         missing: Iterable[str] = (),
         note: str = "",
+        is_complete: bool = True,
     ):
         self.steps = steps
         self.unrecognised = [*unrecognised]
         self.missing = [*missing]
         self.note = note
+        self.is_complete = is_complete
 
     @property
     def ok(self) -> bool:
         """Whether every gradient was judged and is right."""
         right = all(step.verdict.startswith(RIGHT) for step in self.steps)
-        return bool(self.steps) and right and not self.missing
+        return bool(self.steps) and right and not self.missing and self.is_complete
 
     @property
     def first_wrong(self) -> Step | None:

@@ -131,13 +131,15 @@ class Watched(NamedTuple):
 
     `bindings`: in the order in which they were made. `returned`: the arrays in what the function
     gave back, by path. `note`: why the watch ended early, if it did.
-    `error`: what the function raised.
+    `error`: what the function raised. `result`: what it gave back; `returned_at`: where.
     """
 
     bindings: list[Binding]
     returned: dict[Path, Binding]
     note: str
     error: Exception | None
+    result: Any
+    returned_at: Place
 
 
 class Watch:
@@ -156,6 +158,8 @@ class Watch:
         self.places: dict[tuple[CodeType, int], tuple[Statement, Place]] = {}
         self.tables: dict[CodeType, Mapping[int, Statement]] = {}
         self.is_watched: dict[CodeType, bool] = {}
+        # What a function has given back last, and the innermost place that did.
+        self.last_result: tuple[Any, Place] = None, NOWHERE
 
     # The tracer
 
@@ -245,6 +249,8 @@ class Watch:
 
     def note_result(self, scope: Scope, result: Any, variables: Mapping[str, Any]) -> None:
         """What a function returns, where it has no other name."""
+        if result is not self.last_result[0]:
+            self.last_result = result, scope.place
         caller = self.scopes.get(scope.frame.f_back)  # type: ignore[arg-type]
         for path, x in arrays_in(result, (f"{scope.frame.f_code.co_name}()",)):
             if id(x) not in self.objects:
@@ -357,4 +363,5 @@ def watched(function: Callable[[], Any]) -> Watched:
     for path, x in arrays_in(result, ("returned value",)):
         last = watch.objects.get(id(x), (None, None))[1]
         returned[path] = last or Binding(path, -1, copied(x), Origin(NOWHERE))
-    return Watched(watch.bindings, returned, note, error)
+    returned_at = watch.last_result[1] if watch.last_result[0] is result else NOWHERE
+    return Watched(watch.bindings, returned, note, error, result, returned_at)
