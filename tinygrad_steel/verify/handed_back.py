@@ -13,7 +13,7 @@ import numpy as np
 from ..program.values import Value
 from .chain import Chain, before, fits
 from .closeness import constant_factor, matches
-from .meaning import meant, parts_of_path
+from .meaning import is_marked, meant, parts_of_path
 from .recognise import oriented
 from .statements import Path
 from .watching import Binding, Origin
@@ -57,10 +57,14 @@ class HandedBack:
         found: dict[Value, list[Binding]] = defaultdict(list)
         for names in self.containers.values():
             keyed = [(x, name) for name in names if (x := self.leaf_of(name)) is not None]
+            marked = [(x, name) for x, name in keyed if is_marked(name.path[1:])]
+            keyed = marked or keyed
             stepped = [name for x, name in keyed if self.is_parameter(name.made, x)]
             if 2 * len(stepped) <= len(keyed):
                 for x, name in keyed:
                     found[x].append(name)
+        for x, names in found.items():
+            found[x] = [name for name in names if is_marked(name.path[1:])] or names
         return found
 
     @cached_property

@@ -58,6 +58,9 @@ def unjudged(chain: Chain, slots: Slots) -> Iterator[str]:
 def local_ones(chain: Chain, slots: Slots) -> Iterator[str]:
     """The leaves whose gradients are not given back where those of others are."""
     back = slots.back
+    lacking = [x for x in slots.missing if back.lacks(x)]
+    if lacking:
+        yield f"what was returned lacks the gradient of {', '.join(map(chain.graph.text, lacking))}"
     local = [x for x in leaves_of(chain, slots) if not is_judged(slots, x)]
     if local and back.right_leaves:
         names = ", ".join(chain.graph.text(x) for x in local)
@@ -69,22 +72,36 @@ def local_ones(chain: Chain, slots: Slots) -> Iterator[str]:
 
 def why_empty(chain: Chain, backprop: Any) -> str:
     """Why there is nothing to be judged."""
-    result, seen = chain.watched.result, chain.watched
+    result = chain.watched.result
     leaf = next((chain.graph.text(x) for x in chain.graph.leaves if x in chain.graph.wanted), "W")
     if isinstance(backprop, type):
         return f"{backprop.__name__} is a class: hand over a function that calls its backward"
     if inspect.iscoroutine(result):
         result.close()
-        return "the code is a coroutine, which was not run: hand over one that is awaited"
+        return (
+            "the code gave back a coroutine, which was not run: hand over lambda: asyncio.run(...)"
+        )
     if isinstance(result, types.GeneratorType):
         return "the code gave back a generator, which was not run: hand over lambda: [*backward()]"
-    if holds_tensors(result):
+    if holds_tensors([result, computed_locals(chain)]):
         return f"your code computed with Tensors: hand it {leaf}.numpy()"
-    if isinstance(backprop, str) and not seen.bindings:
+    if isinstance(backprop, str) and not chain.watched.bindings:
         return "the code made no arrays: where it only defines functions, call them in it as well"
     if result is None:
         return "the code gave nothing back, and no variable of it held a gradient of the graph"
     return "nothing in what the code made or gave back could be matched to a gradient of the graph"
+
+
+def computed_locals(chain: Chain) -> list[Any]:
+    """The Tensors that variables of the code hold, and were computed by it."""
+    given = [*chain.names.values()]
+    found = []
+    for frame in chain.watched.frames:
+        own = {*frame.f_code.co_varnames, *frame.f_code.co_names}
+        values = [value for name, value in frame.f_locals.items() if name in own]
+        tensors = (value for value in values if isinstance(value, Tensor) and value.op is not None)
+        found += [t for t in tensors if not any(t is other for other in given)]
+    return found
 
 
 def holds_tensors(value: Any) -> bool:

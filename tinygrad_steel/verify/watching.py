@@ -132,6 +132,7 @@ class Watched(NamedTuple):
     `bindings`: in the order in which they were made. `returned`: the arrays in what the function
     gave back, by path. `note`: why the watch ended early, if it did.
     `error`: what the function raised. `result`: what it gave back; `returned_at`: where.
+    `frames`: those of somebody's code.
     """
 
     bindings: list[Binding]
@@ -140,6 +141,7 @@ class Watched(NamedTuple):
     error: Exception | None
     result: Any
     returned_at: Place
+    frames: tuple[FrameType, ...]
 
 
 class Watch:
@@ -364,4 +366,5 @@ def watched(function: Callable[[], Any]) -> Watched:
         last = watch.objects.get(id(x), (None, None))[1]
         returned[path] = last or Binding(path, -1, copied(x), Origin(NOWHERE))
     returned_at = watch.last_result[1] if watch.last_result[0] is result else NOWHERE
-    return Watched(watch.bindings, returned, note, error, result, returned_at)
+    frames = tuple(watch.scopes)
+    return Watched(watch.bindings, returned, note, error, result, returned_at, frames)
