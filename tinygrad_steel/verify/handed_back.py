@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -55,17 +54,33 @@ class HandedBack:
         of a leaf.
         """
         found: dict[Value, list[Binding]] = defaultdict(list)
-        for names in self.containers.values():
-            keyed = [(x, name) for name in names if (x := self.leaf_of(name)) is not None]
-            marked = [(x, name) for x, name in keyed if is_marked(name.path[1:])]
-            keyed = marked or keyed
-            stepped = [name for x, name in keyed if self.is_parameter(name.made, x)]
-            if 2 * len(stepped) <= len(keyed):
-                for x, name in keyed:
-                    found[x].append(name)
+        for keyed in self.keyed:
+            for x, name in () if self.are_parameters(keyed) else keyed:
+                found[x].append(name)
         for x, names in found.items():
             found[x] = [name for name in names if is_marked(name.path[1:])] or names
         return found
+
+    @cached_property
+    def keyed(self) -> list[list[tuple[Value, Binding]]]:
+        """For each container that was given back, the leaves that its keys mean, with the places;
+        where some keys say that they are of gradients, only these.
+        """
+        found = []
+        for names in self.containers.values():
+            keyed = [(x, name) for name in names if (x := self.leaf_of(name)) is not None]
+            marked = [(x, name) for x, name in keyed if is_marked(name.path[1:])]
+            found.append(marked or keyed)
+        return found
+
+    @cached_property
+    def is_training(self) -> bool:
+        """Whether new parameters are given back: what is beside them may be an optimizer's."""
+        return any(map(self.are_parameters, self.keyed))
+
+    def are_parameters(self, keyed: Collection[tuple[Value, Binding]]) -> bool:
+        """Whether most of these places hold the leaves themselves, or what they are after a step."""
+        return 2 * sum(self.is_parameter(name.made, x) for x, name in keyed) > len(keyed)
 
     @cached_property
     def containers(self) -> dict[Path, list[Binding]]:
@@ -162,7 +177,7 @@ class HandedBack:
             if b in known or b.array.size < 2 or b.array.dtype.kind != "f":
                 continue
             is_derived = not b.origin.where.file or any(a in chain.right for a in before([b]))
-            if is_derived and not self.is_step(b) and not self.is_row(b.array):
+            if is_derived and not self.is_step(b) and not self.joined(b):
                 found.append(name)
         return found
 
@@ -181,32 +196,39 @@ class HandedBack:
     def is_judged_by_it(self, b: Binding, x: Value) -> bool:
         """Whether the gradient of a leaf is given back or kept, or what it is used for."""
         steps = (self.is_step_of(name.made, x) for name in self.returned)
-        rows = (self.is_row(name.array) for name in self.returned)
-        return self.holds(b, x) or any(steps) or any(rows)
+        joined = (x in self.joined(name.made) for name in self.returned)
+        return self.holds(b, x) or any(steps) or any(joined)
 
-    def is_row(self, array: np.ndarray) -> bool:
-        """Whether an array is the right gradients of all leaves one after the other."""
+    def joined(self, b: Binding) -> set[Value]:
+        """The leaves whose right gradients an array is, one after the other: in a row, or as the
+        rows or columns of a matrix.
+        """
         graph = self.chain.graph
-        left = [
-            graph.gradient_of[x] for x in graph.leaves if x in graph.wanted & {*graph.gradient_of}
-        ]
-        if array.ndim != 1 or array.size != sum(math.prod(g.shape) for g in left):
-            return False
-        at = 0
-        while left:
-            g = next((g for g in left if begins(array[at:], graph.numbers[g])), None)
-            if g is None:
-                return False
-            at += math.prod(g.shape)
-            left.remove(g)
-        return True
+        gradient_of = {x: graph.gradient_of[x] for x in graph.leaves if x in graph.gradient_of}
+        numbers = {x: graph.numbers[g] for x, g in gradient_of.items() if x in graph.wanted}
+        if b.array.ndim == 1:
+            return peeled(b.array, {x: [a.ravel(), a.T.ravel()] for x, a in numbers.items()})
+        if b.array.ndim != 2:
+            return set()
+        rows = {x: [np.atleast_2d(a), np.atleast_2d(a.T)] for x, a in numbers.items()}
+        return peeled(b.array, rows) or peeled(b.array.T, rows)
+
+
+def peeled(array: np.ndarray, parts: Mapping[Value, Iterable[np.ndarray]]) -> set[Value]:
+    """The values of which an array is made, each at most once; none where something is left."""
+    found: set[Value] = set()
+    while len(array):
+        for x, ways in parts.items():
+            own = next((a for a in ways if len(a) and matches(array[: len(a)], a)), None)
+            if own is not None and x not in found:
+                found.add(x)
+                array = array[len(own) :]
+                break
+        else:
+            return set()
+    return found
 
 
 def is_inside(path: Path) -> bool:
     """Whether a variable is a place in a container or an object."""
     return len(path) > 1 and "()" not in str(path[0])
-
-
-def begins(row: np.ndarray, array: np.ndarray) -> bool:
-    """Whether a row begins with the numbers of an array."""
-    return any(matches(row[: array.size], part) for part in (array.ravel(), array.T.ravel()))

@@ -147,7 +147,8 @@ def slot_by_name(chain: Chain, x: Value, right: list[Found], back: HandedBack) -
     if group:
         return [Found(group[-1]), *good][-1]
     if right:
-        return replaced(chain, chain.graph.gradient_of[x], right_ones) or right[0]
+        new = None if back.is_training else replaced(chain, chain.graph.gradient_of[x], right_ones)
+        return new or right[0]
     return Found(named[-1]) if named else None
 
 
