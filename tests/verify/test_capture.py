@@ -747,6 +747,11 @@ def an_attribute_of_another():
     return net
 
 
+def variables_crossed():
+    dW2, db1, dW1, db2 = right_gradients()  # variables crossed
+    return f"nothing {dW2} {db1} {dW1} {db2}"
+
+
 def kept_in_a_method():
     class Net:
         def backward(self):
@@ -767,6 +772,7 @@ def kept_in_a_method():
         (bound_again_in_a_dict, "# bound again", {"G_W2": "G_W1"}),
         (attributes_swapped, "# attributes swapped", {"G_W2": "G_W1", "G_W1": "G_W2"}),
         (an_attribute_of_another, "# the attribute of another", {"G_b1": "G_b2"}),
+        (variables_crossed, "# variables crossed", {"G_W2": "G_W1", "G_W1": "G_W2"}),
         (kept_in_a_method, "# kept in a method", {"G_b1": "G_b2"}),
     ],
 )
@@ -811,6 +817,19 @@ def new_parameters_and_gradients():
     return {k: params[k] - 0.1 * np.sign(g) for k, g in grads.items()}, grads
 
 
+def as_matrices():
+    dW1, db1, dW2, db2 = right_gradients()
+    return np.vstack([dW1, db1]), np.vstack([dW2, db2])
+
+
+def with_moments():
+    grads = dict(zip(("W1", "b1", "W2", "b2"), right_gradients()))
+    m = {k: 0.1 * g for k, g in grads.items()}
+    v = {k: 0.001 * g * g for k, g in grads.items()}
+    params = {"W1": W1, "b1": b1, "W2": W2, "b2": b2}
+    return {k: params[k] - m[k] / (np.sqrt(v[k]) + 1e-8) for k in params}, m, v
+
+
 BEFORE = right_gradients()
 
 
@@ -824,6 +843,8 @@ BEFORE = right_gradients()
         in_lists,
         all_in_an_object,
         new_parameters_and_gradients,
+        as_matrices,
+        with_moments,
         lambda: right_gradients()[::-1],
         lambda: BEFORE,
         lambda: dict(zip(("dW1", "db1", "dW2", "db2"), BEFORE)),

@@ -146,10 +146,19 @@ def slot_by_name(chain: Chain, x: Value, right: list[Found], back: HandedBack) -
     good = [found for found in right if found.binding in group]
     if group:
         return [Found(group[-1]), *good][-1]
+    if named and not any(back.holds(b, x) for b in right_ones) and is_crossed(chain, x, named[-1]):
+        return Found(named[-1])
     if right:
         new = None if back.is_training else replaced(chain, chain.graph.gradient_of[x], right_ones)
         return new or right[0]
     return Found(named[-1]) if named else None
+
+
+def is_crossed(chain: Chain, x: Value, named: Binding) -> bool:
+    """Whether what has the name of a leaf is the gradient of another one, whose name it lacks."""
+    values = {chain.gradients[m.value] for m in chain.right.get(named, ())}
+    others = values & chain.graph.wanted
+    return bool(others) and x not in values and not others & {*chain.meanings_of(named)}
 
 
 def is_kept_now(name: Binding, x: Value, back: HandedBack) -> bool:
