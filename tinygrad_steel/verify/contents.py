@@ -137,14 +137,25 @@ def attributes(x: Any) -> dict[str, Any]:
     slots = slots_of_class(kind)
     if not slots:
         return found  # type: ignore[no-any-return]
-    return {**found, **{name: getattr(x, name) for name in slots if hasattr(x, name)}}
+    return {
+        **found,
+        **{name: held for name, slot in slots if (held := held_in(slot, x)) is not None},
+    }
+
+
+def held_in(slot: Any, x: Any) -> Any:
+    """What a slot of an object holds; None where that is nothing. It runs none of the object's code."""
+    try:
+        return slot.__get__(x)
+    except AttributeError:
+        return None
 
 
 @functools.lru_cache(maxsize=1024)
-def slots_of_class(kind: type) -> tuple[str, ...]:
-    """The attributes that a class keeps elsewhere than in a dict."""
-    slots = (name for base in kind.__mro__ for name in getattr(base, "__slots__", ()))
-    return tuple(name for name in slots if name not in ("__dict__", "__weakref__"))
+def slots_of_class(kind: type) -> tuple[tuple[str, Any], ...]:
+    """The attributes that a class keeps elsewhere than in a dict, by the names that Python gives them."""
+    members = (item for base in kind.__mro__[::-1] for item in vars(base).items())
+    return tuple(item for item in members if isinstance(item[1], types.MemberDescriptorType))
 
 
 @functools.lru_cache(maxsize=1024)
