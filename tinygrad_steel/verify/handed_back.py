@@ -92,13 +92,21 @@ class HandedBack:
 
     def leaf_of(self, name: Binding) -> Value | None:
         """The leaf whose gradient a place holds by its key or attribute; None where it says nothing."""
-        if name.owner >= 0:
-            of = self.chain.meaning_of_name(name)
-        elif any(isinstance(part, str) for part in parts_of_path(name.path[1:])):
-            of = meant((GRADIENTS, *name.path[1:]), name.owner, self.chain.meanings)
-        else:
-            of = ()
+        given_back = self.meanings_of_returned.get(name.path) if name.owner < 0 else None
+        of = self.chain.meaning_of_name(name) if given_back is None else given_back
         return of[0] if len(of) == 1 and of[0] in self.chain.graph.wanted else None
+
+    @cached_property
+    def meanings_of_returned(self) -> dict[Path, tuple[Value, ...]]:
+        """Whose gradients the places in what was given back hold, by their keys."""
+        meanings = self.chain.meanings
+        anywhere = (m if m.owner is None else m._replace(owner=0) for m in meanings)
+        table = [*dict.fromkeys(anywhere)]  # no frame is nearer to it than another one
+        found: dict[Path, tuple[Value, ...]] = {}
+        for path in self.chain.watched.returned:
+            says = any(isinstance(part, str) for part in parts_of_path(path[1:]))
+            found[path] = meant((GRADIENTS, *path[1:]), -1, table) if says else ()
+        return found
 
     def is_parameter(self, b: Binding, x: Value) -> bool:
         """Whether an array is a leaf, or that after a step."""

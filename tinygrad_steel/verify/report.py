@@ -97,6 +97,10 @@ class Report:
         sum. Nothing is said of them.
     missing : list of str
         Of somebody's code: the leaves whose gradients were not seen; the report is not `ok` then.
+    note : str
+        Of somebody's code: what was returned and could not be judged, or why nothing was.
+    is_complete : bool
+        Of somebody's code: whether what was returned was judged; the report is not `ok` otherwise.
 
     Examples
     --------
