@@ -174,12 +174,11 @@ def other_forward(chain: Chain, search: Search) -> Step | None:
     """The first value of the forward that somebody's code has otherwise than the graph, by its name."""
     leaves = [found.binding for found in search.slots.wrong.values()]
     used = before(leaves, chain.right)
+    other = {*leaves, *chain.forward, *chain.changed}
     matched = {m.value for match in chain.forward.values() for m in match}
     own = [m for m in chain.meanings if m.owner is None and m.value not in matched]
     for b in chain.made:
-        if b not in used or b in chain.forward or b in chain.changed or chain.is_marked(b):
-            continue
-        if b in leaves:
+        if b not in used or b in other or chain.is_marked(b):
             continue
         for meaning in own:
             if fits(b, meaning.value) and is_called(chain, b, meaning.parts):

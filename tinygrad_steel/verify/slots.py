@@ -135,23 +135,21 @@ def leaf_slot(chain: Chain, x: Value, back: HandedBack) -> Found | None:
 
 def slot_by_name(chain: Chain, x: Value, right: list[Found], back: HandedBack) -> Found | None:
     """The array whose name says that it is the gradient of a leaf, or that is right."""
-    right_ones = {found.binding for found in right}
     names = [name for name in chain.last_names if chain.meaning_of_name(name) == (x,)]
-    named = [name.made for name in names]
-    returned = [b for b in named if back.gives_back(b, x)]
-    kept = [name.made for name in names if is_kept_now(name, x, back)]
-    if any(back.holds(b, x) for b in right_ones):
-        kept = []  # what else is kept under that name may be a part of it
-    group = returned or kept
-    good = [found for found in right if found.binding in group]
+    is_held = any(back.holds(found.binding, x) for found in right)
+    group = [name.made for name in names if back.gives_back(name.made, x)]
+    if not group and not is_held:  # what else is kept under that name may be a part of it
+        group = [name.made for name in names if is_kept_now(name, x, back)]
     if group:
+        good = [found for found in right if found.binding in group]
         return [Found(group[-1]), *good][-1]
-    if named and not any(back.holds(b, x) for b in right_ones) and is_crossed(chain, x, named[-1]):
-        return Found(named[-1])
-    if right:
-        new = None if back.is_training else replaced(chain, chain.graph.gradient_of[x], right_ones)
-        return new or right[0]
-    return Found(named[-1]) if named else None
+    named = [Found(name.made) for name in names]
+    is_wrong = named and not is_held and is_crossed(chain, x, named[-1].binding)
+    if not right or is_wrong:
+        return named[-1] if named else None
+    right_ones = {found.binding for found in right}
+    new = None if back.is_training else replaced(chain, chain.graph.gradient_of[x], right_ones)
+    return new or right[0]
 
 
 def is_crossed(chain: Chain, x: Value, named: Binding) -> bool:
