@@ -12,6 +12,7 @@ import pathlib
 import subprocess
 import sys
 import textwrap
+import threading
 import types
 import warnings
 
@@ -685,3 +686,291 @@ def test_a_watch_costs_little_work():
         return count
 
     assert events(100) - events(50) <= 5 * 50
+
+
+# What is handed back, and by which place
+
+
+SQUARE = np.array([[0.4, -0.7], [0.2, 0.9]])
+W1, W2 = SQUARE, SQUARE.T * 1.3 + 0.1
+b1, b2 = np.array([0.2, -0.1]), np.array([0.3, 0.5])
+
+
+def two_layers(row=False):
+    shape = (1, 2) if row else (2,)
+    given = {"W1": W1, "b1": b1.reshape(shape), "W2": W2, "b2": b2.reshape(shape)}
+    t = {name: Tensor(a, requires_grad=True, name=name) for name, a in given.items()}
+    h = np.tanh(X @ t["W1"] + t["b1"])
+    return np.mean(np.square(h @ t["W2"] + t["b2"] - X))
+
+
+def right_gradients():
+    h = np.tanh(X @ W1 + b1)
+    d = 2 * (h @ W2 + b2 - X) / X.size
+    dz = d @ W2.T * (1 - h * h)
+    return X.T @ dz, dz.sum(0), h.T @ d, d.sum(0)
+
+
+def swapped():
+    dW1, db1, dW2, db2 = right_gradients()
+    return {"W1": dW2, "b1": db1, "W2": dW1, "b2": db2}  # swapped
+
+
+def one_for_two():
+    dW1, db1, dW2, _ = right_gradients()
+    return {"W1": dW1, "b1": db1, "W2": dW2, "b2": db1}  # one for two
+
+
+def one_twice():
+    dW1, db1, _, db2 = right_gradients()
+    return dW1, db1, dW1, db2  # one twice, W2 is not there
+
+
+def bound_again_in_a_dict():
+    dW1, db1, dW2, db2 = right_gradients()
+    out = {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}
+    out["dW2"] = out["dW1"]  # bound again
+    return out
+
+
+def attributes_swapped():
+    net = types.SimpleNamespace()
+    net.dW1, net.db1, net.dW2, net.db2 = right_gradients()
+    net.dW1, net.dW2 = net.dW2, net.dW1  # attributes swapped
+    return "nothing"
+
+
+def an_attribute_of_another():
+    net = types.SimpleNamespace(W1=W1, b1=b1, W2=W2, b2=b2)
+    net.dW1, net.db1, net.dW2, net.db2 = right_gradients()
+    net.db1 = net.db2  # the attribute of another
+    return net
+
+
+def variables_crossed():
+    dW2, db1, dW1, db2 = right_gradients()  # variables crossed
+    return f"nothing {dW2} {db1} {dW1} {db2}"
+
+
+def kept_in_a_method():
+    class Net:
+        def backward(self):
+            dW1, db1, dW2, db2 = right_gradients()
+            self.grads = {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
+            self.grads["b1"] = self.grads["b2"]  # kept in a method
+
+    n = Net()
+    n.backward()
+
+
+@pytest.mark.parametrize(
+    ("code", "line", "reasons"),
+    [
+        (swapped, "# swapped", {"G_W2": "G_W1", "G_W1": "G_W2"}),
+        (one_for_two, "# one for two", {"G_b2": "G_b1"}),
+        (one_twice, "# one twice", {"G_W2": "G_W1"}),
+        (bound_again_in_a_dict, "# bound again", {"G_W2": "G_W1"}),
+        (attributes_swapped, "# attributes swapped", {"G_W2": "G_W1", "G_W1": "G_W2"}),
+        (an_attribute_of_another, "# the attribute of another", {"G_b1": "G_b2"}),
+        (variables_crossed, "# variables crossed", {"G_W2": "G_W1", "G_W1": "G_W2"}),
+        (kept_in_a_method, "# kept in a method", {"G_b1": "G_b2"}),
+    ],
+)
+def test_what_is_handed_back_is_judged_by_its_place(code, line, reasons):
+    report = compare_backprop(two_layers(), backprop=code)
+    wrong = {s.name: s.reason for s in report.steps if s.verdict == "wrong"}
+    assert wrong == {g: f"these are the numbers of {other}" for g, other in reasons.items()}
+    rows = pathlib.Path(__file__).read_text(encoding="utf-8").splitlines()
+    assert line in rows[report.first_wrong.where.line - 1], report
+
+
+def updated():
+    dW1, db1, dW2, db2 = right_gradients()
+    return W1 - 0.1 * dW1, b1 - 0.1 * db1, W2 - 0.1 * dW2, b2 - 0.1 * db2
+
+
+def in_a_row():
+    return np.concatenate([a.ravel() for a in right_gradients()])
+
+
+def odd_names():
+    db1, dW1, dh, dx = right_gradients()
+    return db1, dW1, dh, dx
+
+
+def in_lists():
+    dW1, db1, dW2, db2 = right_gradients()
+    return [dW1, dW2], [db1, db2]
+
+
+def all_in_an_object():
+    net = types.SimpleNamespace(W1=W1, b1=b1, W2=W2, b2=b2, m={})
+    net.dW1, net.db1, net.dW2, net.db2 = right_gradients()
+    for name in ("W1", "b1", "W2", "b2"):
+        net.m[name] = 0.1 * getattr(net, f"d{name}")
+    return net
+
+
+def new_parameters_and_gradients():
+    grads = dict(zip(("W1", "b1", "W2", "b2"), right_gradients()))
+    params = {"W1": W1, "b1": b1, "W2": W2, "b2": b2}
+    return {k: params[k] - 0.1 * np.sign(g) for k, g in grads.items()}, grads
+
+
+def as_matrices():
+    dW1, db1, dW2, db2 = right_gradients()
+    return np.vstack([dW1, db1]), np.vstack([dW2, db2])
+
+
+def with_moments():
+    grads = dict(zip(("W1", "b1", "W2", "b2"), right_gradients()))
+    m = {k: 0.1 * g for k, g in grads.items()}
+    v = {k: 0.001 * g * g for k, g in grads.items()}
+    params = {"W1": W1, "b1": b1, "W2": W2, "b2": b2}
+    return {k: params[k] - m[k] / (np.sqrt(v[k]) + 1e-8) for k in params}, m, v
+
+
+BEFORE = right_gradients()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        right_gradients,
+        updated,
+        in_a_row,
+        odd_names,
+        in_lists,
+        all_in_an_object,
+        new_parameters_and_gradients,
+        as_matrices,
+        with_moments,
+        lambda: right_gradients()[::-1],
+        lambda: BEFORE,
+        lambda: dict(zip(("dW1", "db1", "dW2", "db2"), BEFORE)),
+    ],
+)
+def test_right_gradients_are_right_however_they_are_handed_back(code):
+    report = compare_backprop(two_layers(), backprop=code)
+    assert report.ok, report
+
+
+def test_a_leaf_that_a_returned_dict_lacks_is_missing():
+    def code():
+        dW1, db1, dW2, _ = right_gradients()
+        return {"W1": dW1, "b1": db1, "W2": dW2}
+
+    report = compare_backprop(two_layers(), backprop=code)
+    assert not report.ok
+    assert report.missing == ["b2"]
+    assert report.note == "what was returned lacks the gradient of b2"
+
+
+def test_what_was_returned_and_not_judged_is_said():
+    def a_row():
+        dW1, db1, dW2, db2 = right_gradients()
+        return -3 * np.concatenate([a.ravel() for a in (dW2, db2, dW1, db1)])
+
+    def ascent():
+        dW1, db1, dW2, db2 = right_gradients()
+        return W1 + 0.1 * dW1, b1 + 0.1 * db1, W2 + 0.1 * dW2, b2 + 0.1 * db2
+
+    for code, what in ((a_row, "returned value of shape (12,)"), (ascent, "returned value[0]")):
+        report = compare_backprop(two_layers(), backprop=code)
+        assert not report.ok, report
+        assert f"Note: what was returned was not judged: {what}" in str(report)
+        assert "are right." not in str(report)
+
+
+def twice_too_large():
+    return {"w": 2 * X.T @ (X @ W - Y) * 2 / 3}
+
+
+def in_a_thread():
+    out = {}
+    thread = threading.Thread(target=lambda: out.update(twice_too_large()))
+    thread.start()
+    thread.join()
+    return out
+
+
+def no_trace():
+    before = sys.gettrace()
+    sys.settrace(None)
+    found = twice_too_large()
+    sys.settrace(before)
+    return found
+
+
+CACHED = functools.cache(twice_too_large)
+CACHED()
+
+
+@pytest.mark.parametrize("code", [in_a_thread, no_trace, CACHED])
+def test_gradients_that_nobody_saw_being_made_are_judged(code):
+    report = compare_backprop(linear(), backprop=code)
+    assert [(s.name, s.verdict) for s in report.steps] == [("G_w", "wrong")]
+    assert report.first_wrong.reason == "2 times too large everywhere: a factor 2 too much"
+    if code is CACHED:
+        assert report.first_wrong.where is None
+        assert "you have" not in str(report)
+        assert report.rows()[1][-1] == "-"
+
+
+def test_an_empty_report_says_why():
+    w = Tensor(W, requires_grad=True, name="w")
+    loss = np.mean(np.square(X @ w - Y))
+
+    def returned_tensors():
+        return {"w": X.T @ (X @ w - Y)}
+
+    def tensors():
+        dw = X.T @ (X @ w - Y)  # noqa: F841
+
+    async def coroutine():
+        return X
+
+    def generator():
+        yield X
+
+    class Net:
+        pass
+
+    def notes(code, names=None):
+        report = compare_backprop(loss, names, backprop=code)
+        assert not report.ok
+        assert report.steps == []
+        assert f"Note: {report.note}." in str(report)
+        return report.note
+
+    assert notes(returned_tensors) == "your code computed with Tensors: hand it w.numpy()"
+    assert notes(tensors) == "your code computed with Tensors: hand it w.numpy()"
+    cell = "d = X @ w - Y\ndw = X.T @ d\n"
+    assert notes(cell, {"X": X, "w": w, "Y": Y}).startswith("your code computed with Tensors")
+    assert "a coroutine" in notes(coroutine)
+    assert "a generator" in notes(generator)
+    assert "Net is a class" in notes(Net)
+    assert "only defines functions" in notes("def backward():\n    return 1.0\n")
+    assert notes(lambda: None).startswith("the code gave nothing back")
+
+
+def test_a_bias_without_its_axis_hides_nothing():
+    loss = two_layers(row=True)
+    # The biases of the code are seen with an axis, as the graph has them.
+    report = compare_backprop(loss, backprop=lambda: with_rows(2))
+    assert report.first_wrong.name == "G_W1", report
+    verdicts = {s.name: s.verdict for s in report.steps}
+    assert verdicts["G_b1"] == verdicts["G_b2"] == "right, but for the shape"
+    report = compare_backprop(loss, backprop=lambda: with_rows(1))
+    assert report.first_wrong.name == "G_b2"
+    assert report.first_wrong.reason.startswith("right numbers in a wrong shape")
+
+
+ROWS_OF_BIASES = b1[None], b2[None]
+
+
+def with_rows(factor):
+    h = np.tanh(X @ W1 + ROWS_OF_BIASES[0])
+    d = 2 * (h @ W2 + ROWS_OF_BIASES[1] - X) / X.size
+    dz = d @ W2.T * (1 - h * h)
+    return factor * X.T @ dz, dz.sum(0), h.T @ d, d.sum(0)

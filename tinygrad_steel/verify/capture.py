@@ -23,7 +23,8 @@ from .faults.question import Pool
 from .judging import judged, question
 from .meaning import is_marked, is_name, likeness, parts_of_path
 from .recognise import oriented
-from .report import FOLLOWS, NO_SUCH, RIGHT, UNKNOWN, WRONG, Step
+from .report import FOLLOWS, NO_SUCH, RESHAPED, RIGHT, UNKNOWN, WRONG, Step
+from .said_beside import is_complete, notes
 from .slots import right_ones, slots_of
 from .statements import Path, spelled_path
 from .traced_loss import Graph
@@ -42,16 +43,22 @@ class Comparison(NamedTuple):
 
     `steps`: of the gradients, from the loss backwards. `unrecognised`: what is not in the graph.
     `missing`: the leaves whose gradients were not seen. `note`: what else is to be said.
+    `is_complete`: whether what is given back was judged.
     """
 
     steps: list[Step]
     unrecognised: list[Step]
     missing: list[str]
     note: str
+    is_complete: bool = True
 
 
 def compared(
-    graph: Graph, seen: Watched, names: Mapping[str, Any] | None, make_step: MakeStep
+    graph: Graph,
+    seen: Watched,
+    names: Mapping[str, Any] | None,
+    make_step: MakeStep,
+    backprop: Any = None,
 ) -> Comparison:
     """Compare what somebody's code has made with the graph."""
     chain = Chain(graph, seen, names or {})
@@ -72,11 +79,32 @@ def compared(
     if sum(found.verdict == WRONG for found in verdicts.values()) > 1:
         verdicts = judged(graph, search.arrays(), first, Pool(*FOR_OTHERS))
     steps = [
-        placed(make_step(graph, "", g, handed[g].array(g), verdicts[g]), chain, search, g)
-        for g in verdicts
+        placed(make_step(graph, "", g, array, found), chain, search, g)
+        for g, array, found in with_shapes(search, verdicts)
     ]
     missing = [graph.text(x) for x in slots.missing]
-    return Comparison(steps, unrecognised(chain, handed), missing, seen.note)
+    note = "; ".join(notes(chain, slots, not steps, backprop))
+    complete = is_complete(chain, slots) and not seen.is_full
+    return Comparison(steps, unrecognised(chain, handed), missing, note, complete)
+
+
+def with_shapes(
+    search: Search, verdicts: Mapping[Value, Judgement]
+) -> Iterator[tuple[Value, np.ndarray, Judgement]]:
+    """Each gradient with its array and the verdict; one that is right in another shape than the
+    leaf itself has is wrong only where nothing else is.
+    """
+    handed, misshapen = search.handed, search.slots.misshapen
+    if misshapen and not any(found.verdict == WRONG for found in verdicts.values()):
+        arrays = search.arrays() | {g: handed[g].binding.array for g in misshapen}
+        for g, found in search.judge(arrays).items():
+            yield g, arrays[g], found
+        return
+    for g, found in verdicts.items():
+        if g in misshapen and found.verdict.startswith(RIGHT):
+            yield g, handed[g].binding.array, Judgement(RESHAPED)
+        else:
+            yield g, handed[g].array(g), found
 
 
 def has_wrong_leaf(graph: Graph, seen: Watched, names: Mapping[str, Any] | None) -> bool:
@@ -115,7 +143,7 @@ def placed(step: Step, chain: Chain, search: Search, g: Value) -> Step:
     return step._replace(
         name=chain.graph.name(g) or name,
         variable=variable,
-        where=made.origin.where,
+        where=made.origin.where if made.origin.where.file else None,
         helpers=tuple(places),
     )
 
@@ -159,10 +187,11 @@ def other_forward(chain: Chain, search: Search) -> Step | None:
     """The first value of the forward that somebody's code has otherwise than the graph, by its name."""
     leaves = [found.binding for found in search.slots.wrong.values()]
     used = before(leaves, chain.right)
+    other = {*leaves, *chain.forward, *chain.changed}
     matched = {m.value for match in chain.forward.values() for m in match}
     own = [m for m in chain.meanings if m.owner is None and m.value not in matched]
     for b in chain.made:
-        if b not in used or b in chain.forward or b in chain.changed or chain.is_marked(b):
+        if b not in used or b in other or chain.is_marked(b):
             continue
         for meaning in own:
             if fits(b, meaning.value) and is_called(chain, b, meaning.parts):

@@ -172,11 +172,15 @@ class Chain:
         """The bindings that are gradients of the graph."""
         found = {}
         for b in self.made:
-            if not b.origin.given:
+            if self.is_new(b):
                 match = [m for m in self.gradient_table.matches(b.array) if self.lies_well(b, m)]
                 if match:
                     found[b] = match
         return found
+
+    def is_new(self, b: Binding) -> bool:
+        """Whether an array was made by the code, or was there before and is given back."""
+        return not b.origin.given or (b in self.returned and b not in self.forward)
 
     def lies_well(self, b: Binding, match: Match) -> bool:
         """Whether the gradient of a leaf lies as the leaf itself does, where that can be seen."""

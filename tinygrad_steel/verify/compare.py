@@ -150,13 +150,13 @@ def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str,
         named = dataclasses.replace(traced, names={**traced.names, **learned})
         # Where a leaf is wrong, the names of the code are needed: nothing is searched twice.
         is_wrong = bool(learned) and has_wrong_leaf(graph, seen, names)
-        found = compared(graph_of(named) if is_wrong else graph, seen, names, step)
+        found = compared(graph_of(named) if is_wrong else graph, seen, names, step, backprop)
         if learned and is_wrong != any(one.verdict == WRONG for one in found.steps):
-            found = compared(graph if is_wrong else graph_of(named), seen, names, step)
+            found = compared(graph if is_wrong else graph_of(named), seen, names, step, backprop)
     if seen.error is not None:
         note_on(seen.error, found)
         raise seen.error
-    return Report(*found, is_whole=not seen.is_full)
+    return Report(*found)
 
 
 @np.errstate(all="ignore")

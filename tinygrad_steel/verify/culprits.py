@@ -38,6 +38,11 @@ def where_taken(search: Search, b: Binding, g: Value, is_other: bool) -> Binding
     called = [n for n in others if search.chain.meaning_of_name(n) == (x,)]
     if called:
         return called[0]
+    back = search.slots.back
+    places = [n for n in back.returned if n.made is b]
+    for place in places if g in search.slots.wrong else ():
+        if back.says(place) is x or place is back.twice(g):
+            return place
     if g in search.slots.wrong:
         kept = [n for n in others if len(n.path) > 1]
         return [b, *others, *kept][-1]

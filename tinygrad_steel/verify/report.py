@@ -16,6 +16,7 @@ RIGHT, WRONG, FOLLOWS = "right", "wrong", "follows from a wrong one"
 ROUNDED = "right, but for {} rounding"
 CANCELLED = "right, but for rounding where terms cancel"
 EPSILON = "right, but for the epsilon in log"
+RESHAPED = "right, but for the shape"
 NOT_FINITE, EMPTY = "not finite, not judged", "empty, not judged"
 UNKNOWN, NO_SUCH = "not in the graph", "the graph has no such gradient"
 
@@ -98,6 +99,10 @@ class Report:
         sum. Nothing is said of them.
     missing : list of str
         Of somebody's code: the leaves whose gradients were not seen; the report is not `ok` then.
+    note : str
+        Of somebody's code: what was returned and could not be judged, or why nothing was.
+    is_complete : bool
+        Of somebody's code: whether what was returned was judged; the report is not `ok` otherwise.
 
     Examples
     --------
@@ -123,19 +128,19 @@ class Report:
         unrecognised: Iterable[Step] = (),
         missing: Iterable[str] = (),
         note: str = "",
-        is_whole: bool = True,
+        is_complete: bool = True,
     ):
         self.steps = steps
         self.unrecognised = [*unrecognised]
         self.missing = [*missing]
         self.note = note
-        self.is_whole = is_whole
+        self.is_complete = is_complete
 
     @property
     def ok(self) -> bool:
         """Whether every gradient was judged and is right."""
         right = all(step.verdict.startswith(RIGHT) for step in self.steps)
-        return bool(self.steps) and right and not self.missing and self.is_whole
+        return bool(self.steps) and right and not self.missing and self.is_complete
 
     @property
     def first_wrong(self) -> Step | None:

@@ -11,7 +11,9 @@ import numpy as np
 
 from ..program.values import Value
 from .chain import Chain, Found, fits
-from .recognise import SAME, oriented
+from .closeness import matches
+from .handed_back import HandedBack, is_inside
+from .recognise import RESHAPED, SAME, oriented
 from .watching import Binding
 
 
@@ -19,34 +21,69 @@ from .watching import Binding
 class Slots:
     """The arrays that are to be the gradients of the leaves.
 
-    `right`, `wrong`: by gradient. `missing`: the leaves for which there is none.
+    `right`, `wrong`: by gradient. `missing`: the leaves for which there is none. `back`: what is
+    given back.
     """
 
     right: Mapping[Value, Found]
     wrong: Mapping[Value, Found]
     missing: tuple[Value, ...]
+    back: HandedBack
+
+    @property
+    def misshapen(self) -> list[Value]:
+        """The right gradients of leaves in another shape than the leaf itself has."""
+        return [g for g, found in self.right.items() if not has_shape(self.back.chain, found, g)]
 
 
 def slots_of(chain: Chain) -> Slots:
     """The arrays that are to be the gradients of the leaves."""
     gradient_of = chain.graph.gradient_of
+    back = HandedBack(chain)
     leaves = [x for x in chain.graph.leaves if x in chain.graph.wanted and x in gradient_of]
     leaves = [x for x in leaves if math.prod(x.shape)]  # of no element nothing can be said
-    found: dict[Value, Found | None] = {x: leaf_slot(chain, x) for x in leaves}
+    found: dict[Value, Found | None] = {x: leaf_slot(chain, x, back) for x in leaves}
+    lacking = [x for x in leaves if is_lacking(chain, x, found[x], back)]
     found |= by_elimination(chain, found)
-    slots = {gradient_of[x]: slot for x, slot in found.items() if slot}
-    right = {g: slot for g, slot in slots.items() if is_right(chain, slot, g)}
-    wrong = {
-        g: slot._replace(how=how_it_lies(chain, slot.binding, g))
-        for g, slot in slots.items()
-        if g not in right
+    found |= dict.fromkeys(lacking)
+    slots = {
+        gradient_of[x]: as_it_lies(chain, slot, gradient_of[x]) for x, slot in found.items() if slot
     }
-    return Slots(right, wrong, tuple(x for x, slot in found.items() if slot is None))
+    right = {g: slot for g, slot in slots.items() if is_right(chain, slot, g)}
+    wrong = {g: slot for g, slot in slots.items() if g not in right}
+    return Slots(right, wrong, tuple(x for x, slot in found.items() if slot is None), back)
+
+
+def is_lacking(chain: Chain, x: Value, found: Found | None, back: HandedBack) -> bool:
+    """Whether what is given back lacks the gradient of a leaf, which is held nowhere else."""
+    if found is None or not back.lacks(x):
+        return False
+    return not back.holds(found.binding, x)
+
+
+def as_it_lies(chain: Chain, found: Found, g: Value) -> Found:
+    """An array that is to be a gradient, turned as it lies."""
+    return (
+        found
+        if is_known(chain, found, g)
+        else found._replace(how=how_it_lies(chain, found.binding, g))
+    )
+
+
+def is_known(chain: Chain, found: Found, g: Value) -> bool:
+    """Whether an array is known to be a gradient."""
+    return any(m.value is g for m in chain.right.get(found.binding, ()))
 
 
 def is_right(chain: Chain, found: Found, g: Value) -> bool:
-    """Whether an array has the numbers of a gradient."""
-    return any(m.value is g for m in chain.right.get(found.binding, ()))
+    """Whether an array has the numbers of a gradient, perhaps with other axes of length 1."""
+    other = found.how == RESHAPED and matches(found.array(g), chain.graph.numbers[g], rtol=1e-9)
+    return other or is_known(chain, found, g)
+
+
+def has_shape(chain: Chain, found: Found, g: Value) -> bool:
+    """Whether an array has the axes of length 1 that the leaf itself has, where that was seen."""
+    return found.how != RESHAPED or is_known(chain, found, g)
 
 
 def right_ones(chain: Chain, slots: Slots) -> dict[Value, Found]:
@@ -76,25 +113,55 @@ def how_it_lies(chain: Chain, b: Binding, g: Value) -> str:
     seen = chain.lies.get(chain.gradients[g])
     if not seen:
         return [*ways, SAME][0]
-    return next((how for how in ways if how in seen), SAME)
+    other = RESHAPED if RESHAPED in ways else SAME
+    return next((how for how in ways if how in seen), other)
 
 
-def leaf_slot(chain: Chain, x: Value) -> Found | None:
+def leaf_slot(chain: Chain, x: Value, back: HandedBack) -> Found | None:
     """The array that is to be the gradient of a leaf, right or not."""
-    right = right_for(chain, chain.graph.gradient_of[x])
-    right_ones = {found.binding for found in right}
-    named = [name.made for name in chain.last_names if chain.meaning_of_name(name) == (x,)]
-    returned = [b for b in named if b in chain.returned]
-    kept = [b for b in named if is_kept(chain, b)]
-    if any(b in chain.returned or is_kept(chain, b) for b in right_ones):
-        kept = []  # what else is kept under that name may be a part of it
-    group = returned or kept
-    good = [found for found in right if found.binding in group]
+    g = chain.graph.gradient_of[x]
+    right = right_for(chain, g)
+    returned = [found for found in right if back.gives_back(found.binding, x)]
+    if returned and (back.is_in_order or x in back.claims):
+        return returned[0]
+    claims = back.claims.get(x, [])
+    if len(claims) == 1:
+        return Found(claims[0].made)
+    again = back.twice(g) if right else None
+    if again is not None and not any(back.holds(found.binding, x) for found in right):
+        return Found(again.made)
+    return slot_by_name(chain, x, right, back)
+
+
+def slot_by_name(chain: Chain, x: Value, right: list[Found], back: HandedBack) -> Found | None:
+    """The array whose name says that it is the gradient of a leaf, or that is right."""
+    names = [name for name in chain.last_names if chain.meaning_of_name(name) == (x,)]
+    is_held = any(back.holds(found.binding, x) for found in right)
+    group = [name.made for name in names if back.gives_back(name.made, x)]
+    if not group and not is_held:  # what else is kept under that name may be a part of it
+        group = [name.made for name in names if is_kept_now(name, x, back)]
     if group:
+        good = [found for found in right if found.binding in group]
         return [Found(group[-1]), *good][-1]
-    if right:
-        return replaced(chain, chain.graph.gradient_of[x], right_ones) or right[0]
-    return Found(named[-1]) if named else None
+    named = [Found(name.made) for name in names]
+    is_wrong = named and not is_held and is_crossed(chain, x, named[-1].binding)
+    if not right or is_wrong:
+        return named[-1] if named else None
+    right_ones = {found.binding for found in right}
+    new = None if back.is_training else replaced(chain, chain.graph.gradient_of[x], right_ones)
+    return new or right[0]
+
+
+def is_crossed(chain: Chain, x: Value, named: Binding) -> bool:
+    """Whether what has the name of a leaf is the gradient of another one, whose name it lacks."""
+    values = {chain.gradients[m.value] for m in chain.right.get(named, ())}
+    others = values & chain.graph.wanted
+    return bool(others) and x not in values and not others & {*chain.meanings_of(named)}
+
+
+def is_kept_now(name: Binding, x: Value, back: HandedBack) -> bool:
+    """Whether a dict, a list or an object holds in the end what has this name."""
+    return name in back.kept if is_inside(name.path) else back.holds(name.made, x)
 
 
 def right_for(chain: Chain, g: Value) -> list[Found]:
@@ -133,7 +200,7 @@ def by_elimination(chain: Chain, slots: dict[Value, Found | None]) -> dict[Value
     """
     taken = {found.binding for found in slots.values() if found}
     unknown = taken | chain.plausible | {*chain.forward} | chain.changed
-    left = [b for b in chain.made if b not in unknown and not b.origin.given]
+    left = [b for b in chain.made if b not in unknown and chain.is_new(b)]
     kept = [b for b in left if b in chain.alive and (b in chain.returned or is_kept(chain, b))]
     kept.sort(key=partial(place_in_container, chain))
     named = [b for b in left if chain.is_marked(b) and np.any(b.array)]

@@ -145,13 +145,17 @@ class Watched(NamedTuple):
 
     `bindings`: in the order in which they were made. `returned`: the arrays in what the function
     gave back, by path. `note`: why the watch ended early, if it did.
-    `error`: what the function raised. `is_full`: whether there was more than is kept.
+    `error`: what the function raised. `result`: what it gave back; `returned_at`: where.
+    `frames`: those of somebody's code. `is_full`: whether there was more than is kept.
     """
 
     bindings: list[Binding]
     returned: dict[Path, Binding]
     note: str
     error: Exception | None
+    result: Any
+    returned_at: Place
+    frames: tuple[FrameType, ...]
     is_full: bool = False
 
 
@@ -171,6 +175,8 @@ class Watch:
         self.codes: dict[int, Known] = {}
         self.bytes = 0
         self.full_at: Place | None = None  # where there were too many of them
+        # What a function has given back last, and the innermost place that did.
+        self.last_result: tuple[Any, Place] = None, NOWHERE
 
     # The tracer
 
@@ -257,6 +263,8 @@ class Watch:
 
     def note_result(self, scope: Scope, result: Any, variables: Mapping[str, Any]) -> None:
         """What a function returns, where it has no other name."""
+        if result is not self.last_result[0]:
+            self.last_result = result, scope.place
         caller = self.scopes.get(scope.frame.f_back)  # type: ignore[arg-type]
         for path, x in arrays_in(result, (f"{scope.frame.f_code.co_name}()",)):
             if id(x) not in self.objects:
@@ -400,6 +408,14 @@ def watched(function: Callable[[], Any]) -> Watched:
             last = Binding(path, -1, copied(x), Origin(NOWHERE), last)
             last.key = id(x)
         returned[path] = last
+    returned_at = watch.last_result[1] if watch.last_result[0] is result else NOWHERE
     return Watched(
-        watch.bindings, returned, taken_over or watch.why_ended, error, bool(watch.full_at)
+        watch.bindings,
+        returned,
+        taken_over or watch.why_ended,
+        error,
+        result,
+        returned_at,
+        tuple(watch.scopes),
+        bool(watch.full_at),
     )
