@@ -72,6 +72,8 @@ def local_ones(chain: Chain, slots: Slots) -> Iterator[str]:
 
 def why_empty(chain: Chain, backprop: Any) -> str:
     """Why there is nothing to be judged."""
+    if not chain.gradients:
+        return "the graph has no gradient that could be judged"
     result = chain.watched.result
     leaf = next((chain.graph.text(x) for x in chain.graph.leaves if x in chain.graph.wanted), "W")
     if isinstance(backprop, type):
