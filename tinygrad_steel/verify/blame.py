@@ -253,12 +253,11 @@ class Search:
         if m and m[1] == self.scale != 1:
             self.handed.setdefault(m[0].value, Found(b, m[0].how, m[1]))
             right.add(m[0].value)
-        if right:
-            scales = {1.0}
+        scales = {1.0} if right else scales
         settled = right if self.scale in (None, 1, m and m[1]) else set()
         is_usual = m is not None and m[1] in self.usual
-        for g in self.options(b):
-            if g in settled or (g in self.handed and self.is_off(g)):
+        for g in (g for g in self.options(b) if g not in settled):
+            if g in self.handed and self.is_off(g):
                 continue
             found = self.scaled_by_leaves(b, g, scales)
             if found and (found.scale in self.usual or not is_usual):

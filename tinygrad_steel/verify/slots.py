@@ -137,19 +137,27 @@ def slot_by_name(chain: Chain, x: Value, right: list[Found], back: HandedBack) -
     """The array whose name says that it is the gradient of a leaf, or that is right."""
     names = [name for name in chain.last_names if chain.meaning_of_name(name) == (x,)]
     is_held = any(back.holds(found.binding, x) for found in right)
-    group = [name.made for name in names if back.gives_back(name.made, x)]
-    if not group and not is_held:  # what else is kept under that name may be a part of it
-        group = [name.made for name in names if is_kept_now(name, x, back)]
+    group = group_of(names, x, is_held, back)
     if group:
         good = [found for found in right if found.binding in group]
         return [Found(group[-1]), *good][-1]
-    named = [Found(name.made) for name in names]
-    is_wrong = named and not is_held and is_crossed(chain, x, named[-1].binding)
+    named = names[-1].made if names else None
+    is_wrong = named is not None and not is_held and is_crossed(chain, x, named)
     if not right or is_wrong:
-        return named[-1] if named else None
+        return None if named is None else Found(named)
     right_ones = {found.binding for found in right}
     new = None if back.is_training else replaced(chain, chain.graph.gradient_of[x], right_ones)
     return new or right[0]
+
+
+def group_of(names: list[Binding], x: Value, is_held: bool, back: HandedBack) -> list[Binding]:
+    """What is given back under one of these names, else what is kept so; `is_held`: a right array
+    is, and what else is kept under such a name may be a part of it.
+    """
+    group = [name.made for name in names if back.gives_back(name.made, x)]
+    if group or is_held:
+        return group
+    return [name.made for name in names if is_kept_now(name, x, back)]
 
 
 def is_crossed(chain: Chain, x: Value, named: Binding) -> bool:
