@@ -1820,6 +1820,8 @@ def test_what_another_thread_draws_is_nobody_elses(registry):
 
     plain = op("plain", forward, lambda g, y, x: g * (1 - y * y), samples=[])
     noisy = op("noisy", lambda x: x + np.random.normal(), lambda g, y, x: g, samples=[])
+    # Two calls of it agree: that it draws shows in the generator alone.
+    seldom = op("seldom", lambda x: x * (np.random.random() < 2), lambda g, y, x: g, samples=[])
     p = Tensor(np.ones(3), requires_grad=True, name="p")
     thread = threading.Thread(target=draw)
     thread.start()
@@ -1827,6 +1829,8 @@ def test_what_another_thread_draws_is_nobody_elses(registry):
         same(write_backprop(np.sum(plain(p))).function()(p.data)[0], 3 * np.tanh(1))
         with pytest.raises(TypeError, match="noisy.*draws random numbers"):
             write_backprop(np.sum(noisy(p)))
+        with pytest.raises(TypeError, match="seldom.*draws random numbers"):
+            write_backprop(np.sum(seldom(p)))
     finally:
         stop.set()
         thread.join()

@@ -974,3 +974,22 @@ def with_rows(factor):
     d = 2 * (h @ W2 + ROWS_OF_BIASES[1] - X) / X.size
     dz = d @ W2.T * (1 - h * h)
     return factor * X.T @ dz, dz.sum(0), h.T @ d, d.sum(0)
+
+
+def test_what_is_kept_under_a_leafs_name_may_be_a_part_of_what_is_given_back():
+    """Each sample's own gradient in an attribute, their sum given back in a tuple."""
+    rng = np.random.default_rng(5)
+    x, y, w = rng.normal(size=(4, 3)), rng.normal(size=4), rng.normal(size=3)
+    weight = Tensor(w, requires_grad=True, name="w")
+    loss = np.mean(np.square(x @ weight - y))
+
+    class Layer:
+        def backward(self):
+            total = np.zeros(3)
+            for i in range(4):
+                self.dw = 2 * (x[i] @ w - y[i]) * x[i] / 4
+                total = total + self.dw
+            return (total,)
+
+    report = compare_backprop(loss, {"w": weight}, backprop=Layer().backward)
+    assert report.ok, report

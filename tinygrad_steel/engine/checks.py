@@ -54,12 +54,13 @@ def checked_gradient(t: Any, gradient: Any) -> Any:
         return None
     if is_tensor(gradient):
         raise TypeError(f"the gradient of {describe(t)} is an array, not a Tensor: give its data")
-    array, old = checked_array(gradient), t.data
-    if array.shape != old.shape:
-        raise ValueError(f"the gradient of {describe(t)} has that shape too, not {array.shape}")
-    if type(gradient) is np.ndarray and gradient.dtype == old.dtype:
-        return gradient  # the very array, as ever: whoever sets it may change it
-    return array.astype(old.dtype, copy=False)
+    old = t.data
+    if type(gradient) is not np.ndarray or gradient.dtype != old.dtype:
+        gradient = checked_array(gradient).astype(old.dtype, copy=False)
+    # Else it stays the very array, as ever: whoever sets it may change it.
+    if gradient.shape != old.shape:
+        raise ValueError(f"the gradient of {describe(t)} has that shape too, not {gradient.shape}")
+    return gradient
 
 
 def checked_name(name: Any) -> str | None:

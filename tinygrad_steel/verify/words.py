@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..program.definitions import missing_names, numpy_backprop
+from ..program.definitions import numpy_backprop, reserved_names
 from ..program.expressions import FORMULAS, WIDTH, Speech, expression
 from ..program.lines import backprop, owners_of, reading_order
 from ..program.texts import Text
@@ -17,8 +17,8 @@ def written(traced: Traced) -> tuple[Mapping[Value, Text], dict[str, str]]:
     try:
         found, _ = numpy_backprop(traced)
     except TypeError:  # an op that cannot be written out still has a name
-        reserved = {"backprop", *missing_names(traced)}
-        return backprop(traced, reading_order(traced), FORMULAS, reserved).speech.texts, {}
+        names = reserved_names(traced)
+        return backprop(traced, reading_order(traced), FORMULAS, names).speech.texts, {}
     texts = found.speech.texts
     return texts, {texts[x].text: f"{texts[x]} = {text}" for x, text in found.lines.items()}
 
