@@ -25,11 +25,11 @@ from .meaning import is_marked, is_name, likeness, parts_of_path
 from .recognise import oriented
 from .report import FOLLOWS, NO_SUCH, RESHAPED, RIGHT, UNKNOWN, WRONG, Step
 from .said_beside import is_complete, notes
-from .slots import right_ones, slots_of
+from .slots import Slots, right_ones
 from .statements import Path, spelled_path
 from .traced_loss import Graph
 from .verdicts import Judgement
-from .watching import Binding, Watched
+from .watching import Binding
 
 MakeStep = Callable[[Graph, str, Value, np.ndarray, Judgement], Step]
 
@@ -53,16 +53,10 @@ class Comparison(NamedTuple):
     is_complete: bool = True
 
 
-def compared(
-    graph: Graph,
-    seen: Watched,
-    names: Mapping[str, Any] | None,
-    make_step: MakeStep,
-    backprop: Any = None,
-) -> Comparison:
+def compared(slots: Slots, make_step: MakeStep, backprop: Any = None) -> Comparison:
     """Compare what somebody's code has made with the graph."""
-    chain = Chain(graph, seen, names or {})
-    slots = slots_of(chain)
+    chain = slots.back.chain
+    graph, seen = chain.graph, chain.watched
     handed = right_ones(chain, slots)
     first = Pool(FOR_THE_FIRST)
     judge = functools.partial(judged, graph, first=first, later=Pool(0))
@@ -83,8 +77,8 @@ def compared(
         for g, array, found in with_shapes(search, verdicts)
     ]
     missing = [graph.text(x) for x in slots.missing]
-    note = "; ".join(notes(chain, slots, not steps, backprop))
-    complete = is_complete(chain, slots) and not seen.is_full
+    note = "; ".join(notes(slots, not steps, backprop))
+    complete = is_complete(slots) and not seen.is_full
     return Comparison(steps, unrecognised(chain, handed), missing, note, complete)
 
 
@@ -107,20 +101,15 @@ def with_shapes(
             yield g, handed[g].array(g), found
 
 
-def has_wrong_leaf(graph: Graph, seen: Watched, names: Mapping[str, Any] | None) -> bool:
-    """Whether the gradient of a leaf is wrong in somebody's code."""
-    return bool(slots_of(Chain(graph, seen, names or {})).wrong)
-
-
-def names_in_code(graph: Graph, seen: Watched) -> dict[Value, str]:
+def names_in_code(chain: Chain) -> dict[Value, str]:
     """What somebody's code calls values of the forward that the graph has no name for."""
-    chain = Chain(graph, seen, {})
+    graph = chain.graph
     taken = {*graph.names.values()}
     found: dict[Value, str] = {}
     for b in chain.forward:
         x = chain.forward_value(b)
         called = sorted(chain.other_names[b], key=lambda n: n.owner)
-        names = [n.name for n in called if not chain.is_marked_name(n)]
+        names = [n.name for n in called if not is_marked(n.path)]
         plain = [name for name in names if name.isidentifier() and name not in taken]
         if x is not None and plain and x not in graph.names and x not in found:
             found[x] = plain[0]

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..program.values import Value, behind
+from ..program.values import Value
 from .meaning import Meaning, aliases, is_marked, meant, parts_of_name, parts_of_path
-from .recognise import SAME, Match, Table, oriented, turned
+from .recognise import SAME, Match, Table, as_floats, oriented, turned
 from .statements import Path
 from .traced_loss import Graph
 from .watching import Binding, Watched
@@ -32,8 +32,7 @@ class Found(NamedTuple):
 
     def array(self, g: Value) -> np.ndarray:
         """The array as the graph would have it."""
-        array = turned(self.binding.array, g.shape, self.how)
-        array = array if array.dtype.kind == "f" else array.astype(float)
+        array = as_floats(turned(self.binding.array, g.shape, self.how))
         return array if self.scale == 1 else array / self.scale
 
 
@@ -145,7 +144,13 @@ class Chain:
         match = [m for m in match if m.how == SAME] or match
         values = sorted({m.value for m in match}, key=lambda x: place.get(x, -1))
         last = values[-1]
-        return last if len(values) == 1 or {*values} <= behind([last]).keys() else None
+        return last if len(values) == 1 or {*values} <= self.graph.behind(last).keys() else None
+
+    @cached_property
+    def leaves(self) -> list[Value]:
+        """The leaves to which a gradient flows, in their order."""
+        graph = self.graph
+        return [x for x in graph.leaves if x in graph.wanted and x in graph.gradient_of]
 
     @cached_property
     def lies(self) -> dict[Value, set[str]]:

@@ -20,15 +20,17 @@ from ..program.values import Value
 from .capture import (
     compared,
     flat_names,
-    has_wrong_leaf,
     names_in_code,
     note_on,
     refuse_plain,
     runner,
 )
+from .chain import Chain
 from .closeness import distance, largest
 from .judging import judged
+from .recognise import as_floats
 from .report import WRONG, Report, Step
+from .slots import Slots, slots_of
 from .traced_loss import Graph, graph_of
 from .verdicts import Judgement
 from .watching import watched
@@ -146,13 +148,19 @@ def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str,
     graph = graph_of(traced)
     seen = watched(runner(backprop, names))
     with np.errstate(all="ignore"):
-        learned = names_in_code(graph, seen)
-        named = dataclasses.replace(traced, names={**traced.names, **learned})
+        plain = slots_of(Chain(graph, seen, names or {}))
+        learned = names_in_code(plain.back.chain)
+
+        def with_names() -> Slots:
+            """The same with the names of the code."""
+            named = dataclasses.replace(traced, names={**traced.names, **learned})
+            return slots_of(Chain(graph_of(named), seen, names or {}))
+
         # Where a leaf is wrong, the names of the code are needed: nothing is searched twice.
-        is_wrong = bool(learned) and has_wrong_leaf(graph, seen, names)
-        found = compared(graph_of(named) if is_wrong else graph, seen, names, step, backprop)
+        is_wrong = bool(learned and plain.wrong)
+        found = compared(with_names() if is_wrong else plain, step, backprop)
         if learned and is_wrong != any(one.verdict == WRONG for one in found.steps):
-            found = compared(graph if is_wrong else graph_of(named), seen, names, step, backprop)
+            found = compared(plain if is_wrong else with_names(), step, backprop)
     if seen.error is not None:
         note_on(seen.error, found)
         raise seen.error
@@ -226,7 +234,7 @@ def as_numbers(name: str, value: Any) -> np.ndarray:
         raise TypeError(f"{name} is to be an array of numbers: {error}") from error
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} is to be an array of numbers, not {array.dtype}")
-    return array if array.dtype.kind == "f" else array.astype(float)
+    return as_floats(array)
 
 
 def refuse_other_arrays(loss: Tensor, names: Names) -> None:

@@ -48,8 +48,7 @@ def arrays_at(
     found = variables[name] if name in variables else namespace.get(name)
     kind = type(found)
     if kind is np.ndarray:
-        whole = path if len(path) == 1 else path[:1]
-        return ((whole, found),) if is_numbers(found) else ()
+        return ((path[:1], found),) if is_numbers(found) else ()
     if kind in NO_CONTAINERS:
         return ()
     at = [name]

@@ -145,9 +145,7 @@ class HandedBack:
     @cached_property
     def is_in_order(self) -> bool:
         """Whether the right gradients of all leaves are given back, in the order of the leaves."""
-        graph = self.chain.graph
-        leaves = [x for x in graph.leaves if x in graph.wanted and x in graph.gradient_of]
-        return not self.claims and self.right_leaves == leaves
+        return not self.claims and self.right_leaves == self.chain.leaves
 
     def lacks(self, x: Value) -> bool:
         """Whether containers are given back in which the gradients of other leaves have a key."""
@@ -212,8 +210,7 @@ class HandedBack:
         rows or columns of a matrix.
         """
         graph = self.chain.graph
-        gradient_of = {x: graph.gradient_of[x] for x in graph.leaves if x in graph.gradient_of}
-        numbers = {x: graph.numbers[g] for x, g in gradient_of.items() if x in graph.wanted}
+        numbers = {x: graph.numbers[graph.gradient_of[x]] for x in self.chain.leaves}
         if b.array.ndim == 1:
             return peeled(b.array, {x: [a.ravel(), a.T.ravel()] for x, a in numbers.items()})
         if b.array.ndim != 2:

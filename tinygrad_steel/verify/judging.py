@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -52,23 +52,23 @@ def judged(
 
 def question(graph: Graph, pool: Pool, asked: Value, given: np.ndarray, handed: Arrays) -> Question:
     """Why this array is wrong as a gradient, where these others were handed over."""
-    values = dict(up_to(graph, asked, handed))
+    values = up_to(graph, asked, handed)
     expected = values[asked]
     now = MappingProxyType(values)
     known_causes = tuple(causes(graph))
     return Question(graph, known_causes, handed, now, False, asked, given, expected, pool=pool)
 
 
-def up_to(graph: Graph, last: Value, handed: Arrays) -> Iterator[tuple[Value, np.ndarray]]:
+def up_to(graph: Graph, last: Value, handed: Arrays) -> dict[Value, np.ndarray]:
     """The gradients, up to this one, as they follow from what was handed over."""
     values: dict[Value, np.ndarray] = {}
     for g in (graph.start, *graph.order):
         values[g] = graph.computed(g, values)
         if g in handed and g is not last:
             values[g] = reshaped(handed[g], values[g])
-        yield g, values[g]
         if g is last:
-            return
+            break
+    return values
 
 
 def reshaped(given: np.ndarray, expected: np.ndarray) -> np.ndarray:

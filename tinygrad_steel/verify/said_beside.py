@@ -15,38 +15,26 @@ from .slots import Slots
 FEW = 4  # how many arrays are named
 
 
-def notes(chain: Chain, slots: Slots, is_empty: bool, backprop: Any) -> Iterator[str]:
+def notes(slots: Slots, is_empty: bool, backprop: Any) -> Iterator[str]:
     """What else is to be said."""
+    chain = slots.back.chain
     if chain.watched.note:
         yield chain.watched.note
     if is_empty:
         yield why_empty(chain, backprop)
     if not slots.wrong:
-        yield from (f"what was returned was not judged: {text}" for text in unjudged(chain, slots))
+        yield from (f"what was returned was not judged: {text}" for text in unjudged(slots))
         yield from local_ones(chain, slots)
 
 
-def is_complete(chain: Chain, slots: Slots) -> bool:
+def is_complete(slots: Slots) -> bool:
     """Whether all that is given back was judged, or is beside what was."""
-    return all(is_judged(slots, x) for x in leaves_of(chain, slots)) or not any(
-        unjudged(chain, slots)
-    )
+    return not slots.local or not any(unjudged(slots))
 
 
-def leaves_of(chain: Chain, slots: Slots) -> list[Any]:
-    """The leaves with a right gradient."""
-    return [chain.gradients[g] for g in slots.right if g in chain.gradients]
-
-
-def is_judged(slots: Slots, x: Any) -> bool:
-    """Whether the gradient of a leaf was judged by what is given back or kept."""
-    graph = slots.back.chain.graph
-    return slots.back.is_judged_by_it(slots.right[graph.gradient_of[x]].binding, x)
-
-
-def unjudged(chain: Chain, slots: Slots) -> Iterator[str]:
+def unjudged(slots: Slots) -> Iterator[str]:
     """The arrays that were given back and could be gradients, and of which nothing is known."""
-    if all(is_judged(slots, x) for x in leaves_of(chain, slots)) and slots.right:
+    if slots.right and not slots.local:
         return
     found = slots.back.unjudged(f.binding for f in (*slots.right.values(), *slots.wrong.values()))
     if found:
@@ -61,9 +49,8 @@ def local_ones(chain: Chain, slots: Slots) -> Iterator[str]:
     lacking = [x for x in slots.missing if back.lacks(x)]
     if lacking:
         yield f"what was returned lacks the gradient of {', '.join(map(chain.graph.text, lacking))}"
-    local = [x for x in leaves_of(chain, slots) if not is_judged(slots, x)]
-    if local and back.right_leaves:
-        names = ", ".join(chain.graph.text(x) for x in local)
+    if slots.local and back.right_leaves:
+        names = ", ".join(map(chain.graph.text, slots.local))
         yield f"what was returned lacks the gradient of {names}: that of a variable was judged"
 
 

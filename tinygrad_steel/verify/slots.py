@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -30,6 +30,13 @@ class Slots:
     missing: tuple[Value, ...]
     back: HandedBack
 
+    @cached_property
+    def local(self) -> list[Value]:
+        """The leaves with a right gradient that what is given back or kept does not judge."""
+        leaf_of = self.back.chain.gradients
+        right = ((leaf_of[g], slot.binding) for g, slot in self.right.items() if g in leaf_of)
+        return [x for x, binding in right if not self.back.is_judged_by_it(binding, x)]
+
     @property
     def misshapen(self) -> list[Value]:
         """The right gradients of leaves in another shape than the leaf itself has."""
@@ -40,10 +47,9 @@ def slots_of(chain: Chain) -> Slots:
     """The arrays that are to be the gradients of the leaves."""
     gradient_of = chain.graph.gradient_of
     back = HandedBack(chain)
-    leaves = [x for x in chain.graph.leaves if x in chain.graph.wanted and x in gradient_of]
-    leaves = [x for x in leaves if math.prod(x.shape)]  # of no element nothing can be said
+    leaves = [x for x in chain.leaves if math.prod(x.shape)]  # of no element nothing can be said
     found: dict[Value, Found | None] = {x: leaf_slot(chain, x, back) for x in leaves}
-    lacking = [x for x in leaves if is_lacking(chain, x, found[x], back)]
+    lacking = [x for x in leaves if is_lacking(x, found[x], back)]
     found |= by_elimination(chain, found)
     found |= dict.fromkeys(lacking)
     slots = {
@@ -54,7 +60,7 @@ def slots_of(chain: Chain) -> Slots:
     return Slots(right, wrong, tuple(x for x, slot in found.items() if slot is None), back)
 
 
-def is_lacking(chain: Chain, x: Value, found: Found | None, back: HandedBack) -> bool:
+def is_lacking(x: Value, found: Found | None, back: HandedBack) -> bool:
     """Whether what is given back lacks the gradient of a leaf, which is held nowhere else."""
     if found is None or not back.lacks(x):
         return False
@@ -181,7 +187,7 @@ def right_for(chain: Chain, g: Value) -> list[Found]:
 
 def is_kept(chain: Chain, b: Binding) -> bool:
     """Whether a dict, a list or an object holds it."""
-    return any(len(name.path) > 1 and "()" not in name.path[0] for name in chain.other_names[b])
+    return any(is_inside(name.path) for name in chain.other_names[b])
 
 
 def replaced(chain: Chain, g: Value, right: set[Binding]) -> Found | None:

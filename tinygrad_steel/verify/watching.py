@@ -247,7 +247,8 @@ class Watch:
                 entry = self.objects.get(id(x))
                 if entry is None or is_changed(x, entry[1].array, entry[2]):
                     origin = origin or Origin(scope.place, self.read_by(scope, variables))
-                    self.note(scope, at, x, origin)
+                    note = self.note_new if entry is None else self.note_changed
+                    note(scope, at, x, origin)
                 elif at not in scope.held or scope.held[at].made is not entry[1]:
                     self.note_name(scope, at, entry[1], place)
         scope.results.clear()
@@ -317,10 +318,7 @@ class Watch:
             before.again += origin.reads
             self.remember(scope, before, x)
             return
-        binding = Binding(path, scope.number, copied(x), origin, before)
-        self.bindings.append(binding)
-        self.count(scope, binding)
-        self.remember(scope, binding, x)
+        self.note_made(scope, path, x, origin, before)
 
     def note_changed(self, scope: Scope, path: Path, x: Any, origin: Origin) -> None:
         """An array has changed in place."""
@@ -330,16 +328,18 @@ class Watch:
             last.again += origin.reads
             self.remember(scope, last, x)
             return
-        binding = Binding(path, scope.number, copied(x), origin, last)
-        self.bindings.append(binding)
-        self.count(scope, binding)
-        self.remember(scope, binding, x)
+        self.note_made(scope, path, x, origin, last)
 
-    def count(self, scope: Scope, binding: Binding) -> None:
-        """One more copy is kept; the watch ends where they are too many."""
+    def note_made(
+        self, scope: Scope, path: Path, x: Any, origin: Origin, before: Binding | None
+    ) -> None:
+        """Numbers that are new, of which a copy is kept; the watch ends where these are too many."""
+        binding = Binding(path, scope.number, copied(x), origin, before)
+        self.bindings.append(binding)
         self.bytes += binding.array.nbytes
         if self.bytes > MOST:
             self.full_at = self.full_at or scope.place
+        self.remember(scope, binding, x)
 
     def remember(self, scope: Scope, binding: Binding, x: Any) -> None:
         """A variable holds this array now."""

@@ -60,7 +60,7 @@ def other_axis(step: Step, f: Value) -> Iterator[Mistake]:
     if not isinstance(f, Apply) or f in question.graph.random:
         return
     op = f.op
-    axis = f.params.get("axis", op.defaults.get("axis"))
+    axis = axis_of(f)
     if not isinstance(axis, int):
         return
     inputs: list[Any] = [question.value(x) for x in f.inputs]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...program.values import VALUES, Value, behind
+from ...program.values import VALUES, Value
 from .mixups import lookalikes
 from .question import Gradient, Mistake, Question, fitting
 
@@ -18,7 +18,7 @@ def other_condition(gradient: Gradient) -> Iterator[Mistake]:
     question, graph, g = gradient.question, gradient.question.graph, gradient.g
     if g is not question.asked:
         return
-    needed = behind([g])
+    needed = graph.behind(g)
     for f in graph.values:
         if f.op is None or f.dtype != bool or f not in needed or f in graph.late:
             continue

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from ... import ops
-from ...program.values import Value, behind
+from ...program.values import Value
 from .question import Gradient, Mistake, fitting
 
 STATISTICS = (ops.mean, ops.sum, ops.max, ops.min, ops.var, ops.std)
@@ -37,7 +37,7 @@ def statistics(gradient: Gradient) -> list[Value]:
         if y.op in STATISTICS
         and y in graph.gradient_of
         and len(y.shape) == len(y.inputs[0].shape) > 1
-        and x in behind([y])
+        and x in graph.behind(y)
     ]
 
 

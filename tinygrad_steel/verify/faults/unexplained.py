@@ -26,9 +26,10 @@ def difference(question: Question) -> str:
     found = f"{given[where]:.6g} instead of {expected[where] + 0:.6g}"
     if given.size == 1:
         return found
-    wrong = int(np.sum(off > tolerance(given, expected) * largest(expected)))
+    differ = off > tolerance(given, expected) * largest(expected)
+    wrong = int(np.sum(differ))
     count = f"all {given.size}" if wrong == given.size else f"{wrong} of {given.size}"
-    lines = lines_that_differ(question, off > tolerance(given, expected) * largest(expected))
+    lines = lines_that_differ(question, differ)
     return f"{count} elements differ, most at index {where}: {found}{lines}{interval(question)}"
 
 
