@@ -23,7 +23,7 @@ from fuzz import eager
 from fuzz_programs import FAMILIES, Program
 from helpers import counted, leaf
 
-from tinygrad_steel import Tensor, compare_backprop, write_backprop
+from tinygrad_steel import Tensor, compare_backprop, softmax_cross_entropy, write_backprop
 from tinygrad_steel.verify.capture import flat_names
 from tinygrad_steel.verify.statements import parsed, spelled_path
 from tinygrad_steel.verify.watching import Place, watched
@@ -993,3 +993,35 @@ def test_what_is_kept_under_a_leafs_name_may_be_a_part_of_what_is_given_back():
 
     report = compare_backprop(loss, {"w": weight}, backprop=Layer().backward)
     assert report.ok, report
+
+
+def test_one_number_more_or_less_is_no_scale_of_the_chain():
+    """ds is 7 times what it is at one place and right at another: the sum of it that is right decides."""
+    rng = np.random.default_rng(7)
+    x, labels = rng.normal(size=(7, 4)), rng.integers(0, 3, 7)
+    shapes = {"W1": (4, 5), "b1": (1, 5), "W2": (5, 3), "b2": (1, 3)}
+    w = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    t = {name: Tensor(data, requires_grad=True, name=name) for name, data in w.items()}
+    z = np.maximum(0, x @ t["W1"] + t["b1"]) @ t["W2"] + t["b2"]
+    loss = softmax_cross_entropy(z, labels).mean()
+
+    def backward():
+        z1 = x @ w["W1"] + w["b1"]
+        a1 = np.maximum(0, z1)
+        s = a1 @ w["W2"] + w["b2"]
+        ds = np.exp(s - s.max(axis=1, keepdims=True))
+        ds = ds / ds.sum(axis=1, keepdims=True)
+        ds[range(7), labels] -= 1
+        ds /= 7
+        dW2 = a1.T.dot(ds)
+        db2 = ds.sum(0)
+        dh = ds.dot(w["W2"].T)
+        dh[z1 > 0] = 0
+        dW1 = x.T.dot(dh)
+        db1 = dh.sum(0)
+        return dW1, db1, dW2, db2
+
+    for _ in range(3):
+        first = compare_backprop(loss, t, backprop=backward).first_wrong
+        assert first.where.text == "dh[z1 > 0] = 0" and first.variable == "dh"
+        assert first.reason.endswith("> 0 is the wrong way round")

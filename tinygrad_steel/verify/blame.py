@@ -111,11 +111,13 @@ class Search:
     @cached_property
     def scale(self) -> float | None:
         """By what the chain is multiplied until its leaves are made; None where nothing tells."""
-        candidates = [b for b in self.confirmed - self.known if not self.is_helper(b)]
+        unknown = self.confirmed - self.known
+        # As they were made: a set's order is that of addresses, and would decide between factors.
+        candidates = [b for b in self.chain.made if b in unknown and not self.is_helper(b)]
         sure = [m for b in candidates if (m := self.multiple(b))]
         factors = Counter(factor for _, factor in sure if factor in self.natural)
         if factors:
-            return factors.most_common(1)[0][0]
+            return max(factors, key=lambda factor: (factors[factor], factor == 1))
         leaves = {found.binding for found in self.slots.right.values()}
         if (self.confirmed & {*self.chain.right}) - leaves:
             return 1.0
