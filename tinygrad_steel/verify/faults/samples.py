@@ -8,24 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from ... import ops
+from .products import product_of
 from .question import Mistake, Step, fitting
 
 
 def one_sample(step: Step) -> Iterator[Mistake]:
     """A product over the samples that has one of them alone, or their mean."""
-    question, graph, x, y = step.question, step.question.graph, step.x, step.y
-    if y.op is not ops.matmul or not len(x.shape) == len(y.shape) == 2:
+    head = product_of(step)
+    if head is None:
         return
-    is_left = y.inputs[0] is x
-    other = next((i for i in y.inputs if i is not x), x)
-    a, gy = question.value(other), step.given
-    a, gy = (a.T, gy.T) if is_left else (a, gy)  # a row for each sample, as for x.T @ G
+    a, gy = (head.other.T, head.gy.T) if head.is_left else (head.other, head.gy)
+    # now there is a row for each sample, as in x.T @ G
     if len(a) != len(gy) or len(a) < 2:
         return
-    texts = graph.text(other, 5), graph.gradient_text(y)
-    for left, right, words in of_samples(a, gy, *texts):
-        yield Mistake(step.g, partial(product, left, right, is_left), words, "one-sample")
+    came = step.question.graph.gradient_text(step.y)
+    for left, right, words in of_samples(a, gy, head.other_text, came):
+        yield Mistake(step.g, partial(product, left, right, head.is_left), words, "one-sample")
 
 
 def of_samples(a: Any, gy: Any, text: str, came: str) -> Iterator[tuple[Any, Any, str]]:

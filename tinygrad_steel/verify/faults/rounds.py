@@ -1,0 +1,89 @@
+"""The table of all kinds of mistakes, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from . import (
+    axes,
+    choices,
+    derivatives,
+    functions,
+    indices,
+    mixups,
+    normalizations,
+    probabilities,
+    products,
+    samples,
+    solved,
+    terms,
+    ways,
+)
+from .question import Gradient, Mistake, Step
+
+
+class Round(NamedTuple):
+    """Kinds of mistakes that are tried for one gradient after the other: in the sum of its
+    parts, and in one part.
+    """
+
+    sums: tuple[Callable[[Gradient], Iterator[Mistake]], ...] = ()
+    steps: tuple[Callable[[Step], Iterator[Mistake]], ...] = ()
+
+
+# Each round, and in it each kind, comes before what is less likely: what is found first is the
+# reason given.
+ROUNDS = (
+    Round(sums=(ways.known_factor,)),
+    Round(
+        sums=(ways.only_one, probabilities.without_jacobian),
+        steps=(
+            derivatives.handed_on_unchanged,
+            derivatives.alone,
+            derivatives.factor_left_out,
+            axes.sum_over_others,
+            axes.other_product,
+            indices.assigned_and_not_added,
+            derivatives.taken_twice,
+            terms.altered_value,
+            mixups.other_value,
+        ),
+    ),
+    Round(steps=(mixups.other_gradient,)),
+    Round(sums=(functions.steps_left_out,)),
+)
+# Where none of these explains it, and it is no other gradient: more of them, for the nearest
+# gradients; and those of which there are many, for one of these after the other.
+MORE = (
+    Round(
+        sums=(
+            choices.other_condition,
+            normalizations.held_constant,
+            normalizations.added_before,
+            solved.times_unknown,
+            solved.updated_itself,
+        ),
+        steps=(
+            products.elementwise_for_matrix,
+            samples.labels_off_by_one,
+            samples.one_sample,
+            ways.counted_twice,
+            axes.all_axes,
+            functions.transposed_value,
+        ),
+    ),
+    Round(sums=(functions.extra_factor,), steps=(functions.other_derivative,)),
+)
+MANY = (
+    Round(
+        steps=(
+            functions.extra_factor_on_a_way,
+            functions.other_derivative_alone,
+            products.matrix_for_elementwise,
+        ),
+    ),
+    Round(steps=(functions.other_argument,)),
+    Round(steps=(functions.other_derivative_elsewhere,)),
+)
+LAST = (Round(sums=(ways.any_factor,)),)
