@@ -34,6 +34,7 @@ TANH = Slope("(1 - {0} * {0})", lambda v: 1 - v * v)
 SLOPES = (
     Slope("sigmoid'({})", lambda v: ops.sigmoid(v) * (1 - ops.sigmoid(v))),
     Slope("softmax({0}) * (1 - softmax({0}))", lambda v: ops.softmax(v) * (1 - ops.softmax(v))),
+    Slope("sigmoid(1 - sigmoid({}))", lambda v: ops.sigmoid(1 - ops.sigmoid(v))),
     Slope("tanh'({})", lambda v: 1 - np.square(np.tanh(v))),
     Slope("relu'({})", lambda v: np.asarray(v > 0, v.dtype)),
     SIGMOID,
@@ -71,8 +72,13 @@ def other_derivative_alone(step: Step) -> Iterator[Mistake]:
     for text, slope in at_gradient:
         words = f"multiplied by {text} instead of {right}"
         yield Mistake(step.g, partial(times, step, slope), words, "derivative-of-wrong-argument")
-    for text, slope in [*slopes_at(own_values(step)), *mixed(step), *at_gradient]:
-        words = f"{text} alone, instead of {right}: it is not multiplied with {came}"
+    x_text = graph.text(step.x)
+    without = f"it is not multiplied with {came}"
+    elsewhere = f"taken of {came} in place of {x_text}, and not multiplied with {came}"
+    alone = [(*one, without) for one in [*slopes_at(own_values(step)), *mixed(step)]]
+    alone += [(*one, elsewhere) for one in at_gradient]
+    for text, slope, why in alone:
+        words = f"{text} alone, instead of {right}: {why}"
         yield Mistake(step.g, slope, words, "derivative-alone")
         words = f"1 / ({text}) alone: divided by it, and not multiplied with {came}"
         yield Mistake(step.g, partial(inverse, slope), words, "divided-not-multiplied")

@@ -11,8 +11,9 @@ import numpy as np
 
 from ... import ops
 from ...program.texts import ATOM
+from ...program.values import Value
 from .derivatives import derivative
-from .question import Mistake, Step
+from .question import Mistake, Step, fitting
 
 
 class Product(NamedTuple):
@@ -79,3 +80,30 @@ def matrix_for_elementwise(step: Step) -> Iterator[Mistake]:
                 words = f"the matrix product of {came} and {factor} instead of the elementwise one"
                 becomes = partial(np.matmul, left, right)
                 yield Mistake(step.g, becomes, words, "dot-for-elementwise")
+
+
+def matrix_in_derivative(step: Step) -> Iterator[Mistake]:
+    """The same for a product within the derivative too, as in g @ (1 - y.T @ y)."""
+    question, graph = step.question, step.question.graph
+    early = [v for v in step.inner if v not in graph.late]
+    square = next((v for v in early if is_square_of_matrix(v)), None)
+    if square is None:
+        return
+    a, text = question.value(square.inputs[0]), graph.text(square.inputs[0], ATOM)
+    came = graph.gradient_text(step.y)
+    for left, right, written in ((a.T, a, f"{text}.T @ {text}"), (a, a.T, f"{text} @ {text}.T")):
+        found = fitting(partial(question.replay, {square: left @ right}, early)) or {}
+        slope = [*found.values()][-1:]
+        words = (
+            f"the matrix product of {came} and the derivative, with {written} in place of "
+            f"{graph.text(square)}"
+        )
+        for b, c in [(step.given, *slope), (*slope, step.given)] if slope else ():
+            if b.shape[-1:] == c.shape[:1]:
+                yield Mistake(step.g, partial(np.matmul, b, c), words, "dot-for-elementwise")
+
+
+def is_square_of_matrix(v: Value) -> bool:
+    """Whether it is y * y, or the square of y, for a matrix."""
+    is_square = v.op is ops.square or (v.op is ops.multiply and v.inputs[0] is v.inputs[1])
+    return is_square and len(v.shape) == 2

@@ -197,8 +197,9 @@ class Question:
         `is_answer`: Mismatch where that does not answer the question.
         """
         found = dict(changed)
+        known = found.keys()
         for x in path:
-            if x not in found and any(i in found for i in x.inputs):
+            if x not in found and not known.isdisjoint(x.inputs):
                 if is_answer and x is self.asked:
                     self.look_at_a_row(x, found)
                 found[x] = self.compute(x, found)
@@ -307,7 +308,8 @@ def cost(x: Any, inputs: Iterable[Any]) -> float:
     """What it costs to compute a value from these inputs; ValueError where they broadcast to
     more than they should.
     """
-    op, shapes = x.op, [np.shape(i) for i in inputs]
+    op = x.op
+    shapes: list[tuple[int, ...]] = [getattr(i, "shape", ()) for i in inputs]
     sizes = [math.prod(x.shape), *map(math.prod, shapes)]
     if op is ops.matmul:
         (a, b), (size_a, size_b) = shapes, sizes[1:]

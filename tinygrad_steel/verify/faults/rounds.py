@@ -11,11 +11,17 @@ from . import (
     derivatives,
     functions,
     indices,
+    masks,
     mixups,
     normalizations,
+    parentheses,
+    powers,
     probabilities,
     products,
+    rows,
     samples,
+    several,
+    sides,
     solved,
     terms,
     ways,
@@ -54,7 +60,7 @@ ROUNDS = (
     Round(sums=(functions.steps_left_out,)),
 )
 # Where none of these explains it, and it is no other gradient: more of them, for the nearest
-# gradients; and those of which there are many, for one of these after the other.
+# gradients; those of which there are many, for one of these after the other; and what is rare.
 MORE = (
     Round(
         sums=(
@@ -86,4 +92,21 @@ MANY = (
     Round(steps=(functions.other_argument,)),
     Round(steps=(functions.other_derivative_elsewhere,)),
 )
+RARE = (
+    Round(
+        sums=(sides.other_side, ways.value_itself, rows.one_row_for_all),
+        steps=(
+            parentheses.parentheses_missing,
+            powers.other_power,
+            products.matrix_in_derivative,
+            rows.summed_from_another,
+        ),
+    ),
+)
 LAST = (Round(sums=(ways.any_factor,)),)
+# Two slips at once, and what is said of where it differs, before there is nothing to say.
+TWO = (
+    Round(sums=(several.factor_on_each_way, several.one_slip_and_a_factor)),
+    Round(steps=(several.two_slips,)),
+    Round(sums=(sides.other_number, masks.only_where)),
+)

@@ -17,7 +17,7 @@ from . import factors, kinks, places, probabilities
 from .candidates import candidates
 from .factors import Named
 from .question import Ended, Finding, Gradient, Mistake, Question, fitting
-from .rounds import LAST, MANY, MORE, ROUNDS
+from .rounds import LAST, MANY, MORE, RARE, ROUNDS, TWO
 
 NOTHING_SEEN = Named("", ())
 # Steps that are looked at for a fault between two gradients handed over, and faults in all.
@@ -167,8 +167,11 @@ def in_rounds(
         or as_finding(taken_for(question))
         or share(WORK_FOR_MORE, partial(usual_fault, question, candidates(nearest, MORE), tried))
         or share(WORK_FOR_MANY, partial(usual_fault, question, one_by_one, tried))
+        or share(WORK_FOR_MANY, partial(usual_fault, question, candidates(nearest, RARE), tried))
         or usual_fault(question, candidates(gradients, LAST), tried)
         or share(WORK_TWICE, partial(with_a_factor, question, candidates(nearest, ROUNDS)))
+        or share(WORK_TWICE, partial(with_a_factor, question, candidates(nearest[:FEW], MORE[1:])))
+        or share(WORK_TWICE, partial(usual_fault, question, candidates(nearest, TWO), tried))
         or Finding(ended=ended(tried))
     )
 

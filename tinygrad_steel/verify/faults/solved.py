@@ -25,11 +25,16 @@ class Direction(NamedTuple):
 
 def times_unknown(gradient: Gradient) -> Iterator[Mistake]:
     """Something that is in the gradient besides, as many times as it has to be for the answer."""
+    return solved_for(gradient, directions(gradient))
+
+
+def solved_for(gradient: Gradient, directions: Iterator[Direction]) -> Iterator[Mistake]:
+    """Each of these things, as many times as it has to be for the answer."""
     question, g = gradient.question, gradient.g
     if not question.fits:
         return
     before = question.value(g)
-    for direction in directions(gradient):
+    for direction in directions:
         if np.shape(direction.change) != np.shape(before):
             continue
         after = before + direction.change

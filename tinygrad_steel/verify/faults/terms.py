@@ -21,6 +21,12 @@ def altered_value(step: Step) -> Iterator[Mistake]:
             yield from kind(step, value)
 
 
+def a_term_missing(step: Step) -> Iterator[Mistake]:
+    """A term that is missing, or has the wrong sign, in one value after the other."""
+    for value in step.used:
+        yield from term_missing(step, value)
+
+
 def term_missing(step: Step, value: Value) -> Iterator[Mistake]:
     """A sum, or difference, without one of its terms, or with the wrong sign."""
     if value.op not in (ops.add, ops.subtract):
