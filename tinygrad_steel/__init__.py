@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .verify.compare import compare_backprop
     from .verify.differences import check_gradients
     from .verify.errors import GradientError
+    from .verify.grading import assert_backprop, grade_backprop
     from .written.source import write_backprop
 
 __version__ = "0.2.0"
@@ -45,6 +46,7 @@ READERS = {
     "GradientError": "verify.errors",
     "Picture": "picture.render",
     "RendererNotFound": "picture.render",
+    "assert_backprop": "verify.grading",
     "check_gradients": "verify.differences",
     "check_op": "verify.check_op",
     "compare_backprop": "verify.compare",
@@ -53,6 +55,7 @@ READERS = {
     "draw": "picture.draw",
     "export_onnx": "export",
     "formula": "program.formulas",
+    "grade_backprop": "verify.grading",
     "scope": "picture.scope",
     "vjp_formulas": "program.formulas",
     "write_backprop": "written.source",
@@ -70,6 +73,7 @@ __all__ = [
     "RendererNotFound",
     "Tensor",
     "arrays",
+    "assert_backprop",
     "check_gradients",
     "check_op",
     "compare_backprop",
@@ -80,6 +84,7 @@ __all__ = [
     "export_onnx",
     "formula",
     "grad",
+    "grade_backprop",
     "log_softmax",
     "no_grad",
     "op",

@@ -206,7 +206,8 @@ def forward_step(chain: Chain, b: Binding, x: Value) -> Step:
     line = chain.graph.lines.get(identifier(chain.graph.names[x]))
     code = [line] if line else []
     called = chain.graph.names[x]
-    return Step(called, b.array.shape, off, relative, WRONG, reason, code, name, where)
+    step = Step(called, b.array.shape, off, relative, WRONG, reason, code, name, where)
+    return step._replace(faults=("other-forward",))
 
 
 def followers(chain: Chain, search: Search, make_step: MakeStep) -> Iterator[Step]:

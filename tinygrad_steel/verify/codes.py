@@ -47,6 +47,8 @@ Code = Literal[
     "not-searched",
     "not-finite",
     "empty",
+    "not-judged",
+    "raised",
 ]
 
 CODES: dict[Code, str] = {
@@ -92,4 +94,6 @@ CODES: dict[Code, str] = {
     "not-searched": "there was nothing left for a search: other gradients had it all",
     "not-finite": "the graph's own gradient is NaN or infinite: nothing can be judged",
     "empty": "there is no element that could be judged",
+    "not-judged": "nothing of what was handed over, or not all of it, could be judged",
+    "raised": "the code has raised an error before it had all gradients",
 }
