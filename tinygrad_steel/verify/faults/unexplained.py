@@ -12,6 +12,7 @@ from . import factors
 from .factors import Named
 from .places import between, interval
 from .question import Question
+from .roles import counts_of
 
 
 def difference(question: Question) -> Named:
@@ -50,7 +51,7 @@ def as_if(question: Question, factor: float) -> str:
 
 def other_count(question: Question, factor: float) -> Iterator[str]:
     """Another whole number in place of the batch size."""
-    n, text = next(iter(factors.counts_of(question.graph).items()))
+    n, text = next(iter(counts_of(question.graph).items()))
     divisor = n / factor
     if n > 1 and is_whole(divisor) and round(divisor) > 1:
         yield f"divided by {round(divisor)} instead of {text}"
