@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -26,9 +27,8 @@ def candidates(
 
 def in_a_part(gradient: Gradient, kinds: Round) -> Iterator[Mistake]:
     """Mistakes on the way to one part of a gradient, and what they make of all of it."""
-    for k, (y, g) in enumerate(gradient.parts):
-        others = (other for i, (_, other) in enumerate(gradient.parts) if i != k)
-        rest = sum(gradient.question.value(other) for other in others)
+    values = [gradient.question.value(g) for _, g in gradient.parts]
+    for (y, g), rest in zip(gradient.parts, sums_of_others(values)):
         step = step_of(gradient, y, g)
         if g is step.gy:
             continue
@@ -37,6 +37,15 @@ def in_a_part(gradient: Gradient, kinds: Round) -> Iterator[Mistake]:
                 whole = fitting(partial(with_mistake, step, mistake, rest))
                 if whole is not None:
                     yield mistake._replace(value=gradient.g, becomes=whole)
+
+
+def sums_of_others(values: list[Any]) -> Iterator[Any]:
+    """For each of these the sum of all others, without adding all up for each."""
+    behind = [*itertools.accumulate(values[:0:-1], initial=0)]
+    before: Any = 0
+    for value in values:
+        yield before + behind.pop()
+        before = before + value
 
 
 def with_mistake(step: Step, mistake: Mistake, rest: Any) -> np.ndarray:
