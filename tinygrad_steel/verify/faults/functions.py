@@ -47,6 +47,7 @@ SLOPES = (
     Slope("square'({})", lambda v: 2 * v),
     Slope("{}", lambda v: v),
     Slope("(1 - {})", lambda v: 1 - v),
+    Slope("sign({})", np.sign),
 )
 
 
@@ -219,6 +220,22 @@ def extra_factor_on_a_way(step: Step) -> Iterator[Mistake]:
             becomes = partial(np.multiply, part, question.value(v))
             words = f"{words}, which does not belong there"
             yield Mistake(step.g, becomes, words, "extra-factor")
+
+
+def extra_row(gradient: Gradient) -> Iterator[Mistake]:
+    """A row or a column of the forward by which a right gradient is multiplied, or divided."""
+    question, graph, g = gradient.question, gradient.question.graph, gradient.g
+    expected = question.value(g)
+    for v in graph.forward:
+        if v not in graph.names or not v.shape or v.shape == g.shape:
+            continue
+        if len(g.shape) != 2 or v.shape not in ((g.shape[1],), (1, g.shape[1]), (g.shape[0], 1)):
+            continue
+        row, text = question.value(v), graph.text(v)
+        words = f"multiplied by {text}, which does not belong there, or not divided by it"
+        yield Mistake(g, expected * row, words, "extra-factor")
+        words = f"divided by {text}, which does not belong there, or not multiplied with it"
+        yield Mistake(g, expected / row, words, "extra-factor")
 
 
 def extra_factors(gradient: Gradient) -> Iterator[tuple[np.ndarray, str]]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from ...program.texts import PRODUCT
 from ...program.values import Value
+from ..closeness import tolerance
 from .factors import is_about, named
-from .question import Gradient, Mistake, Question
+from .question import Gradient, Mistake, Question, Step
 from .samples import is_one_hot
 from .solved import Direction, solved_for
 
@@ -65,3 +66,29 @@ def number(rate: float) -> str:
     """A number, as one divided by a whole number where it is that."""
     inverse = round(1 / rate) if rate < 1 else 0
     return f"1 / {inverse}" if inverse > 1 and is_about(1 / rate, inverse) else f"{rate:.6g}"
+
+
+def another_mask(step: Step) -> Iterator[Mistake]:
+    """A mask with which the gradient is multiplied that is another one, as drawn again."""
+    question, g = step.question, step.g
+    if g is not question.asked or not question.fits or len(g.shape) < 2:
+        return
+    came = step.given
+    if came.shape != g.shape or not np.all(came):
+        return
+    right, theirs = question.value(g) / came, question.given / came
+    scale = float(np.max(np.abs(right), initial=0))
+    kept, was_kept = theirs != 0, right != 0
+    if not scale or np.all(was_kept) or not (np.any(kept) and np.any(was_kept)):
+        return
+    rtol = 100 * tolerance(came, question.given)
+    is_mask = all(
+        np.allclose(s[k], scale, rtol=rtol) for s, k in ((right, was_kept), (theirs, kept))
+    )
+    lost, more = int(np.sum(was_kept & ~kept)), int(np.sum(kept & ~was_kept))
+    if is_mask and lost and more:
+        words = (
+            f"another mask than in the forward: {more} elements are there that it drops, and {lost} "
+            f"are not there that it keeps"
+        )
+        yield Mistake(g, came * np.where(kept, scale, 0), words, "wrong-condition")

@@ -18,11 +18,13 @@ from . import (
     powers,
     probabilities,
     products,
+    recurrent,
     rows,
     samples,
     several,
     sides,
     solved,
+    stand_ins,
     terms,
     ways,
 )
@@ -94,19 +96,45 @@ MANY = (
 )
 RARE = (
     Round(
-        sums=(sides.other_side, ways.value_itself, rows.one_row_for_all),
+        sums=(
+            sides.other_side,
+            sides.sides_swapped,
+            ways.value_itself,
+            rows.one_row_for_all,
+            rows.lines_of_a_way,
+            recurrent.one_step_off,
+            normalizations.sums_for_means,
+        ),
         steps=(
+            stand_ins.other_function,
+            stand_ins.mean_for_sum,
+            stand_ins.divided_for_multiplied,
+            probabilities.not_through_shares,
             parentheses.parentheses_missing,
             powers.other_power,
+            powers.other_exponent,
             products.matrix_in_derivative,
             rows.summed_from_another,
+            rows.part_of_a_sum,
+            samples.other_order,
+            samples.some_samples,
         ),
+    ),
+    Round(
+        sums=(recurrent.added_besides, functions.extra_row),
+        steps=(stand_ins.broadcast_value, mixups.farther_value),
     ),
 )
 LAST = (Round(sums=(ways.any_factor,)),)
 # Two slips at once, and what is said of where it differs, before there is nothing to say.
 TWO = (
-    Round(sums=(several.factor_on_each_way, several.one_slip_and_a_factor)),
-    Round(steps=(several.two_slips,)),
+    Round(
+        sums=(
+            several.factor_on_each_way,
+            several.one_slip_and_a_factor,
+            several.slip_and_factor_on_a_way,
+        ),
+    ),
+    Round(steps=(several.two_slips, masks.another_mask)),
     Round(sums=(sides.other_number, masks.only_where)),
 )

@@ -157,7 +157,7 @@ def in_rounds(
 ) -> Finding:
     """The usual faults; another gradient altogether; those of which there are many."""
     gradients = [Gradient(question, x, path) for x in owners]
-    nearest = gradients[:NEAREST_FOR_MORE]
+    nearest = [one for one in gradients[:NEAREST_FOR_MORE] if 0 not in one.x.shape]
     if question.given.size < 2:  # one number is soon hit by chance
         nearest = []
     one_by_one = (found for gradient in nearest[:FEW] for found in candidates([gradient], MANY))

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ...program.values import Value
-from ..closeness import constant_factor, largest, several, tolerance
+from ..closeness import combination, constant_factor, largest, several, tolerance
 from ..codes import Code
-from . import derivatives, factors, indices, terms
+from . import derivatives, factors, functions, indices, terms
 from .factors import Named
 from .question import Gradient, Mistake, Question, Step, fitting, step_of
 
@@ -29,6 +29,7 @@ ON_A_WAY: tuple[Callable[[Step], Iterator[Mistake]], ...] = (
     derivatives.handed_on_unchanged,
     derivatives.alone,
 )
+ON_A_WAY_TIMES = (*ON_A_WAY, functions.other_derivative)
 
 
 def two_slips(step: Step) -> Iterator[Mistake]:
@@ -86,6 +87,27 @@ def one_slip_and_a_factor(gradient: Gradient) -> Iterator[Mistake]:
                 yield Mistake(g, made[part] + factor * rest, words, mistake.code, codes)
 
 
+def slip_and_factor_on_a_way(gradient: Gradient) -> Iterator[Mistake]:
+    """A slip on one of the ways that has a known factor besides."""
+    question, graph, g = gradient.question, gradient.question.graph, gradient.g
+    if g is not question.asked or not question.fits or len(gradient.parts) < 2:
+        return
+    for y, part in gradient.parts:
+        step = step_of(gradient, y, part)
+        rest = question.value(g) - question.value(part)
+        for mistake in slips(step, ON_A_WAY_TIMES) if part is not step.gy else ():
+            made = fitting(partial(replayed, step, mistake))
+            if not made or part not in made or np.shape(made[part]) != g.shape:
+                continue
+            factor = constant_factor(question.given - rest, made[part])
+            besides = factors.named(question.causes, factor) if several(made[part]) else None
+            if besides and factor:
+                words = f"in what comes through {graph.text(y)}: {mistake.words}"
+                words = f"{words}; besides, {besides.words}"
+                codes = (*mistake.besides, *besides.codes)
+                yield Mistake(g, factor * made[part] + rest, words, mistake.code, codes)
+
+
 def factor_of_rest(question: Question, left: Any, rest: Any) -> tuple[float, Named] | None:
     """The factor that what comes on the other ways has, if it is a known one, and no 1."""
     if not several(rest):
@@ -111,13 +133,9 @@ def factor_on_each_way(gradient: Gradient) -> Iterator[Mistake]:
     if g is not question.asked or not question.fits or not 1 < len(gradient.parts) <= MOST_WAYS:
         return
     values = [question.value(part) for _, part in gradient.parts]
-    given = np.ravel(question.given)
-    question.budget.spend(given.size * len(values) ** 2)
-    if given.size <= 2 * len(values) or not np.all(np.isfinite(given)):
-        return
-    ways = np.stack([np.ravel(value) for value in values], axis=1)
-    found, _, rank, _ = np.linalg.lstsq(ways / largest(ways), given / largest(ways), rcond=1e-6)
-    if rank < len(values):
+    question.budget.spend(question.given.size * len(values) ** 2)
+    found = combination(values, question.given)
+    if found is None or question.given.size <= 2 * len(values):
         return
     said: list[str] = []
     codes: list[Code] = []

@@ -13,20 +13,21 @@ from ...program.values import VALUES, Apply, Value, behind
 from ..closeness import matches, ratio
 from .question import Gradient, Mistake, between, fitting
 
-CHOICES = (ops.where, ops.relu, ops.maximum, ops.minimum)
+CHOICES = (ops.where, ops.relu, ops.maximum, ops.minimum, ops.clip)
 MOST = 20  # values of which a function is made that people write in one line
 
 
 class Side(NamedTuple):
     """One side of a choice that `y` makes over `x`: where it is, and how to say so.
 
-    `came`: the gradient of `y`. `part`: what comes through the choice. `rest`: what comes on other
-    ways.
+    `condition`: what decides. `came`: the gradient of `y`. `part`: what comes through the choice.
+    `rest`: what comes on other ways.
     """
 
     y: Apply
     where: np.ndarray
     text: str
+    condition: str
     came: Any
     part: Any
     rest: Any
@@ -51,6 +52,16 @@ def other_side(gradient: Gradient) -> Iterator[Mistake]:
         for slope, text in known:
             words = f"{side.text}: multiplied by {text} instead of {right}"
             yield Mistake(gradient.g, side.with_slope(slope), words, "wrong-derivative")
+
+
+def sides_swapped(gradient: Gradient) -> Iterator[Mistake]:
+    """The gradient passed where a clip holds it back, and held back where it is passed."""
+    for side in sides(gradient):
+        if side.y.op is ops.clip:
+            turned = side.rest + side.came - side.part
+            words = f"{side.condition} is the wrong way round"
+            yield Mistake(gradient.g, turned, words, "wrong-condition")
+            return
 
 
 def other_number(gradient: Gradient) -> Iterator[Mistake]:
@@ -92,7 +103,7 @@ def sides(gradient: Gradient) -> Iterator[Side]:
         came, part = question.value(gy), question.value(g) - rest
         for where, says in ((~condition, "does not hold"), (condition, "holds")):
             if np.any(where):
-                yield Side(y, where, f"where {text} {says}", came, part, rest)
+                yield Side(y, where, f"where {text} {says}", text, came, part, rest)
 
 
 def choices_over(gradient: Gradient) -> Iterator[Apply]:
@@ -128,6 +139,11 @@ def condition_of(gradient: Gradient, y: Apply) -> tuple[Any, str]:
     question, graph = gradient.question, gradient.question.graph
     if y.op is ops.where:
         return question.value(y.inputs[0]), graph.text(y.inputs[0])
+    if y.op is ops.clip:
+        low, high = y.params.get("a_min"), y.params.get("a_max")
+        low, high = -np.inf if low is None else low, np.inf if high is None else high
+        z = question.value(y.inputs[0])
+        return (z >= low) & (z <= high), f"{low:g} <= {graph.text(y.inputs[0], 1)} <= {high:g}"
     if y.op is ops.relu:
         return question.value(y.inputs[0]) > 0, f"{graph.text(y.inputs[0], 1)} > 0"
     a, b = y.inputs

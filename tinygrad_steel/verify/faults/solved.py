@@ -14,6 +14,8 @@ from ..closeness import largest, ratio, several
 from ..codes import Code
 from .question import Gradient, Mistake, fitting, step_of
 
+MOST_USES = 8  # of a weight that is updated after each
+
 
 class Direction(NamedTuple):
     """What is added to a gradient, any number of times; `words`: how to say so of a number."""
@@ -77,18 +79,26 @@ def updates(gradient: Gradient) -> Iterator[Direction]:
         weight = next((i for i in y.inputs if i is not x and i in graph.wanted), None)
         if y.op is not ops.matmul or weight is None or len(y.shape) != 2:
             continue
-        step, g_weight = question.value(graph.gradient_of[weight]), graph.gradient_of[weight]
+        g_weight = graph.gradient_of[weight]
+        step = question.value(g_weight)
         gy = question.value(graph.gradient_of[y])
         change = -(gy @ step.T) if y.inputs[0] is x else -(step.T @ gy)
         text, step_text = graph.text(weight), graph.name(g_weight) or "its gradient"
 
         def words(rate: float, text: str = text, step_text: str = step_text) -> str:
+            sign = "-" if rate > 0 else "+"
             return (
-                f"computed with {text} as updated, {text} - {rate:.6g} * {step_text}, "
+                f"computed with {text} as updated, {text} {sign} {abs(rate):.6g} * {step_text}, "
                 f"in place of {text} as it was"
             )
 
         yield Direction(change, words, "already-updated")
+        parts = graph.parts[weight]
+        for user, part in parts if 1 < len(parts) <= MOST_USES else ():
+            step = question.value(part)
+            change = -(gy @ step.T) if y.inputs[0] is x else -(step.T @ gy)
+            what = f"what comes to {text} through {graph.text(user)}"
+            yield Direction(change, partial(words, step_text=what), "already-updated")
 
 
 def decay(gradient: Gradient) -> Iterator[Direction]:
@@ -101,7 +111,24 @@ def decay(gradient: Gradient) -> Iterator[Direction]:
             sign = "+" if rate > 0 else "-"
             return f"`{sign} {abs(rate):.6g} * {text}` is too much, as of a weight decay"
 
-        yield Direction(np.asarray(gradient.question.value(x)), words, "weight-decay")
+        weight = np.asarray(gradient.question.value(x))
+        yield Direction(weight, words, "weight-decay")
+        for some, where in lines_of(weight) if gradient.g is gradient.question.asked else ():
+
+            def words_there(rate: float, where: str = where) -> str:
+                return f"{where}: {words(rate)}"
+
+            yield Direction(weight * some, words_there, "weight-decay")
+
+
+def lines_of(weight: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
+    """The first and the last row and column of a matrix, and all but these."""
+    for axis, name in enumerate(("row", "column")) if weight.ndim == 2 else ():
+        for i in (0, weight.shape[axis] - 1) if weight.shape[axis] > 1 else ():
+            one = np.zeros(weight.shape)
+            one[(slice(None),) * axis + (i,)] = 1
+            yield one, f"in {name} {i}"
+            yield 1 - one, f"in all {name}s but {name} {i}"
 
 
 def shifted(gradient: Gradient) -> Iterator[Direction]:

@@ -71,15 +71,16 @@ def is_whole(number: float) -> bool:
 
 
 def lines_that_differ(question: Question, differ: np.ndarray) -> str:
-    """The rows, or columns, in which alone a matrix differs, if they are few; and by what factor,
-    where it is a known one.
+    """The rows, or columns, in which alone a matrix differs, if they are few, or all from one to
+    another; and by what factor, where it is a known one.
     """
     if differ.ndim != 2 or (np.sum(differ) == 1 and min(differ.shape) > 1):
         return ""
     for axis, name in ((0, "row"), (1, "column")):
         lines = np.flatnonzero(differ.any(axis=1 - axis))
-        if 0 < len(lines) <= 2 and len(lines) < differ.shape[axis]:
-            numbers = " and ".join(map(str, lines))
+        is_range = 2 < len(lines) == lines[-1] - lines[0] + 1
+        if len(lines) < differ.shape[axis] and (is_range or 0 < len(lines) <= 2):
+            numbers = f"{lines[0]} to {lines[-1]}" if is_range else " and ".join(map(str, lines))
             differs = f"{name}s {numbers} differ" if len(lines) > 1 else f"{name} {numbers} differs"
             given, expected = (a.take(lines, axis) for a in (question.given, question.expected))
             factor = factors.named(question.causes, constant_factor(given, expected))
