@@ -69,5 +69,7 @@ def is_guard(x: Value) -> bool:
     if x.op is not ops.where or not isinstance(x.inputs[2], Apply):
         return False
     condition, nan = x.inputs[0], x.inputs[1]
-    is_nan = not isinstance(nan, VALUES) and np.isnan(nan)
-    return is_nan and isinstance(condition, Apply) and condition.op is ops.isnan
+    number = nan.data if isinstance(nan, Constant) else nan
+    if isinstance(number, VALUES) or np.ndim(number) or not np.isnan(number):
+        return False
+    return isinstance(condition, Apply) and condition.op is ops.isnan

@@ -132,10 +132,10 @@ def other_labels(y: np.ndarray, text: str) -> Iterator[tuple[np.ndarray, str]]:
     yield y[::-1], words
     yield y * np.argmax(y, axis=1)[:, None], f"the number of the class in place of the 1 in {text}"
     classes = np.broadcast_to(np.any(y, axis=0), y.shape)
-    words = "1 is subtracted from all rows of a class, p[:, ids], and not from p[rows, ids] alone"
+    words = "1 is subtracted in all rows of a class, as by p[:, ids], and not at p[rows, ids] alone"
     yield classes * 1.0, words
     rows = np.isin(np.arange(len(y)), np.argmax(y, axis=1))
-    words = "1 is subtracted from whole rows, p[ids], and not from p[rows, ids] alone"
+    words = "1 is subtracted in whole rows, as by p[ids], and not at p[rows, ids] alone"
     yield rows[:, None] * np.ones_like(y), words
     yield y - 0.5, f"computed with {text} - 0.5 in place of {text}"
     yield 2 * y - 1, f"computed with labels of -1 and 1 in place of {text}"

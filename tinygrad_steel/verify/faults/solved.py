@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import ops
+from ...program.texts import PRODUCT
 from ...program.values import Value
-from ..closeness import largest, ratio, several
+from ..closeness import constant_factor, largest, ratio, several
 from ..codes import Code
 from .question import Gradient, Mistake, fitting, step_of
+from .ways import is_penalty
 
 MOST_USES = 8  # of a weight that is updated after each
 
@@ -102,23 +104,32 @@ def updates(gradient: Gradient) -> Iterator[Direction]:
 
 
 def decay(gradient: Gradient) -> Iterator[Direction]:
-    """A parameter's own value, as a weight decay adds it."""
-    graph, x = gradient.question.graph, gradient.x
-    if x in graph.wanted and x.shape:
-        text = graph.text(x, 3)
+    """A parameter's own value, as a weight decay adds it: on all of it, or on some lines alone."""
+    question, graph, x = gradient.question, gradient.question.graph, gradient.x
+    if x not in graph.wanted or not x.shape:
+        return
+    weight, text = np.asarray(question.value(x)), graph.text(x, PRODUCT)
+    parts = [question.value(part) for y, part in gradient.parts if is_penalty(graph, y)]
+    own = constant_factor(np.asarray(sum(parts)), weight) if parts else None
+    yield Direction(weight, partial(rate_in_words, text, own or 0), "weight-decay")
+    for some, where in lines_of(weight) if gradient.g is question.asked else ():
+        words = partial(rate_there, f"in {where}", text, bool(parts))
+        yield Direction(weight * some, words, "weight-decay")
 
-        def words(rate: float) -> str:
-            sign = "+" if rate > 0 else "-"
-            return f"`{sign} {abs(rate):.6g} * {text}` is too much, as of a weight decay"
 
-        weight = np.asarray(gradient.question.value(x))
-        yield Direction(weight, words, "weight-decay")
-        for some, where in lines_of(weight) if gradient.g is gradient.question.asked else ():
+def rate_in_words(text: str, own: float, rate: float) -> str:
+    """A weight decay that is too much, or has another rate than its `own`."""
+    if own:
+        return f"`{own + rate:.6g} * {text}` in place of `{own:.6g} * {text}` of the weight decay"
+    sign = "+" if rate > 0 else "-"
+    return f"`{sign} {abs(rate):.6g} * {text}` is too much, as of a weight decay"
 
-            def words_there(rate: float, where: str = where) -> str:
-                return f"{where}: {words(rate)}"
 
-            yield Direction(weight * some, words_there, "weight-decay")
+def rate_there(where: str, text: str, is_decayed: bool, rate: float) -> str:
+    """A weight decay that is too much, or missing, in some rows or columns."""
+    if rate < 0 and is_decayed:
+        return f"{where} `{-rate:.6g} * {text}` of the weight decay is missing"
+    return f"{where} {rate_in_words(text, 0, rate)}"
 
 
 def lines_of(weight: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
@@ -127,8 +138,8 @@ def lines_of(weight: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
         for i in (0, weight.shape[axis] - 1) if weight.shape[axis] > 1 else ():
             one = np.zeros(weight.shape)
             one[(slice(None),) * axis + (i,)] = 1
-            yield one, f"in {name} {i}"
-            yield 1 - one, f"in all {name}s but {name} {i}"
+            yield one, f"{name} {i}"
+            yield 1 - one, f"all {name}s but {name} {i}"
 
 
 def shifted(gradient: Gradient) -> Iterator[Direction]:

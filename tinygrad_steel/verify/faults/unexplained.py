@@ -41,12 +41,25 @@ def as_if(question: Question, factor: float) -> str:
     """What a factor without a known cause may come from: another divisor, or a whole number."""
     if any(factors.is_about(factor, number) for number, *_ in question.causes):
         return ""
-    guesses = [*other_count(question, factor), *other_constant(question, factor)]
+    guesses = [
+        *averaged_uses(question, factor),
+        *other_count(question, factor),
+        *other_constant(question, factor),
+    ]
     if is_whole(factor):
         guesses.append(f"a factor {round(factor)} too much")
     elif is_whole(1 / factor):
         guesses.append(f"a factor {round(1 / factor)} is missing")
     return f": as if {', or '.join(guesses)}" if guesses else ""
+
+
+def averaged_uses(question: Question, factor: float) -> Iterator[str]:
+    """The mean over the places where a value is used, in place of the sum."""
+    graph = question.graph
+    owner = graph.owner_of.get(question.asked)
+    uses = len(graph.parts[owner]) if owner is not None else 0
+    if uses > 2 and factors.is_about(1 / factor, uses):
+        yield f"averaged over the {uses} places where {graph.text(owner)} is used"
 
 
 def other_count(question: Question, factor: float) -> Iterator[str]:
