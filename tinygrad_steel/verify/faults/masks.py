@@ -14,7 +14,7 @@ from ..closeness import tolerance
 from .factors import is_about, named
 from .question import Gradient, Mistake, Question, Step
 from .samples import is_one_hot
-from .solved import Direction, solved_for
+from .solved import MORE_THAN_ROUNDING, Direction, solved_for
 
 
 def only_where(gradient: Gradient) -> Iterator[Mistake]:
@@ -28,8 +28,9 @@ def directions(gradient: Gradient) -> Iterator[Direction]:
     before = question.value(gradient.g)
     for mask, value, where in masks(gradient):
         text = question.graph.text(value, PRODUCT)
-        yield Direction(mask, partial(too_much, text, where), "other-value")
-        yield Direction(mask * before, partial(factor_there, question, where), "other-factor")
+        yield Direction(mask, partial(too_much, text, where), "other-value", MORE_THAN_ROUNDING)
+        words = partial(factor_there, question, where)
+        yield Direction(mask * before, words, "other-factor", MORE_THAN_ROUNDING)
 
 
 def masks(gradient: Gradient) -> Iterator[tuple[Any, Value, str]]:

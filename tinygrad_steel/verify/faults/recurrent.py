@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from ...program.values import Value
+from ..closeness import matches
 from .products import product_of
 from .question import Gradient, Mistake, fitting, step_of
 
@@ -39,7 +40,7 @@ def one_step_off(gradient: Gradient) -> Iterator[Mistake]:
 def mistaken(gradient: Gradient, pairs: Any, moved: Any, right: Any) -> Iterator[Mistake]:
     """The sum of these products in place of the right ones."""
     total = fitting(partial(sum_of, pairs))
-    if total is not None:
+    if total is not None and not matches(total, gradient.question.value(gradient.g)):
         texts = [", ".join(text for _, text in some) for some in (moved, right)]
         words = f"steps are mixed up: {texts[0]} in place of {texts[1]}"
         yield Mistake(gradient.g, total, words, "other-value")

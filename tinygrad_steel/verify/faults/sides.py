@@ -10,8 +10,9 @@ import numpy as np
 
 from ... import ops
 from ...program.values import VALUES, Apply, Value, behind
-from ..closeness import matches, ratio
+from ..closeness import matches, ratio, several
 from .question import Gradient, Mistake, between, fitting
+from .solved import MORE_THAN_ROUNDING
 
 CHOICES = (ops.where, ops.relu, ops.maximum, ops.minimum, ops.clip)
 MOST = 20  # values of which a function is made that people write in one line
@@ -50,6 +51,8 @@ def other_side(gradient: Gradient) -> Iterator[Mistake]:
         if not right:
             continue
         for slope, text in known:
+            if side.has(slope):
+                continue  # the right one, or the same in other words
             words = f"{side.text}: multiplied by {text} instead of {right}"
             yield Mistake(gradient.g, side.with_slope(slope), words, "wrong-derivative")
 
@@ -75,9 +78,9 @@ def other_number(gradient: Gradient) -> Iterator[Mistake]:
         found = fitting(partial(question.replay, one_more, gradient.path))
         if not found:
             continue
-        change = found[question.asked] - question.expected
-        change = ratio(question.given - question.expected, change)
-        if change is not None and np.isfinite(change):
+        by_one = found[question.asked] - question.expected
+        change = ratio(question.given - question.expected, by_one) if several(by_one) else None
+        if change is not None and MORE_THAN_ROUNDING < abs(change) < np.inf:
             slope = right + change
             words = f"{side.text}: multiplied by {slope:.6g} instead of {right:.6g}"
             yield Mistake(g, side.with_slope(slope), words, "other-factor")

@@ -16,15 +16,21 @@ from ..codes import Code
 from .question import Gradient, Mistake, fitting, step_of
 from .ways import is_penalty
 
+MORE_THAN_ROUNDING = 1e-3  # of the largest element: rounding is held for right up to there
 MOST_USES = 8  # of a weight that is updated after each
 
 
 class Direction(NamedTuple):
-    """What is added to a gradient, any number of times; `words`: how to say so of a number."""
+    """What is added to a gradient, any number of times; `words`: how to say so of a number.
+
+    `least`: how much of the largest element it has to make, where it is no rounding that happens
+    to look so.
+    """
 
     change: Any
     words: Callable[[float], str]
     code: Code
+    least: float = 0
 
 
 def times_unknown(gradient: Gradient) -> Iterator[Mistake]:
@@ -49,7 +55,9 @@ def solved_for(gradient: Gradient, directions: Iterator[Direction]) -> Iterator[
         if not several(change) or not largest(change):
             continue
         rate = ratio(question.given - question.expected, change)
-        if rate is not None and np.isfinite(rate) and abs(rate) > 1e-9:
+        if rate is None or not np.isfinite(rate) or abs(rate) <= 1e-9:
+            continue
+        if abs(rate) * largest(change) >= direction.least * largest(question.expected):
             after = before + rate * direction.change
             yield Mistake(g, after, direction.words(rate), direction.code)
 
@@ -114,7 +122,7 @@ def decay(gradient: Gradient) -> Iterator[Direction]:
     yield Direction(weight, partial(rate_in_words, text, own or 0), "weight-decay")
     for some, where in lines_of(weight) if gradient.g is question.asked else ():
         words = partial(rate_there, f"in {where}", text, bool(parts))
-        yield Direction(weight * some, words, "weight-decay")
+        yield Direction(weight * some, words, "weight-decay", MORE_THAN_ROUNDING)
 
 
 def rate_in_words(text: str, own: float, rate: float) -> str:
