@@ -86,7 +86,8 @@ def explaining(chain: Chain, slots: Slots, arrays: list[Binding]) -> Differing |
     known = known_values(chain)
     lacking = [x for x in chain.graph.forward if isinstance(x, Apply) and x not in known]
     made_at: dict[Place, list[Binding]] = defaultdict(list)
-    for b in arrays:
+    candidates = {*arrays, *renamed_values(chain, slots)}
+    for b in (b for b in chain.watched.bindings if b in candidates):
         if is_forward(chain, b):
             made_at[b.origin.where].append(b)
     work = 0.0
@@ -101,6 +102,16 @@ def explaining(chain: Chain, slots: Slots, arrays: list[Binding]) -> Differing |
             if work > WORK:
                 return None
     return None
+
+
+def renamed_values(chain: Chain, slots: Slots) -> Iterator[Binding]:
+    """The second names of right values, of which wrong gradients of leaves are made: such a name may
+    be that of another value.
+    """
+    used = before(found.binding for found in slots.wrong.values())
+    for b in (b for b in chain.forward if b in used):
+        names = (n for n in chain.other_names[b] if n is not b and not n.origin.is_argument)
+        yield from (n for n in names if not chain.is_marked_name(n))
 
 
 def is_forward(chain: Chain, b: Binding) -> bool:
