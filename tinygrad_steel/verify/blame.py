@@ -16,8 +16,9 @@ import numpy as np
 from ..program.values import Value, behind
 from .chain import Chain, Found, before, fits
 from .closeness import constant_factor, matches
-from .faults.factors import counts_of, divisors
+from .faults.factors import divisors
 from .faults.question import Question
+from .faults.roles import counts_of
 from .faults.search import reason
 from .recognise import LocalTable, Match, oriented
 from .report import RIGHT, WRONG
