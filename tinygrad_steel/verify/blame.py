@@ -28,6 +28,7 @@ from .watching import Binding
 # How often a reason is looked for to tell what an array is meant to be, and how often all is judged
 # anew with one more array; how many values are computed to see what follows from arrays.
 QUESTIONS, ROUNDS, VALUES = 24, 12, 100_000
+DIGITS = {2: 2, 4: 5}  # by itemsize, how many digits of a factor count
 
 Ask = Callable[[Value, np.ndarray, Mapping[Value, np.ndarray]], Question]
 Judge = Callable[[Mapping[Value, np.ndarray]], Mapping[Value, Judgement]]
@@ -94,7 +95,7 @@ class Search:
     def multiple(self, b: Binding) -> tuple[Match, float] | None:
         """Of which gradient an array is a multiple, and how many times."""
         found = self.chain.gradient_table.multiples(b.array)
-        return next(((match, rounded(factor)) for match, factor in found), None)
+        return next(((match, rounded(factor, b.array)) for match, factor in found), None)
 
     @cached_property
     def usual(self) -> set[float]:
@@ -297,7 +298,7 @@ class Search:
         given = wrong[nearest].array(nearest)
         factor = 1.0
         if not matches(given, found[nearest]):
-            factor = rounded(constant_factor(found[nearest], given) or 0)
+            factor = rounded(constant_factor(found[nearest], given) or 0, b.array, given)
         allowed = {self.scale} if self.scale else scales
         return factor if factor in allowed else None
 
@@ -394,6 +395,7 @@ def same(a: np.ndarray, b: np.ndarray) -> bool:
     return matches(a, b, rtol=1e-12) and a.itemsize == 8
 
 
-def rounded(factor: float) -> float:
-    """A factor without its rounding."""
-    return float(f"{factor:.8g}")
+def rounded(factor: float, *arrays: np.ndarray) -> float:
+    """A factor between such arrays without its rounding."""
+    digits = min(DIGITS.get(a.itemsize, 8) for a in arrays)
+    return float(f"{factor:.{digits}g}")

@@ -28,6 +28,7 @@ from .capture import (
 from .chain import Chain
 from .closeness import distance, largest
 from .judging import judged
+from .precision import shorten
 from .recognise import as_floats
 from .report import WRONG, Report, Step
 from .slots import Slots, slots_of
@@ -148,6 +149,7 @@ def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str,
     graph = graph_of(traced)
     seen = watched(runner(backprop, names))
     with np.errstate(all="ignore"):
+        shorten(seen, graph)
         plain = slots_of(Chain(graph, seen, names or {}))
         learned = names_in_code(plain.back.chain)
 
