@@ -143,10 +143,13 @@ def placed(step: Step, chain: Chain, search: Search, g: Value) -> Step:
 def unrecognised(chain: Chain, handed: Mapping[Value, Found]) -> list[Step]:
     """What was made and is not in the graph, each variable once, as it was last."""
     known = {found.binding for found in handed.values()} | {*chain.right, *chain.forward}
-    last = {(b.owner, b.path): b.made for b in chain.watched.bindings}
+    known |= {part.made for b in known for part in b.parts}
+    last = {at: b.made for at, b in chain.last.items()}
     found: dict[str, Step] = {}
     for b in dict.fromkeys(last.values()):
-        if not b.origin.given and b not in known and last[b.owner, b.path] is b:
+        if b.origin.given or b in known or b.parts:
+            continue
+        if last[b.owner, b.path] is b:
             reason = NO_SUCH if chain.is_marked(b) else ""
             found[chain.spoken(b)] = unknown(chain.spoken(b), reason, b)
     for name in (name for name, of in chain.aliases.items() if of is None):

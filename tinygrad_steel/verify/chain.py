@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..program.values import Value
+from .gathered import IN_LOOP
 from .meaning import Meaning, aliases, is_marked, meant, parts_of_name, parts_of_path
 from .recognise import SAME, Match, Table, as_floats, oriented, turned
 from .statements import Path
@@ -79,15 +80,21 @@ class Chain:
         return in_place | (rebound - kept)
 
     @cached_property
+    def last(self) -> dict[tuple[int, Path], Binding]:
+        """The variables as they were last; what a loop has made has none for all of it."""
+        found = self.watched.bindings
+        return {(b.owner, b.path): b for b in found if b.owner != IN_LOOP}
+
+    @cached_property
     def alive(self) -> set[Binding]:
         """The arrays that a variable still held when its function had come to its end."""
-        last = {(b.owner, b.path): b.made for b in self.watched.bindings}
-        return {*last.values()} | self.returned
+        return {b.made for b in self.last.values()} | self.returned
 
     @cached_property
     def last_names(self) -> list[Binding]:
         """The variables as their functions left them, without what was there before."""
-        last = {(b.owner, b.path): b for b in self.watched.bindings if not b.origin.is_argument}
+        own = (b for b in self.watched.bindings if b.owner != IN_LOOP)
+        last = {(b.owner, b.path): b for b in own if not b.origin.is_argument}
         changed = self.changed
         return [b for b in last.values() if not b.made.origin.given and b.made not in changed]
 

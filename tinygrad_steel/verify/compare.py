@@ -27,6 +27,7 @@ from .capture import (
 )
 from .chain import Chain
 from .closeness import distance, largest
+from .gathered import gather
 from .judging import judged
 from .precision import shorten
 from .recognise import as_floats
@@ -149,6 +150,7 @@ def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str,
     graph = graph_of(traced)
     seen = watched(runner(backprop, names))
     with np.errstate(all="ignore"):
+        seen = gather(seen, {g.shape for g in graph.gradient_of.values()})
         shorten(seen, graph)
         plain = slots_of(Chain(graph, seen, names or {}))
         learned = names_in_code(plain.back.chain)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..program.values import Value
-from .blame import Search
+from .blame import Search, rounded
 from .chain import before
 from .closeness import constant_factor
 from .recognise import oriented
@@ -21,7 +21,7 @@ def culprit(search: Search, b: Binding, g: Value) -> Binding:
         is_step = search.chain.is_marked(a) or a.path == b.path
         if a is b or a in search.known | search.confirmed or not is_step:
             continue
-        if is_multiple(b, a):
+        if is_multiple(search, b, a):
             m = search.multiple(a)
             if m is None or m[1] not in search.natural:
                 return culprit(search, a, g)  # it was wrong already
@@ -49,10 +49,16 @@ def where_taken(search: Search, b: Binding, g: Value, is_other: bool) -> Binding
     return [b, *(n for n in names if is_other and n in search.read)][-1]
 
 
-def is_multiple(b: Binding, a: Binding) -> bool:
-    """Whether one array is another one times a number."""
-    if a.array.size < 2 or not np.any(b.array):
+def is_multiple(search: Search, b: Binding, a: Binding) -> bool:
+    """Whether one array is another one times a number; of single numbers of one variable whether it
+    is a usual one.
+    """
+    if not np.any(b.array):
         return False
+    if a.array.size == b.array.size == 1:
+        factor = float(a.array.item() / b.array.item())
+        usual = search.usual - {1.0}
+        return a.path == b.path and rounded(factor, a.array, b.array) in usual
     ways = oriented(a.array, b.array.shape)
     return any(constant_factor(b.array, array) is not None for _, array in ways)
 

@@ -12,6 +12,7 @@ import numpy as np
 from ..program.values import Value
 from .chain import Chain, Found, fits
 from .closeness import matches
+from .gathered import IN_LOOP
 from .handed_back import HandedBack, is_inside
 from .recognise import RESHAPED, SAME, oriented
 from .watching import Binding
@@ -88,8 +89,10 @@ def is_right(chain: Chain, found: Found, g: Value) -> bool:
 
 
 def has_shape(chain: Chain, found: Found, g: Value) -> bool:
-    """Whether an array has the axes of length 1 that the leaf itself has, where that was seen."""
-    return found.how != RESHAPED or is_known(chain, found, g)
+    """Whether an array has the axes of length 1 that the leaf itself has, where that was seen; a
+    list of numbers has no axes.
+    """
+    return found.how != RESHAPED or is_known(chain, found, g) or bool(found.binding.parts)
 
 
 def right_ones(chain: Chain, slots: Slots) -> dict[Value, Found]:
@@ -214,7 +217,7 @@ def by_elimination(chain: Chain, slots: dict[Value, Found | None]) -> dict[Value
     """
     taken = {found.binding for found in slots.values() if found}
     unknown = taken | chain.plausible | {*chain.forward} | chain.changed
-    left = [b for b in chain.made if b not in unknown and chain.is_new(b)]
+    left = [b for b in chain.made if b not in unknown and chain.is_new(b) and b.owner != IN_LOOP]
     kept = [b for b in left if b in chain.alive and (b in chain.returned or is_kept(chain, b))]
     kept.sort(key=partial(place_in_container, chain))
     named = [b for b in left if chain.is_marked(b) and np.any(b.array)]

@@ -62,10 +62,23 @@ class Binding:
     `before`: what this one was made of in place, or what the same variable held that the statement
     reads. `made`: the Binding that was the first to have this array; itself, but for another name
     of what is known. `key`: of the object. `is_shared`: whether it has other names. `again`: what
-    the same statement has read when it added to it once more.
+    the same statement has read when it added to it once more; `first`: what it was before that.
+    `parts`: those of which a list consists, or that a loop has made.
     """
 
-    __slots__ = ("again", "array", "before", "is_shared", "key", "made", "origin", "owner", "path")
+    __slots__ = (
+        "again",
+        "array",
+        "before",
+        "first",
+        "is_shared",
+        "key",
+        "made",
+        "origin",
+        "owner",
+        "parts",
+        "path",
+    )
 
     def __init__(
         self,
@@ -82,6 +95,8 @@ class Binding:
         self.key = 0
         self.is_shared = False
         self.again: list[Binding] = []
+        self.first: np.ndarray | None = None
+        self.parts: tuple[Binding, ...] = ()
 
     @property
     def name(self) -> str:
@@ -102,6 +117,19 @@ class Binding:
         """Whether the same statement adds to the same variable once more, as in a loop over rows."""
         same = self.path == path and self.origin.where is origin.where
         return same and not self.is_shared and self.made is self and self.before is not None
+
+    def go_on(self, x: Any, reads: tuple[Binding, ...]) -> None:
+        """The same statement has added to it once more; a parameter is kept as it was after one
+        step.
+        """
+        if self.first is None and self.before is not None and np.any(self.before.array):
+            self.first = self.array
+            self.array = copied(x)
+        elif not isinstance(x, np.ndarray):
+            self.array = copied(x)
+        else:
+            np.copyto(self.array, x)
+        self.again += reads
 
 
 NOWHERE = Place("", 0, "", "")
@@ -314,8 +342,7 @@ class Watch:
         before = held if held in origin.reads else None
         if before is not None and not isinstance(x, np.ndarray) and before.goes_on(path, origin):
             del self.objects[before.key]  # a number to which something is added again and again
-            before.array = copied(x)
-            before.again += origin.reads
+            before.go_on(x, origin.reads)
             self.remember(scope, before, x)
             return
         self.note_made(scope, path, x, origin, before)
@@ -324,8 +351,7 @@ class Watch:
         """An array has changed in place."""
         last = self.objects[id(x)][1]
         if last.goes_on(path, origin) and last.owner == scope.number:
-            np.copyto(last.array, x)
-            last.again += origin.reads
+            last.go_on(x, origin.reads)
             self.remember(scope, last, x)
             return
         self.note_made(scope, path, x, origin, last)

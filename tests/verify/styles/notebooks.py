@@ -1,0 +1,194 @@
+"""Backprops as notebooks and scripts have them, each right, with places where a mistake is planted.
+
+`«right¦wrong»` is such a place: one at a time is made wrong, and its line is the one to be named. Each
+chain says for which of the problems it is; `go` is the function to be run.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_steel import Tensor
+
+RNG = np.random.default_rng(11)
+
+
+def normal(**shapes):
+    return {name: RNG.normal(size=shape) for name, shape in shapes.items()}
+
+
+def leaves(data, *names):
+    return {name: Tensor(data[name], requires_grad=True, name=name) for name in names}
+
+
+def mlp():
+    """Two layers with tanh, and a mean of squares."""
+    data = normal(x=(7, 4), y=(7, 3), W1=(4, 5), b1=(5,), W2=(5, 3), b2=(3,))
+    p = leaves(data, "W1", "b1", "W2", "b2")
+    out = np.tanh(data["x"] @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"]
+    return np.mean(np.square(out - data["y"])), p, data
+
+
+def classes():
+    """Two layers with relu, and the cross entropy of a softmax."""
+    data = normal(x=(7, 4), W1=(4, 5), b1=(5,), W2=(5, 3), b2=(3,))
+    data["labels"] = np.array([0, 2, 1, 1, 0, 2, 2])
+    data["Y"] = np.eye(3)[data["labels"]]
+    p = leaves(data, "W1", "b1", "W2", "b2")
+    s = np.maximum(data["x"] @ p["W1"] + p["b1"], 0) @ p["W2"] + p["b2"]
+    e = np.exp(s)
+    probs = e / np.sum(e, axis=1, keepdims=True)
+    return -np.sum(data["Y"] * np.log(probs)) / 7, p, data
+
+
+def deep():
+    """Four layers in lists."""
+    sizes = [4, 6, 5, 5, 2]
+    data = normal(x=(8, 4), y=(8, 2))
+    data["Ws"] = [0.6 * RNG.normal(size=shape) for shape in zip(sizes, sizes[1:])]
+    data["bs"] = [0.1 * RNG.normal(size=n) for n in sizes[1:]]
+    Ws = [Tensor(W, requires_grad=True) for W in data["Ws"]]
+    bs = [Tensor(b, requires_grad=True) for b in data["bs"]]
+    a = data["x"]
+    for i, (W, b) in enumerate(zip(Ws, bs)):
+        z = a @ W + b
+        a = np.tanh(z) if i < 3 else z
+    return np.mean(np.square(a - data["y"])), {"Ws": Ws, "bs": bs}, data
+
+
+def columns():
+    """A network whose samples are columns, for yes or no."""
+    data = normal(X=(4, 7), W1=(5, 4), b1=(5, 1), W2=(1, 5), b2=(1, 1))
+    data["Y"] = (np.arange(7) % 2).reshape(1, 7) * 1.0
+    p = leaves(data, "W1", "b1", "W2", "b2")
+    A2 = 1 / (1 + np.exp(-(p["W2"] @ np.tanh(p["W1"] @ data["X"] + p["b1"]) + p["b2"])))
+    losses = data["Y"] * np.log(A2) + (1 - data["Y"]) * np.log(1 - A2)
+    return -np.sum(losses) / 7, p, data
+
+
+def recurrent():
+    """A recurrent network with an output at each step."""
+    data = normal(xs=(5, 3), t=(5, 2), Wx=(3, 4), Wh=(4, 4), bh=(4,), Wy=(4, 2))
+    data["Wh"] *= 0.5
+    p = leaves(data, "Wx", "Wh", "bh", "Wy")
+    h, loss = np.zeros(4), 0.0
+    for i in range(5):
+        h = np.tanh(data["xs"][i] @ p["Wx"] + h @ p["Wh"] + p["bh"])
+        loss = loss + np.sum(np.square(h @ p["Wy"] - data["t"][i]))
+    return loss, p, data
+
+
+def line():
+    """A straight line through points, by plain numbers."""
+    data = normal(xs=(9,), ys=(9,)) | {"w": 0.7, "b": 0.2}
+    p = leaves(data, "w", "b")
+    return np.mean(np.square(p["w"] * data["xs"] + p["b"] - data["ys"])), p, data
+
+
+def logistic():
+    """Logistic regression."""
+    data = normal(X=(9, 3), w=(3,)) | {"b": 0.1, "y": (np.arange(9) % 2) * 1.0}
+    p = leaves(data, "w", "b")
+    prob = 1 / (1 + np.exp(-(data["X"] @ p["w"] + p["b"])))
+    return -np.mean(data["y"] * np.log(prob) + (1 - data["y"]) * np.log(1 - prob)), p, data
+
+
+# name -> (problem, code)
+CHAINS = {}
+
+# Lists of plain numbers, and loops over samples
+
+CHAINS["numbers in loops"] = (
+    line,
+    """
+def go():
+    dw = db = 0.0
+    for xi, yi in zip(xs.tolist(), ys.tolist()):
+        err = «w * xi + b - yi¦yi - w * xi - b»
+        dw += 2 * err * xi
+        db += «2¦1» * err
+    dw /= len(xs)
+    db /= len(xs)
+    return dw, db
+""",
+)
+CHAINS["lists of numbers"] = (
+    logistic,
+    """
+import math
+def go():
+    gw = [0.0, 0.0, 0.0]
+    gb = 0.0
+    for row, t in zip(X.tolist(), y.tolist()):
+        z = sum(a * c for a, c in zip(row, w.tolist())) + b
+        p = 1 / (1 + math.exp(-z))
+        g = «p - t¦t - p»
+        for j in range(3):
+            gw[j] += g * row[«j¦0»]
+        gb += g
+    gw = [v / len(y) for v in gw]
+    gb = gb / len(y)«¦ * 9»
+    return gw, gb
+""",
+)
+CHAINS["nested lists"] = (
+    mlp,
+    """
+import math
+def matmul(A, B):
+    return [[sum(a * b for a, b in zip(row, col)) for col in zip(*B)] for row in A]
+def transposed(A):
+    return [list(row) for row in zip(*A)]
+def go():
+    X, T, V, U = (a.tolist() for a in (x, y, W1, W2))
+    H = [[math.tanh(v + c) for v, c in zip(row, b1.tolist())] for row in matmul(X, V)]
+    O = [[v + c for v, c in zip(row, b2.tolist())] for row in matmul(H, U)]
+    D = [[2 * (o - t) / «21¦7» for o, t in zip(*rows)] for rows in zip(O, T)]
+    E = matmul(D, transposed(U))
+    Z = [[e * (1 - «h * h¦h») for e, h in zip(*rows)] for rows in zip(E, H)]
+    dW1 = matmul(transposed(X), Z)
+    db1 = [sum(c) for c in zip(*Z)]
+    return dW1, db1, matmul(transposed(H), D), [sum(c) for c in zip(*D)]
+""",
+)
+CHAINS["one sample after the other"] = (
+    mlp,
+    """
+def go():
+    dW1 = 0; db1 = 0; dW2 = 0; db2 = 0
+    for xi, yi in zip(x, y):
+        h = np.tanh(xi @ W1 + b1)
+        e = 2 * (h @ W2 + b2 - yi) / «y.size¦len(x)»
+        dh = W2 @ e * (1 - h«¦ + 0» * h)
+        dh = dh * «1¦3»
+        dW2 = dW2 + np.outer(h, e)
+        db2 = db2 + e
+        dW1 = dW1 + np.outer(xi, dh)
+        db1 = db1 + dh
+    return dW1, db1, dW2, db2
+""",
+)
+CHAINS["loops over all indices"] = (
+    mlp,
+    """
+def go():
+    n, m = y.shape
+    dW1 = np.zeros_like(W1); db1 = np.zeros_like(b1)
+    dW2 = np.zeros_like(W2); db2 = np.zeros_like(b2)
+    for i in range(n):
+        h = np.tanh(x[i] @ W1 + b1)
+        dh = np.zeros(5)
+        for j in range(m):
+            e = 2 * (h @ W2[:, j] + b2[j] - y[i, j]) / (n * m)
+            db2[j] += e
+            for k in range(5):
+                dW2[k, j] += e * h[k]
+                dh[k] += e * «W2[k, j]¦W2[k, j - 1]»
+        for k in range(5):
+            dz = dh[k] * (1 - «h[k]¦h[k - 1]» ** 2)
+            db1[k] += dz
+            for q in range(4):
+                dW1[q, k] += dz * «x[i, q]¦x[i, 0]»
+    return dW1, db1, dW2, db2
+""",
+)
