@@ -211,7 +211,7 @@ class Search:
 
     def names_of(self, b: Binding) -> list[Binding]:
         """The names of an array, but for those of arguments."""
-        return [n for n in self.chain.other_names[b] if not n.origin.is_argument or n is b]
+        return [n for n in self.chain.names_of(b) if not n.origin.is_argument or n is b]
 
     def is_other(self, b: Binding, g: Value) -> bool:
         """Whether an array is right as something else than this gradient."""

@@ -66,6 +66,10 @@ class Chain:
                 found[b.made].append(b)
         return found
 
+    def names_of(self, b: Binding) -> list[Binding]:
+        """All the names of an array."""
+        return self.other_names.get(b.made, [b])
+
     @cached_property
     def changed(self) -> set[Binding]:
         """The bindings that were changed later, in place or under their name."""
@@ -241,7 +245,7 @@ class Chain:
 
     def meanings_of(self, b: Binding) -> tuple[Value, ...]:
         """Whose gradient a binding is, by all of its names."""
-        found = [self.meaning_of_name(name) for name in self.other_names[b.made]]
+        found = [self.meaning_of_name(name) for name in self.names_of(b)]
         return min(filter(None, found), key=len, default=())
 
     def meaning_of_name(self, name: Binding) -> tuple[Value, ...]:
@@ -256,7 +260,7 @@ class Chain:
 
     def is_marked(self, b: Binding) -> bool:
         """Whether one of its names says that it is a gradient."""
-        return any(map(self.is_marked_name, self.other_names[b.made]))
+        return any(map(self.is_marked_name, self.names_of(b)))
 
     def is_marked_name(self, name: Binding) -> bool:
         """Whether this name says that it is a gradient."""
@@ -264,7 +268,7 @@ class Chain:
 
     def spoken(self, b: Binding) -> str:
         """What to call a binding: by a name that says what it is, in the outermost function."""
-        names = [n for n in self.other_names.get(b.made, [b]) if not n.origin.is_argument] or [b]
+        names = [n for n in self.names_of(b) if not n.origin.is_argument] or [b]
         plain = [n for n in names if "()" not in n.name] or names
         marked = [n for n in plain if is_marked(n.path)] or plain
         return min(marked, key=lambda n: n.owner).name

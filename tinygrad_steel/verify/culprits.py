@@ -7,8 +7,9 @@ import numpy as np
 from ..program.values import Value
 from .blame import Search, rounded
 from .chain import before
-from .closeness import constant_factor
+from .closeness import constant_factor, matches
 from .recognise import oriented
+from .updates import STEP
 from .watching import Binding
 
 
@@ -18,12 +19,12 @@ def culprit(search: Search, b: Binding, g: Value) -> Binding:
     if is_other or search.is_helper(b):
         return where_taken(search, b, g, is_other)
     for a in before([b], search.sure):
-        is_step = search.chain.is_marked(a) or a.path == b.path
+        is_step = search.chain.is_marked(a) or a.path == b.path or b.owner == STEP
         if a is b or a in search.known | search.confirmed or not is_step:
             continue
         if is_multiple(search, b, a):
             m = search.multiple(a)
-            if m is None or m[1] not in search.natural:
+            if m is None or m[1] not in search.natural or is_same(b, a):
                 return culprit(search, a, g)  # it was wrong already
     return b
 
@@ -49,6 +50,11 @@ def where_taken(search: Search, b: Binding, g: Value, is_other: bool) -> Binding
     return [b, *(n for n in names if is_other and n in search.read)][-1]
 
 
+def is_same(b: Binding, a: Binding) -> bool:
+    """Whether a step of training was made with this very array."""
+    return b.owner == STEP and any(matches(x, b.array) for _, x in oriented(a.array, b.array.shape))
+
+
 def is_multiple(search: Search, b: Binding, a: Binding) -> bool:
     """Whether one array is another one times a number; of single numbers of one variable whether it
     is a usual one.
@@ -69,6 +75,7 @@ def helpers(search: Search, b: Binding) -> list[Binding]:
     """
     chain = search.chain
     order = {a: i for i, a in enumerate(chain.watched.bindings)}
+    order |= {b: max(order[part] for part in b.parts)} if b not in order and b.parts else {}
     gradients = {found.binding for found in search.handed.values()} - {b}
     gradients |= chain.plausible | search.confirmed
     earlier = [order[a] for a in gradients if order.get(a, np.inf) < order.get(b, 0)]

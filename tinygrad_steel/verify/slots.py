@@ -15,6 +15,7 @@ from .closeness import matches
 from .gathered import IN_LOOP
 from .handed_back import HandedBack, is_inside
 from .recognise import RESHAPED, SAME, oriented
+from .updates import STEP, Updates
 from .watching import Binding
 
 
@@ -23,13 +24,14 @@ class Slots:
     """The arrays that are to be the gradients of the leaves.
 
     `right`, `wrong`: by gradient. `missing`: the leaves for which there is none. `back`: what is
-    given back.
+    given back. `rate`: by what gradients are multiplied that were seen in a step of training alone.
     """
 
     right: Mapping[Value, Found]
     wrong: Mapping[Value, Found]
     missing: tuple[Value, ...]
     back: HandedBack
+    rate: float | None = None
 
     @cached_property
     def local(self) -> list[Value]:
@@ -50,6 +52,8 @@ def slots_of(chain: Chain) -> Slots:
     back = HandedBack(chain)
     leaves = [x for x in chain.leaves if math.prod(x.shape)]  # of no element nothing can be said
     found: dict[Value, Found | None] = {x: leaf_slot(chain, x, back) for x in leaves}
+    updates = Updates(chain)
+    found |= {x: updates.slot(x) for x, slot in found.items() if slot is None}
     lacking = [x for x in leaves if is_lacking(x, found[x], back)]
     found |= by_elimination(chain, found)
     found |= dict.fromkeys(lacking)
@@ -58,7 +62,9 @@ def slots_of(chain: Chain) -> Slots:
     }
     right = {g: slot for g, slot in slots.items() if is_right(chain, slot, g)}
     wrong = {g: slot for g, slot in slots.items() if g not in right}
-    return Slots(right, wrong, tuple(x for x, slot in found.items() if slot is None), back)
+    missing = tuple(x for x, slot in found.items() if slot is None)
+    is_solved = any(slot.binding.owner == STEP for slot in slots.values())
+    return Slots(right, wrong, missing, back, updates.rate if is_solved else None)
 
 
 def is_lacking(x: Value, found: Found | None, back: HandedBack) -> bool:
@@ -84,8 +90,10 @@ def is_known(chain: Chain, found: Found, g: Value) -> bool:
 
 def is_right(chain: Chain, found: Found, g: Value) -> bool:
     """Whether an array has the numbers of a gradient, perhaps with other axes of length 1."""
-    other = found.how == RESHAPED and matches(found.array(g), chain.graph.numbers[g], rtol=1e-9)
-    return other or is_known(chain, found, g)
+    other = found.how == RESHAPED or found.binding.owner == STEP
+    if other and matches(found.array(g), chain.graph.numbers[g], rtol=1e-9):
+        return True
+    return is_known(chain, found, g)
 
 
 def has_shape(chain: Chain, found: Found, g: Value) -> bool:

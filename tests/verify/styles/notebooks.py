@@ -6,6 +6,8 @@ chain says for which of the problems it is; `go` is the function to be run.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from tinygrad_steel import Tensor
@@ -45,7 +47,7 @@ def deep():
     """Four layers in lists."""
     sizes = [4, 6, 5, 5, 2]
     data = normal(x=(8, 4), y=(8, 2))
-    data["Ws"] = [0.6 * RNG.normal(size=shape) for shape in zip(sizes, sizes[1:])]
+    data["Ws"] = [0.6 * RNG.normal(size=shape) for shape in itertools.pairwise(sizes)]
     data["bs"] = [0.1 * RNG.normal(size=n) for n in sizes[1:]]
     Ws = [Tensor(W, requires_grad=True) for W in data["Ws"]]
     bs = [Tensor(b, requires_grad=True) for b in data["bs"]]
@@ -190,5 +192,94 @@ def go():
             for q in range(4):
                 dW1[q, k] += dz * «x[i, q]¦x[i, 0]»
     return dW1, db1, dW2, db2
+""",
+)
+
+# Gradients that exist only in the step of training
+
+CHAINS["a step in place"] = (
+    mlp,
+    """
+def go(lr=0.1):
+    w1, c1, w2, c2 = W1.copy(), b1.copy(), W2.copy(), b2.copy()
+    h = np.tanh(x @ w1 + c1)
+    d = 2 * (h @ w2 + c2 - y) / y.size
+    dz = d @ w2.T * (1 - «h * h¦h»)
+    w2 -= lr * (h.T @ d)
+    c2 -= lr * d.«sum¦max»(axis=0)
+    w1 -= lr * (x.T @ dz)
+    c1 «-=¦+=» lr * dz.sum(axis=0)
+""",
+)
+CHAINS["epochs without names"] = (
+    mlp,
+    """
+class Net:
+    def __init__(self):
+        self.W1, self.b1, self.W2, self.b2 = W1, b1, W2, b2
+    def fit(self, epochs, rate=0.05):
+        for _ in range(epochs):
+            h = np.tanh(x @ self.W1 + self.b1)
+            out = h @ self.W2 + self.b2
+            delta = 2 * (out - y) / y.size
+            hidden = (delta @ self.W2.T) * (1 - h«¦ + 0» ** 2)
+            self.W2 = self.W2 - rate * h.T @ delta
+            self.b2 = self.b2 - rate * delta.sum(0)«¦ / 7»
+            self.W1 = self.W1 - rate * «x.T @ hidden¦x.T @ hidden * 2»
+            self.b1 = self.b1 - rate * hidden.sum(0)
+def go():
+    Net().fit(4)
+""",
+)
+CHAINS["a dict of parameters that is updated"] = (
+    mlp,
+    """
+def go():
+    params = {"W1": W1.copy(), "b1": b1.copy(), "W2": W2.copy(), "b2": b2.copy()}
+    for epoch in range(3):
+        a = np.tanh(x @ params["W1"] + params["b1"])
+        err = (a @ params["W2"] + params["b2"] - y) * 2 / y.size
+        back = err @ params["W2"].T * (1 - a ** 2)
+        params["W2"] -= 1e-3 * np.dot(a.T, err)
+        params["b2"] -= 1e-3 * err.sum(axis=0)
+        params["W1"] -= 1e-3 * np.dot(x.T, «back¦back ** 2»)
+        params["b1"] -= 1e-3 * back.sum(axis=0)«¦ * 7»
+    return params
+""",
+)
+CHAINS["slices that are written"] = (
+    logistic,
+    """
+def go():
+    v = w.copy()
+    c = np.array(b)
+    p = 1 / (1 + np.exp(-(X @ v + c)))
+    v[:] = v - 0.5 * X.T @ «(p - y)¦p» / len(y)
+    c -= 0.5 * np.mean(p - y)
+    return p
+""",
+)
+CHAINS["pairs of parameters and gradients"] = (
+    mlp,
+    """
+def go():
+    theta = [W1, b1, W2, b2]
+    h = np.tanh(x @ W1 + b1)
+    d = 2 * (h @ W2 + b2 - y) / y.size
+    dz = d @ W2.T * (1 - h * h)
+    for p, g in zip(theta, [x.T @ dz, dz.sum(0)«¦ * 3», h.T @ d, d.sum(0)]):
+        p -= 0.01 * g
+""",
+)
+CHAINS["new parameters are given back"] = (
+    mlp,
+    """
+def step(W1, b1, W2, b2, rate):
+    h = np.tanh(x @ W1 + b1)
+    d = 2 * (h @ W2 + b2 - y) / y.size
+    dz = d @ W2.T * (1 - h * h)
+    return W1 - rate * x.T @ dz, b1 - rate * dz.sum(0), W2 - rate * h.T @ d, b2 - rate * d.sum(0)
+def go():
+    return step(W1, b1, W2, b2, 0.2)
 """,
 )
