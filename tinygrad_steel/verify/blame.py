@@ -223,12 +223,15 @@ class Search:
         return plausible or b in self.chain.forward
 
     @cached_property
-    def read(self) -> set[Binding]:
-        """The names under which arrays are read on the way to wrong gradients of leaves."""
+    def read(self) -> dict[Binding, None]:
+        """The names under which arrays are read on the way to wrong gradients of leaves, as these
+        were made.
+        """
         on_the_way = {b for found in self.ancestors.values() for b in found}
-        read = {a for b in on_the_way for a in b.reads}
-        handed_in = {b for a in read if a.origin.is_argument for b in a.origin.reads}
-        return read | handed_in
+        made = (b for b in self.chain.made if b in on_the_way)
+        read = dict.fromkeys(a for b in made for a in b.reads)
+        handed_in = (b for a in read if a.origin.is_argument for b in a.origin.reads)
+        return read | dict.fromkeys(handed_in)
 
     def is_helper(self, b: Binding) -> bool:
         """Whether an array is a local derivative, computed apart."""

@@ -10,7 +10,7 @@ from .chain import before
 from .closeness import constant_factor, matches
 from .recognise import oriented
 from .updates import STEP
-from .watching import Binding
+from .watching import Binding, Left
 
 
 def culprit(search: Search, b: Binding, g: Value) -> Binding:
@@ -26,7 +26,20 @@ def culprit(search: Search, b: Binding, g: Value) -> Binding:
             m = search.multiple(a)
             if m is None or m[1] not in search.natural or is_same(b, a):
                 return culprit(search, a, g)  # it was wrong already
-    return b
+    return wrong_part(search, b, g) or b
+
+
+def wrong_part(search: Search, b: Binding, g: Value) -> Binding | None:
+    """What was added to a sum of gradients and is wrong, where the rest of it is right."""
+    graph = search.chain.graph
+    addends = [graph.numbers[part] for _, part in graph.parts[search.chain.gradients[g]]]
+    parts = [a.made for a in b.reads if a.made not in search.known]
+    for a in dict.fromkeys(parts) if len(addends) > 1 else ():
+        for _, array in oriented(b.array, g.shape):
+            for _, part in oriented(a.array, g.shape):
+                if any(matches(array - part + own, graph.numbers[g]) for own in addends):
+                    return a
+    return None
 
 
 def where_taken(search: Search, b: Binding, g: Value, is_other: bool) -> Binding:
@@ -47,7 +60,17 @@ def where_taken(search: Search, b: Binding, g: Value, is_other: bool) -> Binding
     if g in search.slots.wrong:
         kept = [n for n in others if len(n.path) > 1]
         return [b, *others, *kept][-1]
+    left = [n for n in search.read if isinstance(n, Left) and n.made is b]
+    if is_other and (left or is_again(search, b)):
+        return [*left, b][0]
     return [b, *(n for n in names if is_other and n in search.read)][-1]
+
+
+def is_again(search: Search, b: Binding) -> bool:
+    """Whether an array was made of one that is the same gradient: the step that is missing is here."""
+    right = search.chain.right
+    values = {m.value for m in right.get(b, ())}
+    return any(values & {m.value for m in right.get(a.made, ())} for a in b.reads)
 
 
 def is_same(b: Binding, a: Binding) -> bool:
@@ -88,7 +111,7 @@ def helpers(search: Search, b: Binding) -> list[Binding]:
         is_odd = is_new and name.made not in chain.forward_firsts
         return name.made not in gradients and (is_odd or chain.is_marked_name(name))
 
-    read = [name for a in parts for name in a.origin.reads]
+    read = [name for a in parts for name in a.origin.reads if not isinstance(name, Left)]
     found = dict.fromkeys([*(a for a in parts if a is not b), *filter(is_odd, read)])
     mine = (a for a in found if not a.origin.given and not a.origin.is_argument and a in order)
     return sorted(mine, key=order.__getitem__)

@@ -49,7 +49,8 @@ class Statement(NamedTuple):
 
     `line`: of its first line. `text`: as it stands there, in one line. `changed`: the variables that
     it may bind or change, those first that it binds. `read`: those that it reads, each path with
-    the shorter ones that it begins with. `spoken`: all variables in it. `known`: whether there is
+    the shorter ones that it begins with. `spoken`: all variables in it. `bound`: those to which it
+    assigns; `inside`: those to which what stands under an `if` does. `known`: whether there is
     source; without it a statement is a line, and may speak of every variable.
     """
 
@@ -58,6 +59,8 @@ class Statement(NamedTuple):
     changed: tuple[Path, ...] = ()
     read: tuple[tuple[Path, ...], ...] = ()
     spoken: tuple[Path, ...] = ()
+    bound: tuple[Path, ...] = ()
+    inside: tuple[Path, ...] = ()
     known: bool = True
 
 
@@ -82,6 +85,10 @@ def parsed(lines: tuple[str, ...], kind: Any) -> MappingProxyType[int, Statement
         if isinstance(node, kind):
             parts, last = head(node)
             statement = described(lines, node.lineno, last, parts)
+            if isinstance(node, ast.If):
+                found_inside = mentions([*node.body, *node.orelse])
+                inside = dict.fromkeys(path for path, is_store in found_inside if is_store)
+                statement = statement._replace(inside=tuple(inside))
             for line in range(first_line(node), last + 1):
                 found[line] = merged(found.get(line), statement)
     return MappingProxyType(found)
@@ -120,7 +127,7 @@ def described(lines: tuple[str, ...], first: int, last: int, parts: Iterable[ast
     calls = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Call)]
     changed = stores if all(map(is_pure, calls)) else spoken
     read = tuple(shorter(path) for path in loads if path[-1] not in FILLING)
-    return Statement(first, text, changed, read, spoken)
+    return Statement(first, text, changed, read, spoken, stores)
 
 
 def shorter(path: Path) -> tuple[Path, ...]:
@@ -153,6 +160,8 @@ def merged(before: Statement | None, statement: Statement) -> Statement:
         changed=before.changed + statement.changed,
         read=before.read + statement.read,
         spoken=before.spoken + statement.spoken,
+        bound=before.bound + statement.bound,
+        inside=before.inside + statement.inside,
     )
 
 

@@ -132,6 +132,12 @@ class Binding:
         self.again += reads
 
 
+class Left(Binding):
+    """A variable that a statement could have bound to something else, and has left as it was."""
+
+    __slots__ = ()
+
+
 NOWHERE = Place("", 0, "", "")
 NOTHING_YET = Statement(0, "")
 
@@ -279,7 +285,28 @@ class Watch:
                     note(scope, at, x, origin)
                 elif at not in scope.held or scope.held[at].made is not entry[1]:
                     self.note_name(scope, at, entry[1], place)
+                elif path in statement.bound:
+                    self.note_unchanged(scope, at, entry[1])
+        if statement.inside:
+            self.note_skipped(scope, variables)
         scope.results.clear()
+
+    def note_skipped(self, scope: Scope, variables: Mapping[str, Any]) -> None:
+        """What a variable holds to which the body of an `if` assigns, perhaps: if it is not run, the
+        step that was left out is there.
+        """
+        for path in scope.statement.inside:
+            for at, x in arrays_at(path, variables, scope.frame.f_globals):
+                entry = self.objects.get(id(x))
+                held = scope.held.get(at)
+                if entry is not None and held is not None and held.made is entry[1]:
+                    self.note_unchanged(scope, at, entry[1])
+
+    def note_unchanged(self, scope: Scope, path: Path, made: Binding) -> None:
+        """A statement could have bound a variable to something else, and has not: who reads it next
+        reads it as that has left it.
+        """
+        scope.held[path] = Left(path, scope.number, made.array, Origin(scope.place), None, made)
 
     def note_first_seen(self, scope: Scope, variables: Mapping[str, Any]) -> None:
         """What the variables hold of which the next statement is the first to speak."""
@@ -340,6 +367,8 @@ class Watch:
         """A variable holds an array that nobody knows."""
         held = scope.held.get(path)
         before = held if held in origin.reads else None
+        if isinstance(before, Left):
+            before = before.made
         if before is not None and not isinstance(x, np.ndarray) and before.goes_on(path, origin):
             del self.objects[before.key]  # a number to which something is added again and again
             before.go_on(x, origin.reads)
