@@ -24,9 +24,10 @@ from fuzz_programs import FAMILIES, Program
 from helpers import counted, leaf
 
 from tinygrad_steel import Tensor, compare_backprop, softmax_cross_entropy, write_backprop
+from tinygrad_steel.verify.bindings import Place
 from tinygrad_steel.verify.capture import flat_names
 from tinygrad_steel.verify.statements import parsed, spelled_path
-from tinygrad_steel.verify.watching import Place, watched
+from tinygrad_steel.verify.watching import watched
 
 STYLES = pathlib.Path(__file__).parent / "styles"
 X, Y = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 0.2]]), np.array([[1.0], [0.0], [2.0]])

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
 
 from ..program.values import Value, behind
+from .bindings import Binding
 from .chain import Chain, Found, before, fits
 from .closeness import constant_factor, matches
 from .faults.factors import counts_of, divisors
@@ -23,7 +24,6 @@ from .recognise import LocalTable, Match, oriented
 from .report import RIGHT, WRONG
 from .slots import Slots, how_it_lies
 from .verdicts import Judgement
-from .watching import Binding
 
 # How often a reason is looked for to tell what an array is meant to be, and how often all is judged
 # anew with one more array; how many values are computed to see what follows from arrays.
@@ -61,9 +61,25 @@ class Search:
     @cached_property
     def confirmed(self) -> set[Binding]:
         """What right gradients of leaves were computed from."""
-        wrong = {found.binding for found in self.slots.wrong.values()}
-        right = (found.binding for found in self.slots.right.values())
-        return {*before(b for b in right if np.any(b.array))} - wrong
+        together = {id(found.binding.origin.where) for found in self.slots.wrong.values()}
+        found: dict[Binding, None] = {}
+        for g, slot in self.slots.right.items():
+            b = slot.binding
+            if not np.any(b.array):
+                continue
+            if id(b.origin.where) in together:
+                found |= before(self.surely_read(b, g)) | {b: None}
+            else:
+                found |= before([b])
+        return {*found} - self.of_leaves
+
+    def surely_read(self, b: Binding, g: Value) -> list[Binding]:
+        """What a right gradient of a leaf was computed from, if its statement has made wrong ones as
+        well and reads what these need: gradients, but for a factor, on which it depends.
+        """
+        needed = self.chain.graph.behind(g)
+        read = ((a, m) for a in b.reads for m in self.multiples(a.made))
+        return [a for a, (m, factor) in read if m.value in needed and factor in self.natural]
 
     @cached_property
     def sure(self) -> set[Binding]:
@@ -94,8 +110,12 @@ class Search:
 
     def multiple(self, b: Binding) -> tuple[Match, float] | None:
         """Of which gradient an array is a multiple, and how many times."""
-        found = self.chain.gradient_table.multiples(b.array)
-        return next(((match, rounded(factor, b.array)) for match, factor in found), None)
+        return next(self.multiples(b), None)
+
+    def multiples(self, b: Binding) -> Iterator[tuple[Match, float]]:
+        """Of which gradients an array is a multiple, and how many times."""
+        for match, factor in self.chain.gradient_table.multiples(b.array):
+            yield match, rounded(factor, b.array)
 
     @cached_property
     def usual(self) -> set[float]:

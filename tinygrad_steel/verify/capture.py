@@ -13,6 +13,7 @@ from ..engine.tensor import Tensor
 from ..program.given_names import variables
 from ..program.names import identifier
 from ..program.values import Value
+from .bindings import Binding
 from .blame import Search
 from .cells import refuse_path, run_cell
 from .chain import Chain, Found, before, fits
@@ -29,7 +30,6 @@ from .slots import Slots, right_ones
 from .statements import Path, spelled_path
 from .traced_loss import Graph
 from .verdicts import Judgement
-from .watching import Binding
 
 MakeStep = Callable[[Graph, str, Value, np.ndarray, Judgement], Step]
 

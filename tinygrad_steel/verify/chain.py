@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..program.values import Value
+from .bindings import Binding
 from .gathered import IN_LOOP
 from .meaning import Meaning, aliases, is_marked, meant, parts_of_name, parts_of_path
 from .recognise import SAME, Match, Table, as_floats, oriented, turned
 from .statements import Path
 from .traced_loss import Graph
-from .watching import Binding, Watched
+from .watching import Watched
 
 
 class Found(NamedTuple):

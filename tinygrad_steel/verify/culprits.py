@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from ..program.values import Value
+from .bindings import Binding, Left
 from .blame import Search, rounded
 from .chain import before
 from .closeness import constant_factor, matches
 from .recognise import oriented
 from .updates import STEP
-from .watching import Binding, Left
 
 
 def culprit(search: Search, b: Binding, g: Value) -> Binding:
@@ -60,17 +62,25 @@ def where_taken(search: Search, b: Binding, g: Value, is_other: bool) -> Binding
     if g in search.slots.wrong:
         kept = [n for n in others if len(n.path) > 1]
         return [b, *others, *kept][-1]
-    left = [n for n in search.read if isinstance(n, Left) and n.made is b]
-    if is_other and (left or is_again(search, b)):
-        return [*left, b][0]
-    return [b, *(n for n in names if is_other and n in search.read)][-1]
+    if is_other:
+        left = [n for n in search.read if isinstance(n, Left) and n.made is b]
+        called_so = [n for n in names if n in search.read]
+        return [b, *called_so, *left[:1], *copies(search, b)][-1]
+    return b
 
 
-def is_again(search: Search, b: Binding) -> bool:
-    """Whether an array was made of one that is the same gradient: the step that is missing is here."""
+def copies(search: Search, b: Binding) -> list[Binding]:
+    """What was made of an array and is the same gradient: the step that is missing is there."""
     right = search.chain.right
     values = {m.value for m in right.get(b, ())}
-    return any(values & {m.value for m in right.get(a.made, ())} for a in b.reads)
+    same = (a for a in search.suspects if values & {m.value for m in right.get(a, ())})
+    return [a for a in same if a is not b and b in before([a])] or [b] * is_copy(search, b, values)
+
+
+def is_copy(search: Search, b: Binding, values: Collection[Value]) -> bool:
+    """Whether an array was made of one that is the same gradient."""
+    read = (m.value for a in b.reads for m in search.chain.right.get(a.made, ()))
+    return any(value in values for value in read)
 
 
 def is_same(b: Binding, a: Binding) -> bool:

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from .bindings import Binding, Origin
 from .recognise import without_ones
 from .statements import Path
-from .watching import Binding, Origin, Watched
+from .watching import Watched
 
 IN_LOOP = (
     -2

@@ -10,12 +10,12 @@ from functools import cached_property
 import numpy as np
 
 from ..program.values import Value
+from .bindings import Binding, Origin
 from .chain import Chain, before, fits
 from .closeness import constant_factor, matches
 from .meaning import is_marked, meant, parts_of_path
 from .recognise import oriented
 from .statements import Path
-from .watching import Binding, Origin
 
 GRADIENTS = "gradients"  # what is given back holds these, unless it holds parameters
 

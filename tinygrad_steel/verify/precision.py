@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
+from .bindings import Binding
 from .closeness import largest
 from .recognise import Table
 from .traced_loss import Graph
-from .watching import Binding, Watched
+from .watching import Watched
 
 # A float32 that no variable holds shows in the words of the statement alone.
 SPOKEN_OF = re.compile(r"\bfloat32\b|\bsingle\b|['\"][<=]?f4['\"]")

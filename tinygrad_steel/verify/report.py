@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .bindings import Place
 from .errors import GradientError
-from .watching import Place
 
 RIGHT, WRONG, FOLLOWS = "right", "wrong", "follows from a wrong one"
 ROUNDED = "right, but for {} rounding"

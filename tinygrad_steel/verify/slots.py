@@ -10,13 +10,13 @@ from functools import cached_property, partial
 import numpy as np
 
 from ..program.values import Value
+from .bindings import Binding
 from .chain import Chain, Found, fits
 from .closeness import matches
 from .gathered import IN_LOOP
 from .handed_back import HandedBack, is_inside
 from .recognise import RESHAPED, SAME, oriented
 from .updates import STEP, Updates
-from .watching import Binding
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

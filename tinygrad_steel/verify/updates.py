@@ -13,9 +13,9 @@ from functools import cached_property
 import numpy as np
 
 from ..program.values import Value
+from .bindings import Binding, Origin
 from .chain import Chain, Found
 from .closeness import constant_factor, largest, ratio
-from .watching import Binding, Origin
 
 STEP = -3  # the number of no frame: what a step has changed a parameter by is no variable
 NUMBER = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")

@@ -283,3 +283,139 @@ def go():
     return step(W1, b1, W2, b2, 0.2)
 """,
 )
+
+# Steps that are left out, copied, and put into lists
+
+CHAINS["deltas in front of a list"] = (
+    deep,
+    """
+def go():
+    acts = [x]
+    for W, b in zip(Ws, bs):
+        z = acts[-1] @ W + b
+        acts.append(np.tanh(z) if len(acts) < 4 else z)
+    deltas = [2 * (acts[-1] - y) / «y.size¦len(y)»]
+    for l in range(3, 0, -1):
+        deltas.insert(0, (deltas[0] @ Ws[l].T) * (1 - acts[l] ** 2)«¦ * (2 if l == 2 else 1)»)
+    dWs = [a.T @ d for a, d in zip(acts, deltas)]
+    dbs = [d.sum(axis=0)«¦ / 8» for d in deltas]
+    return dict(dWs=dWs, dbs=dbs)
+""",
+)
+CHAINS["deltas at the end of a list"] = (
+    deep,
+    """
+def go():
+    acts, d_list = [x], []
+    for i in range(4):
+        acts.append(acts[i] @ Ws[i] + bs[i])
+        if i < 3:
+            acts[-1] = np.tanh(acts[-1])
+    d_list.append(2 * (acts[-1] - y) / y.size)
+    for i in (2, 1, 0):
+        d_list.append(np.dot(d_list[-1], Ws[i + 1].T) * (1 - acts[«i + 1¦i + 1 if i != 1 else 3»] ** 2))
+    d_list.reverse()
+    grads = []
+    for i in range(4):
+        grads.extend([np.dot(acts[i].T, d_list[i]), d_list[i].«sum¦mean»(0)])
+    return grads[::2], grads[1::2]
+""",
+)
+CHAINS["an if for the last layer"] = (
+    deep,
+    """
+def go():
+    acts = [x]
+    for l in range(4):
+        z = acts[l] @ Ws[l] + bs[l]
+        acts.append(np.tanh(z) if l != 3 else z)
+    dW, db = {}, {}
+    delta = 2 * (acts[4] - y) / y.size
+    for l in reversed(range(4)):
+        if «l != 3¦l < 2»:
+            delta = delta * (1 - acts[l + 1] ** 2)
+        dW[l] = acts[l].T @ delta
+        db[l] = delta.sum(axis=0)
+        delta = delta @ Ws[l].T«¦ * (l != 1)»
+    return dW, db
+""",
+)
+CHAINS["a generator of layers"] = (
+    deep,
+    """
+def layers(acts, delta):
+    for l in reversed(range(len(Ws))):
+        if l < 3:
+            delta = delta * (1 - acts[l + 1] ** 2)«¦ if l != 1 else delta»
+        yield l, acts[l].T @ delta, delta.sum(0)
+        delta = delta @ Ws[l].T
+def go():
+    acts = [x]
+    for l, (W, b) in enumerate(zip(Ws, bs)):
+        acts.append(np.tanh(acts[-1] @ W + b) if l < 3 else acts[-1] @ W + b)
+    grads = {}
+    for l, dW, db in layers(acts, 2 * (acts[-1] - y) / «y.size¦8»):
+        grads[f"W{l}"] = dW
+        grads[f"b{l}"] = «db¦-db»
+    return grads
+""",
+)
+CHAINS["layers with a backward of their own"] = (
+    classes,
+    """
+class Dense:
+    def __init__(self, W, b):
+        self.W, self.b = W, b
+    def forward(self, a):
+        self.a = a
+        return a @ self.W + self.b
+    def backward(self, g):
+        self.dW = self.a.T @ g
+        self.db = np.sum(g, axis=0)«¦ * 0.5»
+        return g @ self.W.T
+class Relu:
+    def forward(self, a):
+        self.mask = a > 0
+        return np.where(self.mask, a, 0)
+    def backward(self, g):
+        return «g * self.mask¦g * 1»
+class Loss:
+    def forward(self, s):
+        e = np.exp(s - s.max(axis=1, keepdims=True))
+        self.p = e / e.sum(axis=1, keepdims=True)
+        return -np.log(self.p[range(7), labels]).mean()
+    def backward(self, _):
+        return «(self.p - Y)¦(Y - self.p)» / len(Y)
+layers = [Dense(W1, b1), Relu(), Dense(W2, b2), Loss()]
+def go():
+    a = x
+    for layer in layers:
+        a = layer.forward(a)
+    g = 1.0
+    for layer in layers[::-1]:
+        g = layer.backward(g)
+""",
+)
+CHAINS["a recurrent loop"] = (
+    recurrent,
+    """
+def go():
+    h = {-1: np.zeros(4)}
+    for i in range(5):
+        h[i] = np.tanh(xs[i] @ Wx + h[i - 1] @ Wh + bh)
+    dWx, dWh, dbh, dWy = (np.zeros_like(p) for p in (Wx, Wh, bh, Wy))
+    dhn = np.zeros(4)
+    for i in reversed(range(5)):
+        dy = 2 * (h[i] @ Wy - t[i])
+        dWy += np.outer(h[i], dy)
+        dh = dy @ Wy.T + «dhn¦0»
+        draw = (1 - h[i] * «h[i]¦h[i - 1]») * dh
+        dbh += draw
+        dWx += np.outer(xs[i], draw)
+        dWh += np.outer(h[i - 1], draw)
+        dhn = draw @ «Wh.T¦Wh»
+    for g in (dWx, dWh, dbh, dWy):
+        np.clip(g, -500, 500, out=g)
+    return dWx, dWh, dbh, dWy
+""",
+)
