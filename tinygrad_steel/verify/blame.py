@@ -165,8 +165,39 @@ class Search:
             self.recognise_by_leaves(b, {1.0})
         self.recognise_other_names()
         off = [g for g in self.handed if g not in self.slots.wrong and self.is_off(g)]
-        if not off and not any(map(self.is_explained, self.slots.wrong)):
+        if off or any(map(self.is_explained, self.slots.wrong)):
+            return
+        following = self.following_a_right_one()
+        self.handed |= following
+        if not following:
             self.recognise_the_rest()
+
+    def following_a_right_one(self) -> dict[Value, Found]:
+        """The first gradient that follows from a right one in the graph, and the last array that was
+        made of that one and can be it, as where a loop makes the same mistake at each step.
+        """
+        found: dict[Value, Found] = {}
+        for b in self.suspects:
+            if b in self.known or b in self.of_leaves or self.is_helper(b):
+                continue
+            right = {m.value for a in b.reads for m in self.chain.right.get(a.made, ())}
+            open_ones = (g for g in self.options(b) if g not in self.matched | self.handed.keys())
+            following = [g for g in open_ones if right & self.gradients_before(g)]
+            if len(following) == 1:
+                (g,) = following
+                found[g] = Found(b, how_it_lies(self.chain, b, g), self.scale or 1)
+        return {g: found[g] for g in [g for g in self.on_the_way if g in found][:1]}
+
+    def gradients_before(self, g: Value) -> set[Value]:
+        """The gradients from which one is computed directly."""
+        found, todo = set(), [*g.values()]
+        while todo:
+            x = todo.pop()
+            if x in self.chain.gradients:
+                found.add(x)
+            else:
+                todo += x.values() if x in self.chain.graph.late else []
+        return found
 
     def recognise_the_rest(self) -> None:
         """Take suspects that nothing has been said of for gradients that nobody has handed over."""
