@@ -12,7 +12,10 @@ from .blame import Search, rounded
 from .chain import before
 from .closeness import constant_factor, matches
 from .recognise import oriented
+from .rows import ROW
 from .updates import STEP
+
+APART = (STEP, ROW)  # what holds a gradient that is no variable
 
 
 def culprit(search: Search, b: Binding, g: Value) -> Binding:
@@ -21,7 +24,7 @@ def culprit(search: Search, b: Binding, g: Value) -> Binding:
     if is_other or search.is_helper(b):
         return where_taken(search, b, g, is_other)
     for a in before([b], search.sure):
-        is_step = search.chain.is_marked(a) or a.path == b.path or b.owner == STEP
+        is_step = search.chain.is_marked(a) or a.path == b.path or b.owner in APART
         if a is b or a in search.known | search.confirmed or not is_step:
             continue
         if is_multiple(search, b, a):
@@ -84,8 +87,9 @@ def is_copy(search: Search, b: Binding, values: Collection[Value]) -> bool:
 
 
 def is_same(b: Binding, a: Binding) -> bool:
-    """Whether a step of training was made with this very array."""
-    return b.owner == STEP and any(matches(x, b.array) for _, x in oriented(a.array, b.array.shape))
+    """Whether a step of training, or a row, was made with this very array."""
+    same = any(matches(x, b.array) for _, x in oriented(a.array, b.array.shape))
+    return b.owner in APART and same
 
 
 def is_multiple(search: Search, b: Binding, a: Binding) -> bool:

@@ -15,6 +15,7 @@ from .chain import Chain, before, fits
 from .closeness import constant_factor, matches
 from .meaning import is_marked, meant, parts_of_path
 from .recognise import oriented
+from .rows import is_of_parameters
 from .statements import Path
 
 GRADIENTS = "gradients"  # what is given back holds these, unless it holds parameters
@@ -185,7 +186,7 @@ class HandedBack:
             if b in known or b.array.size < 2 or b.array.dtype.kind != "f":
                 continue
             is_derived = not b.origin.where.file or any(a in chain.right for a in before([b]))
-            is_trained = any(a in steps for a in versions(b))
+            is_trained = any(a in steps or is_of_parameters(chain, a) for a in versions(b))
             if is_derived and not is_trained and not self.is_step(b) and not self.joined(b):
                 found.append(name)
         return found

@@ -16,6 +16,7 @@ from .closeness import matches
 from .gathered import IN_LOOP
 from .handed_back import HandedBack, is_inside
 from .recognise import RESHAPED, SAME, oriented
+from .rows import ROW, parts_of_row
 from .updates import STEP, Updates
 
 
@@ -52,6 +53,9 @@ def slots_of(chain: Chain) -> Slots:
     back = HandedBack(chain)
     leaves = [x for x in chain.leaves if math.prod(x.shape)]  # of no element nothing can be said
     found: dict[Value, Found | None] = {x: leaf_slot(chain, x, back) for x in leaves}
+    parts = parts_of_row(chain, leaves)
+    is_right_row = all(is_right(chain, part, gradient_of[x]) for x, part in parts.items())
+    found |= {x: part for x, part in parts.items() if found[x] is None or not is_right_row}
     updates = Updates(chain)
     found |= {x: updates.slot(x) for x, slot in found.items() if slot is None}
     lacking = [x for x in leaves if is_lacking(x, found[x], back)]
@@ -90,7 +94,7 @@ def is_known(chain: Chain, found: Found, g: Value) -> bool:
 
 def is_right(chain: Chain, found: Found, g: Value) -> bool:
     """Whether an array has the numbers of a gradient, perhaps with other axes of length 1."""
-    other = found.how == RESHAPED or found.binding.owner == STEP
+    other = found.how == RESHAPED or found.binding.owner in (STEP, ROW)
     if other and matches(found.array(g), chain.graph.numbers[g], rtol=1e-9):
         return True
     return is_known(chain, found, g)

@@ -31,6 +31,16 @@ def attribute(name: str) -> Attribute:
     return Attribute(name)
 
 
+class Part(NamedTuple):
+    """Some elements of a row, as a key: from `start` to `end`."""
+
+    start: int
+    end: int
+
+    def __repr__(self) -> str:
+        return f"{self.start}:{self.end}"
+
+
 # What is called and changes nothing: methods of arrays, some of Python's own functions. The functions
 # of NumPy are like this, but for a few.
 PURE = frozenset(

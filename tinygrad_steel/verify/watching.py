@@ -165,6 +165,8 @@ class Watch:
                     origin = origin or Origin(scope.place, self.read_by(scope, variables))
                     note = self.note_new if entry is None else self.note_changed
                     note(scope, at, x, origin)
+                    if entry is not None and x.base is not None:
+                        self.note_base(scope, x.base, origin)
                 elif at not in scope.held or scope.held[at].made is not entry[1]:
                     self.note_name(scope, at, entry[1], place)
                 elif path in statement.bound:
@@ -172,6 +174,13 @@ class Watch:
         if statement.inside:
             self.note_skipped(scope, variables)
         scope.results.clear()
+
+    def note_base(self, scope: Scope, base: Any, origin: Origin) -> None:
+        """The array of which a part was changed in place, if a variable of this frame holds it."""
+        entry = self.objects.get(id(base))
+        if entry is not None and entry[1].owner == scope.number:
+            if is_changed(base, entry[1].array, entry[2]):
+                self.note_changed(scope, entry[1].path, base, origin)
 
     def note_skipped(self, scope: Scope, variables: Mapping[str, Any]) -> None:
         """What a variable holds to which the body of an `if` assigns, perhaps: if it is not run, the
@@ -205,9 +214,12 @@ class Watch:
             self.last_result = result, scope.place
         caller = self.scopes.get(scope.frame.f_back)  # type: ignore[arg-type]
         for path, x in arrays_in(result, (f"{scope.frame.f_code.co_name}()",)):
-            if id(x) not in self.objects:
+            entry = self.objects.get(id(x))
+            if entry is None or is_changed(x, entry[1].array, entry[2]):
                 origin = Origin(scope.place, self.read_by(scope, variables))
-                self.note(scope, path, x, origin)
+                known = entry[1] if entry is not None else None
+                is_mine = known is not None and known.owner == scope.number
+                self.note(scope, known.path if known and is_mine else path, x, origin)
             if caller is not None:
                 caller.results.append(self.objects[id(x)][1])
 

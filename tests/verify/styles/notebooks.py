@@ -419,3 +419,72 @@ def go():
     return dWx, dWh, dbh, dWy
 """,
 )
+
+# All gradients in one row
+
+CHAINS["a row for an optimizer"] = (
+    mlp,
+    """
+def unrolled(parts):
+    return np.concatenate([part.ravel() for part in parts])
+def cost_and_gradient(theta):
+    w1, c1 = theta[:20].reshape(4, 5), theta[20:25]
+    w2, c2 = theta[25:40].reshape(5, 3), theta[40:]
+    h = np.tanh(x @ w1 + c1)
+    off = h @ w2 + c2 - y
+    d = 2 * off / off.size
+    dz = d @ w2.T * (1 - h ** 2)
+    grads = [x.T @ dz, dz.sum(0), h.T @ d, d.sum(0)]
+    return np.mean(off ** 2), «unrolled(grads)¦-unrolled(grads)»
+def go():
+    return cost_and_gradient(unrolled([W1, b1, W2, b2]))
+""",
+)
+CHAINS["a row by columns, as in Octave"] = (
+    mlp,
+    """
+def go():
+    h = np.tanh(x @ W1 + b1)
+    d = 2 * (h @ W2 + b2 - y) / y.size
+    dz = d @ W2.T * (1 - h ** 2)
+    Theta1_grad = x.T @ dz
+    Theta2_grad = h.T @ d«¦ * 2»
+    bias = np.r_[dz.sum(0), d.sum(0)]
+    grad = np.hstack([Theta1_grad.ravel(order="F"), bias[:5], Theta2_grad.ravel(order="F"), bias[5:]])
+    «pass¦grad[20:25] *= 7»
+    return grad
+""",
+)
+CHAINS["views of a row"] = (
+    mlp,
+    """
+def go():
+    grad = np.zeros(43)
+    g1, c1, g2, c2 = np.split(grad, [20, 25, 40])
+    h = np.tanh(x @ W1 + b1)
+    d = 2 * (h @ W2 + b2 - y) / y.size
+    g2[:] = np.ravel(h.T @ d)
+    c2[:] = d.sum(axis=0)
+    d = d @ W2.T * (1 - h * h)
+    g1[:] = np.ravel(«x.T @ d¦x.T @ d / 7»)
+    c1 += d.sum(axis=0)
+    «pass¦c1 -= b1»
+    return grad
+""",
+)
+CHAINS["a row of parameters after a step"] = (
+    mlp,
+    """
+def go():
+    theta = np.concatenate([p.ravel() for p in (W1, b1, W2, b2)])
+    velocity = np.ones_like(theta)
+    h = np.tanh(x @ W1 + b1)
+    d = 2 * (h @ W2 + b2 - y) / y.size
+    dz = d @ W2.T * (1 - h ** 2)
+    dW1, db1, dW2, db2 = x.T @ dz, dz.sum(0), h.T @ d«¦ / 7», d.sum(0)
+    grad = np.concatenate([dW1.ravel(), db1, dW2.ravel(), db2])
+    velocity = 0.9 * velocity - 0.1 * grad
+    theta = theta + velocity
+    return theta
+""",
+)
