@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Mapping
-from types import CodeType, FrameType
+from types import CodeType, FrameType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,35 +25,37 @@ NOTHING_YET = Statement(0, "")
 
 
 @dataclasses.dataclass(eq=False, slots=True)
+class Known:
+    """What is known of a code object: whether it is a person's own, and the statements by line.
+
+    `modules`: its variables that are these. `code` is held: its id comes for no other one. Code
+    objects are equal whatever their file.
+    """
+
+    code: CodeType
+    is_own: bool
+    places: dict[int, tuple[Statement, Place]] = dataclasses.field(default_factory=dict)
+    modules: set[str] = dataclasses.field(default_factory=set)
+
+
+@dataclasses.dataclass(eq=False, slots=True)
 class Scope:
     """A frame that is watched.
 
-    `statement`, `place`: at which it stands. `held`: what its variables held when they were last
+    `known`: of its code. `statement`, `place`: at which it stands. `held`: what its variables held when they were last
     looked at. `seen`: the variables that were looked at. `results`: what the functions that the
     statement calls have given back. `inner`: what another tracer wants of this frame.
     """
 
     frame: FrameType
     number: int
+    known: Known
     statement: Statement
     place: Place
     held: dict[Path, Binding] = dataclasses.field(default_factory=dict)
     seen: set[Path] = dataclasses.field(default_factory=set)
     results: list[Binding] = dataclasses.field(default_factory=list)
     inner: Tracer | None = None
-
-
-@dataclasses.dataclass(eq=False, slots=True)
-class Known:
-    """What is known of a code object: whether it is a person's own, and its statements by line.
-
-    `code` is held: its id comes for no other one. Code objects are equal whatever their file.
-    """
-
-    code: CodeType
-    is_own: bool
-    table: Mapping[int, Statement] | None = None
-    places: dict[int, tuple[Statement, Place]] = dataclasses.field(default_factory=dict)
 
 
 class Watched(NamedTuple):
@@ -89,6 +91,7 @@ class Watch:
         self.objects: dict[int, tuple[Any, Binding, bytes | None]] = {}
         self.scopes: dict[FrameType, Scope] = {}
         self.codes: dict[int, Known] = {}
+        self.tables: dict[tuple[str, bool], Mapping[int, Statement]] = {}
         self.bytes = 0
         self.full_at: Place | None = None  # where there were too many of them
         # What a function has given back last, and the innermost place that did.
@@ -103,8 +106,9 @@ class Watch:
             return inner
         scope = self.scopes.get(frame)  # a generator goes on
         if scope is None:
-            _, place = self.place_of(frame)
-            scope = Scope(frame, len(self.scopes), NOTHING_YET, place)
+            known = self.known(frame.f_code)
+            _, place = self.place_of(frame, known)
+            scope = Scope(frame, len(self.scopes), known, NOTHING_YET, place)
             self.scopes[frame] = scope
             self.note_arguments(scope)
         scope.inner = inner
@@ -117,7 +121,7 @@ class Watch:
             if event in ("line", "return") and not self.full_at:
                 variables = frame.f_locals
                 self.note_statement(scope, variables)
-                scope.statement, scope.place = self.place_of(frame)
+                scope.statement, scope.place = self.place_of(frame, scope.known)
                 if event == "line":
                     self.note_first_seen(scope, variables)
                 else:
@@ -156,9 +160,12 @@ class Watch:
 
     def note_statement(self, scope: Scope, variables: Mapping[str, Any]) -> None:
         """What the last statement of a scope has bound or changed."""
-        statement, origin, place = scope.statement, None, Origin(scope.place)
+        statement, origin, place = scope.statement, None, None
+        modules = scope.known.modules
         changed = statement.changed if statement.known else [(name,) for name in variables]
         for path in changed:
+            if path[0] in modules:
+                continue
             for at, x in arrays_at(path, variables, scope.frame.f_globals):
                 entry = self.objects.get(id(x))
                 if entry is None or is_changed(x, entry[1].array, entry[2]):
@@ -168,6 +175,7 @@ class Watch:
                     if entry is not None and x.base is not None:
                         self.note_base(scope, x.base, origin)
                 elif at not in scope.held or scope.held[at].made is not entry[1]:
+                    place = place or Origin(scope.place)
                     self.note_name(scope, at, entry[1], place)
                 elif path in statement.bound:
                     self.note_unchanged(scope, at, entry[1])
@@ -201,12 +209,17 @@ class Watch:
 
     def note_first_seen(self, scope: Scope, variables: Mapping[str, Any]) -> None:
         """What the variables hold of which the next statement is the first to speak."""
+        namespace = scope.frame.f_globals
         for path in scope.statement.spoken:
-            if path not in scope.seen:
-                scope.seen.add(path)
-                for at, x in arrays_at(path, variables, scope.frame.f_globals):
-                    if id(x) not in self.objects:
-                        self.note(scope, at, x, Origin(scope.place, given=True))
+            if path in scope.seen or path[0] in scope.known.modules:
+                continue
+            scope.seen.add(path)
+            if path[0] not in variables and type(namespace.get(path[0])) is ModuleType:
+                scope.known.modules.add(path[0])
+                continue
+            for at, x in arrays_at(path, variables, namespace):
+                if id(x) not in self.objects:
+                    self.note_new(scope, at, x, Origin(scope.place, given=True))
 
     def note_result(self, scope: Scope, result: Any, variables: Mapping[str, Any]) -> None:
         """What a function returns, where it has no other name."""
@@ -297,17 +310,22 @@ class Watch:
         self.objects[id(x)] = x, binding, few
         scope.held[binding.path] = binding
 
-    def place_of(self, frame: FrameType) -> tuple[Statement, Place]:
+    def place_of(self, frame: FrameType, known: Known) -> tuple[Statement, Place]:
         """The statement at which a frame stands."""
-        code, line = frame.f_code, frame.f_lineno
-        known = self.known(code)
+        line = frame.f_lineno
         if line not in known.places:
-            if known.table is None:
-                known.table = statements_of(code, frame.f_globals)
-            found = known.table.get(line) or Statement(line, "", known=False)
+            code = known.code
+            found = self.table_of(code, frame).get(line) or Statement(line, "", known=False)
             place = Place(code.co_filename, found.line, found.text, code.co_name)
             known.places[line] = found, place
         return known.places[line]
+
+    def table_of(self, code: CodeType, frame: FrameType) -> Mapping[int, Statement]:
+        """The statements of the file in which a function stands, looked for once in a run."""
+        key = code.co_filename, code.co_name == "<lambda>"
+        if key not in self.tables:
+            self.tables[key] = statements_of(code, frame.f_globals)
+        return self.tables[key]
 
     def known(self, code: CodeType) -> Known:
         """What is known of a code object."""
