@@ -61,13 +61,14 @@ class Search:
     @cached_property
     def confirmed(self) -> set[Binding]:
         """What right gradients of leaves were computed from."""
-        together = {id(found.binding.origin.where) for found in self.slots.wrong.values()}
+        wrong = (found.binding for found in self.slots.wrong.values())
+        together = {(id(b.origin.where), b.origin.reads) for b in wrong}
         found: dict[Binding, None] = {}
         for g, slot in self.slots.right.items():
             b = slot.binding
             if not np.any(b.array):
                 continue
-            if id(b.origin.where) in together:
+            if (id(b.origin.where), b.origin.reads) in together:
                 found |= before(self.surely_read(b, g)) | {b: None}
             else:
                 found |= before([b])

@@ -182,7 +182,8 @@ class Chain:
 
     def is_parameter(self, b: Binding) -> bool:
         """Whether an array has the place of a leaf, as it has after a step of training."""
-        return any(name.path in self.parameter_paths for name in self.other_names[b])
+        own = (name for name in self.other_names[b] if not name.origin.is_argument)
+        return any(name.path in self.parameter_paths for name in own)
 
     @cached_property
     def right(self) -> dict[Binding, list[Match]]:

@@ -156,7 +156,7 @@ def items(x: Any) -> Iterable[tuple[Any, Any]]:
     kind = type(x)
     if issubclass(kind, dict):
         return list(dict.items(x)) if dict.__len__(x) <= ELEMENTS else ()
-    if issubclass(kind, SEQUENCES):
+    if issubclass(kind, SEQUENCES) and not fields_of(kind):
         return enumerate(plain(kind).__iter__(x)) if length(x) <= ELEMENTS else ()
     return [(attribute(name), inner) for name, inner in attributes(x).items()]
 
@@ -164,6 +164,8 @@ def items(x: Any) -> Iterable[tuple[Any, Any]]:
 def attributes(x: Any) -> dict[str, Any]:
     """The attributes of somebody's object; none of modules, and of the objects of libraries."""
     kind: Any = type(x)
+    if issubclass(kind, tuple):
+        return dict(zip(fields_of(kind), tuple.__iter__(x)))
     if is_from_library(kind):
         return {}
     try:
@@ -180,6 +182,13 @@ def attributes(x: Any) -> dict[str, Any]:
         except AttributeError:  # nothing is there yet
             continue
     return found
+
+
+@functools.lru_cache(maxsize=1024)
+def fields_of(kind: type) -> tuple[str, ...]:
+    """The names of the elements of a named tuple."""
+    found = of_class(kind, "_fields") if issubclass(kind, tuple) else None
+    return found if isinstance(found, tuple) else ()
 
 
 @functools.lru_cache(maxsize=1024)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import CodeType, MappingProxyType
 from typing import Any, NamedTuple
 
@@ -50,8 +50,15 @@ PURE = frozenset(
 CHANGING = {attribute(name) for name in ("copyto", "put", "place", "putmask", "fill_diagonal")}
 
 
+SEQUENCE = (ast.Tuple, ast.List)
+
 # Methods that put something into a container, and read nothing of what is there.
 FILLING = {attribute(name) for name in ("append", "insert", "extend", "update", "appendleft")}
+
+
+# What a statement reads: each path with the shorter ones that it begins with, the longest first.
+Read = tuple[tuple[Path, ...], ...]
+RESULT = "()"  # how the path of what a function gives back begins
 
 
 class Statement(NamedTuple):
@@ -60,18 +67,29 @@ class Statement(NamedTuple):
     `line`: of its first line. `text`: as it stands there, in one line. `changed`: the variables that
     it may bind or change, those first that it binds. `read`: those that it reads, each path with
     the shorter ones that it begins with. `spoken`: all variables in it. `bound`: those to which it
-    assigns; `inside`: those to which what stands under an `if` does. `known`: whether there is
-    source; without it a statement is a line, and may speak of every variable.
+    assigns; `inside`: those to which what stands under an `if` does. `parts`: what is read for each
+    element of a tuple, list or dict that is written out. `known`: whether there is source; without
+    it a statement is a line, and may speak of every variable.
     """
 
     line: int
     text: str
     changed: tuple[Path, ...] = ()
-    read: tuple[tuple[Path, ...], ...] = ()
+    read: Read = ()
     spoken: tuple[Path, ...] = ()
     bound: tuple[Path, ...] = ()
     inside: tuple[Path, ...] = ()
+    parts: Mapping[Path, Read] = MappingProxyType({})
     known: bool = True
+
+    def read_for(self, path: Path) -> Read:
+        """What is read for the variable, or the place in a result, that is reached so."""
+        if self.parts:
+            at = (RESULT, *path[1:]) if str(path[0]).endswith(RESULT) else path
+            for n in range(len(at), 0, -1):
+                if at[:n] in self.parts:
+                    return self.parts[at[:n]]
+        return self.read
 
 
 def statements_of(code: CodeType, namespace: dict[str, Any]) -> MappingProxyType[int, Statement]:
@@ -99,6 +117,9 @@ def parsed(lines: tuple[str, ...], kind: Any) -> MappingProxyType[int, Statement
                 found_inside = mentions([*node.body, *node.orelse])
                 inside = dict.fromkeys(path for path, is_store in found_inside if is_store)
                 statement = statement._replace(inside=tuple(inside))
+            parts_of_it = dict(written_out(node))
+            if len(parts_of_it) > 1:
+                statement = statement._replace(parts=MappingProxyType(parts_of_it))
             for line in range(first_line(node), last + 1):
                 found[line] = merged(found.get(line), statement)
     return MappingProxyType(found)
@@ -132,12 +153,59 @@ def described(lines: tuple[str, ...], first: int, last: int, parts: Iterable[ast
     text = " ".join(line.strip() for line in lines[first - 1 : last])
     paths = [*mentions(parts)]
     stores = tuple(dict.fromkeys(path for path, is_store in paths if is_store))
-    loads = tuple(dict.fromkeys(path for path, is_store in paths if not is_store))
+    loads = loaded(paths)
     spoken = tuple(dict.fromkeys((*stores, *loads)))
     calls = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Call)]
     changed = stores if all(map(is_pure, calls)) else spoken
-    read = tuple(shorter(path) for path in loads if path[-1] not in FILLING)
-    return Statement(first, text, changed, read, spoken, stores)
+    return Statement(first, text, changed, reads(loads), spoken, stores)
+
+
+def loaded(paths: Iterable[tuple[Path, bool]]) -> tuple[Path, ...]:
+    """The variables that are read."""
+    return tuple(dict.fromkeys(path for path, is_store in paths if not is_store))
+
+
+def reads(loads: Iterable[Path]) -> Read:
+    """What is read where these variables are."""
+    return tuple(shorter(path) for path in loads if path[-1] not in FILLING)
+
+
+def written_out(node: ast.AST) -> Iterator[tuple[Path, Read]]:
+    """For each element of what a statement writes out, to what it is bound and what it reads."""
+    if isinstance(node, ast.Lambda):
+        yield from elements(node.body, (RESULT,))
+    if isinstance(node, ast.Return) and node.value is not None:
+        yield from elements(node.value, (RESULT,))
+    for target in node.targets if isinstance(node, ast.Assign) else ():
+        assert isinstance(node, ast.Assign)
+        pairs = [(target, node.value)]
+        if isinstance(target, SEQUENCE) and isinstance(node.value, SEQUENCE):
+            pairs = [*zip(target.elts, node.value.elts)]
+        for one, value in pairs if not any(map(has_star, (target, node.value))) else ():
+            path = path_of(one)
+            if path:
+                yield from elements(value, path)
+
+
+def elements(node: ast.AST, path: Path) -> Iterator[tuple[Path, Read]]:
+    """The elements of a tuple, list or dict that is written out, to any depth, and what each reads."""
+    found: list[tuple[Any, ast.AST]] = []
+    if isinstance(node, SEQUENCE) and not has_star(node):
+        found = [*enumerate(node.elts)]
+    elif isinstance(node, ast.Dict) and all(isinstance(key, ast.Constant) for key in node.keys):
+        found = [(key.value, value) for key, value in zip(node.keys, node.values)]  # type: ignore[union-attr]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
+        if not node.args and all(keyword.arg for keyword in node.keywords):
+            found = [(keyword.arg, keyword.value) for keyword in node.keywords]
+    for key, inner in found:
+        yield from elements(inner, (*path, key))
+    if not found:
+        yield path, reads(loaded([*mentions([node])]))
+
+
+def has_star(node: ast.AST) -> bool:
+    """Whether a tuple or a list has an element with a star."""
+    return isinstance(node, SEQUENCE) and any(isinstance(x, ast.Starred) for x in node.elts)
 
 
 def shorter(path: Path) -> tuple[Path, ...]:
@@ -172,6 +240,7 @@ def merged(before: Statement | None, statement: Statement) -> Statement:
         spoken=before.spoken + statement.spoken,
         bound=before.bound + statement.bound,
         inside=before.inside + statement.inside,
+        parts=MappingProxyType({**before.parts, **statement.parts}),
     )
 
 

@@ -21,6 +21,7 @@ MOST = 2**31  # how many bytes the copies may have together
 Tracer = Callable[[FrameType, Any, Any], Any]
 
 
+NO_PATH: Path = ()
 NOTHING_YET = Statement(0, "")
 
 
@@ -169,7 +170,8 @@ class Watch:
             for at, x in arrays_at(path, variables, scope.frame.f_globals):
                 entry = self.objects.get(id(x))
                 if entry is None or is_changed(x, entry[1].array, entry[2]):
-                    origin = origin or Origin(scope.place, self.read_by(scope, variables))
+                    if origin is None or statement.parts:
+                        origin = Origin(scope.place, self.read_by(scope, variables, at))
                     note = self.note_new if entry is None else self.note_changed
                     note(scope, at, x, origin)
                     if entry is not None and x.base is not None:
@@ -229,20 +231,22 @@ class Watch:
         for path, x in arrays_in(result, (f"{scope.frame.f_code.co_name}()",)):
             entry = self.objects.get(id(x))
             if entry is None or is_changed(x, entry[1].array, entry[2]):
-                origin = Origin(scope.place, self.read_by(scope, variables))
+                origin = Origin(scope.place, self.read_by(scope, variables, path))
                 known = entry[1] if entry is not None else None
                 is_mine = known is not None and known.owner == scope.number
                 self.note(scope, known.path if known and is_mine else path, x, origin)
             if caller is not None:
                 caller.results.append(self.objects[id(x)][1])
 
-    def read_by(self, scope: Scope, variables: Mapping[str, Any]) -> tuple[Binding, ...]:
-        """What the variables that a statement reads held before it."""
+    def read_by(
+        self, scope: Scope, variables: Mapping[str, Any], at: Path = NO_PATH
+    ) -> tuple[Binding, ...]:
+        """What the variables that a statement reads, for what is bound there, held before it."""
         held = scope.held
         if not scope.statement.known:
             return tuple(dict.fromkeys(held.values()))
         found = dict.fromkeys(scope.results)
-        for paths in scope.statement.read:
+        for paths in scope.statement.read_for(at) if at else scope.statement.read:
             known = [held[path] for path in paths if path in held]
             if known:
                 found[known[0]] = None

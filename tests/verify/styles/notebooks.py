@@ -488,3 +488,483 @@ def go():
     return theta
 """,
 )
+
+# What functions give back: tuples, dicts, lists, objects
+
+CHAINS["a dataclass of gradients"] = (
+    mlp,
+    """
+from dataclasses import dataclass
+@dataclass
+class Layer:
+    W: np.ndarray
+    b: np.ndarray
+    dW: np.ndarray = None
+    db: np.ndarray = None
+def go():
+    first, second = Layer(W1, b1), Layer(W2, b2)
+    h = np.tanh(x @ first.W + first.b)
+    e = «2¦1» * (h @ second.W + second.b - y) / y.size
+    second.dW, second.db = h.T @ e, e.sum(axis=0)
+    e = e @ second.W.T * (1 - h * h)
+    first.dW = x.T @ e
+    first.db = e.sum(axis=0)«¦ + 0.1»
+    return first, second
+""",
+)
+CHAINS["a named tuple"] = (
+    mlp,
+    """
+from typing import NamedTuple
+class Grads(NamedTuple):
+    W1: np.ndarray
+    b1: np.ndarray
+    W2: np.ndarray
+    b2: np.ndarray
+def go():
+    z = x @ W1 + b1
+    h = np.tanh(z)
+    delta2 = 2 / y.size * (h @ W2 + b2 - y)
+    delta1 = np.dot(delta2, W2.T) * (1 - np.tanh(«z¦h»)**2)
+    return Grads(W1=np.dot(x.T, delta1), b1=delta1.sum(0), W2=np.dot(h.T, «delta2¦delta2 / 2»), b2=delta2.sum(0))
+""",
+)
+CHAINS["an object that holds all"] = (
+    mlp,
+    """
+class Net:
+    def __init__(self, **params):
+        self.__dict__.update(params)
+        self.grads = {}
+    def forward(self, x):
+        self.z1 = x.dot(self.W1) + self.b1
+        self.a1 = np.tanh(self.z1)
+        return self.a1.dot(self.W2) + self.b2
+    def backward(self, x, y, scores):
+        N = y.size
+        dscores = 2 * (scores - y) / N
+        self.grads["W2"] = self.a1.T.dot(dscores)
+        self.grads["b2"] = np.sum(dscores, axis=0)
+        da1 = dscores.dot(«self.W2.T¦self.W2.T * 2»)
+        dz1 = da1 * (1 - self.a1 ** 2)
+        self.grads["W1"] = x.T.dot(dz1)
+        self.grads["b1"] = np.sum(«dz1¦da1», axis=0)
+def go():
+    net = Net(W1=W1, b1=b1, W2=W2, b2=b2)
+    net.backward(x, y, net.forward(x))
+    return net
+""",
+)
+CHAINS["a dict comprehension"] = (
+    deep,
+    """
+def go():
+    params = {f"W{i}": W for i, W in enumerate(Ws)} | {f"b{i}": b for i, b in enumerate(bs)}
+    acts = {0: x}
+    for i in range(4):
+        z = acts[i] @ params[f"W{i}"] + params[f"b{i}"]
+        acts[i + 1] = z if i == 3 else np.tanh(z)
+    deltas = {3: 2 * (acts[4] - y) / y.size}
+    for i in (2, 1, 0):
+        deltas[i] = (deltas[i + 1] @ params[f"W{i + 1}"].T) * (1 - acts[i + 1]«¦ / 2» ** 2)
+    grads = {f"W{i}": acts[i].T @ deltas[i] for i in range(4)}
+    grads |= {f"b{i}": deltas[i].sum(axis=0)«¦ / 8» for i in range(4)}
+    return grads
+""",
+)
+CHAINS["zip of layers and activations"] = (
+    deep,
+    """
+def go():
+    activations = [x]
+    for i, (W, b) in enumerate(zip(Ws, bs)):
+        net = activations[-1].dot(W) + b
+        activations += [np.tanh(net) if i < 3 else net]
+    gW, gb = [], []
+    grad = (activations[-1] - y) * 2 / y.size
+    for W, inp, out, last in zip(Ws[::-1], activations[-2::-1], activations[:0:-1], [1, 0, 0, 0]):
+        grad = grad if last else grad * (1 - out ** «2¦3»)
+        gW.insert(0, inp.T.dot(grad))
+        gb.insert(0, grad.«sum¦min»(axis=0))
+        grad = grad.dot(W.T)
+    return gW, gb
+""",
+)
+CHAINS["closures that go back"] = (
+    mlp,
+    """
+def linear(a, W, b):
+    def back(g):
+        return g @ W.T, a.T @ g, g.sum(0)«¦ / 2»
+    return a @ W + b, back
+def tanh(z):
+    t = np.tanh(z)
+    def back(g):
+        return g * (1 - «t * t¦t»)
+    return t, back
+def go():
+    z, back1 = linear(x, W1, b1)
+    h, back_tanh = tanh(z)
+    out, back2 = linear(h, W2, b2)
+    g, dW2, db2 = back2(2 * (out - y) / y.size)
+    _, dW1, db1 = back1(back_tanh(g))
+    return [dW1, db1, dW2, db2]
+""",
+)
+CHAINS["recursion"] = (
+    deep,
+    """
+def rec(a, layer):
+    z = a @ Ws[layer] + bs[layer]
+    if layer == len(Ws) - 1:
+        delta, gw, gb = 2 * (z - y) / «y.size¦len(y)», [], []
+    else:
+        h = np.tanh(z)
+        up, gw, gb = rec(h, layer + 1)
+        delta = up * (1 - «h¦z» ** 2)
+    return delta @ Ws[layer].T, [a.T @ delta, *gw], [delta.sum(0), *gb]
+def go():
+    _, gw, gb = rec(x, 0)
+    return gw, gb
+""",
+)
+CHAINS["a stack of functions"] = (
+    mlp,
+    """
+def go():
+    tape = []
+    def matmul(a, W, name):
+        tape.append(lambda g: (grads.__setitem__(name, a.T @ g), g @ W.T)[1])
+        return a @ W
+    def add(a, b, name):
+        tape.append(lambda g: (grads.__setitem__(name, g.«sum¦mean»(axis=0)), g)[1])
+        return a + b
+    def squash(a):
+        t = np.tanh(a)
+        tape.append(lambda g: g * (1 - t**2)«¦ * 2»)
+        return t
+    grads = {}
+    out = add(matmul(squash(add(matmul(x, W1, "W1"), b1, "b1")), W2, "W2"), b2, "b2")
+    g = 2 * (out - y) / y.size
+    while tape:
+        g = tape.pop()(g)
+    return grads
+""",
+)
+CHAINS["nodes with a backward"] = (
+    mlp,
+    """
+class Node:
+    def __init__(self, data, parents=(), back=None):
+        self.data, self.parents, self.back = data, parents, back
+        self.grad = np.zeros_like(data)
+def matmul(a, b):
+    out = Node(a.data @ b.data, (a, b))
+    def back():
+        a.grad += out.grad @ b.data.T
+        b.grad += a.data.T @ out.grad«¦ * 2»
+    out.back = back
+    return out
+def plus(a, b):
+    out = Node(a.data + b.data, (a, b))
+    def back():
+        a.grad += out.grad
+        b.grad += out.grad.sum(0)
+    out.back = back
+    return out
+def tanh(a):
+    out = Node(np.tanh(a.data), (a,))
+    def back():
+        a.grad += out.grad * (1 - out.data«¦ + 0» ** 2)
+    out.back = back
+    return out
+def go():
+    p = [Node(v) for v in (W1, b1, W2, b2)]
+    steps = [matmul(Node(x), p[0])]
+    steps.append(plus(steps[-1], p[1]))
+    steps.append(tanh(steps[-1]))
+    steps.append(matmul(steps[-1], p[2]))
+    steps.append(plus(steps[-1], p[3]))
+    steps[-1].grad = 2 * (steps[-1].data - y) / y.size
+    for node in reversed(steps):
+        node.back()
+    return [v.grad for v in p]
+""".replace("«¦ + 0»", "«¦ + 0»"),
+)
+
+# Idioms of NumPy
+
+CHAINS["einsum"] = (
+    classes,
+    """
+def go():
+    h = np.einsum("ni,ij->nj", x, W1) + b1
+    a = h.clip(0)
+    s = np.einsum("nj,jk->nk", a, W2) + b2
+    s = s - s.max(axis=1, keepdims=True)
+    log_p = s - np.log(np.exp(s).sum(axis=1, keepdims=True))
+    ds = (np.exp(log_p) - Y) / «len(x)¦Y.size»
+    dW2 = np.einsum("nj,nk->jk", a, ds)
+    db2 = np.einsum("nk->k", ds)
+    da = np.einsum("nk,jk->nj", ds, W2)
+    dh = da * (h > 0)
+    return np.einsum("ni,nj->ij", x, dh)«¦ * 7», dh.sum(axis=0), dW2, db2
+""",
+)
+CHAINS["indices of labels"] = (
+    classes,
+    """
+def go():
+    N = x.shape[0]
+    hidden = np.maximum(0, x.dot(W1) + b1)
+    scores = hidden.dot(W2) + b2
+    scores -= np.max(scores, axis=1, keepdims=True)
+    probs = np.exp(scores) / np.sum(np.exp(scores), axis=1, keepdims=True)
+    dscores = probs.copy()
+    dscores[np.arange(N), labels] -= «1¦2»
+    dscores /= N
+    dW2 = hidden.T.dot(dscores)
+    db2 = np.sum(dscores, axis=0)
+    dhidden = dscores.dot(W2.T)
+    dhidden[hidden «<=¦>» 0] = 0
+    dW1 = x.T.dot(dhidden)
+    db1 = np.sum(dhidden, axis=0)
+    return {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
+""",
+)
+CHAINS["out and in place"] = (
+    mlp,
+    """
+def go():
+    h = np.empty((7, 5))
+    np.matmul(x, W1, out=h)
+    h += b1
+    np.tanh(h, out=h)
+    g = np.matmul(h, W2)
+    g += b2
+    g -= y
+    g *= «2¦1» / g.size
+    gW2 = np.empty_like(W2)
+    np.matmul(h.T, g, out=gW2)
+    gb2 = np.add.reduce(g)
+    gh = g @ W2.T
+    np.square(h, out=h)
+    np.subtract(1, h, out=h)
+    gh *= h«¦ ** 2»
+    gW1 = x.T @ gh
+    gb1 = np.add.reduce(gh)
+    return gW1, gb1, gW2, gb2
+""",
+)
+CHAINS["minibatches that are added up"] = (
+    mlp,
+    """
+def go():
+    dW1, db1, dW2, db2 = map(np.zeros_like, (W1, b1, W2, b2))
+    for at in range(0, 7, 3):
+        xb, yb = x[at : at + 3], y[at : at + 3]
+        h = np.tanh(xb @ W1 + b1)
+        d = 2 * (h @ W2 + b2 - yb) / y.size
+        dz = d @ W2.T * (1 - h * h)
+        dW1 += xb.T @ dz
+        db1 «+=¦=» dz.sum(axis=0)
+        dW2 += h.T @ d«¦ * 2»
+        db2 += d.sum(axis=0)
+    return dW1, db1, dW2, db2
+""",
+)
+CHAINS["columns and 1 / m"] = (
+    columns,
+    """
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+def go():
+    m = X.shape[1]
+    Z1 = np.dot(W1, X) + b1
+    A1 = np.tanh(Z1)
+    A2 = sigmoid(np.dot(W2, A1) + b2)
+    dZ2 = «A2 - Y¦A2 + Y»
+    dW2 = 1 / m * np.dot(dZ2, A1.T)
+    db2 = 1 / m * np.sum(dZ2, axis=1, keepdims=True)
+    dZ1 = np.dot(W2.T, dZ2) * (1 - np.power(A1, 2))
+    dW1 = «1 / m * ¦»np.dot(dZ1, X.T)
+    db1 = «1 / m * ¦»np.sum(dZ1, axis=1, keepdims=True)
+    return {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}
+""",
+)
+CHAINS["columns from the loss on"] = (
+    columns,
+    """
+def linear_backward(dZ, cache):
+    A_prev, W, b = cache
+    m = A_prev.shape[1]
+    dW = np.dot(dZ, A_prev.T) / m
+    db = np.sum(dZ, axis=1, keepdims=True) / m
+    dA_prev = np.dot(W.T, dZ)
+    return dA_prev, dW, db
+def go():
+    caches = []
+    A = X
+    for W, b, g in ((W1, b1, np.tanh), (W2, b2, lambda z: 1 / (1 + np.exp(-z)))):
+        caches.append((A, W, b))
+        A = g(W @ A + b)
+    grads = {}
+    dA = -np.divide(Y, A) «+¦-» np.divide(1 - Y, 1 - A)
+    dZ = dA * A * (1 - A)
+    dA, grads["dW2"], grads["db2"] = linear_backward(dZ, caches[1])
+    dZ = dA * (1 - caches[1][0] «** 2¦* 2»)
+    _, grads["dW1"], grads["db1"] = linear_backward(dZ, caches[0])
+    return grads
+""",
+)
+CHAINS["one sample as a column, as in a book"] = (
+    mlp,
+    """
+class Network:
+    def __init__(self):
+        self.weights, self.biases = [W1.T, W2.T], [b1[:, None], b2[:, None]]
+    def backprop(self, a, t):
+        activations = [a]
+        for w, b in zip(self.weights, self.biases):
+            activations.append(np.dot(w, activations[-1]) + b)
+            if w is self.weights[0]:
+                activations[-1] = np.tanh(activations[-1])
+        delta = 2 * (activations[-1] - t) / «21¦3»
+        nabla_b, nabla_w = [0, delta], [0, np.dot(delta, activations[1].T)]
+        delta = np.dot(self.weights[1].T, delta) * (1 - activations[1] ** 2)«¦ * 2»
+        nabla_b[0], nabla_w[0] = delta, np.dot(delta, a.T)
+        return nabla_b, nabla_w
+def go():
+    net = Network()
+    nabla_b = [np.zeros(b.shape) for b in net.biases]
+    nabla_w = [np.zeros(w.shape) for w in net.weights]
+    for a, t in zip(x, y):
+        db, dw = net.backprop(a[:, None], t[:, None])
+        nabla_b = [nb + d for nb, d in zip(nabla_b, db)]
+        nabla_w = [nw + d for nw, d in zip(nabla_w, dw)]
+    return [w.T for w in nabla_w], [b[:, 0] for b in nabla_b]
+""",
+)
+CHAINS["globals of a notebook"] = (
+    mlp,
+    """
+dW1 = db1 = dW2 = db2 = None
+def forward():
+    global hidden, out
+    hidden = np.tanh(x @ W1 + b1)
+    out = hidden @ W2 + b2
+def go():
+    global dW1, db1, dW2, db2
+    forward()
+    grad_out = 2.0 * (out - y) / np.prod(y.shape)
+    dW2 = hidden.T @ grad_out
+    db2 = grad_out.sum(axis=0)«¦ * 3»
+    grad_hidden = grad_out @ W2.T
+    grad_in = grad_hidden * (1 - «hidden**2¦hidden»)
+    dW1 = x.T @ grad_in
+    db1 = grad_in.sum(axis=0)
+""",
+)
+CHAINS["float32 for speed"] = (
+    mlp,
+    """
+def go():
+    dtype = np.float32
+    X, T = x.astype(dtype), y.astype(dtype)
+    p = {k: v.astype(dtype) for k, v in dict(W1=W1, b1=b1, W2=W2, b2=b2).items()}
+    grads = {k: np.zeros_like(v) for k, v in p.items()}
+    h = np.tanh(X @ p["W1"] + p["b1"])
+    d = np.float32(2) * (h @ p["W2"] + p["b2"] - T) / «T.size¦len(T)»
+    grads["W2"] += h.T @ d
+    grads["b2"] += d.sum(axis=0)
+    dh = d @ p["W2"].T
+    dh *= 1 - h«¦ + 0» ** 2
+    grads["W1"] += X.T @ dh
+    grads["b1"] += dh.sum(axis=0)
+    return grads
+""",
+)
+CHAINS["outer products and matrices"] = (
+    recurrent,
+    """
+def go():
+    T = len(xs)
+    hs = np.zeros((T + 1, 4))
+    for i in range(T):
+        hs[i] = np.tanh(np.dot(xs[i], Wx) + np.dot(hs[i - 1], Wh) + bh)
+    dys = 2 * (hs[:T] @ Wy - t)
+    dWy = hs[:T].T @ dys
+    dzs = np.zeros((T, 4))
+    carry = 0
+    for i in range(T)[::-1]:
+        dzs[i] = (dys[i] @ Wy.T + carry) * (1 - hs[i] ** 2)
+        carry = Wh @ dzs[i]
+    prev = np.vstack([np.zeros((1, 4)), hs[: T - 1]])
+    return {"Wx": xs.T @ dzs, "Wh": prev.T @ dzs, "bh": dzs.sum(0)«¦ / 5», "Wy": dWy}
+""",
+)
+CHAINS["logistic regression"] = (
+    logistic,
+    """
+def sigmoid(z):
+    return 1.0 / (1.0 + np.exp(-z))
+def propagate(w, b):
+    m = len(y)
+    A = sigmoid(X @ w + b)
+    cost = -np.mean(y * np.log(A) + (1 - y) * np.log(1 - A))
+    dw = X.T @ «(A - y)¦(y - A)» / m
+    db = np.«mean¦sum»(A - y)
+    return {"dw": dw, "db": db}, cost
+def go():
+    return propagate(w, b)
+""",
+)
+CHAINS["the chain of the loss by hand"] = (
+    logistic,
+    """
+def go():
+    z = X.dot(w) + b
+    p = 1 / (1 + np.exp(-z))
+    dp = (-(y / p) + (1 - y) / (1 - p)) / y.size
+    dp_dz = p * (1 - p)
+    dz = «dp * dp_dz¦dp_dz - dp»
+    dw = np.zeros(3)
+    for i in range(len(X)):
+        dw = dw + X[i] * dz[i]
+    return dw, dz.sum()
+""",
+)
+CHAINS["numbers by formula"] = (
+    line,
+    """
+def go():
+    n = float(len(xs))
+    predicted = w * xs + b
+    D_w = (-2 / n) * sum(xs * «(ys - predicted)¦(predicted - ys)»)
+    D_b = (-2 / n) * sum(ys - predicted)«¦ * n»
+    return D_w, D_b
+""",
+)
+CHAINS["assertions and prints"] = (
+    mlp,
+    """
+def go():
+    h = np.tanh(x @ W1 + b1); assert h.shape == (7, 5)
+    d = 2 * (h @ W2 + b2 - y) / y.size
+    norms = []
+    dW2 = h.T @ d
+    norms.append(np.linalg.norm(dW2))
+    db2 = d.sum(axis=0, keepdims=True)[0]
+    try:
+        dz = (d @ W2.T) * (1 - h * h)«¦ * h»
+    finally:
+        norms.append(np.abs(d).max())
+    with np.errstate(all="ignore"):
+        dW1 = x.T @ dz
+        db1 = dz.sum(axis=0)«¦ - norms[0]»
+    for g in (dW1, db1, dW2, db2):
+        assert np.all(np.isfinite(g))
+        np.clip(g, -100, 100, out=g)
+    return dW1, db1, dW2, db2
+""",
+)
