@@ -30,7 +30,7 @@ from .closeness import distance, largest
 from .gathered import gather
 from .judging import judged
 from .precision import shorten
-from .recognise import as_floats
+from .recognise import Table, as_floats
 from .report import WRONG, Report, Step
 from .slots import Slots, slots_of
 from .traced_loss import Graph, graph_of
@@ -150,7 +150,7 @@ def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str,
     graph = graph_of(traced)
     seen = watched(runner(backprop, names))
     with np.errstate(all="ignore"):
-        seen = gather(seen, {g.shape for g in graph.gradient_of.values()})
+        seen = gather(seen, Table({g: graph.numbers[g] for g in graph.gradient_of.values()}))
         shorten(seen, graph)
         plain = slots_of(Chain(graph, seen, names or {}))
         learned = names_in_code(plain.back.chain)

@@ -87,9 +87,11 @@ def is_copy(search: Search, b: Binding, values: Collection[Value]) -> bool:
 
 
 def is_same(b: Binding, a: Binding) -> bool:
-    """Whether a step of training, or a row, was made with this very array."""
-    same = any(matches(x, b.array) for _, x in oriented(a.array, b.array.shape))
-    return b.owner in APART and same
+    """Whether a step of training, a row or a copy was made with this very array."""
+    ways = [array for _, array in oriented(a.array, b.array.shape)]
+    if b.owner in APART:
+        return any(matches(array, b.array) for array in ways)
+    return any(np.array_equal(array, b.array) for array in ways)
 
 
 def is_multiple(search: Search, b: Binding, a: Binding) -> bool:
@@ -100,8 +102,8 @@ def is_multiple(search: Search, b: Binding, a: Binding) -> bool:
         return False
     if a.array.size == b.array.size == 1:
         factor = float(a.array.item() / b.array.item())
-        usual = search.usual - {1.0}
-        return a.path == b.path and rounded(factor, a.array, b.array) in usual
+        usual = search.usual - {1.0} if a.path == b.path else {1.0}
+        return rounded(factor, a.array, b.array) in usual
     ways = oriented(a.array, b.array.shape)
     return any(constant_factor(b.array, array) is not None for _, array in ways)
 

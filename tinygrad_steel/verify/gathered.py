@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .bindings import Binding, Origin
-from .recognise import without_ones
+from .recognise import Table, without_ones
 from .statements import Path
 from .watching import Watched
 
@@ -27,17 +27,17 @@ MOST = 100_000  # so many elements a list may have
 Shape = tuple[int, ...]
 
 
-def gather(seen: Watched, shapes: Collection[Shape]) -> Watched:
-    """What was watched, with the arrays that lists and loops have made, as far as the graph has
-    gradients of such shapes.
+def gather(seen: Watched, table: Table) -> Watched:
+    """What was watched, with the arrays that lists and loops have made, as far as there are
+    gradients of such shapes; `table`: these.
     """
-    wanted = {canonical(shape) for shape in shapes} - {()}
-    lists = Lists(wanted)
+    wanted = {canonical(array.shape) for array in table.numbers.values()} - {()}
+    lists = Lists(wanted, table)
     for b in seen.bindings:
         lists.note(b)
     lists.end()
     returned = dict(seen.returned)
-    for path, found in lists_given_back(seen, wanted).items():
+    for path, found in lists_given_back(seen, lists).items():
         returned[path] = lists.same_as(found)
     after: dict[Binding, list[Binding]] = defaultdict(list)
     for b in (*lists.found, *loops(seen, wanted)):
@@ -60,8 +60,8 @@ def canonical(shape: Shape) -> Shape:
 class Lists:
     """The arrays that lists of numbers are, each time that a statement has changed some of them."""
 
-    def __init__(self, wanted: Collection[Shape]):
-        self.wanted = wanted
+    def __init__(self, wanted: Collection[Shape], table: Table):
+        self.wanted, self.table = wanted, table
         self.held: dict[tuple[int, Path], dict[Shape, Binding]] = defaultdict(dict)
         self.open: dict[tuple[int, Path], Binding] = {}  # whose last element this is
         self.last: dict[tuple[int, Path], Binding] = {}
@@ -85,7 +85,7 @@ class Lists:
     def close(self, key: tuple[int, Path]) -> None:
         """A statement has changed a list, and another one follows."""
         last = self.open.pop(key)
-        array = joined({i: b.array for i, b in self.held[key].items()}, self.wanted)
+        array = self.joined({i: b.array for i, b in self.held[key].items()})
         if array is None:
             return
         parts = [*self.held[key].values()]
@@ -105,6 +105,24 @@ class Lists:
         same = (a for a in self.last.values() if {part.made for part in a.parts} == mades)
         return next((a for a in same if np.array_equal(a.array, b.array)), b)
 
+    def joined(self, elements: dict[Shape, np.ndarray]) -> np.ndarray | None:
+        """The array of these elements; None where some are missing, or no such array is wanted. What
+        may be gradients one by one is one together only if it is known.
+        """
+        shapes = {array.shape for array in elements.values()}
+        depth = {len(index) for index in elements}
+        if len(shapes) > 1 or len(depth) > 1 or len(elements) > MOST:
+            return None
+        (inner,) = shapes
+        outer = tuple(1 + max(index[axis] for index in elements) for axis in range(*depth))
+        is_whole = math.prod(outer) == len(elements) > 1
+        if not is_whole or canonical((*outer, *inner)) not in self.wanted:
+            return None
+        array = np.stack([elements[index] for index in np.ndindex(outer)]).reshape(*outer, *inner)
+        if canonical(inner) in self.wanted and not self.table.matches(array):
+            return None
+        return array
+
 
 def places_in_lists(b: Binding) -> Iterator[tuple[Path, Shape]]:
     """Each list in which an element is, from the innermost, and its index there."""
@@ -115,29 +133,15 @@ def places_in_lists(b: Binding) -> Iterator[tuple[Path, Shape]]:
         yield path, index
 
 
-def joined(elements: dict[Shape, np.ndarray], wanted: Collection[Shape]) -> np.ndarray | None:
-    """The array of these elements; None where some are missing, or no such array is wanted."""
-    shapes = {array.shape for array in elements.values()}
-    depth = {len(index) for index in elements}
-    if len(shapes) > 1 or len(depth) > 1 or len(elements) > MOST:
-        return None
-    (inner,) = shapes
-    outer = tuple(1 + max(index[axis] for index in elements) for axis in range(*depth))
-    is_whole = math.prod(outer) == len(elements) > 1
-    if not is_whole or canonical(inner) in wanted or canonical((*outer, *inner)) not in wanted:
-        return None
-    return np.stack([elements[index] for index in np.ndindex(outer)]).reshape(*outer, *inner)
-
-
-def lists_given_back(seen: Watched, wanted: Collection[Shape]) -> dict[Path, Binding]:
+def lists_given_back(seen: Watched, lists: Lists) -> dict[Path, Binding]:
     """The lists of numbers in what was given back."""
-    lists: dict[Path, dict[Shape, Binding]] = defaultdict(dict)
+    places: dict[Path, dict[Shape, Binding]] = defaultdict(dict)
     for path, made in seen.returned.items():
         for prefix, index in places_in_lists(Binding(path, -1, made.array, made.origin)):
-            lists[prefix][index] = made
+            places[prefix][index] = made
     found = {}
-    for path, held in lists.items():
-        array = joined({i: b.array for i, b in held.items()}, wanted)
+    for path, held in places.items():
+        array = lists.joined({i: b.array for i, b in held.items()})
         if array is not None:
             origin = [*held.values()][-1].origin
             found[path] = together(path, -1, array, [*held.values()], origin)

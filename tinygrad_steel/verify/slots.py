@@ -228,7 +228,8 @@ def by_elimination(chain: Chain, slots: dict[Value, Found | None]) -> dict[Value
     gradient, in the order of the backward.
     """
     taken = {found.binding for found in slots.values() if found}
-    unknown = taken | chain.plausible | {*chain.forward} | chain.changed
+    known = {part.made for b in (*taken, *chain.right) for part in b.parts}
+    unknown = taken | chain.plausible | {*chain.forward} | chain.changed | known
     left = [b for b in chain.made if b not in unknown and chain.is_new(b) and b.owner != IN_LOOP]
     kept = [b for b in left if b in chain.alive and (b in chain.returned or is_kept(chain, b))]
     kept.sort(key=partial(place_in_container, chain))

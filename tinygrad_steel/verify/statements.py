@@ -61,6 +61,20 @@ Read = tuple[tuple[Path, ...], ...]
 RESULT = "()"  # how the path of what a function gives back begins
 
 
+class Each(NamedTuple):
+    """What is read for each element of a list that is made of other lists, element by element.
+
+    `lists`: these. `others`: what is read for all elements.
+    """
+
+    lists: tuple[Path, ...]
+    others: Read
+
+    def read_at(self, i: Any) -> Read:
+        """What is read for the element with this number."""
+        return (*(shorter((*path, i)) for path in self.lists), *self.others)
+
+
 class Statement(NamedTuple):
     """One statement of somebody's code, or the head of one that holds others.
 
@@ -79,7 +93,7 @@ class Statement(NamedTuple):
     spoken: tuple[Path, ...] = ()
     bound: tuple[Path, ...] = ()
     inside: tuple[Path, ...] = ()
-    parts: Mapping[Path, Read] = MappingProxyType({})
+    parts: Mapping[Path, Read | Each] = MappingProxyType({})
     known: bool = True
 
     def read_for(self, path: Path) -> Read:
@@ -87,8 +101,11 @@ class Statement(NamedTuple):
         if self.parts:
             at = (RESULT, *path[1:]) if str(path[0]).endswith(RESULT) else path
             for n in range(len(at), 0, -1):
-                if at[:n] in self.parts:
-                    return self.parts[at[:n]]
+                found = self.parts.get(at[:n])
+                if isinstance(found, Each):
+                    return found.read_at(at[n]) if n < len(at) else self.read
+                if found is not None:
+                    return found
         return self.read
 
 
@@ -118,7 +135,7 @@ def parsed(lines: tuple[str, ...], kind: Any) -> MappingProxyType[int, Statement
                 inside = dict.fromkeys(path for path, is_store in found_inside if is_store)
                 statement = statement._replace(inside=tuple(inside))
             parts_of_it = dict(written_out(node))
-            if len(parts_of_it) > 1:
+            if len(parts_of_it) > 1 or any(isinstance(x, Each) for x in parts_of_it.values()):
                 statement = statement._replace(parts=MappingProxyType(parts_of_it))
             for line in range(first_line(node), last + 1):
                 found[line] = merged(found.get(line), statement)
@@ -170,7 +187,7 @@ def reads(loads: Iterable[Path]) -> Read:
     return tuple(shorter(path) for path in loads if path[-1] not in FILLING)
 
 
-def written_out(node: ast.AST) -> Iterator[tuple[Path, Read]]:
+def written_out(node: ast.AST) -> Iterator[tuple[Path, Read | Each]]:
     """For each element of what a statement writes out, to what it is bound and what it reads."""
     if isinstance(node, ast.Lambda):
         yield from elements(node.body, (RESULT,))
@@ -187,7 +204,7 @@ def written_out(node: ast.AST) -> Iterator[tuple[Path, Read]]:
                 yield from elements(value, path)
 
 
-def elements(node: ast.AST, path: Path) -> Iterator[tuple[Path, Read]]:
+def elements(node: ast.AST, path: Path) -> Iterator[tuple[Path, Read | Each]]:
     """The elements of a tuple, list or dict that is written out, to any depth, and what each reads."""
     found: list[tuple[Any, ast.AST]] = []
     if isinstance(node, SEQUENCE) and not has_star(node):
@@ -200,7 +217,23 @@ def elements(node: ast.AST, path: Path) -> Iterator[tuple[Path, Read]]:
     for key, inner in found:
         yield from elements(inner, (*path, key))
     if not found:
-        yield path, reads(loaded([*mentions([node])]))
+        yield path, each_of(node) or reads(loaded([*mentions([node])]))
+
+
+def each_of(node: ast.AST) -> Each | None:
+    """What a list reads that is made of others in their order, without leaving anything out."""
+    if not isinstance(node, ast.ListComp) or len(node.generators) != 1 or node.generators[0].ifs:
+        return None
+    (loop,) = node.generators
+    lists = [loop.iter]
+    if isinstance(loop.iter, ast.Call) and path_of(loop.iter.func) in (("zip",), ("enumerate",)):
+        lists = loop.iter.args
+    paths = [path_of(x) for x in lists]
+    if not all(0 < len(path) == length_of(x) for path, x in zip(paths, lists)):
+        return None
+    bound = {path[0] for path, _ in mentions([loop.target])}
+    loads = loaded([*mentions([node.elt])])
+    return Each(tuple(paths), reads(path for path in loads if path[0] not in bound))
 
 
 def has_star(node: ast.AST) -> bool:
@@ -285,6 +318,15 @@ def path_of(node: ast.AST) -> Path:
     path = [node.id, *reversed(keys)]
     end = next((i for i, key in enumerate(path) if key is None), len(path))
     return tuple(path[:end])
+
+
+def length_of(node: ast.AST) -> int:
+    """How long the path of an expression is, whatever its keys are; 0 where it is no variable's."""
+    n = 1
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+        n += 1
+    return n if isinstance(node, ast.Name) else 0
 
 
 def constant_key(node: ast.AST) -> Any:

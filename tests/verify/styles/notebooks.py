@@ -968,3 +968,55 @@ def go():
     return dW1, db1, dW2, db2
 """,
 )
+CHAINS["lists made of parts of lists"] = (
+    deep,
+    """
+def go():
+    acts = [x]
+    for W, b in zip(Ws[:-1], bs[:-1]):
+        acts.append(np.tanh(acts[-1] @ W + b))
+    deltas = [2 * (acts[-1] @ Ws[-1] + bs[-1] - y) / y.size]
+    for W, a in zip(Ws[:0:-1], acts[:0:-1]):
+        deltas.append(deltas[-1] @ W.T * (1 - a«¦ + 0» * a))
+    dWs = [a.T @ d for a, d in zip(acts, deltas[::-1])]
+    dbs = [d.sum(axis=0)«¦ * 8» for d in deltas[::-1]]
+    return dWs, dbs
+""",
+)
+CHAINS["lists of lists of gradients"] = (
+    mlp,
+    """
+def go():
+    h = np.tanh(x @ W1 + b1)
+    d = 2 * (h @ W2 + b2 - y) / y.size
+    dz = d @ W2.T * (1 - h * h)
+    grads = {"first": {"W1": x.T @ dz«¦ * 2», "b1": dz.sum(0)}, "second": {}}
+    grads["second"].update(W2=h.T @ d, b2=d.«sum¦max»(0))
+    return [grads, np.mean(d)]
+""",
+)
+CHAINS["numbers of zero dimensions"] = (
+    line,
+    """
+def go():
+    dw, db = np.zeros(()), np.array(0.0)
+    for i in range(9):
+        off = w * xs[i] + b - ys[i]
+        dw += 2 * off * xs[i] / 9
+        db += 2 * off / «9¦len(xs) ** 2»
+    return {"w": dw, "b": np.float64(db)}
+""",
+)
+CHAINS["a list of rows"] = (
+    mlp,
+    """
+def go():
+    h = np.tanh(x @ W1 + b1)
+    d = 2 * (h @ W2 + b2 - y) / y.size
+    rows2 = [sum(h[n, j] * d[n] for n in range(7)) for j in range(5)]
+    dz = d @ W2.T * (1 - h * h)
+    rows1 = [[float(np.dot(x[:, i], dz[:, j])) for j in range(5)] for i in range(4)]
+    sums1, sums2 = [float(v) for v in dz.sum(0)], [float(v)«¦ * 7» for v in d.sum(0)]
+    return rows1, sums1, rows2, sums2
+""",
+)
