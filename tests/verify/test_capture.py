@@ -712,6 +712,16 @@ def right_gradients():
     return X.T @ dz, dz.sum(0), h.T @ d, d.sum(0)
 
 
+def test_parts_that_are_kept_under_the_name_of_a_gradient_are_not_what_is_given_back():
+    def in_parts():
+        dW1, db1, dW2, db2 = right_gradients()
+        parts = {"dW1": 3 * dW1, "dW2": 3 * dW2}
+        return [parts["dW2"] / 3, db2, parts["dW1"] / 3, db1]
+
+    report = compare_backprop(two_layers(), backprop=in_parts)
+    assert report.ok, report
+
+
 def swapped():
     dW1, db1, dW2, db2 = right_gradients()
     return {"W1": dW2, "b1": db1, "W2": dW1, "b2": db2}  # swapped

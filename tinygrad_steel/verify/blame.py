@@ -7,6 +7,7 @@ is right, or what a right gradient of a leaf was computed from, is never called 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -16,7 +17,7 @@ import numpy as np
 from ..program.values import Value, behind
 from .bindings import Binding
 from .chain import Chain, Found, before, fits
-from .closeness import constant_factor, matches
+from .closeness import constant_factor, matches, rounded
 from .faults.factors import counts_of, divisors
 from .faults.question import Question
 from .faults.search import reason
@@ -28,7 +29,6 @@ from .verdicts import Judgement
 # How often a reason is looked for to tell what an array is meant to be, and how often all is judged
 # anew with one more array; how many values are computed to see what follows from arrays.
 QUESTIONS, ROUNDS, VALUES = 24, 12, 100_000
-DIGITS = {2: 2, 4: 5}  # by itemsize, how many digits of a factor count
 
 Ask = Callable[[Value, np.ndarray, Mapping[Value, np.ndarray]], Question]
 Judge = Callable[[Mapping[Value, np.ndarray]], Mapping[Value, Judgement]]
@@ -61,8 +61,7 @@ class Search:
     @cached_property
     def confirmed(self) -> set[Binding]:
         """What right gradients of leaves were computed from."""
-        wrong = (found.binding for found in self.slots.wrong.values())
-        together = {(id(b.origin.where), b.origin.reads) for b in wrong}
+        together = {(id(b.origin.where), b.origin.reads) for b in self.of_leaves}
         found: dict[Binding, None] = {}
         for g, slot in self.slots.right.items():
             b = slot.binding
@@ -72,7 +71,7 @@ class Search:
                 found |= before(self.surely_read(b, g)) | {b: None}
             else:
                 found |= before([b])
-        return {*found} - self.of_leaves
+        return {*found} - {*self.of_leaves}
 
     def surely_read(self, b: Binding, g: Value) -> list[Binding]:
         """What a right gradient of a leaf was computed from, if its statement has made wrong ones as
@@ -103,8 +102,7 @@ class Search:
         """What wrong gradients of leaves were computed from and is not above suspicion, and they
         themselves, as they were made.
         """
-        leaves = [found.binding for found in self.slots.wrong.values()]
-        on_the_way = before(leaves, self.sure - {*leaves})
+        on_the_way = before(self.of_leaves, self.sure - {*self.of_leaves})
         return [b for b in self.chain.made if b in on_the_way and b.array.dtype.kind == "f"]
 
     # A factor that the whole chain has
@@ -183,22 +181,11 @@ class Search:
                 continue
             right = {m.value for a in b.reads for m in self.chain.right.get(a.made, ())}
             open_ones = (g for g in self.options(b) if g not in self.matched | self.handed.keys())
-            following = [g for g in open_ones if right & self.gradients_before(g)]
+            following = [g for g in open_ones if right & self.chain.gradients_before(g)]
             if len(following) == 1:
                 (g,) = following
                 found[g] = Found(b, how_it_lies(self.chain, b, g), self.scale or 1)
         return {g: found[g] for g in [g for g in self.on_the_way if g in found][:1]}
-
-    def gradients_before(self, g: Value) -> set[Value]:
-        """The gradients from which one is computed directly."""
-        found, todo = set(), [*g.values()]
-        while todo:
-            x = todo.pop()
-            if x in self.chain.gradients:
-                found.add(x)
-            else:
-                todo += x.values() if x in self.chain.graph.late else []
-        return found
 
     def recognise_the_rest(self) -> None:
         """Take suspects that nothing has been said of for gradients that nobody has handed over."""
@@ -221,8 +208,7 @@ class Search:
 
     def recognise_other_names(self) -> None:
         """Take what is right as something else, under another name, for what that says."""
-        on_the_way = {b for found in self.ancestors.values() for b in found}
-        for b in (b for b in self.chain.made if b in on_the_way and b in self.sure):
+        for b in (b for b in self.behind_leaves if b in self.sure):
             for name in self.names_of(b):
                 of = self.chain.meaning_of_name(name)
                 g = self.chain.graph.gradient_of.get(of[0]) if len(of) == 1 else None
@@ -238,9 +224,15 @@ class Search:
         return not matches(found.array(g), self.chain.graph.numbers[g])
 
     @cached_property
-    def of_leaves(self) -> set[Binding]:
+    def of_leaves(self) -> dict[Binding, None]:
         """The wrong gradients of leaves."""
-        return {found.binding for found in self.slots.wrong.values()}
+        return dict.fromkeys(found.binding for found in self.slots.wrong.values())
+
+    @cached_property
+    def behind_leaves(self) -> list[Binding]:
+        """From what the wrong gradients of leaves were computed, as it was made."""
+        needed = {b for found in self.ancestors.values() for b in found}
+        return [b for b in self.chain.made if b in needed]
 
     @cached_property
     def on_the_way(self) -> list[Value]:
@@ -279,9 +271,7 @@ class Search:
         """The names under which arrays are read on the way to wrong gradients of leaves, as these
         were made.
         """
-        on_the_way = {b for found in self.ancestors.values() for b in found}
-        made = (b for b in self.chain.made if b in on_the_way)
-        read = dict.fromkeys(a for b in made for a in b.reads)
+        read = dict.fromkeys(a for b in self.behind_leaves for a in b.reads)
         handed_in = (b for a in read if a.origin.is_argument for b in a.origin.reads)
         return read | dict.fromkeys(handed_in)
 
@@ -306,21 +296,31 @@ class Search:
 
     def recognise_by_leaves(self, b: Binding, scales: set[float]) -> None:
         """Take an array for the gradient from which the wrong gradients of leaves follow."""
-        right = {m.value for m in self.chain.right.get(b, ())}
+        right, is_scaled = self.right_by_scale(b)
         m = self.multiple(b)
-        if m and m[1] == self.scale != 1:
-            self.handed.setdefault(m[0].value, Found(b, m[0].how, m[1]))
-            right.add(m[0].value)
-        scales = {1.0} if right else scales
-        settled = right if self.scale in (None, 1, m and m[1]) else set()
+        settled = right if is_scaled or self.scale in (None, 1) else set()
         is_usual = m is not None and m[1] in self.usual
         for g in (g for g in self.options(b) if g not in settled):
             if g in self.handed and self.is_off(g):
                 continue
-            found = self.scaled_by_leaves(b, g, scales)
+            found = self.scaled_by_leaves(b, g, {1.0} if right else scales)
             if found and (found.scale in self.usual or not is_usual):
                 self.handed[g] = found
                 return
+
+    def right_by_scale(self, b: Binding) -> tuple[set[Value], bool]:
+        """The gradients that an array is, also but for the factor that the whole chain has, and
+        whether it has that.
+        """
+        right = {m.value for m in self.chain.right.get(b, ())}
+        found = self.multiple(b)
+        if found is None or found[1] != self.scale:
+            return right, False
+        match, factor = found
+        if factor != 1:
+            self.handed.setdefault(match.value, Found(b, match.how, factor))
+            right.add(match.value)
+        return right, True
 
     def scaled_by_leaves(self, b: Binding, g: Value, scales: set[float]) -> Found | None:
         """An array as this gradient, if the wrong gradients of leaves follow from it."""
@@ -431,26 +431,16 @@ class Search:
 
     def recognise_cause(self, values: Mapping[Value, np.ndarray]) -> bool:
         """Whether there is an array that is what a gradient before a wrong one must have been."""
-        leaves = [found.binding for found in self.slots.wrong.values()]
-        made = before(leaves)
-        for g, value in values.items():
-            if g not in self.chain.gradients or g in self.handed:
-                continue
-            for b in (b for b in self.chain.made if b in made and not b.origin.given):
-                for how, array in oriented(b.array, value.shape):
-                    scale = self.scale or 1
-                    if matches(array / scale, value) and b not in leaves:
-                        self.handed[g] = Found(b, how, scale)
-                        return True
+        open_ones = [g for g in values if g in self.chain.gradients and g not in self.handed]
+        made = [b for b in self.behind_leaves if not b.origin.given and b not in self.of_leaves]
+        for g, b in itertools.product(open_ones, made):
+            for how, array in oriented(b.array, values[g].shape):
+                if matches(array / (self.scale or 1), values[g]):
+                    self.handed[g] = Found(b, how, self.scale or 1)
+                    return True
         return False
 
 
 def same(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether nothing is left to be judged: digits agree to the last but few."""
     return matches(a, b, rtol=1e-12) and a.itemsize == 8
-
-
-def rounded(factor: float, *arrays: np.ndarray) -> float:
-    """A factor between such arrays without its rounding."""
-    digits = min(DIGITS.get(a.itemsize, 8) for a in arrays)
-    return float(f"{factor:.{digits}g}")

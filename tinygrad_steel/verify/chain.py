@@ -124,6 +124,17 @@ class Chain:
         """Whether a value has a name, or is a leaf: a single number is taken for nothing else."""
         return x in self.graph.names or x in self.graph.wanted
 
+    def gradients_before(self, g: Value) -> set[Value]:
+        """The gradients from which one is computed directly."""
+        found, todo = set(), [*g.values()]
+        while todo:
+            x = todo.pop()
+            if x in self.gradients:
+                found.add(x)
+            else:
+                todo += x.values() if x in self.graph.late else []
+        return found
+
     @cached_property
     def gradient_table(self) -> Table:
         """The gradients by their numbers."""

@@ -8,6 +8,8 @@ import numpy as np
 
 RTOL = {2: 1e-2, 4: 1e-4, 8: 1e-9, 16: 1e-9}  # relative to the largest element: by itemsize
 
+DIGITS = {2: 2, 4: 5}  # by itemsize, how many digits of a factor count
+
 
 def tolerance(*arrays: Any) -> float:
     """Relative to the largest element: that of the least precise dtype."""
@@ -75,3 +77,9 @@ def ratio(a: np.ndarray, b: np.ndarray) -> float | None:
         return None
     scaled = np.asarray(b, float) / size  # so that no square is too large or too small
     return float(np.sum(a * scaled)) / (float(np.sum(scaled * scaled)) * size)
+
+
+def rounded(factor: float, *arrays: np.ndarray) -> float:
+    """A factor between such arrays without its rounding."""
+    digits = min(DIGITS.get(a.itemsize, 8) for a in arrays)
+    return float(f"{factor:.{digits}g}")

@@ -8,9 +8,9 @@ import numpy as np
 
 from ..program.values import Value
 from .bindings import Binding, Left
-from .blame import Search, rounded
+from .blame import Search
 from .chain import before
-from .closeness import constant_factor, matches
+from .closeness import constant_factor, matches, rounded
 from .recognise import oriented
 from .rows import ROW
 from .updates import STEP

@@ -1,5 +1,4 @@
-"""Numbers and rows that were made one after the other, in a list or in a loop, as the array that they are
-together.
+"""What was made one after the other, in a list or in a loop, as the array that it is together.
 
 A list of plain numbers is a vector, and a list of these a matrix. What a loop over samples computes
 for each of them is a row of what the graph has for all of them.

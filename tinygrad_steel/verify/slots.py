@@ -160,15 +160,18 @@ def slot_by_name(chain: Chain, x: Value, right: list[Found], back: HandedBack) -
     is_held = any(back.holds(found.binding, x) for found in right)
     group = group_of(names, x, is_held, back)
     if group:
-        good = [found for found in right if found.binding in group]
-        return [Found(group[-1]), *good][-1]
-    named = names[-1].made if names else None
-    is_wrong = named is not None and not is_held and is_crossed(chain, x, named)
-    if not right or is_wrong:
-        return None if named is None else Found(named)
-    right_ones = {found.binding for found in right}
-    new = None if back.is_training else replaced(chain, chain.graph.gradient_of[x], right_ones)
-    return new or right[0]
+        return next((found for found in right[::-1] if found.binding in group), Found(group[-1]))
+    named = Found(names[-1].made) if names else None
+    if not right or (named and not is_held and is_crossed(chain, x, named.binding)):
+        return named
+    return replacement(chain, x, right, back) or right[0]
+
+
+def replacement(chain: Chain, x: Value, right: list[Found], back: HandedBack) -> Found | None:
+    """What is given back in place of a right gradient, unless that is a parameter."""
+    if back.is_training:
+        return None
+    return replaced(chain, chain.graph.gradient_of[x], {found.binding for found in right})
 
 
 def group_of(names: list[Binding], x: Value, is_held: bool, back: HandedBack) -> list[Binding]:
