@@ -82,7 +82,7 @@ class Statement(NamedTuple):
     it may bind or change, those first that it binds. `read`: those that it reads, each path with
     the shorter ones that it begins with. `spoken`: all variables in it. `bound`: those to which it
     assigns; `inside`: those to which what stands under an `if` does. `parts`: what is read for each
-    element of a tuple, list or dict that is written out. `known`: whether there is source; without
+    variable, or element of a tuple, list or dict, that is written out. `known`: whether there is source; without
     it a statement is a line, and may speak of every variable.
     """
 
@@ -95,6 +95,11 @@ class Statement(NamedTuple):
     inside: tuple[Path, ...] = ()
     parts: Mapping[Path, Read | Each] = MappingProxyType({})
     known: bool = True
+
+    @property
+    def is_split(self) -> bool:
+        """Whether not all that it binds reads the same."""
+        return len(self.parts) > 1 or any(isinstance(x, Each) for x in self.parts.values())
 
     def read_for(self, path: Path) -> Read:
         """What is read for the variable, or the place in a result, that is reached so."""
@@ -134,9 +139,7 @@ def parsed(lines: tuple[str, ...], kind: Any) -> MappingProxyType[int, Statement
                 found_inside = mentions([*node.body, *node.orelse])
                 inside = dict.fromkeys(path for path, is_store in found_inside if is_store)
                 statement = statement._replace(inside=tuple(inside))
-            parts_of_it = dict(written_out(node))
-            if len(parts_of_it) > 1 or any(isinstance(x, Each) for x in parts_of_it.values()):
-                statement = statement._replace(parts=MappingProxyType(parts_of_it))
+            statement = statement._replace(parts=MappingProxyType(dict(written_out(node))))
             for line in range(first_line(node), last + 1):
                 found[line] = merged(found.get(line), statement)
     return MappingProxyType(found)
@@ -273,8 +276,24 @@ def merged(before: Statement | None, statement: Statement) -> Statement:
         spoken=before.spoken + statement.spoken,
         bound=before.bound + statement.bound,
         inside=before.inside + statement.inside,
-        parts=MappingProxyType({**before.parts, **statement.parts}),
+        parts=MappingProxyType(
+            {
+                path: x
+                for path, x in before.parts.items()
+                if path[:1] not in firsts(statement.changed)
+            }
+            | {
+                path: x
+                for path, x in statement.parts.items()
+                if path[:1] not in firsts(before.changed)
+            }
+        ),
     )
+
+
+def firsts(paths: Iterable[Path]) -> set[Path]:
+    """With what these paths begin."""
+    return {path[:1] for path in paths}
 
 
 def mentions(parts: Iterable[ast.AST]) -> Iterator[tuple[Path, bool]]:

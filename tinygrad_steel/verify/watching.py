@@ -170,7 +170,7 @@ class Watch:
             for at, x in arrays_at(path, variables, scope.frame.f_globals):
                 entry = self.objects.get(id(x))
                 if entry is None or is_changed(x, entry[1].array, entry[2]):
-                    if origin is None or statement.parts:
+                    if origin is None or statement.is_split:
                         origin = Origin(scope.place, self.read_by(scope, variables, at))
                     note = self.note_new if entry is None else self.note_changed
                     note(scope, at, x, origin)

@@ -1020,3 +1020,14 @@ def go():
     return rows1, sums1, rows2, sums2
 """,
 )
+CHAINS["several statements in a line"] = (
+    mlp,
+    """
+def go():
+    f = np.float32
+    a = np.tanh(x.astype(f) @ W1.astype(f) + b1.astype(f)); z2 = a @ W2.astype(f) + b2
+    d = 2 * (z2 - y) / «y.size¦len(y)»; dW2 = a.T @ d; db2 = d.sum(0)
+    g = d @ W2.T * (1 - a * a); dW1 = x.T @ g; db1 = g.sum(0)«¦ * 1.01»
+    return dW1, db1, dW2, db2
+""",
+)
