@@ -56,3 +56,14 @@ def test_the_planted_line_is_named(name, n):
     first = report.first_wrong
     assert first is not None, report
     assert first.where.line == line, report
+
+
+# What stands in a formula for which there is no name, too long to be read.
+UNREADABLE = re.compile(r"\w\(\.\.\.\)|array\(")
+
+
+@pytest.mark.parametrize(("name", "n"), PLANTED)
+def test_a_report_speaks_of_what_the_person_has_named(name, n):
+    report, _ = run(name, n)
+    for step in report.steps:
+        assert not UNREADABLE.search(step.reason), step.reason

@@ -176,11 +176,12 @@ class Search:
         made of that one and can be it, as where a loop makes the same mistake at each step.
         """
         found: dict[Value, Found] = {}
+        used = {m.value for b in self.behind_leaves for m in self.chain.right.get(b, ())}
         for b in self.suspects:
             if b in self.known or b in self.of_leaves or self.is_helper(b):
                 continue
             right = {m.value for a in b.reads for m in self.chain.right.get(a.made, ())}
-            open_ones = (g for g in self.options(b) if g not in self.matched | self.handed.keys())
+            open_ones = (g for g in self.options(b) if g not in used and g not in self.slots.wrong)
             following = [g for g in open_ones if right & self.chain.gradients_before(g)]
             if len(following) == 1:
                 (g,) = following

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -100,18 +101,23 @@ def with_shapes(
 
 
 def names_in_code(chain: Chain) -> dict[Value, str]:
-    """What somebody's code calls values of the forward that the graph has no name for."""
-    graph = chain.graph
-    taken = {*graph.names.values()}
-    found: dict[Value, str] = {}
+    """What somebody's code calls values of the forward that the graph has no name for: by a variable
+    that holds no other one, else by a place in a list, dict or object.
+    """
+    taken = {*chain.graph.names.values()}
+    called: dict[Value, list[str]] = {}
     for b in chain.forward:
         x = chain.forward_value(b)
-        called = sorted(chain.other_names[b], key=lambda n: n.owner)
-        names = [n.name for n in called if not is_marked(n.path)]
-        plain = [name for name in names if name.isidentifier() and name not in taken]
-        if x is not None and plain and x not in graph.names and x not in found:
-            found[x] = plain[0]
-            taken.add(plain[0])
+        if x is not None and x not in chain.graph.names:
+            bound = sorted(chain.other_names[b], key=lambda n: (len(n.path), n.owner))
+            free = (n.name for n in bound if not is_marked(n.path) and "()" not in n.name)
+            called.setdefault(x, []).extend(name for name in free if name not in taken)
+    holds = Counter(name for names in called.values() for name in {*names})
+    found: dict[Value, str] = {}
+    for x, names in called.items():
+        name = next((name for name in names if holds[name] == 1), "")
+        if name:
+            found[x] = name
     return found
 
 

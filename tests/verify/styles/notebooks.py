@@ -1031,3 +1031,33 @@ def go():
     return dW1, db1, dW2, db2
 """,
 )
+CHAINS["a recurrent network in a class"] = (
+    recurrent,
+    """
+class RNN:
+    def forward(self):
+        self.h = [np.zeros(4)]
+        self.out = []
+        for x_t in xs:
+            self.h.append(np.tanh(x_t @ Wx + self.h[-1] @ Wh + bh))
+            self.out.append(self.h[-1] @ Wy)
+    def backward(self):
+        grads = {k: np.zeros_like(v) for k, v in dict(Wx=Wx, Wh=Wh, bh=bh, Wy=Wy).items()}
+        carry = np.zeros_like(bh)
+        for i in range(len(xs) - 1, -1, -1):
+            e = 2 * (self.out[i] - t[i])
+            grads["Wy"] += np.outer(self.h[i + 1], e)
+            dh = Wy @ e + carry
+            dz = dh * (1 - self.h[i + 1] ** 2)
+            «pass¦dz = dh * (1 - self.h[i + 1])»
+            grads["bh"] += dz
+            grads["Wx"] += np.outer(xs[i], dz)
+            grads["Wh"] += np.outer(«self.h[i]¦self.h[i + 1]», dz)
+            carry = Wh @ dz«¦ * 2»
+        return grads
+def go():
+    rnn = RNN()
+    rnn.forward()
+    return rnn.backward()
+""",
+)
