@@ -11,7 +11,7 @@ import re
 
 import numpy as np
 import pytest
-from verify.styles.notebooks import CHAINS
+from verify.styles.notebooks import CHAINS, classes
 
 from tinygrad_steel import compare_backprop
 
@@ -67,3 +67,37 @@ def test_a_report_speaks_of_what_the_person_has_named(name, n):
     report, _ = run(name, n)
     for step in report.steps:
         assert not UNREADABLE.search(step.reason), step.reason
+
+
+DIVIDED = """
+def go():
+    z1 = x.dot(W1) + b1
+    hidden = np.maximum(0, z1)
+    e = np.exp(hidden.dot(W2) + b2)
+    ds = e / np.sum(e, axis=1, keepdims=True)
+    ds[np.arange(7), labels] -= 1
+    {divide}
+    dW2 = hidden.T.dot(ds)
+    db2 = np.sum(ds, axis=0)
+    dh = ds.dot(W2.T)
+    {step}
+    dW1 = x.T.dot(dh)
+    return dW1, np.sum(dh, axis=0), dW2, db2
+"""
+
+
+@pytest.mark.parametrize("divide", ["ds /= 7", "ds = ds / 7", "ds *= 1 / len(x)"])
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ("dh[hidden > 0] = 0", "wrong way round"),
+        ("dh = dh * hidden", "hidden in place of"),
+        ("dh[hidden <= 0] = 0; dh *= 2", "2 times too large"),
+    ],
+)
+def test_what_was_divided_once_is_divided(divide, step, words, monkeypatch):
+    monkeypatch.setitem(CHAINS, "divided", (classes, DIVIDED.format(divide=divide, step=step)))
+    first = run("divided")[0].first_wrong
+    assert first.variable == "dh", first
+    assert first.where.text == step, first
+    assert words in first.reason and "besides" not in first.reason, first

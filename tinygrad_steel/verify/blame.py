@@ -17,7 +17,7 @@ import numpy as np
 from ..program.values import Value, behind
 from .bindings import Binding
 from .chain import Chain, Found, before, fits
-from .closeness import constant_factor, matches, rounded
+from .closeness import constant_factor, matches, rounded, same
 from .faults.factors import counts_of, divisors
 from .faults.question import Question
 from .faults.search import reason
@@ -134,14 +134,14 @@ class Search:
         unknown = self.confirmed - self.known
         # As they were made: a set's order is that of addresses, and would decide between factors.
         candidates = [b for b in self.chain.made if b in unknown and not self.is_helper(b)]
-        sure = [m for b in candidates if (m := self.multiple(b))]
+        leaves = {found.binding for found in self.slots.right.values()}
+        right = (self.confirmed & {*self.chain.right}) - leaves
+        settled = {m.value for b in right for m in self.chain.right[b]}  # divided out since
+        sure = [m for b in candidates if (m := self.multiple(b)) and m[0].value not in settled]
         factors = Counter(factor for _, factor in sure if factor in self.natural)
         if factors:
             return max(factors, key=lambda factor: (factors[factor], factor == 1))
-        leaves = {found.binding for found in self.slots.right.values()}
-        if (self.confirmed & {*self.chain.right}) - leaves:
-            return 1.0
-        return None
+        return 1.0 if right else None
 
     # What arrays are meant to be
 
@@ -176,12 +176,11 @@ class Search:
         made of that one and can be it, as where a loop makes the same mistake at each step.
         """
         found: dict[Value, Found] = {}
-        used = {m.value for b in self.behind_leaves for m in self.chain.right.get(b, ())}
         for b in self.suspects:
             if b in self.known or b in self.of_leaves or self.is_helper(b):
                 continue
             right = {m.value for a in b.reads for m in self.chain.right.get(a.made, ())}
-            open_ones = (g for g in self.options(b) if g not in used and g not in self.slots.wrong)
+            open_ones = (g for g in self.options(b) if g not in self.right_there)
             following = [g for g in open_ones if right & self.chain.gradients_before(g)]
             if len(following) == 1:
                 (g,) = following
@@ -243,11 +242,20 @@ class Search:
         return [g for g in order if g in self.chain.gradients and g in needed]
 
     def options(self, b: Binding) -> list[Value]:
-        """The gradients that an array may be meant to be, those first of which it has the name."""
+        """The gradients that an array may be meant to be, those first of which it has the name,
+        and those last for which there is a right one.
+        """
         of = self.chain.meanings_of(b)
         leaves = self.slots.wrong.keys() | self.slots.right.keys()
         fitting = [g for g in self.on_the_way if fits(b, g) and g not in leaves]
-        return sorted(fitting, key=lambda g: self.chain.gradients[g] not in of)
+        return sorted(
+            fitting, key=lambda g: (self.chain.gradients[g] not in of, g in self.right_there)
+        )
+
+    @cached_property
+    def right_there(self) -> set[Value]:
+        """The gradients that are right where wrong ones of leaves were computed from them."""
+        return {m.value for b in self.behind_leaves for m in self.chain.right.get(b, ())}
 
     def is_mere_helper(self, b: Binding) -> bool:
         """The same, where no name says that it is more."""
@@ -440,8 +448,3 @@ class Search:
                     self.handed[g] = Found(b, how, self.scale or 1)
                     return True
         return False
-
-
-def same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether nothing is left to be judged: digits agree to the last but few."""
-    return matches(a, b, rtol=1e-12) and a.itemsize == 8
