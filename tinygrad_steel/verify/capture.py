@@ -28,7 +28,7 @@ from .said_beside import is_complete, notes
 from .slots import Slots, right_ones
 from .statements import Path, spelled_path
 from .traced_loss import Graph
-from .verdicts import Judgement
+from .verdicts import Judgement, in_its_shape, is_flat_bias
 from .watching import Binding
 
 MakeStep = Callable[[Graph, str, Value, np.ndarray, Judgement], Step]
@@ -86,19 +86,24 @@ def with_shapes(
     search: Search, verdicts: Mapping[Value, Judgement]
 ) -> Iterator[tuple[Value, np.ndarray, Judgement]]:
     """Each gradient with its array and the verdict; one that is right in another shape than the
-    leaf itself has is wrong only where nothing else is.
+    leaf itself has is wrong only where nothing else is, and that of a bias is not.
     """
-    handed, misshapen = search.handed, search.slots.misshapen
-    if misshapen and not any(found.verdict == WRONG for found in verdicts.values()):
-        arrays = search.arrays() | {g: handed[g].binding.array for g in misshapen}
-        for g, found in search.judge(arrays).items():
-            yield g, arrays[g], found
-        return
+    graph, handed = search.chain.graph, search.handed
+    own_shape = {g: handed[g].binding.array for g in search.slots.misshapen}
+    odd = {g for g, array in own_shape.items() if not is_flat_bias(graph, g, array)}
+    arrays = search.arrays()
+    if odd and not any(found.verdict == WRONG for found in verdicts.values()):
+        arrays |= own_shape
+        verdicts = search.judge(arrays)
+        odd = set()
     for g, found in verdicts.items():
-        if g in misshapen and found.verdict.startswith(RIGHT):
-            yield g, handed[g].binding.array, Judgement(RESHAPED)
+        if g not in own_shape or not found.verdict.startswith(RIGHT):
+            yield g, arrays[g], found
+        elif g in odd:
+            yield g, own_shape[g], Judgement(RESHAPED)
         else:
-            yield g, handed[g].array(g), found
+            given = own_shape[g]
+            yield g, given, in_its_shape(found, given, graph.numbers[g])
 
 
 def names_in_code(chain: Chain) -> dict[Value, str]:

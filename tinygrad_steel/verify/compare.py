@@ -29,7 +29,7 @@ from .chain import Chain
 from .closeness import distance, largest
 from .judging import judged
 from .recognise import as_floats
-from .report import WRONG, Report, Step
+from .report import BY_CONVENTION, WRONG, Report, Step
 from .slots import Slots, slots_of
 from .traced_loss import Graph, graph_of
 from .verdicts import Judgement
@@ -177,8 +177,9 @@ def report(graph: Graph, called: Mapping[Value, str], handed: Mapping[Value, np.
 def step(graph: Graph, name: str, g: Value, given: np.ndarray, found: Judgement) -> Step:
     """A line of the report."""
     own, absolute, relative = graph.numbers[g], np.nan, np.nan
-    if given.shape == own.shape:
-        absolute, size = float(np.max(distance(given, own), initial=0)), largest(own)
+    array = given.reshape(own.shape) if found.verdict == BY_CONVENTION else given
+    if array.shape == own.shape:
+        absolute, size = float(np.max(distance(array, own), initial=0)), largest(own)
         if size:
             relative = absolute / size
         else:
@@ -193,6 +194,7 @@ def step(graph: Graph, name: str, g: Value, given: np.ndarray, found: Judgement)
         found.reason,
         code,
         faults=found.codes,
+        kept=found.kept,
     )
 
 
