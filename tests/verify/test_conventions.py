@@ -181,3 +181,82 @@ def test_a_weight_without_its_axis_is_wrong():
     g = (2 * x.T @ (x @ w.numpy()))[0]
     reason = compare_backprop(loss, G_w=g).first_wrong.reason
     assert reason == "right numbers in a wrong shape: shape (4,) is not (1, 4)"
+
+
+# A divisor that comes with the gradients of the leaves
+
+
+def columns_net(dtype=float, last=None):
+    """Two layers in columns, as in the course that divides in dW; `last`: what changes the loss."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(4, 8)).astype(dtype)
+    Y = np.eye(3)[:, np.arange(8) % 3].astype(dtype)
+    W1, b1 = leaf(rng.normal(size=(5, 4)), dtype), leaf(rng.normal(size=(5, 1)), dtype)
+    W2, b2 = leaf(rng.normal(size=(3, 5)), dtype), leaf(rng.normal(size=(3, 1)), dtype)
+    Z1 = W1 @ X + b1
+    A1 = np.tanh(Z1)
+    Z2 = W2 @ A1 + b2
+    e = np.exp(Z2)
+    A2 = e / np.sum(e, axis=0, keepdims=True)
+    loss = -np.sum(Y * np.log(A2)) / 8
+    names = {k: t for k, t in locals().items() if isinstance(t, Tensor) and k not in ("loss", "e")}
+    return loss, names, X, Y
+
+
+def chain_in_columns(names, X, Y, broken=None):
+    """The chain of that course: dZ without 1 / m, which the gradients of the leaves have."""
+    n, m = {k: t.numpy() for k, t in names.items()}, 8
+    f = {k: (lambda g: g) for k in ("Z2", "W2", "A1", "Z1", "W1")} | (broken or {})
+    G_Z2 = f["Z2"](n["A2"] - Y)
+    G_W2 = f["W2"](G_Z2 @ n["A1"].T / m)
+    G_b2 = G_Z2.sum(axis=1, keepdims=True) / m
+    G_A1 = f["A1"](n["W2"].T @ G_Z2)
+    G_Z1 = f["Z1"](G_A1 * (1 - n["A1"] ** 2))
+    G_W1 = f["W1"](G_Z1 @ X.T / m)
+    G_b1 = G_Z1.sum(axis=1, keepdims=True) / m
+    return {k: g for k, g in locals().items() if k.startswith("G_")}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gradients_that_are_divided_later_are_right_where_those_of_the_leaves_are(dtype):
+    loss, names, X, Y = columns_net(dtype)
+    chain = chain_in_columns(names, X, Y)
+    report = compare_backprop(loss, names, **chain)
+    assert report.ok, report
+    report.raise_if_wrong()
+    later = [s.name for s in report.steps if s.verdict == "right, by convention"]
+    assert later == ["G_Z2", "G_A1", "G_Z1"]
+    assert str(report).count("G_Z2, G_A1 and G_Z1 are 8 times the graph's") == 1
+    assert [c["name"] for c in report.to_dict()["conventions"]] == ["late-mean"]
+    part = compare_backprop(loss, names, **{k: chain[k] for k in ("G_Z1", "G_W1")})
+    assert part.ok and "G_Z1 is 8 times" in str(part)
+
+
+def test_gradients_that_are_never_divided_are_wrong():
+    loss, names, X, Y = columns_net()
+    chain = chain_in_columns(names, X, Y)
+    alone = compare_backprop(loss, names, G_Z2=chain["G_Z2"])
+    assert "8 times too large everywhere: not divided by" in alone.first_wrong.reason
+    undivided = {k: 8 * g if k[2] in "Wb" else g for k, g in chain.items()}
+    assert compare_backprop(loss, names, **undivided).first_wrong.name == "G_Z2"
+    none_behind = {k: chain[k] for k in ("G_Z1", "G_W2", "G_b2")}  # no leaf comes from G_Z1
+    assert compare_backprop(loss, names, **none_behind).first_wrong.name == "G_Z1"
+
+
+@pytest.mark.parametrize(
+    ("place", "fault", "words"),
+    [
+        ("W1", lambda g: -g, "the sign is wrong"),
+        ("W1", lambda g: 8 * g, "not divided by the batch size 8"),
+        ("W1", lambda g: g / 8, "divided by the batch size 8 once too often"),
+        ("Z1", lambda g: -g, "the sign is wrong"),
+        ("A1", lambda g: 3 * g, "3 times too large everywhere"),
+        ("W2", lambda g: g.T, "the transpose"),
+    ],
+)
+def test_a_mistake_beside_them_is_found(place, fault, words):
+    loss, names, X, Y = columns_net()
+    report = compare_backprop(loss, names, **chain_in_columns(names, X, Y, {place: fault}))
+    assert report.first_wrong.name == f"G_{place}", report
+    assert words in report.first_wrong.reason
+    assert [s.verdict for s in report.steps].count("wrong") == 1

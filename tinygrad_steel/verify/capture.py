@@ -103,7 +103,7 @@ def with_shapes(
             yield g, own_shape[g], Judgement(RESHAPED)
         else:
             given = own_shape[g]
-            yield g, given, in_its_shape(found, given, graph.numbers[g])
+            yield g, given, in_its_shape(graph, found, given, graph.numbers[g])
 
 
 def names_in_code(chain: Chain) -> dict[Value, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Never
 
 import numpy as np
@@ -26,18 +26,26 @@ from .capture import (
     runner,
 )
 from .chain import Chain
-from .closeness import distance, largest
+from .closeness import distance, largest, matches
+from .conventions import as_the_graph, declared, in_conventions
 from .judging import judged
+from .kept import Name
+from .late_mean import without_late_mean
 from .recognise import as_floats
 from .report import BY_CONVENTION, WRONG, Report, Step
 from .slots import Slots, slots_of
 from .traced_loss import Graph, graph_of
-from .verdicts import Judgement
+from .verdicts import Judgement, divided_later
 from .watching import watched
 
 
 def compare_backprop(
-    loss: Tensor, names: Names = None, *others: Never, backprop: Any = None, **manual: Any
+    loss: Tensor,
+    names: Names = None,
+    *others: Never,
+    backprop: Any = None,
+    convention: str | Iterable[str] = (),
+    **manual: Any,
 ) -> Report:
     """Compare gradients which a chain of one's own has computed with the graph's; find the first
     wrong step and why.
@@ -60,6 +68,11 @@ def compare_backprop(
         line made the first wrong one. The gradients of leaves decide whether it is wrong: what it
         gives back, keeps in dicts, lists and attributes, and calls so. The code of libraries is not
         watched, nor are other threads; debuggers and coverage go on.
+    convention : str or tuple of str, optional
+        In what all of the gradients differ from the graph's, and are right: "columns", where samples
+        are columns and every matrix is transposed; "sum", where the loss is the sum over the batch
+        and not the mean; "descent", where each has a minus sign, since it is added to its parameter;
+        "bias-shape", where a bias may have the shape (n,) and its gradient (1, n).
     **manual : array_like
         `G_name=array` for any of the named Tensors behind the loss, leaves or not.
 
@@ -74,7 +87,8 @@ def compare_backprop(
     ------
     ValueError
         Where nothing is handed over, or one gradient twice, or for a name that the graph does not
-        have or through which no gradient flows.
+        have or through which no gradient flows; for a convention that is not known, or "sum" where
+        the loss is no mean.
     TypeError
         For what is no array of numbers, or a masked one, and for a graph on arrays that are not
         NumPy's.
@@ -91,6 +105,11 @@ def compare_backprop(
     usual fault explains it; the verdict says so. A number by which all elements are multiplied is
     no rounding: where several elements agree on one that is off 1 by more than 1e-9, or 3e-5 in
     float32, 8e-3 in float16, the gradient is wrong, however small the difference.
+
+    Right by convention, without being declared: any slope between both sides of a kink, as 0, 1/2 or
+    1 for `maximum(0, z)` at 0, and one of equal elements under a max or an argmax; gradients without
+    a divisor that comes with those of the leaves, where these are right (dW = dZ @ A.T / m); a bias
+    gradient of shape (n,) for (1, n). What the convention is stands above the verdict, once.
 
     With `backprop`, what all searches for reasons may cost together is bounded, by a count that is
     the same on every machine. The first wrong step comes first; others may be "not searched".
@@ -127,12 +146,13 @@ def compare_backprop(
     refuse_misplaced(names, others)
     if backprop is not None:
         return compare_code(loss, names, backprop, manual)
+    conventions = declared(convention)
     arrays = {name: as_numbers(name, value) for name, value in manual.items()}
     variables = {k: v for k, v in (names or {}).items() if isinstance(v, Tensor) or k not in manual}
     refuse_other_arrays(loss, variables)
     graph = graph_of(for_reader(trace(loss, variables)))
     called = recognised(graph, arrays)
-    return report(graph, called, {g: arrays[name] for g, name in called.items()})
+    return report(graph, called, {g: arrays[name] for g, name in called.items()}, conventions)
 
 
 def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str, Any]) -> Report:
@@ -168,10 +188,42 @@ def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str,
 
 
 @np.errstate(all="ignore")
-def report(graph: Graph, called: Mapping[Value, str], handed: Mapping[Value, np.ndarray]) -> Report:
+def report(
+    plain: Graph,
+    called: Mapping[Value, str],
+    handed: Mapping[Value, np.ndarray],
+    conventions: tuple[Name, ...] = (),
+) -> Report:
     """The verdicts on what was handed over; `called`: by which name each was."""
-    found = judged(graph, handed)
-    return Report([step(graph, called[g], g, handed[g], found[g]) for g in found])
+
+    def as_theirs(graph: Graph) -> dict[Value, np.ndarray]:
+        """What was handed over, as the graph with these conventions has it."""
+        return {g: as_the_graph(plain, graph, g, array) for g, array in handed.items()}
+
+    def agreeing(graph: Graph) -> int:
+        """How much of it is right so."""
+        return sum(matches(array, graph.numbers[g]) for g, array in as_theirs(graph).items())
+
+    graph, said = in_conventions(plain, conventions, agreeing)
+    arrays = as_theirs(graph)
+    found = judged(graph, arrays)
+    late = without_late_mean(graph, arrays) if count_wrong(found) else {}
+    if late:
+        divided = arrays | {g: arrays[g] / factor for g, factor in late.items()}
+        others = judged(graph, divided)
+        if count_wrong(others) <= count_wrong(found):
+            found = others | {g: divided_later(others[g], factor) for g, factor in late.items()}
+            arrays = divided
+    steps = [
+        step(graph, called[g], g, arrays[g], found[g])._replace(shape=handed[g].shape)
+        for g in found
+    ]
+    return Report(steps, conventions=said)
+
+
+def count_wrong(found: Mapping[Value, Judgement]) -> int:
+    """How many gradients are wrong."""
+    return sum(one.verdict == WRONG for one in found.values())
 
 
 def step(graph: Graph, name: str, g: Value, given: np.ndarray, found: Judgement) -> Step:

@@ -1,74 +1,151 @@
-"""Conventions: in what a chain of gradients may differ from the graph's, and is right all the same."""
+"""The conventions that a caller may declare: how all gradients differ from the graph's then."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, NamedTuple
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
-Name = Literal["kink", "late-mean", "bias-shape", "columns", "sum", "descent"]
+import numpy as np
+
+from .. import ops
+from ..program.values import Apply, Value
+from .closeness import matches
+from .faults.factors import batch_axis, plain_numbers
+from .kept import Applied, Name
+from .traced_loss import Graph
+
+Arrays = Mapping[Value, np.ndarray]
 
 
-class Kept(NamedTuple):
-    """A convention that one gradient keeps, and what is to be said of it there."""
+class Convention(NamedTuple):
+    """A convention.
 
-    name: Name
-    detail: str = ""
-
-
-class Applied(NamedTuple):
-    """A convention in a report.
-
-    `text`: a sentence on all gradients that keep it. `is_strict`: whether they may be used in place
-    of the graph's as they are, or the caller has said so.
+    `text`: what it says of all gradients. `factors`: by what they may be multiplied, the likeliest
+    first; none where the graph leaves no room for it.
     """
 
-    name: Name
     text: str
-    is_strict: bool = True
+    factors: Callable[[Graph], list[float]] = lambda graph: [1.0]
 
 
-def applied(kept: Iterable[tuple[str, Kept]]) -> list[Applied]:
-    """What the gradients of a report keep, each with what it is called: said once for all of them."""
-    found: dict[Name, dict[str, list[str]]] = {}
-    for called, (name, detail) in kept:
-        found.setdefault(name, {}).setdefault(detail, []).append(called)
-    return [WORDS[name](details) for name, details in found.items()]
+def batch_sizes(graph: Graph) -> list[float]:
+    """By what a sum over the batch is more than the mean that the graph has: the batch size, or all
+    by which the loss is divided.
+    """
+    axis = batch_axis(graph)
+    rows = next((x.shape[axis] for x in graph.leaves if x.shape and x not in graph.wanted), 1)
+    divisors = [*divisors_of_loss(graph, rows)]
+    shared = [float(rows)] if any(d % rows == 0 for d in divisors) else []
+    return [*dict.fromkeys(n for n in (*shared, *divisors, math.prod(divisors)) if n > 1)]
 
 
-def at_kinks(details: dict[str, list[str]]) -> Applied:
-    """Another slope where two sides meet."""
-    text = f"at {listed(details)} any slope between both sides is right, and this is another one"
-    return Applied("kink", text)
+def divisors_of_loss(graph: Graph, rows: int) -> Iterator[float]:
+    """The sizes over which the loss, or a term of it, is a mean at its end, and the numbers by which
+    it is divided there that are a multiple of the `rows`.
+    """
+    todo: list[Value] = [graph.owner_of[graph.start]]
+    for y in todo:
+        if not isinstance(y, Apply) or y.op not in LAST:
+            continue
+        todo += [x for x in y.inputs if x in graph.gradient_of and x not in todo]
+        numbers = plain_numbers(graph, y) if y.op in (ops.multiply, ops.divide) else ()
+        if y.op is ops.mean:
+            yield math.prod(y.inputs[0].shape) / math.prod(y.shape)
+        for number in map(abs, numbers):
+            d = number if y.op is ops.divide or not number else 1 / number
+            if math.isclose(d, round(d), rel_tol=1e-6) and round(d) % rows == 0:
+                yield float(round(d))
 
 
-def divided_later(details: dict[str, list[str]]) -> Applied:
-    """Gradients that lack a division, which comes with those of the leaves."""
-    texts = []
-    for factor, names in details.items():
-        later = f"the division by {factor}" if float(factor) > 1 else "the factor that is missing"
-        texts.append(
-            f"{listed(names)} {is_or_are(names)} {factor} times the graph's, and {later} comes with "
-            f"the gradients of the leaves"
+# The ops at the end of a loss, through which it stays a sum of terms.
+LAST = (
+    ops.mean,
+    ops.sum,
+    ops.add,
+    ops.subtract,
+    ops.negative,
+    ops.multiply,
+    ops.divide,
+    ops.reshape,
+)
+
+CONVENTIONS: dict[Name, Convention] = {
+    "columns": Convention("samples are columns, and every matrix is the graph's transposed"),
+    "sum": Convention(
+        "the loss is the sum over the batch, and every gradient {factor:g} times the graph's",
+        batch_sizes,
+    ),
+    "descent": Convention(
+        "every gradient has a minus sign: it is added to its parameter", lambda graph: [-1.0]
+    ),
+    "bias-shape": Convention("a bias and its gradient may have the shapes (n,) and (1, n)"),
+}
+
+
+def declared(convention: str | Iterable[str]) -> tuple[Name, ...]:
+    """The conventions that a caller declares, in the order of the table."""
+    given = [convention] if isinstance(convention, str) else [*convention]
+    for name in given:
+        if name not in CONVENTIONS:
+            known = ", ".join(f'"{known}"' for known in CONVENTIONS)
+            raise ValueError(
+                f"convention={name!r} is not known; there are {known}, or several in a tuple"
+            )
+    return tuple(name for name in CONVENTIONS if name in given)
+
+
+def in_conventions(
+    graph: Graph, names: tuple[Name, ...], agreeing: Callable[[Graph], int]
+) -> tuple[Graph, list[Applied]]:
+    """The graph with all gradients as these conventions have them, and what is to be said of it.
+
+    `agreeing`: how many gradients of somebody's chain are right then; it decides where there are
+    several ways.
+    """
+    options = [CONVENTIONS[name].factors(graph) for name in names]
+    if not all(options):
+        raise ValueError(
+            'convention="sum": the loss of this graph is no mean over a batch, so its gradients are '
+            "those of the sum as they are"
         )
-    return Applied("late-mean", "; ".join(texts))
+    ways = [*itertools.product(*options)]
+    graphs = [times(graph, math.prod(factors), names) for factors in ways]
+    best = max(range(len(ways)), key=lambda i: agreeing(graphs[i])) if len(ways) > 1 else 0
+    texts = [
+        Applied(name, f"{CONVENTIONS[name].text.format(factor=factor)} (as declared)")
+        for name, factor in zip(names, ways[best])
+        if name != "bias-shape"  # which is said where a gradient needs it
+    ]
+    return graphs[best], texts
 
 
-def in_another_shape(details: dict[str, list[str]]) -> Applied:
-    """Gradients of biases with one axis more or less."""
-    parts = [f"{', '.join(names)} has the shape {shapes}" for shapes, names in details.items()]
-    text = f"{listed(parts)}: a bias is added to each row either way"
-    return Applied("bias-shape", text, is_strict=False)
+def times(graph: Graph, factor: float, names: tuple[str, ...] = ()) -> Graph:
+    """The graph with all gradients so many times as large."""
+    numbers = dict(graph.numbers)
+    start = numbers[graph.start]
+    found = {graph.start: np.asarray(factor * start, start.dtype)}
+    for x in graph.order if factor != 1 else ():
+        found[x] = graph.computed(x, found)
+    return dataclasses.replace(graph, numbers={**numbers, **found}, declared=names)
 
 
-WORDS = {"kink": at_kinks, "late-mean": divided_later, "bias-shape": in_another_shape}
+def as_the_graph(plain: Graph, graph: Graph, g: Value, array: np.ndarray) -> np.ndarray:
+    """A gradient in declared conventions as the graph has it in these; `plain`: without them.
+
+    The gradient of one number between the mean and the loss is 1 in any of them.
+    """
+    array = turned_back(array, g.shape) if "columns" in graph.declared else array
+    of_leaf = any(graph.gradient_of.get(x) is g for x in graph.wanted)
+    if array.size == 1 and not of_leaf and matches(array, plain.numbers[g]):
+        return graph.numbers[g]
+    return array
 
 
-def listed(texts: Iterable[str]) -> str:
-    """Texts in a sentence: `a, b and c`."""
-    *first, last = texts
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def is_or_are(names: Iterable[str]) -> str:
-    """The verb for one name or several."""
-    return "is" if len([*names]) == 1 else "are"
+def turned_back(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A matrix of which all samples are columns, as the graph has it."""
+    if array.ndim != 2:
+        return array
+    return array.T.reshape(shape) if array.T.shape == (1, *shape) else array.T

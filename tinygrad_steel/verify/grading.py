@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Never
 
 from ..engine.tensor import Tensor
@@ -17,14 +17,23 @@ HEAD = ("submission", "right", "first wrong", "line", "faults", "reason")
 
 
 def assert_backprop(
-    loss: Tensor, names: Names = None, *others: Never, backprop: Any = None, **manual: Any
+    loss: Tensor,
+    names: Names = None,
+    *others: Never,
+    backprop: Any = None,
+    convention: str | Iterable[str] = (),
+    strict: bool = True,
+    **manual: Any,
 ) -> Report:
     """Fail a test where a chain of gradients is not right in every step.
 
     Parameters
     ----------
-    loss, names, backprop, **manual
+    loss, names, backprop, convention, **manual
         As for `compare_backprop`.
+    strict : bool
+        As for `Report.raise_if_wrong`: whether the gradients of leaves must be able to take the place
+        of the graph's, unless a convention is declared.
 
     Returns
     -------
@@ -47,8 +56,10 @@ def assert_backprop(
     >>> test_the_square()
     """
     __tracebackhide__ = True  # pytest shows the line of the test instead
-    report = compare_backprop(loss, names, *others, backprop=backprop, **manual)
-    report.raise_if_wrong()
+    report = compare_backprop(
+        loss, names, *others, backprop=backprop, convention=convention, **manual
+    )
+    report.raise_if_wrong(strict)
     return report
 
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .codes import Code
-from .conventions import Applied, Kept, applied, listed
 from .errors import GradientError
+from .kept import Applied, Kept, applied, listed
 from .watching import Place
 
 RIGHT, WRONG, FOLLOWS = "right", "wrong", "follows from a wrong one"

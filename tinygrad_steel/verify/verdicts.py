@@ -14,13 +14,13 @@ from ..program.values import Value, behind
 from .case import is_float
 from .closeness import constant_factor, distance, largest, tolerance
 from .codes import Code
-from .conventions import Kept
 from .faults import factors
 from .faults.probabilities import EXACT_LOSS
 from .faults.question import Finding, Question
 from .faults.search import origin, reason
 from .faults.unexplained import difference
 from .float32 import EPS32, SEVERAL, is_rounded_to_float32, shares_more_than_float32
+from .kept import Kept
 from .kinks import other_slope
 from .report import (
     BY_CONVENTION,
@@ -63,7 +63,7 @@ def judge(question: Question, rounding: Rounding) -> Judgement:
     given, own = question.given, question.own
     if is_flat_bias(question.graph, question.asked, given):
         found = judge(replace(question, given=given.reshape(own.shape)), rounding)
-        return in_its_shape(found, given, own) if found.verdict.startswith(RIGHT) else found
+        return in_its_shape(question.graph, found, given, own) if is_right(found) else found
     if given.shape == own.shape and not given.size:
         return Judgement(EMPTY, f"shape {given.shape} has no element", ("empty",))
     verdict = without_search(question, rounding)
@@ -152,11 +152,25 @@ def is_flat_bias(graph: Graph, g: Value, given: np.ndarray) -> bool:
     return bool(uses) and all(y.op.elementwise for y in uses)
 
 
-def in_its_shape(found: Judgement, given: np.ndarray, own: np.ndarray) -> Judgement:
+def is_right(found: Judgement) -> bool:
+    """Whether a verdict says so, in whatever way."""
+    return found.verdict.startswith(RIGHT)
+
+
+def in_its_shape(graph: Graph, found: Judgement, given: np.ndarray, own: np.ndarray) -> Judgement:
     """The verdict on the gradient of a bias whose numbers alone are those of the graph."""
     others = (kept for kept in found.kept if kept.name != "bias-shape")
-    shapes = Kept("bias-shape", f"{given.shape} for {own.shape}")
+    is_declared = "bias-shape" in graph.declared
+    shapes = Kept("bias-shape", f"{given.shape} for {own.shape}", is_declared)
     return found._replace(verdict=BY_CONVENTION, kept=(*others, shapes))
+
+
+def divided_later(found: Judgement, factor: float) -> Judgement:
+    """The verdict on a gradient that lacks a divisor, where those of the leaves have it."""
+    if not is_right(found):
+        return found
+    kept = (*found.kept, Kept("late-mean", f"{factor:g}"))
+    return found._replace(verdict=BY_CONVENTION, kept=kept)
 
 
 def is_exact_loss(question: Question, found: Finding) -> bool:

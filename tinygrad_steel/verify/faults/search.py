@@ -142,7 +142,8 @@ def answer(question: Question) -> Finding:
     if not text:
         text, codes = taken_for(question) or NOTHING_SEEN
     if not question.fits:
-        text = f"{text}{': ' if text else ''}shape {given.shape} is not {expected.shape}"
+        shape, right_shape = question.shown(given).shape, question.shown(expected).shape
+        text = f"{text}{': ' if text else ''}shape {shape} is not {right_shape}"
         codes = codes or ("wrong-shape",)
     elif given.ndim > 1 and matches(given.T, expected) and not matches(given, expected):
         text = f"the transpose of what is right{': ' if text else ''}{text}"
