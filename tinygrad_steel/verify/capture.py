@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,14 +21,16 @@ from .contents import items
 from .culprits import culprit, helpers
 from .faults.question import Pool
 from .judging import judged, question
+from .kept import Applied
 from .meaning import is_marked, is_name, likeness, parts_of_path
 from .recognise import oriented
 from .report import FOLLOWS, NO_SUCH, RESHAPED, RIGHT, UNKNOWN, WRONG, Step
 from .said_beside import is_complete, notes
+from .shown import turned_parameters
 from .slots import Slots, right_ones
 from .statements import Path, spelled_path
 from .traced_loss import Graph
-from .verdicts import Judgement, in_its_shape, is_flat_bias
+from .verdicts import Judgement, divided_later, in_its_shape, is_flat_bias
 from .watching import Binding
 
 MakeStep = Callable[[Graph, str, Value, np.ndarray, Judgement], Step]
@@ -43,7 +45,7 @@ class Comparison(NamedTuple):
 
     `steps`: of the gradients, from the loss backwards. `unrecognised`: what is not in the graph.
     `missing`: the leaves whose gradients were not seen. `note`: what else is to be said.
-    `is_complete`: whether what is given back was judged.
+    `is_complete`: whether what is given back was judged. `conventions`: how gradients lie.
     """
 
     steps: list[Step]
@@ -51,6 +53,7 @@ class Comparison(NamedTuple):
     missing: list[str]
     note: str
     is_complete: bool = True
+    conventions: Sequence[Applied] = ()
 
 
 def compared(slots: Slots, make_step: MakeStep, backprop: Any = None) -> Comparison:
@@ -74,12 +77,13 @@ def compared(slots: Slots, make_step: MakeStep, backprop: Any = None) -> Compari
         verdicts = judged(graph, search.arrays(), first, Pool(*FOR_OTHERS))
     steps = [
         placed(make_step(graph, "", g, array, found), chain, search, g)
-        for g, array, found in with_shapes(search, verdicts)
+        for g, array, found in with_conventions(search, verdicts)
     ]
     missing = [graph.text(x) for x in slots.missing]
     note = "; ".join(notes(slots, not steps, backprop))
     complete = is_complete(slots) and not seen.is_full
-    return Comparison(steps, unrecognised(chain, handed), missing, note, complete)
+    conventions = turned_parameters(chain, search.handed, chain.spoken)
+    return Comparison(steps, unrecognised(chain, handed), missing, note, complete, conventions)
 
 
 def with_shapes(
@@ -104,6 +108,15 @@ def with_shapes(
         else:
             given = own_shape[g]
             yield g, given, in_its_shape(graph, found, given, graph.numbers[g])
+
+
+def with_conventions(
+    search: Search, verdicts: Mapping[Value, Judgement]
+) -> Iterator[tuple[Value, np.ndarray, Judgement]]:
+    """The same, where what is divided by a number that the whole chain has is right by convention."""
+    for g, array, found in with_shapes(search, verdicts):
+        scale = search.handed[g].scale
+        yield g, array, found if scale == 1 else divided_later(found, scale)
 
 
 def names_in_code(chain: Chain) -> dict[Value, str]:

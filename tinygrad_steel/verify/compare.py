@@ -33,6 +33,7 @@ from .kept import Name
 from .late_mean import without_late_mean
 from .recognise import as_floats
 from .report import BY_CONVENTION, WRONG, Report, Step
+from .shown import read
 from .slots import Slots, slots_of
 from .traced_loss import Graph, graph_of
 from .verdicts import Judgement, divided_later
@@ -145,7 +146,7 @@ def compare_backprop(
     """
     refuse_misplaced(names, others)
     if backprop is not None:
-        return compare_code(loss, names, backprop, manual)
+        return compare_code(loss, names, backprop, manual, declared(convention))
     conventions = declared(convention)
     arrays = {name: as_numbers(name, value) for name, value in manual.items()}
     variables = {k: v for k, v in (names or {}).items() if isinstance(v, Tensor) or k not in manual}
@@ -155,7 +156,13 @@ def compare_backprop(
     return report(graph, called, {g: arrays[name] for g, name in called.items()}, conventions)
 
 
-def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str, Any]) -> Report:
+def compare_code(
+    loss: Tensor,
+    names: Names,
+    backprop: Any,
+    manual: Mapping[str, Any],
+    conventions: tuple[Name, ...] = (),
+) -> Report:
     """Compare what somebody's code computes: see `compare_backprop`."""
     if manual:
         raise ValueError(
@@ -168,13 +175,14 @@ def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str,
     graph = graph_of(traced)
     seen = watched(runner(backprop, names))
     with np.errstate(all="ignore"):
-        plain = slots_of(Chain(graph, seen, names or {}))
+        reading = read(graph, seen, names or {}, conventions)
+        plain = reading.slots
         learned = names_in_code(plain.back.chain)
 
         def with_names() -> Slots:
             """The same with the names of the code."""
             named = dataclasses.replace(traced, names={**traced.names, **learned})
-            return slots_of(Chain(graph_of(named), seen, names or {}))
+            return slots_of(Chain(reading.of(graph_of(named)), seen, names or {}))
 
         # Where a leaf is wrong, the names of the code are needed: nothing is searched twice.
         is_wrong = bool(learned and plain.wrong)
@@ -184,7 +192,7 @@ def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str,
     if seen.error is not None:
         note_on(seen.error, found)
         raise seen.error
-    return Report(*found)
+    return Report(*found[:-1], conventions=(*reading.said, *found.conventions))
 
 
 @np.errstate(all="ignore")
@@ -204,7 +212,7 @@ def report(
         """How much of it is right so."""
         return sum(matches(array, graph.numbers[g]) for g, array in as_theirs(graph).items())
 
-    graph, said = in_conventions(plain, conventions, agreeing)
+    graph, _, said = in_conventions(plain, conventions, agreeing)
     arrays = as_theirs(graph)
     found = judged(graph, arrays)
     late = without_late_mean(graph, arrays) if count_wrong(found) else {}

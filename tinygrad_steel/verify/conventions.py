@@ -99,8 +99,9 @@ def declared(convention: str | Iterable[str]) -> tuple[Name, ...]:
 
 def in_conventions(
     graph: Graph, names: tuple[Name, ...], agreeing: Callable[[Graph], int]
-) -> tuple[Graph, list[Applied]]:
-    """The graph with all gradients as these conventions have them, and what is to be said of it.
+) -> tuple[Graph, float, tuple[Applied, ...]]:
+    """The graph with all gradients as these conventions have them, by what they are multiplied, and
+    what is to be said of it.
 
     `agreeing`: how many gradients of somebody's chain are right then; it decides where there are
     several ways.
@@ -114,12 +115,12 @@ def in_conventions(
     ways = [*itertools.product(*options)]
     graphs = [times(graph, math.prod(factors), names) for factors in ways]
     best = max(range(len(ways)), key=lambda i: agreeing(graphs[i])) if len(ways) > 1 else 0
-    texts = [
+    texts = tuple(
         Applied(name, f"{CONVENTIONS[name].text.format(factor=factor)} (as declared)")
         for name, factor in zip(names, ways[best])
         if name != "bias-shape"  # which is said where a gradient needs it
-    ]
-    return graphs[best], texts
+    )
+    return graphs[best], math.prod(ways[best]), texts
 
 
 def times(graph: Graph, factor: float, names: tuple[str, ...] = ()) -> Graph:

@@ -91,6 +91,11 @@ class Step(NamedTuple):
             return self.name
         return f"{self.variable} ({self.name})" if self.name else self.variable
 
+    @property
+    def unscaled(self) -> str:
+        """What holds it, without the number by which that is divided."""
+        return self.variable.partition(" / ")[0] or self.name
+
     def row(self) -> tuple[str, ...]:
         """Its row in the table."""
         numbers = (f"{self.absolute:.2g}", f"{self.relative:.2g}")
@@ -175,7 +180,7 @@ class Report:
         self.note = note
         self.is_complete = is_complete
         right = (step for step in steps if step.verdict.startswith(RIGHT))
-        kept = ((step.called, kept) for step in right for kept in step.kept)
+        kept = ((step.unscaled, kept) for step in right for kept in step.kept)
         self.conventions = [*conventions, *applied(kept)]
 
     @property

@@ -116,7 +116,7 @@ def right_ones(chain: Chain, slots: Slots) -> dict[Value, Found]:
 def how_it_lies(chain: Chain, b: Binding, g: Value) -> str:
     """In which way an array has the shape of a gradient: as what is known of its forward does."""
     ways = [how for how, _ in oriented(b.array, g.shape)]
-    seen = chain.lies.get(chain.gradients[g])
+    seen = chain.ways(chain.gradients[g])
     if not seen:
         return [*ways, SAME][0]
     other = RESHAPED if RESHAPED in ways else SAME
