@@ -230,3 +230,15 @@ def test_where_there_is_no_mean_there_is_no_sum_in_its_place(model):
     loss, tensors = BY_NAME[model].build()
     with pytest.raises(ValueError, match=r'convention="sum": .* no mean over a batch'):
         compare_backprop(loss, tensors, convention="sum", **BY_NAME[model].chain(tensors))
+
+
+def test_what_all_gradients_share_is_named_with_what_to_declare():
+    loss, tensors = BY_NAME["three layers of relu"].build()
+    right = BY_NAME["three layers of relu"].chain(tensors)
+    for names in COMBINED:
+        chain = in_convention(right, names, 22)
+        said = f'convention="{names[0]}"' if len(names) == 1 else f"convention={names}"
+        report = compare_backprop(loss, tensors, **chain)
+        assert report.note.endswith(said.replace("'", '"')), report.note
+        assert not compare_backprop(loss, tensors, **{**chain, "G_W1": right["G_W1"]}).note
+        assert not compare_backprop(loss, tensors, G_W1=chain["G_W1"]).note

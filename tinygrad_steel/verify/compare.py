@@ -27,7 +27,7 @@ from .capture import (
 )
 from .chain import Chain
 from .closeness import distance, largest, matches
-from .conventions import as_the_graph, declared, in_conventions
+from .conventions import as_the_graph, declared, in_conventions, kept_throughout
 from .judging import judged
 from .kept import Name
 from .late_mean import without_late_mean
@@ -192,7 +192,11 @@ def compare_code(
     if seen.error is not None:
         note_on(seen.error, found)
         raise seen.error
-    return Report(*found[:-1], conventions=(*reading.said, *found.conventions))
+    note = found.note
+    if plain.wrong and not (conventions or plain.right or note):
+        note = kept_throughout(graph, {g: slot.binding.array for g, slot in plain.wrong.items()})
+    found = found._replace(note=note, conventions=(*reading.said, *found.conventions))
+    return Report(*found)
 
 
 @np.errstate(all="ignore")
@@ -226,7 +230,8 @@ def report(
         step(graph, called[g], g, arrays[g], found[g])._replace(shape=handed[g].shape)
         for g in found
     ]
-    return Report(steps, conventions=said)
+    note = kept_throughout(plain, handed) if count_wrong(found) and not conventions else ""
+    return Report(steps, note=note, conventions=said)
 
 
 def count_wrong(found: Mapping[Value, Judgement]) -> int:

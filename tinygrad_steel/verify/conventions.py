@@ -14,7 +14,7 @@ from .. import ops
 from ..program.values import Apply, Value
 from .closeness import matches
 from .faults.factors import batch_axis, plain_numbers
-from .kept import Applied, Name
+from .kept import Applied, Name, listed
 from .traced_loss import Graph
 
 Arrays = Mapping[Value, np.ndarray]
@@ -85,6 +85,14 @@ CONVENTIONS: dict[Name, Convention] = {
 }
 
 
+# What every gradient is that keeps one of these, by the factor that it has.
+MEANT: dict[Name, str] = {
+    "columns": "transposed",
+    "sum": "{:g} times as large",
+    "descent": "with a minus sign",
+}
+
+
 def declared(convention: str | Iterable[str]) -> tuple[Name, ...]:
     """The conventions that a caller declares, in the order of the table."""
     given = [convention] if isinstance(convention, str) else [*convention]
@@ -121,6 +129,25 @@ def in_conventions(
         if name != "bias-shape"  # which is said where a gradient needs it
     )
     return graphs[best], math.prod(ways[best]), texts
+
+
+def kept_throughout(graph: Graph, handed: Arrays) -> str:
+    """What to declare where all gradients are wrong in the same way, and right by a convention; of
+    less than two leaves this says nothing.
+    """
+    of_leaves = {graph.gradient_of[x] for x in graph.wanted if x in graph.gradient_of}
+    large = [g for g, array in handed.items() if array.size > 1 and g in of_leaves]
+    kinds = [name for name in CONVENTIONS if name != "bias-shape"]
+    several = (c for k in (1, 2, 3) for c in itertools.combinations(kinds, k))
+    for names in several if len(large) > 1 else ():
+        for factors in itertools.product(*(CONVENTIONS[name].factors(graph) for name in names)):
+            other = times(graph, math.prod(factors), names)
+            own = ((other.numbers[g], as_the_graph(graph, other, g, a)) for g, a in handed.items())
+            if all(matches(array, number) for number, array in own):
+                meant = listed(MEANT[name].format(f) for name, f in zip(names, factors))
+                said = repr(names if len(names) > 1 else names[0]).replace("'", '"')
+                return f"every gradient is the graph's {meant}; if that is meant, say convention={said}"
+    return ""
 
 
 def times(graph: Graph, factor: float, names: tuple[str, ...] = ()) -> Graph:

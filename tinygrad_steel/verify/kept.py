@@ -42,7 +42,10 @@ def applied(kept: Iterable[tuple[str, Kept]]) -> list[Applied]:
 
 def at_kinks(details: dict[str, list[str]]) -> str:
     """Another slope where two sides meet."""
-    return f"at {listed(details)} any slope between both sides is right, and another one is taken"
+    return (
+        f"at {listed(details)} another slope is taken than the graph's, and any between both sides is "
+        f"right"
+    )
 
 
 def divided_later(details: dict[str, list[str]]) -> str:

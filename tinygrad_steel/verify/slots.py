@@ -39,8 +39,9 @@ class Slots:
 
     @property
     def misshapen(self) -> list[Value]:
-        """The right gradients of leaves in another shape than the leaf itself has."""
-        return [g for g, found in self.right.items() if not has_shape(self.back.chain, found, g)]
+        """The gradients of leaves in another shape than the leaf itself has."""
+        found = {**self.right, **self.wrong}
+        return [g for g, slot in found.items() if not has_shape(self.back.chain, slot, g)]
 
 
 def slots_of(chain: Chain) -> Slots:
@@ -89,7 +90,8 @@ def is_right(chain: Chain, found: Found, g: Value) -> bool:
 
 def has_shape(chain: Chain, found: Found, g: Value) -> bool:
     """Whether an array has the axes of length 1 that the leaf itself has, where that was seen."""
-    return found.how != RESHAPED or is_known(chain, found, g)
+    lies_so = RESHAPED in chain.ways(chain.gradients[g])
+    return found.how != RESHAPED or lies_so or is_known(chain, found, g)
 
 
 def right_ones(chain: Chain, slots: Slots) -> dict[Value, Found]:
