@@ -1,6 +1,4 @@
-"""What somebody's code shows of its conventions: how its parameters lie, what its loss is, what it
-does with its gradients.
-"""
+"""What somebody's code shows of its conventions: how parameters lie, its own loss, its steps."""
 
 from __future__ import annotations
 
