@@ -107,11 +107,11 @@ def dead_net(dtype=float):
     return loss, {k: t for k, t in locals().items() if isinstance(t, Tensor) and k != "loss"}, x
 
 
-def dead_chain(n, x, slope):
+def dead_chain(n, x, slope, sign=1):
     n = {k: t.numpy() for k, t in n.items()}
     G_diff = 2 * n["diff"] / n["diff"].size
     G_W3 = n["h2"].T @ G_diff
-    G_h2 = G_diff @ n["W3"].T
+    G_h2 = sign * G_diff @ n["W3"].T
     G_z2 = G_h2 * np.where(n["z2"] > 0, 1, slope * (n["z2"] == 0)).astype(x.dtype)
     G_W2 = n["h1"].T @ G_z2
     G_h1 = G_z2 @ n["W2"].T
@@ -136,18 +136,25 @@ def test_a_dead_layer_is_right_by_whatever_slope_it_is_taken(slope, dtype):
     report = compare_backprop(loss, names, **broken)
     assert report.first_wrong.reason == "the sign is wrong"
     assert [s.name for s in report.steps if s.verdict == "wrong"] == ["G_h2", "G_W1"], report
+    followed = dead_chain(names, x, slope, sign=-1)
+    report = compare_backprop(loss, names, **followed)
+    assert report.first_wrong.name == "G_h2" and not report.conventions, report
 
 
 def test_the_other_side_of_a_jump_or_of_a_mask_of_places_is_wrong():
     z, places = leaf(Z, name="z"), np.arange(3)
     jump = np.sum(np.where(z > 0, 2 * z, 3 * z + 1) * WEIGHT)
     assert not compare_backprop(jump, G_z=np.where(Z >= 0, 2, 3) * WEIGHT).ok
-    s, position = leaf(RNG.normal(size=(3, 3)), name="s"), Tensor(places)
-    weight = RNG.normal(size=(3, 3))
-    causal = np.sum(np.where(position > position[:, None], 0, s) * weight)
-    right = np.where(places > places[:, None], 0, weight)
-    assert compare_backprop(causal, G_s=right).ok
-    assert not compare_backprop(causal, G_s=np.where(places >= places[:, None], 0, weight)).ok
+    weight, position = RNG.normal(size=(3, 3)), Tensor(places)
+    for data in (
+        RNG.normal(size=(3, 3)),
+        1 - np.eye(3),
+    ):  # on the diagonal nothing may tell the two
+        s = leaf(data, name="s")
+        causal = np.sum(np.where(position > position[:, None], 0, s) * weight)
+        right = np.where(places > places[:, None], 0, weight)
+        assert compare_backprop(causal, G_s=right).ok
+        assert not compare_backprop(causal, G_s=np.where(places >= places[:, None], 0, weight)).ok
 
 
 # The gradient of a bias without its axis

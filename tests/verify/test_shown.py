@@ -134,6 +134,38 @@ def test_what_the_code_does_not_show_stays_wrong():
     assert not mean.ok and "8 times too large everywhere" in mean.first_wrong.reason
 
 
+def test_one_slip_beside_a_loss_that_is_a_sum_is_judged_by_the_mean():
+    net = Net()
+
+    def backward():
+        h, out = passed(net)
+        loss = np.sum((out - net.y) ** 2)
+        d = 2 * (out - net.y) / 8
+        dW2, db2 = h.T @ d, -d.sum(axis=0)
+        dz = d @ net.w["W2"].T * (1 - h * h)
+        dW1, db1 = net.x.T @ dz, dz.sum(axis=0)
+        return loss, {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}
+
+    report = compare_backprop(net.loss, backprop=backward)
+    assert [s.name for s in report.steps if s.verdict == "wrong"] == ["G_b2"], report
+    assert not report.conventions
+
+
+def test_a_part_of_a_step_uphill_shows_no_descent():
+    """The bias is 0: what it will be changed by looks like what it would be after a step."""
+    x, y = np.array([[1.0, 2.0], [3.0, 1.0]]), np.array([[1.0, 3.0], [0.5, 1.0]])
+    b = Tensor(np.zeros(2), requires_grad=True, name="b")
+
+    def train(b):
+        db = (y - x).sum(axis=0)
+        change = 0.1 * db
+        b = b - change
+        return db
+
+    report = compare_backprop(np.sum(np.square(x + b - y)) / 2, backprop=lambda: train(b.numpy()))
+    assert "the sign is wrong" in report.first_wrong.reason, report
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_columns_are_shown_by_the_parameters_and_strictly_right(dtype):
     net = Net(dtype, turned=True)
@@ -159,6 +191,8 @@ def test_a_transposed_gradient_is_wrong_where_nothing_is_transposed():
     assert report.first_wrong.reason == "the transpose: shape (2, 3) is not (3, 2)"
     report = assert_backprop(loss, backprop=lambda: backward(x, y, out), convention="columns")
     assert [c.name for c in report.conventions] == ["columns"]
+    report = compare_backprop(loss, backprop=lambda: x.T @ (out - y) / 4, convention="columns")
+    assert report.first_wrong.reason.startswith("the transpose"), report
 
 
 @pytest.mark.parametrize("code", [descends, sums])
@@ -168,6 +202,19 @@ def test_a_mistake_within_what_the_code_shows_is_found(code):
     assert report.first_wrong.where.text.startswith("dz = slip *"), report
     assert "2 times too large everywhere: a factor 2 too much" in report.first_wrong.reason
     assert [c.name for c in report.conventions] == [{descends: "descent", sums: "sum"}[code]]
+
+
+def test_one_gradient_that_is_not_transposed_is_found_in_columns():
+    net = Net(turned=True)
+
+    def backward():
+        grads = dict(zip(("dW1", "db1", "dW2", "db2"), turned(net)()))
+        grads["dW1"] = grads["dW1"].T
+        return grads
+
+    report = compare_backprop(net.loss, backprop=backward)
+    assert report.first_wrong.name == "G_W1", report
+    assert report.first_wrong.reason.startswith("the transpose"), report
 
 
 def test_a_mistake_in_columns_is_found():

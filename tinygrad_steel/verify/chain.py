@@ -209,6 +209,11 @@ class Chain:
         """How matrices of the forward lie in somebody's code."""
         return {how for x, hows in self.lies.items() if is_matrix(x) for how in hows}
 
+    @property
+    def is_in_columns(self) -> bool:
+        """Whether all matrices are transposed, or are said to be."""
+        return "columns" in self.graph.declared or self.orientations == {TRANSPOSED}
+
     def is_plausible(self, g: Value) -> bool:
         """Whether it is the gradient of what somebody's code has, or what has a name: no other is
         likely to be meant.

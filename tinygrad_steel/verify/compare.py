@@ -107,10 +107,13 @@ def compare_backprop(
     no rounding: where several elements agree on one that is off 1 by more than 1e-9, or 3e-5 in
     float32, 8e-3 in float16, the gradient is wrong, however small the difference.
 
-    Right by convention, without being declared: any slope between both sides of a kink, as 0, 1/2 or
-    1 for `maximum(0, z)` at 0, and one of equal elements under a max or an argmax; gradients without
-    a divisor that comes with those of the leaves, where these are right (dW = dZ @ A.T / m); a bias
-    gradient of shape (n,) for (1, n). What the convention is stands above the verdict, once.
+    Right by convention, without being declared: at a kink the slope of either side, or half of both,
+    as 0, 1 and 1/2 for `maximum(0, z)` at 0, and one of equal elements under a max or an argmax;
+    gradients without a divisor that comes with those of the leaves, where these are right
+    (dW = dZ @ A.T / m); a bias gradient of shape (n,) for (1, n). Code may show more of its own:
+    parameters that lie transposed, steps `w += rate * dw`, a loss that is the sum over the batch.
+    What the convention is stands above the verdict, once; `Report.raise_if_wrong` says what is
+    right strictly.
 
     With `backprop`, what all searches for reasons may cost together is bounded, by a count that is
     the same on every machine. The first wrong step comes first; others may be "not searched".

@@ -140,10 +140,11 @@ def kept_throughout(graph: Graph, handed: Arrays) -> str:
     kinds = [name for name in CONVENTIONS if name != "bias-shape"]
     several = (c for k in (1, 2, 3) for c in itertools.combinations(kinds, k))
     for names in several if len(large) > 1 else ():
+        turns = "columns" in names
+        arrays = {g: turned_back(a, g.shape) if turns else a for g, a in handed.items()}
         for factors in itertools.product(*(CONVENTIONS[name].factors(graph) for name in names)):
-            other = times(graph, math.prod(factors), names)
-            own = ((other.numbers[g], as_the_graph(graph, other, g, a)) for g, a in handed.items())
-            if all(matches(array, number) for number, array in own):
+            factor = math.prod(factors)
+            if all(matches(array, factor * graph.numbers[g]) for g, array in arrays.items()):
                 meant = listed(MEANT[name].format(f) for name, f in zip(names, factors))
                 said = repr(names if len(names) > 1 else names[0]).replace("'", '"')
                 return f"every gradient is the graph's {meant}; if that is meant, say convention={said}"

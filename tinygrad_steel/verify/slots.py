@@ -13,7 +13,7 @@ from ..program.values import Value
 from .chain import Chain, Found, fits
 from .closeness import matches
 from .handed_back import HandedBack, is_inside
-from .recognise import RESHAPED, SAME, oriented
+from .recognise import RESHAPED, SAME, TRANSPOSED, oriented
 from .watching import Binding
 
 
@@ -122,6 +122,8 @@ def how_it_lies(chain: Chain, b: Binding, g: Value) -> str:
     if not seen:
         return [*ways, SAME][0]
     other = RESHAPED if RESHAPED in ways else SAME
+    if seen == {TRANSPOSED} and chain.is_in_columns:
+        other = TRANSPOSED
     return next((how for how in ways if how in seen), other)
 
 
