@@ -235,7 +235,7 @@ def test_where_there_is_no_mean_there_is_no_sum_in_its_place(model):
 def test_what_all_gradients_share_is_named_with_what_to_declare():
     loss, tensors = BY_NAME["three layers of relu"].build()
     right = BY_NAME["three layers of relu"].chain(tensors)
-    for names in COMBINED:
+    for names in (c for c in COMBINED if c != ("sum",)):  # of which the reason says as much
         chain = in_convention(right, names, 22)
         said = f'convention="{names[0]}"' if len(names) == 1 else f"convention={names}"
         report = compare_backprop(loss, tensors, **chain)

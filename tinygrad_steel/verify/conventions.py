@@ -132,14 +132,15 @@ def in_conventions(
 
 
 def kept_throughout(graph: Graph, handed: Arrays) -> str:
-    """What to declare where all gradients are wrong in the same way, and right by a convention; of
-    less than two leaves this says nothing.
+    """What to declare where all gradients are wrong in the same way, and right by a convention.
+
+    Of less than two leaves this says nothing, and of a mean that is missing the reason says enough.
     """
     of_leaves = {graph.gradient_of[x] for x in graph.wanted if x in graph.gradient_of}
     large = [g for g, array in handed.items() if array.size > 1 and g in of_leaves]
     kinds = [name for name in CONVENTIONS if name != "bias-shape"]
     several = (c for k in (1, 2, 3) for c in itertools.combinations(kinds, k))
-    for names in several if len(large) > 1 else ():
+    for names in (c for c in several if len(large) > 1 and c != ("sum",)):
         turns = "columns" in names
         arrays = {g: turned_back(a, g.shape) if turns else a for g, a in handed.items()}
         for factors in itertools.product(*(CONVENTIONS[name].factors(graph) for name in names)):
