@@ -169,7 +169,7 @@ def test_the_gradient_of_a_row_of_biases_may_lack_its_axis():
     right = {"G_W": x.T @ d, "G_b": d.sum(axis=0)}
     report = compare_backprop(loss, **right)
     assert report.ok
-    assert str(report).count("G_b has the shape (2,) for (1, 2)") == 1
+    assert str(report).count("right numbers in G_b of shape (2,) for (1, 2)") == 1
     assert report.to_dict()["conventions"][0]["name"] == "bias-shape"
     report.raise_if_wrong(strict=False)
     with pytest.raises(GradientError, match='convention="bias-shape"'):

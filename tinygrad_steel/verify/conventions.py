@@ -14,7 +14,7 @@ from .. import ops
 from ..program.values import Apply, Value
 from .closeness import matches
 from .faults.factors import batch_axis, plain_numbers
-from .kept import Applied, Name, listed
+from .kept import Applied, Name, listed, spelled
 from .traced_loss import Graph
 
 Arrays = Mapping[Value, np.ndarray]
@@ -147,8 +147,8 @@ def kept_throughout(graph: Graph, handed: Arrays) -> str:
             factor = math.prod(factors)
             if all(matches(array, factor * graph.numbers[g]) for g, array in arrays.items()):
                 meant = listed(MEANT[name].format(f) for name, f in zip(names, factors))
-                said = repr(names if len(names) > 1 else names[0]).replace("'", '"')
-                return f"every gradient is the graph's {meant}; if that is meant, say convention={said}"
+                said = f"if that is meant, say convention={spelled(names)}"
+                return f"every gradient is the graph's {meant}; {said}"
     return ""
 
 

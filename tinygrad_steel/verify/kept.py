@@ -55,17 +55,18 @@ def divided_later(details: dict[str, list[str]]) -> str:
         later = (
             f"a division by {factor}" if float(factor) > 1 else f"a factor {1 / float(factor):g}"
         )
+        verb = "is" if len(names) == 1 else "are"
         texts.append(
-            f"{listed(names)} {'is' if len(names) == 1 else 'are'} {factor} times the graph's, and "
-            f"{later} comes with the gradients of the leaves, which are right"
+            f"{listed(names)} {verb} {factor} times the graph's, and "
+            f"{later} comes with the gradients of the leaves"
         )
     return "; ".join(texts)
 
 
 def in_another_shape(details: dict[str, list[str]]) -> str:
     """Gradients of biases with one axis more or less."""
-    parts = [f"{listed(names)} has the shape {shapes}" for shapes, names in details.items()]
-    return f"{listed(parts)}, and right numbers"
+    parts = [f"{listed(names)} of shape {shapes}" for shapes, names in details.items()]
+    return f"right numbers in {listed(parts)}"
 
 
 WORDS: dict[Name, Callable[[dict[str, list[str]]], str]] = {
@@ -79,3 +80,9 @@ def listed(texts: Iterable[str]) -> str:
     """Texts in a sentence: `a, b and c`."""
     *first, last = texts
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def spelled(names: Iterable[Name]) -> str:
+    """Names of conventions as one declares them: one alone, or several in a tuple."""
+    texts = [f'"{name}"' for name in names]
+    return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"

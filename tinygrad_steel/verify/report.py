@@ -11,7 +11,7 @@ import numpy as np
 
 from .codes import Code
 from .errors import GradientError
-from .kept import Applied, Kept, applied, listed
+from .kept import Applied, Kept, applied, spelled
 from .watching import Place
 
 RIGHT, WRONG, FOLLOWS = "right", "wrong", "follows from a wrong one"
@@ -261,10 +261,9 @@ class Report:
             raise GradientError(str(self))
         refused = [convention for convention in self.conventions if not convention.is_strict]
         if strict and refused:
-            names = listed(f'"{convention.name}"' for convention in refused)
             raise GradientError(
-                f"{self}\nStrictly, these are not the graph's gradients: allow it with "
-                f"convention={names}, or with strict=False."
+                f"{self}\nStrictly, these are not the graph's gradients: allow them with "
+                f"convention={spelled(c.name for c in refused)}, or with strict=False."
             )
 
     def rows(self) -> list[tuple[str, ...]]:

@@ -120,7 +120,7 @@ def turned_parameters(
         return []
     names = listed(map(spoken, turned.values()))
     verb = "are" if len(turned) > 1 else "is"
-    likewise = "the parameters" if {*turned} <= chain.lies.keys() else "other matrices"
-    return [
-        Applied("columns", f"{names} {verb} the graph's transposed, as {likewise} are in your code")
-    ]
+    is_shown = {*turned} <= chain.lies.keys()
+    likewise = "the parameters are" if is_shown else "other matrices are"
+    text = f"{names} {verb} the graph's transposed, as {likewise} in your code"
+    return [Applied("columns", text, is_strict=is_shown)]
