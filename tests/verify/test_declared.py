@@ -101,13 +101,12 @@ def test_a_right_chain_is_right_where_its_convention_is_declared_and_wrong_where
             assert text.count(c.text) == html.unescape(page).count(c.text) == 1
         assert json.loads(json.dumps(report.to_dict()))["conventions"][0]["name"] == names[0]
         assert text.index("By convention") < text.index("right.")
-        if any(
-            g.shape != right[k].shape or not np.allclose(g, right[k]) for k, g in handed.items()
-        ):
-            report = compare_backprop(loss, tensors, **handed)
-            assert not report.ok
-            with pytest.raises(GradientError):
-                assert_backprop(loss, tensors, strict=False, **handed)
+    differs = any(
+        g.shape != right[k].shape or not np.allclose(g, right[k]) for k, g in chain.items()
+    )
+    if len(names) == 1 and differs:
+        with pytest.raises(GradientError):
+            assert_backprop(loss, tensors, strict=False, **chain)
 
 
 @pytest.mark.parametrize("name", KEPT)
