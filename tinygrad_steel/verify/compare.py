@@ -28,10 +28,12 @@ from .capture import (
 from .chain import Chain
 from .closeness import distance, largest, matches
 from .conventions import as_the_graph, declared, in_conventions, kept_throughout
+from .gathered import gather
 from .judging import judged
 from .kept import Name
 from .late_mean import without_late_mean
-from .recognise import as_floats
+from .precision import shorten
+from .recognise import Table, as_floats
 from .report import BY_CONVENTION, WRONG, Report, Step
 from .shown import read
 from .slots import Slots, slots_of
@@ -178,6 +180,8 @@ def compare_code(
     graph = graph_of(traced)
     seen = watched(runner(backprop, names))
     with np.errstate(all="ignore"):
+        seen = gather(seen, Table({g: graph.numbers[g] for g in graph.gradient_of.values()}))
+        shorten(seen, graph)
         reading = read(graph, seen, names or {}, conventions)
         plain = reading.slots
         learned = names_in_code(plain.back.chain)

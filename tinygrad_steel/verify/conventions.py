@@ -13,7 +13,8 @@ import numpy as np
 from .. import ops
 from ..program.values import Apply, Value
 from .closeness import matches
-from .faults.factors import batch_axis, plain_numbers
+from .faults.factors import plain_numbers
+from .faults.roles import batch_axis
 from .kept import Applied, Name, listed, spelled
 from .traced_loss import Graph
 
@@ -51,7 +52,7 @@ def divisors_of_loss(graph: Graph, rows: int) -> Iterator[float]:
         if not isinstance(y, Apply) or y.op not in LAST:
             continue
         todo += [x for x in y.inputs if x in graph.gradient_of and x not in todo]
-        numbers = plain_numbers(graph, y) if y.op in (ops.multiply, ops.divide) else ()
+        numbers = plain_numbers(graph, y.inputs) if y.op in (ops.multiply, ops.divide) else ()
         if y.op is ops.mean:
             yield math.prod(y.inputs[0].shape) / math.prod(y.shape)
         for number in map(abs, numbers):

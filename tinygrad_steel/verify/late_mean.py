@@ -8,7 +8,8 @@ import numpy as np
 
 from ..program.values import Value
 from .closeness import constant_factor, matches
-from .faults.factors import counts_of, divisors, is_about
+from .faults.factors import divisors, is_about
+from .faults.roles import counts_of
 from .traced_loss import Graph
 
 Arrays = Mapping[Value, np.ndarray]

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .bindings import Place
 from .codes import Code
 from .errors import GradientError
 from .kept import Applied, Kept, applied, spelled
-from .watching import Place
 
 RIGHT, WRONG, FOLLOWS = "right", "wrong", "follows from a wrong one"
 ROUNDED = "right, but for {} rounding"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..program.values import Value
+from .bindings import Binding
 from .chain import Chain, Found, before
 from .closeness import matches
 from .conventions import batch_sizes, in_conventions, times
@@ -16,7 +17,7 @@ from .kept import Applied, Name, listed
 from .recognise import TRANSPOSED
 from .slots import Slots, slots_of
 from .traced_loss import Graph
-from .watching import Binding, Watched
+from .watching import Watched
 
 
 class Reading(NamedTuple):
