@@ -163,6 +163,10 @@ class Question:
         """Whether it was given in the right shape."""
         return self.given.shape == self.expected.shape
 
+    def shown(self, array: np.ndarray) -> np.ndarray:
+        """An array as the person has it: where all samples are columns, the graph's transposed."""
+        return array.T if array.ndim == 2 and "columns" in self.graph.declared else array
+
     @cached_property
     def row(self) -> slice:
         """The row of a matrix in which it differs most."""

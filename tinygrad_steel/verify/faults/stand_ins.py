@@ -12,8 +12,8 @@ import numpy as np
 from ... import ops
 from ...program.texts import SIGN
 from ...program.values import VALUES, Value
-from . import kinks
 from .question import Mistake, Step
+from .terms import behind_relu
 
 FUNCTIONS = (ops.sigmoid, ops.softmax, ops.log_softmax, ops.tanh, ops.relu, ops.exp)
 SHARES = (ops.softmax, ops.sigmoid)
@@ -96,7 +96,7 @@ def broadcast_value(step: Step) -> Iterator[Mistake]:
     """A row, a column, or a mean that is broadcast in place of a whole value."""
     graph = step.question.graph
     for value in early(step):
-        z = kinks.behind_relu(value)
+        z = behind_relu(value)
         right = value if z is None else z
         for other, text in broadcasts(step, right):
             becomes = other if z is None else np.asarray(other > 0, value.dtype)
