@@ -29,10 +29,10 @@ def other_conventions(question: Question, f: Value) -> Iterator[Mistake]:
     if conventions is None:
         return
     for becomes in conventions(*map(question.value, inputs)):
-        at = " == ".join([*map(question.graph.text, inputs), "0"][:2])
-        words = (
-            f"right except at the kink {at}: the slope there is a convention, and another one here"
-        )
+        at = f"at the kink {' == '.join([*map(question.graph.text, inputs), '0'][:2])}"
+        if conventions is first_or_last:
+            at = f"where several elements are the largest, {question.graph.text(inputs[0])}"
+        words = f"right except {at}: the slope there is a convention, and another one here"
         yield Mistake(f, becomes, words, "kink")
 
 
@@ -44,7 +44,26 @@ def at_a_kink(f: Value) -> tuple[tuple[Any, ...], Callable[..., list[Any]] | Non
     if z is not None:
         return (z,), lambda z: [z >= 0]
     op = f.op
+    if op is ops.divide and is_shared_by_ties(f):
+        return f.inputs[:1], first_or_last
     return f.inputs, KINKS.get(op) if op else None
+
+
+def is_shared_by_ties(f: Value) -> bool:
+    """Whether it says where the largest elements are, divided by how many these are."""
+    mask, count = f.inputs
+    is_count = isinstance(count, Apply) and count.op is ops.sum and count.inputs[0] is mask
+    return is_count and isinstance(mask, Apply) and mask.dtype == bool
+
+
+def first_or_last(mask: np.ndarray) -> list[Any]:
+    """One of several largest elements alone, along each axis along which it may be."""
+    found = []
+    for axis in range(mask.ndim):
+        order = np.cumsum(mask, axis=axis)
+        found.append((mask & (order == 1)) * 1.0)
+        found.append((mask & (order == np.max(order, axis=axis, keepdims=True))) * 1.0)
+    return found
 
 
 def behind_relu(f: Value) -> Value | None:
