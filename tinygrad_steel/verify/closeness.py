@@ -9,6 +9,8 @@ import numpy as np
 
 RTOL = {2: 1e-2, 4: 1e-4, 8: 1e-9, 16: 1e-9}  # relative to the largest element: by itemsize
 
+DIGITS = {2: 2, 4: 5}  # by itemsize, how many digits of a factor count
+
 
 def tolerance(*arrays: Any) -> float:
     """Relative to the largest element: that of the least precise dtype."""
@@ -86,3 +88,14 @@ def combination(arrays: Sequence[np.ndarray], total: np.ndarray) -> np.ndarray |
         return None
     found, _, rank, _ = np.linalg.lstsq(columns / size, wanted / size, rcond=1e-6)
     return np.asarray(found) if rank == len(arrays) else None
+
+
+def rounded(factor: float, *arrays: np.ndarray) -> float:
+    """A factor between such arrays without its rounding."""
+    digits = min(DIGITS.get(a.itemsize, 8) for a in arrays)
+    return float(f"{factor:.{digits}g}")
+
+
+def same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether nothing is left to be judged: digits agree to the last but few."""
+    return matches(a, b, rtol=1e-12) and a.itemsize == 8
