@@ -262,7 +262,7 @@ class Gradient:
 @dataclasses.dataclass(frozen=True, eq=False)
 class Step:
     """The way from the gradient `gy` of `y` to `g`, which it adds to that of its input `x`;
-    `inner` lies between.
+    `inner` lies between. `function`: its derivative in words, where the forward writes it out.
     """
 
     question: Question
@@ -271,6 +271,7 @@ class Step:
     gy: Value
     g: Value
     inner: list[Apply]
+    function: str = ""
 
     @cached_property
     def given(self) -> np.ndarray:

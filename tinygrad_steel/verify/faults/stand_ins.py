@@ -98,6 +98,8 @@ def broadcast_value(step: Step) -> Iterator[Mistake]:
     for value in early(step):
         z = behind_relu(value)
         right = value if z is None else z
+        if right not in graph.names:
+            continue
         for other, text in broadcasts(step, right):
             becomes = other if z is None else np.asarray(other > 0, value.dtype)
             whole = np.broadcast_to(becomes, value.shape)
@@ -109,7 +111,7 @@ def broadcasts(step: Step, right: Value) -> Iterator[tuple[Any, str]]:
     """What may have been broadcast by luck: one row of a matrix, its mean, a row of the graph."""
     question, graph = step.question, step.question.graph
     numbers, text = question.value(right), graph.text(right)
-    if len(right.shape) != 2 or min(right.shape) < 2:
+    if len(right.shape) != 2 or min(right.shape) < 2 or right.dtype == bool:
         return
     for i in (0, len(numbers) - 1):
         yield numbers[i], f"row {i} of {text}"
