@@ -242,9 +242,7 @@ class Search:
         return [g for g in order if g in self.chain.gradients and g in needed]
 
     def options(self, b: Binding) -> list[Value]:
-        """The gradients that an array may be meant to be, those first of which it has the name,
-        and those last for which there is a right one.
-        """
+        """The gradients that an array may be meant to be, the likeliest first, by name and what is open."""
         of = self.chain.meanings_of(b)
         leaves = self.slots.wrong.keys() | self.slots.right.keys()
         fitting = [g for g in self.on_the_way if fits(b, g) and g not in leaves]

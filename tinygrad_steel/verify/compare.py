@@ -69,8 +69,10 @@ def compare_backprop(
         (`lambda: backward(x, y)`), or the text of a notebook's cell, which runs with `names` as its
         variables. Its arrays are recognised by their numbers and names, and the report says which
         line made the first wrong one. The gradients of leaves decide whether it is wrong: what it
-        gives back, keeps in dicts, lists and attributes, and calls so. The code of libraries is not
-        watched, nor are other threads; debuggers and coverage go on.
+        gives back, keeps in dicts, lists and attributes, and calls so; lists of plain numbers, the
+        parts of one row of all gradients, and what a step of training takes from a parameter, up to
+        one rate, are gradients as well. The code of libraries is not watched, nor are other threads;
+        debuggers and coverage go on.
     convention : str or tuple of str, optional
         In what all of the gradients differ from the graph's, and are right: "columns", where samples
         are columns and every matrix is transposed; "sum", where the loss is the sum over the batch

@@ -96,21 +96,20 @@ class Statement(NamedTuple):
     parts: Mapping[Path, Read | Each] = MappingProxyType({})
     known: bool = True
 
-    @property
-    def is_split(self) -> bool:
-        """Whether not all that it binds reads the same."""
-        return len(self.parts) > 1 or any(isinstance(x, Each) for x in self.parts.values())
+    def without_one_part(self) -> Statement:
+        """The same without its parts, where all that it binds reads the same."""
+        several = len(self.parts) > 1 or any(isinstance(x, Each) for x in self.parts.values())
+        return self if several else self._replace(parts=MappingProxyType({}))
 
     def read_for(self, path: Path) -> Read:
         """What is read for the variable, or the place in a result, that is reached so."""
-        if self.parts:
-            at = (RESULT, *path[1:]) if str(path[0]).endswith(RESULT) else path
-            for n in range(len(at), 0, -1):
-                found = self.parts.get(at[:n])
-                if isinstance(found, Each):
-                    return found.read_at(at[n]) if n < len(at) else self.read
-                if found is not None:
-                    return found
+        at = (RESULT, *path[1:]) if str(path[0]).endswith(RESULT) else path
+        for n in range(len(at), 0, -1):
+            found = self.parts.get(at[:n])
+            if isinstance(found, Each):
+                return found.read_at(at[n]) if n < len(at) else self.read
+            if found is not None:
+                return found
         return self.read
 
 
@@ -142,7 +141,9 @@ def parsed(lines: tuple[str, ...], kind: Any) -> MappingProxyType[int, Statement
             statement = statement._replace(parts=MappingProxyType(dict(written_out(node))))
             for line in range(first_line(node), last + 1):
                 found[line] = merged(found.get(line), statement)
-    return MappingProxyType(found)
+    return MappingProxyType(
+        {line: statement.without_one_part() for line, statement in found.items()}
+    )
 
 
 def first_line(node: Any) -> int:

@@ -43,9 +43,10 @@ class Known:
 class Scope:
     """A frame that is watched.
 
-    `known`: of its code. `statement`, `place`: at which it stands. `held`: what its variables held when they were last
-    looked at. `seen`: the variables that were looked at. `results`: what the functions that the
-    statement calls have given back. `inner`: what another tracer wants of this frame.
+    `known`: of its code. `statement`, `place`: at which it stands. `held`: what its variables held
+    when they were last looked at. `seen`: the variables that were looked at; `spoken`: all those of
+    a statement, by the id of these. `results`: what the functions that the statement calls have
+    given back. `inner`: what another tracer wants of this frame.
     """
 
     frame: FrameType
@@ -55,6 +56,7 @@ class Scope:
     place: Place
     held: dict[Path, Binding] = dataclasses.field(default_factory=dict)
     seen: set[Path] = dataclasses.field(default_factory=set)
+    spoken: set[int] = dataclasses.field(default_factory=set)
     results: list[Binding] = dataclasses.field(default_factory=list)
     inner: Tracer | None = None
 
@@ -170,7 +172,7 @@ class Watch:
             for at, x in arrays_at(path, variables, scope.frame.f_globals):
                 entry = self.objects.get(id(x))
                 if entry is None or is_changed(x, entry[1].array, entry[2]):
-                    if origin is None or statement.is_split:
+                    if origin is None or statement.parts:
                         origin = Origin(scope.place, self.read_by(scope, variables, at))
                     note = self.note_new if entry is None else self.note_changed
                     note(scope, at, x, origin)
@@ -211,8 +213,14 @@ class Watch:
 
     def note_first_seen(self, scope: Scope, variables: Mapping[str, Any]) -> None:
         """What the variables hold of which the next statement is the first to speak."""
+        spoken = scope.statement.spoken
+        if id(spoken) in scope.spoken:
+            return
+        scope.spoken.add(
+            id(spoken)
+        )  # which the statement holds, and the table of the file that one
         namespace = scope.frame.f_globals
-        for path in scope.statement.spoken:
+        for path in spoken:
             if path in scope.seen or path[0] in scope.known.modules:
                 continue
             scope.seen.add(path)
@@ -242,14 +250,14 @@ class Watch:
         self, scope: Scope, variables: Mapping[str, Any], at: Path = NO_PATH
     ) -> tuple[Binding, ...]:
         """What the variables that a statement reads, for what is bound there, held before it."""
-        held = scope.held
-        if not scope.statement.known:
+        held, statement = scope.held, scope.statement
+        if not statement.known:
             return tuple(dict.fromkeys(held.values()))
         found = dict.fromkeys(scope.results)
-        for paths in scope.statement.read_for(at) if at else scope.statement.read:
-            known = [held[path] for path in paths if path in held]
-            if known:
-                found[known[0]] = None
+        for paths in statement.read_for(at) if at and statement.parts else statement.read:
+            known = next((held[path] for path in paths if path in held), None)
+            if known is not None:
+                found[known] = None
             elif not is_call(paths[0], variables, scope.frame.f_globals):
                 for at, x in arrays_at(paths[0], variables, scope.frame.f_globals):
                     binding = held.get(at) or self.objects.get(id(x), (None, None))[1]
