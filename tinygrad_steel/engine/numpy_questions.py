@@ -1,0 +1,58 @@
+"""NumPy's functions on Tensors: questions, answered by plain numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..ops.op import data_of, is_tensor
+from .messages import asked_by_user
+from .reads import BRANCH, remember
+from .recording import refuse_tracing
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+
+def shape(a: Tensor) -> tuple[int, ...]:
+    if asked_by_user(2):  # above this function and the Tensor's dispatch
+        a.note_count()
+    return a.shape
+
+
+def ndim(a: Tensor) -> int:
+    return a.ndim
+
+
+def size(a: Tensor, axis: int | None = None) -> int:
+    if asked_by_user(2):  # above this function and the Tensor's dispatch
+        a.note_count()
+    return a.size if axis is None else a.shape[axis]
+
+
+def allclose(
+    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    a, b = numbers_read((a, b))
+    return bool(np.allclose(a, b, rtol, atol, equal_nan))  # a lazy array answers lazily
+
+
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
+    a, b = numbers_read((a1, a2))
+    if np.shape(a) != np.shape(b):
+        return False
+    equal = np.equal(a, b)  # by ufuncs, since Dask has no array_equal
+    if equal_nan:
+        equal = equal | (np.not_equal(a, a) & np.not_equal(b, b))
+    return bool(np.all(equal))
+
+
+def numbers_read(xs: Sequence[Any]) -> list[Any]:
+    """The arrays of Tensors, noted as read, since an answer about them leaves the graph."""
+    refuse_tracing()
+    for x in xs:
+        if is_tensor(x):
+            remember(x, BRANCH)
+    return [data_of(x) for x in xs]
