@@ -39,6 +39,12 @@ import onnxruntime  # noqa: E402
 
 # Of each op, which samples have no mapping.
 UNMAPPED = {"sinh": [0], "cosh": [0], "arctan": [0], "scatter": [0, 1], "getitem": [4]}
+# Linear algebra and running products, which ONNX or onnxruntime in float64 lacks
+UNMAPPED |= {
+    name: range(len(OPS[name].samples))
+    for name in "inv solve det cofactors logabsdet signdet pinv cholesky eigvalsh eigenvectors "
+    "svdvals svd_u svd_vh qr_q qr_r convolve".split()
+}
 
 
 @pytest.fixture
@@ -174,7 +180,8 @@ def test_every_op_on_its_samples(o, sample, dtype, file):
     inputs = [Tensor(x, name=f"x{i}") for i, x in enumerate(data)]
     y = call(o, inputs, sample.params)
     if any(o.samples[i] is sample for i in UNMAPPED.get(o.name, ())):
-        with pytest.raises(TypeError, match=re.escape(f"{o.name}(x0: {inputs[0].shape} ")):
+        call_of = re.escape(f"{o.name}(x0: {inputs[0].shape} ")
+        with pytest.raises(TypeError, match=f"{call_of}|a part of {o.name}, has no ONNX mapping"):
             export_onnx(y, file, inputs, batch=None)
     else:
         export_onnx(y, file, inputs, batch=None)

@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import SPELLINGS, TWINS, Op
+from . import numpy_algebra as algebra
 from . import numpy_elements as elements
 from . import numpy_joins as joins
 from . import numpy_products as products
@@ -65,10 +66,34 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     # Products
     np.matmul: ops.matmul,
     np.dot: products.dot,
-    np.vdot: products.inner,
+    np.vdot: products.vdot,
     np.inner: products.inner,
     np.outer: products.outer,
+    np.kron: products.kron,
+    np.cross: products.cross,
+    np.tensordot: products.tensordot,
     np.einsum: products.einsum,
+    np.vecdot: products.vecdot,
+    np.convolve: products.convolve,
+    np.correlate: products.correlate,
+    # Linear algebra
+    np.linalg.inv: ops.inv,
+    np.linalg.pinv: algebra.pinv,
+    np.linalg.solve: ops.solve,
+    np.linalg.lstsq: algebra.lstsq,
+    np.linalg.det: ops.det,
+    np.linalg.slogdet: algebra.slogdet,
+    np.linalg.cholesky: algebra.cholesky,
+    np.linalg.eigh: algebra.eigh,
+    np.linalg.eigvalsh: algebra.eigvalsh,
+    np.linalg.svd: algebra.svd,
+    np.linalg.svdvals: ops.svdvals,
+    np.linalg.qr: algebra.qr,
+    np.linalg.matrix_power: algebra.matrix_power,
+    np.linalg.multi_dot: algebra.multi_dot,
+    np.linalg.norm: algebra.norm,
+    np.linalg.cond: algebra.cond,
+    np.linalg.matrix_rank: algebra.matrix_rank,
     # Powers (the op is no ufunc: a constant exponent has a rule of its own)
     np.power: ops.power,
     # Sums and differences
@@ -81,7 +106,6 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.trace: sums.trace,
     np.cumsum: sums.cumsum,
     np.diff: sums.diff,
-    np.linalg.norm: products.norm,
     # The largest and the smallest
     np.max: ops.max,
     np.amax: ops.max,
@@ -102,6 +126,10 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.allclose: questions.allclose,
     np.array_equal: questions.array_equal,
 }
+
+for name, meaning in (("matvec", products.matvec), ("vecmat", products.vecmat)):
+    if hasattr(np, name):  # from NumPy 2.2 on
+        MEANING[getattr(np, name)] = meaning
 
 TWINS.update({f: meaning for f, meaning in MEANING.items() if isinstance(meaning, Op)})
 SPELLINGS.update({f: meaning for f, meaning in MEANING.items() if not isinstance(meaning, Op)})

@@ -23,8 +23,8 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
 
 
 def as_array(x: Any) -> Any:
-    """A Tensor as it is, anything else as an array."""
-    return x if is_tensor(x) else np.asarray(x)
+    """A Tensor or an array of any library as it is, anything else as an array."""
+    return x if is_tensor(x) or hasattr(type(x), "__array_function__") else np.asarray(x)
 
 
 def as_indices(x: Any) -> Any:

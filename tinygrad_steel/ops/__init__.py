@@ -8,6 +8,23 @@ the docstring of the op they belong to.
 """
 
 from .activations import log_softmax, relu, sigmoid, softmax
+from .algebra import (
+    cholesky,
+    cofactors,
+    det,
+    eigenvectors,
+    eigvalsh,
+    inv,
+    logabsdet,
+    pinv,
+    qr_q,
+    qr_r,
+    signdet,
+    solve,
+    svd_u,
+    svd_vh,
+    svdvals,
+)
 from .arithmetic import add, divide, multiply, negative, power, subtract
 from .casts import asconstant, astype, full_like, ones_like, zeros_like
 from .choosing import clip, maximum, minimum, where
@@ -50,7 +67,7 @@ from .functions import (
 )
 from .indexing import HOLE, filled_index, full_index, getitem, scatter
 from .losses import check_ids, one_hot, sigmoid_cross_entropy, softmax_cross_entropy
-from .products import einsum, letters, matmul
+from .products import convolve, einsum, letters, matmul
 from .reductions import (
     all,
     any,
@@ -94,12 +111,18 @@ __all__ = [
     "broadcast_to",
     "ceil",
     "check_ids",
+    "cholesky",
     "clip",
+    "cofactors",
     "concatenate",
+    "convolve",
     "cos",
     "cosh",
     "cumsum",
+    "det",
     "divide",
+    "eigenvectors",
+    "eigvalsh",
     "einsum",
     "equal",
     "exp",
@@ -113,6 +136,7 @@ __all__ = [
     "getitem",
     "greater",
     "greater_equal",
+    "inv",
     "isfinite",
     "isinf",
     "isnan",
@@ -124,6 +148,7 @@ __all__ = [
     "log2",
     "log10",
     "log_softmax",
+    "logabsdet",
     "logaddexp",
     "logical_and",
     "logical_not",
@@ -141,8 +166,11 @@ __all__ = [
     "not_equal",
     "one_hot",
     "ones_like",
+    "pinv",
     "power",
     "prod",
+    "qr_q",
+    "qr_r",
     "reciprocal",
     "relu",
     "reshape",
@@ -151,10 +179,12 @@ __all__ = [
     "sigmoid",
     "sigmoid_cross_entropy",
     "sign",
+    "signdet",
     "sin",
     "sinh",
     "softmax",
     "softmax_cross_entropy",
+    "solve",
     "spread",
     "sqrt",
     "square",
@@ -163,6 +193,9 @@ __all__ = [
     "std",
     "subtract",
     "sum",
+    "svd_u",
+    "svd_vh",
+    "svdvals",
     "swapaxes",
     "tanh",
     "transpose",

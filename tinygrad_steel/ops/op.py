@@ -59,6 +59,7 @@ class Op:
     moves: bool = False  # the same elements in another order or shape, each once
     choosing: bool = False  # hands on an input or its magnitude, and so rounds nothing
     jumps: bool = False  # piecewise constant
+    undefined: bool = False  # has no derivative at some inputs, where its gradient is NaN
 
     def __init__(
         self,

@@ -194,6 +194,16 @@ def subscript(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     return joined(array, "[", index_text(y.params["index"], arrays), "]")
 
 
+def result_of(function: str) -> Form:
+    """`np.linalg.eigh(x).eigenvectors`: one of several results of a function."""
+    before, after = f"np.linalg.{function}".split("x")
+
+    def named(y: Apply, inputs: list[Text], dialect: Dialect) -> Text | None:
+        return joined(before, *inputs, after) if dialect.runs else None
+
+    return named
+
+
 def the_same(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     """Another name for the same value."""
     return inputs[0]
@@ -207,6 +217,13 @@ WRITTEN: Mapping[Op, Form] = {
     ops.astype: with_dtype,
     ops.asconstant: with_dtype,
     ops.getitem: subscript,
+    ops.signdet: result_of("slogdet(x).sign"),
+    ops.logabsdet: result_of("slogdet(x).logabsdet"),
+    ops.eigenvectors: result_of("eigh(x).eigenvectors"),
+    ops.svd_u: result_of("svd(x, full_matrices=False).U"),
+    ops.svd_vh: result_of("svd(x, full_matrices=False).Vh"),
+    ops.qr_q: result_of("qr(x).Q"),
+    ops.qr_r: result_of("qr(x).R"),
     alias: the_same,
 }
 

@@ -28,6 +28,10 @@ NUMPY = {
     ops.norm: "np.linalg.norm",
     ops.cumsum: "np.cumsum",
     ops.einsum: "np.einsum",
+    ops.convolve: "np.convolve",
+    ops.cholesky: "np.linalg.cholesky",
+    ops.eigvalsh: "np.linalg.eigvalsh",
+    ops.pinv: "np.linalg.pinv",
 }
 MODULES = (("np", np), ("np.linalg", np.linalg), ("np.fft", np.fft))
 
