@@ -434,6 +434,8 @@ class Tensor(Operators, Methods):
                 f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an "
                 f"ndarray z), since its history would be lost: write z = z + t"
             )
+        if ufunc in SPELLINGS:
+            return SPELLINGS[ufunc](*inputs, **kwargs)
         return twin(ufunc)(*inputs, **kwargs)
 
     def __array_function__(

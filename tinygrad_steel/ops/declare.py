@@ -169,13 +169,15 @@ def define(
     moves: bool = False,
     choosing: bool = False,
     jumps: bool = False,
+    sawtooth: bool = False,
     **facts: Any,
 ) -> Any:
     """An op of the library's own: with the facts that readers ask for, and rules that are trusted.
 
     Its vjps follow, one for each input in order: `exp.vjp(lambda g, y, x: g * y)`.
     """
-    own = {"reduction": reduction, "moves": moves, "choosing": choosing, "jumps": jumps}
+    own = {"reduction": reduction, "moves": moves, "choosing": choosing}
+    own |= {"jumps": jumps, "sawtooth": sawtooth}
     if forward is None:
         return functools.partial(define, name, **own, **facts)
     new = op(name, forward, **facts)
