@@ -38,7 +38,10 @@ import onnx  # noqa: E402
 import onnxruntime  # noqa: E402
 
 # Of each op, which samples have no mapping.
-UNMAPPED = {"sinh": [0], "cosh": [0], "arctan": [0], "scatter": [0, 1], "getitem": [4]}
+UNMAPPED = {
+    **{"sinh": [0], "cosh": [0], "arctan": [0], "arcsin": [0], "arccos": [0], "arctan2": [0, 1]},
+    **{"scatter": [0, 1], "getitem": [4]},
+}
 # Linear algebra and running products, which ONNX or onnxruntime in float64 lacks
 UNMAPPED |= {
     name: range(len(OPS[name].samples))

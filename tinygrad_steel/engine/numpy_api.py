@@ -17,6 +17,7 @@ from .. import ops
 from ..ops.op import SPELLINGS, TWINS, Op
 from . import numpy_algebra as algebra
 from . import numpy_elements as elements
+from . import numpy_elementwise as elementwise
 from . import numpy_joins as joins
 from . import numpy_products as products
 from . import numpy_questions as questions
@@ -94,8 +95,17 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.linalg.norm: algebra.norm,
     np.linalg.cond: algebra.cond,
     np.linalg.matrix_rank: algebra.matrix_rank,
-    # Powers (the op is no ufunc: a constant exponent has a rule of its own)
+    # Element by element (no ufunc, or one that is spelled in others)
     np.power: ops.power,
+    np.float_power: elementwise.float_power,
+    np.divmod: elementwise.divmod,
+    np.round: ops.round,
+    np.around: ops.round,
+    np.fix: ops.trunc,
+    np.radians: ops.deg2rad,
+    np.degrees: ops.rad2deg,
+    np.sinc: ops.sinc,
+    np.nan_to_num: elementwise.nan_to_num,
     # Sums and differences
     np.sum: ops.sum,
     np.mean: ops.mean,
@@ -119,6 +129,7 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.zeros_like: ops.zeros_like,
     np.ones_like: ops.ones_like,
     np.full_like: ops.full_like,
+    np.isclose: ops.isclose,
     # Questions, answered by plain numbers
     np.shape: questions.shape,
     np.ndim: questions.ndim,

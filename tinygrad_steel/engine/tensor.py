@@ -435,7 +435,7 @@ class Tensor(Operators, Methods):
                 f"ndarray z), since its history would be lost: write z = z + t"
             )
         if ufunc in SPELLINGS:
-            return self.__array_function__(ufunc, (), inputs, kwargs)
+            return SPELLINGS[ufunc](*inputs, **kwargs)
         return twin(ufunc)(*inputs, **kwargs)
 
     def __array_function__(

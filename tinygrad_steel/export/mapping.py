@@ -181,7 +181,8 @@ MAPPING: dict[Op, str | Callable[..., Any]] = {
         ops.sqrt: "Sqrt",
         ops.reciprocal: "Reciprocal",
     },
-    **{ops.abs: "Abs", ops.sign: "Sign"},
+    **{ops.abs: "Abs", ops.sign: "Sign", ops.positive: "Identity"},
+    ops.fmod: lambda g, n: g.add("Mod", n, *n.inputs, fmod=1),
     **{
         ops.sin: "Sin",
         ops.floor: "Floor",
@@ -249,6 +250,30 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
     return x if a_max is None else np.minimum(x, a_max)
 
 
+def negative_zero(x: Any) -> Any:
+    """What has the sign of `x` where that is 0: an infinity."""
+    return np.where(np.equal(x, 0), np.reciprocal(x), x)
+
+
+def nan_to_num(x: Any, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    limits = np.finfo(x.dtype)
+    low = limits.min if neginf is None else neginf
+    high = limits.max if posinf is None else posinf
+    x = np.where(np.equal(x, np.inf), high, np.where(np.equal(x, -np.inf), low, x))
+    return np.where(np.isnan(x), nan, x)
+
+
+def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    near = np.isfinite(b) & (np.abs(a - b) <= atol + rtol * np.abs(b))
+    found = near | np.equal(a, b)
+    return found | (np.isnan(a) & np.isnan(b)) if equal_nan else found
+
+
+def remainder(a: Any, b: Any) -> Any:
+    y = np.fmod(a, b)
+    return np.where(np.not_equal(y, 0) & np.not_equal(y < 0, b < 0), y + b, y)
+
+
 # What ONNX lacks, or onnxruntime in float64 (where it has no kernel, or a faulty optimisation), in simpler terms.
 PARTS: dict[Op, Callable[..., Any]] = {
     **{
@@ -257,8 +282,31 @@ PARTS: dict[Op, Callable[..., Any]] = {
         ops.expm1: lambda x: np.exp(x) - 1,
     },
     **{ops.log2: lambda x: np.log(x) / math.log(2), ops.log10: lambda x: np.log(x) / math.log(10)},
+    **{ops.exp2: lambda x: 2.0**x, ops.cbrt: lambda x: np.sign(x) * np.abs(x) ** (1 / 3)},
     ops.cos: lambda x: np.sin(x + math.pi / 2),
+    ops.tan: lambda x: np.sin(x) / np.cos(x),
+    ops.sinc: lambda x: np.where(
+        np.equal(x, 0), 1.0, np.sin(math.pi * x) / np.where(np.equal(x, 0), 1.0, math.pi * x)
+    ),
+    **{ops.deg2rad: lambda x: x * (math.pi / 180), ops.rad2deg: lambda x: x * (180 / math.pi)},
+    ops.hypot: lambda a, b: np.sqrt(a * a + b * b),
+    ops.arcsinh: lambda x: np.sign(x) * np.log(np.abs(x) + np.sqrt(x * x + 1)),
+    ops.arccosh: lambda x: np.log(x + np.sqrt(x * x - 1)),
+    ops.arctanh: lambda x: np.log((1 + x) / (1 - x)) / 2,
+    ops.fabs: lambda x: np.abs(x),
+    ops.trunc: lambda x: np.sign(x) * np.floor(np.abs(x)),
+    ops.round: lambda x, decimals=0: np.rint(x * 10.0**decimals) / 10.0**decimals,
+    ops.heaviside: lambda a, b: np.where(np.equal(a, 0), b, (np.sign(a) + 1) / 2),
+    ops.remainder: remainder,
+    ops.floor_divide: lambda a, b: np.rint((a - np.remainder(a, b)) / b),
+    ops.copysign: lambda a, b: np.where(negative_zero(b) < 0, -np.abs(a), np.abs(a)),
+    ops.fmax: lambda a, b: np.where(np.isnan(a), b, np.where(np.isnan(b), a, np.maximum(a, b))),
+    ops.fmin: lambda a, b: np.where(np.isnan(a), b, np.where(np.isnan(b), a, np.minimum(a, b))),
+    ops.nan_to_num: nan_to_num,
+    ops.isclose: isclose,
+    ops.logical_xor: lambda a, b: np.not_equal(np.not_equal(a, 0), np.not_equal(b, 0)),
     ops.logaddexp: lambda a, b: np.maximum(a, b) + np.log(1 + np.exp(-np.abs(a - b))),
+    ops.logaddexp2: lambda a, b: np.maximum(a, b) + np.log2(1 + 2.0 ** -np.abs(a - b)),
     ops.not_equal: lambda a, b: ~np.equal(a, b),
     ops.isfinite: lambda x: ~(np.isnan(x) | np.isinf(x)),
     ops.any: lambda x, **params: np.max(x.astype(bool), **params),

@@ -170,19 +170,15 @@ def define(
     choosing: bool = False,
     jumps: bool = False,
     undefined: bool = False,
+    sawtooth: bool = False,
     **facts: Any,
 ) -> Any:
     """An op of the library's own: with the facts that readers ask for, and rules that are trusted.
 
     Its vjps follow, one for each input in order: `exp.vjp(lambda g, y, x: g * y)`.
     """
-    own = {
-        "reduction": reduction,
-        "moves": moves,
-        "choosing": choosing,
-        "jumps": jumps,
-        "undefined": undefined,
-    }
+    own = {"reduction": reduction, "moves": moves, "choosing": choosing}
+    own |= {"jumps": jumps, "sawtooth": sawtooth, "undefined": undefined}
     if forward is None:
         return functools.partial(define, name, **own, **facts)
     new = op(name, forward, **facts)

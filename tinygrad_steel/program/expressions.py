@@ -126,6 +126,8 @@ INFIX: dict[Op, tuple[str, int]] = {
     ops.subtract: ("-", SUM),
     ops.multiply: ("*", PRODUCT),
     ops.divide: ("/", PRODUCT),
+    ops.floor_divide: ("//", PRODUCT),
+    ops.remainder: ("%", PRODUCT),
     ops.matmul: ("@", PRODUCT),
     ops.power: ("**", POWER),
     ops.greater: (">", COMPARISON),
@@ -156,6 +158,8 @@ def infix(op: Op, a: Text, b: Text) -> Text:
         a, b = a if keeps_a else a.at(ATOM), b if b.level > level else b.at(ATOM)
     if sign == "**":
         return joined(a.at(ATOM), " ** ", b.at(SIGN), level=level)
+    if sign in ("//", "%") and a.text.startswith("-"):
+        a = a.at(ATOM)  # -x // y is not -(x // y): nobody may take the sign away
     left = level + 1 if level == COMPARISON else level
     return joined(a.at(left), f" {sign} ", b.at(level + 1), level=level)
 

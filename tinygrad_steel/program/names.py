@@ -25,6 +25,7 @@ NUMPY = {
     ops.transpose: "np.transpose",
     ops.flip: "np.flip",
     ops.clip: "np.clip",
+    ops.nan_to_num: "np.nan_to_num",
     ops.norm: "np.linalg.norm",
     ops.cumsum: "np.cumsum",
     ops.einsum: "np.einsum",

@@ -1,0 +1,34 @@
+"""NumPy's functions on Tensors: element by element, in other words than an op's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..ops.op import is_tensor
+
+
+def float_power(a: Any, b: Any) -> Any:
+    return ops.power(as_float64(a), as_float64(b))
+
+
+def as_float64(x: Any) -> Any:
+    """Floats in at least as many digits as float64 has."""
+    if not is_tensor(x):
+        return np.asarray(x, np.result_type(x, np.float64)) if np.ndim(x) else float(x)
+    dtype = np.result_type(x.dtype, np.float64)
+    return x if x.dtype == dtype else x.astype(dtype)
+
+
+def divmod(a: Any, b: Any) -> tuple[Any, Any]:
+    return ops.floor_divide(a, b), ops.remainder(a, b)
+
+
+def nan_to_num(
+    x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
+) -> Any:
+    if not copy:
+        raise TypeError("copy=False would change a Tensor in place: leave it out")
+    return ops.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
