@@ -34,19 +34,7 @@ def turned(a: Any) -> Any:
 
 
 def eigh(a: Any, UPLO: str = "L") -> EighResult:
-    a = with_lower(a, UPLO)
-    return EighResult(ops.eigvalsh(a), ops.eigenvectors(a))
-
-
-def eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    return ops.eigvalsh(with_lower(a, UPLO))
-
-
-def with_lower(a: Any, UPLO: str) -> Any:
-    """Symmetric matrices, what is to be read of them in their lower triangle."""
-    if UPLO.upper() not in ("L", "U"):
-        raise ValueError(f"UPLO is 'L' or 'U', the triangle that is read, not {UPLO!r}")
-    return a if UPLO.upper() == "L" else turned(a)
+    return EighResult(ops.eigvalsh(a, UPLO=UPLO), ops.eigenvectors(a, UPLO=UPLO))
 
 
 def svd(
@@ -114,6 +102,8 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Any, Any, int, An
 
 def matrix_power(a: Any, n: int) -> Any:
     n = operator.index(n)
+    if a.ndim < 2 or a.shape[-2] != a.shape[-1]:
+        raise np.linalg.LinAlgError(f"powers are those of square matrices, not of {a.shape}")
     if n == 0:  # as 0 * a would not, it leaves infinities out
         return np.where(False, a, np.eye(a.shape[-1], dtype=a.dtype))
     square, power, left = a if n > 0 else np.linalg.inv(a), None, abs(n)

@@ -86,7 +86,7 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.linalg.slogdet: algebra.slogdet,
     np.linalg.cholesky: algebra.cholesky,
     np.linalg.eigh: algebra.eigh,
-    np.linalg.eigvalsh: algebra.eigvalsh,
+    np.linalg.eigvalsh: ops.eigvalsh,
     np.linalg.svd: algebra.svd,
     np.linalg.svdvals: ops.svdvals,
     np.linalg.qr: algebra.qr,

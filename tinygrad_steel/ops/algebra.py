@@ -23,6 +23,7 @@ SYMMETRIC = [
     sample_of([[2.0, 0.5, -0.3], [0.5, 1.4, 0.4], [-0.3, 0.4, 0.9]]),
     sample_of([[[2.0, 0.5], [0.5, 1.5]], [[1.0, -0.4], [-0.4, 3.0]]]),
 ]
+UPPER = sample_of([[2.0, 0.5, -0.3], [0.5, 1.4, 0.4], [-0.3, 0.4, 0.9]], UPLO="U")
 SQUARE = [GENERAL, STACK]
 TALL = [*SQUARE, random_sample((4, 2)), random_sample((2, 3, 2))]
 ANY_SHAPE = [*TALL, random_sample((2, 4))]
@@ -207,36 +208,41 @@ def _(g: Any, y: Any, x: Any) -> Any:
     return lower(both + turned(both))
 
 
-@define("eigvalsh", samples=SYMMETRIC, undefined=True)
-def eigvalsh(x: Any) -> Any:
+@define("eigvalsh", samples=[*SYMMETRIC, UPPER], undefined=True)
+def eigvalsh(x: Any, UPLO: str = "L") -> Any:
     """The eigenvalues of each symmetric matrix, in ascending order.
 
     Where some are equal, a kink, the gradient is right for what treats these alike (a sum, a
     determinant).
     """
-    return np.linalg.eigvalsh(x)
+    return np.linalg.eigvalsh(x, UPLO)
 
 
 @eigvalsh.vjp
-def _(g: Any, y: Any, x: Any) -> Any:
-    vectors = eigenvectors(x)
-    return 2 * lower((vectors * columns(g)) @ turned(vectors))
+def _(g: Any, y: Any, x: Any, UPLO: str = "L") -> Any:
+    vectors = eigenvectors(x, UPLO=UPLO)
+    return triangle(2 * (vectors * columns(g)) @ turned(vectors), UPLO)
 
 
-@define("eigenvectors", samples=SYMMETRIC, undefined=True)
-def eigenvectors(x: Any) -> Any:
+@define("eigenvectors", samples=[*SYMMETRIC, UPPER], undefined=True)
+def eigenvectors(x: Any, UPLO: str = "L") -> Any:
     """The eigenvectors of each symmetric matrix, as columns: the other result of eigh.
 
     Where two eigenvalues are equal, their vectors are not unique, and the gradient is NaN.
     """
-    return np.linalg.eigh(x)[1]
+    return np.linalg.eigh(x, UPLO)[1]
 
 
 @eigenvectors.vjp
-def _(g: Any, y: Any, x: Any) -> Any:
-    inner = off_diagonal(turned(y) @ g / gaps(np.linalg.eigvalsh(x)))
+def _(g: Any, y: Any, x: Any, UPLO: str = "L") -> Any:
+    inner = off_diagonal(turned(y) @ g / gaps(np.linalg.eigvalsh(x, UPLO)))
     both = y @ inner @ turned(y)
-    return lower(both + turned(both))
+    return triangle(both + turned(both), UPLO)
+
+
+def triangle(x: Any, UPLO: str) -> Any:
+    """What is below the diagonal or above it, and half of the diagonal itself."""
+    return lower(x) if UPLO.upper() == "L" else turned(lower(turned(x)))
 
 
 # Factors: x = u @ diag(s) @ vh, x = q @ r

@@ -198,12 +198,14 @@ def subscript(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     return joined(array, "[", index_text(y.params["index"], arrays), "]")
 
 
-def result_of(function: str) -> Form:
+def result_of(function: str, name: str, *fixed: str) -> Form:
     """`np.linalg.eigh(x).eigenvectors`: one of several results of a function."""
-    before, after = f"np.linalg.{function}".split("x")
 
     def named(y: Apply, inputs: list[Text], dialect: Dialect) -> Text | None:
-        return joined(before, *inputs, after) if dialect.runs else None
+        if not dialect.runs:
+            return None
+        arguments = named_arguments(y, inputs, function, dialect)
+        return joined(function, "(", separated([*arguments, *fixed]), ").", name)
 
     return named
 
@@ -221,13 +223,13 @@ WRITTEN: Mapping[Op, Form] = {
     ops.astype: with_dtype,
     ops.asconstant: with_dtype,
     ops.getitem: subscript,
-    ops.signdet: result_of("slogdet(x).sign"),
-    ops.logabsdet: result_of("slogdet(x).logabsdet"),
-    ops.eigenvectors: result_of("eigh(x).eigenvectors"),
-    ops.svd_u: result_of("svd(x, full_matrices=False).U"),
-    ops.svd_vh: result_of("svd(x, full_matrices=False).Vh"),
-    ops.qr_q: result_of("qr(x).Q"),
-    ops.qr_r: result_of("qr(x).R"),
+    ops.signdet: result_of("np.linalg.slogdet", "sign"),
+    ops.logabsdet: result_of("np.linalg.slogdet", "logabsdet"),
+    ops.eigenvectors: result_of("np.linalg.eigh", "eigenvectors"),
+    ops.svd_u: result_of("np.linalg.svd", "U", "full_matrices=False"),
+    ops.svd_vh: result_of("np.linalg.svd", "Vh", "full_matrices=False"),
+    ops.qr_q: result_of("np.linalg.qr", "Q"),
+    ops.qr_r: result_of("np.linalg.qr", "R"),
     alias: the_same,
 }
 

@@ -31,7 +31,6 @@ NUMPY = {
     ops.einsum: "np.einsum",
     ops.convolve: "np.convolve",
     ops.cholesky: "np.linalg.cholesky",
-    ops.eigvalsh: "np.linalg.eigvalsh",
     ops.pinv: "np.linalg.pinv",
 }
 MODULES = (("np", np), ("np.linalg", np.linalg), ("np.fft", np.fft))
