@@ -8,7 +8,7 @@ gradient is NaN, also where rounding alone tells the two apart.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from .declare import define
 from .reductions import prod
 from .samples import random_sample, sample_of
 
+Triangle = Literal["L", "U", "l", "u"]  # which one is read: the lower or the upper
 GENERAL = sample_of([[2.0, -1.0, 0.5], [0.3, 1.5, -0.7], [-0.4, 0.6, 1.2]])
 STACK = sample_of([[[2.0, -1.0], [0.3, 1.5]], [[-1.0, 0.4], [0.7, 2.0]]])
 SINGULAR = sample_of([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [5.0, 7.0, 9.0]])
@@ -209,7 +210,7 @@ def _(g: Any, y: Any, x: Any) -> Any:
 
 
 @define("eigvalsh", samples=[*SYMMETRIC, UPPER], undefined=True)
-def eigvalsh(x: Any, UPLO: str = "L") -> Any:
+def eigvalsh(x: Any, UPLO: Triangle = "L") -> Any:
     """The eigenvalues of each symmetric matrix, in ascending order.
 
     Where some are equal, a kink, the gradient is right for what treats these alike (a sum, a
@@ -219,13 +220,13 @@ def eigvalsh(x: Any, UPLO: str = "L") -> Any:
 
 
 @eigvalsh.vjp
-def _(g: Any, y: Any, x: Any, UPLO: str = "L") -> Any:
+def _(g: Any, y: Any, x: Any, UPLO: Triangle = "L") -> Any:
     vectors = eigenvectors(x, UPLO=UPLO)
     return triangle(2 * (vectors * columns(g)) @ turned(vectors), UPLO)
 
 
 @define("eigenvectors", samples=[*SYMMETRIC, UPPER], undefined=True)
-def eigenvectors(x: Any, UPLO: str = "L") -> Any:
+def eigenvectors(x: Any, UPLO: Triangle = "L") -> Any:
     """The eigenvectors of each symmetric matrix, as columns: the other result of eigh.
 
     Where two eigenvalues are equal, their vectors are not unique, and the gradient is NaN.
@@ -234,13 +235,13 @@ def eigenvectors(x: Any, UPLO: str = "L") -> Any:
 
 
 @eigenvectors.vjp
-def _(g: Any, y: Any, x: Any, UPLO: str = "L") -> Any:
+def _(g: Any, y: Any, x: Any, UPLO: Triangle = "L") -> Any:
     inner = off_diagonal(turned(y) @ g / gaps(np.linalg.eigvalsh(x, UPLO)))
     both = y @ inner @ turned(y)
     return triangle(both + turned(both), UPLO)
 
 
-def triangle(x: Any, UPLO: str) -> Any:
+def triangle(x: Any, UPLO: Triangle) -> Any:
     """What is below the diagonal or above it, and half of the diagonal itself."""
     return lower(x) if UPLO.upper() == "L" else turned(lower(turned(x)))
 
