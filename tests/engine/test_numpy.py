@@ -465,7 +465,7 @@ JOIN = r"np\.stack.*np\.where or np\.concatenate.*t\.numpy\(\)"
         (lambda t, z: np.multiply.outer(z, t), r"np\.multiply\.outer.*use"),
         (lambda t, z: np.fft.fft(t), OP),
         (lambda t, z: np.linalg.svd(t), OP),
-        (lambda t, z: np.sort(t), OP),
+        (lambda t, z: np.unwrap(t), OP),
         (lambda t, z: np.median(t), OP),
         (lambda t, z: np.copyto(z, t), OP),
         (lambda t, z: np.sum(t, dtype=np.float32), "dtype= is not supported.*Leave it out"),
@@ -785,9 +785,8 @@ def test_a_gradient_penalty_trains():
 
 
 def test_spellings_refuse_what_they_do_not_follow():
-    for call in (lambda: np.trace(leaf(np.ones((2, 2, 2)))), lambda: np.trace(leaf([1.0, 2.0]))):
-        with pytest.raises(TypeError, match="matrices"):
-            call()
+    with pytest.raises(TypeError, match="matrices"):
+        np.trace(leaf([1.0, 2.0]))
     with pytest.raises(ValueError, match="at least 0"):
         np.diff(leaf([1.0, 2.0]), -1)
     assert np.trace(leaf([[1.0, np.inf], [5.0, 2.0]])).item() == 3.0

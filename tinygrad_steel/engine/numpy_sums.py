@@ -21,15 +21,6 @@ def average(a: Any, axis: Any = None, weights: Any = None) -> Any:
     return ops.sum(a * weights, axis) / ops.sum(weights, axis)
 
 
-def trace(a: Any) -> Any:
-    if a.ndim != 2:
-        raise TypeError(
-            "np.trace is followed for matrices: write np.einsum with letters for more axes"
-        )
-    diagonal = list(range(min(a.shape)))
-    return ops.sum(a[diagonal, diagonal])
-
-
 def cumsum(a: Any, axis: int | None = None) -> Any:
     if axis is None:
         return ops.cumsum(np.ravel(a), axis=0)

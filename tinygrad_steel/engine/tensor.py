@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import ops
 from ..ops.fast import is_numpy
-from ..ops.op import SPELLINGS, Op, data_of, describe
+from ..ops.op import OPS, SPELLINGS, Op, data_of, describe
 from .backward import own, pull_arrays, seed
 from .broadcast import warn_of_square
 from .checks import (
@@ -105,21 +105,23 @@ class Tensor(Operators, Methods):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        if self._op is ops.getitem and asked_by_user(1):
+        if self._op in COUNTED and asked_by_user(1):
             self.note_count()
         return self._shape
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        if self._op is ops.getitem and asked_by_user(1):
+        if self._op in COUNTED and asked_by_user(1):
             self.note_count()
         size: int = self._array.size
         return size
 
     def note_count(self) -> None:
-        """Remember that a number of elements was asked for, where a mask has decided on it."""
-        if self._op is ops.getitem and any(x.dtype.kind == "b" for x in self._arrays[1:]):
+        """Remember that a number of elements was asked for, where other numbers decide on it."""
+        if self._op is ops.getitem and not any(map(decides, self._inputs[1:])):
+            return
+        if self._op in COUNTED:
             remember(self, COUNT)
 
     @property
@@ -465,6 +467,14 @@ class Tensor(Operators, Methods):
             "a Tensor's elements cannot be assigned: "
             "use np.where or np.concatenate to make a new Tensor"
         )
+
+
+COUNTED = {ops.getitem, *(op for op in OPS.values() if op.counts)}
+
+
+def decides(index: Tensor) -> bool:
+    """Whether numbers decide how many elements an index picks."""
+    return index.dtype.kind == "b" or index._op in COUNTED - {ops.getitem}
 
 
 # Looked up once: they are called for every op.
