@@ -55,17 +55,17 @@ class Methods:
         """The running sum along `axis`, or over all elements in row order."""
         return np.cumsum(self, axis)  # type: ignore
 
-    def clip(self, min: float | None = None, max: float | None = None) -> Tensor:
-        """Held between two numbers."""
-        return self.record_op(ops.clip, (self,), {"a_min": min, "a_max": max})
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """Held between two bounds: numbers, arrays or Tensors."""
+        return np.clip(self, min, max)  # type: ignore
 
-    def argmax(self, axis: int | None = None) -> Tensor:
+    def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
         """Where the largest element is."""
-        return self.record_op(ops.argmax, (self,), {"axis": axis})
+        return self.record_op(ops.argmax, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def argmin(self, axis: int | None = None) -> Tensor:
+    def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
         """Where the smallest element is."""
-        return self.record_op(ops.argmin, (self,), {"axis": axis})
+        return self.record_op(ops.argmin, (self,), {"axis": axis, "keepdims": keepdims})
 
     def any(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
         """Whether an element is true."""

@@ -21,8 +21,9 @@ from . import numpy_elementwise as elementwise
 from . import numpy_joins as joins
 from . import numpy_products as products
 from . import numpy_questions as questions
+from . import numpy_reductions as reductions
 from . import numpy_shapes as shapes
-from . import numpy_sums as sums
+from . import numpy_statistics as statistics
 
 
 def twin(function: Any) -> Op:
@@ -39,6 +40,15 @@ def twin(function: Any) -> Op:
     )
 
 
+def with_method(ufunc: np.ufunc, method: str) -> Callable[..., Any]:
+    """What a method of a ufunc means, as np.add.reduce does np.sum; TypeError where there is none."""
+    if (ufunc, method) in reductions.METHODS:
+        return reductions.METHODS[ufunc, method]
+    raise TypeError(
+        f"np.{ufunc.__name__}.{method} keeps no history on Tensors: use np.sum, np.max, np.min, +"
+    )
+
+
 MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     # Another shape or order
     np.reshape: ops.reshape,
@@ -47,10 +57,17 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.expand_dims: ops.expand_dims,
     np.atleast_1d: shapes.atleast_1d,
     np.atleast_2d: shapes.atleast_2d,
+    np.atleast_3d: shapes.atleast_3d,
     np.transpose: shapes.transpose,
+    np.matrix_transpose: shapes.matrix_transpose,
     np.swapaxes: ops.swapaxes,
     np.moveaxis: shapes.moveaxis,
+    np.rollaxis: shapes.rollaxis,
     np.flip: shapes.flip,
+    np.fliplr: shapes.fliplr,
+    np.flipud: shapes.flipud,
+    np.rot90: shapes.rot90,
+    np.roll: shapes.roll,
     np.broadcast_to: ops.broadcast_to,
     np.copy: shapes.copy,
     # Put together and taken apart
@@ -59,11 +76,37 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.vstack: joins.vstack,
     np.hstack: joins.hstack,
     np.column_stack: joins.column_stack,
+    np.dstack: joins.dstack,
+    np.append: joins.append,
+    np.block: joins.block,
+    np.broadcast_arrays: joins.broadcast_arrays,
+    np.meshgrid: joins.meshgrid,
+    np.repeat: joins.repeat,
+    np.tile: joins.tile,
+    np.pad: joins.pad,
+    np.linspace: joins.linspace,
     np.split: joins.split,
+    np.array_split: joins.array_split,
+    np.hsplit: joins.hsplit,
+    np.vsplit: joins.vsplit,
+    np.dsplit: joins.dsplit,
+    np.unstack: joins.unstack,
     # Some of the elements
     np.take: elements.take,
-    np.where: ops.where,
+    np.take_along_axis: elements.take_along_axis,
+    np.where: elements.where,
+    np.select: elements.select,
+    np.choose: elements.choose,
     np.clip: elements.clip,
+    np.diag: elements.diag,
+    np.diagonal: elements.diagonal,
+    np.trace: elements.trace,
+    np.tril: ops.tril,
+    np.triu: ops.triu,
+    np.lib.stride_tricks.sliding_window_view: elements.sliding_window_view,
+    # In order
+    np.sort: elements.sort,
+    np.partition: elements.partition,
     # Products
     np.matmul: ops.matmul,
     np.dot: products.dot,
@@ -109,33 +152,70 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     # Sums and differences
     np.sum: ops.sum,
     np.mean: ops.mean,
-    np.average: sums.average,
+    np.average: statistics.average,
     np.var: ops.var,
     np.std: ops.std,
+    np.cov: statistics.cov,
+    np.corrcoef: statistics.corrcoef,
     np.prod: ops.prod,
-    np.trace: sums.trace,
-    np.cumsum: sums.cumsum,
-    np.diff: sums.diff,
+    np.cumsum: reductions.cumsum,
+    np.cumprod: reductions.cumprod,
+    np.diff: statistics.diff,
+    np.ediff1d: statistics.ediff1d,
+    np.gradient: statistics.gradient,
+    np.trapezoid: statistics.trapezoid,
+    np.interp: statistics.interp,
+    # NaN left out
+    np.nansum: reductions.nansum,
+    np.nanprod: reductions.nanprod,
+    np.nanmean: reductions.nanmean,
+    np.nanvar: reductions.nanvar,
+    np.nanstd: reductions.nanstd,
+    np.nanmax: reductions.nanmax,
+    np.nanmin: reductions.nanmin,
     # The largest and the smallest
     np.max: ops.max,
     np.amax: ops.max,
     np.min: ops.min,
     np.amin: ops.min,
+    np.ptp: statistics.ptp,
+    np.median: statistics.median,
+    np.quantile: statistics.quantile,
+    np.percentile: statistics.percentile,
     # Constants: no gradient flows through them
     np.argmax: ops.argmax,
     np.argmin: ops.argmin,
+    np.argsort: elements.argsort,
+    np.argpartition: elements.argpartition,
+    np.searchsorted: ops.searchsorted,
+    np.digitize: ops.digitize,
+    np.nonzero: elements.nonzero,
+    np.flatnonzero: elements.flatnonzero,
+    np.argwhere: ops.argwhere,
+    np.count_nonzero: ops.count_nonzero,
     np.any: ops.any,
     np.all: ops.all,
     np.zeros_like: ops.zeros_like,
     np.ones_like: ops.ones_like,
-    np.full_like: ops.full_like,
+    np.full_like: elements.full_like,
     np.isclose: ops.isclose,
+    np.bitwise_and: elementwise.bitwise_and,
+    np.bitwise_or: elementwise.bitwise_or,
+    np.bitwise_xor: elementwise.bitwise_xor,
+    np.invert: elementwise.invert,
     # Questions, answered by plain numbers
     np.shape: questions.shape,
     np.ndim: questions.ndim,
     np.size: questions.size,
     np.allclose: questions.allclose,
     np.array_equal: questions.array_equal,
+}
+
+# What functions that mean an op mean with these arguments, which the op does not take.
+BEYOND: dict[Callable[..., Any], tuple[set[str], Callable[..., Any]]] = {
+    **{f: (reductions.MORE, meaning) for f, meaning in reductions.REDUCTIONS.items()},
+    np.reshape: ({"order"}, shapes.reshape),
+    np.concatenate: ({"axis", "dtype", "casting"}, joins.concatenate),
 }
 
 for name, meaning in (("matvec", products.matvec), ("vecmat", products.vecmat)):

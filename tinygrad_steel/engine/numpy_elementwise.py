@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import is_tensor
+from .operators import masks_only
 
 
 def float_power(a: Any, b: Any) -> Any:
@@ -32,3 +33,22 @@ def nan_to_num(
     if not copy:
         raise TypeError("copy=False would change a Tensor in place: leave it out")
     return ops.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
+
+
+# On masks NumPy's & | ^ ~ are logic; on integers they work bit by bit, which is refused.
+
+
+def bitwise_and(a: Any, b: Any) -> Any:
+    return ops.logical_and(masks_only(a), masks_only(b))
+
+
+def bitwise_or(a: Any, b: Any) -> Any:
+    return ops.logical_or(masks_only(a), masks_only(b))
+
+
+def bitwise_xor(a: Any, b: Any) -> Any:
+    return ops.logical_xor(masks_only(a), masks_only(b))
+
+
+def invert(x: Any) -> Any:
+    return ops.logical_not(masks_only(x))

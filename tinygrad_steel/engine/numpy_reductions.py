@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..ops.safe import wide
+from ..ops.op import is_tensor
+from ..ops.safe import floats, wide
 
 Axis = Any
 
@@ -26,6 +27,11 @@ def in_dtype(a: Any, dtype: Any) -> Any:
     return a if dtype is None else a.astype(dtype)
 
 
+def in_its_dtype(initial: Any, y: Any) -> Any:
+    """What a reduction starts with, in the dtype of what it comes to."""
+    return initial.astype(y.dtype) if is_tensor(initial) else y.dtype.type(initial)
+
+
 def sum(
     a: Any,
     axis: Axis = None,
@@ -36,7 +42,7 @@ def sum(
     where: Any = True,
 ) -> Any:
     y = ops.sum(only(in_dtype(a, dtype), where, 0), axis, keepdims=keepdims)
-    return y if initial is None else y + initial
+    return y if initial is None else y + in_its_dtype(initial, y)
 
 
 def prod(
@@ -49,7 +55,7 @@ def prod(
     where: Any = True,
 ) -> Any:
     y = ops.prod(only(in_dtype(a, dtype), where, 1), axis, keepdims=keepdims)
-    return y if initial is None else y * initial
+    return y if initial is None else y * in_its_dtype(initial, y)
 
 
 def max(
@@ -72,6 +78,7 @@ def extreme(
         if where is not True:
             raise ValueError(f"{op.name} with where= needs initial=, for where nothing is left")
         return op(a, axis, keepdims=keepdims)
+    initial = in_its_dtype(initial, a)
     return of_two(op(only(a, where, initial), axis, keepdims=keepdims), initial)
 
 
@@ -142,6 +149,20 @@ def deviations(a: Any, axis: Axis, keepdims: bool, where: Any) -> tuple[Any, Any
     return x, count(x, axis, keepdims, where)
 
 
+def cumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+    return running(ops.cumsum, a, axis, dtype)
+
+
+def cumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+    return running(ops.cumprod, a, axis, dtype)
+
+
+def running(op: Any, a: Any, axis: int | None, dtype: Any) -> Any:
+    """A running sum or product, without an axis over all elements in row order."""
+    a = in_dtype(a, dtype)
+    return op(np.ravel(a), axis=0) if axis is None else op(a, axis=axis)
+
+
 # NaN left out
 
 
@@ -190,9 +211,9 @@ def of_enough(
     keepdims: bool = False,
 ) -> Any:
     """A deviation of what is no NaN; NaN where no more than `ddof` numbers are left."""
-    there = ~np.isnan(a)
+    a, there = floats(a), ~np.isnan(a)
     enough = np.sum(there, axis=axis, keepdims=keepdims) > ddof
-    safe = np.where(enough, ddof, -1)  # never a division by 0
+    safe = np.where(enough, ddof, -1).astype(a.dtype)  # never a division by 0
     y = deviation(a, axis, dtype, ddof=safe, keepdims=keepdims, where=there)
     return np.where(enough, y, np.nan)
 

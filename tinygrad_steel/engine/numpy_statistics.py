@@ -12,7 +12,7 @@ from .. import ops
 from ..ops.op import is_tensor
 from ..ops.safe import floats
 from ..ops.shapes import before
-from .numpy_elements import as_array
+from .numpy_elements import as_array, take
 
 MISSING: Any = object()  # stands for an argument that is left out, where None is one
 
@@ -41,7 +41,7 @@ def quantile(
     axis: Any = None,
     *,
     overwrite_input: bool = False,
-    method: str = "linear",
+    method: Any = "linear",
     keepdims: bool = False,
 ) -> Any:
     """Where `q` falls, NumPy says: it is a quantile of the numbers of the places themselves."""
@@ -140,7 +140,7 @@ def cov(
 ) -> Any:
     """With weights as plain numbers."""
     x = rows_of(m, rowvar) if y is None else np.concatenate([rows_of(z, rowvar) for z in (m, y)])
-    x = floats(x) if dtype is None else x.astype(dtype)
+    x = x.astype(np.float64 if dtype is None else dtype)
     weights = [np.asarray(w) for w in (fweights, aweights) if w is not None]
     w = None if not weights else weights[0] if len(weights) == 1 else weights[0] * weights[1]
     x = x - np.expand_dims(average(x, axis=1, weights=w), 1)
@@ -162,7 +162,7 @@ def rows_of(m: Any, rowvar: bool) -> Any:
 def degrees_of_freedom(n: int, w: Any, aweights: Any, ddof: int) -> float:
     """What the sums of products are divided by."""
     if w is None:
-        found = n - ddof
+        found = float(n - ddof)
     elif ddof == 0 or aweights is None:
         found = float(w.sum()) - ddof
     else:
@@ -184,9 +184,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
 # Differences and integrals
 
 
-def diff(
-    a: Any, n: int = 1, axis: int = -1, prepend: Any = MISSING, append: Any = MISSING
-) -> Any:
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = MISSING, append: Any = MISSING) -> Any:
     if n < 0:
         raise ValueError(f"np.diff: n is at least 0, not {n}")
     a = as_array(a)
@@ -213,7 +211,9 @@ def end_of(x: Any, a: Any, axis: int) -> Any:
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     flat = np.ravel(ary)
     parts = [to_begin, flat[1:] - flat[:-1], to_end]
-    return np.concatenate([np.ravel(as_array(x)) for x in parts if x is not None])
+    return np.concatenate(
+        [np.ravel(as_array(x)).astype(flat.dtype) for x in parts if x is not None]
+    )
 
 
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
@@ -277,7 +277,9 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
         x = as_array(x)
         widths = diff(x, axis=axis if x.ndim > 1 else -1)
         if x.ndim == 1:
-            widths = np.reshape(widths, (-1,) + (1,) * (y.ndim - 1 - normalize_axis_index(axis, y.ndim)))
+            widths = np.reshape(
+                widths, (-1,) + (1,) * (y.ndim - 1 - normalize_axis_index(axis, y.ndim))
+            )
     heights = y[(*first, slice(1, None))] + y[(*first, slice(None, -1))]
     return ops.sum(widths * heights / 2.0, axis)
 
@@ -297,7 +299,7 @@ def interp(
     last = len(xp) - 1
     i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, last - 1)
     steps = (fp[1:] - fp[:-1]) / np.diff(xp)
-    y = np.take(steps, i) * (x - np.take(xp, i)) + np.take(fp, i)
+    y = take(steps, i) * (x - take(xp, i)) + take(fp, i)  # np.take does not see a Tensor in i
     y = np.where(x < xp[0], fp[0] if left is None or period else left, y)
     return np.where(x > xp[last], fp[last] if right is None or period else right, y)
 

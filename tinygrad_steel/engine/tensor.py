@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import ops
 from ..ops.fast import is_numpy
-from ..ops.op import SPELLINGS, Op, data_of, describe
+from ..ops.op import OPS, SPELLINGS, Op, data_of, describe
 from .backward import own, pull_arrays, seed
 from .broadcast import warn_of_square
 from .checks import (
@@ -26,7 +26,7 @@ from .checks import (
 )
 from .messages import asked_by_user, describe_call, described_result, explained
 from .methods import Methods
-from .numpy_api import twin
+from .numpy_api import BEYOND, twin, with_method
 from .operators import Operators
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
 from .recording import RECORDING, next_age, refuse_tracing
@@ -105,21 +105,23 @@ class Tensor(Operators, Methods):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        if self._op is ops.getitem and asked_by_user(1):
+        if self._op in COUNTED and asked_by_user(1):
             self.note_count()
         return self._shape
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        if self._op is ops.getitem and asked_by_user(1):
+        if self._op in COUNTED and asked_by_user(1):
             self.note_count()
         size: int = self._array.size
         return size
 
     def note_count(self) -> None:
-        """Remember that a number of elements was asked for, where a mask has decided on it."""
-        if self._op is ops.getitem and any(x.dtype.kind == "b" for x in self._arrays[1:]):
+        """Remember that a number of elements was asked for, where other numbers decide on it."""
+        if self._op is ops.getitem and not any(map(decides, self._inputs[1:])):
+            return
+        if self._op in COUNTED:
             remember(self, COUNT)
 
     @property
@@ -424,16 +426,13 @@ class Tensor(Operators, Methods):
     __pandas_priority__ = 10_000
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if method != "__call__":
-            raise TypeError(
-                f"np.{ufunc.__name__}.{method} keeps no history on Tensors: "
-                f"use np.sum, np.max, np.min, +"
-            )
         if kwargs.get("out") is not None:
             raise TypeError(
                 f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an "
                 f"ndarray z), since its history would be lost: write z = z + t"
             )
+        if method != "__call__":
+            return with_method(ufunc, method)(*inputs, **{"axis": 0, **kwargs})
         if ufunc in SPELLINGS:
             return SPELLINGS[ufunc](*inputs, **kwargs)
         return twin(ufunc)(*inputs, **kwargs)
@@ -441,10 +440,13 @@ class Tensor(Operators, Methods):
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if function not in SPELLINGS:
+        meaning = SPELLINGS.get(function)
+        if kwargs and function in BEYOND and not BEYOND[function][0].isdisjoint(kwargs):
+            meaning = BEYOND[function][1]
+        if meaning is None:
             return twin(function)(*args, **kwargs)
         try:
-            return SPELLINGS[function](*args, **kwargs)
+            return meaning(*args, **kwargs)
         except TypeError as error:  # arguments that the spelling does not know
             raise TypeError(f"np.{function.__name__} on Tensors: {error}") from error
 
@@ -465,6 +467,14 @@ class Tensor(Operators, Methods):
             "a Tensor's elements cannot be assigned: "
             "use np.where or np.concatenate to make a new Tensor"
         )
+
+
+COUNTED = {ops.getitem, *(op for op in OPS.values() if op.counts)}
+
+
+def decides(index: Tensor) -> bool:
+    """Whether numbers decide how many elements an index picks."""
+    return index.dtype.kind == "b" or index._op in COUNTED - {ops.getitem}
 
 
 # Looked up once: they are called for every op.

@@ -45,7 +45,11 @@ def position(kind: str) -> Callable[..., Any]:
         name = graph.value(x, reckoned(x.dtype))
         if axis is None:
             name = graph.emit("Reshape", [name, graph.numbers([-1])], reckoned(x.dtype))
-        return graph.emit(kind, [name], INT, axis=axis or 0, keepdims=0)
+        kept = bool(node.params.get("keepdims"))
+        name = graph.emit(kind, [name], INT, axis=axis or 0, keepdims=int(kept))
+        if axis is None and kept:
+            name = graph.emit("Reshape", [name, graph.numbers(node.shape)], INT)
+        return name
 
     return rule
 
@@ -96,6 +100,39 @@ def transpose(graph: Graph, node: Apply) -> str:
     axes = node.params.get("axes")
     order = {} if axes is None else {"perm": [i % len(node.shape) for i in axes]}
     return graph.add("Transpose", node, *node.inputs, **order)
+
+
+def nonzero(graph: Graph, node: Apply) -> str:
+    return graph.emit("Gather", [places(graph, node), graph.numbers(node.params["axis"])], INT)
+
+
+def argwhere(graph: Graph, node: Apply) -> str:
+    return graph.emit("Transpose", [places(graph, node)], INT)
+
+
+def places(graph: Graph, node: Apply) -> str:
+    """A row of indices for each axis."""
+    return graph.emit("NonZero", [graph.value(node.inputs[0], BOOL)], INT)
+
+
+def pad(graph: Graph, node: Apply) -> str:
+    number = node.params.get("constant_values", 0)
+    if isinstance(number, list):  # one for each side
+        raise unmapped(node, graph.names)
+    widths = np.broadcast_to(node.params["pad_width"], (len(node.shape), 2))
+    return graph.add("Pad", node, *node.inputs, graph.numbers(widths.T.ravel()), number)
+
+
+def triangle(upper: int) -> Callable[..., Any]:
+    """The rule of tril and triu."""
+
+    def rule(graph: Graph, node: Apply) -> str:
+        (x,) = node.inputs
+        if len(x.shape) < 2:
+            raise unmapped(node, graph.names)
+        return graph.add("Trilu", node, x, graph.numbers(node.params.get("k", 0)), upper=upper)
+
+    return rule
 
 
 def full_like(graph: Graph, node: Apply) -> str:
@@ -214,6 +251,7 @@ MAPPING: dict[Op, str | Callable[..., Any]] = {
     },
     **{ops.max: reduction("ReduceMax"), ops.min: reduction("ReduceMin")},
     **{ops.argmax: position("ArgMax"), ops.argmin: position("ArgMin")},
+    **{ops.nonzero: nonzero, ops.argwhere: argwhere},
     ops.cumsum: lambda g, n: g.add("CumSum", n, *n.inputs, g.numbers(n.params["axis"])),
     # shapes
     **{
@@ -227,6 +265,7 @@ MAPPING: dict[Op, str | Callable[..., Any]] = {
         "Unsqueeze", n, *n.inputs, g.numbers(np.atleast_1d(n.params["axis"]))
     ),
     ops.broadcast_to: stretched,
+    **{ops.pad: pad, ops.tril: triangle(0), ops.triu: triangle(1)},
     **{ops.concatenate: along("Concat", 0), ops.full_like: full_like},
 }
 
@@ -248,6 +287,22 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
         return x.astype(x.dtype)
     x = x if a_min is None else np.maximum(x, a_min)
     return x if a_max is None else np.minimum(x, a_max)
+
+
+def roll(x: Any, shift: Any, axis: Any = None) -> Any:
+    if axis is None:
+        return np.reshape(roll(np.reshape(x, (-1,)), shift, 0), x.shape)
+    for n, i in np.broadcast(shift, axis):
+        first = (slice(None),) * (int(i) % x.ndim)
+        cut = -int(n) % x.shape[i] if x.shape[i] else 0
+        x = np.concatenate([x[(*first, slice(cut, None))], x[(*first, slice(cut))]], axis=int(i))
+    return x
+
+
+def diag(v: Any, k: int = 0) -> Any:
+    v = np.pad(v, (0, abs(k)))
+    spread = v[:, None] if k > 0 else v
+    return np.where(np.eye(v.shape[0], k=k, dtype=bool), spread, 0)
 
 
 def negative_zero(x: Any) -> Any:
@@ -312,7 +367,7 @@ PARTS: dict[Op, Callable[..., Any]] = {
     ops.any: lambda x, **params: np.max(x.astype(bool), **params),
     ops.all: lambda x, **params: np.min(x.astype(bool), **params),
     ops.clip: clip,
-    ops.flip: flip,
+    **{ops.flip: flip, ops.roll: roll, ops.diag: diag},
     ops.swapaxes: lambda x, axis1, axis2: np.transpose(
         x, np.swapaxes(np.empty(range(x.ndim)), axis1, axis2).shape
     ),

@@ -210,6 +210,11 @@ def result_of(function: str, name: str, *fixed: str) -> Form:
     return named
 
 
+def place_of(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
+    """`np.nonzero(x)[0]`."""
+    return joined("np.nonzero(", inputs[0], f")[{y.params['axis']}]")
+
+
 def the_same(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     """Another name for the same value."""
     return inputs[0]
@@ -230,6 +235,7 @@ WRITTEN: Mapping[Op, Form] = {
     ops.svd_vh: result_of("np.linalg.svd", "Vh", "full_matrices=False"),
     ops.qr_q: result_of("np.linalg.qr", "Q"),
     ops.qr_r: result_of("np.linalg.qr", "R"),
+    ops.nonzero: place_of,
     alias: the_same,
 }
 
@@ -342,6 +348,13 @@ def index_and_shape(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -
     return [g, index_text(y.params["index"], arrays, alone=False), str(y.params["shape"])]
 
 
+def widths_first(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:
+    """`np.pad(x, ((1, 1),), constant_values=2)`."""
+    constants = y.params.get("constant_values", 0)
+    more = [f"constant_values={value_text(constants, dialect.runs)}"] if constants != 0 else []
+    return [*inputs, value_text(y.params["pad_width"]), *more]
+
+
 def inputs_alone(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:
     """The inputs alone: they say what the parameters are."""
     return [*inputs]
@@ -351,5 +364,6 @@ ARGUMENTS: Mapping[Op, Arguments] = {  # all others: named_arguments
     ops.clip: bounds,
     ops.einsum: subscripts_first,
     ops.scatter: index_and_shape,
+    ops.pad: widths_first,
     ops.one_hot: inputs_alone,
 }

@@ -128,8 +128,9 @@ def pattern(x: np.ndarray) -> str | None:
     is_square = x.shape == (length, length) and length > 1
     if is_square and same_bytes(x, np.eye(length, dtype=x.dtype)):
         return f"np.eye({length})" if x.dtype == np.float64 else f"np.eye({length}, dtype={kind})"
-    if is_square and same_bytes(x, np.tri(length, k=-1, dtype=x.dtype)):
-        return f"np.tri({length}, k=-1, dtype={kind})"
+    for k, shifted in ((0, ""), (-1, "k=-1, ")):
+        if is_square and same_bytes(x, np.tri(length, k=k, dtype=x.dtype)):
+            return f"np.tri({length}, {shifted}dtype={kind})"
     if x.size > 1 and same_bytes(x, np.full(x.shape, x.flat[0], x.dtype)):
         return f"np.full({x.shape}, {value_text(x.flat[0])}, {kind})"
     return None
