@@ -114,6 +114,11 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.degrees: ops.rad2deg,
     np.sinc: ops.sinc,
     np.nan_to_num: elementwise.nan_to_num,
+    np.real: elementwise.real,
+    np.imag: elementwise.imag,
+    np.conjugate: elementwise.conjugate,
+    np.real_if_close: elementwise.real_if_close,
+    np.angle: elementwise.angle,
     # Sums and differences
     np.sum: ops.sum,
     np.mean: ops.mean,
@@ -156,6 +161,15 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.size: questions.size,
     np.allclose: questions.allclose,
     np.array_equal: questions.array_equal,
+    np.array_equiv: questions.array_equiv,
+    np.result_type: questions.result_type,
+    np.can_cast: questions.can_cast,
+    np.iscomplexobj: questions.iscomplexobj,
+    np.isrealobj: questions.isrealobj,
+    np.isreal: questions.isreal,
+    np.iscomplex: questions.iscomplex,
+    np.isposinf: questions.isposinf,
+    np.isneginf: questions.isneginf,
 }
 
 TWINS.update({f: meaning for f, meaning in MEANING.items() if isinstance(meaning, Op)})
