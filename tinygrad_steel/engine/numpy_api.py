@@ -8,6 +8,8 @@ no row: `np.exp` means the op whose forward it is.
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +30,10 @@ def twin(function: Any) -> Op:
     """The op that stands for a NumPy function; TypeError where there is none."""
     if function in TWINS:
         return TWINS[function]
+    if isinstance(function, np.ufunc) and "scipy.special" in sys.modules:
+        importlib.import_module("..ops.special", __package__)  # not before: SciPy is slow to load
+        if function in TWINS:
+            return TWINS[function]
     name = function.__name__
     if hasattr(function, "__module__"):
         name = f"{function.__module__}.{name}"
