@@ -14,6 +14,7 @@ from .engine.recording import no_grad
 from .engine.tensor import Tensor
 from .ops import (
     log_softmax,
+    logsumexp,
     relu,
     sigmoid,
     sigmoid_cross_entropy,
@@ -81,6 +82,7 @@ __all__ = [
     "formula",
     "grad",
     "log_softmax",
+    "logsumexp",
     "no_grad",
     "op",
     "random_sample",

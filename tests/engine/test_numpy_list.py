@@ -1,5 +1,6 @@
 """NumPy's functions as people call them, a line for each: values are NumPy's, gradients those of differences."""
 
+import math
 import re
 
 import numpy as np
@@ -217,6 +218,39 @@ m[np.argwhere(v > 0)[:, 0]]
 m[i]
 """
 
+METHODS = """
+a.copy()
+a.repeat(2, axis=1)
+a.repeat([1, 2], 0)
+a.round(1) + a
+m.diagonal(1)
+t.diagonal(0, 1, 2)
+m.trace()
+a.trace(1)
+a.take([0, 4, 0])
+a.take([2, 0], axis=1)
+a.mT
+t.mT
+a.flat[2]
+sum(x * i for i, x in enumerate(a.flat))
+a.real * a
+a.conj()
+a.conjugate()
+a.prod(axis=0)
+a.cumsum()
+a.std(axis=1, ddof=1)
+a.var()
+a.dot(v)
+a[a.nonzero()]
+v.searchsorted(0.5) * v
+list(reversed(a))
+[x * len(a) for x in a]
+np.real(a)
+np.conj(a)
+np.conjugate(a)
+np.real_if_close(a)
+"""
+
 QUESTIONS = """
 np.isclose(a, a + 1e-9)
 np.isclose(a, b, rtol=0.1, atol=0.2)
@@ -242,6 +276,35 @@ np.where(a > 0)
 np.count_nonzero(a > 0)
 np.count_nonzero(a > 0, axis=1)
 np.count_nonzero(a > 0, axis=0, keepdims=True)
+a.argsort()
+v.argsort(stable=True)
+a.nonzero()
+np.imag(a)
+np.isposinf(a / 0.0)
+np.isneginf(a / 0.0)
+"""
+
+PLAIN = """
+a.tolist()
+a.nbytes
+a.itemsize
+len(a)
+list(map(len, a))
+a[1, 2] in a
+2.5 in a
+np.isreal(a).tolist()
+np.iscomplex(a).tolist()
+np.isrealobj(a)
+np.iscomplexobj(a)
+np.isscalar(s)
+np.iterable(v)
+np.result_type(a, np.float32)
+np.can_cast(a, np.float32)
+np.array_equiv(v, np.stack([v, v]))
+np.array_equiv(v, w)
+np.shape(t)
+np.size(t, 1)
+np.ndim(t)
 """
 
 
@@ -270,7 +333,7 @@ def gradient(x):
     return np.zeros(x.shape, x.dtype) if x.grad is None else x.grad
 
 
-@pytest.mark.parametrize("line", lines(ELEMENTWISE + ARRANGED))
+@pytest.mark.parametrize("line", lines(ELEMENTWISE + ARRANGED + METHODS))
 def test_value_gradient_and_second_order(line):
     data = {name: DATA[name] for name in names_in(line)}
     given = {name: leaf(x) for name, x in data.items()}
@@ -301,7 +364,7 @@ def test_value_gradient_and_second_order(line):
         close(second, differences(slope, data[name]), rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("line", lines(ELEMENTWISE + ARRANGED))
+@pytest.mark.parametrize("line", lines(ELEMENTWISE + ARRANGED + METHODS))
 def test_float32_as_numpy_has_it(line):
     short = {name: np.float32(DATA[name]) for name in names_in(line)}
     given = {name: leaf(x, np.float32) for name, x in short.items()}
@@ -318,6 +381,7 @@ def test_float32_as_numpy_has_it(line):
 
 
 @pytest.mark.parametrize("line", lines(QUESTIONS))
+@np.errstate(divide="ignore")
 def test_questions_answer_with_constants(line):
     data = {name: DATA[name] for name in names_in(line)}
     found = evaluated(line, {name: leaf(x) for name, x in data.items()})
@@ -325,3 +389,83 @@ def test_questions_answer_with_constants(line):
         assert isinstance(y, Tensor) and not y.requires_grad
         assert y.dtype == np.asarray(expected).dtype
         np.testing.assert_array_equal(y.data, expected)
+
+
+@pytest.mark.parametrize("line", lines(PLAIN))
+def test_questions_that_plain_numbers_answer(line):
+    data = {name: DATA[name] for name in names_in(line)}
+    found = eval(line, {**KNOWN, **{name: leaf(x) for name, x in data.items()}})
+    expected = eval(line, {**KNOWN, **data})
+    assert found == expected
+    assert type(found) in (type(expected), type(bool(expected)))
+
+
+# Conventions: ties, kinks, jumps, NaN and infinity, by analysis
+
+INF, NAN = np.inf, np.nan
+
+
+@pytest.mark.parametrize(
+    "f, x, expected",
+    [
+        (np.fabs, [0.0, -2.0], [0, -1]),
+        (np.sinc, [0.0, 1.0, -0.5], [0, -1, 4 / np.pi]),
+        (lambda x: np.hypot(x, 0 * x), [0.0, -3.0], [0, -1]),
+        (lambda x: np.arctan2(x, 0.0), [0.0, 2.0], [0, 0]),
+        (lambda x: np.arctan2(0.0, x), [0.0, 2.0], [0, 0]),
+        (lambda x: np.fmax(x, 1.0), [1.0, 2.0, 0.0, NAN], [0.5, 1, 0, 0]),
+        (lambda x: np.fmax(x, NAN), [1.0, NAN], [1, NAN]),
+        (lambda x: np.fmin(NAN, x), [1.0, NAN], [1, NAN]),
+        (lambda x: np.fmin(x, 1.0), [1.0, 2.0, 0.0], [0.5, 0, 1]),
+        (np.nan_to_num, [NAN, INF, -INF, 2.0], [0, 0, 0, 1]),
+        (lambda x: np.copysign(x, -1.0), [0.0, 2.0, -2.0], [0, -1, 1]),
+        (lambda x: np.copysign(3.0, x), [2.0, -2.0, 0.0], [0, 0, 0]),
+        (lambda x: np.heaviside(x, 0.5), [-1.0, 0.0, 1.0], [0, 0, 0]),
+        (lambda x: np.heaviside([-1.0, 0.0, 1.0], x), [2.0, 2.0, 2.0], [0, 1, 0]),
+        (lambda x: 7.0 % x, [2.0, 3.0, -2.0, INF], [-3, -2, 4, 0]),
+        (lambda x: np.fmod(7.0, x), [2.0, 3.0, -2.0], [-3, -2, 3]),
+        (
+            lambda x: np.fmod([91.3, 36.5], x),
+            [2.9, 0.1],
+            [-31, -364],
+        ),  # not what rounding makes of it
+        (lambda x: np.logaddexp2(x, -INF), [1.0, -INF], [1, 0.5]),
+        (lambda x: np.logaddexp2(x, 1.0), [1.0, 2.0], [0.5, 2 / 3]),
+        (np.cbrt, [8.0, -27.0], [1 / 12, 1 / 27]),
+        (np.round, [0.5, 1.5, 2.4], [0, 0, 0]),
+        (lambda x: np.sort(x) * [1, 10, 100], [2.0, 1.0, 2.0], [10, 1, 100]),
+        (lambda x: np.sort(x) * [1, 10, 100], [NAN, 1.0, 0.0], [100, 10, 1]),
+        (lambda x: np.take_along_axis(x, np.array([0, 0, 2]), 0), [1.0, 2.0, 3.0], [2, 0, 1]),
+        (lambda x: np.pad(x, 1, mode="edge"), [1.0, 2.0, 3.0], [2, 1, 2]),
+        (lambda x: np.triu(np.full((2, 2), INF)) * 0 + np.diag(x), [1.0, 2.0], [1, 1]),
+    ],
+)
+@np.errstate(all="ignore")
+def test_conventions(f, x, expected):
+    t = leaf(x)
+    y = f(t)
+    assert y.requires_grad
+    y.backward(np.full(y.shape, 3.7))
+    np.testing.assert_allclose(t.grad, 3.7 * np.array(expected), rtol=1e-12)
+
+
+def test_higher_slopes_of_sinc_at_0():
+    """sinc(x) = 1 - (pi x)**2 / 6 + (pi x)**4 / 120 - ..."""
+    x = leaf(0.0)
+    slopes = [np.sinc(x)]
+    for _ in range(4):
+        slopes.append(grad(slopes[-1], x))
+    expected = [1, 0, -(np.pi**2) / 3, 0, np.pi**4 / 5]
+    close(np.array([y.item() for y in slopes]), np.array(expected), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-8, 1e-5, 1e-3, 0.05, 0.0999, 0.1001, 0.3])
+def test_the_slope_of_sinc_near_0_is_right_to_the_last_digits(size):
+    """Against its series, taken further."""
+    exact = sum(
+        (-1) ** k * 2 * k * np.pi ** (2 * k) * size ** (2 * k - 1) / math.factorial(2 * k + 1)
+        for k in range(1, 15)
+    )
+    x = leaf(size)
+    np.sinc(x).backward()
+    close(x.grad, exact, rtol=1e-11)

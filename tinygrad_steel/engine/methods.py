@@ -55,6 +55,14 @@ class Methods:
         """The running sum along `axis`, or over all elements in row order."""
         return np.cumsum(self, axis)  # type: ignore
 
+    def cumprod(self, axis: int | None = None) -> Tensor:
+        """The running product along `axis`, or over all elements in row order."""
+        return np.cumprod(self, axis)  # type: ignore
+
+    def round(self, decimals: int = 0) -> Tensor:
+        """To this many decimals; its slope is 0."""
+        return self.record_op(ops.round, (self,), {"decimals": decimals})
+
     def clip(self, min: Any = None, max: Any = None) -> Tensor:
         """Held between two bounds: numbers, arrays or Tensors."""
         return np.clip(self, min, max)  # type: ignore
@@ -66,6 +74,18 @@ class Methods:
     def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
         """Where the smallest element is."""
         return self.record_op(ops.argmin, (self,), {"axis": axis, "keepdims": keepdims})
+
+    def argsort(self, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Tensor:
+        """The places of the elements in the order of their size."""
+        return np.argsort(self, axis, kind, stable=stable)  # type: ignore
+
+    def nonzero(self) -> tuple[Tensor, ...]:
+        """The places of the elements that are not 0, one array for each axis."""
+        return np.nonzero(self)  # type: ignore
+
+    def searchsorted(self, v: Any, side: str = "left") -> Tensor:
+        """Where numbers belong among these, which are sorted."""
+        return self.record_op(ops.searchsorted, (self, v), {"side": side})
 
     def any(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
         """Whether an element is true."""
@@ -92,6 +112,11 @@ class Methods:
         """The axes reversed."""
         return self.record_op(ops.transpose, (self,), {})
 
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged."""
+        return self.record_op(ops.swapaxes, (self,), {"axis1": -2, "axis2": -1})
+
     def dot(self, other: Any) -> Tensor:
         """self @ other, or the product with a single number."""
         return np.dot(self, other)  # type: ignore
@@ -101,6 +126,42 @@ class Methods:
         return self.record_op(ops.reshape, (self,), {"shape": (-1,)})
 
     flatten = ravel
+
+    @property
+    def flat(self) -> Tensor:
+        """All elements along one axis, to go over or to pick from."""
+        return self.ravel()
+
+    def copy(self) -> Tensor:
+        """The same elements, with their history; `detach()` is without."""
+        return np.copy(self)  # type: ignore
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+        """Each element, or each part along `axis`, as often as `repeats` says."""
+        return np.repeat(self, repeats, axis)  # type: ignore
+
+    def take(self, indices: Any, axis: int | None = None) -> Tensor:
+        """The elements, or the parts along `axis`, at these places."""
+        return np.take(self, indices, axis)  # type: ignore
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """What is on a diagonal of two axes."""
+        return np.diagonal(self, offset, axis1, axis2)  # type: ignore
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """The sum of what is on a diagonal of two axes."""
+        return np.trace(self, offset, axis1, axis2)  # type: ignore
+
+    @property
+    def real(self) -> Tensor:
+        """The Tensor itself: its numbers are real."""
+        return self  # type: ignore[return-value]
+
+    def conj(self) -> Tensor:
+        """The Tensor itself: its numbers are real."""
+        return self  # type: ignore[return-value]
+
+    conjugate = conj
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         """Two axes exchanged."""

@@ -8,6 +8,8 @@ no row: `np.exp` means the op whose forward it is.
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +32,10 @@ def twin(function: Any) -> Op:
     """The op that stands for a NumPy function; TypeError where there is none."""
     if function in TWINS:
         return TWINS[function]
+    if isinstance(function, np.ufunc) and "scipy.special" in sys.modules:
+        importlib.import_module("..ops.special", __package__)  # not before: SciPy is slow to load
+        if function in TWINS:
+            return TWINS[function]
     name = function.__name__
     if hasattr(function, "__module__"):
         name = f"{function.__module__}.{name}"
@@ -149,6 +155,11 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.degrees: ops.rad2deg,
     np.sinc: ops.sinc,
     np.nan_to_num: elementwise.nan_to_num,
+    np.real: elementwise.real,
+    np.imag: elementwise.imag,
+    np.conjugate: elementwise.conjugate,
+    np.real_if_close: elementwise.real_if_close,
+    np.angle: elementwise.angle,
     # Sums and differences
     np.sum: ops.sum,
     np.mean: ops.mean,
@@ -209,6 +220,15 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.size: questions.size,
     np.allclose: questions.allclose,
     np.array_equal: questions.array_equal,
+    np.array_equiv: questions.array_equiv,
+    np.result_type: questions.result_type,
+    np.can_cast: questions.can_cast,
+    np.iscomplexobj: questions.iscomplexobj,
+    np.isrealobj: questions.isrealobj,
+    np.isreal: questions.isreal,
+    np.iscomplex: questions.iscomplex,
+    np.isposinf: questions.isposinf,
+    np.isneginf: questions.isneginf,
 }
 
 # What functions that mean an op mean with these arguments, which the op does not take.

@@ -35,6 +35,30 @@ def nan_to_num(
     return ops.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
 
 
+# Of numbers that are real
+
+
+def real(val: Any) -> Any:
+    return val
+
+
+def imag(val: Any) -> Any:
+    return ops.zeros_like(val)
+
+
+def conjugate(x: Any) -> Any:
+    return ops.positive(x)
+
+
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    return a
+
+
+def angle(z: Any, deg: bool = False) -> Any:
+    """Half a turn below 0, else 0."""
+    return ops.arctan2(0.0, z) if not deg else ops.rad2deg(ops.arctan2(0.0, z))
+
+
 # On masks NumPy's & | ^ ~ are logic; on integers they work bit by bit, which is refused.
 
 

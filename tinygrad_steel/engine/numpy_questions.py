@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import ops
 from ..ops.op import data_of, is_tensor
 from .messages import asked_by_user
 from .reads import BRANCH, remember
@@ -47,6 +48,44 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
     if equal_nan:
         equal = equal | (np.not_equal(a, a) & np.not_equal(b, b))
     return bool(np.all(equal))
+
+
+def array_equiv(a1: Any, a2: Any) -> bool:
+    a, b = numbers_read((a1, a2))
+    return bool(np.array_equiv(a, b))
+
+
+def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
+    found: np.dtype[Any] = np.result_type(*map(data_of, arrays_and_dtypes))
+    return found
+
+
+def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
+    return np.can_cast(from_.dtype if is_tensor(from_) else from_, to, casting)
+
+
+def iscomplexobj(x: Any) -> bool:
+    return False
+
+
+def isrealobj(x: Any) -> bool:
+    return True
+
+
+def isreal(x: Any) -> np.ndarray:
+    return np.ones(x.shape, bool)
+
+
+def iscomplex(x: Any) -> np.ndarray:
+    return np.zeros(x.shape, bool)
+
+
+def isposinf(x: Any) -> Any:
+    return ops.equal(x, np.inf)
+
+
+def isneginf(x: Any) -> Any:
+    return ops.equal(x, -np.inf)
 
 
 def numbers_read(xs: Sequence[Any]) -> list[Any]:

@@ -136,6 +136,16 @@ class Tensor(Operators, Methods):
         return dtype
 
     @property
+    def itemsize(self) -> int:
+        """The bytes of an element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self.size * self.itemsize
+
+    @property
     def op(self) -> Op | None:
         """The op that this is the result of; None for a leaf."""
         return self._op
@@ -266,6 +276,11 @@ class Tensor(Operators, Methods):
         number: float = np.asarray(self._array).item()
         return number
 
+    def tolist(self) -> Any:
+        """The elements as Python numbers, in lists of lists, without history."""
+        refuse_tracing()
+        return np.asarray(self._array).tolist()
+
     def detach(self) -> Tensor:
         """A new leaf with a copy of the data, without history, through which no gradient flows."""
         return Tensor(self._array)
@@ -288,6 +303,9 @@ class Tensor(Operators, Methods):
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
+
+    def __contains__(self, x: Any) -> bool:
+        return bool(np.any(self == x))
 
     def __bool__(self) -> bool:
         if self.size != 1:

@@ -189,12 +189,13 @@ def define(
     return new
 
 
-def unlisted(name: str, forward: Forward, vjp: Vjp) -> Op:
+def unlisted(name: str, forward: Forward, *vjps: Vjp | None, samples: Sequence[Sample] = ()) -> Op:
     """An op of the library's own that stands in no table: anybody's op may have its name."""
-    none = dict.fromkeys(
-        ("elementwise", "rowwise", "sequence", "keeps", "constant", "random"), False
+    facts: dict[str, Any] = dict.fromkeys(
+        ("rowwise", "sequence", "keeps", "constant", "random"), False
     )
-    new = Op(name, forward, (vjp,), (), each=None, joint=None, **none)
+    facts["elementwise"] = isinstance(forward, np.ufunc)
+    new = Op(name, forward, vjps, samples, each=None, joint=None, **facts)
     new.trust()
     return new
 

@@ -112,6 +112,8 @@ def logsumexp(x: Any, axis: Axis = -1, keepdims: bool = False) -> Any:
     -inf alone it is -inf, of one with inf it is inf; the elements that are that infinity share the
     gradient evenly there, as equal numbers do however large.
 
+    >>> import numpy as np
+    >>> from tinygrad_steel import logsumexp
     >>> print(f"{logsumexp(np.array([1000.0, 1000.0])):.6f}")
     1000.693147
     """
