@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .engine.anomaly import detect_anomaly
 from .engine.broadcast import BroadcastWarning
+from .engine.derivatives import hessian, hvp, jacobian, value_and_grad
 from .engine.gradients import grad
 from .engine.optim import SGD, Adam, Optimizer
 from .engine.reads import FrozenNumberWarning
@@ -81,6 +82,9 @@ __all__ = [
     "export_onnx",
     "formula",
     "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
     "log_softmax",
     "logsumexp",
     "no_grad",
@@ -93,6 +97,7 @@ __all__ = [
     "sigmoid_cross_entropy",
     "softmax",
     "softmax_cross_entropy",
+    "value_and_grad",
     "values",
     "vjp_formulas",
     "write_backprop",
