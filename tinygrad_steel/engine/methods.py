@@ -174,6 +174,8 @@ class Methods:
     def astype(self, dtype: Any) -> Tensor:
         """The same elements in another dtype."""
         dtype = np.dtype(dtype)
+        if dtype.kind not in "fiub":
+            raise TypeError(f"astype: a Tensor holds real numbers, not {dtype}")
         convert = ops.astype if dtype.kind == "f" else ops.asconstant
         return self.record_op(convert, (self,), {"dtype": dtype})
 

@@ -26,6 +26,7 @@ from . import numpy_questions as questions
 from . import numpy_reductions as reductions
 from . import numpy_shapes as shapes
 from . import numpy_statistics as statistics
+from .refusals import INSTEAD
 
 
 def twin(function: Any) -> Op:
@@ -39,10 +40,17 @@ def twin(function: Any) -> Op:
     name = function.__name__
     if hasattr(function, "__module__"):
         name = f"{function.__module__}.{name}"
+    if name.startswith("numpy.fft."):
+        raise TypeError(
+            f"{name} is about complex numbers, which Tensors do not hold: take t.numpy() where no "
+            f"gradient is wanted"
+        )
+    instead = INSTEAD.get(function.__name__)
     raise TypeError(
         f"{name} has no registered op, so its gradient is not known: write it with functions that "
         f"have one (tinygrad_steel.OPS lists them), register it with "
         f"tinygrad_steel.op(..., twins=[{name}]), or take t.numpy() where no gradient is wanted"
+        + (f". Here: {instead}" if instead else "")
     )
 
 

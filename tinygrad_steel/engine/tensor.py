@@ -30,6 +30,7 @@ from .numpy_api import BEYOND, twin, with_method
 from .operators import Operators
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
 from .recording import RECORDING, next_age, refuse_tracing
+from .refusals import advice
 
 PLAIN_NUMBERS = (int, float, np.number, np.bool_)
 BACKWARD = threading.Lock()  # two threads may add to the gradient of one leaf
@@ -447,7 +448,7 @@ class Tensor(Operators, Methods):
         if kwargs.get("out") is not None:
             raise TypeError(
                 f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an "
-                f"ndarray z), since its history would be lost: write z = z + t"
+                f"ndarray z), since its history would be lost: write z = z + t{advice()}"
             )
         if method != "__call__":
             return with_method(ufunc, method)(*inputs, **{"axis": 0, **kwargs})
@@ -477,7 +478,7 @@ class Tensor(Operators, Methods):
             "a Tensor does not turn into an array by itself, since its history would be lost: "
             "use np.stack([t, u]) to join Tensors, np.where or np.concatenate in place of "
             "z[i] = t, t.numpy() for the numbers alone, and in place of a masked array or a "
-            "pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t"
+            "pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t" + advice()
         )
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -546,5 +547,5 @@ def refuse_assignment() -> None:
     if dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE"):
         raise TypeError(
             "z[i] = t cannot keep the history of a Tensor t: use np.where, np.stack or "
-            "np.concatenate, or z[i] = float(t) where the number alone is meant"
+            "np.concatenate, or z[i] = float(t) where the number alone is meant" + advice()
         )
