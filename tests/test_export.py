@@ -47,7 +47,7 @@ UNMAPPED = {
 UNMAPPED |= {
     name: range(len(OPS[name].samples))
     for name in "inv solve det cofactors logabsdet signdet pinv cholesky eigvalsh eigenvectors "
-    "svdvals svd_u svd_vh qr_q qr_r convolve cumprod".split()
+    "svdvals svd_u svd_vh qr_q qr_r convolve cumprod signbit".split()
 }
 
 

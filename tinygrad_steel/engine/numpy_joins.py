@@ -32,13 +32,14 @@ def as_dtype(x: Any, dtype: Any, casting: Any) -> Any:
     return x.astype(dtype)
 
 
-def vstack(arrays: Any) -> Any:
-    return ops.concatenate([np.atleast_2d(x) for x in arrays], axis=0)
+def vstack(arrays: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    return concatenate([np.atleast_2d(x) for x in arrays], dtype=dtype, casting=casting)
 
 
-def hstack(arrays: Any) -> Any:
+def hstack(arrays: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     arrays = [np.atleast_1d(x) for x in arrays]
-    return ops.concatenate(arrays, axis=0 if np.ndim(arrays[0]) == 1 else 1)
+    axis = 0 if np.ndim(arrays[0]) == 1 else 1
+    return concatenate(arrays, axis, dtype=dtype, casting=casting)
 
 
 def column_stack(arrays: Any) -> Any:

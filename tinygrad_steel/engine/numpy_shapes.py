@@ -123,3 +123,17 @@ def three_axes(a: Any) -> Any:
 
 def copy(a: Any) -> Any:
     return a.astype(a.dtype)
+
+
+def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
+    return x.astype(dtype)
+
+
+def fftshift(x: Any, axes: Any = None) -> Any:
+    chosen = tuple(range(x.ndim)) if axes is None else plain_axes(axes)
+    return np.roll(x, tuple(x.shape[i] // 2 for i in chosen), chosen)
+
+
+def ifftshift(x: Any, axes: Any = None) -> Any:
+    chosen = tuple(range(x.ndim)) if axes is None else plain_axes(axes)
+    return np.roll(x, tuple(-(x.shape[i] // 2) for i in chosen), chosen)

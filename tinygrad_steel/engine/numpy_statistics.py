@@ -13,6 +13,7 @@ from ..ops.op import is_tensor
 from ..ops.safe import floats
 from ..ops.shapes import before
 from .numpy_elements import as_array, take
+from .numpy_questions import numbers_read
 
 MISSING: Any = object()  # stands for an argument that is left out, where None is one
 
@@ -179,6 +180,16 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     each = np.arange(len(c))
     lengths = np.sqrt(c[each, each])
     return np.clip(c / lengths[:, None] / lengths[None], -1, 1)
+
+
+def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    """How often each number comes, or (`weights`) the sum of what comes with it."""
+    (numbers,) = numbers_read([x])
+    counted = np.bincount(numbers, minlength=minlength)
+    if weights is None:
+        return counted
+    weights = as_array(weights).astype(np.float64)
+    return ops.scatter(weights, x, index=ops.HOLE, shape=counted.shape)
 
 
 # Differences and integrals

@@ -43,6 +43,7 @@ from .comparisons import (
     logical_or,
     logical_xor,
     not_equal,
+    signbit,
 )
 from .functions import (
     abs,
@@ -259,6 +260,7 @@ __all__ = [
     "sigmoid",
     "sigmoid_cross_entropy",
     "sign",
+    "signbit",
     "signdet",
     "sin",
     "sinc",
