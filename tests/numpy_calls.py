@@ -1,6 +1,6 @@
 """One call of each function that autograd or MyGrad knows, as people write it; who runs it follows it, or does not.
 
-`tests/engine/test_lists.py` runs them on Tensors, `tests/benchmarks/coverage.py` side by side with other libraries.
+`tests/engine/test_lists.py` runs them on Tensors, `tests/benchmarks/numpy_coverage.py` in other libraries, too.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ np.atanh(r)
 np.atleast_1d(s)
 np.atleast_2d(v)
 np.atleast_3d(a)
-np.broadcast_to(v, (2, 3))
+np.broadcast_to(v[None], (2, 3))
 np.cbrt(p)
 np.clip(a, -0.3, 0.4)
 np.column_stack((v, w))
@@ -177,7 +177,7 @@ np.linalg.norm(a)
 np.linalg.pinv(a)
 np.linalg.slogdet(m)[1]
 np.linalg.solve(m, v)
-np.linalg.svd(m)[1]
+np.linalg.svd(m, full_matrices=False)[1]
 np.fft.fft(v)
 np.fft.fft2(a)
 np.fft.fftn(a)
