@@ -107,7 +107,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """A public name of a reader, the module of which is loaded for it."""
     if name not in READERS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        words = ": write Tensor(data)" if name == "tensor" else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{words}")
     value = getattr(importlib.import_module(f".{READERS[name]}", __name__), name)
     globals()[name] = value
     return value

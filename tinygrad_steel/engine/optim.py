@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
 from ..ops.op import describe
+from .habits import refuse_keywords
 from .tensor import Tensor
 
 
@@ -177,8 +178,13 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self, parameters: Iterable[Tensor], learning_rate: float = 0.001, momentum: float = 0.0
+        self,
+        parameters: Iterable[Tensor],
+        learning_rate: float = 0.001,
+        momentum: float = 0.0,
+        **unknown: Never,
     ):
+        refuse_keywords("SGD", unknown)
         super().__init__(parameters, learning_rate)
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum is at least 0 and below 1, not {momentum}")
@@ -248,7 +254,9 @@ class Adam(Optimizer):
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
+        **unknown: Never,
     ):
+        refuse_keywords("Adam", unknown)
         super().__init__(parameters, learning_rate)
         if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
             raise ValueError(f"beta1 and beta2 are at least 0 and below 1, not {beta1} and {beta2}")

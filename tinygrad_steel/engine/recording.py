@@ -100,12 +100,12 @@ def refuse_tracing() -> None:
         )
 
 
-def no_grad() -> contextlib.AbstractContextManager[None]:
+class NoGrad:
     """Inside `with no_grad():` no history is recorded: results are constants.
 
-    It holds for the current thread only. A parameter can be changed in place there, as in
-    `weight -= rate * weight.grad`. Asking for the gradient of a result that was computed there from
-    parameters raises RuntimeError.
+    It holds for the current thread only, and works without the parentheses, too. A parameter can be
+    changed in place there, as in `weight -= rate * weight.grad`. Asking for the gradient of a result
+    that was computed there from parameters raises RuntimeError.
 
     Examples
     --------
@@ -115,4 +115,23 @@ def no_grad() -> contextlib.AbstractContextManager[None]:
     ...     (weight * 2).requires_grad
     False
     """
-    return recording("off")
+
+    def __call__(self) -> contextlib.AbstractContextManager[None]:
+        return recording("off")
+
+    def __enter__(self) -> None:
+        entered = recording("off")
+        entered.__enter__()
+        ENTERED.set((*ENTERED.get(), entered))
+
+    def __exit__(self, *error: Any) -> None:
+        *others, last = ENTERED.get()
+        ENTERED.set((*others,))
+        last.__exit__(*error)
+
+
+# The `with no_grad:` blocks that are open in this thread, the innermost last.
+ENTERED: ContextVar[tuple[contextlib.AbstractContextManager[None], ...]] = ContextVar(
+    "entered", default=()
+)
+no_grad = NoGrad()

@@ -7,7 +7,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from .checks import (
     checked_result,
     frozen_params,
 )
+from .habits import ATTRIBUTES, refuse_keywords, with_habits
 from .messages import asked_by_user, describe_call, described_result, explained
 from .methods import Methods
 from .numpy_api import BEYOND, twin, with_method
@@ -91,7 +92,15 @@ class Tensor(Operators, Methods):
     read: Any  # that a number was taken from it (see reads.py)
     unrecorded: bool  # whether its history is missing, because of no_grad()
 
-    def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
+    def __init__(
+        self,
+        data: Any,
+        requires_grad: bool = False,
+        name: str | None = None,
+        **unknown: Never,
+    ):
+        if unknown:
+            refuse_keywords("Tensor", unknown)
         self._array = checked_array(data)
         self._shape = self._array.shape
         self._op, self._inputs, self._arrays, self._params, self._grad = None, (), (), {}, None
@@ -340,6 +349,9 @@ class Tensor(Operators, Methods):
         remember(self, INDEX)
         return number
 
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__()} - ATTRIBUTES.keys())
+
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
 
@@ -357,7 +369,7 @@ class Tensor(Operators, Methods):
 
     # Gradients
 
-    def backward(self, gradient: Any = None) -> None:
+    def backward(self, gradient: Any = None, **unknown: Never) -> None:
         """Add the gradient of this Tensor to `.grad` of every leaf that requires one.
 
         A second call adds the same gradients again: set `.grad = None` (an optimizer's
@@ -375,6 +387,8 @@ class Tensor(Operators, Methods):
         ValueError
             For a missing or misshapen `gradient`.
         """
+        if unknown:
+            refuse_keywords("backward", unknown)
         start = seed(self, gradient)
         if isinstance(start, Tensor):
             start = start._array.copy()  # a leaf may keep it as its gradient
@@ -488,6 +502,7 @@ class Tensor(Operators, Methods):
         )
 
 
+with_habits(Tensor)
 COUNTED = {ops.getitem, *(op for op in OPS.values() if op.counts)}
 
 
