@@ -52,7 +52,7 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
 
 def is_bound(x: Any) -> bool:
     """Whether it has elements, or a history, and is no plain number."""
-    return is_tensor(x) or np.ndim(x) > 0
+    return not isinstance(x, int | float | None) and (is_tensor(x) or np.ndim(x) > 0)
 
 
 def full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import string
@@ -116,6 +117,7 @@ def einsum(*operands: Any, optimize: Any = False) -> Any:
     return xs[0]
 
 
+@functools.lru_cache(maxsize=512)
 def is_plain(subscripts: str) -> bool:
     """Whether each array has each of its letters once, and no "..."."""
     terms = subscripts.replace(" ", "").partition("->")[0].split(",")
