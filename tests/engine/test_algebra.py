@@ -206,6 +206,24 @@ ALGEBRA = {
     "cond, -2": (lambda x: np.linalg.cond(x, -2), SQUARES),
     "cond, 1": (lambda x: np.linalg.cond(x, 1), SQUARE),
 }
+ALGEBRA |= {
+    "linalg.matmul": (np.linalg.matmul, A, B),
+    "linalg.matrix_transpose": (np.linalg.matrix_transpose, CUBE),
+    "linalg.diagonal": (lambda x: np.linalg.diagonal(x, offset=1), CUBE),
+    "linalg.trace": (lambda x: np.linalg.trace(x, offset=-1), SQUARES),
+    "linalg.outer": (np.linalg.outer, V, drawn(2)),
+    "linalg.cross": (lambda a, b: np.linalg.cross(a, b, axis=0), drawn(3, 2), drawn(3, 2, seed=2)),
+    "linalg.vecdot": (lambda a, b: np.linalg.vecdot(a, b, axis=0), A, drawn(3, 4, seed=2)),
+    "linalg.tensordot": (lambda a, b: np.linalg.tensordot(a, b, axes=1), A, B),
+    "linalg.vector_norm": (np.linalg.vector_norm, A),
+    "linalg.vector_norm, ord": (lambda x: np.linalg.vector_norm(x, axis=1, ord=3), A),
+    "linalg.vector_norm, axes": (
+        lambda x: np.linalg.vector_norm(x, axis=(2, 0), ord=1, keepdims=True),
+        CUBE,
+    ),
+    "linalg.matrix_norm": (np.linalg.matrix_norm, CUBE),
+    "linalg.matrix_norm, ord": (lambda x: np.linalg.matrix_norm(x, ord=2, keepdims=True), CUBE),
+}
 VECTOR_ORDERS = [None, 0, 1, 2, 3, 2.5, 0.5, -1, -2, np.inf, -np.inf]
 MATRIX_ORDERS = [None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf]
 

@@ -182,7 +182,17 @@ STATISTICS |= {
         drawn(3),
     ),
 }
+METHODS = {
+    "t.sum(where)": (lambda x: x.sum(axis=1, where=MASK), A),
+    "t.sum(dtype)": (lambda x: x.sum(dtype=np.float64), A),
+    "t.mean(where)": (lambda x: x.mean(where=MASK, keepdims=True), A),
+    "t.var(where)": (lambda x: x.var(0, where=MASK, ddof=1), A),
+    "t.max(initial)": (lambda x: x.max(axis=0, initial=0.3), A),
+    "t.min(initial)": (lambda x: x.min(axis=0, initial=0.3), A),
+    "t.prod(where)": (lambda x: x.prod(axis=0, where=MASK), A),
+}
 ARGUMENTS = {
+    "clip, an array between Tensors": (lambda a, b: np.clip(A, a, b), -np.ones(4), np.ones((3, 1))),
     "clip, arrays": (lambda x: np.clip(x, [-1, 0, -2, 0.1], 1), A),
     "clip, Tensors": (lambda x, a, b: np.clip(x, a, b), A, -np.ones(4), drawn(3, 1) ** 2),
     "clip, one Tensor": (lambda x, b: np.clip(x, None, b), A, np.array(0.4)),
@@ -199,9 +209,9 @@ ARGUMENTS = {
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("name", {**ASKED, **STATISTICS, **ARGUMENTS})
+@pytest.mark.parametrize("name", {**ASKED, **STATISTICS, **ARGUMENTS, **METHODS})
 def test_functions_with_arguments(name):
-    f, *arrays = {**ASKED, **STATISTICS, **ARGUMENTS}[name]
+    f, *arrays = {**ASKED, **STATISTICS, **ARGUMENTS, **METHODS}[name]
     checked(f, *arrays)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import ops
+from .numpy_reductions import MORE
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -19,36 +20,54 @@ class Methods:
     __slots__ = ()
     record_op: ClassVar[Callable[..., Tensor]]
 
-    def sum(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def sum(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The sum over all elements or along `axis`."""
+        if more:
+            return asked(np.sum, ops.sum, self, axis=axis, keepdims=keepdims, **more)
         if axis is None and not keepdims:  # the shortest way: a loss ends in it
             return self.record_op(ops.sum, (self,), {})
         return self.record_op(ops.sum, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def mean(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def mean(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The mean over all elements or along `axis`."""
+        if more:
+            return asked(np.mean, ops.mean, self, axis=axis, keepdims=keepdims, **more)
         if axis is None and not keepdims:  # the shortest way: a loss ends in it
             return self.record_op(ops.mean, (self,), {})
         return self.record_op(ops.mean, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def max(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def max(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The largest element, or the largest along `axis`."""
+        if more:
+            return asked(np.max, ops.max, self, axis=axis, keepdims=keepdims, **more)
         return self.record_op(ops.max, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def min(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def min(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The smallest element, or the smallest along `axis`."""
+        if more:
+            return asked(np.min, ops.min, self, axis=axis, keepdims=keepdims, **more)
         return self.record_op(ops.min, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def var(self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0) -> Tensor:
+    def var(
+        self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **more: Any
+    ) -> Tensor:
         """The mean square deviation from the mean."""
+        if more:
+            return asked(np.var, ops.var, self, axis=axis, keepdims=keepdims, ddof=ddof, **more)
         return self.record_op(ops.var, (self,), {"axis": axis, "keepdims": keepdims, "ddof": ddof})
 
-    def std(self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0) -> Tensor:
+    def std(
+        self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **more: Any
+    ) -> Tensor:
         """The root of the variance."""
+        if more:
+            return asked(np.std, ops.std, self, axis=axis, keepdims=keepdims, ddof=ddof, **more)
         return self.record_op(ops.std, (self,), {"axis": axis, "keepdims": keepdims, "ddof": ddof})
 
-    def prod(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def prod(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The product over all elements or along `axis`."""
+        if more:
+            return asked(np.prod, ops.prod, self, axis=axis, keepdims=keepdims, **more)
         return self.record_op(ops.prod, (self,), {"axis": axis, "keepdims": keepdims})
 
     def cumsum(self, axis: int | None = None) -> Tensor:
@@ -87,12 +106,16 @@ class Methods:
         """Where numbers belong among these, which are sorted."""
         return self.record_op(ops.searchsorted, (self, v), {"side": side})
 
-    def any(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def any(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """Whether an element is true."""
+        if more:
+            return asked(np.any, ops.any, self, axis=axis, keepdims=keepdims, **more)
         return self.record_op(ops.any, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def all(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def all(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """Whether every element is true."""
+        if more:
+            return asked(np.all, ops.all, self, axis=axis, keepdims=keepdims, **more)
         return self.record_op(ops.all, (self,), {"axis": axis, "keepdims": keepdims})
 
     def reshape(self, *shape: Any) -> Tensor:
@@ -214,3 +237,9 @@ class Methods:
     def log_softmax(self, axis: int = -1) -> Tensor:
         """log(softmax(x)) along `axis`."""
         return self.record_op(ops.log_softmax, (self,), {"axis": axis})
+
+
+def asked(function: Callable[..., Any], op: Callable[..., Any], t: Any, **arguments: Any) -> Tensor:
+    """NumPy's function where it is meant; else the op, which says what it does not know."""
+    found: Tensor = (op if MORE.isdisjoint(arguments) else function)(t, **arguments)
+    return found

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.linalg._linalg import EighResult, QRResult, SlogdetResult, SVDResult
 
 from .. import ops
@@ -89,7 +90,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Any, Any, int, An
     found = int(np.linalg.matrix_rank(data_of(a), rtol=max(cut, 0)))
     if found < rank:
         raise ValueError(
-            f"a matrix {a.shape} of rank {found} has no one solution to differentiate: leave out "
+            f"np.linalg.lstsq: a matrix {a.shape} of rank {found} has no one solution to differentiate: leave out "
             f"rows or columns that depend on others, or write np.linalg.pinv(a) @ b"
         )
     x = ops.pinv(a, rcond=cut) @ b
@@ -122,7 +123,7 @@ def multi_dot(arrays: Sequence[Any], *, out: None = None) -> Any:
         raise TypeError("out= would lose the history: leave it out")
     arrays = [*map(as_array, arrays)]
     if len(arrays) < 2:
-        raise ValueError("a chain has two arrays at least")
+        raise ValueError("np.linalg.multi_dot: a chain has two arrays at least")
     sides = [1 if arrays[0].ndim == 1 else arrays[0].shape[0]]
     sides += [x.shape[0] if x.ndim == 1 else x.shape[-1] for x in arrays[:-1]]
     sides += [1 if arrays[-1].ndim == 1 else arrays[-1].shape[1]]
@@ -156,7 +157,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if len(axes) == 1:
         return vector_norm(x, 2 if ord is None else ord, axes[0], keepdims)
     if len(axes) != 2:
-        raise ValueError(f"a norm is taken along one axis or two, not along {len(axes)}")
+        raise ValueError(f"np.linalg.norm is taken along one axis or two, not along {len(axes)}")
     return matrix_norm(x, "fro" if ord is None else ord, axes, keepdims)
 
 
@@ -165,7 +166,9 @@ def vector_norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     if ord == 2:
         return ops.norm(x, axis, keepdims=keepdims)
     if isinstance(ord, str):
-        raise ValueError(f"ord={ord!r} is for matrices: a vector has a number, or None for 2")
+        raise ValueError(
+            f"np.linalg.norm: ord={ord!r} is for matrices: a vector has a number, or None for 2"
+        )
     sizes = np.abs(floats(x))
     if math.isinf(ord):
         return (np.max if ord > 0 else np.min)(sizes, axis=axis, keepdims=keepdims)
@@ -196,7 +199,7 @@ def matrix_norm(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any:
     if ord in ("fro", "f"):
         return ops.norm(x, axes, keepdims=keepdims)
     if ord not in MATRIX_NORMS:
-        raise ValueError(f"ord={ord!r} is no norm of matrices: {[*MATRIX_NORMS, 'fro']} are")
+        raise ValueError(f"np.linalg.norm: ord={ord!r} is none of {[*MATRIX_NORMS, 'fro']}")
     choose, place = MATRIX_NORMS[ord]
     matrices = np.moveaxis(floats(x), axes, (-2, -1))
     if place is None:
@@ -204,6 +207,21 @@ def matrix_norm(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any:
     else:
         size = choose(np.sum(np.abs(matrices), axis=place - 2), axis=-1)
     return np.expand_dims(size, tuple(i % x.ndim for i in axes)) if keepdims else size
+
+
+def norm_of_vectors(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    """With several axes, of all of their elements as one vector."""
+    if isinstance(axis, int):
+        return vector_norm(x, ord, axis, keepdims)
+    axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    stay = [i for i in range(x.ndim) if i not in axes]
+    rows = np.transpose(x, (*stay, *axes))
+    length = vector_norm(np.reshape(rows, (*rows.shape[: len(stay)], -1)), ord, -1, False)
+    return np.expand_dims(length, axes) if keepdims else length
+
+
+def norm_of_matrices(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+    return matrix_norm(x, ord, (-2, -1), keepdims)
 
 
 def cond(x: Any, p: Any = None) -> Any:

@@ -109,6 +109,14 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return ops.sum(diagonal(a, offset, axis1, axis2), axis=-1)
 
 
+def diagonal_of_matrices(x: Any, /, *, offset: int = 0) -> Any:
+    return diagonal(x, offset, -2, -1)
+
+
+def trace_of_matrices(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    return trace(x if dtype is None else x.astype(dtype), offset, -2, -1)
+
+
 def sliding_window_view(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Any:

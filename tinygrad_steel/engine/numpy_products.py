@@ -60,6 +60,16 @@ def cross(
     return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis=axisc)
 
 
+def cross_of_three(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    return cross(x1, x2, axis=axis)
+
+
+def outer_of_vectors(x1: Any, x2: Any, /) -> Any:
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError("np.linalg.outer is of vectors: np.outer takes arrays apart")
+    return outer(x1, x2)
+
+
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """One product of matrices: what is summed as the columns of the first, rows of the second."""
     a, b = as_array(a), as_array(b)
@@ -71,7 +81,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     lengths = [a.shape[i] for i in gone_a]
     if lengths != [b.shape[i] for i in gone_b]:
         raise ValueError(
-            f"the axes {axes} of shapes {a.shape} and {b.shape} differ in length, or in number"
+            f"np.tensordot: the axes {axes} of shapes {a.shape} and {b.shape} differ in length, or in number"
         )
     left = [i for i in range(a.ndim) if i not in gone_a]
     right = [i for i in range(b.ndim) if i not in gone_b]
@@ -143,16 +153,18 @@ def without_dots(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], str]
     left, arrow, result = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(ndims):
-        raise ValueError(f"{subscripts!r} is for {len(terms)} arrays, not {len(ndims)}")
+        raise ValueError(f"np.einsum: {subscripts!r} is for {len(terms)} arrays, not {len(ndims)}")
     if not arrow:
         once = sorted(c for c in {*left} - {*",."} if left.count(c) == 1)
         result = "..." * ("..." in left) + "".join(once)
     counts = [n - len(term.replace("...", "")) for term, n in zip(terms, ndims)]
     if any(n < 0 or (n and "..." not in term) for term, n in zip(terms, counts)):
-        raise ValueError(f"{subscripts!r} does not fit arrays with {[*ndims]} axes")
+        raise ValueError(f"np.einsum: {subscripts!r} does not fit arrays with {[*ndims]} axes")
     most = max(n * ("..." in term) for term, n in zip(terms, counts))
     if most and "..." not in result:
-        raise ValueError(f"{subscripts!r}: the result has no place for the axes of '...'")
+        raise ValueError(
+            f"np.einsum: the result in {subscripts!r} has no place for the axes of '...'"
+        )
     free = [c for c in string.ascii_letters if c not in subscripts][:most]
     terms = [
         term.replace("...", "".join(free[most - n :]) if n else "")
@@ -169,7 +181,7 @@ def without_diagonals(term: str, x: Any) -> tuple[str, Any]:
             continue
         lengths = {x.shape[i] for i in places}
         if len(lengths) > 1:
-            raise ValueError(f"the letter {c} stands for lengths {sorted(lengths)} of one array")
+            raise ValueError(f"np.einsum: {c} stands for lengths {sorted(lengths)} of one array")
         x = np.moveaxis(x, places, range(len(places)))
         x = x[(np.arange(*lengths),) * len(places)]
         term = c + term.replace(c, "")
@@ -195,7 +207,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     edges = {"full": 0, "same": (short - 1) // 2, "valid": short - 1}
     lengths = {"full": len(full), "same": long, "valid": long - short + 1}
     if mode not in edges:
-        raise ValueError(f"mode is one of {[*edges]}, not {mode!r}")
+        raise ValueError(f"np.convolve: mode is one of {[*edges]}, not {mode!r}")
     return full if mode == "full" else full[edges[mode] : edges[mode] + lengths[mode]]
 
 

@@ -123,7 +123,7 @@ def along_axis(weights: Any, a: Any, axis: Any) -> Any:
         raise TypeError(f"weights {weights.shape} are not those of a {a.shape}: say axis=, too")
     axes = normalize_axis_tuple(axis, a.ndim)
     if weights.shape != tuple(a.shape[i] for i in axes):
-        raise ValueError(f"weights {weights.shape} do not fit axis {axis} of {a.shape}")
+        raise ValueError(f"np.average: weights {weights.shape} do not fit axis {axis} of {a.shape}")
     in_order = np.transpose(weights, [*np.argsort(axes)])
     return np.expand_dims(in_order, tuple(i for i in range(a.ndim) if i not in axes))
 
@@ -156,7 +156,7 @@ def rows_of(m: Any, rowvar: bool) -> Any:
     """Each variable in a row."""
     m = as_array(m)
     if m.ndim > 2:
-        raise ValueError(f"a table has two axes at most, not {m.ndim}")
+        raise ValueError(f"np.cov: a table has two axes at most, not {m.ndim}")
     return np.transpose(m) if m.ndim == 2 and not rowvar else np.atleast_2d(m)
 
 
@@ -237,7 +237,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     if len(steps) != len(axes):
         raise TypeError(f"{len(varargs)} distances are given for {len(axes)} axes")
     if edge_order not in (1, 2):
-        raise ValueError("edge_order is 1 or 2")
+        raise ValueError("np.gradient: edge_order is 1 or 2")
     found = [slopes(f, h, i, edge_order) for h, i in zip(steps, axes)]
     return found[0] if len(found) == 1 else tuple(found)
 
@@ -247,9 +247,9 @@ def slopes(f: Any, h: Any, axis: int, edge_order: int) -> Any:
     f = np.moveaxis(f, axis, 0)
     n = f.shape[0]
     if n <= edge_order:
-        raise ValueError(f"an axis of length {n} is too short for edge_order={edge_order}")
+        raise ValueError(f"np.gradient: {n} values are too few for edge_order={edge_order}")
     if np.ndim(h) and np.shape(h) != (n,):
-        raise ValueError(f"coordinates {np.shape(h)} are not those of an axis of length {n}")
+        raise ValueError(f"np.gradient: coordinates {np.shape(h)} do not fit {n} values")
     gaps = diff(h) if np.ndim(h) else np.broadcast_to(h, (n - 1,))
     if not is_tensor(gaps) and np.all(gaps == gaps[0]):
         h = gaps[0].item()
@@ -304,7 +304,9 @@ def interp(
     x, fp = (as_array(z).astype(np.float64) for z in (x, fp))
     xp = np.asarray(xp, float)
     if len(xp) != len(fp) or len(xp) < 2:
-        raise ValueError(f"{len(xp)} places and {len(fp)} values: give two of each, or more")
+        raise ValueError(
+            f"np.interp: {len(xp)} places and {len(fp)} values: give two of each, or more"
+        )
     if period is not None:
         x, xp, fp = one_period(x, xp, fp, abs(period))
     last = len(xp) - 1

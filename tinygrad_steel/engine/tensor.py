@@ -481,7 +481,8 @@ class Tensor(Operators, Methods):
         try:
             return meaning(*args, **kwargs)
         except TypeError as error:  # arguments that the spelling does not know
-            raise TypeError(f"np.{function.__name__} on Tensors: {error}") from error
+            name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+            raise TypeError(f"{name} on Tensors: {error}") from error
 
     # For type checkers, NumPy's functions on a Tensor are those on an array of this dtype, of which
     # they promise least.
