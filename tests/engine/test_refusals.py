@@ -138,3 +138,15 @@ def test_scipys_functions_that_are_no_ufuncs(name, arguments):
 def test_one_plain_sentence(line, words):
     _, said = refused(line)
     assert re.search(words, said)
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("tinygrad_steel.softmax(v, dim=0)", r"dim= is not supported \(NumPy says axis=\)"),
+        ("tinygrad_steel.ops.sum(v, 0, keepdim=True)", r"\(NumPy says keepdims=\)"),
+    ],
+)
+def test_an_argument_of_an_op_in_pytorchs_word(line, words):
+    _, said = refused(line)
+    assert re.search(words, said)
