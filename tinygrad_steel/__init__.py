@@ -9,6 +9,7 @@ from .engine.anomaly import detect_anomaly
 from .engine.broadcast import BroadcastWarning
 from .engine.derivatives import hessian, hvp, jacobian, value_and_grad
 from .engine.gradients import grad
+from .engine.habits import no_name
 from .engine.optim import SGD, Adam, Optimizer
 from .engine.reads import FrozenNumberWarning
 from .engine.recording import no_grad
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .verify.compare import compare_backprop
     from .verify.differences import check_gradients
     from .verify.errors import GradientError
+    from .verify.grading import assert_backprop, grade_backprop
     from .written.source import write_backprop
 
 __version__ = "0.2.0"
@@ -47,6 +49,7 @@ READERS = {
     "GradientError": "verify.errors",
     "Picture": "picture.render",
     "RendererNotFound": "picture.render",
+    "assert_backprop": "verify.grading",
     "check_gradients": "verify.differences",
     "check_op": "verify.check_op",
     "compare_backprop": "verify.compare",
@@ -55,6 +58,7 @@ READERS = {
     "draw": "picture.draw",
     "export_onnx": "export",
     "formula": "program.formulas",
+    "grade_backprop": "verify.grading",
     "scope": "picture.scope",
     "vjp_formulas": "program.formulas",
     "write_backprop": "written.source",
@@ -72,6 +76,7 @@ __all__ = [
     "RendererNotFound",
     "Tensor",
     "arrays",
+    "assert_backprop",
     "check_gradients",
     "check_op",
     "compare_backprop",
@@ -82,6 +87,7 @@ __all__ = [
     "export_onnx",
     "formula",
     "grad",
+    "grade_backprop",
     "hessian",
     "hvp",
     "jacobian",
@@ -107,8 +113,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """A public name of a reader, the module of which is loaded for it."""
     if name not in READERS:
-        words = ": write Tensor(data)" if name == "tensor" else ""
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{words}")
+        raise no_name(name, __name__)
     value = getattr(importlib.import_module(f".{READERS[name]}", __name__), name)
     globals()[name] = value
     return value

@@ -98,4 +98,5 @@ def test_exceptions_say_so(name):
     names, f = call_of(CALLS[name])
     with pytest.raises(TypeError) as error:
         f(*(Tensor(DATA[n], requires_grad=True) for n in names))
-    assert "t.numpy()" in str(error.value) or "has no registered op" in str(error.value)
+    words = ("t.numpy()", "has no registered op", "choose with np.where")
+    assert any(x in str(error.value) for x in words)

@@ -101,6 +101,7 @@ np.repeat(a, 3, axis=1)
 np.repeat(a, [2, 0, 1], axis=-1)
 np.repeat(a, 2, 0)
 np.repeat(s, 3)
+np.repeat(s, 3, axis=0)
 np.tile(v, 2)
 np.tile(a, (2, 1))
 np.tile(a, (2, 1, 3))
@@ -112,6 +113,7 @@ np.roll(a, (1, 1), axis=(0, 1))
 np.roll(a, 4, axis=(0, 1))
 np.roll(v, [5])
 np.pad(v, 2)
+np.pad(s, 2)
 np.pad(v, (1, 2))
 np.pad(a, ((1, 0), (0, 2)), constant_values=1.5)
 np.pad(a, ((1,), (2,)))
@@ -187,6 +189,7 @@ np.meshgrid(v, w, sparse=True)
 np.linspace(s, 3.0, 5)
 np.linspace(0.0, s, 4, endpoint=False)
 np.linspace(v, w, 4)
+np.linspace([1, 2, 3], v, 4)
 np.linspace(v, 2 * w, num=3, axis=-1)
 np.linspace(s, 2, num=1)
 np.linspace(s, 2.0, 3, retstep=True)
@@ -398,6 +401,75 @@ def test_questions_that_plain_numbers_answer(line):
     expected = eval(line, {**KNOWN, **data})
     assert found == expected
     assert type(found) in (type(expected), type(bool(expected)))
+
+
+REFUSED = """
+np.diag(t)
+np.diagonal(v)
+np.rot90(v)
+np.rot90(a, 1, (0, 0))
+np.array_split(v, 0)
+np.split(v, 2)
+np.vsplit(v, 1)
+np.dsplit(a, 1)
+np.roll(v, 1, axis=1)
+np.pad(v, -1)
+np.pad(v, ((1, 2), (3, 4)))
+np.block([v, [v]])
+np.block([[]])
+np.take_along_axis(a, np.zeros(3, int), 0)
+np.take_along_axis(a, np.zeros((2, 3)), 0)
+np.take_along_axis(a, np.full((2, 3), 9), 0)
+np.select([a > 0], [a, b])
+np.select([a], [b])
+np.choose(np.array([0, 3]), [v, w])
+np.choose(np.array([0, -1, 0]), [v, w])
+np.choose(np.array([0, 2, 0]), [v, w])
+np.sort(a, axis=2)
+np.partition(v, 5)
+np.lib.stride_tricks.sliding_window_view(v, 4)
+np.lib.stride_tricks.sliding_window_view(v, (2, 2))
+np.lib.stride_tricks.sliding_window_view(v, -1)
+np.nonzero(s)
+np.linspace(s, 1.0, -1)
+np.meshgrid(v, v, indexing="ji")
+np.broadcast_arrays(v, np.ones(4))
+np.append(v, a, axis=0)
+np.searchsorted(a, 0.5)
+"""
+
+
+@pytest.mark.parametrize("line", lines(REFUSED))
+def test_what_numpy_refuses_is_refused(line):
+    data = {name: DATA[name] for name in names_in(line)}
+    for given in (data, {name: leaf(x) for name, x in data.items()}):
+        with pytest.raises((ValueError, TypeError, IndexError)):
+            evaluated(line, given)
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        (
+            "np.pad(v, 1, mode='mean')",
+            "np.pad on Tensors: of the modes, 'constant', 'edge', .*'mean'",
+        ),
+        ("np.pad(v, 1, mode='reflect', reflect_type='odd')", "np.pad on Tensors: of the modes"),
+        ("np.pad(v, 1, constant_values=s)", "np.pad on Tensors: constant_values are plain numbers"),
+        ("np.nan_to_num(v, copy=False)", "np.nan_to_num on Tensors: copy=False .* in place"),
+        ("np.choose([0, 1, 0], [v, w], mode='wrap')", "np.choose on Tensors: .*mode='wrap'"),
+        ("np.sort(v, order='f')", "np.sort on Tensors: .*order"),
+        ("v ^ 1", "are for masks"),
+        ("np.bitwise_and(v, 1)", "are for masks"),
+        (
+            "np.lib.stride_tricks.sliding_window_view(v, 2, writeable=True)",
+            "sliding_window_view on Tensors: writeable=True",
+        ),
+    ],
+)
+def test_what_is_not_followed_is_named(line, words):
+    with pytest.raises(TypeError, match=words):
+        evaluated(line, {name: leaf(DATA[name]) for name in names_in(line)})
 
 
 # Conventions: ties, kinks, jumps, NaN and infinity, by analysis

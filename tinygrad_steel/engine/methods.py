@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import ops
+from .habits import refuse
 from .numpy_reductions import MORE
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Methods:
     def sum(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The sum over all elements or along `axis`."""
         if more:
-            return asked(np.sum, ops.sum, self, axis=axis, keepdims=keepdims, **more)
+            return asked(np.sum, more, self, axis=axis, keepdims=keepdims)
         if axis is None and not keepdims:  # the shortest way: a loss ends in it
             return self.record_op(ops.sum, (self,), {})
         return self.record_op(ops.sum, (self,), {"axis": axis, "keepdims": keepdims})
@@ -31,7 +32,7 @@ class Methods:
     def mean(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The mean over all elements or along `axis`."""
         if more:
-            return asked(np.mean, ops.mean, self, axis=axis, keepdims=keepdims, **more)
+            return asked(np.mean, more, self, axis=axis, keepdims=keepdims)
         if axis is None and not keepdims:  # the shortest way: a loss ends in it
             return self.record_op(ops.mean, (self,), {})
         return self.record_op(ops.mean, (self,), {"axis": axis, "keepdims": keepdims})
@@ -39,13 +40,13 @@ class Methods:
     def max(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The largest element, or the largest along `axis`."""
         if more:
-            return asked(np.max, ops.max, self, axis=axis, keepdims=keepdims, **more)
+            return asked(np.max, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.max, (self,), {"axis": axis, "keepdims": keepdims})
 
     def min(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The smallest element, or the smallest along `axis`."""
         if more:
-            return asked(np.min, ops.min, self, axis=axis, keepdims=keepdims, **more)
+            return asked(np.min, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.min, (self,), {"axis": axis, "keepdims": keepdims})
 
     def var(
@@ -53,7 +54,7 @@ class Methods:
     ) -> Tensor:
         """The mean square deviation from the mean."""
         if more:
-            return asked(np.var, ops.var, self, axis=axis, keepdims=keepdims, ddof=ddof, **more)
+            return asked(np.var, more, self, axis=axis, keepdims=keepdims, ddof=ddof)
         return self.record_op(ops.var, (self,), {"axis": axis, "keepdims": keepdims, "ddof": ddof})
 
     def std(
@@ -61,13 +62,13 @@ class Methods:
     ) -> Tensor:
         """The root of the variance."""
         if more:
-            return asked(np.std, ops.std, self, axis=axis, keepdims=keepdims, ddof=ddof, **more)
+            return asked(np.std, more, self, axis=axis, keepdims=keepdims, ddof=ddof)
         return self.record_op(ops.std, (self,), {"axis": axis, "keepdims": keepdims, "ddof": ddof})
 
     def prod(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The product over all elements or along `axis`."""
         if more:
-            return asked(np.prod, ops.prod, self, axis=axis, keepdims=keepdims, **more)
+            return asked(np.prod, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.prod, (self,), {"axis": axis, "keepdims": keepdims})
 
     def cumsum(self, axis: int | None = None) -> Tensor:
@@ -109,13 +110,13 @@ class Methods:
     def any(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """Whether an element is true."""
         if more:
-            return asked(np.any, ops.any, self, axis=axis, keepdims=keepdims, **more)
+            return asked(np.any, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.any, (self,), {"axis": axis, "keepdims": keepdims})
 
     def all(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """Whether every element is true."""
         if more:
-            return asked(np.all, ops.all, self, axis=axis, keepdims=keepdims, **more)
+            return asked(np.all, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.all, (self,), {"axis": axis, "keepdims": keepdims})
 
     def reshape(self, *shape: Any) -> Tensor:
@@ -198,7 +199,7 @@ class Methods:
         """The same elements in another dtype."""
         dtype = np.dtype(dtype)
         if dtype.kind not in "fiub":
-            raise TypeError(f"astype: a Tensor holds real numbers, not {dtype}")
+            raise TypeError(f"a Tensor holds real numbers, not {dtype}")
         convert = ops.astype if dtype.kind == "f" else ops.asconstant
         return self.record_op(convert, (self,), {"dtype": dtype})
 
@@ -239,7 +240,9 @@ class Methods:
         return self.record_op(ops.log_softmax, (self,), {"axis": axis})
 
 
-def asked(function: Callable[..., Any], op: Callable[..., Any], t: Any, **arguments: Any) -> Tensor:
-    """NumPy's function where it is meant; else the op, which says what it does not know."""
-    found: Tensor = (op if MORE.isdisjoint(arguments) else function)(t, **arguments)
+def asked(function: Callable[..., Any], more: dict[str, Any], t: Any, **known: Any) -> Tensor:
+    """NumPy's function on `t`, with what only it takes; TypeError for what NumPy does not know."""
+    taken = MORE - {"correction"}  # a word of functions, not of methods
+    refuse(function.__name__, {k: v for k, v in more.items() if k not in taken})
+    found: Tensor = function(t, **known, **more)
     return found

@@ -28,6 +28,9 @@ from . import numpy_shapes as shapes
 from . import numpy_statistics as statistics
 from .refusals import INSTEAD
 
+# They write into an array that is there.
+FILLING = (np.put, np.copyto, np.place, np.putmask, np.put_along_axis, np.fill_diagonal)
+
 
 def twin(function: Any) -> Op:
     """The op that stands for a NumPy function; TypeError where there is none."""
@@ -42,8 +45,13 @@ def twin(function: Any) -> Op:
         name = f"{function.__module__}.{name}"
     if name.startswith("numpy.fft."):
         raise TypeError(
-            f"{name} is about complex numbers, which Tensors do not hold: take t.numpy() where no "
+            f"{name} makes complex numbers, and a Tensor holds real ones: take t.numpy() where no "
             f"gradient is wanted"
+        )
+    if function in FILLING:
+        raise TypeError(
+            f"{name} fills an array in place, which keeps no history: make the parts first, then "
+            f"np.stack or np.concatenate them, or choose with np.where"
         )
     instead = INSTEAD.get(function.__name__)
     raise TypeError(

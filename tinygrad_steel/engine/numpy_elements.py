@@ -91,6 +91,8 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
 
 
 def diag(v: Any, k: int = 0) -> Any:
+    if v.ndim > 2:
+        raise ValueError(f"np.diag is of vectors and matrices, not of {describe(v)}")
     return ops.diag(v, k=k) if v.ndim == 1 else diagonal(v, k)
 
 

@@ -108,8 +108,8 @@ def meshgrid(
 
 
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    if axis is None:
-        a, axis = np.ravel(a), 0
+    if axis is None or not np.ndim(a):
+        a, axis = np.ravel(a), axis or 0
     if np.ndim(repeats):
         return np.take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis)
     axis = normalize_axis_index(axis, a.ndim)
@@ -133,6 +133,8 @@ FILLED_FROM_WITHIN = ("edge", "reflect", "symmetric", "wrap")
 
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
     array = as_array(array)
+    if not array.ndim:  # it has no sides
+        return np.copy(array)
     widths = pairs(pad_width, array.ndim)
     if mode == "constant":
         return pad_constant(array, widths, **kwargs)
@@ -177,7 +179,7 @@ def linspace(
     num = operator.index(num)
     if num < 0:
         raise ValueError(f"np.linspace: num is at least 0, not {num}")
-    start, stop = start * 1.0, stop * 1.0
+    start, stop = (1.0 * (np.asarray(x) if isinstance(x, list) else x) for x in (start, stop))
     delta = stop - start
     gaps = num - 1 if endpoint else num
     step = delta / gaps if gaps > 0 else delta * np.nan

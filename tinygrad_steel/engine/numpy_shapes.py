@@ -71,8 +71,8 @@ def flipud(m: Any) -> Any:
 
 def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     first, second = plain_axes(axes)
-    if first % m.ndim == second % m.ndim:
-        raise ValueError("np.rot90: axes must be two different ones")
+    if m.ndim < 2 or first % m.ndim == second % m.ndim:
+        raise ValueError("np.rot90 turns a plane of two different axes")
     k %= 4
     if k == 0:
         return copy(m)

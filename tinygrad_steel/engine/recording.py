@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar, overload
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Watcher:
@@ -114,24 +117,33 @@ class NoGrad:
     >>> with no_grad():
     ...     (weight * 2).requires_grad
     False
+
+    Without parentheses it is the same, and so it is before a function, as a decorator:
+
+    >>> @no_grad
+    ... def doubled():
+    ...     return weight * 2
+    >>> doubled().requires_grad
+    False
     """
 
-    def __call__(self) -> contextlib.AbstractContextManager[None]:
-        return recording("off")
+    def __init__(self) -> None:
+        self.open = threading.local()
+
+    @overload
+    def __call__(self) -> contextlib._GeneratorContextManager[None]: ...
+    @overload
+    def __call__(self, function: Function) -> Function: ...
+    def __call__(self, function: Any = None) -> Any:
+        return recording("off") if function is None else recording("off")(function)
 
     def __enter__(self) -> None:
-        entered = recording("off")
-        entered.__enter__()
-        ENTERED.set((*ENTERED.get(), entered))
+        entered = self.open.__dict__.setdefault("blocks", [])
+        entered.append(recording("off"))
+        entered[-1].__enter__()
 
     def __exit__(self, *error: Any) -> None:
-        *others, last = ENTERED.get()
-        ENTERED.set((*others,))
-        last.__exit__(*error)
+        self.open.blocks.pop().__exit__(*error)
 
 
-# The `with no_grad:` blocks that are open in this thread, the innermost last.
-ENTERED: ContextVar[tuple[contextlib.AbstractContextManager[None], ...]] = ContextVar(
-    "entered", default=()
-)
 no_grad = NoGrad()

@@ -17,12 +17,6 @@ from .messages import users_frame
 MAKERS = {"array", "asarray", "asanyarray", "ascontiguousarray", "Tensor"}
 # Of those that cannot be followed: what can.
 INSTEAD = {
-    "copyto": "np.where(mask, b, a) makes a new Tensor",
-    "put": "np.where makes a new Tensor",
-    "place": "np.where(mask, b, a) makes a new Tensor",
-    "putmask": "np.where(mask, b, a) makes a new Tensor",
-    "fill_diagonal": "np.where(np.eye(n, dtype=bool), value, t) makes a new Tensor",
-    "put_along_axis": "np.where makes a new Tensor",
     "delete": "t[np.delete(np.arange(len(t)), i)] leaves elements out",
     "insert": "np.concatenate puts elements in between",
     "resize": "np.tile or np.repeat, and np.reshape, do the same",

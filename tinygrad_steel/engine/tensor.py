@@ -24,8 +24,8 @@ from .checks import (
     checked_result,
     frozen_params,
 )
-from .habits import ATTRIBUTES, refuse_keywords, with_habits
-from .messages import asked_by_user, describe_call, described_result, explained
+from .habits import ATTRIBUTES, Elsewhere, refuse
+from .messages import asked_by_user, describe_call, described_result, explained, expression_of
 from .methods import Methods
 from .numpy_api import BEYOND, twin, with_method
 from .operators import Operators
@@ -100,7 +100,7 @@ class Tensor(Operators, Methods):
         **unknown: Never,
     ):
         if unknown:
-            refuse_keywords("Tensor", unknown)
+            refuse("Tensor", unknown)
         self._array = checked_array(data)
         self._shape = self._array.shape
         self._op, self._inputs, self._arrays, self._params, self._grad = None, (), (), {}, None
@@ -324,20 +324,20 @@ class Tensor(Operators, Methods):
                 f"and & | ~ for and, or, not"
             )
         refuse_tracing()
-        refuse_assignment()
+        refuse_assignment(self)
         remember(self, BRANCH)
         return bool(self._array)
 
     def __float__(self) -> float:
         refuse_tracing()
-        refuse_assignment()
+        refuse_assignment(self)
         number = float(self.item())
         remember(self, NUMBER)
         return number
 
     def __int__(self) -> int:
         refuse_tracing()
-        refuse_assignment()
+        refuse_assignment(self)
         number = int(self.item())
         remember(self, INDEX)
         return number
@@ -348,9 +348,6 @@ class Tensor(Operators, Methods):
         number = int(self.item())
         remember(self, INDEX)
         return number
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__()} - ATTRIBUTES.keys())
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
@@ -388,7 +385,7 @@ class Tensor(Operators, Methods):
             For a missing or misshapen `gradient`.
         """
         if unknown:
-            refuse_keywords("backward", unknown)
+            refuse("backward", unknown)
         start = seed(self, gradient)
         if isinstance(start, Tensor):
             start = start._array.copy()  # a leaf may keep it as its gradient
@@ -489,12 +486,16 @@ class Tensor(Operators, Methods):
     def __array__(
         self, dtype: Any = None, copy: bool | None = None
     ) -> np.ndarray[Any, np.dtype[np.object_]]:
+        refuse_assignment(self)
         raise TypeError(
             "a Tensor does not turn into an array by itself, since its history would be lost: "
             "use np.stack([t, u]) to join Tensors, np.where or np.concatenate in place of "
             "z[i] = t, t.numpy() for the numbers alone, and in place of a masked array or a "
             "pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t" + advice()
         )
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in ATTRIBUTES]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -503,7 +504,6 @@ class Tensor(Operators, Methods):
         )
 
 
-with_habits(Tensor)
 COUNTED = {ops.getitem, *(op for op in OPS.values() if op.counts)}
 
 
@@ -511,6 +511,10 @@ def decides(index: Tensor) -> bool:
     """Whether numbers decide how many elements an index picks."""
     return index.dtype.kind == "b" or index._op in COUNTED - {ops.getitem}
 
+
+# Not by __getattr__, with which a class loses Python's short way to all its other attributes.
+for name in ATTRIBUTES:
+    setattr(Tensor, name, Elsewhere(name))
 
 # Looked up once: they are called for every op.
 new, ndarray, recording_mode = object.__new__, np.ndarray, RECORDING.get
@@ -557,11 +561,13 @@ def forget(y: Tensor, inputs: tuple[Any, ...], unrecorded: bool) -> None:
     y.unrecorded = unrecorded or any(getattr(x, "unrecorded", False) for x in inputs)
 
 
-def refuse_assignment() -> None:
-    """TypeError where NumPy calls float(t) for `z[i] = t`: the history would be lost."""
+def refuse_assignment(t: Tensor) -> None:
+    """TypeError where NumPy asks for the numbers of `t` for `z[i] = t`: the history would be lost."""
     frame = sys._getframe(2)
     if dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE"):
+        called = t._name or "the Tensor"
         raise TypeError(
-            "z[i] = t cannot keep the history of a Tensor t: use np.where, np.stack or "
-            "np.concatenate, or z[i] = float(t) where the number alone is meant" + advice()
+            f"`{expression_of(frame) or 'z[i]'} = ...` cannot keep the history of {called} of shape "
+            f"{t.shape}: use np.where, np.stack or np.concatenate, or t.numpy() where the numbers "
+            f"alone are meant{advice()}"
         )

@@ -184,7 +184,16 @@ def step(graph: Graph, name: str, g: Value, given: np.ndarray, found: Judgement)
         else:
             relative = np.inf if absolute else 0.0
     code = code_of(graph, graph.name(g))
-    return Step(name, given.shape, absolute, relative, found.verdict, found.reason, code)
+    return Step(
+        name,
+        given.shape,
+        absolute,
+        relative,
+        found.verdict,
+        found.reason,
+        code,
+        faults=found.codes,
+    )
 
 
 def code_of(graph: Graph, name: str) -> list[str]:

@@ -27,7 +27,7 @@ def judged(
     others together. Without these each search has a budget of its own.
     """
     known_causes = tuple(causes(graph))
-    divisors = tuple(float(number) for number, _ in known_causes if number > 1)
+    divisors = tuple(float(number) for number, *_ in known_causes if number > 1)
     rounding = Rounding(graph, handed, divisors)
     values: dict[Value, np.ndarray] = {}  # gradients, as they follow from those handed over so far
     spoiled = False

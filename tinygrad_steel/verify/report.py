@@ -5,10 +5,11 @@ from __future__ import annotations
 import html
 import itertools
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .codes import Code
 from .errors import GradientError
 from .watching import Place
 
@@ -38,6 +39,8 @@ class Step(NamedTuple):
     that the whole chain has as a factor, if there is one; `where`: the `Place` that has made it,
     with its `file`, `line`, `text` and `function`; `helpers`: of a wrong one, the lines before it
     that have made parts of it which are not in the graph.
+
+    `faults`: the reason for programs, the code that says most first: see `codes.CODES`.
     """
 
     name: str
@@ -50,6 +53,31 @@ class Step(NamedTuple):
     variable: str = ""
     where: Place | None = None
     helpers: tuple[Place, ...] = ()
+    faults: tuple[Code, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """The verdict as one of four words that do not change."""
+        if self.verdict.startswith(RIGHT):
+            return "right"
+        return {WRONG: "wrong", FOLLOWS: "follows"}.get(self.verdict, "not-judged")
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it says, in numbers, texts, lists and dicts alone."""
+        return {
+            "gradient": self.name,
+            "variable": self.variable,
+            "shape": [*self.shape],
+            "largest_difference": finite_or_none(self.absolute),
+            "relative": finite_or_none(self.relative),
+            "status": self.status,
+            "verdict": self.verdict,
+            "faults": [*self.faults],
+            "reason": self.reason,
+            "graph_has": [*self.code],
+            "where": self.where and self.where._asdict(),
+            "helpers": [place._asdict() for place in self.helpers],
+        }
 
     @property
     def called(self) -> str:
@@ -94,6 +122,8 @@ class Report:
         Whether every gradient was judged and is right.
     first_wrong : Step or None
         The first wrong step, from the loss backwards.
+    faults : tuple of str
+        The codes of what is wrong first, such as `("batch-size",)`: see `to_dict`.
     unrecognised : list of Step
         Of somebody's code: the arrays that are not in the graph, such as a mask or a part of a
         sum. Nothing is said of them.
@@ -147,6 +177,51 @@ class Report:
         """The first wrong step, from the loss backwards; None where all are right."""
         return next((step for step in self.steps if step.verdict == WRONG), None)
 
+    @property
+    def faults(self) -> tuple[Code, ...]:
+        """What is wrong first, as codes: see `codes.CODES`; empty where the report is `ok`."""
+        wrong = self.first_wrong
+        if wrong is not None:
+            return wrong.faults
+        if self.ok:
+            return ()
+        lacking: tuple[Code, ...] = ("missing-gradient",) if self.missing else ()
+        return (*lacking, *(code for step in self.steps for code in step.faults)) or ("not-judged",)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the report says, in numbers, texts, lists and dicts alone, as for JSON.
+
+        Returns
+        -------
+        dict
+            `ok`; `faults`: the codes of what is wrong first, which stay the same from one version
+            to the next, unlike the words; `first_wrong`: its place in `steps`, or None; `steps`:
+            for each gradient its `gradient`, `variable`, `shape`, `largest_difference` and
+            `relative` (None for NaN and infinity), `status` ("right", "wrong", "follows" or
+            "not-judged"), `verdict`, `faults`, `reason`, `graph_has` and, of somebody's code,
+            `where` (a dict of `file`, `line`, `text` and `function`) and `helpers`;
+            `unrecognised`; `missing`; `note`; `is_complete`.
+
+        Examples
+        --------
+        >>> from tinygrad_steel import Tensor, compare_backprop
+        >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True, name="x")
+        >>> found = compare_backprop(np.sum(np.square(x)), G_x=-4 * x.numpy()).to_dict()
+        >>> found["ok"], found["faults"], found["steps"][0]["status"]
+        (False, ['sign', 'extra-factor'], 'wrong')
+        """
+        wrong = self.first_wrong
+        return {
+            "ok": self.ok,
+            "faults": [*self.faults],
+            "first_wrong": None if wrong is None else self.steps.index(wrong),
+            "steps": [step.to_dict() for step in self.steps],
+            "unrecognised": [step.to_dict() for step in self.unrecognised],
+            "missing": [*self.missing],
+            "note": self.note,
+            "is_complete": self.is_complete,
+        }
+
     def raise_if_wrong(self) -> None:
         """GradientError, with the report as its message, where a gradient is wrong or could not
         be judged.
@@ -199,13 +274,7 @@ class Report:
         return [*lines, f"Note: {self.note}."] if self.note else lines
 
     def __str__(self) -> str:
-        rows = self.rows()
-        widths = [max(map(len, column)) for column in zip(*rows)]
-        table = []
-        for row in rows:
-            cells = map(str.ljust, row, widths)
-            table.append("  ".join(cells).rstrip())
-        return "\n".join([*table, *self.summary()])
+        return "\n".join([*as_table(self.rows()), *self.summary()])
 
     __repr__ = __str__
 
@@ -214,6 +283,17 @@ class Report:
         table = "".join([html_row(head, "th"), *(html_row(row, "td") for row in rows)])
         text = "<br>".join(map(html.escape, self.summary()))
         return f"<table>{table}</table><p>{text}</p>"
+
+
+def as_table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows as lines of text, each column as wide as it has to be."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def finite_or_none(number: float) -> float | None:
+    """A number as JSON has it: None for NaN and infinity."""
+    return float(number) if np.isfinite(number) else None
 
 
 def html_row(cells: tuple[str, ...], tag: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from ..program.values import Value, behind
 from .case import is_float
 from .closeness import constant_factor, distance, largest, tolerance
+from .codes import Code
 from .faults import factors
 from .faults.probabilities import EXACT_LOSS
 from .faults.question import Finding, Question
@@ -31,10 +32,13 @@ FLOAT32_PERHAPS = (
 
 
 class Judgement(NamedTuple):
-    """A verdict, its reason, and the values of gradients before this one that explain it."""
+    """A verdict, its reason, the codes of that, and the values of gradients before this one that
+    explain it.
+    """
 
     verdict: str
     reason: str = ""
+    codes: tuple[Code, ...] = ()
     values: Mapping[Value, np.ndarray] = NOTHING
 
 
@@ -42,10 +46,11 @@ def judge(question: Question, rounding: Rounding) -> Judgement:
     """The verdict on what was handed over."""
     given, own = question.given, question.own
     if given.shape == own.shape and not given.size:
-        return Judgement(EMPTY, f"shape {given.shape} has no element")
+        return Judgement(EMPTY, f"shape {given.shape} has no element", ("empty",))
     verdict = without_search(question, rounding)
     if verdict and not np.all(np.isfinite(own)):
-        return Judgement(NOT_FINITE, not_finite(question.graph, question.asked, given))
+        words = not_finite(question.graph, question.asked, given)
+        return Judgement(NOT_FINITE, words, ("not-finite",))
     if verdict:
         return Judgement(verdict)
     return with_reason(question, rounding, reason(question))
@@ -79,8 +84,9 @@ def without_search(question: Question, rounding: Rounding) -> str:
 def with_reason(question: Question, rounding: Rounding, found: Finding) -> Judgement:
     """The verdict on what a search has looked at."""
     if is_exact_loss(question, found):
-        return Judgement(unless_spoiled(question, EPSILON), found.reason, found.values)
-    why = found.reason
+        verdict = unless_spoiled(question, EPSILON)
+        return Judgement(verdict, found.reason, found.codes, found.values)
+    why, codes = found.reason, found.codes
     if not why:
         if is_near(question, rounding, question.expected, rounding.terms):
             return Judgement(unless_spoiled(question, rounded_to(rounding)))
@@ -88,12 +94,15 @@ def with_reason(question: Question, rounding: Rounding, found: Finding) -> Judge
             return Judgement(unless_spoiled(question, ROUNDED.format("float32")))
         is_searched = found.searched
         found = origin(question, difference(question))._replace(ended=found.ended)
-        why = found.reason if is_searched else f"not searched: {found.reason}"
+        why, codes = found.reason, found.codes
+        if not is_searched:
+            why, codes = f"not searched: {why}", ("not-searched",)
         if is_within_float32(question, rounding):
             why += f"; {FLOAT32_PERHAPS}"
     if found.ended is not None:
         why += f"; the search for a reason was ended after {found.ended} candidates"
-    return Judgement(WRONG, why, found.values)
+        codes = ("unexplained-limit",) if codes == ("unexplained",) else codes
+    return Judgement(WRONG, why, codes, found.values)
 
 
 def is_exact_loss(question: Question, found: Finding) -> bool:
@@ -168,7 +177,7 @@ def has_common_factor(question: Question, rounding: Rounding, to: np.ndarray) ->
 def has_known_factor(question: Question) -> bool:
     """Whether all elements are multiplied by a number that people get wrong."""
     factor = constant_factor(question.given, question.expected)
-    return bool(factors.in_words(question.causes, factor))
+    return bool(factors.named(question.causes, factor))
 
 
 def longest_sum(g: Value, own: bool) -> float:

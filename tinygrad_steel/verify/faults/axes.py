@@ -11,7 +11,10 @@ import numpy as np
 
 from ... import ops
 from ...program.values import Apply, Value, compute
+from ..codes import Code
 from .question import Mistake, Step, fitting, handed_on
+
+SOFTMAX = (ops.softmax, ops.log_softmax)
 
 
 def sum_over_others(step: Step) -> Iterator[Mistake]:
@@ -26,12 +29,12 @@ def sum_over_others(step: Step) -> Iterator[Mistake]:
     full: np.ndarray = step.question.value(value)
     text = step.question.graph.text(x)
     was = f"axis {axis}, along which {text} {x.shape} was broadcast to {y.shape}"
-    yield Mistake(step.g, full, f"not summed over {was}")
+    yield Mistake(step.g, full, f"not summed over {was}", "broadcast-not-summed")
     for count in range(1, full.ndim + 1):
         for chosen in itertools.combinations(range(full.ndim), count):
             over = f"axis {chosen[0]}" if count == 1 else f"axes {chosen}"
             becomes = partial(np.sum, full, axis=chosen)
-            yield Mistake(step.g, becomes, f"summed over {over} instead of {was}")
+            yield Mistake(step.g, becomes, f"summed over {over} instead of {was}", "wrong-axis")
 
 
 def other_product(step: Step) -> Iterator[Mistake]:
@@ -51,7 +54,7 @@ def other_product(step: Step) -> Iterator[Mistake]:
             product = f"{b_text} @ {c_text}"
             if b.shape[-1:] == c.shape[:1] and product != right:
                 becomes = partial(question.apply, made, [b, c])
-                yield Mistake(step.g, becomes, f"{product} instead of {right}")
+                yield Mistake(step.g, becomes, f"{product} instead of {right}", "transposed")
 
 
 def other_axis(step: Step, f: Value) -> Iterator[Mistake]:
@@ -65,16 +68,17 @@ def other_axis(step: Step, f: Value) -> Iterator[Mistake]:
         return
     inputs: list[Any] = [question.value(x) for x in f.inputs]
     spreads = op is ops.expand_dims
+    code: Code = "softmax-wrong-axis" if op in SOFTMAX else "wrong-axis"
     for other in range(np.ndim(inputs[0]) + spreads):
         words = f"{op.name} along axis {other} instead of axis {axis}"
         if spreads:
             words = f"{question.graph.text(f.inputs[0], 1)} is spread along the wrong axis"
         moved = Apply(op, (), {**f.params, "axis": other}, f.shape, f.dtype)
-        yield Mistake(f, partial(compute, moved, inputs), words)
-    if op in (ops.softmax, ops.log_softmax):
+        yield Mistake(f, partial(compute, moved, inputs), words, code)
+    if op in SOFTMAX:
         over_all = Apply(op, (), {**f.params, "axis": None}, f.shape, f.dtype)
         words = f"{op.name} over all elements instead of axis {axis}"
-        yield Mistake(f, partial(compute, over_all, inputs), words)
+        yield Mistake(f, partial(compute, over_all, inputs), words, code)
 
 
 def all_axes(step: Step) -> Iterator[Mistake]:
@@ -91,8 +95,10 @@ def all_axes(step: Step) -> Iterator[Mistake]:
                 return
     names = dict.fromkeys(v.op.name for v in with_axis if v.op)
     words = f"{' and '.join(names)} along axis 0 instead of axis -1"
+    is_softmax = any(v.op in SOFTMAX for v in with_axis)
     if step.g in found:
-        yield Mistake(step.g, found[step.g], words)
+        code: Code = "softmax-wrong-axis" if is_softmax else "wrong-axis"
+        yield Mistake(step.g, found[step.g], words, code)
 
 
 def axis_of(v: Value) -> Any:

@@ -25,7 +25,7 @@ def other_condition(gradient: Gradient) -> Iterator[Mistake]:
         for becomes, words in others(question, f, gradient.x):
             values = fitting(partial(everywhere, gradient, f, becomes))
             if values is not None:
-                yield Mistake(g, values, words)
+                yield Mistake(g, values, words, "wrong-condition")
 
 
 def others(question: Question, f: Value, near: Value) -> Iterator[tuple[Any, str]]:

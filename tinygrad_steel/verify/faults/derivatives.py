@@ -30,7 +30,9 @@ def handed_on_unchanged(step: Step) -> Iterator[Mistake]:
     elif missing:
         factor += f" = {missing}"
     came = graph.gradient_text(y)
-    yield Mistake(step.g, becomes, f"{came} is handed on unchanged: the factor {factor} is missing")
+    words = f"{came} is handed on unchanged: the factor {factor} is missing"
+    is_function = y.op not in INFIX
+    yield Mistake(step.g, becomes, words, "missing-derivative" if is_function else "missing-factor")
 
 
 def stretched(g: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -73,7 +75,7 @@ def alone(step: Step) -> Iterator[Mistake]:
     came = step.question.graph.gradient_text(step.y)
     becomes = np.ones(step.gy.shape, step.gy.dtype)
     words = f"the local derivative alone: it is not multiplied with {came}"
-    yield Mistake(step.gy, becomes, words)
+    yield Mistake(step.gy, becomes, words, "derivative-alone")
 
 
 def taken_twice(step: Step) -> Iterator[Mistake]:
@@ -81,7 +83,8 @@ def taken_twice(step: Step) -> Iterator[Mistake]:
     if step.x.shape == step.y.shape:
         through = step.question.graph.text(step.y)
         becomes = step.question.value(step.g)
-        yield Mistake(step.gy, becomes, f"the step through {through} is taken twice")
+        words = f"the step through {through} is taken twice"
+        yield Mistake(step.gy, becomes, words, "extra-factor")
 
 
 def factor_left_out(step: Step) -> Iterator[Mistake]:
@@ -105,6 +108,6 @@ def without_factor(step: Step, value: Apply, factor: Value, other: Value) -> Ite
     text = f"{what} {graph.text(factor, 3)}"
     where = "" if value in graph.late else f" in {graph.text(value)}"
     without = partial(np.broadcast_to, question.value(other), value.shape)
-    yield Mistake(value, without, f"{text} is missing{where}")
+    yield Mistake(value, without, f"{text} is missing{where}", "missing-factor")
     twice = partial(value.op.forward, question.value(value), question.value(factor))
-    yield Mistake(value, twice, f"{text} is there twice{where}")
+    yield Mistake(value, twice, f"{text} is there twice{where}", "extra-factor")

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from ... import ops
 from ...program.values import VALUES, Value
+from ..codes import Code
 from ..traced_loss import Graph
 
-Causes = Iterable[tuple[float, str]]
+
+class Cause(NamedTuple):
+    """A factor by which people get a gradient wrong, and how."""
+
+    number: float
+    words: str
+    code: Code
 
 
-def causes(graph: Graph) -> Iterator[tuple[float, str]]:
+class Named(NamedTuple):
+    """What is said of a factor that was found, and the codes of that."""
+
+    words: str
+    codes: tuple[Code, ...]
+
+
+def causes(graph: Graph) -> Iterator[Cause]:
     """The factors by which people get a gradient wrong, and how, the plainest first."""
     counts = {n: text for n, text in counts_of(graph).items() if n > 1}
     divided_by = [*divisors(graph)]
@@ -23,44 +38,45 @@ def causes(graph: Graph) -> Iterator[tuple[float, str]]:
             yield from wrong_constant(d)
     for n, text in counts.items():
         yield from wrong_count(n, text, is_divisor=any(d % n == 0 for d in divided_by))
-    yield 2, "a factor 2 too much"
-    yield 1 / 2, "a factor 2 is missing"
+    yield Cause(2, "a factor 2 too much", "extra-factor")
+    yield Cause(1 / 2, "a factor 2 is missing", "missing-factor")
     sizes = dict.fromkeys(abs(c) for c in multipliers(graph))
     for c in sizes:
         if c not in (0, 1, 2):
-            yield 1 / c, f"the factor {c:g} is missing"
-            yield c, f"the factor {c:g} is there twice"
+            yield Cause(1 / c, f"the factor {c:g} is missing", "missing-factor")
+            yield Cause(c, f"the factor {c:g} is there twice", "extra-factor")
     for d in dict.fromkeys(abs(d) for d in divided_by):
         if d not in (0, 1):
             yield from wrong_divisor(d, counts)
 
 
-def wrong_count(n: float, text: str, is_divisor: bool) -> Iterator[tuple[float, str]]:
+def wrong_count(n: float, text: str, is_divisor: bool) -> Iterator[Cause]:
     """A number of rows, classes or elements that stands where it should not."""
-    yield n, f"not divided by {text}" if is_divisor else f"multiplied by {text} once too often"
-    yield 1 / n, f"divided by {text} once too often"
+    more = f"not divided by {text}" if is_divisor else f"multiplied by {text} once too often"
+    yield Cause(n, more, "batch-size")
+    yield Cause(1 / n, f"divided by {text} once too often", "batch-size")
     if is_divisor:
-        yield n * n, f"multiplied by {text} instead of divided by it"
+        yield Cause(n * n, f"multiplied by {text} instead of divided by it", "batch-size")
     if is_divisor and n > 2:
-        yield n / (n - 1), f"divided by {n} - 1 instead of {text}"
+        yield Cause(n / (n - 1), f"divided by {n} - 1 instead of {text}", "batch-size")
 
 
-def wrong_divisor(d: float, counts: dict[float, str]) -> Iterator[tuple[float, str]]:
+def wrong_divisor(d: float, counts: dict[float, str]) -> Iterator[Cause]:
     """A divisor of the graph left out, there twice, or taken for another."""
     right = counts.get(d, f"{d:g}")
     if d not in counts:
-        yield d, f"not divided by {right}"
-        yield 1 / d, f"divided by {right} once too often"
+        yield Cause(d, f"not divided by {right}", "missing-factor")
+        yield Cause(1 / d, f"divided by {right} once too often", "extra-factor")
     for n, text in counts.items():
         if d % n:
-            yield d / n, f"divided by {text} instead of {right}"
+            yield Cause(d / n, f"divided by {text} instead of {right}", "batch-size")
 
 
-def wrong_constant(d: float) -> Iterator[tuple[float, str]]:
+def wrong_constant(d: float) -> Iterator[Cause]:
     """A divisor of the graph that is no count of anything: a scale, or a share that is kept."""
-    yield d * d, f"multiplied by {d:g} instead of divided by it"
+    yield Cause(d * d, f"multiplied by {d:g} instead of divided by it", "divided-not-multiplied")
     if 0 < d < 1:
-        yield d / (1 - d), f"divided by 1 - {d:g} instead of {d:g}"
+        yield Cause(d / (1 - d), f"divided by 1 - {d:g} instead of {d:g}", "other-factor")
 
 
 def counts_of(graph: Graph) -> dict[float, str]:
@@ -122,25 +138,28 @@ def plain_numbers(graph: Graph, y: Value) -> Iterator[float]:
                 yield number
 
 
-def in_words(known_causes: Causes, factor: float | None, plain: bool = False) -> str:
+def named(causes: Iterable[Cause], factor: float | None, plain: bool = False) -> Named | None:
     """A constant factor, where it is one that has a meaning; `plain`: any other one too."""
     if factor is None or not np.isfinite(factor):
-        return ""
+        return None
     if abs(factor) < 1e-9:
-        return "zero everywhere: the gradient does not arrive here"
-    size, sign = abs(factor), "the sign is wrong" if factor < 0 else ""
+        return Named("zero everywhere: the gradient does not arrive here", ("zero",))
+    size, is_turned = abs(factor), factor < 0
     if is_about(size, 1):
-        return sign
-    known = [(number, text) for number, text in known_causes if is_about(size, number)][:2]
+        return Named("the sign is wrong", ("sign",)) if is_turned else None
+    known = [cause for cause in causes if is_about(size, cause.number)][:2]
     if not (known or plain):
-        return ""
-    size = known[0][0] if known else size
+        return None
+    code = known[0].code if known else "other-factor"
+    size = known[0].number if known else size
     found = f"{size:.6g} times too large everywhere"
     if size <= 1:
         found = f"{1 / size:.6g} times too small everywhere"
     if known:
-        found += f": {', or '.join(text for _, text in known)}"
-    return f"{sign}, and it is {found}" if sign else found
+        found += f": {', or '.join(cause.words for cause in known)}"
+    if is_turned:
+        return Named(f"the sign is wrong, and it is {found}", ("sign", code))
+    return Named(found, (code,))
 
 
 def is_about(size: float, number: float) -> bool:

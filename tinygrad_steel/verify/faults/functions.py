@@ -56,9 +56,9 @@ def other_derivative(step: Step) -> Iterator[Mistake]:
         return
     for text, slope in [*slopes_at(own_values(step)), *mixed(step)]:
         words = f"multiplied by {text} instead of {right}"
-        yield Mistake(step.g, partial(times, step, slope), words)
+        yield Mistake(step.g, partial(times, step, slope), words, "wrong-derivative")
         words = f"divided by {text} instead of multiplied by {right}"
-        yield Mistake(step.g, partial(divided, step, slope), words)
+        yield Mistake(step.g, partial(divided, step, slope), words, "divided-not-multiplied")
 
 
 def other_derivative_alone(step: Step) -> Iterator[Mistake]:
@@ -70,12 +70,12 @@ def other_derivative_alone(step: Step) -> Iterator[Mistake]:
     at_gradient = [*slopes_at([(step.given, came)])]
     for text, slope in at_gradient:
         words = f"multiplied by {text} instead of {right}"
-        yield Mistake(step.g, partial(times, step, slope), words)
+        yield Mistake(step.g, partial(times, step, slope), words, "derivative-of-wrong-argument")
     for text, slope in [*slopes_at(own_values(step)), *mixed(step), *at_gradient]:
         words = f"{text} alone, instead of {right}: it is not multiplied with {came}"
-        yield Mistake(step.g, slope, words)
+        yield Mistake(step.g, slope, words, "derivative-alone")
         words = f"1 / ({text}) alone: divided by it, and not multiplied with {came}"
-        yield Mistake(step.g, partial(inverse, slope), words)
+        yield Mistake(step.g, partial(inverse, slope), words, "divided-not-multiplied")
 
 
 def own_values(step: Step) -> list[tuple[np.ndarray, str]]:
@@ -91,7 +91,8 @@ def other_derivative_elsewhere(step: Step) -> Iterator[Mistake]:
         arguments = lookalikes(step.question, step.gy, near=step.x)[:FEW]
         for text, slope in slopes_at(arguments):
             words = f"multiplied by {text} instead of {right}"
-            yield Mistake(step.g, partial(times, step, slope), words)
+            becomes = partial(times, step, slope)
+            yield Mistake(step.g, becomes, words, "derivative-of-wrong-argument")
 
 
 def derivative_in_words(step: Step) -> str:
@@ -154,8 +155,10 @@ def other_argument(step: Step) -> Iterator[Mistake]:
                 continue
             for other, text in lookalikes(question, right, near=step.x):
                 becomes = partial(question.compute, value, {right: other})
-                words = f"computed with {text} in place of {graph.text(right)}"
-                yield Mistake(value, becomes, f"{words} in {graph.text(value)}")
+                words = (
+                    f"computed with {text} in place of {graph.text(right)} in {graph.text(value)}"
+                )
+                yield Mistake(value, becomes, words, "derivative-of-wrong-argument")
 
 
 def transposed_value(step: Step) -> Iterator[Mistake]:
@@ -164,7 +167,8 @@ def transposed_value(step: Step) -> Iterator[Mistake]:
         if len(value.shape) == 2 and value.shape[0] == value.shape[1] > 1:
             if value not in step.question.graph.late:
                 becomes = step.question.value(value).T
-                yield Mistake(value, becomes, f"{step.question.graph.text(value)} is transposed")
+                words = f"{step.question.graph.text(value)} is transposed"
+                yield Mistake(value, becomes, words, "transposed")
 
 
 def steps_left_out(gradient: Gradient) -> Iterator[Mistake]:
@@ -181,7 +185,7 @@ def steps_left_out(gradient: Gradient) -> Iterator[Mistake]:
                 f"these are the numbers of {text}, handed on unchanged: the factor {factor} is "
                 f"missing"
             )
-            yield Mistake(g, came, words)
+            yield Mistake(g, came, words, "missing-derivative")
 
 
 def extra_factor(gradient: Gradient) -> Iterator[Mistake]:
@@ -194,7 +198,7 @@ def extra_factor(gradient: Gradient) -> Iterator[Mistake]:
         question.budget.spend(np.size(v))
         if np.shape(v) == np.shape(expected):
             words = f"multiplied by {text}, which does not belong there"
-            yield Mistake(g, expected * v, words)
+            yield Mistake(g, expected * v, words, "extra-factor")
 
 
 def extra_factor_on_a_way(step: Step) -> Iterator[Mistake]:
@@ -207,7 +211,8 @@ def extra_factor_on_a_way(step: Step) -> Iterator[Mistake]:
         if v in graph.names and 0 < len(v.shape) <= len(step.g.shape):
             words = f"in what comes through {graph.text(step.y)}: multiplied by {graph.text(v, 3)}"
             becomes = partial(np.multiply, part, question.value(v))
-            yield Mistake(step.g, becomes, f"{words}, which does not belong there")
+            words = f"{words}, which does not belong there"
+            yield Mistake(step.g, becomes, words, "extra-factor")
 
 
 def extra_factors(gradient: Gradient) -> Iterator[tuple[np.ndarray, str]]:

@@ -18,7 +18,7 @@ def assigned_and_not_added(step: Step) -> Iterator[Mistake]:
             "assigned where it has to be added: "
             "an element taken twice gets both gradients (np.add.at)"
         )
-        yield Mistake(step.g, partial(assigned, step), words)
+        yield Mistake(step.g, partial(assigned, step), words, "index-assigned")
 
 
 def assigned(step: Step) -> np.ndarray:

@@ -33,7 +33,7 @@ def other_conventions(question: Question, f: Value) -> Iterator[Mistake]:
         words = (
             f"right except at the kink {at}: the slope there is a convention, and another one here"
         )
-        yield Mistake(f, becomes, words)
+        yield Mistake(f, becomes, words, "kink")
 
 
 def at_a_kink(f: Value) -> tuple[tuple[Any, ...], Callable[..., list[Any]] | None]:

@@ -29,16 +29,16 @@ def other_value(step: Step) -> Iterator[Mistake]:
                 becomes: Any = partial(question.compute, value, {right: other})
                 if right is value:
                     becomes = other
-                yield Mistake(
-                    value, becomes, f"computed with {text} in place of {graph.text(right)}"
-                )
+                words = f"computed with {text} in place of {graph.text(right)}"
+                yield Mistake(value, becomes, words, "other-value")
 
 
 def other_gradient(step: Step) -> Iterator[Mistake]:
     """Another gradient in place of that of `y`."""
     came = step.question.graph.gradient_text(step.y)
     for other, text in lookalikes(step.question, step.gy, near=step.x):
-        yield Mistake(step.gy, other, f"computed from {text} in place of {came}")
+        words = f"computed from {text} in place of {came}"
+        yield Mistake(step.gy, other, words, "other-gradient")
 
 
 def lookalikes(question: Question, right: Value, near: Value) -> list[tuple[np.ndarray, str]]:

@@ -25,7 +25,7 @@ def held_constant(gradient: Gradient) -> Iterator[Mistake]:
         if values and g in values:
             what = " and ".join(graph.text(y) for y in held)
             words = f"held constant: nothing comes back through {what}"
-            yield Mistake(g, values[g], words)
+            yield Mistake(g, values[g], words, "held-constant")
 
 
 def statistics(gradient: Gradient) -> list[Value]:
@@ -56,4 +56,4 @@ def added_before(gradient: Gradient) -> Iterator[Mistake]:
                     f"what comes through {graph.text(y)} is added to {graph.name(other)}, and goes "
                     f"back through the steps before it too"
                 )
-                yield Mistake(g, values[g] - around, words)
+                yield Mistake(g, values[g] - around, words, "wrong-order")

@@ -9,21 +9,22 @@ import numpy as np
 from ... import ops
 from ...program.values import Value
 from ..closeness import constant_factor, matches, several
+from .factors import Named
 from .question import Arrays, Finding, Question, handed_on
 
 MOST = 4  # places that are named
 
 
-def origin(question: Question, words: str) -> Finding:
+def origin(question: Question, named: Named) -> Finding:
     """A factor, and where it may have come in: at each gradient behind which all have it."""
     factor = common_factor(question)
     places = [g for g in between(question) if has_factor(question, g, factor)]
     names = [question.graph.name(g) for g in places if question.graph.name(g)]
     asked = question.asked
     if factor is None or not names:
-        return Finding(words)
+        return Finding(*named)
     if any(asked in question.graph.behind(h) for h in question.handed if h is not asked):
-        return Finding(words)  # it is a step between others, of which those before it are right
+        return Finding(*named)  # it is a step between others, of which those before it are right
     alone = not others_behind(question, places[0])
     if alone:
         names = [question.graph.name(asked), *names]
@@ -31,7 +32,7 @@ def origin(question: Question, words: str) -> Finding:
     text = f"{', '.join(first)} or {last}" if first else last
     value = question.value(places[0]) * factor
     values = {} if alone else question.replay({places[0]: value}, question.graph.order)
-    return Finding(f"from a fault at {text}: {words}", values)
+    return Finding(f"from a fault at {text}: {named.words}", named.codes, values)
 
 
 def common_factor(question: Question) -> float | None:

@@ -61,10 +61,10 @@ def without_jacobian(gradient: Gradient) -> Iterator[Mistake]:
         values = graph.numbers[p]
         g = question.value(graph.gradient_of[p]) * values
         words = f"the diagonal of softmax's Jacobian alone: {WHOLE_ROW}"
-        yield Mistake(gradient.g, g * (1 - values), words)
+        yield Mistake(gradient.g, g * (1 - values), words, "softmax-jacobian")
         text = f"{graph.gradient_text(p)} * {graph.text(p, 3)}"
         words = f"`- sum({text}, axis=-1, keepdims=True)` is missing: {WHOLE_ROW}"
-        yield Mistake(gradient.g, g, words)
+        yield Mistake(gradient.g, g, words, "softmax-jacobian")
 
 
 def without_epsilon(question: Question, owners: list[Value]) -> Iterator[Mistake]:
@@ -84,7 +84,7 @@ def without_epsilon(question: Question, owners: list[Value]) -> Iterator[Mistake
                 f"and its derivative almost 0; take softmax_cross_entropy or "
                 f"sigmoid_cross_entropy, which are exact, or differentiate the epsilon too"
             )
-            yield Mistake(graph.gradient_of[z], value, words)
+            yield Mistake(graph.gradient_of[z], value, words, "epsilon")
 
 
 def exact_parts(

@@ -25,7 +25,7 @@ def elementwise_for_matrix(step: Step) -> Iterator[Mistake]:
     gradients = [(step.given, came), (step.given.T, f"{came}.T")]
     for (b, b_text), (c, c_text) in itertools.product([(a, text), (a.T, f"{text}.T")], gradients):
         words = f"the elementwise product {b_text} * {c_text} instead of the matrix product {right}"
-        yield Mistake(step.g, partial(np.multiply, b, c), words)
+        yield Mistake(step.g, partial(np.multiply, b, c), words, "elementwise-for-dot")
 
 
 def matrix_for_elementwise(step: Step) -> Iterator[Mistake]:
@@ -40,4 +40,5 @@ def matrix_for_elementwise(step: Step) -> Iterator[Mistake]:
         for left, right in ((a, b), (a, b.T), (a.T, b)):
             if left.shape[1] == right.shape[0] and (len(left), right.shape[1]) == x.shape:
                 words = f"the matrix product of {came} and {factor} instead of the elementwise one"
-                yield Mistake(step.g, partial(np.matmul, left, right), words)
+                becomes = partial(np.matmul, left, right)
+                yield Mistake(step.g, becomes, words, "dot-for-elementwise")

@@ -14,7 +14,9 @@ import numpy as np
 from ... import ops
 from ...program.values import Apply, Value, alias, behind, compute
 from ..closeness import distance, largest, matches
+from ..codes import Code
 from ..traced_loss import NOTHING, Graph, Parts
+from .factors import Cause
 
 # What one search may cost, in multiplications of a matrix product; an element of another result,
 # and an op, cost more.
@@ -28,20 +30,22 @@ Arrays = Mapping[Value, np.ndarray]
 class Finding(NamedTuple):
     """The answer to why a gradient is wrong.
 
-    `reason`: empty where nothing usual explains it. `values`: the gradients as they are with this
-    fault, from which later ones may follow. `ended`: after how many candidates the search was
-    ended; None where all were tried. `searched`: whether there was a search at all.
+    `reason`: empty where nothing usual explains it. `codes`: the same for programs, the fault that
+    says most first. `values`: the gradients as they are with this fault, from which later ones may
+    follow. `ended`: after how many candidates the search was ended; None where all were tried.
+    `searched`: whether there was a search at all.
     """
 
     reason: str = ""
+    codes: tuple[Code, ...] = ()
     values: Arrays = NOTHING
     ended: int | None = None
     searched: bool = True
 
 
 class Mistake(NamedTuple):
-    """A value, what people compute in its place (an array, or a function that makes it), and how
-    to say so.
+    """A value, what people compute in its place (an array, or a function that makes it), how to
+    say so, and the code of that; `besides`: those of a second slip in the same step.
 
     One at the gradient with which a step begins is one at all that hand it on.
     """
@@ -49,6 +53,13 @@ class Mistake(NamedTuple):
     value: Value
     becomes: Any
     words: str
+    code: Code
+    besides: tuple[Code, ...] = ()
+
+    @property
+    def codes(self) -> tuple[Code, ...]:
+        """All that it is, the first slip first."""
+        return self.code, *self.besides
 
 
 class Ended(Exception):
@@ -122,7 +133,7 @@ class Question:
     """
 
     graph: Graph
-    causes: tuple[tuple[float, str], ...]
+    causes: tuple[Cause, ...]
     handed: Arrays
     values: Arrays
     spoiled: bool

@@ -25,7 +25,7 @@ def one_sample(step: Step) -> Iterator[Mistake]:
         return
     texts = graph.text(other, 5), graph.gradient_text(y)
     for left, right, words in of_samples(a, gy, *texts):
-        yield Mistake(step.g, partial(product, left, right, is_left), words)
+        yield Mistake(step.g, partial(product, left, right, is_left), words, "one-sample")
 
 
 def of_samples(a: Any, gy: Any, text: str, came: str) -> Iterator[tuple[Any, Any, str]]:
@@ -62,7 +62,7 @@ def labels_off_by_one(step: Step) -> Iterator[Mistake]:
         g, text = question.value(step.g), graph.text(y)
         weight = np.sum((with_moved[step.g] - g) * numbers, axis=1, keepdims=True)
         for labels, words in other_labels(numbers, text):
-            yield Mistake(step.g, g + weight * (numbers - labels), words)
+            yield Mistake(step.g, g + weight * (numbers - labels), words, "labels")
 
 
 def other_labels(y: np.ndarray, text: str) -> Iterator[tuple[np.ndarray, str]]:

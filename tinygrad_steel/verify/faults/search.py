@@ -31,6 +31,7 @@ from . import (
     terms,
     ways,
 )
+from .factors import Named
 from .question import (
     CALL,
     ELEMENT,
@@ -44,6 +45,7 @@ from .question import (
     step_of,
 )
 
+NOTHING_SEEN = Named("", ())
 NEAREST, TRIES = (
     40,
     5000,
@@ -133,51 +135,55 @@ def answer(question: Question) -> Finding:
     if at_sight and question.fits:
         found = origin(question, at_sight)
     elif at_sight:
-        found = Finding(at_sight)
+        found = Finding(*at_sight)
     else:
         is_over = question.pool is not None and question.budget.left <= 0
         found = Finding(searched=False) if is_over else search(question)
-    text = found.reason or taken_for(question)
+    text, codes = found.reason, found.codes
+    if not text:
+        text, codes = taken_for(question) or NOTHING_SEEN
     if not question.fits:
         text = f"{text}{': ' if text else ''}shape {given.shape} is not {expected.shape}"
+        codes = codes or ("wrong-shape",)
     elif given.ndim > 1 and matches(given.T, expected) and not matches(given, expected):
         text = f"the transpose of what is right{': ' if text else ''}{text}"
-    return found._replace(reason=text)
+        codes = ("transposed", *(code for code in codes if code != "transposed"))
+    return found._replace(reason=text, codes=codes)
 
 
-def origin(question: Question, words: str) -> Finding:
+def origin(question: Question, named: Named) -> Finding:
     """A factor, and where it may have come in, if there is enough left to look for that."""
     try:
-        return places.origin(question, words)
+        return places.origin(question, named)
     except Ended:
-        return Finding(words)
+        return Finding(*named)
 
 
-def seen_at_once(question: Question) -> str:
+def seen_at_once(question: Question) -> Named | None:
     """A factor, a transpose, a wrong shape."""
     given, expected = question.given, question.expected
     if question.fits:
-        return factors.in_words(question.causes, constant_factor(given, expected))
+        return factors.named(question.causes, constant_factor(given, expected))
     if matches(given.T, expected):
-        return "the transpose"
+        return Named("the transpose", ("transposed",))
     if given.size == expected.size and matches(given.reshape(expected.shape), expected):
-        return "right numbers in a wrong shape"
-    return ""
+        return Named("right numbers in a wrong shape", ("wrong-shape",))
+    return None
 
 
-def taken_for(question: Question) -> str:
+def taken_for(question: Question) -> Named | None:
     """Whether it is another gradient, or no gradient at all."""
     graph, given = question.graph, question.given
     if given.size < 2 or not np.any(given):
-        return ""
+        return None
     for g in [*graph.gradient_of.values()][::-1]:
         if g is not question.asked and graph.name(g):
             if matches(given, graph.numbers[g]) or matches(given, question.value(g)):
-                return f"these are the numbers of {graph.name(g)}"
+                return Named(f"these are the numbers of {graph.name(g)}", ("other-gradient",))
     for x in graph.forward:
         if x in graph.names and matches(given, graph.numbers[x]):
-            return f"this is {graph.names[x]} itself"
-    return ""
+            return Named(f"this is {graph.names[x]} itself", ("not-the-gradient",))
+    return None
 
 
 def search(question: Question) -> Finding:
@@ -221,7 +227,7 @@ def exact_loss(question: Question, owners: list[Value], path: list[Value]) -> Fi
     for mistake in probabilities.without_epsilon(question, owners) if question.fits else ():
         found = question.replay({mistake.value: mistake.becomes}, path)
         if explains(found[question.asked], question.given, question.expected):
-            return Finding(mistake.words, found)
+            return Finding(mistake.words, mistake.codes, found)
     return None
 
 
@@ -235,7 +241,8 @@ def other_convention(question: Question, path: list[Value]) -> Finding | None:
             found = fitting(partial(question.replay, {f: mistake.becomes}, path)) or {}
             values = found.get(question.asked)
             if values is not None and explains(values, question.given, question.expected):
-                return Finding(mistake.words, {x: v for x, v in found.items() if x in graph.late})
+                found = {x: v for x, v in found.items() if x in graph.late}
+                return Finding(mistake.words, mistake.codes, found)
     return None
 
 
@@ -260,9 +267,9 @@ def in_rounds(
     )
 
 
-def as_finding(text: str) -> Finding | None:
+def as_finding(named: Named | None) -> Finding | None:
     """A reason that changes no gradient before."""
-    return Finding(text) if text else None
+    return Finding(*named) if named else None
 
 
 def ended(tried: Iterator[int]) -> int | None:
@@ -282,7 +289,7 @@ def usual_fault(
             continue
         if not places.is_contradicted(question, gradient.g, mistake.becomes):
             values = followed(question, gradient.g, mistake.becomes)
-            return Finding(place(gradient) + mistake.words, values)
+            return Finding(place(gradient) + mistake.words, mistake.codes, values)
     return None
 
 
@@ -303,10 +310,11 @@ def with_a_factor(question: Question, found: Iterator[tuple[Gradient, Mistake]])
         values = made_of(question, gradient, mistake, is_answer=False)
         if values and values[question.asked].shape == given.shape:
             factor = constant_factor(given, values[question.asked])
-            words = factors.in_words(question.causes, factor)
-            if words and factor:
+            named = factors.named(question.causes, factor)
+            if named and factor:
                 values = followed(question, gradient.g, factor * mistake.becomes)
-                return Finding(f"{place(gradient)}{mistake.words}; besides, {words}", values)
+                words = f"{place(gradient)}{mistake.words}; besides, {named.words}"
+                return Finding(words, (*mistake.codes, *named.codes), values)
     return None
 
 
@@ -363,7 +371,7 @@ def in_a_part(gradient: Gradient, kinds: Round) -> Iterator[Mistake]:
             for mistake in kind(step):
                 whole = fitting(partial(with_mistake, step, mistake, rest))
                 if whole is not None:
-                    yield Mistake(gradient.g, whole, mistake.words)
+                    yield mistake._replace(value=gradient.g, becomes=whole)
 
 
 def with_mistake(step: Step, mistake: Mistake, rest: Any) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from ... import ops
 from ...program.values import Value
 from ..closeness import largest, ratio, several
+from ..codes import Code
 from .question import Gradient, Mistake, fitting, step_of
 
 
@@ -19,6 +20,7 @@ class Direction(NamedTuple):
 
     change: Any
     words: Callable[[float], str]
+    code: Code
 
 
 def times_unknown(gradient: Gradient) -> Iterator[Mistake]:
@@ -39,7 +41,8 @@ def times_unknown(gradient: Gradient) -> Iterator[Mistake]:
             continue
         rate = ratio(question.given - question.expected, change)
         if rate is not None and np.isfinite(rate) and abs(rate) > 1e-9:
-            yield Mistake(g, before + rate * direction.change, direction.words(rate))
+            after = before + rate * direction.change
+            yield Mistake(g, after, direction.words(rate), direction.code)
 
 
 def updated_itself(gradient: Gradient) -> Iterator[Mistake]:
@@ -52,7 +55,7 @@ def updated_itself(gradient: Gradient) -> Iterator[Mistake]:
     if rate is not None and abs(rate) > 1e-6 and several(before):
         text = graph.text(x)
         words = f"this is {text} as updated, {text} - {rate:.6g} * {graph.name(gradient.g)}"
-        yield Mistake(gradient.g, weight - rate * before, words)
+        yield Mistake(gradient.g, weight - rate * before, words, "not-the-gradient")
 
 
 def directions(gradient: Gradient) -> Iterator[Direction]:
@@ -80,7 +83,7 @@ def updates(gradient: Gradient) -> Iterator[Direction]:
                 f"in place of {text} as it was"
             )
 
-        yield Direction(change, words)
+        yield Direction(change, words, "already-updated")
 
 
 def decay(gradient: Gradient) -> Iterator[Direction]:
@@ -93,7 +96,7 @@ def decay(gradient: Gradient) -> Iterator[Direction]:
             sign = "+" if rate > 0 else "-"
             return f"`{sign} {abs(rate):.6g} * {text}` is too much, as of a weight decay"
 
-        yield Direction(np.asarray(gradient.question.value(x)), words)
+        yield Direction(np.asarray(gradient.question.value(x)), words, "weight-decay")
 
 
 def shifted(gradient: Gradient) -> Iterator[Direction]:
@@ -116,4 +119,4 @@ def shifted(gradient: Gradient) -> Iterator[Direction]:
                 sign = "+" if rate > 0 else "-"
                 return f"computed with {text} {sign} {abs(rate):.6g} in place of {text}"
 
-            yield Direction(change, words)
+            yield Direction(change, words, "other-value")

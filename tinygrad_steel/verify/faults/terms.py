@@ -29,10 +29,13 @@ def term_missing(step: Step, value: Value) -> Iterator[Mistake]:
     a, b = (step.question.value(x) for x in value.inputs)
     first, second = (graph.text(x, 1) for x in value.inputs)
     sign, where = "-" if subtracts else "+", graph.text(value)
-    yield Mistake(value, np.asarray(a), f"`{sign} {second}` is missing in {where}")
-    yield Mistake(value, np.asarray(b), f"`{first} {sign}` is missing in {where}")
+    words = f"`{sign} {second}` is missing in {where}"
+    yield Mistake(value, np.asarray(a), words, "term-of-derivative")
+    words = f"`{first} {sign}` is missing in {where}"
+    yield Mistake(value, np.asarray(b), words, "term-of-derivative")
     other = partial(np.add if subtracts else np.subtract, a, b)
-    yield Mistake(value, other, f"the sign of {second} is wrong in {where}")
+    words = f"the sign of {second} is wrong in {where}"
+    yield Mistake(value, other, words, "term-of-derivative")
 
 
 def inverted(step: Step, value: Value) -> Iterator[Mistake]:
@@ -40,7 +43,7 @@ def inverted(step: Step, value: Value) -> Iterator[Mistake]:
     if value.dtype == bool:
         text = step.question.graph.text(value)
         becomes = partial(np.logical_not, step.question.value(value))
-        yield Mistake(value, becomes, f"{text} is the wrong way round")
+        yield Mistake(value, becomes, f"{text} is the wrong way round", "wrong-condition")
 
 
 def applied_twice(step: Step, value: Value) -> Iterator[Mistake]:
@@ -52,7 +55,8 @@ def applied_twice(step: Step, value: Value) -> Iterator[Mistake]:
         return
     text = graph.text(value)
     becomes = partial(compute, value, [step.question.value(value)])
-    yield Mistake(value, becomes, f"{value.op.name}({text}) in place of {text}")
+    words = f"{value.op.name}({text}) in place of {text}"
+    yield Mistake(value, becomes, words, "derivative-of-wrong-argument")
 
 
 def relu_altered(step: Step, value: Value) -> Iterator[Mistake]:
@@ -61,9 +65,11 @@ def relu_altered(step: Step, value: Value) -> Iterator[Mistake]:
     if z is None:
         return
     question, text = step.question, step.question.graph.text(z)
-    yield Mistake(value, question.value(z) < 0, f"{text} > 0 is the wrong way round")
+    words = f"{text} > 0 is the wrong way round"
+    yield Mistake(value, question.value(z) < 0, words, "wrong-condition")
     for other, other_text in mixups.lookalikes(question, z, near=step.x):
-        yield Mistake(value, other > 0, f"computed with {other_text} in place of {text}")
+        words = f"computed with {other_text} in place of {text}"
+        yield Mistake(value, other > 0, words, "wrong-condition")
 
 
 def slope_twice(step: Step, value: Value) -> Iterator[Mistake]:
@@ -76,7 +82,7 @@ def slope_twice(step: Step, value: Value) -> Iterator[Mistake]:
     becomes = partial(times_slope, question.value(step.g), question.value(value))
     name = step.y.op.name
     words = f"multiplied by {text} * (1 - {text}), which {name}' has in it"
-    yield Mistake(step.g, becomes, words)
+    yield Mistake(step.g, becomes, words, "extra-factor")
 
 
 def times_slope(g: Any, p: Any) -> Any:

@@ -9,33 +9,36 @@ import numpy as np
 from ... import ops
 from ..closeness import constant_factor, distance, largest, several, tolerance
 from . import factors
+from .factors import Named
 from .places import between, interval
 from .question import Question
 
 
-def difference(question: Question) -> str:
+def difference(question: Question) -> Named:
     """What can be said where no usual fault explains it."""
     given, expected = question.given, question.expected
     if several(expected):
         number = constant_factor(given, expected)
-        factor = factors.in_words(question.causes, number, plain=True)
+        factor = factors.named(question.causes, number, plain=True)
         if factor:
-            return f"{factor}{as_if(question, abs(number))}" if number else factor
+            guess = as_if(question, abs(number)) if number else ""
+            return Named(f"{factor.words}{guess}", factor.codes)
     off = distance(given, expected)
     where = tuple(int(i) for i in np.unravel_index(np.argmax(off), given.shape))
     found = f"{given[where]:.6g} instead of {expected[where] + 0:.6g}"
     if given.size == 1:
-        return found
+        return Named(found, ("unexplained",))
     differ = off > tolerance(given, expected) * largest(expected)
     wrong = int(np.sum(differ))
     count = f"all {given.size}" if wrong == given.size else f"{wrong} of {given.size}"
     lines = lines_that_differ(question, differ)
-    return f"{count} elements differ, most at index {where}: {found}{lines}{interval(question)}"
+    words = f"{count} elements differ, most at index {where}: {found}{lines}{interval(question)}"
+    return Named(words, ("unexplained",))
 
 
 def as_if(question: Question, factor: float) -> str:
     """What a factor without a known cause may come from: another divisor, or a whole number."""
-    if any(factors.is_about(factor, number) for number, _ in question.causes):
+    if any(factors.is_about(factor, number) for number, *_ in question.causes):
         return ""
     guesses = [*other_count(question, factor), *other_constant(question, factor)]
     if is_whole(factor):
@@ -78,6 +81,6 @@ def lines_that_differ(question: Question, differ: np.ndarray) -> str:
             numbers = " and ".join(map(str, lines))
             differs = f"{name}s {numbers} differ" if len(lines) > 1 else f"{name} {numbers} differs"
             given, expected = (a.take(lines, axis) for a in (question.given, question.expected))
-            factor = factors.in_words(question.causes, constant_factor(given, expected))
-            return f"; only {differs}{': ' if factor else ''}{factor}"
+            factor = factors.named(question.causes, constant_factor(given, expected))
+            return f"; only {differs}: {factor.words}" if factor else f"; only {differs}"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from ... import ops
 from ...program.values import Value
 from ..closeness import ratio, several, tolerance
+from ..codes import Code
+from ..traced_loss import Graph
 from . import factors
 from .question import Gradient, Mistake, Step
 
@@ -25,20 +28,39 @@ def any_factor(gradient: Gradient) -> Iterator[Mistake]:
 
 def one_factor(gradient: Gradient, plain: bool) -> Iterator[Mistake]:
     """A factor on one of the ways, as it has to be for the answer."""
-    question, g = gradient.question, gradient.g
+    question, graph, g = gradient.question, gradient.question.graph, gradient.g
     given, expected = question.given, question.expected
     for y, others in gradient.without if question.fits else ():
         rest = question.replay({g: others}, gradient.path)[question.asked]
         factor = ratio(given - rest, expected - rest)
-        through = question.graph.text(y)
+        through = graph.text(y)
         if factor is not None and abs(factor) < tolerance(given, g):
-            yield Mistake(g, others, f"the gradient that comes through {through} is missing")
+            words = f"the gradient that comes through {through} is missing"
+            yield Mistake(
+                g, others, words, "weight-decay" if is_penalty(graph, y) else "missing-term"
+            )
             continue
-        words = factors.in_words(question.causes, factor, plain and several(expected - rest))
-        if words:
-            words += other_constant(gradient, y, factor) if plain else ""
+        named = factors.named(question.causes, factor, plain and several(expected - rest))
+        if named and factor is not None:
+            words = named.words + (other_constant(gradient, y, factor) if plain else "")
             becomes = others + factor * (question.value(g) - others)
-            yield Mistake(g, becomes, f"in what comes through {through}: {words}")
+            decay: tuple[Code, ...] = ("weight-decay",) if is_penalty(graph, y) else ()
+            first, *besides = (*decay, *named.codes)
+            words = f"in what comes through {through}: {words}"
+            yield Mistake(g, becomes, words, first, tuple(besides))
+
+
+def is_penalty(graph: Graph, y: Value) -> bool:
+    """Whether a value is computed from one parameter, and goes into the loss without meeting
+    another array: a weight decay.
+    """
+    todo = [y]
+    for v in todo:
+        if sum(x.op is None and x.shape != () for x in graph.behind(v)) > 1:
+            return False
+        if math.prod(v.shape) > 1:
+            todo += [u for u, _ in graph.parts[v]]
+    return True
 
 
 def other_constant(gradient: Gradient, y: Value, factor: float | None) -> str:
@@ -56,7 +78,7 @@ def only_one(gradient: Gradient) -> Iterator[Mistake]:
     for y, others in gradient.without:
         through = question.graph.text(y)
         words = f"only the gradient that comes through {through} is there"
-        yield Mistake(g, question.value(g) - others, words)
+        yield Mistake(g, question.value(g) - others, words, "missing-term")
 
 
 def counted_twice(step: Step) -> Iterator[Mistake]:
@@ -70,6 +92,7 @@ def counted_twice(step: Step) -> Iterator[Mistake]:
             f"in what comes through {through}: 2 times too large everywhere, as if it were sent on "
             f"when it came, and with the sum once more"
         )
-        yield Mistake(step.gy, both, words)
+        yield Mistake(step.gy, both, words, "counted-twice")
         alone = step.given - step.question.value(part)
-        yield Mistake(step.gy, alone, f"what comes through {through} is not sent on")
+        words = f"what comes through {through} is not sent on"
+        yield Mistake(step.gy, alone, words, "missing-term")

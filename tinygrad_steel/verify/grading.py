@@ -1,0 +1,215 @@
+"""For graders: `assert_backprop` in a test, `grade_backprop` for many submissions in one table."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Never
+
+from ..engine.tensor import Tensor
+from ..program.given_names import Names
+from .codes import Code
+from .compare import compare_backprop
+from .report import Report, as_table, html_row
+
+HEAD = ("submission", "right", "first wrong", "line", "faults", "reason")
+
+
+def assert_backprop(
+    loss: Tensor, names: Names = None, *others: Never, backprop: Any = None, **manual: Any
+) -> Report:
+    """Fail a test where a chain of gradients is not right in every step.
+
+    Parameters
+    ----------
+    loss, names, backprop, **manual
+        As for `compare_backprop`.
+
+    Returns
+    -------
+    Report
+        Of a chain that is right.
+
+    Raises
+    ------
+    GradientError
+        An AssertionError with the report as its message, where a gradient is wrong, was not seen or
+        could not be judged.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, assert_backprop
+    >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> def test_the_square():
+    ...     assert_backprop(np.sum(np.square(x)), G_x=2 * x.numpy())
+    >>> test_the_square()
+    """
+    __tracebackhide__ = True  # pytest shows the line of the test instead
+    report = compare_backprop(loss, names, *others, backprop=backprop, **manual)
+    report.raise_if_wrong()
+    return report
+
+
+class Grade(NamedTuple):
+    """What was found in one submission: a report, or what its code has raised."""
+
+    submission: str
+    report: Report | None
+    error: BaseException | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every gradient was judged and is right."""
+        return self.report is not None and self.report.ok
+
+    @property
+    def faults(self) -> tuple[Code, ...]:
+        """The codes of what is wrong first."""
+        return self.report.faults if self.report is not None else ("raised",)
+
+    def row(self) -> tuple[str, ...]:
+        """Its row in the table."""
+        faults = ", ".join(self.faults)
+        if self.report is None:
+            return (self.submission, "no", "-", "-", faults, said(self.error))
+        wrong, right = self.report.first_wrong, "yes" if self.ok else "no"
+        if wrong is None:
+            besides = " ".join(self.report.summary()) if not self.ok else ""
+            return (self.submission, right, "-", "-", faults or "-", besides or "-")
+        line = str(wrong.where or "-")
+        return (self.submission, right, wrong.called, line, faults, wrong.reason)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same in numbers, texts, lists and dicts alone."""
+        found = {"submission": self.submission, "ok": self.ok, "faults": [*self.faults]}
+        if self.report is None:
+            return found | {"error": said(self.error)}
+        return found | {"report": self.report.to_dict()}
+
+
+class Grades:
+    """What was found in many submissions: print it, go over it, or ask for one by its name.
+
+    Attributes
+    ----------
+    grades : list of Grade
+        One for each submission, in their order: its `submission`, `ok`, `faults`, and `report`, or
+        the `error` that its code has raised.
+    """
+
+    def __init__(self, grades: list[Grade]):
+        self.grades = grades
+
+    def __iter__(self) -> Iterator[Grade]:
+        return iter(self.grades)
+
+    def __len__(self) -> int:
+        return len(self.grades)
+
+    def __getitem__(self, submission: str) -> Grade:
+        for grade in self.grades:
+            if grade.submission == submission:
+                return grade
+        raise KeyError(submission)
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """What was found, in numbers, texts, lists and dicts alone, as for JSON or a data frame."""
+        return [grade.to_dict() for grade in self]
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table."""
+        return [HEAD, *(grade.row() for grade in self)]
+
+    def summary(self) -> str:
+        """How many are right, and which faults come first how often."""
+        faults = Counter(code for grade in self for code in grade.faults[:1])
+        often = ", ".join(f"{code} {n}" for code, n in faults.most_common())
+        right = sum(grade.ok for grade in self)
+        return f"{right} of {len(self)} are right{'; ' if often else ''}{often}."
+
+    def __str__(self) -> str:
+        return "\n".join([*as_table(self.rows()), self.summary()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head, *rows = self.rows()
+        table = "".join([html_row(head, "th"), *(html_row(row, "td") for row in rows)])
+        return f"<table>{table}</table><p>{html.escape(self.summary())}</p>"
+
+
+def grade_backprop(
+    problem: Callable[[], tuple[Any, ...]], submissions: Mapping[str, Callable[..., Any]]
+) -> Grades:
+    """Compare many people's code with one graph, and put what is found into a table.
+
+    Each submission gets a graph and arrays of its own, so that none sees what another one has
+    changed. It runs in this process, with all that this process may do: to run code of people whom
+    you do not trust, or code that may never end, is your own risk, and asks for a container with a
+    time limit around all of it.
+
+    Parameters
+    ----------
+    problem : callable
+        Makes the loss, the names of its Tensors and what a submission is called with, as
+        `return loss, locals(), (x, y, W)`; called once for each submission.
+    submissions : dict
+        Name -> function that computes the gradients, as `compare_backprop` takes it in
+        `backprop=`, but called with what the problem says.
+
+    Returns
+    -------
+    Grades
+        Print it, go over it, or `to_dict()`. Nothing is raised over a submission: what its code
+        raises, SystemExit too, is in its row.
+
+    Raises
+    ------
+    TypeError
+        For a problem that gives back something else.
+    What the problem itself raises.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, grade_backprop
+    >>> def problem():
+    ...     x, y = np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]])
+    ...     W = Tensor([[1.0]], requires_grad=True)
+    ...     loss = np.mean(np.square(x @ W - y))
+    ...     return loss, {"W": W}, (x, y, W.numpy())
+    >>> def right(x, y, W):
+    ...     return 2 * x.T @ (x @ W - y) / len(x)
+    >>> def forgets_the_mean(x, y, W):
+    ...     dW = 2 * x.T @ (x @ W - y)
+    ...     return dW
+    >>> grades = grade_backprop(problem, {"Ada": right, "Emil": forgets_the_mean})
+    >>> grades["Ada"].ok, grades["Emil"].faults
+    (True, ('batch-size',))
+    >>> print(grades.summary())
+    1 of 2 are right; batch-size 1.
+    """
+    return Grades([grade(problem, name, code) for name, code in submissions.items()])
+
+
+def grade(problem: Callable[[], tuple[Any, ...]], name: str, code: Callable[..., Any]) -> Grade:
+    """What is found in one submission."""
+    made = problem()
+    if not isinstance(made, tuple) or len(made) != 3 or not isinstance(made[2], tuple):
+        raise TypeError(
+            "the problem is to give back the loss, the names and the arguments of a submission, as in "
+            "`return loss, {'W': W}, (x, y, W.numpy())`"
+        )
+    loss, names, arguments = made
+    try:
+        return Grade(name, compare_backprop(loss, names, backprop=lambda: code(*arguments)))
+    except (Exception, SystemExit) as error:  # of whatever kind: it is that submission's result
+        return Grade(name, None, error)
+
+
+def said(error: BaseException | None) -> str:
+    """An error in one line, with what was added to it."""
+    notes = getattr(error, "__notes__", [])
+    return " ".join([f"{type(error).__name__}: {error}", *notes]).replace("\n", " ")

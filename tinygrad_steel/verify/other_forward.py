@@ -1,0 +1,193 @@
+"""A forward of somebody's own that is another one than the graph's: the first value that differs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from ..ops.op import Op
+from ..program.names import identifier
+from ..program.values import Apply, Value
+from .chain import Chain, before, fits
+from .closeness import distance, largest, matches
+from .faults.question import UNFIT, cost
+from .meaning import likeness, parts_of_path
+from .recognise import as_floats, oriented
+from .report import WRONG, Step
+from .slots import Slots
+from .watching import Binding, Place
+
+# What may be computed to see whether a forward that differs explains the gradients, in the units of
+# a Budget.
+WORK = 1e9
+
+
+class Differing(NamedTuple):
+    """The first array of a forward that is not what the graph has for this value."""
+
+    binding: Binding
+    value: Value
+
+
+def other_forward(chain: Chain, slots: Slots) -> Differing | None:
+    """The first value of the forward that somebody's code has otherwise than the graph: by its name,
+    or since all wrong gradients of leaves follow from it.
+    """
+    arrays = unknown_arrays(chain, slots)
+    return called_so(chain, arrays) or explaining(chain, slots, arrays)
+
+
+def unknown_arrays(chain: Chain, slots: Slots) -> list[Binding]:
+    """The arrays that may be values of a forward, of which wrong gradients of leaves are made."""
+    leaves = [found.binding for found in slots.wrong.values()]
+    used = before(leaves, chain.right)
+    other = {*leaves, *chain.forward, *chain.changed}
+    return [b for b in chain.made if b in used and b not in other and not chain.is_marked(b)]
+
+
+# By its name
+
+
+def called_so(chain: Chain, arrays: list[Binding]) -> Differing | None:
+    """The first that has the name of a value that the graph has otherwise."""
+    own = [m for m in chain.meanings if m.owner is None and m.value not in known_values(chain)]
+    for b in arrays:
+        for meaning in own:
+            if fits(b, meaning.value) and is_called(chain, b, meaning.parts):
+                return Differing(b, meaning.value)
+    return None
+
+
+def known_values(chain: Chain) -> set[Value]:
+    """The values of the forward that somebody's code has as the graph has them."""
+    return {m.value for match in chain.forward.values() for m in match}
+
+
+def is_called(chain: Chain, b: Binding, parts: tuple[str | int, ...]) -> bool:
+    """Whether a binding has this name, with or without the container in which it is."""
+    names = (parts_of_path(name.path) for name in chain.other_names[b])
+    return any(likeness(name, parts) >= 4 * min(len(name), len(parts)) for name in names)
+
+
+# By what follows from it
+
+
+def explaining(chain: Chain, slots: Slots, arrays: list[Binding]) -> Differing | None:
+    """The first from which all wrong gradients of leaves follow, if it stands for a value of the
+    graph that is not there, and the rest of the forward and all of the backward are the graph's.
+
+    What one statement makes in a loop stands for as many values of the graph.
+    """
+    if not all(np.all(np.isfinite(found.binding.array)) for found in slots.wrong.values()):
+        return None  # much becomes NaN
+    known = known_values(chain)
+    lacking = [x for x in chain.graph.forward if isinstance(x, Apply) and x not in known]
+    made_at: dict[Place, list[Binding]] = defaultdict(list)
+    candidates = {*arrays, *renamed_values(chain, slots)}
+    for b in (b for b in chain.watched.bindings if b in candidates):
+        if is_forward(chain, b):
+            made_at[b.origin.where].append(b)
+    work = 0.0
+    for group in made_at.values():
+        for stand_in in stand_ins(group, lacking):
+            work += follow(chain, stand_in)
+            x = next(iter(stand_in))
+            if all(
+                g in stand_in and is_so(slots, g, stand_in[g]) for g in telling(chain, slots, x)
+            ):
+                return Differing(group[0], x)
+            if work > WORK:
+                return None
+    return None
+
+
+def renamed_values(chain: Chain, slots: Slots) -> Iterator[Binding]:
+    """The second names of right values, of which wrong gradients of leaves are made: such a name may
+    be that of another value.
+    """
+    used = before(found.binding for found in slots.wrong.values())
+    for b in (b for b in chain.forward if b in used):
+        names = (n for n in chain.other_names[b] if n is not b and not n.origin.is_argument)
+        yield from (n for n in names if not chain.is_marked_name(n))
+
+
+def is_forward(chain: Chain, b: Binding) -> bool:
+    """Whether an array may be a value of the forward: no gradient has a part in it."""
+    return b.array.dtype.kind == "f" and not any(a in chain.right for a in before([b]))
+
+
+def stand_ins(group: list[Binding], lacking: list[Apply]) -> Iterator[dict[Value, np.ndarray]]:
+    """What arrays of one statement may be in the graph: one of them any value that is not there,
+    several of them the values of an op, as often as a loop comes to it.
+    """
+    of_op: dict[Op | None, list[Apply]] = defaultdict(list)
+    for x in lacking:
+        if any(fits(b, x) for b in group):
+            of_op[x.op if len(group) > 1 else None].append(x)
+    for values in of_op.values():
+        each, rest = divmod(len(values), len(group))
+        for first in range(0 if rest else each):
+            yield from paired(group, values[first::each])
+
+
+def paired(group: list[Binding], values: list[Apply]) -> Iterator[dict[Value, np.ndarray]]:
+    """The arrays as these values, one after the other, as they may lie."""
+    if all(fits(b, x) for b, x in zip(group, values)):
+        ways = (oriented(as_floats(b.array), x.shape) for b, x in zip(group, values))
+        for arrays in zip(*ways):
+            yield {x: np.asarray(a, x.dtype) for x, (_, a) in zip(values, arrays)}
+
+
+def telling(chain: Chain, slots: Slots, x: Value) -> list[Value]:
+    """The wrong gradients that tell whether `x` was another value: those of leaves that come in
+    after it, if there are any. In those before it the derivative of `x` has a part, which some
+    write with its result and some with its inputs.
+    """
+    needed = chain.graph.behind(x)
+    after = [g for g in slots.wrong if chain.gradients[g] not in needed]
+    return after or [*slots.wrong]
+
+
+def follow(chain: Chain, found: dict[Value, np.ndarray]) -> float:
+    """Add all that becomes of the graph with what is `found` already; what that costs."""
+    graph, work = chain.graph, 0.0
+    for x in graph.values:
+        if x not in found and any(i in found for i in x.values()):
+            try:
+                work += cost(x, [graph.now(i, found) for i in x.inputs])
+                found[x] = graph.computed(x, found)
+            except UNFIT:
+                return work
+    return work
+
+
+def is_so(slots: Slots, g: Value, array: np.ndarray) -> bool:
+    """Whether somebody has this array as the gradient."""
+    own = slots.wrong[g]
+    return fits(own.binding, g) and matches(own.array(g), array, 1e-7)
+
+
+# What to say of it
+
+
+def forward_step(chain: Chain, b: Binding, x: Value) -> Step:
+    """What to say of a value of the forward that differs."""
+    name, where = chain.spoken(b), b.origin.where
+    since = "before the code runs" if b.origin.given else f"from line {where.line} on"
+    own = chain.graph.numbers[x]
+    called = chain.graph.names.get(x, "")
+    reason = f"your {name} differs from the graph's {since}"
+    if not called:
+        reason = f"your {name} differs from what the graph computes {since}: your gradients follow"
+    array = next(array for _, array in oriented(b.array, own.shape))
+    off, size = float(np.max(distance(array, own), initial=0)), largest(own)
+    relative = off / size if size else np.inf
+    line = chain.graph.lines.get(identifier(called)) if called else None
+    code = [line] if line else []
+    step = Step(called or name, b.array.shape, off, relative, WRONG, reason, code, name, where)
+    parts = (a for a in before([b], {*chain.forward}) if a is not b and not a.origin.given)
+    places = dict.fromkeys(a.origin.where for a in parts if a.origin.where != where)
+    return step._replace(faults=("other-forward",), helpers=tuple(places))
