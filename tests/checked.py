@@ -1,11 +1,11 @@
-"""A function on Tensors, checked: what it gives on arrays, its derivatives by differences, float32."""
+"""A function on Tensors, checked: its value, derivatives by differences, float32, source and compiled step."""
 
 from __future__ import annotations
 
 import numpy as np
 from helpers import close, differences, leaf
 
-from tinygrad_steel import Tensor, grad
+from tinygrad_steel import Tensor, compile_backprop, grad, write_backprop
 
 
 def checked(f, *arrays, rtol=1e-6, second=True, coarse=1e-3):
@@ -89,3 +89,38 @@ def drawn(*shape, seed=1):
     size = int(np.prod(shape))
     data = (rng.permutation(size) + rng.uniform(0.2, 0.8, size)) * 2 / (size or 1)
     return (data * rng.choice([-1, 1], size)).reshape(shape)
+
+
+def everywhere(f, *arrays):
+    """Written out and compiled, `f` has the gradients that it has here, compiled also for other numbers."""
+    names = [f"x{i}" for i in range(len(arrays))]
+    xs = [leaf(x, name=name) for x, name in zip(arrays, names)]
+    loss = loss_of(f(*xs))
+    expected = dict(zip(names, slopes_at(f, arrays)))
+    source = write_backprop(loss)
+    _, *found = source.function()(**source.arguments)
+    for name, g in zip([*source.arguments][-len(names) :], found, strict=True):
+        close(g, expected[name], rtol=1e-9, atol=1e-11)
+    step = compile_backprop(loss, backend="numpy")
+    for data in (
+        arrays,
+        [x * 0.9 for x in arrays],
+        [x[..., ::-1] if x.ndim == 1 else x for x in arrays],
+    ):
+        for x, new in zip(xs, data):
+            x.data = new.copy()
+        step()
+        for name, g in zip(names, slopes_at(f, data)):
+            close(step.gradients[name], g, rtol=1e-9, atol=1e-11)
+
+
+def loss_of(result):
+    """What came out as one number, of the Tensors in it."""
+    return weighted([y for y in several(result) if isinstance(y, Tensor)])
+
+
+def slopes_at(f, arrays):
+    """The gradients of `f` as backward() gives them."""
+    xs = [*map(leaf, arrays)]
+    loss_of(f(*xs)).backward()
+    return [x.grad for x in xs]

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from checked import checked, drawn
+from checked import checked, drawn, everywhere
 from helpers import close, leaf
 
 from tinygrad_steel import Tensor, grad
@@ -232,6 +232,17 @@ MATRIX_ORDERS = [None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf]
 def test_linear_algebra(name):
     f, *arrays = ALGEBRA[name]
     checked(f, *arrays, rtol=1e-5, coarse=1e-2)
+
+
+@pytest.mark.parametrize("name", {**PRODUCTS, **ALGEBRA})
+def test_all_of_it_is_written_out_and_compiled(name):
+    f, *arrays = {**PRODUCTS, **ALGEBRA}[name]
+    everywhere(f, *arrays)
+
+
+@pytest.mark.parametrize("letters", EINSUMS)
+def test_einsum_in_steps_is_written_out_and_compiled(letters):
+    everywhere(lambda *xs: np.einsum(letters, *xs, optimize=True), *EINSUMS[letters])
 
 
 @pytest.mark.parametrize("ord", VECTOR_ORDERS)

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from checked import checked
+from checked import checked, everywhere
 from numpy_calls import (
     CALLS,
     DATA,
@@ -72,6 +72,14 @@ def test_functions(name):
         pytest.skip(f"this NumPy has no {name}")
     names, f = call_of(CALLS[name])
     checked(f, *(DATA[n] for n in names), coarse=1e-2)
+
+
+@pytest.mark.parametrize("name", [n for n in lines(DIFFERENTIABLE) if n not in EXCEPTIONS])
+def test_functions_are_written_out_and_compiled(name):
+    if not in_numpy(name):
+        pytest.skip(f"this NumPy has no {name}")
+    names, f = call_of(CALLS[name])
+    everywhere(f, *(DATA[n] for n in names))
 
 
 @pytest.mark.parametrize("name", [n for n in lines(QUESTIONS) if n not in EXCEPTIONS])

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from checked import checked, drawn
+from checked import checked, drawn, everywhere
 from helpers import close, leaf
 
 from tinygrad_steel import Tensor, grad
@@ -213,6 +213,12 @@ ARGUMENTS = {
 def test_functions_with_arguments(name):
     f, *arrays = {**ASKED, **STATISTICS, **ARGUMENTS, **METHODS}[name]
     checked(f, *arrays)
+
+
+@pytest.mark.parametrize("name", {**ASKED, **STATISTICS, **ARGUMENTS, **METHODS})
+def test_all_of_it_is_written_out_and_compiled(name):
+    f, *arrays = {**ASKED, **STATISTICS, **ARGUMENTS, **METHODS}[name]
+    everywhere(f, *arrays)
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -99,11 +99,19 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
 
 
 def matvec(x1: Any, x2: Any, /) -> Any:
+    refuse_few_axes("np.matvec", x1, x2)
     return np.squeeze(ops.matmul(x1, np.expand_dims(x2, -1)), -1)
 
 
 def vecmat(x1: Any, x2: Any, /) -> Any:
+    refuse_few_axes("np.vecmat", x2, x1)
     return np.squeeze(ops.matmul(np.expand_dims(x1, -2), x2), -2)
+
+
+def refuse_few_axes(name: str, matrix: Any, vector: Any) -> None:
+    """ValueError for what is no matrix, or no vector."""
+    if np.ndim(matrix) < 2 or np.ndim(vector) < 1:
+        raise ValueError(f"{name} takes matrices and vectors, or stacks of them")
 
 
 # Sums of products by letters
