@@ -261,6 +261,20 @@ def test_lazy_arrays_among_numpy_code(dask, chunked, f):
     np.testing.assert_allclose(y.numpy(), f(X, STEEL[0]), rtol=1e-12)
 
 
+def test_the_lower_triangle_is_numpys(dask):
+    """Dask's own cholesky gives the upper one."""
+    x = X[:4] @ X[:4].T + 4 * np.eye(4)
+    weights = np.random.default_rng(7).normal(size=x.shape)
+    found = []
+    for data in (x, dask.array.from_array(x, chunks=4)):
+        t = Tensor(data, requires_grad=True)
+        y = np.linalg.cholesky(t)
+        np.testing.assert_allclose(y.numpy(), np.linalg.cholesky(x), rtol=1e-10, atol=1e-12)
+        y.backward(weights)
+        found.append(np.asarray(t.grad))
+    np.testing.assert_allclose(*found, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("cluster")
 def test_a_cluster(dask, chunked, dask_cluster):

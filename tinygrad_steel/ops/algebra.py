@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .declare import define
+from .fast import is_numpy
 from .reductions import prod
 from .samples import random_sample, sample_of
 
@@ -199,7 +200,10 @@ def cholesky(x: Any) -> Any:
 
     I. Murray, "Differentiation of the Cholesky decomposition" (2016).
     """
-    return np.linalg.cholesky(x)
+    y = np.linalg.cholesky(x)
+    if is_numpy(x):
+        return y
+    return np.tril(y) + turned(np.triu(y, 1))  # Dask gives the upper triangle
 
 
 @cholesky.vjp
@@ -214,7 +218,7 @@ def eigvalsh(x: Any, UPLO: Triangle = "L") -> Any:
     """The eigenvalues of each symmetric matrix, in ascending order.
 
     Where some are equal, a kink, the gradient is right for what treats these alike (a sum, a
-    determinant).
+    determinant), and second derivatives are NaN.
     """
     return np.linalg.eigvalsh(x, UPLO)
 
@@ -253,8 +257,8 @@ def triangle(x: Any, UPLO: Triangle) -> Any:
 def svdvals(x: Any) -> Any:
     """The singular values of each matrix, in descending order.
 
-    Where some are equal, a kink, the gradient is right for what treats these alike; at 0, another
-    kink, the slope is 0.
+    Where some are equal, a kink, the gradient is right for what treats these alike, and second
+    derivatives are NaN; at 0, another kink, the slope is 0.
     """
     return np.linalg.svdvals(x)
 
