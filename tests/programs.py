@@ -23,12 +23,19 @@ STEPS = {
     },
     **{
         f: f"np.{f}({{a}}, {{b}})  np.{f}({{b}}, {{a}})"
-        for f in "maximum minimum logaddexp".split()
+        for f in "maximum minimum fmax fmin logaddexp logaddexp2 arctan2 hypot".split()
     },
     **{
         f: f"np.{f}({{a}})"
-        for f in "exp expm1 sin cos sinh cosh tanh arctan square negative abs".split()
+        for f in "exp expm1 exp2 sin cos tan sinh cosh tanh arctan arcsinh square negative abs fabs".split()
     },
+    **{f: f"np.{f}({{a}})" for f in "sinc deg2rad rad2deg nan_to_num".split()},
+    **{f: f"np.{f}(0.9 * np.tanh({{a}}))" for f in "arcsin arccos arctanh".split()},
+    **{f: f"{f}({{a}})" for f in "cbrt positive".split()},
+    "arccosh": "np.arccosh(np.square({a}) + 1.3)",
+    "copysign": "copysign({a}, {b})",
+    "remainder": "{a} % {num}  np.mod({a}, {num})  {num} % {a}",
+    "fmod": "fmod({a}, {num})  fmod({num}, {a})",
     **{
         f: f"np.{f}(np.square({{a}}) + 0.3)" for f in "log log2 log10 log1p sqrt reciprocal".split()
     },
@@ -45,6 +52,7 @@ STEPS = {
         "cumsum": "np.cumsum({v}, axis={axis})",
     },
     "matmul": "{v} @ {vector}  {v} @ {right}  {left} @ {v}  {vector} @ np.swapaxes({matrix}, -1, -2)",
+    "matrices": "{matrix} @ {right}  {left} @ {matrix}  {matrix} @ np.swapaxes({matrix}, -1, -2)",
     "products": "np.dot({v}, {vector})  np.matmul({v}, {right})  np.outer(np.ravel({v}), {vector})",
     "einsum": "np.einsum({letters}, {v}{others})",
     "reshape": "np.reshape({a}, {shape})  {a}.reshape({shape})  np.ravel({a})",
@@ -52,6 +60,13 @@ STEPS = {
     **{
         "swapaxes": "np.swapaxes({v}, {axis}, -1)  {v}.swapaxes(0, {axis})",
         "flip": "flip({v}, {axis})",
+    },
+    "roll": "np.roll({a}, 1)  np.roll({v}, 2, axis={axis})  np.roll({v}, -1, {axis})",
+    "pad": "np.pad({v}, 1, 'constant')  np.pad({v}, (0, 1), 'constant')",
+    **{
+        "diag": "np.diag(np.ravel({a})[:5])",
+        "tril": "np.tril({matrix})",
+        "triu": "np.triu({matrix}, 1)",
     },
     "expand_dims": "np.expand_dims({a}, 0)  np.expand_dims({a}, (-1, 0))  np.expand_dims({v}, {axis})",
     "squeeze": "np.squeeze({v}[None])  np.squeeze(np.sum({v}, axis={axis}, keepdims=True), {axis})",
@@ -74,14 +89,22 @@ LOSSES = {
 }
 GUARDS = {  # what must be above 0.01 for a line to be in a benign range, away from ties, kinks and poles
     **dict.fromkeys(
-        "exp expm1 sinh cosh tanh sigmoid softmax log_softmax logsumexp".split(),
+        "exp expm1 exp2 sinh cosh tanh sigmoid softmax log_softmax logsumexp".split(),
         "3 - np.abs({main})",
     ),
     **dict.fromkeys(("softmax by hand", "softmax cross entropy"), "3 - np.abs({main})"),
     **dict.fromkeys(
         ("abs", "relu", "prod", "norm", "power", "sigmoid cross entropy"), "np.abs({main})"
     ),
-    **dict.fromkeys(("maximum", "minimum"), "np.abs({a} - {b})"),
+    **dict.fromkeys(("fabs", "sinc", "cbrt"), "np.abs({main})"),
+    **dict.fromkeys(("arctan2", "hypot", "copysign"), "np.abs({a} * {b})"),
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), "np.abs({a} - {b})"),
+    "tan": "np.abs(np.cos({a})) - 0.2",
+    # neither fits into the other a whole number of times
+    **dict.fromkeys(
+        ("remainder", "fmod"),
+        "np.minimum(np.abs(np.sin(np.pi * {a} / {num})), np.abs(np.sin(np.pi * {num} / {a})))",
+    ),
     **dict.fromkeys(("max", "min"), "100 * np.diff(np.sort({a}, axis=None), append=99)"),
     **{"divide": "np.abs({a} * {b})", "where": "np.abs({a} - {num})", "std": "np.std({a}, {axes})"},
     "clip": "np.abs(np.abs({a} - {num}) - 0.5)",
@@ -151,6 +174,10 @@ def plain(np):
             axis=1,
         ),
         "sigmoid_cross_entropy": lambda x, t: t * log(1 + exp(-x)) + (1 - t) * log(1 + exp(x)),
+        "cbrt": lambda x: np.sign(x) * np.abs(x) ** (1 / 3),
+        "positive": lambda x: 1.0 * x,
+        "copysign": lambda a, b: np.abs(a) * np.sign(b),
+        "fmod": lambda a, b: a - b * np.fix(a / b),
         "broadcast_to": lambda x, shape: x * np.ones(shape),
         "flip": lambda x, axis: np.swapaxes(np.swapaxes(x, 0, axis)[::-1], 0, axis),
         "transpose": lambda x, axes: np.transpose(x, [i % x.ndim for i in axes]),
