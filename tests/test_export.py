@@ -43,6 +43,12 @@ UNMAPPED = {
     **{"scatter": [0, 1], "getitem": [4]},
     **{"argsort": [0, 1], "argpartition": [0], "searchsorted": [0, 1], "digitize": [0]},
 }
+# Linear algebra and running products, which ONNX or onnxruntime in float64 lacks
+UNMAPPED |= {
+    name: range(len(OPS[name].samples))
+    for name in "inv solve det cofactors logabsdet signdet pinv cholesky eigvalsh eigenvectors "
+    "svdvals svd_u svd_vh qr_q qr_r convolve cumprod signbit".split()
+}
 
 
 @pytest.fixture
@@ -178,7 +184,8 @@ def test_every_op_on_its_samples(o, sample, dtype, file):
     inputs = [Tensor(x, name=f"x{i}") for i, x in enumerate(data)]
     y = call(o, inputs, sample.params)
     if any(o.samples[i] is sample for i in UNMAPPED.get(o.name, ())):
-        with pytest.raises(TypeError, match=re.escape(f"{o.name}(x0: {inputs[0].shape} ")):
+        call_of = re.escape(f"{o.name}(x0: {inputs[0].shape} ")
+        with pytest.raises(TypeError, match=f"{call_of}|a part of {o.name}, has no ONNX mapping"):
             export_onnx(y, file, inputs, batch=None)
     else:
         export_onnx(y, file, inputs, batch=None)

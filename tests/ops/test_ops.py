@@ -832,7 +832,7 @@ def test_concatenate():
     close(gx, [[1], [3]])
     close(gy, [[2], [4]])
     with pytest.raises(ValueError, match="reshape"):
-        np.concatenate([leaf([1])], axis=None)
+        OPS["concatenate"]([leaf([1])], axis=None)
 
 
 @pytest.mark.parametrize(
@@ -928,7 +928,7 @@ def test_a_name_belongs_to_one_function(registry):
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda t: np.sum(t, dtype=float), r"sum takes \(x, axis, keepdims\): dtype="),
+        (lambda t: OPS["sum"](t, dtype=float), r"sum takes \(x, axis, keepdims\): dtype="),
         (lambda t: np.exp(t, dtype=np.float32), "exp takes.*dtype="),
         (lambda t: np.mean(t, 0, axis=1), "mean takes.*axis=|multiple values.*axis"),
         (lambda t: OPS["sum"](), "sum takes.*x is missing"),
@@ -940,7 +940,7 @@ def test_a_name_belongs_to_one_function(registry):
         (lambda t: OPS["concatenate"](t, t), "concatenate.*list or tuple"),
         (lambda t: OPS["concatenate"](), "concatenate.*list or tuple"),
         (lambda t: OPS["reshape"](t), "reshape.*shape"),
-        (lambda t: np.reshape(t, (2, 3), order="F"), "reshape takes.*order="),
+        (lambda t: OPS["reshape"](t, (2, 3), order="F"), "reshape takes.*order="),
     ],
 )
 def test_calls_that_do_not_fit(call, words):

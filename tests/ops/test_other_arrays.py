@@ -75,6 +75,8 @@ class Duck(np.lib.mixins.NDArrayOperatorsMixin):
 def swim(function, *args, **kwargs):
     Duck.calls.append(function.__name__)
     result = function(*plain(args), **plain(kwargs))
+    if isinstance(result, tuple):  # the named ones of np.linalg
+        return type(result)(*map(Duck, result))
     return Duck(result) if isinstance(result, np.ndarray | np.generic) else result
 
 

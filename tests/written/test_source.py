@@ -1380,24 +1380,22 @@ def test_an_op_of_a_ufunc_is_that_ufunc():
 
 
 def test_an_op_with_a_twin_is_that_function():
-    own(
-        "trapezoid",
-        lambda y: np.trapezoid(y),
-        lambda g, r, y: g * np.array([0.5, 1.0, 0.5]),
-        twins=[np.trapezoid],
+    own("unwrap", lambda p: np.unwrap(p), lambda g, y, p: g, twins=[np.unwrap])
+    assert "loss = np.sum(np.unwrap(x))" in body(
+        agrees(np.sum(np.unwrap(leaf([0.1, 9.0], name="x"))))
     )
-    assert "loss = np.trapezoid(x)" in body(agrees(np.trapezoid(leaf(normal(3), name="x"))))
 
 
 def test_an_op_with_a_twin_in_a_module_of_numpy_is_that_function():
-    own("inv", lambda x: np.linalg.inv(x), lambda g, y, x: -y.T @ g @ y.T, twins=[np.linalg.inv])
     own(
-        "det",
-        lambda x: np.linalg.det(x),
-        lambda g, y, x: g * y * np.linalg.inv(x).T,
-        twins=[np.linalg.det],
+        "tensorinv",
+        lambda x, ind=2: np.linalg.tensorinv(x, ind),
+        lambda g, y, x, ind=2: -y.T @ g @ y.T,
+        twins=[np.linalg.tensorinv],
     )
-    assert "loss = np.linalg.det(x)" in body(agrees(np.linalg.det(leaf(normal(2, 2), name="x"))))
+    x = leaf(normal(2, 2), name="x")
+    text = body(agrees(np.sum(np.linalg.tensorinv(x, ind=1) * normal(2, 2))))
+    assert "t1 = np.linalg.tensorinv(x, ind=1)" in text
 
 
 def test_an_op_with_a_twin_may_call_its_parameters_otherwise():
@@ -1799,11 +1797,11 @@ def in_place(x):
     [
         (in_place, "cannot keep the history"),
         (lambda x: np.ones(3), "returns ndarray"),
-        (lambda x: np.median(x) + x, "median has no registered op"),
+        (lambda x: np.i0(x) + x, "i0 has no registered op"),
         (lambda x: np.unwrap(x), "unwrap has no registered op"),
         (lambda x: x * x.strides[0], "has no attribute 'strides'"),
     ],
-    ids=["in place", "constant", "median", "unwrap", "attribute"],
+    ids=["in place", "constant", "i0", "unwrap", "attribute"],
 )
 def test_an_op_that_cannot_be_written_out_is_named(forward, why):
     odd = own("odd", forward, lambda g, y, x: g)

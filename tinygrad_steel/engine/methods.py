@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Never
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .. import ops
 from .habits import refuse
+from .numpy_reductions import MORE
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -20,54 +21,54 @@ class Methods:
     __slots__ = ()
     record_op: ClassVar[Callable[..., Tensor]]
 
-    def sum(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
+    def sum(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The sum over all elements or along `axis`."""
-        if unknown:
-            refuse("sum", unknown)
+        if more:
+            return asked(np.sum, more, self, axis=axis, keepdims=keepdims)
         if axis is None and not keepdims:  # the shortest way: a loss ends in it
             return self.record_op(ops.sum, (self,), {})
         return self.record_op(ops.sum, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def mean(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
+    def mean(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The mean over all elements or along `axis`."""
-        if unknown:
-            refuse("mean", unknown)
+        if more:
+            return asked(np.mean, more, self, axis=axis, keepdims=keepdims)
         if axis is None and not keepdims:  # the shortest way: a loss ends in it
             return self.record_op(ops.mean, (self,), {})
         return self.record_op(ops.mean, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def max(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
+    def max(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The largest element, or the largest along `axis`."""
-        if unknown:
-            refuse("max", unknown)
+        if more:
+            return asked(np.max, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.max, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def min(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
+    def min(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The smallest element, or the smallest along `axis`."""
-        if unknown:
-            refuse("min", unknown)
+        if more:
+            return asked(np.min, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.min, (self,), {"axis": axis, "keepdims": keepdims})
 
     def var(
-        self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **unknown: Never
+        self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **more: Any
     ) -> Tensor:
         """The mean square deviation from the mean."""
-        if unknown:
-            refuse("var", unknown)
+        if more:
+            return asked(np.var, more, self, axis=axis, keepdims=keepdims, ddof=ddof)
         return self.record_op(ops.var, (self,), {"axis": axis, "keepdims": keepdims, "ddof": ddof})
 
     def std(
-        self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **unknown: Never
+        self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **more: Any
     ) -> Tensor:
         """The root of the variance."""
-        if unknown:
-            refuse("std", unknown)
+        if more:
+            return asked(np.std, more, self, axis=axis, keepdims=keepdims, ddof=ddof)
         return self.record_op(ops.std, (self,), {"axis": axis, "keepdims": keepdims, "ddof": ddof})
 
-    def prod(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
+    def prod(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The product over all elements or along `axis`."""
-        if unknown:
-            refuse("prod", unknown)
+        if more:
+            return asked(np.prod, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.prod, (self,), {"axis": axis, "keepdims": keepdims})
 
     def cumsum(self, axis: int | None = None) -> Tensor:
@@ -82,17 +83,17 @@ class Methods:
         """To this many decimals; its slope is 0."""
         return self.record_op(ops.round, (self,), {"decimals": decimals})
 
-    def clip(self, min: float | None = None, max: float | None = None) -> Tensor:
-        """Held between two numbers."""
-        return self.record_op(ops.clip, (self,), {"a_min": min, "a_max": max})
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """Held between two bounds: numbers, arrays or Tensors."""
+        return np.clip(self, min, max)  # type: ignore
 
-    def argmax(self, axis: int | None = None) -> Tensor:
+    def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
         """Where the largest element is."""
-        return self.record_op(ops.argmax, (self,), {"axis": axis})
+        return self.record_op(ops.argmax, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def argmin(self, axis: int | None = None) -> Tensor:
+    def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
         """Where the smallest element is."""
-        return self.record_op(ops.argmin, (self,), {"axis": axis})
+        return self.record_op(ops.argmin, (self,), {"axis": axis, "keepdims": keepdims})
 
     def argsort(self, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Tensor:
         """The places of the elements in the order of their size."""
@@ -106,12 +107,16 @@ class Methods:
         """Where numbers belong among these, which are sorted."""
         return self.record_op(ops.searchsorted, (self, v), {"side": side})
 
-    def any(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def any(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """Whether an element is true."""
+        if more:
+            return asked(np.any, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.any, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def all(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def all(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """Whether every element is true."""
+        if more:
+            return asked(np.all, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.all, (self,), {"axis": axis, "keepdims": keepdims})
 
     def reshape(self, *shape: Any) -> Tensor:
@@ -233,3 +238,11 @@ class Methods:
     def log_softmax(self, axis: int = -1) -> Tensor:
         """log(softmax(x)) along `axis`."""
         return self.record_op(ops.log_softmax, (self,), {"axis": axis})
+
+
+def asked(function: Callable[..., Any], more: dict[str, Any], t: Any, **known: Any) -> Tensor:
+    """NumPy's function on `t`, with what only it takes; TypeError for what NumPy does not know."""
+    taken = MORE - {"correction"}  # a word of functions, not of methods
+    refuse(function.__name__, {k: v for k, v in more.items() if k not in taken})
+    found: Tensor = function(t, **known, **more)
+    return found

@@ -17,13 +17,15 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import SPELLINGS, TWINS, Op
+from . import numpy_algebra as algebra
 from . import numpy_elements as elements
 from . import numpy_elementwise as elementwise
 from . import numpy_joins as joins
 from . import numpy_products as products
 from . import numpy_questions as questions
+from . import numpy_reductions as reductions
 from . import numpy_shapes as shapes
-from . import numpy_sums as sums
+from . import numpy_statistics as statistics
 from .refusals import INSTEAD
 
 # They write into an array that is there.
@@ -60,6 +62,15 @@ def twin(function: Any) -> Op:
     )
 
 
+def with_method(ufunc: np.ufunc, method: str) -> Callable[..., Any]:
+    """What a method of a ufunc means, as np.add.reduce does np.sum; TypeError where there is none."""
+    if (ufunc, method) in reductions.METHODS:
+        return reductions.METHODS[ufunc, method]
+    raise TypeError(
+        f"np.{ufunc.__name__}.{method} keeps no history on Tensors: use np.sum, np.max, np.min, +"
+    )
+
+
 MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     # Another shape or order
     np.reshape: ops.reshape,
@@ -81,6 +92,9 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.roll: shapes.roll,
     np.broadcast_to: ops.broadcast_to,
     np.copy: shapes.copy,
+    np.astype: shapes.astype,
+    np.fft.fftshift: shapes.fftshift,
+    np.fft.ifftshift: shapes.ifftshift,
     # Put together and taken apart
     np.concatenate: ops.concatenate,
     np.stack: ops.stack,
@@ -121,10 +135,45 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     # Products
     np.matmul: ops.matmul,
     np.dot: products.dot,
-    np.vdot: products.inner,
+    np.vdot: products.vdot,
     np.inner: products.inner,
     np.outer: products.outer,
+    np.kron: products.kron,
+    np.cross: products.cross,
+    np.tensordot: products.tensordot,
     np.einsum: products.einsum,
+    np.vecdot: products.vecdot,
+    np.convolve: products.convolve,
+    np.correlate: products.correlate,
+    # Linear algebra
+    np.linalg.inv: ops.inv,
+    np.linalg.pinv: algebra.pinv,
+    np.linalg.solve: ops.solve,
+    np.linalg.lstsq: algebra.lstsq,
+    np.linalg.det: ops.det,
+    np.linalg.slogdet: algebra.slogdet,
+    np.linalg.cholesky: algebra.cholesky,
+    np.linalg.eigh: algebra.eigh,
+    np.linalg.eigvalsh: ops.eigvalsh,
+    np.linalg.svd: algebra.svd,
+    np.linalg.svdvals: ops.svdvals,
+    np.linalg.qr: algebra.qr,
+    np.linalg.matrix_power: algebra.matrix_power,
+    np.linalg.multi_dot: algebra.multi_dot,
+    np.linalg.norm: algebra.norm,
+    np.linalg.vector_norm: algebra.norm_of_vectors,
+    np.linalg.matrix_norm: algebra.norm_of_matrices,
+    np.linalg.cond: algebra.cond,
+    np.linalg.matrix_rank: algebra.matrix_rank,
+    # The same once more, in the words of the array API
+    np.linalg.matmul: ops.matmul,
+    np.linalg.matrix_transpose: shapes.matrix_transpose,
+    np.linalg.diagonal: elements.diagonal_of_matrices,
+    np.linalg.trace: elements.trace_of_matrices,
+    np.linalg.outer: products.outer_of_vectors,
+    np.linalg.cross: products.cross_of_three,
+    np.linalg.vecdot: products.vecdot,
+    np.linalg.tensordot: products.tensordot,
     # Element by element (no ufunc, or one that is spelled in others)
     np.power: ops.power,
     np.float_power: elementwise.float_power,
@@ -144,18 +193,37 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     # Sums and differences
     np.sum: ops.sum,
     np.mean: ops.mean,
-    np.average: sums.average,
+    np.average: statistics.average,
     np.var: ops.var,
     np.std: ops.std,
+    np.cov: statistics.cov,
+    np.corrcoef: statistics.corrcoef,
+    np.bincount: statistics.bincount,
     np.prod: ops.prod,
-    np.cumsum: sums.cumsum,
-    np.diff: sums.diff,
-    np.linalg.norm: products.norm,
+    np.cumsum: reductions.cumsum,
+    np.cumprod: reductions.cumprod,
+    np.diff: statistics.diff,
+    np.ediff1d: statistics.ediff1d,
+    np.gradient: statistics.gradient,
+    np.trapezoid: statistics.trapezoid,
+    np.interp: statistics.interp,
+    # NaN left out
+    np.nansum: reductions.nansum,
+    np.nanprod: reductions.nanprod,
+    np.nanmean: reductions.nanmean,
+    np.nanvar: reductions.nanvar,
+    np.nanstd: reductions.nanstd,
+    np.nanmax: reductions.nanmax,
+    np.nanmin: reductions.nanmin,
     # The largest and the smallest
     np.max: ops.max,
     np.amax: ops.max,
     np.min: ops.min,
     np.amin: ops.min,
+    np.ptp: statistics.ptp,
+    np.median: statistics.median,
+    np.quantile: statistics.quantile,
+    np.percentile: statistics.percentile,
     # Constants: no gradient flows through them
     np.argmax: ops.argmax,
     np.argmin: ops.argmin,
@@ -170,8 +238,9 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.any: ops.any,
     np.all: ops.all,
     np.zeros_like: ops.zeros_like,
+    np.empty_like: ops.zeros_like,
     np.ones_like: ops.ones_like,
-    np.full_like: ops.full_like,
+    np.full_like: elements.full_like,
     np.isclose: ops.isclose,
     np.bitwise_and: elementwise.bitwise_and,
     np.bitwise_or: elementwise.bitwise_or,
@@ -186,6 +255,9 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.array_equiv: questions.array_equiv,
     np.result_type: questions.result_type,
     np.can_cast: questions.can_cast,
+    np.min_scalar_type: questions.min_scalar_type,
+    np.shares_memory: questions.shares_memory,
+    np.may_share_memory: questions.may_share_memory,
     np.iscomplexobj: questions.iscomplexobj,
     np.isrealobj: questions.isrealobj,
     np.isreal: questions.isreal,
@@ -193,6 +265,17 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.isposinf: questions.isposinf,
     np.isneginf: questions.isneginf,
 }
+
+# What functions that mean an op mean with these arguments, which the op does not take.
+BEYOND: dict[Callable[..., Any], tuple[set[str], Callable[..., Any]]] = {
+    **{f: (reductions.MORE, meaning) for f, meaning in reductions.REDUCTIONS.items()},
+    np.reshape: ({"order"}, shapes.reshape),
+    np.concatenate: ({"axis", "dtype", "casting"}, joins.concatenate),
+}
+
+for name, meaning in (("matvec", products.matvec), ("vecmat", products.vecmat)):
+    if hasattr(np, name):  # from NumPy 2.2 on
+        MEANING[getattr(np, name)] = meaning
 
 TWINS.update({f: meaning for f, meaning in MEANING.items() if isinstance(meaning, Op)})
 SPELLINGS.update({f: meaning for f, meaning in MEANING.items() if not isinstance(meaning, Op)})

@@ -25,8 +25,8 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
 
 
 def as_array(x: Any) -> Any:
-    """A Tensor as it is, anything else as an array."""
-    return x if is_tensor(x) else np.asarray(x)
+    """A Tensor or an array of any library as it is, anything else as an array."""
+    return x if is_tensor(x) or hasattr(type(x), "__array_function__") else np.asarray(x)
 
 
 def as_indices(x: Any) -> Any:
@@ -39,7 +39,27 @@ def as_indices(x: Any) -> Any:
 
 
 def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    return ops.clip(a, a_min if min is None else min, a_max if max is None else max)
+    """On a bound `a` has all of the gradient, the bound none."""
+    low, high = a_min if min is None else min, a_max if max is None else max
+    if not (is_bound(low) or is_bound(high)):
+        return ops.clip(a, low, high)
+    if low is not None:
+        a = ops.where(np.logical_or(np.less(a, low), np.isnan(low)), low, a)
+    if high is not None:
+        a = ops.where(np.logical_or(np.greater(a, high), np.isnan(high)), high, a)
+    return a
+
+
+def is_bound(x: Any) -> bool:
+    """Whether it has elements, or a history, and is no plain number."""
+    return not isinstance(x, int | float | None) and (is_tensor(x) or np.ndim(x) > 0)
+
+
+def full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
+    if dtype is None and not is_bound(fill_value):
+        return ops.full_like(a, fill_value=fill_value)
+    filled = as_array(fill_value).astype(a.dtype if dtype is None else dtype)
+    return np.broadcast_to(filled, a.shape)
 
 
 def where(condition: Any, *choices: Any) -> Any:
@@ -89,6 +109,14 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     if a.ndim < 2:
         raise TypeError(f"a trace is of matrices, not of {describe(a)}")
     return ops.sum(diagonal(a, offset, axis1, axis2), axis=-1)
+
+
+def diagonal_of_matrices(x: Any, /, *, offset: int = 0) -> Any:
+    return diagonal(x, offset, -2, -1)
+
+
+def trace_of_matrices(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    return trace(x if dtype is None else x.astype(dtype), offset, -2, -1)
 
 
 def sliding_window_view(

@@ -15,13 +15,31 @@ from ..ops.shapes import before
 from .numpy_elements import as_array
 
 
-def vstack(arrays: Any) -> Any:
-    return ops.concatenate([np.atleast_2d(x) for x in arrays], axis=0)
+def concatenate(
+    arrays: Any, axis: int | None = 0, *, dtype: Any = None, casting: Any = "same_kind"
+) -> Any:
+    if axis is None:
+        arrays, axis = [np.ravel(x) for x in arrays], 0
+    if dtype is not None:
+        arrays = [as_dtype(as_array(x), dtype, casting) for x in arrays]
+    return ops.concatenate(arrays, axis=axis)
 
 
-def hstack(arrays: Any) -> Any:
+def as_dtype(x: Any, dtype: Any, casting: Any) -> Any:
+    """An array in another dtype, where NumPy's rule allows it."""
+    if not np.can_cast(x.dtype, dtype, casting):
+        raise TypeError(f"{x.dtype} does not become {np.dtype(dtype)} by casting={casting!r}")
+    return x.astype(dtype)
+
+
+def vstack(arrays: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    return concatenate([np.atleast_2d(x) for x in arrays], dtype=dtype, casting=casting)
+
+
+def hstack(arrays: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     arrays = [np.atleast_1d(x) for x in arrays]
-    return ops.concatenate(arrays, axis=0 if np.ndim(arrays[0]) == 1 else 1)
+    axis = 0 if np.ndim(arrays[0]) == 1 else 1
+    return concatenate(arrays, axis, dtype=dtype, casting=casting)
 
 
 def column_stack(arrays: Any) -> Any:

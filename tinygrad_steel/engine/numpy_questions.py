@@ -64,6 +64,19 @@ def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
     return np.can_cast(from_.dtype if is_tensor(from_) else from_, to, casting)
 
 
+def min_scalar_type(a: Any) -> np.dtype[Any]:
+    (numbers,) = numbers_read([a]) if not a.ndim else [data_of(a)]  # of arrays, their dtype
+    return np.min_scalar_type(numbers)
+
+
+def shares_memory(a: Any, b: Any, max_work: Any = None) -> bool:
+    return np.shares_memory(data_of(a), data_of(b), max_work)
+
+
+def may_share_memory(a: Any, b: Any, max_work: Any = None) -> bool:
+    return np.may_share_memory(data_of(a), data_of(b), max_work)
+
+
 def iscomplexobj(x: Any) -> bool:
     return False
 

@@ -11,10 +11,21 @@ from .. import ops
 
 
 def ravel(a: Any, order: str = "C") -> Any:
-    if order != "C":
-        words = "write np.ravel(np.transpose(a)) for columns"
-        raise TypeError(f'only order="C", row after row, is followed; {words}')
-    return ops.reshape(a, shape=(-1,))
+    return ops.reshape(in_order(a, order), shape=(-1,))
+
+
+def reshape(a: Any, shape: Any, order: str = "C") -> Any:
+    if order == "C":
+        return ops.reshape(a, shape=shape)
+    lengths = (shape,) if np.ndim(shape) == 0 else tuple(shape)
+    return ops.transpose(ops.reshape(in_order(a, order), shape=lengths[::-1]))
+
+
+def in_order(a: Any, order: str) -> Any:
+    """What has the elements row by row in this order: for columns, the transpose."""
+    if order not in ("C", "F"):
+        raise TypeError(f'order="C", row after row, and "F", columns, are followed, not {order!r}')
+    return a if order == "C" else ops.transpose(a)
 
 
 def transpose(a: Any, axes: Any = None) -> Any:
@@ -112,3 +123,17 @@ def three_axes(a: Any) -> Any:
 
 def copy(a: Any) -> Any:
     return a.astype(a.dtype)
+
+
+def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
+    return x.astype(dtype)
+
+
+def fftshift(x: Any, axes: Any = None) -> Any:
+    chosen = tuple(range(x.ndim)) if axes is None else plain_axes(axes)
+    return np.roll(x, tuple(x.shape[i] // 2 for i in chosen), chosen)
+
+
+def ifftshift(x: Any, axes: Any = None) -> Any:
+    chosen = tuple(range(x.ndim)) if axes is None else plain_axes(axes)
+    return np.roll(x, tuple(-(x.shape[i] // 2) for i in chosen), chosen)

@@ -27,7 +27,7 @@ from .checks import (
 from .habits import ATTRIBUTES, Elsewhere, refuse
 from .messages import asked_by_user, describe_call, described_result, explained, expression_of
 from .methods import Methods
-from .numpy_api import twin
+from .numpy_api import BEYOND, twin, with_method
 from .operators import Operators
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
 from .recording import RECORDING, next_age, refuse_tracing
@@ -456,16 +456,13 @@ class Tensor(Operators, Methods):
     __pandas_priority__ = 10_000
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if method != "__call__":
-            raise TypeError(
-                f"np.{ufunc.__name__}.{method} keeps no history on Tensors: "
-                f"use np.sum, np.max, np.min, +"
-            )
         if kwargs.get("out") is not None:
             raise TypeError(
                 f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an "
                 f"ndarray z), since its history would be lost: write z = z + t{advice()}"
             )
+        if method != "__call__":
+            return with_method(ufunc, method)(*inputs, **{"axis": 0, **kwargs})
         if ufunc in SPELLINGS:
             return SPELLINGS[ufunc](*inputs, **kwargs)
         return twin(ufunc)(*inputs, **kwargs)
@@ -473,12 +470,16 @@ class Tensor(Operators, Methods):
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if function not in SPELLINGS:
+        meaning = SPELLINGS.get(function)
+        if kwargs and function in BEYOND and not BEYOND[function][0].isdisjoint(kwargs):
+            meaning = BEYOND[function][1]
+        if meaning is None:
             return twin(function)(*args, **kwargs)
         try:
-            return SPELLINGS[function](*args, **kwargs)
+            return meaning(*args, **kwargs)
         except TypeError as error:  # arguments that the spelling does not know
-            raise TypeError(f"np.{function.__name__} on Tensors: {error}") from error
+            name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+            raise TypeError(f"{name} on Tensors: {error}") from error
 
     # For type checkers, NumPy's functions on a Tensor are those on an array of this dtype, of which
     # they promise least.

@@ -45,7 +45,11 @@ def position(kind: str) -> Callable[..., Any]:
         name = graph.value(x, reckoned(x.dtype))
         if axis is None:
             name = graph.emit("Reshape", [name, graph.numbers([-1])], reckoned(x.dtype))
-        return graph.emit(kind, [name], INT, axis=axis or 0, keepdims=0)
+        kept = bool(node.params.get("keepdims"))
+        name = graph.emit(kind, [name], INT, axis=axis or 0, keepdims=int(kept))
+        if axis is None and kept:
+            name = graph.emit("Reshape", [name, graph.numbers(node.shape)], INT)
+        return name
 
     return rule
 

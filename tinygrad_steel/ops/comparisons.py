@@ -34,6 +34,7 @@ logical_xor = question("logical_xor", np.logical_xor, samples=MASKS)
 logical_not = question("logical_not", np.logical_not, samples=[sample_of([True, False])])
 isnan = question("isnan", np.isnan, samples=[sample_of([1.0, np.nan])])
 isinf = question("isinf", np.isinf, samples=[sample_of([1.0, -np.inf])])
+signbit = compare("signbit", np.signbit, samples=[sample_of([1.0, -2.0, -0.0])])
 isfinite = question("isfinite", np.isfinite, samples=[sample_of([1.0, np.nan, np.inf])])
 
 

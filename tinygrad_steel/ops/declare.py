@@ -169,6 +169,7 @@ def define(
     moves: bool = False,
     choosing: bool = False,
     jumps: bool = False,
+    undefined: bool = False,
     sawtooth: bool = False,
     counts: bool = False,
     **facts: Any,
@@ -178,7 +179,7 @@ def define(
     Its vjps follow, one for each input in order: `exp.vjp(lambda g, y, x: g * y)`.
     """
     own = {"reduction": reduction, "moves": moves, "choosing": choosing}
-    own |= {"jumps": jumps, "sawtooth": sawtooth, "counts": counts}
+    own |= {"jumps": jumps, "sawtooth": sawtooth, "undefined": undefined, "counts": counts}
     if forward is None:
         return functools.partial(define, name, **own, **facts)
     new = op(name, forward, **facts)

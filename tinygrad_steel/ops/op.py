@@ -60,6 +60,7 @@ class Op:
     moves: bool = False  # the same elements in another order or shape, each once
     choosing: bool = False  # hands on an input or its magnitude, and so rounds nothing
     jumps: bool = False  # piecewise constant
+    undefined: bool = False  # has no derivative at some inputs, where its gradient is NaN
     counts: bool = False  # how long its result is, the numbers decide and not the shapes alone
     sawtooth: bool = False  # jumps wherever one input fits into the other, so often for large ones
 

@@ -198,6 +198,18 @@ def subscript(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     return joined(array, "[", index_text(y.params["index"], arrays), "]")
 
 
+def result_of(function: str, name: str, *fixed: str) -> Form:
+    """`np.linalg.eigh(x).eigenvectors`: one of several results of a function."""
+
+    def named(y: Apply, inputs: list[Text], dialect: Dialect) -> Text | None:
+        if not dialect.runs:
+            return None
+        arguments = named_arguments(y, inputs, function, dialect)
+        return joined(function, "(", separated([*arguments, *fixed]), ").", name)
+
+    return named
+
+
 def place_of(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     """`np.nonzero(x)[0]`."""
     return joined("np.nonzero(", inputs[0], f")[{y.params['axis']}]")
@@ -216,6 +228,13 @@ WRITTEN: Mapping[Op, Form] = {
     ops.astype: with_dtype,
     ops.asconstant: with_dtype,
     ops.getitem: subscript,
+    ops.signdet: result_of("np.linalg.slogdet", "sign"),
+    ops.logabsdet: result_of("np.linalg.slogdet", "logabsdet"),
+    ops.eigenvectors: result_of("np.linalg.eigh", "eigenvectors"),
+    ops.svd_u: result_of("np.linalg.svd", "U", "full_matrices=False"),
+    ops.svd_vh: result_of("np.linalg.svd", "Vh", "full_matrices=False"),
+    ops.qr_q: result_of("np.linalg.qr", "Q"),
+    ops.qr_r: result_of("np.linalg.qr", "R"),
     ops.nonzero: place_of,
     alias: the_same,
 }

@@ -35,7 +35,12 @@ NUMPY = {
     ops.argpartition: "np.argpartition",
     ops.norm: "np.linalg.norm",
     ops.cumsum: "np.cumsum",
+    ops.cumprod: "np.cumprod",
+    ops.full_like: "np.full_like",
     ops.einsum: "np.einsum",
+    ops.convolve: "np.convolve",
+    ops.cholesky: "np.linalg.cholesky",
+    ops.pinv: "np.linalg.pinv",
 }
 MODULES = (("np", np), ("np.linalg", np.linalg), ("np.fft", np.fft))
 
