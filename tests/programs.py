@@ -14,6 +14,7 @@ from tinygrad_steel import Tensor, grad, ops
 
 # Templates of a line, by family, two spaces apart. {a}, {v}, {matrix}: the value that the line is about, of any shape,
 # with an axis, with two; the other words in braces are those of WORDS.
+SPD = "(0.3 * {matrix} @ np.swapaxes({matrix}, -1, -2) + np.eye({matrix}.shape[-2]))"  # positive definite
 AXES = {"a": 0, "v": 1, "matrix": 2}
 STEPS = {
     "operators": "{a} + {b}  {a} - {b}  {a} * {b}  {a} + {a}  {num} + {a}  {num} - {a}  {num} * {a}  {a} / {num}  -{a}",
@@ -50,10 +51,16 @@ STEPS = {
     **{
         "norm": "np.linalg.norm({a})  np.linalg.norm({v}, axis={axis})",
         "cumsum": "np.cumsum({v}, axis={axis})",
+        "cumprod": "cumprod({v}, axis={axis})",
     },
     "matmul": "{v} @ {vector}  {v} @ {right}  {left} @ {v}  {vector} @ np.swapaxes({matrix}, -1, -2)",
     "matrices": "{matrix} @ {right}  {left} @ {matrix}  {matrix} @ np.swapaxes({matrix}, -1, -2)",
-    "products": "np.dot({v}, {vector})  np.matmul({v}, {right})  np.outer(np.ravel({v}), {vector})",
+    **{f: f"np.linalg.{f}({SPD})" for f in "inv det cholesky pinv".split()},
+    "slogdet": f"np.linalg.slogdet({SPD})[1]",
+    "solve": f"np.linalg.solve({SPD}, {{matrix}})",
+    "convolve": "convolve(np.ravel({a})[:4], {vector})  convolve({vector}, np.ravel({a})[:3])",
+    "products": "np.dot({v}, {vector})  np.matmul({v}, {right})  np.outer(np.ravel({v}), {vector})"
+    "  np.ravel({v}) @ np.ravel({same})",
     "einsum": "np.einsum({letters}, {v}{others})",
     "reshape": "np.reshape({a}, {shape})  {a}.reshape({shape})  np.ravel({a})",
     "transpose": "np.transpose({a})  {v}.T  transpose({v}, {order})  np.moveaxis({v}, {axis}, 0)",
@@ -106,6 +113,7 @@ GUARDS = {  # what must be above 0.01 for a line to be in a benign range, away f
         "np.minimum(np.abs(np.sin(np.pi * {a} / {num})), np.abs(np.sin(np.pi * {num} / {a})))",
     ),
     **dict.fromkeys(("max", "min"), "100 * np.diff(np.sort({a}, axis=None), append=99)"),
+    **dict.fromkeys(("cumprod", "convolve"), "np.abs({main})"),
     **{"divide": "np.abs({a} * {b})", "where": "np.abs({a} - {num})", "std": "np.std({a}, {axes})"},
     "clip": "np.abs(np.abs({a} - {num}) - 0.5)",
 }
@@ -113,7 +121,7 @@ EINSUMS = "i,i-> i,j->ij i,ij->j ij->j ij->ji ij,jk->ik ij,kj ij,ij-> ij,j,i-> i
 WORDS = {  # from the program `p`, its random numbers `r` and the array `x` that the line is about
     "b": lambda p, r, x: p.shaped(r.choice((x.shape, x.shape[1:], (2, *x.shape), (1,) * x.ndim))),
     "same": lambda p, r, x: p.shaped(x.shape),
-    "vector": lambda p, r, x: p.shaped(x.shape[-1:]),
+    "vector": lambda p, r, x: p.shaped(x.shape[-1:] or (3,)),
     "right": lambda p, r, x: p.shaped(
         (*r.choice(((), (1,), x.shape[-3:-2] or (2,))), x.shape[-1], r.randint(1, 4))
     ),
@@ -178,6 +186,22 @@ def plain(np):
         "positive": lambda x: 1.0 * x,
         "copysign": lambda a, b: np.abs(a) * np.sign(b),
         "fmod": lambda a, b: a - b * np.fix(a / b),
+        "cumprod": lambda x, axis: np.swapaxes(
+            np.stack(
+                [np.prod(np.swapaxes(x, 0, axis)[: i + 1], axis=0) for i in range(x.shape[axis])]
+            ),
+            0,
+            axis,
+        ),
+        "convolve": lambda a, v: sum(
+            np.stack(
+                [
+                    np.concatenate([np.zeros(i), a[i] * v, np.zeros(len(a) - 1 - i)])
+                    for i in range(len(a))
+                ]
+            ),
+            axis=0,
+        ),
         "broadcast_to": lambda x, shape: x * np.ones(shape),
         "flip": lambda x, axis: np.swapaxes(np.swapaxes(x, 0, axis)[::-1], 0, axis),
         "transpose": lambda x, axes: np.transpose(x, [i % x.ndim for i in axes]),
