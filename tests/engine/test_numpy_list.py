@@ -541,3 +541,25 @@ def test_the_slope_of_sinc_near_0_is_right_to_the_last_digits(size):
     x = leaf(size)
     np.sinc(x).backward()
     close(x.grad, exact, rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "f, words",
+    [
+        (
+            lambda t: np.sum(np.argsort(t) * 1.0),
+            "what argsort makes of t: .*, requires_grad=True, is a constant",
+        ),
+        (lambda t: np.sum(t > 0), "what greater makes of t: .*, requires_grad=True, is a constant"),
+        (
+            lambda t: np.count_nonzero(2 * t),
+            r"what count_nonzero makes of .*, the result of multiply",
+        ),
+        (lambda t: np.sum((t // 2).astype(int)) * 1.0, "what asconstant makes of"),
+        (lambda t: np.isclose(t, 1.0).astype(float).sum(), "what isclose makes of t"),
+    ],
+)
+def test_a_constant_in_between_is_named(f, words):
+    t = leaf([1.5, -2.5], name="t")
+    with pytest.raises(RuntimeError, match=f"no gradient flows here, since {words}"):
+        f(t).backward()
