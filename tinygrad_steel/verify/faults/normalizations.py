@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 
@@ -26,6 +27,27 @@ def held_constant(gradient: Gradient) -> Iterator[Mistake]:
             what = " and ".join(graph.text(y) for y in held)
             words = f"held constant: nothing comes back through {what}"
             yield Mistake(g, values[g], words, "held-constant")
+
+
+def sums_for_means(gradient: Gradient) -> Iterator[Mistake]:
+    """What comes back through means, not divided by their number."""
+    question, graph, g = gradient.question, gradient.question.graph, gradient.g
+    found = [y for y in statistics(gradient) if number_in(y) > 1]
+    groups = [found, *([y] for y in found)] if len(found) > 1 else [found]
+    for means in groups if found else ():
+        larger = {
+            graph.gradient_of[y]: question.value(graph.gradient_of[y]) * number_in(y) for y in means
+        }
+        values = fitting(partial(question.replay, larger, graph.order))
+        if values and g in values:
+            what = " and ".join(graph.text(y) for y in means)
+            words = f"sums stand for the means in what comes back through {what}"
+            yield Mistake(g, values[g], words, "batch-size")
+
+
+def number_in(y: Value) -> int:
+    """Of how many elements each one of a mean is."""
+    return math.prod(y.inputs[0].shape) // max(1, math.prod(y.shape)) if y.op is ops.mean else 0
 
 
 def statistics(gradient: Gradient) -> list[Value]:
