@@ -66,6 +66,15 @@ def where(condition: Any, *choices: Any) -> Any:
     return ops.where(condition, *choices) if choices else nonzero(condition)
 
 
+def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
+    (places,) = np.nonzero(condition)
+    return take(a, places, axis)
+
+
+def extract(condition: Any, arr: Any) -> Any:
+    return as_array(np.ravel(arr))[np.ravel(condition)]
+
+
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     if len(condlist) != len(choicelist) or not condlist:
         raise ValueError("np.select: there is one choice for each condition, and at least one")
@@ -94,6 +103,10 @@ def diag(v: Any, k: int = 0) -> Any:
     if v.ndim > 2:
         raise ValueError(f"np.diag is of vectors and matrices, not of {describe(v)}")
     return ops.diag(v, k=k) if v.ndim == 1 else diagonal(v, k)
+
+
+def diagflat(v: Any, k: int = 0) -> Any:
+    return ops.diag(np.ravel(v), k=k)
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:

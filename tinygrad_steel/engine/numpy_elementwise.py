@@ -35,6 +35,21 @@ def nan_to_num(
     return ops.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
 
 
+def polyval(p: Any, x: Any) -> Any:
+    """By Horner's rule, the coefficient of the highest power first."""
+    y: Any = np.zeros_like(x) if is_tensor(x) else np.zeros(np.shape(x))
+    for coefficient in p if is_tensor(p) else np.asarray(p):
+        y = y * x + coefficient
+    return y
+
+
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+    """Powers of a vector as columns, the highest first."""
+    x = x.astype(np.result_type(x.dtype, int))
+    powers = [x**n for n in range(x.shape[0] if N is None else N)]
+    return np.stack(powers if increasing else powers[::-1], axis=1)
+
+
 # Of numbers that are real
 
 

@@ -196,6 +196,19 @@ def linspace(
     return (y, step) if retstep else y
 
 
+def logspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, **more: Any
+) -> Any:
+    return np.power(base, linspace(start, stop, num, endpoint, **more))
+
+
+def resize(a: Any, new_shape: Any) -> Any:
+    """The elements over and over again, in row order, as many as fit."""
+    flat = np.ravel(a)
+    size = int(np.prod(new_shape))
+    return np.reshape(flat[np.arange(size) % max(1, len(flat))], new_shape)
+
+
 # Taken apart
 
 

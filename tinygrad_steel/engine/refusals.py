@@ -19,7 +19,6 @@ MAKERS = {"array", "asarray", "asanyarray", "ascontiguousarray", "Tensor"}
 INSTEAD = {
     "delete": "t[np.delete(np.arange(len(t)), i)] leaves elements out",
     "insert": "np.concatenate puts elements in between",
-    "resize": "np.tile or np.repeat, and np.reshape, do the same",
     "apply_along_axis": "np.stack([f(row) for row in t]) does the same",
     "unique": "np.sort(t) keeps all elements and their gradients",
 }
