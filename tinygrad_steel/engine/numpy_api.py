@@ -217,7 +217,6 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.gradient: statistics.gradient,
     np.trapezoid: statistics.trapezoid,
     np.interp: statistics.interp,
-    np.polyval: statistics.polyval,
     # NaN left out
     np.nansum: reductions.nansum,
     np.nanprod: reductions.nanprod,

@@ -320,14 +320,6 @@ def at_an_end(a: Any, b: Any, c: Any, near: Any, far: Any) -> Any:
     return both / (near * far) * b - (near + both) / (near * both) * a - near / (far * both) * c
 
 
-def polyval(p: Any, x: Any) -> Any:
-    """By Horner's rule, as NumPy does it."""
-    y = np.zeros_like(as_array(x))
-    for coefficient in as_array(p):
-        y = y * x + coefficient
-    return y
-
-
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     y = as_array(y)
     first = before(axis, y.ndim)
