@@ -285,7 +285,7 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
 BEYOND: dict[Callable[..., Any], tuple[set[str], Callable[..., Any]]] = {
     **{f: (reductions.MORE, meaning) for f, meaning in reductions.REDUCTIONS.items()},
     np.reshape: ({"order"}, shapes.reshape),
-    np.concatenate: ({"axis", "dtype", "casting"}, joins.concatenate),
+    np.concatenate: ({"dtype", "casting"}, joins.concatenate),
 }
 
 for name, meaning in (("matvec", products.matvec), ("vecmat", products.vecmat)):
