@@ -409,6 +409,13 @@ def test_an_einsum_in_steps_has_no_array_of_all_letters():
     assert len(steps) == 4 and all(len(y.inputs) == 2 for y in steps)
 
 
+def test_a_path_may_be_asked_for():
+    arrays = [A, B, drawn(2, 3, seed=3)]
+    path = np.einsum_path("ij,jk,kl->il", *map(leaf, arrays), optimize="optimal")[0]
+    assert path == np.einsum_path("ij,jk,kl->il", *arrays, optimize="optimal")[0]
+    checked(lambda *xs: np.einsum("ij,jk,kl->il", *xs, optimize=path), *arrays)
+
+
 def test_named_axes_of_every_kind():
     """Tensordot along any two axes of each is what the product of transposed matrices is."""
     a, b = drawn(2, 3, 2), drawn(3, 2, 2, seed=2)

@@ -62,6 +62,22 @@ ASKED = {
     "nanvar, ddof": (filled(lambda x: np.nanvar(x, ddof=1, keepdims=True)), A),
     "nanstd": (filled(lambda x: np.nanstd(x, axis=1, ddof=1)), A),
     "nanmax": (filled(lambda x: np.nanmax(x, axis=1)), A),
+    "cumulative_sum": (np.cumulative_sum, V),
+    "cumulative_sum, initial": (
+        lambda x: np.cumulative_sum(x, axis=1, include_initial=True),
+        A,
+    ),
+    "cumulative_prod": (
+        lambda x: np.cumulative_prod(x, axis=0, include_initial=True, dtype=np.float64),
+        A,
+    ),
+    "nancumsum": (filled(lambda x: np.nancumsum(x, axis=1)), A),
+    "nancumprod": (filled(np.nancumprod), A),
+    "nanmedian": (filled(lambda x: np.nanmedian(x, axis=0)), A),
+    "nanmedian, all": (filled(np.nanmedian), A),
+    "nanquantile": (filled(lambda x: np.nanquantile(x, 0.3, axis=1, keepdims=True)), A),
+    "nanquantiles": (filled(lambda x: np.nanquantile(x, [[0.1, 0.5], [0, 1]], axis=1)), A),
+    "nanpercentile": (filled(lambda x: np.nanpercentile(x, 60, axis=0)), A),
     "nanmin": (filled(lambda x: np.nanmin(x, axis=0, keepdims=True)), A),
 }
 STATISTICS = {
@@ -147,6 +163,9 @@ STATISTICS = {
         lambda x: np.gradient(x, [0, 1, 1.5], [0, 2, 2.5, 4], edge_order=2),
         A,
     ),
+    "polyval": (np.polyval, drawn(3), A),
+    "polyval, of numbers": (lambda x: np.polyval([1, 2, 3.0], x), V),
+    "polyval at numbers": (lambda p: np.polyval(p, [0.5, 2.0]), drawn(3)),
     "trapezoid": (np.trapezoid, A),
     "trapezoid, dx, axis": (lambda y: np.trapezoid(y, dx=0.5, axis=0), A),
     "trapezoid, x": (np.trapezoid, V, drawn(5, seed=2)),
@@ -313,7 +332,16 @@ def test_nothing_but_nan():
     nothing[1] = [1.0, 2.0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for f in (np.nansum, np.nanprod, np.nanmean, np.nanvar, np.nanstd, np.nanmax, np.nanmin):
+        for f in (
+            np.nansum,
+            np.nanprod,
+            np.nanmean,
+            np.nanvar,
+            np.nanstd,
+            np.nanmax,
+            np.nanmin,
+            np.nanmedian,
+        ):
             x = leaf(nothing)
             y = f(x, axis=1)
             np.testing.assert_array_equal(y.data, f(nothing, axis=1))

@@ -147,6 +147,7 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.cross: products.cross,
     np.tensordot: products.tensordot,
     np.einsum: products.einsum,
+    np.einsum_path: products.einsum_path,
     np.vecdot: products.vecdot,
     np.convolve: products.convolve,
     np.correlate: products.correlate,
@@ -209,6 +210,8 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.prod: ops.prod,
     np.cumsum: reductions.cumsum,
     np.cumprod: reductions.cumprod,
+    np.cumulative_sum: reductions.cumulative_sum,
+    np.cumulative_prod: reductions.cumulative_prod,
     np.diff: statistics.diff,
     np.ediff1d: statistics.ediff1d,
     np.gradient: statistics.gradient,
@@ -222,6 +225,11 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.nanstd: reductions.nanstd,
     np.nanmax: reductions.nanmax,
     np.nanmin: reductions.nanmin,
+    np.nancumsum: reductions.nancumsum,
+    np.nancumprod: reductions.nancumprod,
+    np.nanmedian: statistics.nanmedian,
+    np.nanquantile: statistics.nanquantile,
+    np.nanpercentile: statistics.nanpercentile,
     # The largest and the smallest
     np.max: ops.max,
     np.amax: ops.max,
@@ -277,7 +285,7 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
 BEYOND: dict[Callable[..., Any], tuple[set[str], Callable[..., Any]]] = {
     **{f: (reductions.MORE, meaning) for f, meaning in reductions.REDUCTIONS.items()},
     np.reshape: ({"order"}, shapes.reshape),
-    np.concatenate: ({"axis", "dtype", "casting"}, joins.concatenate),
+    np.concatenate: ({"dtype", "casting"}, joins.concatenate),
 }
 
 for name, meaning in (("matvec", products.matvec), ("vecmat", products.vecmat)):

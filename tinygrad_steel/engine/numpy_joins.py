@@ -18,8 +18,6 @@ from .numpy_elements import as_array
 def concatenate(
     arrays: Any, axis: int | None = 0, *, dtype: Any = None, casting: Any = "same_kind"
 ) -> Any:
-    if axis is None:
-        arrays, axis = [np.ravel(x) for x in arrays], 0
     if dtype is not None:
         arrays = [as_dtype(as_array(x), dtype, casting) for x in arrays]
     return ops.concatenate(arrays, axis=axis)

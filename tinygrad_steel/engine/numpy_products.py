@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from .. import ops
+from ..ops.op import is_tensor
 from .numpy_elements import as_array
 
 
@@ -200,9 +201,18 @@ def path(terms: list[str], result: str, xs: list[Any], optimize: Any) -> list[An
     """Which arrays are multiplied together, step by step: NumPy's, or all of them at once."""
     if optimize is False or len(xs) < 3:
         return [range(len(xs))]
-    shapes = [np.broadcast_to(np.float64(0), x.shape) for x in xs]
-    found, _ = np.einsum_path(f"{','.join(terms)}->{result}", *shapes, optimize=optimize)
+    found, _ = np.einsum_path(f"{','.join(terms)}->{result}", *map(shaped, xs), optimize=optimize)
     return found[1:]
+
+
+def einsum_path(*operands: Any, optimize: Any = "greedy") -> Any:
+    shapes = [shaped(x) if is_tensor(x) else x for x in operands]
+    return np.einsum_path(*shapes, optimize=optimize)
+
+
+def shaped(x: Any) -> np.ndarray:
+    """An array of the same shape that takes no memory."""
+    return np.broadcast_to(np.float64(0), x.shape)
 
 
 # Running products

@@ -157,6 +157,33 @@ def cumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
     return running(ops.cumprod, a, axis, dtype)
 
 
+def cumulative_sum(
+    x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Any:
+    return cumulative(cumsum, 0, x, axis, dtype, include_initial)
+
+
+def cumulative_prod(
+    x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Any:
+    return cumulative(cumprod, 1, x, axis, dtype, include_initial)
+
+
+def cumulative(
+    run: Callable[..., Any], start: int, x: Any, axis: int | None, dtype: Any, initial: bool
+) -> Any:
+    """A running sum or product, perhaps with what it starts from."""
+    if axis is None and x.ndim > 1:
+        raise ValueError(
+            "np.cumulative_sum and np.cumulative_prod: say axis=, for there are several"
+        )
+    y = run(x, 0 if axis is None else axis, dtype)
+    if not initial:
+        return y
+    first = np.full_like(np.take(y, [0], 0 if axis is None else axis), start)
+    return np.concatenate([first, y], axis=0 if axis is None else axis)
+
+
 def running(op: Any, a: Any, axis: int | None, dtype: Any) -> Any:
     """A running sum or product, without an axis over all elements in row order."""
     a = in_dtype(a, dtype)
@@ -172,6 +199,14 @@ def nansum(a: Any, axis: Axis = None, dtype: Any = None, **asked: Any) -> Any:
 
 def nanprod(a: Any, axis: Axis = None, dtype: Any = None, **asked: Any) -> Any:
     return prod(np.where(np.isnan(a), 1, a), axis, dtype, **asked)
+
+
+def nancumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+    return cumsum(np.where(np.isnan(a), 0, a), axis, dtype)
+
+
+def nancumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+    return cumprod(np.where(np.isnan(a), 1, a), axis, dtype)
 
 
 def nanmax(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:

@@ -62,8 +62,48 @@ def quantile(
 
 
 def percentile(a: Any, q: Any, axis: Any = None, **asked: Any) -> Any:
-    hundredths = q if is_tensor(q) else q / 100 if isinstance(q, int | float) else np.divide(q, 100)
-    return quantile(a, hundredths, axis, **asked)
+    return quantile(a, hundredths(q), axis, **asked)
+
+
+def hundredths(q: Any) -> Any:
+    """Percentages as shares; a plain number stays one."""
+    return q if is_tensor(q) else q / 100 if isinstance(q, int | float) else np.divide(q, 100)
+
+
+def nanquantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    *,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> Any:
+    """The sort puts NaNs last: each row has as many numbers before them as there are."""
+    if is_tensor(q) or method != "linear":
+        raise TypeError("a plain q and method='linear' are followed where NaNs are left out")
+    rows = sorted_rows(a, axis)
+    last = np.sum(~np.isnan(rows), axis=-1, keepdims=True) - 1
+    place = last * np.ravel(q)
+    low = np.floor(place).astype(int)
+    part = (place - low).astype(rows.dtype) if isinstance(q, int | float) else place - low
+    y = np.take_along_axis(rows, low, -1)
+    high = np.take_along_axis(rows, np.minimum(low + 1, np.maximum(last, 0)), -1)
+    y = np.where(np.equal(part, 0), y, y + (high - y) * part)
+    y = np.moveaxis(
+        np.reshape(y, (*y.shape[:-1], *np.shape(q))), range(-np.ndim(q), 0), range(np.ndim(q))
+    )
+    return with_axes(y, a, axis, keepdims)
+
+
+def nanpercentile(a: Any, q: Any, axis: Any = None, **asked: Any) -> Any:
+    return nanquantile(a, hundredths(q), axis, **asked)
+
+
+def nanmedian(
+    a: Any, axis: Any = None, overwrite_input: bool = False, *, keepdims: bool = False
+) -> Any:
+    return nanquantile(a, 0.5, axis, keepdims=keepdims)
 
 
 def sorted_rows(a: Any, axis: Any) -> Any:

@@ -37,6 +37,15 @@ def reduction(kind: str) -> Callable[..., Any]:
     return rule
 
 
+def concat(graph: Graph, node: Apply) -> str:
+    axis = node.params.get("axis", 0)
+    inputs = node.inputs
+    if axis is None:
+        flat = graph.numbers([-1])
+        inputs = tuple(graph.add("Reshape", node, x, flat) for x in inputs)
+    return graph.add("Concat", node, *inputs, axis=axis or 0)
+
+
 def position(kind: str) -> Callable[..., Any]:
     """The rule of argmax and argmin."""
 
@@ -266,7 +275,7 @@ MAPPING: dict[Op, str | Callable[..., Any]] = {
     ),
     ops.broadcast_to: stretched,
     **{ops.pad: pad, ops.tril: triangle(0), ops.triu: triangle(1)},
-    **{ops.concatenate: along("Concat", 0), ops.full_like: full_like},
+    **{ops.concatenate: concat, ops.full_like: full_like},
 }
 
 

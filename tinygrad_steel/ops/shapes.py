@@ -136,24 +136,27 @@ def before(axis: int, ndim: int) -> tuple[slice, ...]:
     return (slice(None),) * normalize_axis_index(axis, ndim)
 
 
-def pieces(g: Any, y: Any, *arrays: Any, axis: int = 0) -> list[Any]:
+def pieces(g: Any, y: Any, *arrays: Any, axis: int | None = 0) -> list[Any]:
     """The parts of `g` that the arrays of a concatenation take up along `axis`."""
-    first = before(axis, y.ndim)
-    ends = itertools.accumulate(x.shape[axis] for x in arrays)
-    return [g[(*first, slice(end - x.shape[axis], end))] for x, end in zip(arrays, ends)]
+    sizes = [x.size if axis is None else x.shape[axis] for x in arrays]
+    first = () if axis is None else before(axis, y.ndim)
+    ends = itertools.accumulate(sizes)
+    parts = [g[(*first, slice(end - size, end))] for size, end in zip(sizes, ends)]
+    return parts if axis is not None else [np.reshape(p, x.shape) for p, x in zip(parts, arrays)]
 
 
 @define(
     "concatenate",
-    samples=[random_sample((2, 3), (1, 3)), random_sample((2, 1), (2, 2), (2, 3), axis=-1)],
+    samples=[
+        random_sample((2, 3), (1, 3)),
+        random_sample((2, 1), (2, 2), (2, 3), axis=-1),
+        random_sample((2, 1), (3,), axis=None),
+    ],
     sequence=True,
     joint=pieces,
 )
-def concatenate(*arrays: Any, axis: int = 0) -> Any:
-    """Arrays joined along an axis they have already."""
-    if axis is None:
-        words = "concatenate([a.reshape(-1), b.reshape(-1)]) does the same"
-        raise ValueError(f"axis=None is not supported: {words}")
+def concatenate(*arrays: Any, axis: int | None = 0) -> Any:
+    """Arrays joined along an axis they have already; all of their elements in a row for None."""
     return np.concatenate(arrays, axis=axis)
 
 
