@@ -77,7 +77,13 @@ def kind_of_answer(function: Any) -> str:
         ([t, t],),
     ]
     calls += [(mask, t), (mask, t, t), (ones, [t, t]), (t, ones, 0), ([mask], [t]), (vector, 1)]
-    calls += [(vector, ones[0].cumsum(), vector), (ones[0], vector), (t[None], 1), (t, 0, 1)]
+    calls += [
+        (vector, ones[0].cumsum(), vector),
+        (ones[0], vector),
+        (t[None], 1),
+        (t, 0, 1),
+        (vector,),
+    ]
     found = set()
     for given in calls:
         with (
