@@ -110,7 +110,9 @@ class Search:
 
     def multiple(self, b: Binding) -> tuple[Match, float] | None:
         """Of which gradient an array is a multiple, and how many times."""
-        return next(self.multiples(b), None)
+        found = [*self.multiples(b)]
+        usual = (m for m in found if m[1] in self.natural)
+        return next(usual, next(iter(found), None))
 
     def multiples(self, b: Binding) -> Iterator[tuple[Match, float]]:
         """Of which gradients an array is a multiple, and how many times."""
@@ -273,8 +275,9 @@ class Search:
         values = {match.value for match in self.chain.right.get(b, ())}
         if m and m[1] == self.scale:
             values.add(m[0].value)
-        plausible = any(other is not g and self.chain.is_plausible(other) for other in values)
-        return plausible or b in self.chain.forward
+        others = values - {g}
+        plausible = any(map(self.chain.is_plausible, others))
+        return plausible or b in self.chain.forward or bool(others and g in self.slots.wrong)
 
     @cached_property
     def read(self) -> dict[Binding, None]:
