@@ -63,6 +63,35 @@ STEPS = {
     "stack": "np.stack([{a}, {same}])  np.stack([{v}, {same}, {v}], axis={axis})  np.vstack([{v}, {same}])",
     "split": "np.split({v}, [1], axis={axis})[0]",
 }
+# What the programs that autograd checks have besides: those of frozen texts and others stay as they are.
+SPD = "(0.3 * {matrix} @ np.swapaxes({matrix}, -1, -2) + np.eye({matrix}.shape[-2]))"  # positive definite
+EVERY = {
+    **STEPS,
+    **{
+        f: f"np.{f}({{a}}, {{b}})  np.{f}({{b}}, {{a}})"
+        for f in "fmax fmin logaddexp2 arctan2 hypot".split()
+    },
+    **{
+        f: f"np.{f}({{a}})" for f in "exp2 tan arcsinh fabs sinc deg2rad rad2deg nan_to_num".split()
+    },
+    **{f: f"np.{f}(0.9 * np.tanh({{a}}))" for f in "arcsin arccos arctanh".split()},
+    **{f: f"{f}({{a}})" for f in "cbrt positive".split()},
+    "arccosh": "np.arccosh(np.square({a}) + 1.3)",
+    "copysign": "copysign({a}, {b})",
+    "remainder": "{a} % {num}  np.mod({a}, {num})  {num} % {a}",
+    "fmod": "fmod({a}, {num})  fmod({num}, {a})",
+    "cumprod": "cumprod({v}, axis={axis})",
+    "matrices": "{matrix} @ {right}  {left} @ {matrix}  {matrix} @ np.swapaxes({matrix}, -1, -2)",
+    "vectors": "np.ravel({v}) @ np.ravel({same})  {vector} @ np.ravel({v})[: len({vector})]",
+    **{f: f"np.linalg.{f}({SPD})" for f in "inv det cholesky pinv".split()},
+    "slogdet": f"np.linalg.slogdet({SPD})[1]",
+    "solve": f"np.linalg.solve({SPD}, {{matrix}})",
+    "convolve": "convolve(np.ravel({a})[:4], {vector})  convolve({vector}, np.ravel({a})[:3])",
+    "roll": "np.roll({a}, 1)  np.roll({v}, 2, axis={axis})  np.roll({v}, -1, {axis})",
+    "pad": "np.pad({v}, 1, 'constant')  np.pad({v}, (0, 1), 'constant')",
+    "diag": "np.diag(np.ravel({a})[:5])",
+    **{"tril": "np.tril({matrix})", "triu": "np.triu({matrix}, 1)"},
+}
 LOSSES = {
     "mean square": "np.mean(np.square({a} - {num}))  np.mean(({a} - {same}) ** 2)  np.mean(np.square({a}))",
     "softmax cross entropy": "-np.mean(np.sum(np.eye({n})[{ids}] * log_softmax({rows}), axis=1))"
@@ -74,15 +103,24 @@ LOSSES = {
 }
 GUARDS = {  # what must be above 0.01 for a line to be in a benign range, away from ties, kinks and poles
     **dict.fromkeys(
-        "exp expm1 sinh cosh tanh sigmoid softmax log_softmax logsumexp".split(),
+        "exp expm1 exp2 sinh cosh tanh sigmoid softmax log_softmax logsumexp".split(),
         "3 - np.abs({main})",
     ),
     **dict.fromkeys(("softmax by hand", "softmax cross entropy"), "3 - np.abs({main})"),
     **dict.fromkeys(
         ("abs", "relu", "prod", "norm", "power", "sigmoid cross entropy"), "np.abs({main})"
     ),
-    **dict.fromkeys(("maximum", "minimum"), "np.abs({a} - {b})"),
+    **dict.fromkeys(("fabs", "sinc", "cbrt"), "np.abs({main})"),
+    **dict.fromkeys(("arctan2", "hypot", "copysign"), "np.abs({a} * {b})"),
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), "np.abs({a} - {b})"),
+    "tan": "np.abs(np.cos({a})) - 0.2",
+    # neither fits into the other a whole number of times
+    **dict.fromkeys(
+        ("remainder", "fmod"),
+        "np.minimum(np.abs(np.sin(np.pi * {a} / {num})), np.abs(np.sin(np.pi * {num} / {a})))",
+    ),
     **dict.fromkeys(("max", "min"), "100 * np.diff(np.sort({a}, axis=None), append=99)"),
+    **dict.fromkeys(("cumprod", "convolve"), "np.abs({main})"),
     **{"divide": "np.abs({a} * {b})", "where": "np.abs({a} - {num})", "std": "np.std({a}, {axes})"},
     "clip": "np.abs(np.abs({a} - {num}) - 0.5)",
 }
@@ -90,7 +128,7 @@ EINSUMS = "i,i-> i,j->ij i,ij->j ij->j ij->ji ij,jk->ik ij,kj ij,ij-> ij,j,i-> i
 WORDS = {  # from the program `p`, its random numbers `r` and the array `x` that the line is about
     "b": lambda p, r, x: p.shaped(r.choice((x.shape, x.shape[1:], (2, *x.shape), (1,) * x.ndim))),
     "same": lambda p, r, x: p.shaped(x.shape),
-    "vector": lambda p, r, x: p.shaped(x.shape[-1:]),
+    "vector": lambda p, r, x: p.shaped(x.shape[-1:] or (3,)),
     "right": lambda p, r, x: p.shaped(
         (*r.choice(((), (1,), x.shape[-3:-2] or (2,))), x.shape[-1], r.randint(1, 4))
     ),
@@ -151,6 +189,26 @@ def plain(np):
             axis=1,
         ),
         "sigmoid_cross_entropy": lambda x, t: t * log(1 + exp(-x)) + (1 - t) * log(1 + exp(x)),
+        "cbrt": lambda x: np.sign(x) * np.abs(x) ** (1 / 3),
+        "positive": lambda x: 1.0 * x,
+        "copysign": lambda a, b: np.abs(a) * np.sign(b),
+        "fmod": lambda a, b: a - b * np.fix(a / b),
+        "cumprod": lambda x, axis: np.swapaxes(
+            np.stack(
+                [np.prod(np.swapaxes(x, 0, axis)[: i + 1], axis=0) for i in range(x.shape[axis])]
+            ),
+            0,
+            axis,
+        ),
+        "convolve": lambda a, v: sum(
+            np.stack(
+                [
+                    np.concatenate([np.zeros(i), a[i] * v, np.zeros(len(a) - 1 - i)])
+                    for i in range(len(a))
+                ]
+            ),
+            axis=0,
+        ),
         "broadcast_to": lambda x, shape: x * np.ones(shape),
         "flip": lambda x, axis: np.swapaxes(np.swapaxes(x, 0, axis)[::-1], 0, axis),
         "transpose": lambda x, axes: np.transpose(x, [i % x.ndim for i in axes]),
@@ -163,9 +221,12 @@ LIBRARY = {name: getattr(np, name, None) or getattr(ops, name, np) for name in P
 
 
 class Program:
-    """A random program: leaves, a constant `c` and lines, the last of which makes the loss. One seed, one program."""
+    """A random program: leaves, a constant `c` and lines, the last of which makes the loss. One seed, one program.
 
-    def __init__(self, seed):
+    `table`: the templates of its lines.
+    """
+
+    def __init__(self, seed, table=STEPS):
         self.seed, self.random, self.numbers = (
             seed,
             random.Random(seed),
@@ -177,7 +238,7 @@ class Program:
         self.values, self.leaves, self.unused = dict(self.data), names[1:], names[1:]
         self.lines, self.families, steps = [], Counter(), self.random.randint(4, 14)
         while len(self.lines) < steps:
-            if line := self.line(STEPS, list(self.values)):
+            if line := self.line(table, list(self.values)):
                 self.unused.append(f"v{len(self.lines)}")
                 self.values[self.unused[-1]] = self.value(line)
                 self.lines.append(f"{self.unused[-1]} = {line}")
@@ -306,7 +367,7 @@ if __name__ == "__main__":
     options, families, wrong = parser.parse_args(), Counter(), []
     warnings.simplefilter("error")
     for seed in range(options.seed, options.seed + options.programs):
-        program = Program(seed)
+        program = Program(seed, EVERY)
         families += program.families
         wrong += disagreements(program)
     print(

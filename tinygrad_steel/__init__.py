@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .engine.anomaly import detect_anomaly
 from .engine.broadcast import BroadcastWarning
+from .engine.derivatives import hessian, hvp, jacobian, value_and_grad
 from .engine.gradients import grad
 from .engine.habits import no_name
 from .engine.optim import SGD, Adam, Optimizer
@@ -15,6 +16,7 @@ from .engine.recording import no_grad
 from .engine.tensor import Tensor
 from .ops import (
     log_softmax,
+    logsumexp,
     relu,
     sigmoid,
     sigmoid_cross_entropy,
@@ -86,7 +88,11 @@ __all__ = [
     "formula",
     "grad",
     "grade_backprop",
+    "hessian",
+    "hvp",
+    "jacobian",
     "log_softmax",
+    "logsumexp",
     "no_grad",
     "op",
     "random_sample",
@@ -97,6 +103,7 @@ __all__ = [
     "sigmoid_cross_entropy",
     "softmax",
     "softmax_cross_entropy",
+    "value_and_grad",
     "values",
     "vjp_formulas",
     "write_backprop",

@@ -461,24 +461,16 @@ JOIN = r"np\.stack.*np\.where or np\.concatenate.*t\.numpy\(\)"
         (lambda t, z: np.sum(t, out=z[0]), "out= is not supported.*Leave it out"),
         (lambda t, z: np.dot(t, z, out=z), "out"),
         (lambda t, z: np.concatenate([t, t], out=z), "out= is not supported.*Leave it out"),
-        (lambda t, z: np.add.reduce(t), r"np\.add\.reduce.*np\.sum"),
         (lambda t, z: np.maximum.accumulate(t), r"np\.maximum\.accumulate.*use"),
         (lambda t, z: np.add.at(z, [0], t), r"np\.add\.at.*use"),
         (lambda t, z: np.multiply.outer(z, t), r"np\.multiply\.outer.*use"),
         (lambda t, z: np.fft.fft(t), "holds real ones"),
-        (lambda t, z: np.linalg.svd(t), OP),
-        (lambda t, z: np.sort(t), OP),
-        (lambda t, z: np.median(t), OP),
+        (lambda t, z: np.linalg.eig(t), OP),
+        (lambda t, z: np.unwrap(t), OP),
         (lambda t, z: np.copyto(z, t), FILL),
-        (lambda t, z: np.sum(t, dtype=np.float32), "dtype= is not supported.*Leave it out"),
-        (lambda t, z: np.mean(t, dtype=float), "dtype= is not supported.*Leave it out"),
         (lambda t, z: np.exp(t, dtype=np.float32), "dtype= is not supported.*Leave it out"),
         (lambda t, z: np.stack([t, t], dtype=float), "dtype= is not supported.*Leave it out"),
-        (lambda t, z: np.sum(t, where=z > 0), "where= is not supported.*Leave it out"),
-        (lambda t, z: np.linalg.norm(t, ord=1), r"np\.linalg\.norm.*np\.sum\(np\.abs\(x\)\)"),
-        (lambda t, z: np.linalg.norm(t, np.inf), r"np\.linalg\.norm.*np\.max\(np\.abs\(x\)\)"),
-        (lambda t, z: np.linalg.norm(np.sum(t), "fro"), r"np\.linalg\.norm.*as meant"),
-        (lambda t, z: np.ravel(t, order="F"), "ravel.*order"),
+        (lambda t, z: np.ravel(t, order="K"), "ravel.*order"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(lose, words, shape):
@@ -559,10 +551,20 @@ def test_spellings_agree_with_numpy_and_with_differences(function, inputs):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("ii->i", leaf(np.eye(2))), ("...i", leaf(np.eye(2))), (leaf(np.eye(2)), [0, 1])]
+    "arguments",
+    [
+        ("ij->i", leaf([1.0])),
+        ("i,i->i", leaf([1.0])),
+        ("ii->i", leaf(np.ones((2, 3)))),
+        ("...i->i", leaf(np.ones((2, 3)))),
+        ("ij->ik", leaf(np.ones((2, 3)))),
+    ],
 )
-def test_einsum_says_what_it_follows(arguments):
-    with pytest.raises((TypeError, ValueError), match="einsum.*letters"):
+def test_einsum_refuses_what_numpy_refuses(arguments):
+    plain = [x.data if isinstance(x, Tensor) else x for x in arguments]
+    with pytest.raises(ValueError):
+        np.einsum(*plain)
+    with pytest.raises(ValueError):
         np.einsum(*arguments)
 
 
@@ -787,9 +789,8 @@ def test_a_gradient_penalty_trains():
 
 
 def test_spellings_refuse_what_they_do_not_follow():
-    for call in (lambda: np.trace(leaf(np.ones((2, 2, 2)))), lambda: np.trace(leaf([1.0, 2.0]))):
-        with pytest.raises(TypeError, match="matrices"):
-            call()
+    with pytest.raises(TypeError, match="matrices"):
+        np.trace(leaf([1.0, 2.0]))
     with pytest.raises(ValueError, match="at least 0"):
         np.diff(leaf([1.0, 2.0]), -1)
     assert np.trace(leaf([[1.0, np.inf], [5.0, 2.0]])).item() == 3.0

@@ -224,9 +224,27 @@ def numpys_size_of_what_a_mask_takes():
     return (w[x] * t).sum() / np.size(x[x > 0]) / np.shape(x[x > 0])[0]
 
 
+def number_of_places():
+    w, x, t = problem()
+    return (w[x] * t).sum() / len(np.nonzero(x > 0)[0])
+
+
+def number_of_rows_of_places():
+    w, x, t = problem()
+    return (w[x] * t).sum() / np.argwhere(x > 0).shape[0]
+
+
+def length_of_what_places_take():
+    w, x, t = problem()
+    return (w[x] * t).sum() / len(x[np.flatnonzero(x > 0)])
+
+
 @pytest.mark.parametrize(
     "loss_of",
     [
+        number_of_places,
+        number_of_rows_of_places,
+        length_of_what_places_take,
         length_of_what_a_mask_takes,
         size_of_what_a_mask_takes,
         shape_of_what_a_mask_takes,
@@ -244,6 +262,28 @@ def test_a_count_beside_the_elements_themselves_is_no_matter():
     loss = taken.sum() / taken.size
     compile_backprop(loss, backend="numpy")
     assert "t1 is {t1.shape}, and was (2,) when written" in write_backprop(loss)
+
+
+def test_a_count_that_is_computed_anew_is_no_matter():
+    w, x, t = problem()
+    loss = (w[x] * t).sum() / np.count_nonzero(x > 0)
+    compile_backprop(loss, backend="numpy")
+    assert "np.count_nonzero(x > 0)" in write_backprop(loss)
+
+
+def test_places_are_computed_anew_and_their_number_is_checked():
+    w, x, t = (Tensor(z, requires_grad=k == 0, name="wxt"[k]) for k, z in enumerate(np.eye(3)))
+    loss = np.mean((w * t)[np.nonzero(x > 0)])
+    source = write_backprop(loss)
+    assert "t1 is {t1.shape}, and was (1,) when written" in source
+    backprop = source.function()
+    assert backprop(x=np.array([0.0, 0.0, 1.0]), t=np.ones(3), w=np.array([1.0, 2.0, 5.0]))[0] == 5
+    with pytest.raises(ValueError, match=r"t1 is \(2,\), and was \(1,\) when written"):
+        backprop(x=np.ones(3) - np.eye(3)[0], t=np.ones(3), w=np.ones(3))
+    step = compile_backprop(loss, backend="numpy")
+    assert step(x=np.array([1.0, 0.0, 0.0]), t=np.array([7.0, 0.0, 0.0])) == 7
+    with pytest.raises(ValueError, match="a shape that depends on the data"):
+        step(x=np.ones(3), t=np.ones(3))
 
 
 def branch_on_an_input_of_a_reported_loss():

@@ -84,7 +84,8 @@ def test_facts_stand_on_the_op(registry):
     facts = {
         "reduction": {"sum", "mean", "max", "min", "prod", "any", "all"},
         "moves": {"reshape", "transpose", "swapaxes", "expand_dims", "squeeze", "flip"},
-        "choosing": {"max", "min", "maximum", "minimum", "clip", "relu", "where", "abs"},
+        "choosing": {"max", "min", "maximum", "minimum", "fmax", "fmin", "clip", "relu", "where"}
+        | {"abs", "fabs", "positive", "nan_to_num"},
     }
     for fact, names in facts.items():
         assert {o.name for o in LIBRARY if getattr(o, fact)} == names
@@ -830,8 +831,11 @@ def test_concatenate():
     )
     close(gx, [[1], [3]])
     close(gy, [[2], [4]])
-    with pytest.raises(ValueError, match="reshape"):
-        np.concatenate([leaf([1])], axis=None)
+    gx, gy = gradients(
+        lambda x, y: np.concatenate((x, y), axis=None), [[1], [2]], 3, weights=[1, 2, 3]
+    )
+    close(gx, [[1], [2]])
+    close(gy, 3)
 
 
 @pytest.mark.parametrize(
@@ -887,7 +891,7 @@ def test_astype_sends_the_gradient_back_in_its_own_dtype():
 
 
 def test_an_op_of_ones_own(registry):
-    @op("test_hypot", samples=[arrays((2, 3), (3,))], twins=[np.hypot], elementwise=True)
+    @op("test_hypot", samples=[arrays((2, 3), (3,))], twins=[np.nextafter], elementwise=True)
     def hypot(a, b):
         """The long side of a right-angled triangle."""
         return np.sqrt(a * a + b * b)
@@ -903,7 +907,7 @@ def test_an_op_of_ones_own(registry):
     ga, gb = gradients(hypot, [3, 4], 4, weights=[1, np.sqrt(2)])
     close(ga, [0.6, 1])
     close(gb, 0.8 + 1)
-    assert np.hypot(leaf(3), 4.0).op is hypot
+    assert np.nextafter(leaf(3), 4.0).op is hypot
     vjps_agree_with_differences(hypot, hypot.samples[0])
 
 
@@ -927,7 +931,7 @@ def test_a_name_belongs_to_one_function(registry):
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda t: np.sum(t, dtype=float), r"sum takes \(x, axis, keepdims\): dtype="),
+        (lambda t: OPS["sum"](t, dtype=float), r"sum takes \(x, axis, keepdims\): dtype="),
         (lambda t: np.exp(t, dtype=np.float32), "exp takes.*dtype="),
         (lambda t: np.mean(t, 0, axis=1), "mean takes.*axis=|multiple values.*axis"),
         (lambda t: OPS["sum"](), "sum takes.*x is missing"),
@@ -939,7 +943,7 @@ def test_a_name_belongs_to_one_function(registry):
         (lambda t: OPS["concatenate"](t, t), "concatenate.*list or tuple"),
         (lambda t: OPS["concatenate"](), "concatenate.*list or tuple"),
         (lambda t: OPS["reshape"](t), "reshape.*shape"),
-        (lambda t: np.reshape(t, (2, 3), order="F"), "reshape takes.*order="),
+        (lambda t: OPS["reshape"](t, (2, 3), order="F"), "reshape takes.*order="),
     ],
 )
 def test_calls_that_do_not_fit(call, words):
@@ -1158,10 +1162,10 @@ def test_a_twin_that_a_new_definition_leaves_out_is_forgotten(registry):
             **options,
         )
 
-    assert np.hypot(define(twins=[np.hypot])(leaf(1), 2.0), 2.0).op is OPS["test_hyp"]
+    assert np.nextafter(define(twins=[np.nextafter])(leaf(1), 2.0), 2.0).op is OPS["test_hyp"]
     define()
-    with pytest.raises(TypeError, match="hypot has no registered op"):
-        np.hypot(leaf(1), 2.0)
+    with pytest.raises(TypeError, match="nextafter has no registered op"):
+        np.nextafter(leaf(1), 2.0)
 
 
 def test_a_cast_to_integers_wants_no_gradient():

@@ -69,6 +69,42 @@ def test_the_library_is_there():
     }
 
 
+# Where there is no derivative, and beyond the borders of a domain
+
+
+def smallest_gap(rule):
+    """The eigenvalues by another name, with a rule of one's own."""
+    square = values([[2.0, 0.3], [0.3, 1.0]])
+    return op("under_test", lambda x: np.linalg.eigvalsh(x), rule, samples=[square])
+
+
+def nan_at_ties(g, y, x, factor=1.0):
+    """Right where the eigenvalues differ, NaN where they do not."""
+    tied = np.any(np.equal(np.diff(y), 0), axis=-1)
+    apart = np.expand_dims(np.where(tied, np.nan, factor), (-1, -2))
+    return OPS["eigvalsh"].vjps[0](g, y, x) * apart
+
+
+def test_only_what_an_op_declares_may_be_nan():
+    o = smallest_gap(nan_at_ties)
+    with pytest.raises(GradientError, match="nan"):
+        check_op(o)
+    o.undefined = True
+    check_op(o)
+
+
+def test_what_an_op_declares_excuses_no_wrong_number():
+    o = smallest_gap(lambda g, y, x: nan_at_ties(g, y, x, factor=1.01))
+    o.undefined = True
+    with pytest.raises(GradientError, match="ratio 1.01"):
+        check_op(o)
+
+
+def test_a_step_may_leave_the_domain_of_a_matrix():
+    """1e-7 above the border of what is positive definite, most differences step beyond it."""
+    check_op(OPS["cholesky"], samples=[values([[1.0, 0.0], [0.0, 1e-7]])])
+
+
 # Rules to reject
 
 

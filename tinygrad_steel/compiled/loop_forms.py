@@ -88,6 +88,21 @@ def sign(element: Element) -> str:
     return f"{one} if {x} > 0.0 else {minus_one} if {x} < 0.0 else {x}"
 
 
+def heaviside(element: Element) -> str:
+    """numba does not know it; NaN is itself."""
+    a, b = element.numbers()
+    one, zero = element.block.number(1), element.block.number(0)
+    return f"{one} if {a} > 0.0 else {zero} if {a} < 0.0 else {b} if {a} == 0.0 else {a}"
+
+
+def floor_divide(element: Element) -> str:
+    """As NumPy has it, by the remainder: numba's own, floor(a / b), is one too many for 3.6 // 0.2."""
+    a, b = element.numbers()
+    left, one, zero = f"np.fmod({a}, {b})", element.block.number(1), element.block.number(0)
+    below = f"({one} if np.remainder({a}, {b}) != {left} else {zero})"
+    return f"{a} / {b} if {b} == 0.0 else np.rint(({a} - {left}) / {b}) - {below}"
+
+
 def call(ufunc: Any) -> Form:
     """NumPy's function, which numba knows by the same name."""
     inputs = ", ".join(f"{{{i}}}" for i in range(ufunc.nin))
@@ -117,12 +132,15 @@ NUMBERS: dict[Op | None, Form] = {
     ops.negative: of_numbers("-({})"),
     ops.clip: clip,
     ops.sign: sign,
+    ops.heaviside: heaviside,
+    ops.floor_divide: floor_divide,
 }
 TRUTHS: dict[Op | None, Form] = {
     **BOTH,
     **{op: call(op.forward) for op in (ops.isnan, ops.isinf, ops.isfinite)},
     **dict.fromkeys((ops.logical_and, ops.multiply), of_truths("({}) and ({})")),
     **dict.fromkeys((ops.logical_or, ops.add), of_truths("({}) or ({})")),
+    ops.logical_xor: of_truths("({}) != ({})"),
     ops.logical_not: of_truths("not ({})"),
 }
 # Integers wrap around, and divide in their own way: they have none.

@@ -12,6 +12,7 @@ import numpy as np
 from ..ops.fast import Axis, is_numpy, ndarray, stretch, total
 from ..ops.op import Op, describe, is_tensor
 from .checks import checked_array
+from .history import history
 from .messages import describe_call, described_result, explained
 from .recording import RECORDING, Watcher
 
@@ -51,6 +52,7 @@ def seed(y: Any, gradient: Any) -> Any:
     dtype = y._array.dtype
     if not y._requires_grad or dtype.kind != "f":
         refuse_unrecorded(y)
+        refuse_constant(y)
         raise RuntimeError(
             f"{described_result(y)}: no gradient flows here, since nothing it comes from has "
             f"requires_grad=True; make the parameters with Tensor(..., requires_grad=True), "
@@ -86,6 +88,17 @@ def refuse_unrecorded(y: Any) -> None:
             f"{describe(y)}: no gradient flows here, since it was computed inside no_grad(), "
             f"where nothing is recorded; compute it outside"
         )
+
+
+def refuse_constant(y: Any) -> None:
+    """RuntimeError where a parameter is behind a result, and a constant of it in between."""
+    for t in sorted(history([y]), key=lambda t: t._age, reverse=True):
+        wanted = [x for x in t._inputs if is_tensor(x) and x._requires_grad]
+        if wanted and not t._requires_grad:
+            raise RuntimeError(
+                f"{described_result(y)}: no gradient flows here, since what {t._op.name} makes of "
+                f"{described_result(wanted[0])}, requires_grad=True, is a constant to every gradient"
+            )
 
 
 def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ...]) -> Pulled:

@@ -67,8 +67,15 @@ def asked_by_user(depth: int) -> bool:
     return not sys._getframe(depth + 1).f_code.co_filename.startswith(INSIDE)
 
 
-# What an error is told again as: NumPy's own, derived from these, are not made from a message.
-KINDS = (np.exceptions.AxisError, TypeError, IndexError, ValueError, FloatingPointError)
+# What an error is told again as: NumPy's other ones, derived from these, are not made from a message.
+KINDS = (
+    np.exceptions.AxisError,
+    np.linalg.LinAlgError,
+    TypeError,
+    IndexError,
+    ValueError,
+    FloatingPointError,
+)
 
 
 def explained(error: Exception, where: str, op: Any) -> Exception:

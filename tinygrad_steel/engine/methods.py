@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Never
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .. import ops
 from .habits import refuse
+from .numpy_reductions import MORE
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -20,78 +21,102 @@ class Methods:
     __slots__ = ()
     record_op: ClassVar[Callable[..., Tensor]]
 
-    def sum(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
+    def sum(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The sum over all elements or along `axis`."""
-        if unknown:
-            refuse("sum", unknown)
+        if more:
+            return asked(np.sum, more, self, axis=axis, keepdims=keepdims)
         if axis is None and not keepdims:  # the shortest way: a loss ends in it
             return self.record_op(ops.sum, (self,), {})
         return self.record_op(ops.sum, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def mean(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
+    def mean(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The mean over all elements or along `axis`."""
-        if unknown:
-            refuse("mean", unknown)
+        if more:
+            return asked(np.mean, more, self, axis=axis, keepdims=keepdims)
         if axis is None and not keepdims:  # the shortest way: a loss ends in it
             return self.record_op(ops.mean, (self,), {})
         return self.record_op(ops.mean, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def max(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
+    def max(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The largest element, or the largest along `axis`."""
-        if unknown:
-            refuse("max", unknown)
+        if more:
+            return asked(np.max, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.max, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def min(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
+    def min(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The smallest element, or the smallest along `axis`."""
-        if unknown:
-            refuse("min", unknown)
+        if more:
+            return asked(np.min, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.min, (self,), {"axis": axis, "keepdims": keepdims})
 
     def var(
-        self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **unknown: Never
+        self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **more: Any
     ) -> Tensor:
         """The mean square deviation from the mean."""
-        if unknown:
-            refuse("var", unknown)
+        if more:
+            return asked(np.var, more, self, axis=axis, keepdims=keepdims, ddof=ddof)
         return self.record_op(ops.var, (self,), {"axis": axis, "keepdims": keepdims, "ddof": ddof})
 
     def std(
-        self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **unknown: Never
+        self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **more: Any
     ) -> Tensor:
         """The root of the variance."""
-        if unknown:
-            refuse("std", unknown)
+        if more:
+            return asked(np.std, more, self, axis=axis, keepdims=keepdims, ddof=ddof)
         return self.record_op(ops.std, (self,), {"axis": axis, "keepdims": keepdims, "ddof": ddof})
 
-    def prod(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
+    def prod(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The product over all elements or along `axis`."""
-        if unknown:
-            refuse("prod", unknown)
+        if more:
+            return asked(np.prod, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.prod, (self,), {"axis": axis, "keepdims": keepdims})
 
     def cumsum(self, axis: int | None = None) -> Tensor:
         """The running sum along `axis`, or over all elements in row order."""
         return np.cumsum(self, axis)  # type: ignore
 
-    def clip(self, min: float | None = None, max: float | None = None) -> Tensor:
-        """Held between two numbers."""
-        return self.record_op(ops.clip, (self,), {"a_min": min, "a_max": max})
+    def cumprod(self, axis: int | None = None) -> Tensor:
+        """The running product along `axis`, or over all elements in row order."""
+        return np.cumprod(self, axis)  # type: ignore
 
-    def argmax(self, axis: int | None = None) -> Tensor:
+    def round(self, decimals: int = 0) -> Tensor:
+        """To this many decimals; its slope is 0."""
+        return self.record_op(ops.round, (self,), {"decimals": decimals})
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """Held between two bounds: numbers, arrays or Tensors."""
+        return np.clip(self, min, max)  # type: ignore
+
+    def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
         """Where the largest element is."""
-        return self.record_op(ops.argmax, (self,), {"axis": axis})
+        return self.record_op(ops.argmax, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def argmin(self, axis: int | None = None) -> Tensor:
+    def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
         """Where the smallest element is."""
-        return self.record_op(ops.argmin, (self,), {"axis": axis})
+        return self.record_op(ops.argmin, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def any(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def argsort(self, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Tensor:
+        """The places of the elements in the order of their size."""
+        return np.argsort(self, axis, kind, stable=stable)  # type: ignore
+
+    def nonzero(self) -> tuple[Tensor, ...]:
+        """The places of the elements that are not 0, one array for each axis."""
+        return np.nonzero(self)  # type: ignore
+
+    def searchsorted(self, v: Any, side: str = "left") -> Tensor:
+        """Where numbers belong among these, which are sorted."""
+        return self.record_op(ops.searchsorted, (self, v), {"side": side})
+
+    def any(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """Whether an element is true."""
+        if more:
+            return asked(np.any, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.any, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def all(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def all(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """Whether every element is true."""
+        if more:
+            return asked(np.all, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.all, (self,), {"axis": axis, "keepdims": keepdims})
 
     def reshape(self, *shape: Any) -> Tensor:
@@ -111,6 +136,11 @@ class Methods:
         """The axes reversed."""
         return self.record_op(ops.transpose, (self,), {})
 
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged."""
+        return self.record_op(ops.swapaxes, (self,), {"axis1": -2, "axis2": -1})
+
     def dot(self, other: Any) -> Tensor:
         """self @ other, or the product with a single number."""
         return np.dot(self, other)  # type: ignore
@@ -120,6 +150,42 @@ class Methods:
         return self.record_op(ops.reshape, (self,), {"shape": (-1,)})
 
     flatten = ravel
+
+    @property
+    def flat(self) -> Tensor:
+        """All elements along one axis, to go over or to pick from."""
+        return self.ravel()
+
+    def copy(self) -> Tensor:
+        """The same elements, with their history; `detach()` is without."""
+        return np.copy(self)  # type: ignore
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+        """Each element, or each part along `axis`, as often as `repeats` says."""
+        return np.repeat(self, repeats, axis)  # type: ignore
+
+    def take(self, indices: Any, axis: int | None = None) -> Tensor:
+        """The elements, or the parts along `axis`, at these places."""
+        return np.take(self, indices, axis)  # type: ignore
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """What is on a diagonal of two axes."""
+        return np.diagonal(self, offset, axis1, axis2)  # type: ignore
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """The sum of what is on a diagonal of two axes."""
+        return np.trace(self, offset, axis1, axis2)  # type: ignore
+
+    @property
+    def real(self) -> Tensor:
+        """The Tensor itself: its numbers are real."""
+        return self  # type: ignore[return-value]
+
+    def conj(self) -> Tensor:
+        """The Tensor itself: its numbers are real."""
+        return self  # type: ignore[return-value]
+
+    conjugate = conj
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         """Two axes exchanged."""
@@ -172,3 +238,11 @@ class Methods:
     def log_softmax(self, axis: int = -1) -> Tensor:
         """log(softmax(x)) along `axis`."""
         return self.record_op(ops.log_softmax, (self,), {"axis": axis})
+
+
+def asked(function: Callable[..., Any], more: dict[str, Any], t: Any, **known: Any) -> Tensor:
+    """NumPy's function on `t`, with what only it takes; TypeError for what NumPy does not know."""
+    taken = MORE - {"correction"}  # a word of functions, not of methods
+    refuse(function.__name__, {k: v for k, v in more.items() if k not in taken})
+    found: Tensor = function(t, **known, **more)
+    return found

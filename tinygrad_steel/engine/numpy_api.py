@@ -1,267 +1,32 @@
 """What NumPy's functions mean on Tensors: MEANING, the table at the end, says it for each.
 
-A function means either an op with the same arguments, or a spelling: one of the functions above the
-table, which puts its answer together from ops, or answers without any. A spelling takes NumPy's own
-arguments; an argument that it leaves out raises a TypeError that names it. Ufuncs need no row:
-`np.exp` means the op whose forward it is.
+A function means either an op with the same arguments, or a spelling, which puts its answer together
+from ops, or answers without any; spellings stand by theme in the files numpy_*.py. A spelling takes
+NumPy's own arguments; an argument that it leaves out raises a TypeError that names it. Ufuncs need
+no row: `np.exp` means the op whose forward it is.
 """
 
 from __future__ import annotations
 
-import itertools
-import operator
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..ops.op import SPELLINGS, TWINS, Op, data_of, is_tensor
-from ..ops.shapes import before
-from .messages import asked_by_user
-from .reads import BRANCH, remember
-from .recording import refuse_tracing
-
-if TYPE_CHECKING:
-    from .tensor import Tensor
-
-# Another shape or order
-
-
-def ravel(a: Any, order: str = "C") -> Any:
-    if order != "C":
-        words = "write np.ravel(np.transpose(a)) for columns"
-        raise TypeError(f'only order="C", row after row, is followed; {words}')
-    return ops.reshape(a, shape=(-1,))
-
-
-def transpose(a: Any, axes: Any = None) -> Any:
-    if axes is None:
-        return ops.transpose(a)
-    return ops.transpose(a, axes=plain_axes(axes))
-
-
-def flip(m: Any, axis: Any = None) -> Any:
-    if axis is None:
-        return ops.flip(m)
-    return ops.flip(m, axis=plain_axes(axis))
-
-
-def plain_axes(axes: Any) -> tuple[int, ...]:
-    """Axes as Python integers: NumPy takes one, lists, arrays and its own integers, too."""
-    several = axes if np.ndim(axes) else [axes]
-    return tuple(map(operator.index, several))
-
-
-def moveaxis(a: Any, source: Any, destination: Any) -> Any:
-    # NumPy says where each axis goes: on an array whose lengths are the numbers of its axes.
-    numbers = np.moveaxis(np.broadcast_to(0, range(a.ndim)), source, destination).shape
-    return ops.transpose(a, numbers)
-
-
-def atleast_1d(a: Any) -> Any:
-    return a if np.ndim(a) else ops.reshape(a, shape=(1,))
-
-
-def atleast_2d(a: Any) -> Any:
-    return a if np.ndim(a) >= 2 else ops.reshape(a, shape=(1, -1))
-
-
-def copy(a: Any) -> Any:
-    return a.astype(a.dtype)
-
-
-# Put together and taken apart
-
-
-def vstack(arrays: Any) -> Any:
-    return ops.concatenate([np.atleast_2d(x) for x in arrays], axis=0)
-
-
-def hstack(arrays: Any) -> Any:
-    arrays = [np.atleast_1d(x) for x in arrays]
-    return ops.concatenate(arrays, axis=0 if np.ndim(arrays[0]) == 1 else 1)
-
-
-def column_stack(arrays: Any) -> Any:
-    return ops.concatenate([as_column(x) for x in arrays], axis=1)
-
-
-def as_column(x: Any) -> Any:
-    """A vector or a number as a column; a table as it is."""
-    return x if np.ndim(x) > 1 else np.reshape(x, (-1, 1))
-
-
-def split(a: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    length, cuts = a.shape[axis], indices_or_sections
-    if isinstance(cuts, int | np.integer):
-        if cuts < 1 or length % cuts:
-            raise ValueError(f"an axis of length {length} does not split into {cuts} equal parts")
-        cuts = [length // cuts * i for i in range(1, cuts)]
-    edges = [0, *map(operator.index, cuts), length]
-    first = before(axis, a.ndim)
-    return [a[(*first, slice(start, stop))] for start, stop in itertools.pairwise(edges)]
-
-
-# Some of the elements
-
-
-def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
-    if mode != "raise":
-        raise TypeError(
-            f"mode={mode!r} is not followed: make indices that fit, with % (wrap) or np.clip (clip)"
-        )
-    a, indices = as_array(a), as_indices(as_array(indices))
-    if axis is None:
-        return ops.getitem(np.ravel(a), indices, index=ops.HOLE)
-    return ops.getitem(a, indices, index=(*before(axis, a.ndim), ops.HOLE))
-
-
-def as_array(x: Any) -> Any:
-    """A Tensor as it is, anything else as an array."""
-    return x if is_tensor(x) else np.asarray(x)
-
-
-def as_indices(x: Any) -> Any:
-    """Integers as they are; bools are no mask here: as in NumPy, False is 0 and True is 1."""
-    if x.dtype.kind == "b" or not x.size:
-        return x.astype(np.intp)
-    if x.dtype.kind not in "iu":
-        raise TypeError(f"indices are integers, not {x.dtype}")
-    return x
-
-
-def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    return ops.clip(a, a_min if min is None else min, a_max if max is None else max)
-
-
-# Products
-
-
-def dot(a: Any, b: Any) -> Any:
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return ops.multiply(a, b)
-    if np.ndim(b) > 2:
-        raise TypeError(
-            "np.dot with more than two axes in the second argument: write np.einsum or @"
-        )
-    return ops.matmul(a, b)
-
-
-def inner(a: Any, b: Any) -> Any:
-    if np.ndim(a) != 1 or np.ndim(b) != 1:
-        raise TypeError(
-            "np.vdot and np.inner are followed for vectors: "
-            "write np.sum(a * b) or a @ b.T, as meant"
-        )
-    return ops.matmul(a, b)
-
-
-def outer(a: Any, b: Any) -> Any:
-    return ops.multiply(np.reshape(a, (-1, 1)), np.reshape(b, (1, -1)))
-
-
-def einsum(subscripts: str, *operands: Any) -> Any:
-    if not isinstance(subscripts, str):
-        raise TypeError('write the letters first, as in np.einsum("ij,jk->ik", a, b)')
-    return ops.einsum(*operands, subscripts=subscripts)
-
-
-# Sums and differences
-
-
-def average(a: Any, axis: Any = None, weights: Any = None) -> Any:
-    if weights is None:
-        return ops.mean(a, axis)
-    if np.shape(weights) != np.shape(a):
-        raise TypeError("np.average takes weights of the shape of a")
-    a = a if hasattr(a, "dtype") else np.asarray(a)
-    if a.dtype.kind != "f":  # as in NumPy: the products of small integers would wrap around
-        a = a.astype(np.float64)
-    return ops.sum(a * weights, axis) / ops.sum(weights, axis)
-
-
-def trace(a: Any) -> Any:
-    if a.ndim != 2:
-        raise TypeError(
-            "np.trace is followed for matrices: write np.einsum with letters for more axes"
-        )
-    diagonal = list(range(min(a.shape)))
-    return ops.sum(a[diagonal, diagonal])
-
-
-def cumsum(a: Any, axis: int | None = None) -> Any:
-    if axis is None:
-        return ops.cumsum(np.ravel(a), axis=0)
-    return ops.cumsum(a, axis=axis)
-
-
-def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
-    if n < 0:
-        raise ValueError(f"np.diff: n is at least 0, not {n}")
-    first = before(axis, a.ndim)
-    for _ in range(n):
-        a = a[(*first, slice(1, None))] - a[(*first, slice(None, -1))]
-    return a
-
-
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    if isinstance(axis, int | np.integer) or (axis is None and x.ndim == 1):
-        followed = ord is None or ord == 2
-    else:
-        followed = ord is None or (ord == "fro" and x.ndim > 1)
-    if not followed:
-        raise TypeError(
-            "np.linalg.norm with ord on Tensors: "
-            "write np.sum(np.abs(x)), np.max(np.abs(x)), ... as meant"
-        )
-    return ops.norm(x, axis, keepdims=keepdims)
-
-
-# Questions, answered by plain numbers
-
-
-def shape(a: Tensor) -> tuple[int, ...]:
-    if asked_by_user(2):  # above this function and the Tensor's dispatch
-        a.note_count()
-    return a.shape
-
-
-def ndim(a: Tensor) -> int:
-    return a.ndim
-
-
-def size(a: Tensor, axis: int | None = None) -> int:
-    if asked_by_user(2):  # above this function and the Tensor's dispatch
-        a.note_count()
-    return a.size if axis is None else a.shape[axis]
-
-
-def allclose(
-    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> bool:
-    a, b = numbers_read((a, b))
-    return bool(np.allclose(a, b, rtol, atol, equal_nan))  # a lazy array answers lazily
-
-
-def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
-    a, b = numbers_read((a1, a2))
-    if np.shape(a) != np.shape(b):
-        return False
-    equal = np.equal(a, b)  # by ufuncs, since Dask has no array_equal
-    if equal_nan:
-        equal = equal | (np.not_equal(a, a) & np.not_equal(b, b))
-    return bool(np.all(equal))
-
-
-def numbers_read(xs: Sequence[Any]) -> list[Any]:
-    """The arrays of Tensors, noted as read, since an answer about them leaves the graph."""
-    refuse_tracing()
-    for x in xs:
-        if is_tensor(x):
-            remember(x, BRANCH)
-    return [data_of(x) for x in xs]
-
+from ..ops.op import SPELLINGS, TWINS, Op
+from . import numpy_algebra as algebra
+from . import numpy_elements as elements
+from . import numpy_elementwise as elementwise
+from . import numpy_joins as joins
+from . import numpy_products as products
+from . import numpy_questions as questions
+from . import numpy_reductions as reductions
+from . import numpy_shapes as shapes
+from . import numpy_statistics as statistics
+from .refusals import INSTEAD
 
 # They write into an array that is there.
 FILLING = (np.put, np.copyto, np.place, np.putmask, np.put_along_axis, np.fill_diagonal)
@@ -271,6 +36,10 @@ def twin(function: Any) -> Op:
     """The op that stands for a NumPy function; TypeError where there is none."""
     if function in TWINS:
         return TWINS[function]
+    if isinstance(function, np.ufunc) and "scipy.special" in sys.modules:
+        importlib.import_module("..ops.special", __package__)  # not before: SciPy is slow to load
+        if function in TWINS:
+            return TWINS[function]
     name = function.__name__
     if hasattr(function, "__module__"):
         name = f"{function.__module__}.{name}"
@@ -284,78 +53,244 @@ def twin(function: Any) -> Op:
             f"{name} fills an array in place, which keeps no history: make the parts first, then "
             f"np.stack or np.concatenate them, or choose with np.where"
         )
+    instead = INSTEAD.get(function.__name__)
     raise TypeError(
         f"{name} has no registered op, so its gradient is not known: write it with functions that "
         f"have one (tinygrad_steel.OPS lists them), register it with "
         f"tinygrad_steel.op(..., twins=[{name}]), or take t.numpy() where no gradient is wanted"
+        + (f". Here: {instead}" if instead else "")
+    )
+
+
+def with_method(ufunc: np.ufunc, method: str) -> Callable[..., Any]:
+    """What a method of a ufunc means, as np.add.reduce does np.sum; TypeError where there is none."""
+    if (ufunc, method) in reductions.METHODS:
+        return reductions.METHODS[ufunc, method]
+    raise TypeError(
+        f"np.{ufunc.__name__}.{method} keeps no history on Tensors: use np.sum, np.max, np.min, +"
     )
 
 
 MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     # Another shape or order
     np.reshape: ops.reshape,
-    np.ravel: ravel,
+    np.ravel: shapes.ravel,
     np.squeeze: ops.squeeze,
     np.expand_dims: ops.expand_dims,
-    np.atleast_1d: atleast_1d,
-    np.atleast_2d: atleast_2d,
-    np.transpose: transpose,
+    np.atleast_1d: shapes.atleast_1d,
+    np.atleast_2d: shapes.atleast_2d,
+    np.atleast_3d: shapes.atleast_3d,
+    np.transpose: shapes.transpose,
+    np.matrix_transpose: shapes.matrix_transpose,
     np.swapaxes: ops.swapaxes,
-    np.moveaxis: moveaxis,
-    np.flip: flip,
+    np.moveaxis: shapes.moveaxis,
+    np.rollaxis: shapes.rollaxis,
+    np.flip: shapes.flip,
+    np.fliplr: shapes.fliplr,
+    np.flipud: shapes.flipud,
+    np.rot90: shapes.rot90,
+    np.roll: shapes.roll,
     np.broadcast_to: ops.broadcast_to,
-    np.copy: copy,
+    np.copy: shapes.copy,
+    np.astype: shapes.astype,
+    np.fft.fftshift: shapes.fftshift,
+    np.fft.ifftshift: shapes.ifftshift,
     # Put together and taken apart
     np.concatenate: ops.concatenate,
     np.stack: ops.stack,
-    np.vstack: vstack,
-    np.hstack: hstack,
-    np.column_stack: column_stack,
-    np.split: split,
+    np.vstack: joins.vstack,
+    np.hstack: joins.hstack,
+    np.column_stack: joins.column_stack,
+    np.dstack: joins.dstack,
+    np.append: joins.append,
+    np.block: joins.block,
+    np.broadcast_arrays: joins.broadcast_arrays,
+    np.meshgrid: joins.meshgrid,
+    np.repeat: joins.repeat,
+    np.tile: joins.tile,
+    np.pad: joins.pad,
+    np.linspace: joins.linspace,
+    np.logspace: joins.logspace,
+    np.resize: joins.resize,
+    np.split: joins.split,
+    np.array_split: joins.array_split,
+    np.hsplit: joins.hsplit,
+    np.vsplit: joins.vsplit,
+    np.dsplit: joins.dsplit,
+    np.unstack: joins.unstack,
     # Some of the elements
-    np.take: take,
-    np.where: ops.where,
-    np.clip: clip,
+    np.take: elements.take,
+    np.take_along_axis: elements.take_along_axis,
+    np.where: elements.where,
+    np.compress: elements.compress,
+    np.extract: elements.extract,
+    np.select: elements.select,
+    np.choose: elements.choose,
+    np.clip: elements.clip,
+    np.diag: elements.diag,
+    np.diagflat: elements.diagflat,
+    np.diagonal: elements.diagonal,
+    np.trace: elements.trace,
+    np.tril: ops.tril,
+    np.triu: ops.triu,
+    np.lib.stride_tricks.sliding_window_view: elements.sliding_window_view,
+    # In order
+    np.sort: elements.sort,
+    np.partition: elements.partition,
     # Products
     np.matmul: ops.matmul,
-    np.dot: dot,
-    np.vdot: inner,
-    np.inner: inner,
-    np.outer: outer,
-    np.einsum: einsum,
-    # Powers (the op is no ufunc: a constant exponent has a rule of its own)
+    np.dot: products.dot,
+    np.vdot: products.vdot,
+    np.inner: products.inner,
+    np.outer: products.outer,
+    np.kron: products.kron,
+    np.cross: products.cross,
+    np.tensordot: products.tensordot,
+    np.einsum: products.einsum,
+    np.einsum_path: products.einsum_path,
+    np.vecdot: products.vecdot,
+    np.convolve: products.convolve,
+    np.correlate: products.correlate,
+    # Linear algebra
+    np.linalg.inv: ops.inv,
+    np.linalg.pinv: algebra.pinv,
+    np.linalg.solve: ops.solve,
+    np.linalg.lstsq: algebra.lstsq,
+    np.linalg.det: ops.det,
+    np.linalg.slogdet: algebra.slogdet,
+    np.linalg.cholesky: algebra.cholesky,
+    np.linalg.eigh: algebra.eigh,
+    np.linalg.eigvalsh: ops.eigvalsh,
+    np.linalg.svd: algebra.svd,
+    np.linalg.svdvals: ops.svdvals,
+    np.linalg.qr: algebra.qr,
+    np.linalg.matrix_power: algebra.matrix_power,
+    np.linalg.multi_dot: algebra.multi_dot,
+    np.linalg.norm: algebra.norm,
+    np.linalg.vector_norm: algebra.norm_of_vectors,
+    np.linalg.matrix_norm: algebra.norm_of_matrices,
+    np.linalg.cond: algebra.cond,
+    np.linalg.matrix_rank: algebra.matrix_rank,
+    # The same once more, in the words of the array API
+    np.linalg.matmul: ops.matmul,
+    np.linalg.matrix_transpose: shapes.matrix_transpose,
+    np.linalg.diagonal: elements.diagonal_of_matrices,
+    np.linalg.trace: elements.trace_of_matrices,
+    np.linalg.outer: products.outer_of_vectors,
+    np.linalg.cross: products.cross_of_three,
+    np.linalg.vecdot: products.vecdot,
+    np.linalg.tensordot: products.tensordot,
+    # Element by element (no ufunc, or one that is spelled in others)
     np.power: ops.power,
+    np.float_power: elementwise.float_power,
+    np.divmod: elementwise.divmod,
+    np.round: ops.round,
+    np.around: ops.round,
+    np.fix: ops.trunc,
+    np.radians: ops.deg2rad,
+    np.degrees: ops.rad2deg,
+    np.sinc: ops.sinc,
+    np.polyval: elementwise.polyval,
+    np.vander: elementwise.vander,
+    np.nan_to_num: elementwise.nan_to_num,
+    np.real: elementwise.real,
+    np.imag: elementwise.imag,
+    np.conjugate: elementwise.conjugate,
+    np.real_if_close: elementwise.real_if_close,
+    np.angle: elementwise.angle,
     # Sums and differences
     np.sum: ops.sum,
     np.mean: ops.mean,
-    np.average: average,
+    np.average: statistics.average,
     np.var: ops.var,
     np.std: ops.std,
+    np.cov: statistics.cov,
+    np.corrcoef: statistics.corrcoef,
+    np.bincount: statistics.bincount,
     np.prod: ops.prod,
-    np.trace: trace,
-    np.cumsum: cumsum,
-    np.diff: diff,
-    np.linalg.norm: norm,
+    np.cumsum: reductions.cumsum,
+    np.cumprod: reductions.cumprod,
+    np.cumulative_sum: reductions.cumulative_sum,
+    np.cumulative_prod: reductions.cumulative_prod,
+    np.diff: statistics.diff,
+    np.ediff1d: statistics.ediff1d,
+    np.gradient: statistics.gradient,
+    np.trapezoid: statistics.trapezoid,
+    np.interp: statistics.interp,
+    # NaN left out
+    np.nansum: reductions.nansum,
+    np.nanprod: reductions.nanprod,
+    np.nanmean: reductions.nanmean,
+    np.nanvar: reductions.nanvar,
+    np.nanstd: reductions.nanstd,
+    np.nanmax: reductions.nanmax,
+    np.nanmin: reductions.nanmin,
+    np.nancumsum: reductions.nancumsum,
+    np.nancumprod: reductions.nancumprod,
+    np.nanmedian: statistics.nanmedian,
+    np.nanquantile: statistics.nanquantile,
+    np.nanpercentile: statistics.nanpercentile,
     # The largest and the smallest
     np.max: ops.max,
     np.amax: ops.max,
     np.min: ops.min,
     np.amin: ops.min,
+    np.ptp: statistics.ptp,
+    np.median: statistics.median,
+    np.quantile: statistics.quantile,
+    np.percentile: statistics.percentile,
     # Constants: no gradient flows through them
     np.argmax: ops.argmax,
     np.argmin: ops.argmin,
+    np.argsort: elements.argsort,
+    np.argpartition: elements.argpartition,
+    np.searchsorted: ops.searchsorted,
+    np.digitize: ops.digitize,
+    np.nonzero: elements.nonzero,
+    np.flatnonzero: elements.flatnonzero,
+    np.argwhere: ops.argwhere,
+    np.count_nonzero: ops.count_nonzero,
     np.any: ops.any,
     np.all: ops.all,
     np.zeros_like: ops.zeros_like,
+    np.empty_like: ops.zeros_like,
     np.ones_like: ops.ones_like,
-    np.full_like: ops.full_like,
+    np.full_like: elements.full_like,
+    np.isclose: ops.isclose,
+    np.bitwise_and: elementwise.bitwise_and,
+    np.bitwise_or: elementwise.bitwise_or,
+    np.bitwise_xor: elementwise.bitwise_xor,
+    np.invert: elementwise.invert,
     # Questions, answered by plain numbers
-    np.shape: shape,
-    np.ndim: ndim,
-    np.size: size,
-    np.allclose: allclose,
-    np.array_equal: array_equal,
+    np.shape: questions.shape,
+    np.ndim: questions.ndim,
+    np.size: questions.size,
+    np.allclose: questions.allclose,
+    np.array_equal: questions.array_equal,
+    np.array_equiv: questions.array_equiv,
+    np.result_type: questions.result_type,
+    np.can_cast: questions.can_cast,
+    np.min_scalar_type: questions.min_scalar_type,
+    np.shares_memory: questions.shares_memory,
+    np.may_share_memory: questions.may_share_memory,
+    np.iscomplexobj: questions.iscomplexobj,
+    np.isrealobj: questions.isrealobj,
+    np.isreal: questions.isreal,
+    np.iscomplex: questions.iscomplex,
+    np.isposinf: questions.isposinf,
+    np.isneginf: questions.isneginf,
 }
+
+# What functions that mean an op mean with these arguments, which the op does not take.
+BEYOND: dict[Callable[..., Any], tuple[set[str], Callable[..., Any]]] = {
+    **{f: (reductions.MORE, meaning) for f, meaning in reductions.REDUCTIONS.items()},
+    np.reshape: ({"order"}, shapes.reshape),
+    np.concatenate: ({"dtype", "casting"}, joins.concatenate),
+}
+
+for name, meaning in (("matvec", products.matvec), ("vecmat", products.vecmat)):
+    if hasattr(np, name):  # from NumPy 2.2 on
+        MEANING[getattr(np, name)] = meaning
 
 TWINS.update({f: meaning for f, meaning in MEANING.items() if isinstance(meaning, Op)})
 SPELLINGS.update({f: meaning for f, meaning in MEANING.items() if not isinstance(meaning, Op)})

@@ -46,6 +46,24 @@ class Operators:
     def __rtruediv__(self, other: Any) -> Tensor:
         return self.record_op(ops.divide, (other, self), {})
 
+    def __floordiv__(self, other: Any) -> Tensor:
+        return self.record_op(ops.floor_divide, (self, other), {})
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return self.record_op(ops.floor_divide, (other, self), {})
+
+    def __mod__(self, other: Any) -> Tensor:
+        return self.record_op(ops.remainder, (self, other), {})
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return self.record_op(ops.remainder, (other, self), {})
+
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
+
     def __pow__(self, other: Any) -> Tensor:
         return self.record_op(ops.power, (self, other), {})
 
@@ -91,10 +109,13 @@ class Operators:
     def __or__(self, other: Any) -> Tensor:
         return self.record_op(ops.logical_or, (masks_only(self), masks_only(other)), {})
 
+    def __xor__(self, other: Any) -> Tensor:
+        return self.record_op(ops.logical_xor, (masks_only(self), masks_only(other)), {})
+
     def __invert__(self) -> Tensor:
         return self.record_op(ops.logical_not, (masks_only(self),), {})
 
-    __rand__, __ror__ = __and__, __or__
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __getitem__(self, index: Any) -> Tensor:
         parts = index if isinstance(index, tuple) else (index,)
@@ -117,6 +138,12 @@ class Operators:
 
     def __itruediv__(self, other: Any) -> Tensor:
         return augmented(self, "/=", operator.itruediv, ops.divide, other)
+
+    def __ifloordiv__(self, other: Any) -> Tensor:
+        return augmented(self, "//=", operator.ifloordiv, ops.floor_divide, other)
+
+    def __imod__(self, other: Any) -> Tensor:
+        return augmented(self, "%=", operator.imod, ops.remainder, other)
 
     def __ipow__(self, other: Any) -> Tensor:
         return augmented(self, "**=", operator.ipow, ops.power, other)
@@ -151,9 +178,9 @@ def augmented(tensor: Any, sign: str, in_place: Callable[..., Any], op: Op, othe
 
 
 def masks_only(x: Any) -> Any:
-    """`x`, if it is a mask: on integers & | ~ work bit by bit, which is not followed."""
+    """`x`, if it is a mask: on integers & | ^ ~ work bit by bit, which is not followed."""
     if not isinstance(x, bool) and getattr(getattr(x, "dtype", None), "kind", None) != "b":
-        raise TypeError(f"& | ~ on Tensors are for masks (bool), not for {describe(x)}")
+        raise TypeError(f"& | ^ ~ on Tensors are for masks (bool), not for {describe(x)}")
     return x
 
 

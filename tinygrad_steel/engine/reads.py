@@ -68,7 +68,8 @@ def remember(t: Any, kind: str) -> None:
     if t._op is None:
         leaves = [t]
     elif kind == COUNT:  # on the mask's leaves alone: the loss of x[mask] notices another number
-        leaves = [x for x in history(t._inputs[1:]) if x._op is None]
+        deciding = t._inputs if t._op.counts else t._inputs[1:]
+        leaves = [x for x in history(deciding) if x._op is None]
     else:
         leaves = unchanged(note_on_results(read, t))
     if not leaves:

@@ -106,9 +106,9 @@ def refuse_tracing() -> None:
 class NoGrad:
     """Inside `with no_grad():` no history is recorded: results are constants.
 
-    It holds for the current thread only. A parameter can be changed in place there, as in
-    `weight -= rate * weight.grad`. Asking for the gradient of a result that was computed there from
-    parameters raises RuntimeError.
+    It holds for the current thread only, and works without the parentheses, too. A parameter can be
+    changed in place there, as in `weight -= rate * weight.grad`. Asking for the gradient of a result
+    that was computed there from parameters raises RuntimeError.
 
     Examples
     --------

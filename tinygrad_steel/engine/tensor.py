@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import ops
 from ..ops.fast import is_numpy
-from ..ops.op import SPELLINGS, Op, data_of, describe
+from ..ops.op import OPS, SPELLINGS, Op, data_of, describe
 from .backward import own, pull_arrays, seed
 from .broadcast import warn_of_square
 from .checks import (
@@ -27,10 +27,11 @@ from .checks import (
 from .habits import ATTRIBUTES, Elsewhere, refuse
 from .messages import asked_by_user, describe_call, described_result, explained, expression_of
 from .methods import Methods
-from .numpy_api import twin
+from .numpy_api import BEYOND, twin, with_method
 from .operators import Operators
 from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
 from .recording import RECORDING, next_age, refuse_tracing
+from .refusals import advice
 
 PLAIN_NUMBERS = (int, float, np.number, np.bool_)
 BACKWARD = threading.Lock()  # two threads may add to the gradient of one leaf
@@ -114,21 +115,23 @@ class Tensor(Operators, Methods):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        if self._op is ops.getitem and asked_by_user(1):
+        if self._op in COUNTED and asked_by_user(1):
             self.note_count()
         return self._shape
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        if self._op is ops.getitem and asked_by_user(1):
+        if self._op in COUNTED and asked_by_user(1):
             self.note_count()
         size: int = self._array.size
         return size
 
     def note_count(self) -> None:
-        """Remember that a number of elements was asked for, where a mask has decided on it."""
-        if self._op is ops.getitem and any(x.dtype.kind == "b" for x in self._arrays[1:]):
+        """Remember that a number of elements was asked for, where other numbers decide on it."""
+        if self._op is ops.getitem and not any(map(decides, self._inputs[1:])):
+            return
+        if self._op in COUNTED:
             remember(self, COUNT)
 
     @property
@@ -141,6 +144,16 @@ class Tensor(Operators, Methods):
         """The type of the elements."""
         dtype: np.dtype[Any] = self._array.dtype
         return dtype
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of an element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self.size * self.itemsize
 
     @property
     def op(self) -> Op | None:
@@ -273,6 +286,11 @@ class Tensor(Operators, Methods):
         number: float = np.asarray(self._array).item()
         return number
 
+    def tolist(self) -> Any:
+        """The elements as Python numbers, in lists of lists, without history."""
+        refuse_tracing()
+        return np.asarray(self._array).tolist()
+
     def detach(self) -> Tensor:
         """A new leaf with a copy of the data, without history, through which no gradient flows."""
         return Tensor(self._array)
@@ -295,6 +313,9 @@ class Tensor(Operators, Methods):
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
+
+    def __contains__(self, x: Any) -> bool:
+        return bool(np.any(self == x))
 
     def __bool__(self) -> bool:
         if self.size != 1:
@@ -435,27 +456,30 @@ class Tensor(Operators, Methods):
     __pandas_priority__ = 10_000
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if method != "__call__":
-            raise TypeError(
-                f"np.{ufunc.__name__}.{method} keeps no history on Tensors: "
-                f"use np.sum, np.max, np.min, +"
-            )
         if kwargs.get("out") is not None:
             raise TypeError(
                 f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an "
-                f"ndarray z), since its history would be lost: write z = z + t"
+                f"ndarray z), since its history would be lost: write z = z + t{advice()}"
             )
+        if method != "__call__":
+            return with_method(ufunc, method)(*inputs, **{"axis": 0, **kwargs})
+        if ufunc in SPELLINGS:
+            return SPELLINGS[ufunc](*inputs, **kwargs)
         return twin(ufunc)(*inputs, **kwargs)
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if function not in SPELLINGS:
+        meaning = SPELLINGS.get(function)
+        if kwargs and function in BEYOND and not BEYOND[function][0].isdisjoint(kwargs):
+            meaning = BEYOND[function][1]
+        if meaning is None:
             return twin(function)(*args, **kwargs)
         try:
-            return SPELLINGS[function](*args, **kwargs)
+            return meaning(*args, **kwargs)
         except TypeError as error:  # arguments that the spelling does not know
-            raise TypeError(f"np.{function.__name__} on Tensors: {error}") from error
+            name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+            raise TypeError(f"{name} on Tensors: {error}") from error
 
     # For type checkers, NumPy's functions on a Tensor are those on an array of this dtype, of which
     # they promise least.
@@ -467,7 +491,7 @@ class Tensor(Operators, Methods):
             "a Tensor does not turn into an array by itself, since its history would be lost: "
             "use np.stack([t, u]) to join Tensors, np.where or np.concatenate in place of "
             "z[i] = t, t.numpy() for the numbers alone, and in place of a masked array or a "
-            "pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t"
+            "pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t" + advice()
         )
 
     def __dir__(self) -> list[str]:
@@ -478,6 +502,14 @@ class Tensor(Operators, Methods):
             "a Tensor's elements cannot be assigned: "
             "use np.where or np.concatenate to make a new Tensor"
         )
+
+
+COUNTED = {ops.getitem, *(op for op in OPS.values() if op.counts)}
+
+
+def decides(index: Tensor) -> bool:
+    """Whether numbers decide how many elements an index picks."""
+    return index.dtype.kind == "b" or index._op in COUNTED - {ops.getitem}
 
 
 # Not by __getattr__, with which a class loses Python's short way to all its other attributes.
@@ -537,5 +569,5 @@ def refuse_assignment(t: Tensor) -> None:
         raise TypeError(
             f"`{expression_of(frame) or 'z[i]'} = ...` cannot keep the history of {called} of shape "
             f"{t.shape}: use np.where, np.stack or np.concatenate, or t.numpy() where the numbers "
-            f"alone are meant"
+            f"alone are meant{advice()}"
         )

@@ -37,6 +37,15 @@ def reduction(kind: str) -> Callable[..., Any]:
     return rule
 
 
+def concat(graph: Graph, node: Apply) -> str:
+    axis = node.params.get("axis", 0)
+    inputs = node.inputs
+    if axis is None:
+        flat = graph.numbers([-1])
+        inputs = tuple(graph.add("Reshape", node, x, flat) for x in inputs)
+    return graph.add("Concat", node, *inputs, axis=axis or 0)
+
+
 def position(kind: str) -> Callable[..., Any]:
     """The rule of argmax and argmin."""
 
@@ -45,7 +54,11 @@ def position(kind: str) -> Callable[..., Any]:
         name = graph.value(x, reckoned(x.dtype))
         if axis is None:
             name = graph.emit("Reshape", [name, graph.numbers([-1])], reckoned(x.dtype))
-        return graph.emit(kind, [name], INT, axis=axis or 0, keepdims=0)
+        kept = bool(node.params.get("keepdims"))
+        name = graph.emit(kind, [name], INT, axis=axis or 0, keepdims=int(kept))
+        if axis is None and kept:
+            name = graph.emit("Reshape", [name, graph.numbers(node.shape)], INT)
+        return name
 
     return rule
 
@@ -96,6 +109,39 @@ def transpose(graph: Graph, node: Apply) -> str:
     axes = node.params.get("axes")
     order = {} if axes is None else {"perm": [i % len(node.shape) for i in axes]}
     return graph.add("Transpose", node, *node.inputs, **order)
+
+
+def nonzero(graph: Graph, node: Apply) -> str:
+    return graph.emit("Gather", [places(graph, node), graph.numbers(node.params["axis"])], INT)
+
+
+def argwhere(graph: Graph, node: Apply) -> str:
+    return graph.emit("Transpose", [places(graph, node)], INT)
+
+
+def places(graph: Graph, node: Apply) -> str:
+    """A row of indices for each axis."""
+    return graph.emit("NonZero", [graph.value(node.inputs[0], BOOL)], INT)
+
+
+def pad(graph: Graph, node: Apply) -> str:
+    number = node.params.get("constant_values", 0)
+    if isinstance(number, list):  # one for each side
+        raise unmapped(node, graph.names)
+    widths = np.broadcast_to(node.params["pad_width"], (len(node.shape), 2))
+    return graph.add("Pad", node, *node.inputs, graph.numbers(widths.T.ravel()), number)
+
+
+def triangle(upper: int) -> Callable[..., Any]:
+    """The rule of tril and triu."""
+
+    def rule(graph: Graph, node: Apply) -> str:
+        (x,) = node.inputs
+        if len(x.shape) < 2:
+            raise unmapped(node, graph.names)
+        return graph.add("Trilu", node, x, graph.numbers(node.params.get("k", 0)), upper=upper)
+
+    return rule
 
 
 def full_like(graph: Graph, node: Apply) -> str:
@@ -181,7 +227,8 @@ MAPPING: dict[Op, str | Callable[..., Any]] = {
         ops.sqrt: "Sqrt",
         ops.reciprocal: "Reciprocal",
     },
-    **{ops.abs: "Abs", ops.sign: "Sign"},
+    **{ops.abs: "Abs", ops.sign: "Sign", ops.positive: "Identity"},
+    ops.fmod: lambda g, n: g.add("Mod", n, *n.inputs, fmod=1),
     **{
         ops.sin: "Sin",
         ops.floor: "Floor",
@@ -213,6 +260,7 @@ MAPPING: dict[Op, str | Callable[..., Any]] = {
     },
     **{ops.max: reduction("ReduceMax"), ops.min: reduction("ReduceMin")},
     **{ops.argmax: position("ArgMax"), ops.argmin: position("ArgMin")},
+    **{ops.nonzero: nonzero, ops.argwhere: argwhere},
     ops.cumsum: lambda g, n: g.add("CumSum", n, *n.inputs, g.numbers(n.params["axis"])),
     # shapes
     **{
@@ -226,7 +274,8 @@ MAPPING: dict[Op, str | Callable[..., Any]] = {
         "Unsqueeze", n, *n.inputs, g.numbers(np.atleast_1d(n.params["axis"]))
     ),
     ops.broadcast_to: stretched,
-    **{ops.concatenate: along("Concat", 0), ops.full_like: full_like},
+    **{ops.pad: pad, ops.tril: triangle(0), ops.triu: triangle(1)},
+    **{ops.concatenate: concat, ops.full_like: full_like},
 }
 
 
@@ -249,6 +298,46 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
     return x if a_max is None else np.minimum(x, a_max)
 
 
+def roll(x: Any, shift: Any, axis: Any = None) -> Any:
+    if axis is None:
+        return np.reshape(roll(np.reshape(x, (-1,)), shift, 0), x.shape)
+    for n, i in np.broadcast(shift, axis):
+        first = (slice(None),) * (int(i) % x.ndim)
+        cut = -int(n) % x.shape[i] if x.shape[i] else 0
+        x = np.concatenate([x[(*first, slice(cut, None))], x[(*first, slice(cut))]], axis=int(i))
+    return x
+
+
+def diag(v: Any, k: int = 0) -> Any:
+    v = np.pad(v, (0, abs(k)))
+    spread = v[:, None] if k > 0 else v
+    return np.where(np.eye(v.shape[0], k=k, dtype=bool), spread, 0)
+
+
+def negative_zero(x: Any) -> Any:
+    """What has the sign of `x` where that is 0: an infinity."""
+    return np.where(np.equal(x, 0), np.reciprocal(x), x)
+
+
+def nan_to_num(x: Any, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    limits = np.finfo(x.dtype)
+    low = limits.min if neginf is None else neginf
+    high = limits.max if posinf is None else posinf
+    x = np.where(np.equal(x, np.inf), high, np.where(np.equal(x, -np.inf), low, x))
+    return np.where(np.isnan(x), nan, x)
+
+
+def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    near = np.isfinite(b) & (np.abs(a - b) <= atol + rtol * np.abs(b))
+    found = near | np.equal(a, b)
+    return found | (np.isnan(a) & np.isnan(b)) if equal_nan else found
+
+
+def remainder(a: Any, b: Any) -> Any:
+    y = np.fmod(a, b)
+    return np.where(np.not_equal(y, 0) & np.not_equal(y < 0, b < 0), y + b, y)
+
+
 # What ONNX lacks, or onnxruntime in float64 (where it has no kernel, or a faulty optimisation), in simpler terms.
 PARTS: dict[Op, Callable[..., Any]] = {
     **{
@@ -257,14 +346,37 @@ PARTS: dict[Op, Callable[..., Any]] = {
         ops.expm1: lambda x: np.exp(x) - 1,
     },
     **{ops.log2: lambda x: np.log(x) / math.log(2), ops.log10: lambda x: np.log(x) / math.log(10)},
+    **{ops.exp2: lambda x: 2.0**x, ops.cbrt: lambda x: np.sign(x) * np.abs(x) ** (1 / 3)},
     ops.cos: lambda x: np.sin(x + math.pi / 2),
+    ops.tan: lambda x: np.sin(x) / np.cos(x),
+    ops.sinc: lambda x: np.where(
+        np.equal(x, 0), 1.0, np.sin(math.pi * x) / np.where(np.equal(x, 0), 1.0, math.pi * x)
+    ),
+    **{ops.deg2rad: lambda x: x * (math.pi / 180), ops.rad2deg: lambda x: x * (180 / math.pi)},
+    ops.hypot: lambda a, b: np.sqrt(a * a + b * b),
+    ops.arcsinh: lambda x: np.sign(x) * np.log(np.abs(x) + np.sqrt(x * x + 1)),
+    ops.arccosh: lambda x: np.log(x + np.sqrt(x * x - 1)),
+    ops.arctanh: lambda x: np.log((1 + x) / (1 - x)) / 2,
+    ops.fabs: lambda x: np.abs(x),
+    ops.trunc: lambda x: np.sign(x) * np.floor(np.abs(x)),
+    ops.round: lambda x, decimals=0: np.rint(x * 10.0**decimals) / 10.0**decimals,
+    ops.heaviside: lambda a, b: np.where(np.equal(a, 0), b, (np.sign(a) + 1) / 2),
+    ops.remainder: remainder,
+    ops.floor_divide: lambda a, b: np.rint((a - np.remainder(a, b)) / b),
+    ops.copysign: lambda a, b: np.where(negative_zero(b) < 0, -np.abs(a), np.abs(a)),
+    ops.fmax: lambda a, b: np.where(np.isnan(a), b, np.where(np.isnan(b), a, np.maximum(a, b))),
+    ops.fmin: lambda a, b: np.where(np.isnan(a), b, np.where(np.isnan(b), a, np.minimum(a, b))),
+    ops.nan_to_num: nan_to_num,
+    ops.isclose: isclose,
+    ops.logical_xor: lambda a, b: np.not_equal(np.not_equal(a, 0), np.not_equal(b, 0)),
     ops.logaddexp: lambda a, b: np.maximum(a, b) + np.log(1 + np.exp(-np.abs(a - b))),
+    ops.logaddexp2: lambda a, b: np.maximum(a, b) + np.log2(1 + 2.0 ** -np.abs(a - b)),
     ops.not_equal: lambda a, b: ~np.equal(a, b),
     ops.isfinite: lambda x: ~(np.isnan(x) | np.isinf(x)),
     ops.any: lambda x, **params: np.max(x.astype(bool), **params),
     ops.all: lambda x, **params: np.min(x.astype(bool), **params),
     ops.clip: clip,
-    ops.flip: flip,
+    **{ops.flip: flip, ops.roll: roll, ops.diag: diag},
     ops.swapaxes: lambda x, axis1, axis2: np.transpose(
         x, np.swapaxes(np.empty(range(x.ndim)), axis1, axis2).shape
     ),

@@ -24,6 +24,16 @@ minimum = define("minimum", np.minimum, samples=PAIRS, choosing=True)
 minimum.vjp(lambda g, y, a, b: g * nan_stays(y, (a < b) + beside(y, 0.5) * (a == b)))
 minimum.vjp(lambda g, y, a, b: g * nan_stays(y, (b < a) + beside(y, 0.5) * (a == b)))
 
+# As these, but of a number and NaN they take the number, which gets all of the gradient.
+
+fmax = define("fmax", np.fmax, samples=PAIRS, choosing=True)
+fmax.vjp(lambda g, y, a, b: g * nan_stays(y, (a > b) + beside(y, 0.5) * (a == b) + np.isnan(b)))
+fmax.vjp(lambda g, y, a, b: g * nan_stays(y, (b > a) + beside(y, 0.5) * (a == b) + np.isnan(a)))
+
+fmin = define("fmin", np.fmin, samples=PAIRS, choosing=True)
+fmin.vjp(lambda g, y, a, b: g * nan_stays(y, (a < b) + beside(y, 0.5) * (a == b) + np.isnan(b)))
+fmin.vjp(lambda g, y, a, b: g * nan_stays(y, (b < a) + beside(y, 0.5) * (a == b) + np.isnan(a)))
+
 
 @define(
     "clip",
@@ -75,3 +85,22 @@ def where(condition: Any, a: Any, b: Any) -> Any:
 where.vjp(None)
 where.vjp(lambda g, y, condition, a, b: np.where(condition, g, 0))
 where.vjp(lambda g, y, condition, a, b: np.where(condition, 0, g))
+
+
+@define(
+    "nan_to_num",
+    samples=[
+        random_sample((2, 3)),
+        random_sample((2, 3), nan=2.0, posinf=9.0, neginf=-9.0),
+    ],
+    elementwise=True,
+    choosing=True,
+)
+def nan_to_num(x: Any, nan: float = 0.0, posinf: Bound = None, neginf: Bound = None) -> Any:
+    """`x` with numbers in place of NaN and infinities, by default the largest; their slope is 0."""
+    if nan == 0 and posinf is None and neginf is None:
+        return np.nan_to_num(x)  # Dask's knows no other numbers
+    return np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
+
+
+nan_to_num.vjp(lambda g, y, x, nan=0.0, posinf=None, neginf=None: np.where(np.isfinite(x), g, 0))

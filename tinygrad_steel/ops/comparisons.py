@@ -6,6 +6,7 @@ A mask that is made by one stays part of the recorded graph.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,15 @@ question = functools.partial(define, constant=True)
 
 logical_and = question("logical_and", np.logical_and, samples=MASKS)
 logical_or = question("logical_or", np.logical_or, samples=MASKS)
+logical_xor = question("logical_xor", np.logical_xor, samples=MASKS)
 logical_not = question("logical_not", np.logical_not, samples=[sample_of([True, False])])
 isnan = question("isnan", np.isnan, samples=[sample_of([1.0, np.nan])])
 isinf = question("isinf", np.isinf, samples=[sample_of([1.0, -np.inf])])
+signbit = compare("signbit", np.signbit, samples=[sample_of([1.0, -2.0, -0.0])])
 isfinite = question("isfinite", np.isfinite, samples=[sample_of([1.0, np.nan, np.inf])])
+
+
+@question("isclose", samples=SOME_EQUAL, elementwise=True)
+def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    """Whether `a` is within atol + rtol * abs(b) of `b`."""
+    return np.isclose(a, b, rtol, atol, equal_nan)

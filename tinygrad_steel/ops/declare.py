@@ -169,13 +169,17 @@ def define(
     moves: bool = False,
     choosing: bool = False,
     jumps: bool = False,
+    undefined: bool = False,
+    sawtooth: bool = False,
+    counts: bool = False,
     **facts: Any,
 ) -> Any:
     """An op of the library's own: with the facts that readers ask for, and rules that are trusted.
 
     Its vjps follow, one for each input in order: `exp.vjp(lambda g, y, x: g * y)`.
     """
-    own = {"reduction": reduction, "moves": moves, "choosing": choosing, "jumps": jumps}
+    own = {"reduction": reduction, "moves": moves, "choosing": choosing}
+    own |= {"jumps": jumps, "sawtooth": sawtooth, "undefined": undefined, "counts": counts}
     if forward is None:
         return functools.partial(define, name, **own, **facts)
     new = op(name, forward, **facts)
@@ -185,12 +189,13 @@ def define(
     return new
 
 
-def unlisted(name: str, forward: Forward, vjp: Vjp) -> Op:
+def unlisted(name: str, forward: Forward, *vjps: Vjp | None, samples: Sequence[Sample] = ()) -> Op:
     """An op of the library's own that stands in no table: anybody's op may have its name."""
-    none = dict.fromkeys(
-        ("elementwise", "rowwise", "sequence", "keeps", "constant", "random"), False
+    facts: dict[str, Any] = dict.fromkeys(
+        ("rowwise", "sequence", "keeps", "constant", "random"), False
     )
-    new = Op(name, forward, (vjp,), (), each=None, joint=None, **none)
+    facts["elementwise"] = isinstance(forward, np.ufunc)
+    new = Op(name, forward, vjps, samples, each=None, joint=None, **facts)
     new.trust()
     return new
 

@@ -19,6 +19,7 @@ OPS: dict[str, Op] = {}
 # `twins=` make rows of the first; all others stand in engine/numpy_api.py.
 TWINS: dict[Callable[..., Any], Op] = {}
 SPELLINGS: dict[Callable[..., Any], Callable[..., Any]] = {}
+OTHERS = {"dim": "axis", "keepdim": "keepdims"}  # PyTorch's words for parameters, and NumPy's
 NO_VJP = (
     "no vjp was given: give one per input, or say constant=True where the result is a constant "
     "to every gradient"
@@ -59,6 +60,9 @@ class Op:
     moves: bool = False  # the same elements in another order or shape, each once
     choosing: bool = False  # hands on an input or its magnitude, and so rounds nothing
     jumps: bool = False  # piecewise constant
+    undefined: bool = False  # has no derivative at some inputs, where its gradient is NaN
+    counts: bool = False  # how long its result is, the numbers decide and not the shapes alone
+    sawtooth: bool = False  # jumps wherever one input fits into the other, so often for large ones
 
     def __init__(
         self,
@@ -161,8 +165,9 @@ class Op:
             elif len(inputs) < arity and key == self.input_names[len(inputs)]:
                 inputs += (value,)
             elif value is not None:  # None is NumPy's word for "not asked for", as in out=None
+                words = f" (NumPy says {OTHERS[key]}=)" if key in OTHERS else ""
                 raise self.misfit(
-                    f"{key}= is not supported, or is given twice. "
+                    f"{key}= is not supported{words}, or is given twice. "
                     f"Leave it out, or register an op of your own with tinygrad_steel.op"
                 )
         if len(inputs) < arity:

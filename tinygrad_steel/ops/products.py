@@ -113,3 +113,15 @@ def letters(subscripts: str) -> tuple[list[str], str]:
         words = "each once in an operand: no '...', no diagonals"
         raise TypeError(f"einsum on Tensors takes plain letters, {words}")
     return terms, result
+
+
+@define("convolve", samples=[random_sample((4,), (3,)), random_sample((2,), (3,))])
+def convolve(a: Any, v: Any) -> Any:
+    """The sums of products of `a` with the reversed `v` at each place where the two overlap."""
+    if a.ndim != 1 or v.ndim != 1:
+        raise ValueError("both have one axis")
+    return np.convolve(a, v)
+
+
+convolve.vjp(lambda g, y, a, v: np.convolve(g, np.flip(v), "valid"))
+convolve.vjp(lambda g, y, a, v: np.convolve(g, np.flip(a), "valid"))

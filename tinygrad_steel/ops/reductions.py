@@ -24,8 +24,18 @@ ALONG = [
     random_sample((2, 3, 2), axis=(0, 2)),
 ]
 FREE = [*ALONG, random_sample((2, 3), ddof=1)]
+RUNNING = [
+    random_sample((2, 3), axis=1),
+    random_sample((2, 3), axis=0),
+    random_sample((4,), axis=0),
+]
 MASKS = [sample_of([[True, False]]), sample_of([[True, False]], axis=0)]
-PLACES = [random_sample((2, 3)), random_sample((2, 3), axis=1)]
+PLACES = [
+    random_sample((2, 3)),
+    random_sample((2, 3), axis=1),
+    random_sample((2, 3), axis=0, keepdims=True),
+    random_sample((2, 3), keepdims=True),
+]
 
 
 def spread(g: Any, axis: Axis, keepdims: bool) -> Any:
@@ -55,14 +65,7 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 sum.vjp(lambda g, y, x, axis=None, keepdims=False: spread(g, axis, keepdims))
 
 
-@define(
-    "cumsum",
-    samples=[
-        random_sample((2, 3), axis=1),
-        random_sample((2, 3), axis=0),
-        random_sample((4,), axis=0),
-    ],
-)
+@define("cumsum", samples=RUNNING)
 def cumsum(x: Any, *, axis: int) -> Any:
     """The running sum along an axis."""
     if axis is None:
@@ -109,6 +112,8 @@ def logsumexp(x: Any, axis: Axis = -1, keepdims: bool = False) -> Any:
     -inf alone it is -inf, of one with inf it is inf; the elements that are that infinity share the
     gradient evenly there, as equal numbers do however large.
 
+    >>> import numpy as np
+    >>> from tinygrad_steel import logsumexp
     >>> print(f"{logsumexp(np.array([1000.0, 1000.0])):.6f}")
     1000.693147
     """
@@ -246,19 +251,41 @@ def other_factors(x: Any, axes: tuple[int, ...]) -> Any:
     return np.transpose(np.reshape(others, moved.shape), undone(order))
 
 
+@define("cumprod", samples=[*RUNNING, sample_of([2.0, 0.0, 3.0, 0.0], axis=0)])
+def cumprod(x: Any, *, axis: int) -> Any:
+    """The running product along an axis.
+
+    Its derivatives of any order are exact where factors are 0, for which the gradient takes n * n
+    numbers for n factors, as that of the product does.
+    """
+    return np.cumprod(x, axis=axis)
+
+
+@cumprod.vjp
+def _(g: Any, y: Any, x: Any, axis: int) -> Any:
+    """Factor k is in all products from k on, beside the factors before and those after it."""
+    g, y, x = (np.moveaxis(z, axis, -1) for z in (g, y, x))
+    before = np.concatenate([np.ones_like(y[..., :1]), y[..., :-1]], axis=-1)
+    n = x.shape[-1]
+    after = cumprod(np.where(np.tri(n, dtype=bool), 1, np.expand_dims(x, -2)), axis=-1)
+    after = np.where(np.tri(n, k=-1, dtype=bool), 0, after)
+    found = before * np.squeeze(after @ np.expand_dims(g, -1), -1)
+    return np.moveaxis(found, -1, axis)
+
+
 # Questions that a reduction answers without a gradient
 
 
 @define("argmax", constant=True, samples=PLACES)
-def argmax(x: Any, axis: int | None = None) -> Any:
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """Where the largest element is."""
-    return np.argmax(x, axis=axis)
+    return np.argmax(x, axis=axis, keepdims=keepdims)
 
 
 @define("argmin", constant=True, samples=PLACES)
-def argmin(x: Any, axis: int | None = None) -> Any:
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """Where the smallest element is."""
-    return np.argmin(x, axis=axis)
+    return np.argmin(x, axis=axis, keepdims=keepdims)
 
 
 @define("any", constant=True, samples=MASKS, reduction=True)

@@ -101,6 +101,24 @@ def flip(x: Any, axis: Axis = None) -> Any:
 flip.vjp(lambda g, y, x, axis=None: np.flip(g, axis))
 
 
+Shift = int | tuple[int, ...]
+
+
+@define(
+    "roll",
+    samples=[random_sample((2, 3), shift=1), random_sample((2, 3), shift=(1, -2), axis=(0, 1))],
+)
+def roll(x: Any, *, shift: Shift, axis: Axis = None) -> Any:
+    """The elements moved on by `shift`; what falls off the end comes in at the beginning."""
+    return np.roll(x, shift, axis)
+
+
+@roll.vjp
+def _(g: Any, y: Any, x: Any, *, shift: Shift, axis: Axis = None) -> Any:
+    back = tuple(-n for n in shift) if isinstance(shift, tuple) else -shift
+    return np.roll(g, back, axis)
+
+
 @define(
     "broadcast_to",
     samples=[random_sample((3,), shape=(2, 3)), random_sample((2, 1), shape=(4, 2, 3))],
@@ -118,24 +136,27 @@ def before(axis: int, ndim: int) -> tuple[slice, ...]:
     return (slice(None),) * normalize_axis_index(axis, ndim)
 
 
-def pieces(g: Any, y: Any, *arrays: Any, axis: int = 0) -> list[Any]:
+def pieces(g: Any, y: Any, *arrays: Any, axis: int | None = 0) -> list[Any]:
     """The parts of `g` that the arrays of a concatenation take up along `axis`."""
-    first = before(axis, y.ndim)
-    ends = itertools.accumulate(x.shape[axis] for x in arrays)
-    return [g[(*first, slice(end - x.shape[axis], end))] for x, end in zip(arrays, ends)]
+    sizes = [x.size if axis is None else x.shape[axis] for x in arrays]
+    first = () if axis is None else before(axis, y.ndim)
+    ends = itertools.accumulate(sizes)
+    parts = [g[(*first, slice(end - size, end))] for size, end in zip(sizes, ends)]
+    return parts if axis is not None else [np.reshape(p, x.shape) for p, x in zip(parts, arrays)]
 
 
 @define(
     "concatenate",
-    samples=[random_sample((2, 3), (1, 3)), random_sample((2, 1), (2, 2), (2, 3), axis=-1)],
+    samples=[
+        random_sample((2, 3), (1, 3)),
+        random_sample((2, 1), (2, 2), (2, 3), axis=-1),
+        random_sample((2, 1), (3,), axis=None),
+    ],
     sequence=True,
     joint=pieces,
 )
-def concatenate(*arrays: Any, axis: int = 0) -> Any:
-    """Arrays joined along an axis they have already."""
-    if axis is None:
-        words = "concatenate([a.reshape(-1), b.reshape(-1)]) does the same"
-        raise ValueError(f"axis=None is not supported: {words}")
+def concatenate(*arrays: Any, axis: int | None = 0) -> Any:
+    """Arrays joined along an axis they have already; all of their elements in a row for None."""
     return np.concatenate(arrays, axis=axis)
 
 
@@ -154,3 +175,56 @@ def layers(g: Any, y: Any, *arrays: Any, axis: int = 0) -> list[Any]:
 def stack(*arrays: Any, axis: int = 0) -> Any:
     """Arrays of one shape joined along a new axis."""
     return np.stack(arrays, axis=axis)
+
+
+# With zeros, or other constants, around
+
+
+Widths = tuple[tuple[int, int], ...]  # before and behind, for each axis
+
+
+@define(
+    "pad",
+    samples=[
+        random_sample((2, 3), pad_width=((1, 2), (0, 3))),
+        random_sample((3,), pad_width=((2, 1),), constant_values=0.5),
+    ],
+)
+def pad(x: Any, *, pad_width: Widths, constant_values: Any = 0) -> Any:
+    """`x` with constants around it."""
+    return np.pad(x, pad_width, constant_values=constant_values)
+
+
+@pad.vjp
+def _(g: Any, y: Any, x: Any, *, pad_width: Widths, constant_values: Any = 0) -> Any:
+    firsts = np.broadcast_to(pad_width, (x.ndim, 2))[:, 0].tolist()  # one pair stands for all axes
+    return g[tuple(slice(first, first + n) for first, n in zip(firsts, x.shape))]
+
+
+@define("diag", samples=[random_sample((3,)), random_sample((2,), k=-1)])
+def diag(v: Any, k: int = 0) -> Any:
+    """A matrix of zeros with a vector on its diagonal, or `k` above it."""
+    return np.diag(v, k)
+
+
+diag.vjp(lambda g, y, v, k=0: np.diagonal(g, k))
+
+PLANES = [random_sample((3, 3)), random_sample((2, 3, 4), k=1), random_sample((4, 2), k=-1)]
+
+
+@define("tril", samples=PLANES)
+def tril(m: Any, k: int = 0) -> Any:
+    """0 in place of what is above the diagonal, or `k` above it."""
+    return np.tril(m, k)
+
+
+tril.vjp(lambda g, y, m, k=0: np.tril(g, k))
+
+
+@define("triu", samples=PLANES)
+def triu(m: Any, k: int = 0) -> Any:
+    """0 in place of what is below the diagonal, or `k` above it."""
+    return np.triu(m, k)
+
+
+triu.vjp(lambda g, y, m, k=0: np.triu(g, k))

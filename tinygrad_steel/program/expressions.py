@@ -126,6 +126,8 @@ INFIX: dict[Op, tuple[str, int]] = {
     ops.subtract: ("-", SUM),
     ops.multiply: ("*", PRODUCT),
     ops.divide: ("/", PRODUCT),
+    ops.floor_divide: ("//", PRODUCT),
+    ops.remainder: ("%", PRODUCT),
     ops.matmul: ("@", PRODUCT),
     ops.power: ("**", POWER),
     ops.greater: (">", COMPARISON),
@@ -156,6 +158,8 @@ def infix(op: Op, a: Text, b: Text) -> Text:
         a, b = a if keeps_a else a.at(ATOM), b if b.level > level else b.at(ATOM)
     if sign == "**":
         return joined(a.at(ATOM), " ** ", b.at(SIGN), level=level)
+    if sign in ("//", "%") and a.text.startswith("-"):
+        a = a.at(ATOM)  # -x // y is not -(x // y): nobody may take the sign away
     left = level + 1 if level == COMPARISON else level
     return joined(a.at(left), f" {sign} ", b.at(level + 1), level=level)
 
@@ -194,6 +198,23 @@ def subscript(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     return joined(array, "[", index_text(y.params["index"], arrays), "]")
 
 
+def result_of(function: str, name: str, *fixed: str) -> Form:
+    """`np.linalg.eigh(x).eigenvectors`: one of several results of a function."""
+
+    def named(y: Apply, inputs: list[Text], dialect: Dialect) -> Text | None:
+        if not dialect.runs:
+            return None
+        arguments = named_arguments(y, inputs, function, dialect)
+        return joined(function, "(", separated([*arguments, *fixed]), ").", name)
+
+    return named
+
+
+def place_of(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
+    """`np.nonzero(x)[0]`."""
+    return joined("np.nonzero(", inputs[0], f")[{y.params['axis']}]")
+
+
 def the_same(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     """Another name for the same value."""
     return inputs[0]
@@ -207,6 +228,14 @@ WRITTEN: Mapping[Op, Form] = {
     ops.astype: with_dtype,
     ops.asconstant: with_dtype,
     ops.getitem: subscript,
+    ops.signdet: result_of("np.linalg.slogdet", "sign"),
+    ops.logabsdet: result_of("np.linalg.slogdet", "logabsdet"),
+    ops.eigenvectors: result_of("np.linalg.eigh", "eigenvectors"),
+    ops.svd_u: result_of("np.linalg.svd", "U", "full_matrices=False"),
+    ops.svd_vh: result_of("np.linalg.svd", "Vh", "full_matrices=False"),
+    ops.qr_q: result_of("np.linalg.qr", "Q"),
+    ops.qr_r: result_of("np.linalg.qr", "R"),
+    ops.nonzero: place_of,
     alias: the_same,
 }
 
@@ -319,6 +348,13 @@ def index_and_shape(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -
     return [g, index_text(y.params["index"], arrays, alone=False), str(y.params["shape"])]
 
 
+def widths_first(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:
+    """`np.pad(x, ((1, 1),), constant_values=2)`."""
+    constants = y.params.get("constant_values", 0)
+    more = [f"constant_values={value_text(constants, dialect.runs)}"] if constants != 0 else []
+    return [*inputs, value_text(y.params["pad_width"]), *more]
+
+
 def inputs_alone(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -> list[str | Text]:
     """The inputs alone: they say what the parameters are."""
     return [*inputs]
@@ -328,5 +364,6 @@ ARGUMENTS: Mapping[Op, Arguments] = {  # all others: named_arguments
     ops.clip: bounds,
     ops.einsum: subscripts_first,
     ops.scatter: index_and_shape,
+    ops.pad: widths_first,
     ops.one_hot: inputs_alone,
 }

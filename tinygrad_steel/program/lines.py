@@ -140,9 +140,9 @@ def is_trivial(y: Apply, traced: Traced) -> bool:
 
 
 def picks_by_mask(y: Value) -> bool:
-    """Whether it is x[mask], the shape of which depends on the numbers in the mask."""
+    """Whether it is x[mask] or the like, the shape of which depends on numbers."""
     if not isinstance(y, Apply) or y.op is not ops.getitem:
-        return False
+        return isinstance(y, Apply) and y.op.counts
     _, *index = y.values()
     return any(x.dtype.kind == "b" for x in index)
 

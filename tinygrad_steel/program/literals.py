@@ -121,13 +121,16 @@ def literal(x: np.ndarray) -> str:
 
 
 def pattern(x: np.ndarray) -> str | None:
-    """An array that NumPy makes without a list, such as a range or ones on a diagonal; or None."""
+    """An array that NumPy makes without a list, such as a range or a triangle of ones; or None."""
     kind, length = dtype_name(x.dtype), len(x)
     if x.ndim == 1 and x.dtype == np.int64 and same_bytes(x, np.arange(length)):
         return f"np.arange({length})"
     is_square = x.shape == (length, length) and length > 1
     if is_square and same_bytes(x, np.eye(length, dtype=x.dtype)):
         return f"np.eye({length})" if x.dtype == np.float64 else f"np.eye({length}, dtype={kind})"
+    for k, shifted in ((0, ""), (-1, "k=-1, ")):
+        if is_square and same_bytes(x, np.tri(length, k=k, dtype=x.dtype)):
+            return f"np.tri({length}, {shifted}dtype={kind})"
     if x.size > 1 and same_bytes(x, np.full(x.shape, x.flat[0], x.dtype)):
         return f"np.full({x.shape}, {value_text(x.flat[0])}, {kind})"
     return None

@@ -9,6 +9,7 @@ import inspect
 import itertools
 import keyword
 import re
+import sys
 import unicodedata
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -19,15 +20,27 @@ from .. import ops
 from ..ops.op import TWINS, Op
 
 NUMBERED = re.compile(r"_\d+$")
-RESERVED = {"np", "numpy", *keyword.kwlist, *dir(builtins)}
+RESERVED = {"np", "numpy", "scipy", *keyword.kwlist, *dir(builtins)}
 # NumPy's functions that are not among TWINS: on Tensors they do more than the op alone.
 NUMPY = {
     ops.transpose: "np.transpose",
     ops.flip: "np.flip",
     ops.clip: "np.clip",
+    ops.nan_to_num: "np.nan_to_num",
+    ops.where: "np.where",
+    ops.roll: "np.roll",
+    ops.pad: "np.pad",
+    ops.diag: "np.diag",
+    ops.argsort: "np.argsort",
+    ops.argpartition: "np.argpartition",
     ops.norm: "np.linalg.norm",
     ops.cumsum: "np.cumsum",
+    ops.cumprod: "np.cumprod",
+    ops.full_like: "np.full_like",
     ops.einsum: "np.einsum",
+    ops.convolve: "np.convolve",
+    ops.cholesky: "np.linalg.cholesky",
+    ops.pinv: "np.linalg.pinv",
 }
 MODULES = (("np", np), ("np.linalg", np.linalg), ("np.fft", np.fft))
 
@@ -102,7 +115,13 @@ def numpy_name(op: Op) -> str | None:
     if isinstance(op.forward, np.ufunc):
         functions.insert(0, op.forward)
     found = (place_in_numpy(f, name) for f in functions for name in (op.name, f.__name__))
-    return next(filter(None, found), None)
+    return next(filter(None, found), None) or place_in_scipy(op)
+
+
+def place_in_scipy(op: Op) -> str | None:
+    """Where SciPy has the function of an op in ops/special.py; None for all others."""
+    special = sys.modules.get("tinygrad_steel.ops.special")
+    return f"scipy.special.{op.name}" if special and op in special.SPECIAL else None
 
 
 def place_in_numpy(function: Any, name: str) -> str | None:

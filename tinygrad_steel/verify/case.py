@@ -53,11 +53,18 @@ class Case:
         """The numbers that come out with `value` as one element of input `i`."""
         changed = self.data[i].copy()
         changed[at] = value
-        return self.with_input(i, changed).numbers()
+        return self.with_input(i, changed).numbers_or_nan()
 
     def moved(self, direction: Direction, t: float) -> np.ndarray:
         """The numbers that come out `t` along a direction."""
-        return self.shifted(direction, t).numbers()
+        return self.shifted(direction, t).numbers_or_nan()
+
+    def numbers_or_nan(self) -> np.ndarray:
+        """The numbers that come out; NaN for matrices that have no inverse, no factors, ..."""
+        try:
+            return self.numbers()
+        except np.linalg.LinAlgError:
+            return np.array(np.nan)
 
     def with_input(self, i: int, x: np.ndarray) -> Case:
         """The case with another input `i`."""

@@ -19,6 +19,7 @@ from .differences import Terms, compare
 from .directions import agrees_along, check_ties
 from .errors import GradientError
 from .forwards import check_forward, check_words
+from .graph import graph_gradients
 from .trial import Trial, accepts, call, to_differentiate
 from .variants import variants
 from .vjps import check_layouts, check_linear, check_rules, check_short_floats
@@ -207,6 +208,8 @@ def prove_case(case: Case, op: Op, trial: Trial) -> list[int]:
 
 def check_numbers(case: Case, op: Op, trial: Trial, y: np.ndarray) -> None:
     """What differences say of the gradients, of the declaration and of the second order."""
+    if op.undefined and case.own and not is_defined(case):
+        return
     kinks = confirm(case)
     check_ties(case, kinks)
     check_linear(case, op)
@@ -217,7 +220,13 @@ def check_numbers(case: Case, op: Op, trial: Trial, y: np.ndarray) -> None:
         check_words(case, op, y)
         # Such an op may be handed one number as the gradient of all its elements.
         confirm(under_a_sum(case))
-    second_order(case, kinks, y.shape)
+    second_order(case, kinks, y.shape, op.undefined)
+
+
+def is_defined(case: Case) -> bool:
+    """Whether the rules give gradients: an op may say by NaN that there is no derivative."""
+    gradients = graph_gradients(case).roads["backward()"]
+    return all(bool(np.all(np.isfinite(g))) for g in gradients.values())
 
 
 def confirm(case: Case) -> set[Place]:
@@ -236,7 +245,9 @@ def under_a_sum(case: Case) -> Case:
     return replace(case, what=f"{case.what}, under a sum", fn=total)
 
 
-def second_order(case: Case, kinks: Collection[Place], shape: tuple[int, ...]) -> None:
+def second_order(
+    case: Case, kinks: Collection[Place], shape: tuple[int, ...], undefined: bool
+) -> None:
     """Prove the gradients of each gradient, with respect to the inputs and to `g`."""
     second = replace(
         case,
@@ -244,22 +255,24 @@ def second_order(case: Case, kinks: Collection[Place], shape: tuple[int, ...]) -
         names=[*case.names, "g"],
         wanted=[*case.wanted, len(case.data)],
     )
-    if case.own and agrees_on_all(second, case):
+    total = gradients_summed_up(second, case)
+    if case.own and (not np.isfinite(total.numbers()) or agrees_along(total)):
+        return  # where the gradients are not finite, the domain of the op ends
+    if case.own and undefined and not is_defined(total):
         return
     for i in case.wanted:
         check_gradient_of(second, case, i, kinks)
 
 
-def agrees_on_all(second: Case, case: Case) -> bool:
-    """Whether all gradients at once, summed up, agree, or are not finite at a domain's border."""
+def gradients_summed_up(second: Case, case: Case) -> Case:
+    """All gradients at once, summed up with random weights, as a function under test."""
 
     def weighted(*xs: Tensor) -> Any:
         gradients = grad(case.fn(*xs[:-1]), [xs[i] for i in case.wanted], xs[-1])
         parts = [np.sum(g * random_weights(g.shape, 21 + k)) for k, g in enumerate(gradients)]
         return sum(parts)
 
-    total = replace(second, fn=weighted)
-    return not np.isfinite(total.numbers()) or agrees_along(total)
+    return replace(second, fn=weighted)
 
 
 def check_gradient_of(second: Case, case: Case, i: int, kinks: Collection[Place]) -> None:

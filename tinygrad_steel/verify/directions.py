@@ -84,6 +84,7 @@ def smooth_around(case: Case, direction: Direction) -> bool:
         beside = case.shifted(shift, 1.0)
         rise = beside.moved(direction, h) - beside.moved(direction, -h)
         sides.append(rise / (2 * h))
+    sides = [*np.broadcast_arrays(*sides)]  # a single NaN is for all
     apart = np.max(np.abs(np.array(sides) - sides[0]), axis=0, initial=0)
     size = np.max(np.abs(sides), initial=0)
     return bool(np.all(apart <= 0.01 * size + ATOL))  # which NaN is not

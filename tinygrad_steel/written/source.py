@@ -87,10 +87,11 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     with no_draws_in_vjps(loss, "the source"):
         traced = for_reader(trace(loss, names))
     written, functions = numpy_backprop(traced)
-    source = Source(
-        "\n\n\n".join(["import numpy as np", *map(function_text, [*functions, written.function])])
-        + "\n"
-    )
+    texts = [*map(function_text, [*functions, written.function])]
+    imports = ["import numpy as np"]
+    if any("scipy.special." in text for text in texts):
+        imports.append("import scipy.special")
+    source = Source("\n\n\n".join(["\n".join(imports), *texts]) + "\n")
     source.arguments = {name: traced.arrays[x].copy() for x, name in written.arguments.items()}
     return source
 

@@ -1,0 +1,68 @@
+"""The ufuncs of scipy.special: their ops, loaded when one of them first meets a Tensor.
+
+They stand in no table of names, since anybody's op may be called erf; a ufunc for which somebody
+has registered an op of their own keeps that one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import scipy.special as sp
+
+from .declare import unlisted
+from .op import TWINS, Op, Vjp
+from .samples import Sample, random_sample, sample_of
+
+ANY = [random_sample((2, 3))]
+POSITIVE = [random_sample((2, 3), positive=True)]
+SHARES = [sample_of([[0.1, 0.3, 0.45], [0.6, 0.8, 0.95]])]
+PAIRS = [random_sample((2, 3), (3,), positive=True)]
+ORDERS = [sample_of(np.array([2, 3, 4]), [1.5, 0.7, 3.1])]
+
+SPECIAL: list[Op] = []
+
+
+def special(ufunc: np.ufunc, *vjps: Vjp | None, samples: list[Sample], name: str = "") -> None:
+    """Make the op of a ufunc; its twin it becomes where nobody else's is."""
+    new = unlisted(name or ufunc.__name__, ufunc, *vjps, samples=samples)
+    SPECIAL.append(new)
+    TWINS.setdefault(ufunc, new)
+
+
+special(sp.expit, lambda g, y, x: g * y * (1 - y), samples=ANY)
+special(sp.logit, lambda g, y, x: g / (x * (1 - x)), samples=SHARES)
+special(sp.erf, lambda g, y, x: g * (2 / math.sqrt(math.pi)) * np.exp(-x * x), samples=ANY)
+special(sp.erfc, lambda g, y, x: -g * (2 / math.sqrt(math.pi)) * np.exp(-x * x), samples=ANY)
+special(sp.ndtr, lambda g, y, x: g / math.sqrt(2 * math.pi) * np.exp(-x * x / 2), samples=ANY)
+
+special(sp.gammaln, lambda g, y, x: g * sp.digamma(x), samples=ANY)
+special(sp.digamma, lambda g, y, x: g * zeta(2, x), samples=POSITIVE, name="digamma")
+
+
+def forward(s: Any, q: Any) -> Any:
+    """The sum of (q + k) ** -s over all k from 0; in `s` it has no derivative here."""
+    return sp.zeta(s, q)
+
+
+zeta: Op = unlisted(
+    "zeta", forward, None, lambda g, y, s, q: -g * s * zeta(s + 1, q), samples=ORDERS
+)
+SPECIAL.append(zeta)
+
+# Entropies, with 0 log 0 = 0: at 0 the slope in the share itself is infinite, all others are 0.
+special(
+    sp.xlogy,
+    lambda g, y, a, b: g * np.log(b),
+    lambda g, y, a, b: g * a / np.where(np.logical_and(np.equal(a, 0), np.equal(b, 0)), 1, b),
+    samples=PAIRS,
+)
+special(sp.entr, lambda g, y, x: -g * (1 + np.log(x)), samples=POSITIVE)
+special(
+    sp.rel_entr,
+    lambda g, y, a, b: g * (1 + np.log(a / b)),
+    lambda g, y, a, b: -g * a / b,
+    samples=PAIRS,
+)
