@@ -19,7 +19,6 @@ from verify.mistakes.measure import (
 )
 from verify.mistakes.not_yet import NOT_YET
 from verify.mistakes.planted import PLANTED
-from verify.mistakes.sequences import LSTM, RNN
 
 from tinygrad_steel import compare_backprop
 
@@ -68,12 +67,7 @@ def test_a_mistake_is_explained_wherever_it_is(mistake):
         assert mistake.says[0] in found.reason
 
 
-@pytest.mark.parametrize(
-    "mistake",
-    # in time, so many steps lie before the first leaf that the search ends before it has tried all
-    [m for m in PLANTED if m.model not in (RNN, LSTM)][:: 1 if FULL else 3],
-    ids=lambda m: m.title,
-)
+@pytest.mark.parametrize("mistake", PLANTED[:: 1 if FULL else 3], ids=lambda m: m.title)
 def test_a_mistake_is_explained_from_the_leaves_alone(mistake):
     found = answer(mistake, LEAVES)
     assert found.wrong == 1

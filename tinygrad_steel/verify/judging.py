@@ -30,11 +30,12 @@ def judged(
     divisors = tuple(float(number) for number, *_ in known_causes if number > 1)
     rounding = Rounding(graph, handed, divisors)
     values: dict[Value, np.ndarray] = {}  # gradients, as they follow from those handed over so far
+    ahead: dict[Value, np.ndarray] = {}  # those that have a fault of which one before them told
     spoiled = False
     pool = first
     found: dict[Value, Judgement] = {}
     for g in (graph.start, *graph.order):
-        values[g] = graph.computed(g, values)
+        values[g] = ahead[g] if g in ahead else graph.computed(g, values)
         if g not in handed:
             continue
         now = MappingProxyType(values)
@@ -45,6 +46,7 @@ def judged(
         pool = later if found[g].verdict == WRONG else pool
         expected = values[g]
         values |= found[g].values  # what comes next may follow from it
+        ahead |= found[g].ahead
         values[g] = reshaped(handed[g], expected)
         spoiled = spoiled or not found[g].verdict.startswith((RIGHT, EMPTY))
     return found

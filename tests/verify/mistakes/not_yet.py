@@ -33,7 +33,6 @@ LEAVES = {
         "unexplained",
         "",
     ),
-    "the threshold is on the difference, and not on its size": ("vague", ""),
     "one sum over the errors of all classes for each of the biases": ("unexplained", ""),
     "missing parentheses: the gradient is multiplied with the 1 alone": ("unexplained", ""),
     "np.dot for the product with the derivative, and for the square in it": ("unexplained", ""),
@@ -46,13 +45,7 @@ LEAVES = {
     "1 + y, which is ELU's derivative for a factor of 1 alone": ("unexplained", ""),
     "x ** 3 is differentiated for 3 ** x": ("unexplained", ""),
     "the mask is read off the values: what was 0 before counts as kept": ("vague", ""),
-    "1 / (1 - h * h): divided by tanh's derivative, without what came": ("unexplained", ""),
-    "the gradient of the next step's state is not sent back to this step's": ("unexplained", ""),
-    "the cell gets the gradient of the next step, and not that of its own output": ("vague", ""),
-    "the state before the step, for tanh's derivative at the state after it": ("unexplained", ""),
-    "the state of the next step sends nothing back": ("vague", "through x1 @ Wo is missing"),
     "assigned where equal samples have to be added": ("unexplained", ""),
-    "the gradient of the normalized values, divided by the deviation, is all": ("vague", ""),
 }
 
 NOT_YET = {"all intermediates": ALL, "leaves alone": LEAVES}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ... import ops
@@ -19,6 +17,9 @@ def origin(question: Question, named: Named) -> Finding:
     """A factor, and where it may have come in: at each gradient behind which all have it."""
     factor = common_factor(question)
     places = [g for g in between(question) if has_factor(question, g, factor)]
+    # One fault for several gradients is likelier than one for each.
+    most = max((len(others_behind(question, g)) for g in places), default=0)
+    places = [g for g in places if len(others_behind(question, g)) == most]
     names = [question.graph.name(g) for g in places if question.graph.name(g)]
     asked = question.asked
     if factor is None or not names:
@@ -28,11 +29,19 @@ def origin(question: Question, named: Named) -> Finding:
     alone = not others_behind(question, places[0])
     if alone:
         names = [question.graph.name(asked), *names]
-    *first, last = names[:MOST]
-    text = f"{', '.join(first)} or {last}" if first else last
+    text = listed(names, "or")
     value = question.value(places[0]) * factor
     values = {} if alone else question.replay({places[0]: value}, question.graph.order)
     return Finding(f"from a fault at {text}: {named.words}", named.codes, values)
+
+
+def listed(names: list[str], word: str) -> str:
+    """Some names, the last one after a word; not all if there are many."""
+    *first, last = names[:MOST]
+    more = f" and {len(names) - MOST} more" if len(names) > MOST and word == "and" else ""
+    if more:
+        return f"{', '.join(names[:MOST])}{more}"
+    return f"{', '.join(first)} {word} {last}" if first else last
 
 
 def common_factor(question: Question) -> float | None:
@@ -107,15 +116,24 @@ def proves(question: Question, h: Value, g: Value) -> bool:
     return is_product and is_right(question, h)
 
 
-def is_contradicted(question: Question, g: Value, becomes: Any) -> bool:
-    """Whether a gradient that was handed over, and is right, would not be so with this fault."""
-    if g is question.asked:
-        return False
-    rights = [h for h in others_behind(question, g) if is_right(question, h)]
-    if not rights:
-        return False
-    found: Arrays = question.replay({g: becomes}, question.graph.order)
-    return any(h in found and not matches(found[h], question.handed[h], 1e-6) for h in rights)
+def contradicts(question: Question, found: Arrays) -> bool:
+    """Whether a gradient that was handed over, and is right, is not so with a fault: `found` are
+    the gradients as they are then.
+    """
+    rights = (h for h in found if h in question.handed and h is not question.asked)
+    return any(is_right(question, h) and not is_given(question, found, h) for h in rights)
+
+
+def unexplained_by(question: Question, found: Arrays) -> int:
+    """How many of the other wrong gradients that were handed over a fault does not give."""
+    others = (h for h in question.handed if h is not question.asked)
+    wrong = (h for h in others if not is_right(question, h))
+    return sum(h not in found or not is_given(question, found, h) for h in wrong)
+
+
+def is_given(question: Question, found: Arrays, h: Value) -> bool:
+    """Whether a gradient was handed over as it is with a fault."""
+    return matches(found[h], question.handed[h], 1e-6)
 
 
 def is_right(question: Question, h: Value) -> bool:

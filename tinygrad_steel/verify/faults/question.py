@@ -33,7 +33,8 @@ class Finding(NamedTuple):
     `reason`: empty where nothing usual explains it. `codes`: the same for programs, the fault that
     says most first. `values`: the gradients as they are with this fault, from which later ones may
     follow. `ended`: after how many candidates the search was ended; None where all were tried.
-    `searched`: whether there was a search at all.
+    `searched`: whether there was a search at all. `ahead`: of a fault in several gradients, what
+    those are that come later.
     """
 
     reason: str = ""
@@ -41,6 +42,7 @@ class Finding(NamedTuple):
     values: Arrays = NOTHING
     ended: int | None = None
     searched: bool = True
+    ahead: Arrays = NOTHING
 
 
 class Mistake(NamedTuple):
@@ -153,6 +155,11 @@ class Question:
         handed = frozenset((g, array.tobytes()) for g, array in self.handed.items())
         return self.graph.start, self.asked, self.given.shape, self.given.tobytes(), handed
 
+    @cached_property
+    def known(self) -> dict[Value, Any]:
+        """The values, in a table to which others can be added."""
+        return {**self.values}
+
     @property
     def own(self) -> np.ndarray:
         """The gradient as the graph itself has it."""
@@ -198,7 +205,7 @@ class Question:
         """
         found = dict(changed)
         for x in path:
-            if x not in found and any(i in found for i in x.inputs):
+            if x not in found and not found.keys().isdisjoint(x.inputs):
                 if is_answer and x is self.asked:
                     self.look_at_a_row(x, found)
                 found[x] = self.compute(x, found)
@@ -279,6 +286,17 @@ class Step:
         """What lies between, and from what it is computed besides."""
         before = (x for y in self.inner for x in y.values() if x not in self.start)
         return [*dict.fromkeys([*self.inner, *before])]
+
+    def with_mistake(self, mistake: Mistake, rest: Any) -> np.ndarray:
+        """A gradient that is the sum of this step's and of the rest, with a mistake in the step."""
+        question, becomes = self.question, mistake.becomes
+        value = becomes() if callable(becomes) else becomes
+        question.budget.spend(CALL + ELEMENT * np.size(value))
+        at = self.start if mistake.value is self.gy else [mistake.value]
+        found = question.replay(dict.fromkeys(at, value), self.inner, is_answer=True)
+        part = found[self.g] if self.g in found else question.value(self.g)
+        whole: np.ndarray = part + rest
+        return whole
 
 
 def step_of(gradient: Gradient, y: Apply, g: Value) -> Step:

@@ -17,6 +17,7 @@ from . import (
     axes,
     choices,
     derivatives,
+    every_step,
     factors,
     functions,
     indices,
@@ -33,8 +34,6 @@ from . import (
 )
 from .factors import Named
 from .question import (
-    CALL,
-    ELEMENT,
     Ended,
     Finding,
     Gradient,
@@ -44,14 +43,15 @@ from .question import (
     fitting,
     step_of,
 )
+from .several import first_that_explains
 
 NOTHING_SEEN = Named("", ())
 NEAREST, TRIES = (
     40,
-    5000,
+    10000,
 )  # steps that are looked at for a fault between two gradients handed over, and faults in all
 # What these may cost, in the units of a Budget.
-WORK_FOR_MORE, WORK_FOR_MANY, WORK_TWICE = 2.5e8, 1e8, 5e7
+WORK_FOR_MORE, WORK_FOR_MANY, WORK_TWICE = 1e9, 1e9, 5e8
 TWICE = 1000  # faults that are tried once more, together with a factor
 # Gradients for which more is tried, and those mistakes of which there are many.
 NEAREST_FOR_MORE, FEW = 16, 4
@@ -92,8 +92,6 @@ ROUNDS = (
 MORE = (
     Round(
         sums=(
-            choices.other_condition,
-            normalizations.held_constant,
             normalizations.added_before,
             solved.times_unknown,
             solved.updated_itself,
@@ -154,7 +152,12 @@ def answer(question: Question) -> Finding:
 def origin(question: Question, named: Named) -> Finding:
     """A factor, and where it may have come in, if there is enough left to look for that."""
     try:
-        return places.origin(question, named)
+        found = places.origin(question, named)
+        if named.codes == ("zero",) and not found.values:
+            path = region(question)[1]
+            faults = every_step.nothing_at_all(question, path)
+            return first_that_explains(question, path, faults, only_more=True) or found
+        return found
     except Ended:
         return Finding(*named)
 
@@ -254,11 +257,20 @@ def in_rounds(
     nearest = gradients[:NEAREST_FOR_MORE]
     if question.given.size < 2:  # one number is soon hit by chance
         nearest = []
-    one_by_one = (found for gradient in nearest[:FEW] for found in candidates([gradient], MANY))
+    few = nearest[:FEW] + every_step.in_a_loop(nearest[FEW:])
+    one_by_one = (found for gradient in few for found in candidates([gradient], MANY))
     share = question.budget.share
+    cuts = every_step.nothing_sent_back(question)
+    at_once = itertools.chain(
+        choices.other_condition(question),
+        normalizations.held_constant(question),
+        every_step.at_every_step(question, path),
+    )
     return (
-        usual_fault(question, candidates(gradients, ROUNDS), tried)
+        first_that_explains(question, path, cuts, only_more=True)
+        or usual_fault(question, candidates(gradients, ROUNDS), tried)
         or as_finding(taken_for(question))
+        or share(WORK_FOR_MORE, partial(first_that_explains, question, path, at_once))
         or share(WORK_FOR_MORE, partial(usual_fault, question, candidates(nearest, MORE), tried))
         or share(WORK_FOR_MANY, partial(usual_fault, question, one_by_one, tried))
         or usual_fault(question, candidates(gradients, LAST), tried)
@@ -280,17 +292,51 @@ def ended(tried: Iterator[int]) -> int | None:
 def usual_fault(
     question: Question, found: Iterator[tuple[Gradient, Mistake]], tried: Iterator[int]
 ) -> Finding | None:
-    """The first of these mistakes that gives just what was handed over."""
+    """The first of these mistakes that gives just what was handed over; or a later one, if it
+    gives more of the other wrong gradients.
+    """
+    hits = explaining(question, found, tried)
+    first = next(hits, None)
+    if first is None or not first.unexplained:
+        return first and first.finding
+    better = [first]
+    question.budget.share(WORK_FOR_MORE, partial(add_better, better, hits))
+    return better[-1].finding
+
+
+class Hit(NamedTuple):
+    """A fault that gives what was handed over, and how many other wrong gradients it does not."""
+
+    finding: Finding
+    unexplained: int
+
+
+def add_better(better: list[Hit], hits: Iterator[Hit]) -> None:
+    """Add those of which each gives more than the one before it."""
+    for hit in hits:
+        if hit.unexplained < better[-1].unexplained:
+            better.append(hit)
+        if not better[-1].unexplained:
+            return
+
+
+def explaining(
+    question: Question, found: Iterator[tuple[Gradient, Mistake]], tried: Iterator[int]
+) -> Iterator[Hit]:
+    """Those of these mistakes that give just what was handed over, and nothing that is denied by
+    what is right.
+    """
     for gradient, mistake in found:
         if next(tried) >= TRIES:
-            return None
+            return
         values = made_of(question, gradient, mistake)
         if not values or not explains(values[question.asked], question.given, question.expected):
             continue
-        if not places.is_contradicted(question, gradient.g, mistake.becomes):
+        after = question.replay({gradient.g: mistake.becomes}, question.graph.order)
+        if not places.contradicts(question, after):
             values = followed(question, gradient.g, mistake.becomes)
-            return Finding(place(gradient) + mistake.words, mistake.codes, values)
-    return None
+            finding = Finding(place(gradient) + mistake.words, mistake.codes, values)
+            yield Hit(finding, places.unexplained_by(question, after))
 
 
 def followed(question: Question, g: Value, becomes: Any) -> dict[Value, Any]:
@@ -306,16 +352,34 @@ def with_a_factor(question: Question, found: Iterator[tuple[Gradient, Mistake]])
         return None
     if constant_factor(given, question.expected) is not None:
         return None
+    others: dict[Value, Any] = {}  # what comes on ways that do not lead through a gradient
     for gradient, mistake in itertools.islice(found, TWICE):
+        g = gradient.g
+        if g not in others:
+            nothing = {g: np.zeros(g.shape, g.dtype)}
+            others[g] = question.replay(nothing, gradient.path)[question.asked]
         values = made_of(question, gradient, mistake, is_answer=False)
-        if values and values[question.asked].shape == given.shape:
-            factor = constant_factor(given, values[question.asked])
-            named = factors.named(question.causes, factor)
-            if named and factor:
-                values = followed(question, gradient.g, factor * mistake.becomes)
-                words = f"{place(gradient)}{mistake.words}; besides, {named.words}"
-                return Finding(words, (*mistake.codes, *named.codes), values)
+        if not values or values[question.asked].shape != given.shape:
+            continue
+        factor = constant_factor(given - others[g], values[question.asked] - others[g])
+        named = factors.named(question.causes, factor)
+        if named and factor and several(given - others[g]):
+            hit = besides(question, gradient, mistake, named, factor)
+            if hit:
+                return hit
     return None
+
+
+def besides(
+    question: Question, gradient: Gradient, mistake: Mistake, named: Named, factor: float
+) -> Finding | None:
+    """A mistake with a factor besides, unless what is right denies it."""
+    becomes = factor * mistake.becomes
+    if places.contradicts(question, question.replay({gradient.g: becomes}, question.graph.order)):
+        return None
+    words = f"{place(gradient)}{mistake.words}; besides, {named.words}"
+    values = followed(question, gradient.g, becomes)
+    return Finding(words, (*mistake.codes, *named.codes), values)
 
 
 def made_of(
@@ -369,18 +433,6 @@ def in_a_part(gradient: Gradient, kinds: Round) -> Iterator[Mistake]:
             continue
         for kind in kinds.steps:
             for mistake in kind(step):
-                whole = fitting(partial(with_mistake, step, mistake, rest))
+                whole = fitting(partial(step.with_mistake, mistake, rest))
                 if whole is not None:
                     yield mistake._replace(value=gradient.g, becomes=whole)
-
-
-def with_mistake(step: Step, mistake: Mistake, rest: Any) -> np.ndarray:
-    """A gradient that is the sum of this step's and of the rest, with a mistake in the step."""
-    question, becomes = step.question, mistake.becomes
-    value = becomes() if callable(becomes) else becomes
-    question.budget.spend(CALL + ELEMENT * np.size(value))
-    at = step.start if mistake.value is step.gy else [mistake.value]
-    found = question.replay(dict.fromkeys(at, value), step.inner, is_answer=True)
-    part = found[step.g] if step.g in found else question.value(step.g)
-    whole: np.ndarray = part + rest
-    return whole

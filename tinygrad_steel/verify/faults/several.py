@@ -1,0 +1,97 @@
+"""Faults in several gradients at once, as one line of code makes them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from ...program.values import Value
+from ..closeness import explains, matches
+from ..codes import Code
+from ..traced_loss import NOTHING
+from .places import contradicts, listed, unexplained_by
+from .question import Finding, Question, fitting
+
+
+class Fault(NamedTuple):
+    """What becomes of several gradients, each by those before it: `becomes` makes it of the
+    question with what they are now. `first`: whose gradients have the fault, the nearest to the loss
+    first, where that is known. `is_in_loop`: whether it is the same at every step of a loop.
+    `changed`: values of the forward that are others in all of the backward.
+    """
+
+    becomes: Mapping[Value, Callable[[Question], Any]]
+    first: list[Value]
+    words: str
+    codes: tuple[Code, ...]
+    is_in_loop: bool = False
+    changed: Mapping[Value, Any] = NOTHING
+
+
+def replay(question: Question, fault: Fault, order: Sequence[Value]) -> dict[Value, Any]:
+    """What becomes of the gradients with a fault."""
+    found: dict[Value, Any] = {**fault.changed}
+    if fault.changed:  # what the backward alone makes of these changes as well
+        graph, late = question.graph, {*order}
+        order = [
+            x for x in graph.values if x in late or not (x in graph.late or x in graph.forward)
+        ]
+    now = dataclasses.replace(question, values=ChainMap(found, question.known))
+    for g in order:
+        if g in fault.becomes:
+            found[g] = fault.becomes[g](now)
+        elif g not in found and not found.keys().isdisjoint(g.inputs):
+            found[g] = now.compute(g, found)
+    return found
+
+
+def in_words(question: Question, fault: Fault, found: Mapping[Value, Any]) -> str:
+    """Where it is, and what; `found`: the gradients as they are with it."""
+    graph = question.graph
+    places = fault.first or first_changed(question, fault, found)
+    names = [graph.gradient_text(x) for x in places if graph.gradient_of[x] not in question.handed]
+    where = f"from a fault at {listed(names, 'and')}" if names else ""
+    if fault.is_in_loop:
+        where += ", at every step" if where else "at every step"
+    return f"{where}{': ' if where else ''}{fault.words}"
+
+
+def first_changed(question: Question, fault: Fault, found: Mapping[Value, Any]) -> list[Value]:
+    """Whose gradient, of those with a name, is the first to change with a fault, but for what that
+    has taken out.
+    """
+    graph = question.graph
+    for g in graph.order:
+        if g in found and g not in fault.becomes and graph.name(g):
+            if not matches(found[g], question.value(g)):
+                return [graph.owner_of[g]]
+    return []
+
+
+def first_that_explains(
+    question: Question, path: list[Value], faults: Iterable[Fault], only_more: bool = False
+) -> Finding | None:
+    """The first of the faults in several gradients that gives just what was handed over;
+    `only_more`: and at least one other wrong gradient.
+    """
+    if question.given.size < 2:  # one number is soon hit by chance
+        return None
+    late = [g for g in question.graph.order if g not in question.handed]
+    wrong = unexplained_by(question, {})
+    for fault in faults if wrong or not only_more else ():
+        found = fitting(partial(replay, question, fault, path)) or {}
+        values = found.get(question.asked)
+        if values is None or not explains(values, question.given, question.expected):
+            continue
+        after = replay(question, fault, question.graph.order)
+        if contradicts(question, after):
+            continue
+        if not only_more or unexplained_by(question, after) < wrong:
+            found = replay(question, fault, late)
+            ahead = {g: found[g] for g in fault.becomes if g in found}
+            words = in_words(question, fault, found)
+            return Finding(words, fault.codes, found, ahead=ahead)
+    return None
