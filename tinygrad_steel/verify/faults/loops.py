@@ -18,11 +18,17 @@ class Alike:
     def __init__(self, made_of: list[Any]) -> None:
         self.made_of = made_of
         self.members: list[Apply] = []
+        self.used: set[tuple[int, Any]] = set()
 
-    def takes(self, made_of: list[Any]) -> bool:
+    def takes(self, y: Apply, made_of: list[Any]) -> bool:
         """Whether a result with these inputs is one more of them: a parameter tells it, and else
-        no input may be another one; a state before the first round may be data.
+        no input may be another one; a state before the first round may be data. What is made twice
+        of one value is made in one round.
         """
+        if any(
+            isinstance(a, Alike) and (i, y.inputs[i]) in self.used for i, a in enumerate(made_of)
+        ):
+            return False
         pairs = [(a, b) for a, b in zip(self.made_of, made_of) if a is not None and b is not None]
         same = [a for a, b in pairs if a is b]
         return len(same) == len(pairs) or any(isinstance(a, VALUES) for a in same)
@@ -30,6 +36,7 @@ class Alike:
     def add(self, y: Apply, made_of: list[Any]) -> None:
         """One more of them."""
         self.members.append(y)
+        self.used.update(enumerate(y.inputs))
         self.made_of = [a if b is None else b for a, b in zip(self.made_of, made_of)]
 
 
@@ -46,7 +53,7 @@ def alike(graph: Graph) -> list[Alike]:
         known = (one for key in keys for one in by_input.get(key, ()))
         if not keys:
             continue
-        one = next((one for one in known if one.takes(made_of)), None) or Alike(made_of)
+        one = next((one for one in known if one.takes(y, made_of)), None) or Alike(made_of)
         one.add(y, made_of)
         of[y] = one
         found[one] = None

@@ -33,6 +33,7 @@ from . import (
     ways,
 )
 from .factors import Named
+from .places import Hit
 from .question import (
     Ended,
     Finding,
@@ -46,6 +47,7 @@ from .question import (
 from .several import first_that_explains
 
 NOTHING_SEEN = Named("", ())
+NO_HITS: Iterator[Hit] = iter(())
 NEAREST, TRIES = (
     40,
     10000,
@@ -156,7 +158,7 @@ def origin(question: Question, named: Named) -> Finding:
         if named.codes == ("zero",) and not found.values:
             path = region(question)[1]
             faults = every_step.nothing_at_all(question, path)
-            return first_that_explains(question, path, faults, only_more=True) or found
+            return first_that_explains(question, path, faults, if_all=True) or found
         return found
     except Ended:
         return Finding(*named)
@@ -267,8 +269,8 @@ def in_rounds(
         every_step.at_every_step(question, path),
     )
     return (
-        first_that_explains(question, path, cuts, only_more=True)
-        or usual_fault(question, candidates(gradients, ROUNDS), tried)
+        first_that_explains(question, path, cuts, if_all=True)
+        or usual_fault(question, candidates(gradients, ROUNDS), tried, places.scaled(question))
         or as_finding(taken_for(question))
         or share(WORK_FOR_MORE, partial(first_that_explains, question, path, at_once))
         or share(WORK_FOR_MORE, partial(usual_fault, question, candidates(nearest, MORE), tried))
@@ -290,25 +292,21 @@ def ended(tried: Iterator[int]) -> int | None:
 
 
 def usual_fault(
-    question: Question, found: Iterator[tuple[Gradient, Mistake]], tried: Iterator[int]
+    question: Question,
+    found: Iterator[tuple[Gradient, Mistake]],
+    tried: Iterator[int],
+    others: Iterator[Hit] = NO_HITS,
 ) -> Finding | None:
-    """The first of these mistakes that gives just what was handed over; or a later one, if it
-    gives more of the other wrong gradients.
+    """The first of these mistakes that gives just what was handed over, or one of `others`; or a
+    later one, if it gives more of the other wrong gradients.
     """
     hits = explaining(question, found, tried)
-    first = next(hits, None)
+    first = next(hits, None) or next(others, None)
     if first is None or not first.unexplained:
         return first and first.finding
-    better = [first]
-    question.budget.share(WORK_FOR_MORE, partial(add_better, better, hits))
+    better, rest = [first], itertools.chain(others, hits)
+    question.budget.share(WORK_FOR_MORE, partial(add_better, better, rest))
     return better[-1].finding
-
-
-class Hit(NamedTuple):
-    """A fault that gives what was handed over, and how many other wrong gradients it does not."""
-
-    finding: Finding
-    unexplained: int
 
 
 def add_better(better: list[Hit], hits: Iterator[Hit]) -> None:

@@ -72,16 +72,16 @@ def first_changed(question: Question, fault: Fault, found: Mapping[Value, Any]) 
 
 
 def first_that_explains(
-    question: Question, path: list[Value], faults: Iterable[Fault], only_more: bool = False
+    question: Question, path: list[Value], faults: Iterable[Fault], if_all: bool = False
 ) -> Finding | None:
     """The first of the faults in several gradients that gives just what was handed over;
-    `only_more`: and at least one other wrong gradient.
+    `if_all`: and all the other wrong gradients.
     """
     if question.given.size < 2:  # one number is soon hit by chance
         return None
     late = [g for g in question.graph.order if g not in question.handed]
     wrong = unexplained_by(question, {})
-    for fault in faults if wrong or not only_more else ():
+    for fault in faults if wrong or not if_all else ():
         found = fitting(partial(replay, question, fault, path)) or {}
         values = found.get(question.asked)
         if values is None or not explains(values, question.given, question.expected):
@@ -89,7 +89,7 @@ def first_that_explains(
         after = replay(question, fault, question.graph.order)
         if contradicts(question, after):
             continue
-        if not only_more or unexplained_by(question, after) < wrong:
+        if not (if_all and unexplained_by(question, after)):
             found = replay(question, fault, late)
             ahead = {g: found[g] for g in fault.becomes if g in found}
             words = in_words(question, fault, found)
