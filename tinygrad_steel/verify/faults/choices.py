@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ...program.values import VALUES, Value
+from .at_once import Fault
 from .mixups import lookalikes
 from .question import Question, fitting
-from .several import Fault
 
 
 def other_condition(question: Question) -> Iterator[Fault]:

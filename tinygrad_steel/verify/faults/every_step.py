@@ -14,10 +14,10 @@ import numpy as np
 
 from ...program.values import Apply, Value
 from ..traced_loss import Graph
-from . import axes, derivatives, functions, loops, terms
+from . import axes, derivatives, factors, functions, loops, terms
+from .at_once import Fault
 from .places import listed
 from .question import Gradient, Mistake, Question, Step, step_of
-from .several import Fault
 
 Kind = Callable[[Step], Iterator[Mistake]]
 
@@ -28,6 +28,8 @@ class Edge(NamedTuple):
     x: Value
     number: int
 
+
+Ways = list[list[Edge]]  # that are alike
 
 # Nothing comes back
 
@@ -51,7 +53,7 @@ def nothing_sent_back(question: Question) -> Iterator[Fault]:
         yield Fault(without(graph, edges), first, words, ("missing-term",), is_in_loop)
 
 
-def missing_ways(question: Question, every: list[list[Edge]]) -> Iterator[Fault]:
+def missing_ways(question: Question, every: Ways) -> Iterator[Fault]:
     """The same way is missing at every step."""
     graph = question.graph
     for edges in every:
@@ -61,12 +63,36 @@ def missing_ways(question: Question, every: list[list[Edge]]) -> Iterator[Fault]
         yield Fault(without(graph, edges), first, words, ("missing-term",), is_in_loop=True)
 
 
+def scaled_ways(question: Question, every: Ways) -> Iterator[Fault]:
+    """The same way has a factor at every step: a sign, or one that people get wrong."""
+    graph = question.graph
+    factors_known = [-1.0, *dict.fromkeys(cause.number for cause in question.causes)]
+    for edges in every:
+        through = graph.text(graph.parts[edges[0].x][edges[0].number][0])
+        for factor in factors_known:
+            named = factors.named(question.causes, factor)
+            if named is not None:
+                scaled = {
+                    graph.gradient_of[x]: partial(times, x, {*edges}, factor) for x, _ in edges
+                }
+                words = f"in what comes through {through}: {named.words}"
+                yield Fault(scaled, first_of(edges), words, named.codes, is_in_loop=True)
+
+
+def times(x: Value, scaled: set[Edge], factor: float, now: Question) -> Any:
+    """A gradient, to which some ways come with a factor."""
+    total: Any = 0
+    for k, (_, g) in enumerate(now.graph.parts[x]):
+        total = total + (factor if Edge(x, k) in scaled else 1) * now.value(g)
+    return total
+
+
 def nothing_at_all(question: Question, path: list[Value]) -> Iterator[Fault]:
     """The same way is missing at every step, so that nothing comes to what lies behind: the places
     nearest to the loss come first.
     """
     graph = question.graph
-    every = [*alike_edges(graph, loops.alike(graph), {*path})]
+    every = alike_edges(question, loops.alike(graph), path)
     return missing_ways(question, every[::-1])
 
 
@@ -88,12 +114,16 @@ def rest(x: Value, left_out: set[tuple[Value, int]], now: Question) -> Any:
 # The same mistake
 
 
-def at_every_step(question: Question, path: list[Value]) -> Iterator[Fault]:
-    """The same mistake in all steps that are alike, each with what comes to it then."""
+def at_every_step(question: Question, path: list[Value], others: bool = False) -> Iterator[Fault]:
+    """The same mistake in all steps that are alike, each with what comes to it then; `others`: in
+    those as well that do not lead to what is asked about.
+    """
     graph = question.graph
     ones = loops.alike(graph)
-    every = [*alike_edges(graph, ones, {*path})]
-    yield from missing_ways(question, [e for e in every if len({x for x, _ in e}) > 1])
+    every = alike_edges(question, ones, path, others)
+    several = [edges for edges in every if len(first_of(edges)) > 1]
+    yield from missing_ways(question, several)
+    yield from scaled_ways(question, several)
     for kinds in (PLAIN, MANY):
         for edges in every:
             step = step_at(question, edges[0])
@@ -133,9 +163,7 @@ def whole(x: Value, makers: Mapping[Edge, Callable[[Question], Any]], now: Quest
     return total
 
 
-def other_values(
-    question: Question, ones: list[loops.Alike], every: list[list[Edge]]
-) -> Iterator[Fault]:
+def other_values(question: Question, ones: list[loops.Alike], every: Ways) -> Iterator[Fault]:
     """Another value of the same round in place of one that is used, or another gradient."""
     graph = question.graph
     for edges in every:
@@ -201,20 +229,29 @@ def in_a_loop(gradients: list[Gradient]) -> list[Gradient]:
     return [gradient for gradient in gradients if gradient.x in made_in]
 
 
-def alike_edges(graph: Graph, ones: list[loops.Alike], path: set[Value]) -> Iterator[list[Edge]]:
+def alike_edges(
+    question: Question, ones: list[loops.Alike], path: list[Value], others: bool = False
+) -> Ways:
     """The ways to gradients that are alike, the nearest to the loss first, where there are two or
-    more.
+    more on the way to the one that is asked about; `others`: and elsewhere, but to none that was
+    handed over.
     """
+    graph, on_the_way = question.graph, {*path}
+    allowed = on_the_way
+    if others:
+        allowed = ({*graph.order} - {*question.handed}) | on_the_way
+    found = []
     for one in ones:
         for i in range(len(one.members[0].inputs)):
-            found = []
+            edges = []
             for y in reversed(one.members):
                 x = y.inputs[i]
-                if graph.gradient_of.get(x) in path:
+                if graph.gradient_of.get(x) in allowed:
                     before = sum(other is x for other in y.inputs[:i])
-                    found += edges_through(graph, x, y)[before : before + 1]
-            if len(found) > 1:
-                yield found
+                    edges += edges_through(graph, x, y)[before : before + 1]
+            if len(edges) > 1 and any(graph.gradient_of[x] in on_the_way for x, _ in edges):
+                found.append(edges)
+    return found
 
 
 def edges_through(graph: Graph, x: Value, y: Apply) -> list[Edge]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from ... import ops
 from ...program.values import Value
+from .at_once import Fault
 from .question import Gradient, Mistake, Question, fitting
-from .several import Fault
 
 STATISTICS = (ops.mean, ops.sum, ops.max, ops.min, ops.var, ops.std)
 

@@ -14,6 +14,7 @@ from ... import ops
 from ...program.values import Value, behind
 from ..closeness import constant_factor, explains, matches, several
 from . import (
+    at_once,
     axes,
     choices,
     derivatives,
@@ -44,7 +45,6 @@ from .question import (
     fitting,
     step_of,
 )
-from .several import first_that_explains
 
 NOTHING_SEEN = Named("", ())
 NO_HITS: Iterator[Hit] = iter(())
@@ -158,7 +158,7 @@ def origin(question: Question, named: Named) -> Finding:
         if named.codes == ("zero",) and not found.values:
             path = region(question)[1]
             faults = every_step.nothing_at_all(question, path)
-            return first_that_explains(question, path, faults, if_all=True) or found
+            return at_once.first_of_all(question, path, faults) or found
         return found
     except Ended:
         return Finding(*named)
@@ -263,19 +263,22 @@ def in_rounds(
     one_by_one = (found for gradient in few for found in candidates([gradient], MANY))
     share = question.budget.share
     cuts = every_step.nothing_sent_back(question)
-    at_once = itertools.chain(
+    in_many = itertools.chain(
         choices.other_condition(question),
         normalizations.held_constant(question),
         every_step.at_every_step(question, path),
     )
+    everywhere = every_step.at_every_step(question, path, others=True)
+    loops = at_once.explaining(question, path, everywhere)
+    usual = partial(usual_fault, question, tried=tried, besides=loops)
     return (
-        first_that_explains(question, path, cuts, if_all=True)
-        or usual_fault(question, candidates(gradients, ROUNDS), tried, places.scaled(question))
+        at_once.first_of_all(question, path, cuts)
+        or usual(candidates(gradients, ROUNDS), others=places.scaled(question))
         or as_finding(taken_for(question))
-        or share(WORK_FOR_MORE, partial(first_that_explains, question, path, at_once))
-        or share(WORK_FOR_MORE, partial(usual_fault, question, candidates(nearest, MORE), tried))
-        or share(WORK_FOR_MANY, partial(usual_fault, question, one_by_one, tried))
-        or usual_fault(question, candidates(gradients, LAST), tried)
+        or share(WORK_FOR_MORE, partial(at_once.first_that_explains, question, path, in_many))
+        or share(WORK_FOR_MORE, partial(usual, candidates(nearest, MORE)))
+        or share(WORK_FOR_MANY, partial(usual, one_by_one))
+        or usual(candidates(gradients, LAST))
         or share(WORK_TWICE, partial(with_a_factor, question, candidates(nearest, ROUNDS)))
         or Finding(ended=ended(tried))
     )
@@ -296,15 +299,16 @@ def usual_fault(
     found: Iterator[tuple[Gradient, Mistake]],
     tried: Iterator[int],
     others: Iterator[Hit] = NO_HITS,
+    besides: Iterator[Hit] = NO_HITS,
 ) -> Finding | None:
     """The first of these mistakes that gives just what was handed over, or one of `others`; or a
-    later one, if it gives more of the other wrong gradients.
+    later one, or one of those `besides`, if it gives more of the other wrong gradients.
     """
     hits = explaining(question, found, tried)
     first = next(hits, None) or next(others, None)
     if first is None or not first.unexplained:
         return first and first.finding
-    better, rest = [first], itertools.chain(others, hits)
+    better, rest = [first], itertools.chain(others, besides, hits)
     question.budget.share(WORK_FOR_MORE, partial(add_better, better, rest))
     return better[-1].finding
 
@@ -362,13 +366,13 @@ def with_a_factor(question: Question, found: Iterator[tuple[Gradient, Mistake]])
         factor = constant_factor(given - others[g], values[question.asked] - others[g])
         named = factors.named(question.causes, factor)
         if named and factor and several(given - others[g]):
-            hit = besides(question, gradient, mistake, named, factor)
+            hit = with_factor(question, gradient, mistake, named, factor)
             if hit:
                 return hit
     return None
 
 
-def besides(
+def with_factor(
     question: Question, gradient: Gradient, mistake: Mistake, named: Named, factor: float
 ) -> Finding | None:
     """A mistake with a factor besides, unless what is right denies it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from ...program.values import Value
 from ..closeness import explains, matches
 from ..codes import Code
 from ..traced_loss import NOTHING
-from .places import contradicts, listed, unexplained_by
+from .places import Hit, contradicts, listed, unexplained_by
 from .question import Finding, Question, fitting
 
 
@@ -71,27 +71,35 @@ def first_changed(question: Question, fault: Fault, found: Mapping[Value, Any]) 
     return []
 
 
-def first_that_explains(
-    question: Question, path: list[Value], faults: Iterable[Fault], if_all: bool = False
-) -> Finding | None:
-    """The first of the faults in several gradients that gives just what was handed over;
-    `if_all`: and all the other wrong gradients.
-    """
+def explaining(question: Question, path: list[Value], faults: Iterable[Fault]) -> Iterator[Hit]:
+    """Those of the faults in several gradients that give just what was handed over."""
     if question.given.size < 2:  # one number is soon hit by chance
-        return None
+        return
     late = [g for g in question.graph.order if g not in question.handed]
-    wrong = unexplained_by(question, {})
-    for fault in faults if wrong or not if_all else ():
+    for fault in faults:
         found = fitting(partial(replay, question, fault, path)) or {}
         values = found.get(question.asked)
         if values is None or not explains(values, question.given, question.expected):
             continue
         after = replay(question, fault, question.graph.order)
-        if contradicts(question, after):
-            continue
-        if not (if_all and unexplained_by(question, after)):
+        if not contradicts(question, after):
             found = replay(question, fault, late)
             ahead = {g: found[g] for g in fault.becomes if g in found}
             words = in_words(question, fault, found)
-            return Finding(words, fault.codes, found, ahead=ahead)
-    return None
+            finding = Finding(words, fault.codes, found, ahead=ahead)
+            yield Hit(finding, unexplained_by(question, after))
+
+
+def first_of_all(question: Question, path: list[Value], faults: Iterable[Fault]) -> Finding | None:
+    """The first of the faults that gives all wrong gradients, where there are others."""
+    if not unexplained_by(question, {}):
+        return None
+    hits = explaining(question, path, faults)
+    return next((hit.finding for hit in hits if not hit.unexplained), None)
+
+
+def first_that_explains(
+    question: Question, path: list[Value], faults: Iterable[Fault]
+) -> Finding | None:
+    """The first of the faults that gives the gradient that is asked about."""
+    return next((hit.finding for hit in explaining(question, path, faults)), None)
