@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .engine.anomaly import detect_anomaly
 from .engine.broadcast import BroadcastWarning
 from .engine.gradients import grad
+from .engine.habits import no_name
 from .engine.optim import SGD, Adam, Optimizer
 from .engine.reads import FrozenNumberWarning
 from .engine.recording import no_grad
@@ -105,7 +106,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """A public name of a reader, the module of which is loaded for it."""
     if name not in READERS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise no_name(name, __name__)
     value = getattr(importlib.import_module(f".{READERS[name]}", __name__), name)
     globals()[name] = value
     return value

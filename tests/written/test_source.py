@@ -1790,7 +1790,7 @@ def in_place(x):
 @pytest.mark.parametrize(
     "forward, why",
     [
-        (in_place, "does not turn into an array"),
+        (in_place, "cannot keep the history"),
         (lambda x: np.ones(3), "returns ndarray"),
         (lambda x: np.median(x) + x, "median has no registered op"),
         (lambda x: np.sort(x), "sort has no registered op"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import linecache
 import os
 import sys
 import warnings
@@ -40,6 +42,17 @@ def users_place() -> tuple[str, int]:
     """The file and the number of the user's line."""
     frame = users_frame()
     return frame.f_code.co_filename, frame.f_lineno
+
+
+def expression_of(frame: FrameType) -> str:
+    """The text of what a frame is computing, where its source can be read, and it is on one line."""
+    positions = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None))
+    first, last, start, end = positions
+    if first is None or first != last:
+        return ""
+    line = linecache.getline(frame.f_code.co_filename, first, frame.f_globals)
+    # columns are counted in bytes
+    return line.encode()[start:end].decode()
 
 
 def warn_user(text: str, category: type[Warning]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Never
 
 import numpy as np
 
 from .. import ops
+from .habits import refuse
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -19,36 +20,54 @@ class Methods:
     __slots__ = ()
     record_op: ClassVar[Callable[..., Tensor]]
 
-    def sum(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def sum(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
         """The sum over all elements or along `axis`."""
+        if unknown:
+            refuse("sum", unknown)
         if axis is None and not keepdims:  # the shortest way: a loss ends in it
             return self.record_op(ops.sum, (self,), {})
         return self.record_op(ops.sum, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def mean(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def mean(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
         """The mean over all elements or along `axis`."""
+        if unknown:
+            refuse("mean", unknown)
         if axis is None and not keepdims:  # the shortest way: a loss ends in it
             return self.record_op(ops.mean, (self,), {})
         return self.record_op(ops.mean, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def max(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def max(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
         """The largest element, or the largest along `axis`."""
+        if unknown:
+            refuse("max", unknown)
         return self.record_op(ops.max, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def min(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def min(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
         """The smallest element, or the smallest along `axis`."""
+        if unknown:
+            refuse("min", unknown)
         return self.record_op(ops.min, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def var(self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0) -> Tensor:
+    def var(
+        self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **unknown: Never
+    ) -> Tensor:
         """The mean square deviation from the mean."""
+        if unknown:
+            refuse("var", unknown)
         return self.record_op(ops.var, (self,), {"axis": axis, "keepdims": keepdims, "ddof": ddof})
 
-    def std(self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0) -> Tensor:
+    def std(
+        self, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **unknown: Never
+    ) -> Tensor:
         """The root of the variance."""
+        if unknown:
+            refuse("std", unknown)
         return self.record_op(ops.std, (self,), {"axis": axis, "keepdims": keepdims, "ddof": ddof})
 
-    def prod(self, axis: Any = None, *, keepdims: bool = False) -> Tensor:
+    def prod(self, axis: Any = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
         """The product over all elements or along `axis`."""
+        if unknown:
+            refuse("prod", unknown)
         return self.record_op(ops.prod, (self,), {"axis": axis, "keepdims": keepdims})
 
     def cumsum(self, axis: int | None = None) -> Tensor:
@@ -113,6 +132,8 @@ class Methods:
     def astype(self, dtype: Any) -> Tensor:
         """The same elements in another dtype."""
         dtype = np.dtype(dtype)
+        if dtype.kind not in "fiub":
+            raise TypeError(f"a Tensor holds real numbers, not {dtype}")
         convert = ops.astype if dtype.kind == "f" else ops.asconstant
         return self.record_op(convert, (self,), {"dtype": dtype})
 

@@ -263,6 +263,10 @@ def numbers_read(xs: Sequence[Any]) -> list[Any]:
     return [data_of(x) for x in xs]
 
 
+# They write into an array that is there.
+FILLING = (np.put, np.copyto, np.place, np.putmask, np.put_along_axis, np.fill_diagonal)
+
+
 def twin(function: Any) -> Op:
     """The op that stands for a NumPy function; TypeError where there is none."""
     if function in TWINS:
@@ -270,6 +274,16 @@ def twin(function: Any) -> Op:
     name = function.__name__
     if hasattr(function, "__module__"):
         name = f"{function.__module__}.{name}"
+    if name.startswith("numpy.fft."):
+        raise TypeError(
+            f"{name} makes complex numbers, and a Tensor holds real ones: take t.numpy() where no "
+            f"gradient is wanted"
+        )
+    if function in FILLING:
+        raise TypeError(
+            f"{name} fills an array in place, which keeps no history: make the parts first, then "
+            f"np.stack or np.concatenate them, or choose with np.where"
+        )
     raise TypeError(
         f"{name} has no registered op, so its gradient is not known: write it with functions that "
         f"have one (tinygrad_steel.OPS lists them), register it with "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
 from ..ops.op import describe
+from .habits import refuse
 from .tensor import Tensor
 
 
@@ -76,7 +77,9 @@ class Optimizer:
     array([ 0.75, -1.75])
     """
 
-    def __init__(self, parameters: Iterable[Tensor], learning_rate: float):
+    def __init__(self, parameters: Iterable[Tensor], learning_rate: float, **unknown: Never):
+        if unknown:
+            refuse(type(self).__name__, unknown)
         # A tuple: nobody exchanges a parameter behind a compiled step's back.
         self.parameters = checked_parameters(parameters)
         self.learning_rate = learning_rate
@@ -177,9 +180,13 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self, parameters: Iterable[Tensor], learning_rate: float = 0.001, momentum: float = 0.0
+        self,
+        parameters: Iterable[Tensor],
+        learning_rate: float = 0.001,
+        momentum: float = 0.0,
+        **unknown: Never,
     ):
-        super().__init__(parameters, learning_rate)
+        super().__init__(parameters, learning_rate, **unknown)
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum is at least 0 and below 1, not {momentum}")
         self.momentum = momentum
@@ -248,8 +255,9 @@ class Adam(Optimizer):
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
+        **unknown: Never,
     ):
-        super().__init__(parameters, learning_rate)
+        super().__init__(parameters, learning_rate, **unknown)
         if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
             raise ValueError(f"beta1 and beta2 are at least 0 and below 1, not {beta1} and {beta2}")
         if not 0 <= epsilon < np.inf:

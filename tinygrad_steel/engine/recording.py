@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar, overload
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Watcher:
@@ -100,7 +103,7 @@ def refuse_tracing() -> None:
         )
 
 
-def no_grad() -> contextlib.AbstractContextManager[None]:
+class NoGrad:
     """Inside `with no_grad():` no history is recorded: results are constants.
 
     It holds for the current thread only. A parameter can be changed in place there, as in
@@ -114,5 +117,33 @@ def no_grad() -> contextlib.AbstractContextManager[None]:
     >>> with no_grad():
     ...     (weight * 2).requires_grad
     False
+
+    Without parentheses it is the same, and so it is before a function, as a decorator:
+
+    >>> @no_grad
+    ... def doubled():
+    ...     return weight * 2
+    >>> doubled().requires_grad
+    False
     """
-    return recording("off")
+
+    def __init__(self) -> None:
+        self.open = threading.local()
+
+    @overload
+    def __call__(self) -> contextlib._GeneratorContextManager[None]: ...
+    @overload
+    def __call__(self, function: Function) -> Function: ...
+    def __call__(self, function: Any = None) -> Any:
+        return recording("off") if function is None else recording("off")(function)
+
+    def __enter__(self) -> None:
+        entered = self.open.__dict__.setdefault("blocks", [])
+        entered.append(recording("off"))
+        entered[-1].__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self.open.blocks.pop().__exit__(*error)
+
+
+no_grad = NoGrad()

@@ -7,7 +7,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
@@ -24,7 +24,8 @@ from .checks import (
     checked_result,
     frozen_params,
 )
-from .messages import asked_by_user, describe_call, described_result, explained
+from .habits import ATTRIBUTES, Elsewhere, refuse
+from .messages import asked_by_user, describe_call, described_result, explained, expression_of
 from .methods import Methods
 from .numpy_api import twin
 from .operators import Operators
@@ -90,7 +91,15 @@ class Tensor(Operators, Methods):
     read: Any  # that a number was taken from it (see reads.py)
     unrecorded: bool  # whether its history is missing, because of no_grad()
 
-    def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
+    def __init__(
+        self,
+        data: Any,
+        requires_grad: bool = False,
+        name: str | None = None,
+        **unknown: Never,
+    ):
+        if unknown:
+            refuse("Tensor", unknown)
         self._array = checked_array(data)
         self._shape = self._array.shape
         self._op, self._inputs, self._arrays, self._params, self._grad = None, (), (), {}, None
@@ -294,20 +303,20 @@ class Tensor(Operators, Methods):
                 f"and & | ~ for and, or, not"
             )
         refuse_tracing()
-        refuse_assignment()
+        refuse_assignment(self)
         remember(self, BRANCH)
         return bool(self._array)
 
     def __float__(self) -> float:
         refuse_tracing()
-        refuse_assignment()
+        refuse_assignment(self)
         number = float(self.item())
         remember(self, NUMBER)
         return number
 
     def __int__(self) -> int:
         refuse_tracing()
-        refuse_assignment()
+        refuse_assignment(self)
         number = int(self.item())
         remember(self, INDEX)
         return number
@@ -336,7 +345,7 @@ class Tensor(Operators, Methods):
 
     # Gradients
 
-    def backward(self, gradient: Any = None) -> None:
+    def backward(self, gradient: Any = None, **unknown: Never) -> None:
         """Add the gradient of this Tensor to `.grad` of every leaf that requires one.
 
         A second call adds the same gradients again: set `.grad = None` (an optimizer's
@@ -354,6 +363,8 @@ class Tensor(Operators, Methods):
         ValueError
             For a missing or misshapen `gradient`.
         """
+        if unknown:
+            refuse("backward", unknown)
         start = seed(self, gradient)
         if isinstance(start, Tensor):
             start = start._array.copy()  # a leaf may keep it as its gradient
@@ -451,6 +462,7 @@ class Tensor(Operators, Methods):
     def __array__(
         self, dtype: Any = None, copy: bool | None = None
     ) -> np.ndarray[Any, np.dtype[np.object_]]:
+        refuse_assignment(self)
         raise TypeError(
             "a Tensor does not turn into an array by itself, since its history would be lost: "
             "use np.stack([t, u]) to join Tensors, np.where or np.concatenate in place of "
@@ -458,12 +470,19 @@ class Tensor(Operators, Methods):
             "pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t"
         )
 
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in ATTRIBUTES]
+
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
             "a Tensor's elements cannot be assigned: "
             "use np.where or np.concatenate to make a new Tensor"
         )
 
+
+# Not by __getattr__, with which a class loses Python's short way to all its other attributes.
+for name in ATTRIBUTES:
+    setattr(Tensor, name, Elsewhere(name))
 
 # Looked up once: they are called for every op.
 new, ndarray, recording_mode = object.__new__, np.ndarray, RECORDING.get
@@ -510,11 +529,13 @@ def forget(y: Tensor, inputs: tuple[Any, ...], unrecorded: bool) -> None:
     y.unrecorded = unrecorded or any(getattr(x, "unrecorded", False) for x in inputs)
 
 
-def refuse_assignment() -> None:
-    """TypeError where NumPy calls float(t) for `z[i] = t`: the history would be lost."""
+def refuse_assignment(t: Tensor) -> None:
+    """TypeError where NumPy asks for the numbers of `t` for `z[i] = t`: the history would be lost."""
     frame = sys._getframe(2)
     if dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE"):
+        called = t._name or "the Tensor"
         raise TypeError(
-            "z[i] = t cannot keep the history of a Tensor t: use np.where, np.stack or "
-            "np.concatenate, or z[i] = float(t) where the number alone is meant"
+            f"`{expression_of(frame) or 'z[i]'} = ...` cannot keep the history of {called} of shape "
+            f"{t.shape}: use np.where, np.stack or np.concatenate, or t.numpy() where the numbers "
+            f"alone are meant"
         )

@@ -11,18 +11,16 @@ import numpy as np
 
 from ..engine.tensor import Tensor
 from ..program.given_names import variables
-from ..program.names import identifier
 from ..program.values import Value
 from .blame import Search
 from .cells import refuse_path, run_cell
-from .chain import Chain, Found, before, fits
-from .closeness import distance, largest
+from .chain import Chain, Found
 from .contents import items
 from .culprits import culprit, helpers
 from .faults.question import Pool
 from .judging import judged, question
-from .meaning import is_marked, is_name, likeness, parts_of_path
-from .recognise import oriented
+from .meaning import is_marked, is_name
+from .other_forward import forward_step, other_forward
 from .report import FOLLOWS, NO_SUCH, RESHAPED, RIGHT, UNKNOWN, WRONG, Step
 from .said_beside import is_complete, notes
 from .slots import Slots, right_ones
@@ -64,10 +62,10 @@ def compared(slots: Slots, make_step: MakeStep, backprop: Any = None) -> Compari
     search = Search(chain, slots, ask, judge, handed)
     search.recognise_multiples()
     if slots.wrong:
-        differing = other_forward(chain, search)
+        differing = other_forward(chain, slots)
         if differing is not None:
-            steps = [differing, *followers(chain, search, make_step)]
-            return Comparison(steps, [], [], seen.note)
+            after = followers(chain, search, make_step)
+            return Comparison([forward_step(chain, *differing), *after], [], [], seen.note)
         search.recognise()
     verdicts = search.refine()
     if sum(found.verdict == WRONG for found in verdicts.values()) > 1:
@@ -137,6 +135,16 @@ def placed(step: Step, chain: Chain, search: Search, g: Value) -> Step:
     )
 
 
+def followers(chain: Chain, search: Search, make_step: MakeStep) -> Iterator[Step]:
+    """The gradients after a forward that differs: right, or nothing that can be judged."""
+    search.handed.update(search.slots.wrong)
+    for g in (g for g in chain.graph.order if g in search.handed):
+        verdict = FOLLOWS if g in search.slots.wrong else RIGHT
+        array = search.handed[g].array(g)
+        step = make_step(chain.graph, "", g, array, Judgement(verdict))
+        yield placed(step, chain, search, g)
+
+
 # What is not in the graph
 
 
@@ -167,57 +175,6 @@ def unknown(name: str, reason: str, b: Binding | None = None) -> Step:
     """What to say of a variable that is not in the graph."""
     shape, where = (b.array.shape, b.origin.where) if b else ((), None)
     return Step("", shape, np.nan, np.nan, UNKNOWN, reason, [], name, where)
-
-
-# A forward that is another one
-
-
-def other_forward(chain: Chain, search: Search) -> Step | None:
-    """The first value of the forward that somebody's code has otherwise than the graph, by its name."""
-    leaves = [found.binding for found in search.slots.wrong.values()]
-    used = before(leaves, chain.right)
-    other = {*leaves, *chain.forward, *chain.changed}
-    matched = {m.value for match in chain.forward.values() for m in match}
-    own = [m for m in chain.meanings if m.owner is None and m.value not in matched]
-    for b in chain.made:
-        if b not in used or b in other or chain.is_marked(b):
-            continue
-        for meaning in own:
-            if fits(b, meaning.value) and is_called(chain, b, meaning.parts):
-                return forward_step(chain, b, meaning.value)
-    return None
-
-
-def is_called(chain: Chain, b: Binding, parts: tuple[str | int, ...]) -> bool:
-    """Whether a binding has this name, with or without the container in which it is."""
-    names = (parts_of_path(name.path) for name in chain.other_names[b])
-    return any(likeness(name, parts) >= 4 * min(len(name), len(parts)) for name in names)
-
-
-def forward_step(chain: Chain, b: Binding, x: Value) -> Step:
-    """What to say of a value of the forward that differs."""
-    name, where = chain.spoken(b), b.origin.where
-    since = "before the code runs" if b.origin.given else f"from line {where.line} on"
-    reason = f"your {name} differs from the graph's {since}"
-    own = chain.graph.numbers[x]
-    array = next(array for _, array in oriented(b.array, own.shape))
-    off, size = float(np.max(distance(array, own), initial=0)), largest(own)
-    relative = off / size if size else np.inf
-    line = chain.graph.lines.get(identifier(chain.graph.names[x]))
-    code = [line] if line else []
-    called = chain.graph.names[x]
-    step = Step(called, b.array.shape, off, relative, WRONG, reason, code, name, where)
-    return step._replace(faults=("other-forward",))
-
-
-def followers(chain: Chain, search: Search, make_step: MakeStep) -> Iterator[Step]:
-    """The gradients after a forward that differs: right, or nothing that can be judged."""
-    search.handed.update(search.slots.wrong)
-    for g in (g for g in chain.graph.order if g in search.handed):
-        verdict = FOLLOWS if g in search.slots.wrong else RIGHT
-        array = search.handed[g].array(g)
-        step = make_step(chain.graph, "", g, array, Judgement(verdict))
-        yield placed(step, chain, search, g)
 
 
 # Code that raises

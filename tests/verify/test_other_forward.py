@@ -1,0 +1,93 @@
+"""Code whose forward is another one than the graph's: it is said first, with its line, whatever it is called."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tinygrad_steel import Tensor, compare_backprop
+
+rng = np.random.default_rng(3)
+X, Y = rng.normal(size=(7, 4)), rng.normal(size=(7, 2))
+PARAMETERS = {
+    "W1": rng.normal(size=(4, 5)),
+    "b1": rng.normal(size=5),
+    "W2": rng.normal(size=(5, 2)),
+}
+
+
+def loss_of(W1, b1, W2):
+    """The graph, in which nothing but the parameters has a name."""
+    return np.mean(np.square(np.tanh(X @ W1 + b1) @ W2 - Y))
+
+
+RIGHT = """\
+def backward(W1, b1, W2):
+    pre = X @ W1 + b1
+    act = np.tanh(pre)
+    out = act @ W2
+    delta = 2 * (out - Y) / Y.size
+    dW2 = act.T @ delta
+    back = delta @ W2.T * (1 - act * act)
+    dW1 = X.T @ back
+    db1 = back.sum(axis=0)
+    return dW1, db1, dW2
+"""
+
+# What stands there, what is written instead; the line that is wrong is that of the text.
+WRONG = [
+    ("pre = X @ W1 + b1", "pre = X @ W1 - b1"),
+    ("pre = X @ W1 + b1", "pre = X @ (2 * W1) + b1"),
+    ("act = np.tanh(pre)", "act = np.tanh(2 * pre)"),
+    ("act = np.tanh(pre)", "act = np.sin(pre)"),
+    ("out = act @ W2", "out = act @ np.abs(W2)"),
+    ("out = act @ W2", "out = act @ W2 + 0.5"),
+]
+
+
+def compared(source):
+    names = {"X": X, "Y": Y, "np": np}
+    exec(compile(source, "backward.py", "exec"), names)
+    tensors = {name: Tensor(p, requires_grad=True) for name, p in PARAMETERS.items()}
+    loss = loss_of(**tensors)
+    return compare_backprop(loss, tensors, backprop=lambda: names["backward"](**PARAMETERS))
+
+
+def test_the_code_is_right_as_it_stands():
+    assert compared(RIGHT).ok
+
+
+@pytest.mark.parametrize(("right", "wrong"), WRONG)
+def test_the_first_value_that_differs_is_named(right, wrong):
+    assert RIGHT.count(right) == 1
+    source = RIGHT.replace(right, wrong)
+    report = compared(source)
+    first = report.first_wrong
+    line = 1 + source[: source.index(wrong)].count("\n")
+    assert first.where.line == line, report
+    assert report.faults == ("other-forward",)
+    name = wrong.split()[0]
+    assert first.reason.startswith(f"your {name} differs from what the graph computes")
+    assert f"from line {line} on" in first.reason
+    assert all(
+        step.verdict.startswith("follows") for step in report.steps[1:] if step.name != "G_W2"
+    )
+
+
+def test_a_slip_in_the_backward_is_not_taken_for_another_forward():
+    for right, wrong in (
+        ("(1 - act * act)", "(1 - act)"),
+        ("(1 - act * act)", "(1 - np.tanh(act) ** 2)"),
+        ("delta = 2 * (out - Y)", "delta = 2 * (out - 0.9 * Y)"),
+        ("dW1 = X.T @ back", "dW1 = np.abs(X).T @ back"),
+        ("act.T @ delta", "pre.T @ delta"),
+    ):
+        report = compared(RIGHT.replace(right, wrong))
+        assert not report.ok and report.faults != ("other-forward",), (wrong, report)
+
+
+def test_parts_that_the_graph_does_not_have_are_lines_too():
+    source = RIGHT.replace("pre = X @ W1 + b1", "moved = b1 + 1\n    pre = X @ W1 + moved")
+    first = compared(source).first_wrong
+    assert first.where.line == 3
+    assert [place.line for place in first.helpers] == [2]
