@@ -9,7 +9,7 @@ import numpy as np
 
 from ..program.values import Value
 from .faults.factors import causes
-from .faults.question import Pool, Question
+from .faults.question import Budget, Pool, Question
 from .report import EMPTY, RIGHT, WRONG
 from .rounding import Rounding
 from .traced_loss import Graph
@@ -23,9 +23,10 @@ def judged(
 ) -> dict[Value, Judgement]:
     """The verdict on each gradient that was handed over, in the order of the backward.
 
-    `first`: what the search for the reason of the first wrong one may cost; `later`: those for the
-    others together. Without these each search has a budget of its own.
+    `first`: what the search for the reason of the first wrong one may cost, as much as any search
+    if nothing is said; `later`: those for the others together, as much as two.
     """
+    later = later or shared_by_later()
     known_causes = tuple(causes(graph))
     divisors = tuple(float(number) for number, *_ in known_causes if number > 1)
     rounding = Rounding(graph, handed, divisors)
@@ -50,6 +51,12 @@ def judged(
         values[g] = reshaped(handed[g], expected)
         spoiled = spoiled or not found[g].verdict.startswith((RIGHT, EMPTY))
     return found
+
+
+def shared_by_later() -> Pool:
+    """What the searches for the later ones may cost together, where the first one had its own."""
+    whole = Budget().left
+    return Pool(2 * whole, each=whole / 2)
 
 
 def question(graph: Graph, pool: Pool, asked: Value, given: np.ndarray, handed: Arrays) -> Question:

@@ -12,7 +12,7 @@ from ...program.values import Value
 from ..closeness import explains, matches
 from ..codes import Code
 from ..traced_loss import NOTHING
-from .places import Hit, contradicts, listed, unexplained_by
+from .places import Hit, contradicts, listed, unexplained_by, way_to
 from .question import Finding, Question, fitting
 
 
@@ -71,10 +71,11 @@ def first_changed(question: Question, fault: Fault, found: Mapping[Value, Any]) 
     return []
 
 
-def explaining(question: Question, path: list[Value], faults: Iterable[Fault]) -> Iterator[Hit]:
+def explaining(question: Question, faults: Iterable[Fault]) -> Iterator[Hit]:
     """Those of the faults in several gradients that give just what was handed over."""
     if question.given.size < 2:  # one number is soon hit by chance
         return
+    path = way_to(question)
     late = [g for g in question.graph.order if g not in question.handed]
     for fault in faults:
         found = fitting(partial(replay, question, fault, path)) or {}
@@ -90,16 +91,14 @@ def explaining(question: Question, path: list[Value], faults: Iterable[Fault]) -
             yield Hit(finding, unexplained_by(question, after))
 
 
-def first_of_all(question: Question, path: list[Value], faults: Iterable[Fault]) -> Finding | None:
+def first_of_all(question: Question, faults: Iterable[Fault]) -> Finding | None:
     """The first of the faults that gives all wrong gradients, where there are others."""
     if not unexplained_by(question, {}):
         return None
-    hits = explaining(question, path, faults)
+    hits = explaining(question, faults)
     return next((hit.finding for hit in hits if not hit.unexplained), None)
 
 
-def first_that_explains(
-    question: Question, path: list[Value], faults: Iterable[Fault]
-) -> Finding | None:
+def first_that_explains(question: Question, faults: Iterable[Fault]) -> Finding | None:
     """The first of the faults that gives the gradient that is asked about."""
-    return next((hit.finding for hit in explaining(question, path, faults)), None)
+    return next((hit.finding for hit in explaining(question, faults)), None)

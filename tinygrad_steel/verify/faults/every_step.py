@@ -6,17 +6,18 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ... import ops
 from ...program.values import Apply, Value
 from ..traced_loss import Graph
 from . import axes, derivatives, factors, functions, loops, terms
 from .at_once import Fault
-from .places import listed
+from .places import listed, way_to
 from .question import Gradient, Mistake, Question, Step, step_of
 
 Kind = Callable[[Step], Iterator[Mistake]]
@@ -63,20 +64,19 @@ def missing_ways(question: Question, every: Ways) -> Iterator[Fault]:
         yield Fault(without(graph, edges), first, words, ("missing-term",), is_in_loop=True)
 
 
-def scaled_ways(question: Question, every: Ways) -> Iterator[Fault]:
+def scaled_ways(question: Question, every: Ways, numbers: Iterable[float]) -> Iterator[Fault]:
     """The same way has a factor at every step: a sign, or one that people get wrong."""
     graph = question.graph
-    factors_known = [-1.0, *dict.fromkeys(cause.number for cause in question.causes)]
     for edges in every:
         through = graph.text(graph.parts[edges[0].x][edges[0].number][0])
-        for factor in factors_known:
+        for factor in dict.fromkeys(numbers):
             named = factors.named(question.causes, factor)
             if named is not None:
-                scaled = {
+                becomes = {
                     graph.gradient_of[x]: partial(times, x, {*edges}, factor) for x, _ in edges
                 }
                 words = f"in what comes through {through}: {named.words}"
-                yield Fault(scaled, first_of(edges), words, named.codes, is_in_loop=True)
+                yield Fault(becomes, first_of(edges), words, named.codes, is_in_loop=True)
 
 
 def times(x: Value, scaled: set[Edge], factor: float, now: Question) -> Any:
@@ -87,12 +87,12 @@ def times(x: Value, scaled: set[Edge], factor: float, now: Question) -> Any:
     return total
 
 
-def nothing_at_all(question: Question, path: list[Value]) -> Iterator[Fault]:
+def nothing_at_all(question: Question) -> Iterator[Fault]:
     """The same way is missing at every step, so that nothing comes to what lies behind: the places
     nearest to the loss come first.
     """
     graph = question.graph
-    every = alike_edges(question, loops.alike(graph), path)
+    every = alike_edges(question, loops.alike(graph))
     return missing_ways(question, every[::-1])
 
 
@@ -114,24 +114,29 @@ def rest(x: Value, left_out: set[tuple[Value, int]], now: Question) -> Any:
 # The same mistake
 
 
-def at_every_step(question: Question, path: list[Value], others: bool = False) -> Iterator[Fault]:
+def at_every_step(question: Question, others: bool = False) -> Iterator[Fault]:
     """The same mistake in all steps that are alike, each with what comes to it then; `others`: in
     those as well that do not lead to what is asked about.
     """
     graph = question.graph
     ones = loops.alike(graph)
-    every = alike_edges(question, ones, path, others)
+    every = alike_edges(question, ones, others)
     several = [edges for edges in every if len(first_of(edges)) > 1]
     yield from missing_ways(question, several)
-    yield from scaled_ways(question, several)
-    for kinds in (PLAIN, MANY):
+    yield from scaled_ways(question, several, [-1.0])
+    yield from in_steps(question, every, FIRST)
+    yield from other_values(question, ones, every)
+    yield from scaled_ways(question, several, [cause.number for cause in question.causes])
+    yield from in_steps(question, every, LAST)
+
+
+def in_steps(question: Question, every: Ways, kinds: Iterable[Kind]) -> Iterator[Fault]:
+    """Each mistake of these kinds, made in all steps that are alike."""
+    for kind in kinds:
         for edges in every:
             step = step_at(question, edges[0])
-            for kind in kinds if step.g is not step.gy else ():
-                for j, mistake in enumerate(kind(step)):
-                    yield same(question, edges, [(kind, j)] * len(edges), mistake)
-        if kinds is PLAIN:
-            yield from other_values(question, ones, every)
+            for j, mistake in enumerate(kind(step) if step.g is not step.gy else ()):
+                yield same(question, edges, [(kind, j)] * len(edges), mistake)
 
 
 def same(
@@ -202,21 +207,25 @@ def gradient_for(other: Value, step: Step) -> Iterator[Mistake]:
 
 def altered(step: Step) -> Iterator[Mistake]:
     """A term, a sign, an op too often, an axis in a value of the derivative."""
-    for value in step.used:
+    for value in (x for x in step.used if x.op is not ops.transpose):
         for kind in (terms.term_missing, terms.inverted, terms.applied_twice, axes.other_axis):
             yield from kind(step, value)
 
 
-PLAIN: tuple[Kind, ...] = (
+# What is likely comes first: where a loop is long, not all can be tried.
+FIRST: tuple[Kind, ...] = (
     derivatives.handed_on_unchanged,
     derivatives.factor_left_out,
+    altered,
     derivatives.alone,
+    axes.other_product,
+)
+LAST: tuple[Kind, ...] = (
+    functions.other_derivative,
+    functions.other_derivative_alone,
     derivatives.taken_twice,
     axes.sum_over_others,
-    axes.other_product,
-    altered,
 )
-MANY: tuple[Kind, ...] = (functions.other_derivative, functions.other_derivative_alone)
 
 
 # The steps of a loop
@@ -229,14 +238,12 @@ def in_a_loop(gradients: list[Gradient]) -> list[Gradient]:
     return [gradient for gradient in gradients if gradient.x in made_in]
 
 
-def alike_edges(
-    question: Question, ones: list[loops.Alike], path: list[Value], others: bool = False
-) -> Ways:
+def alike_edges(question: Question, ones: list[loops.Alike], others: bool = False) -> Ways:
     """The ways to gradients that are alike, the nearest to the loss first, where there are two or
     more on the way to the one that is asked about; `others`: and elsewhere, but to none that was
     handed over.
     """
-    graph, on_the_way = question.graph, {*path}
+    graph, on_the_way = question.graph, {*way_to(question)}
     allowed = on_the_way
     if others:
         allowed = ({*graph.order} - {*question.handed}) | on_the_way

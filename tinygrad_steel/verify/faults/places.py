@@ -58,7 +58,7 @@ def scaled(question: Question) -> Iterator[Hit]:
 def traced(question: Question, name: Callable[[float], Named | None]) -> Hit | None:
     """Where a factor may have come in, of all that `name` has words for."""
     asked, graph = question.asked, question.graph
-    if any(asked in graph.behind(h) for h in question.handed if h is not asked):
+    if others_behind(question, asked):
         return None  # it is a step between others, of which those before it are right
     wrong = unexplained_by(question, {})
     found = [place for g in between(question)[:NEAREST] if (place := scaled_at(question, g, name))]
@@ -106,27 +106,32 @@ def listed(names: list[str], word: str) -> str:
     return f"{', '.join(first)} {word} {last}" if first else last
 
 
-def between(question: Question) -> list[Value]:
-    """The gradients on the way to the one that is asked about which nobody has handed over, the
-    nearest first.
+def way_to(question: Question) -> list[Value]:
+    """The gradients on the way to the one that is asked about which nobody has handed over, and it
+    itself, inputs first.
     """
-    found: dict[Value, None] = {}
-    todo = [question.asked]
+    graph = question.graph
+    found, todo = {question.asked}, [question.asked]
     for g in todo:
-        new = (x for x in g.values() if x in question.graph.late and x not in question.handed)
-        for x in new:
-            if x not in found:
-                found[x] = None
-                todo.append(x)
-    order = {g: i for i, g in enumerate(question.graph.order)}
+        new = [x for x in g.values() if x in graph.late and x not in question.handed]
+        todo += [x for x in dict.fromkeys(new) if x not in found]
+        found.update(new)
+    return [g for g in graph.order if g in found]
+
+
+def between(question: Question) -> list[Value]:
+    """Those of values, but for the one that is asked about, the nearest first."""
     owned = {*question.graph.gradient_of.values()}
-    return sorted((g for g in found if g in owned and g in order), key=order.__getitem__)[::-1]
+    return [g for g in way_to(question)[::-1] if g in owned and g is not question.asked]
 
 
 def others_behind(question: Question, g: Value) -> list[Value]:
     """What was handed over and depends on a gradient, but for the one that is asked about."""
-    others = (h for h in question.handed if h is not question.asked)
-    return [h for h in others if g in question.graph.behind(h)]
+    found = {g}
+    for x in question.graph.order:
+        if not found.isdisjoint(x.inputs):
+            found.add(x)
+    return [h for h in question.handed if h in found and h is not question.asked]
 
 
 def interval(question: Question) -> str:

@@ -156,9 +156,8 @@ def origin(question: Question, named: Named) -> Finding:
     try:
         found = places.origin(question, named)
         if named.codes == ("zero",) and not found.values:
-            path = region(question)[1]
-            faults = every_step.nothing_at_all(question, path)
-            return at_once.first_of_all(question, path, faults) or found
+            faults = every_step.nothing_at_all(question)
+            return at_once.first_of_all(question, faults) or found
         return found
     except Ended:
         return Finding(*named)
@@ -266,16 +265,16 @@ def in_rounds(
     in_many = itertools.chain(
         choices.other_condition(question),
         normalizations.held_constant(question),
-        every_step.at_every_step(question, path),
+        every_step.at_every_step(question),
     )
-    everywhere = every_step.at_every_step(question, path, others=True)
-    loops = at_once.explaining(question, path, everywhere)
+    everywhere = every_step.at_every_step(question, others=True)
+    loops = at_once.explaining(question, everywhere)
     usual = partial(usual_fault, question, tried=tried, besides=loops)
     return (
-        at_once.first_of_all(question, path, cuts)
+        at_once.first_of_all(question, cuts)
         or usual(candidates(gradients, ROUNDS), others=places.scaled(question))
         or as_finding(taken_for(question))
-        or share(WORK_FOR_MORE, partial(at_once.first_that_explains, question, path, in_many))
+        or share(WORK_FOR_MORE, partial(at_once.first_that_explains, question, in_many))
         or share(WORK_FOR_MORE, partial(usual, candidates(nearest, MORE)))
         or share(WORK_FOR_MANY, partial(usual, one_by_one))
         or usual(candidates(gradients, LAST))
