@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from ..ops.op import Op
 from ..program.names import identifier
 from ..program.values import Apply, Value
 from .chain import Chain, before, fits
@@ -15,7 +18,7 @@ from .meaning import likeness, parts_of_path
 from .recognise import as_floats, oriented
 from .report import WRONG, Step
 from .slots import Slots
-from .watching import Binding
+from .watching import Binding, Place
 
 # What may be computed to see whether a forward that differs explains the gradients, in the units of
 # a Budget.
@@ -75,27 +78,77 @@ def is_called(chain: Chain, b: Binding, parts: tuple[str | int, ...]) -> bool:
 def explaining(chain: Chain, slots: Slots, arrays: list[Binding]) -> Differing | None:
     """The first from which all wrong gradients of leaves follow, if it stands for a value of the
     graph that is not there, and the rest of the forward and all of the backward are the graph's.
+
+    What one statement makes in a loop stands for as many values of the graph.
     """
     if not all(np.all(np.isfinite(found.binding.array)) for found in slots.wrong.values()):
         return None  # much becomes NaN
     known = known_values(chain)
     lacking = [x for x in chain.graph.forward if isinstance(x, Apply) and x not in known]
+    made_at: dict[Place, list[Binding]] = defaultdict(list)
+    candidates = {*arrays, *renamed_values(chain, slots)}
+    for b in (b for b in chain.watched.bindings if b in candidates):
+        if is_forward(chain, b):
+            made_at[b.origin.where].append(b)
     work = 0.0
-    for b in (b for b in arrays if is_forward(chain, b)):
-        for x in (x for x in lacking if fits(b, x)):
-            for _, array in oriented(as_floats(b.array), x.shape):
-                found: dict[Value, np.ndarray] = {x: np.asarray(array, x.dtype)}
-                work += follow(chain, found)
-                if all(g in found and is_so(slots, g, found[g]) for g in slots.wrong):
-                    return Differing(b, x)
-                if work > WORK:
-                    return None
+    for group in made_at.values():
+        for stand_in in stand_ins(group, lacking):
+            work += follow(chain, stand_in)
+            x = next(iter(stand_in))
+            if all(
+                g in stand_in and is_so(slots, g, stand_in[g]) for g in telling(chain, slots, x)
+            ):
+                return Differing(group[0], x)
+            if work > WORK:
+                return None
     return None
+
+
+def renamed_values(chain: Chain, slots: Slots) -> Iterator[Binding]:
+    """The second names of right values, of which wrong gradients of leaves are made: such a name may
+    be that of another value.
+    """
+    used = before(found.binding for found in slots.wrong.values())
+    for b in (b for b in chain.forward if b in used):
+        names = (n for n in chain.other_names[b] if n is not b and not n.origin.is_argument)
+        yield from (n for n in names if not chain.is_marked_name(n))
 
 
 def is_forward(chain: Chain, b: Binding) -> bool:
     """Whether an array may be a value of the forward: no gradient has a part in it."""
     return b.array.dtype.kind == "f" and not any(a in chain.right for a in before([b]))
+
+
+def stand_ins(group: list[Binding], lacking: list[Apply]) -> Iterator[dict[Value, np.ndarray]]:
+    """What arrays of one statement may be in the graph: one of them any value that is not there,
+    several of them the values of an op, as often as a loop comes to it.
+    """
+    of_op: dict[Op | None, list[Apply]] = defaultdict(list)
+    for x in lacking:
+        if any(fits(b, x) for b in group):
+            of_op[x.op if len(group) > 1 else None].append(x)
+    for values in of_op.values():
+        each, rest = divmod(len(values), len(group))
+        for first in range(0 if rest else each):
+            yield from paired(group, values[first::each])
+
+
+def paired(group: list[Binding], values: list[Apply]) -> Iterator[dict[Value, np.ndarray]]:
+    """The arrays as these values, one after the other, as they may lie."""
+    if all(fits(b, x) for b, x in zip(group, values)):
+        ways = (oriented(as_floats(b.array), x.shape) for b, x in zip(group, values))
+        for arrays in zip(*ways):
+            yield {x: np.asarray(a, x.dtype) for x, (_, a) in zip(values, arrays)}
+
+
+def telling(chain: Chain, slots: Slots, x: Value) -> list[Value]:
+    """The wrong gradients that tell whether `x` was another value: those of leaves that come in
+    after it, if there are any. In those before it the derivative of `x` has a part, which some
+    write with its result and some with its inputs.
+    """
+    needed = chain.graph.behind(x)
+    after = [g for g in slots.wrong if chain.gradients[g] not in needed]
+    return after or [*slots.wrong]
 
 
 def follow(chain: Chain, found: dict[Value, np.ndarray]) -> float:
