@@ -105,7 +105,7 @@ def test_a_slip_in_the_line_of_a_loop_is_said_once_and_of_every_step(steps, slip
     report = compare_backprop(loss, names, **network.backward(**slip))
     ((_, reason),) = wrong_steps(report)
     if steps > 2 or "slope" in slip:  # of two steps, one alone sends back
-        assert ", at every step: " in reason
+        assert ", at every step" in reason
     assert says.format(steps - 1, steps - 2) in reason
     assert report.first_wrong.faults[0].startswith(code)
 
@@ -219,3 +219,28 @@ def test_what_nothing_explains_has_an_interval_whose_start_is_right_and_whose_en
     assert not same(given[end], right[end])
     order = [*model.steps]
     assert order.index(start) < order.index(step) <= order.index(end)
+
+
+def of_the_same(model, noisy):
+    """Which gradients are said to be wrong for the same fault as another one; `noisy`: the steps to
+    which noise is added.
+    """
+    rng = np.random.default_rng(0)
+
+    def with_noise(step):
+        return lambda n: model.steps[step](n) + rng.normal(size=model.steps[step](n).shape)
+
+    loss, names = model.build()
+    chain = model.chain(names, {step: with_noise(step) for step in noisy})
+    chain = {step: g for step, g in chain.items() if names[step[2:]].op is None}
+    found = dict(wrong_steps(compare_backprop(loss, names, **chain)))
+    same = {k: re.search(r"; perhaps of the same fault as (\w+)$", r) for k, r in found.items()}
+    return {k: match and match[1] for k, match in same.items()}
+
+
+def test_what_may_be_wrong_for_the_same_fault():
+    """The gradient before a layer is proved right by that layer's weight."""
+    after = dict.fromkeys(("G_b2", "G_W1", "G_b1"), "G_W2")
+    assert of_the_same(DEEP, ["G_z2"]) == {"G_W2": None, **after}
+    assert of_the_same(DEEP, ["G_b2", "G_W1"]) == {"G_b2": None, "G_W1": None}
+    assert of_the_same(ROWS, ["G_z1"]) == {"G_W1": None, "G_b1": "G_W1"}

@@ -8,7 +8,9 @@ from types import MappingProxyType
 import numpy as np
 
 from ..program.values import Value
+from .codes import Code
 from .faults.factors import causes
+from .faults.places import suspects
 from .faults.question import Budget, Pool, Question
 from .report import EMPTY, RIGHT, WRONG
 from .rounding import Rounding
@@ -16,6 +18,7 @@ from .traced_loss import Graph
 from .verdicts import Judgement, judge
 
 Arrays = Mapping[Value, np.ndarray]
+UNEXPLAINED: frozenset[Code] = frozenset({"unexplained", "unexplained-limit", "not-searched"})
 
 
 def judged(
@@ -32,6 +35,7 @@ def judged(
     rounding = Rounding(graph, handed, divisors)
     values: dict[Value, np.ndarray] = {}  # gradients, as they follow from those handed over so far
     ahead: dict[Value, np.ndarray] = {}  # those that have a fault of which one before them told
+    doubted: dict[Value, Value] = {}  # where a fault may be that nothing explains, and in what
     spoiled = False
     pool = first
     found: dict[Value, Judgement] = {}
@@ -44,6 +48,8 @@ def judged(
             graph, known_causes, handed, now, spoiled, g, handed[g], values[g], pool=pool
         )
         found[g] = judge(question, rounding)
+        if UNEXPLAINED & {*found[g].codes}:
+            found[g] = with_doubt(question, found[g], doubted)
         pool = later if found[g].verdict == WRONG else pool
         expected = values[g]
         values |= found[g].values  # what comes next may follow from it
@@ -51,6 +57,18 @@ def judged(
         values[g] = reshaped(handed[g], expected)
         spoiled = spoiled or not found[g].verdict.startswith((RIGHT, EMPTY))
     return found
+
+
+def with_doubt(question: Question, found: Judgement, doubted: dict[Value, Value]) -> Judgement:
+    """What nothing explains, and which one before it may be wrong for the same fault."""
+    way = suspects(question)
+    same = next((doubted[g] for g in way[::-1] if g in doubted), None)
+    for g in way:
+        doubted.setdefault(g, question.asked)
+    if same is None or not question.graph.name(same):
+        return found
+    words = f"{found.reason}; perhaps of the same fault as {question.graph.name(same)}"
+    return found._replace(reason=words)
 
 
 def shared_by_later() -> Pool:

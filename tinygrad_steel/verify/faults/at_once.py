@@ -51,12 +51,14 @@ def replay(question: Question, fault: Fault, order: Sequence[Value]) -> dict[Val
 def in_words(question: Question, fault: Fault, found: Mapping[Value, Any]) -> str:
     """Where it is, and what; `found`: the gradients as they are with it."""
     graph = question.graph
-    places = fault.first or first_changed(question, fault, found)
-    names = [graph.gradient_text(x) for x in places if graph.gradient_of[x] not in question.handed]
-    where = f"from a fault at {listed(names, 'and')}" if names else ""
-    if fault.is_in_loop:
-        where += ", at every step" if where else "at every step"
-    return f"{where}{': ' if where else ''}{fault.words}"
+    places = [graph.gradient_of[x] for x in fault.first or first_changed(question, fault, found)]
+    every = ", at every step" if fault.is_in_loop else ""
+    if question.asked in places:
+        return f"{fault.words}{every}"
+    places = [g for g in places if g not in question.handed]
+    names = [graph.name(g) for g in places if graph.name(g)]
+    names = names or [graph.gradient_text(graph.owner_of[g]) for g in places[:1]]
+    return f"from a fault at {listed(names, 'and')}{every}: {fault.words}" if names else fault.words
 
 
 def first_changed(question: Question, fault: Fault, found: Mapping[Value, Any]) -> list[Value]:

@@ -139,23 +139,39 @@ def interval(question: Question) -> str:
     right product proves right, and the one that is asked about.
     """
     graph = question.graph
+    proofs = proofs_of(question)
     for g in between(question):
-        proofs = [h for h in others_behind(question, g) if proves(question, h, g)]
-        if proofs and graph.name(g):
-            right = graph.name(proofs[0])
+        if g in proofs and graph.name(g):
             return (
-                f"; the fault is between {graph.name(g)}, which is right since {right} is, "
-                f"and {graph.name(question.asked)}"
+                f"; the fault is between {graph.name(g)}, which is right since "
+                f"{graph.name(proofs[g])} is, and {graph.name(question.asked)}"
             )
     return ""
 
 
-def proves(question: Question, h: Value, g: Value) -> bool:
-    """Whether a gradient that was handed over could not be right if `g` were wrong: the product of
-    `g` and a matrix, and right.
+def suspects(question: Question) -> list[Value]:
+    """The gradients between those where a fault may be, the nearest first: what is proved to be
+    right, and all before it, is above suspicion.
     """
-    is_product = h.op is ops.matmul and any(g in handed_on(x) for x in h.inputs)
-    return is_product and is_right(question, h)
+    proofs, right = proofs_of(question), set[Value]()
+    way = [g for g in way_to(question)[::-1] if g is not question.asked]
+    for g in way:
+        if g in proofs and g not in right:
+            right.update(question.graph.behind(g))
+    return [g for g in way if g not in right]
+
+
+def proofs_of(question: Question) -> dict[Value, Value]:
+    """By gradient, the one that was handed over and could not be right if it were wrong: the product
+    of it and a matrix, and right.
+    """
+    found: dict[Value, Value] = {}
+    for h in question.handed:
+        if h is not question.asked and h.op is ops.matmul and is_right(question, h):
+            for x in h.values():
+                for g in handed_on(x):
+                    found.setdefault(g, h)
+    return found
 
 
 def contradicts(question: Question, found: Arrays) -> bool:
