@@ -24,9 +24,10 @@ from fuzz_programs import FAMILIES, Program
 from helpers import counted, leaf
 
 from tinygrad_steel import Tensor, compare_backprop, softmax_cross_entropy, write_backprop
+from tinygrad_steel.verify.bindings import Place
 from tinygrad_steel.verify.capture import flat_names
 from tinygrad_steel.verify.statements import parsed, spelled_path
-from tinygrad_steel.verify.watching import Place, watched
+from tinygrad_steel.verify.watching import watched
 
 STYLES = pathlib.Path(__file__).parent / "styles"
 X, Y = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 0.2]]), np.array([[1.0], [0.0], [2.0]])
@@ -711,6 +712,16 @@ def right_gradients():
     return X.T @ dz, dz.sum(0), h.T @ d, d.sum(0)
 
 
+def test_parts_that_are_kept_under_the_name_of_a_gradient_are_not_what_is_given_back():
+    def in_parts():
+        dW1, db1, dW2, db2 = right_gradients()
+        parts = {"dW1": 3 * dW1, "dW2": 3 * dW2}
+        return [parts["dW2"] / 3, db2, parts["dW1"] / 3, db1]
+
+    report = compare_backprop(two_layers(), backprop=in_parts)
+    assert report.ok, report
+
+
 def swapped():
     dW1, db1, dW2, db2 = right_gradients()
     return {"W1": dW2, "b1": db1, "W2": dW1, "b2": db2}  # swapped
@@ -867,18 +878,35 @@ def test_a_leaf_that_a_returned_dict_lacks_is_missing():
 
 
 def test_what_was_returned_and_not_judged_is_said():
-    def a_row():
-        dW1, db1, dW2, db2 = right_gradients()
-        return -3 * np.concatenate([a.ravel() for a in (dW2, db2, dW1, db1)])
-
     def ascent():
         dW1, db1, dW2, db2 = right_gradients()
         return W1 + 0.1 * dW1, b1 + 0.1 * db1, W2 + 0.1 * dW2, b2 + 0.1 * db2
 
-    for code, what in ((a_row, "returned value of shape (12,)"), (ascent, "returned value[0]")):
-        report = compare_backprop(two_layers(), backprop=code)
+    report = compare_backprop(two_layers(), backprop=ascent)
+    assert not report.ok, report
+    assert "Note: what was returned was not judged: returned value[0]" in str(report)
+    assert "are right." not in str(report)
+
+
+@pytest.mark.parametrize("order", ["W2 b2 W1 b1", "b1 W1 W2 b2", "W1 b1 W2 b2"])
+def test_a_row_of_all_gradients_is_judged_by_its_parts(order):
+    sizes = {"W1": W1.size, "b1": b1.size, "W2": W2.size, "b2": b2.size}
+
+    def a_row(factors):
+        found = dict(zip(sizes, right_gradients()))
+        return np.concatenate([found[k].ravel() * factors.get(k, 1) for k in order.split()])
+
+    for factors in ({"W2": -3}, {"W1": -3, "b1": -3, "W2": -3, "b2": -3}, {"b1": 2, "b2": 5}):
+        report = compare_backprop(two_layers(), backprop=functools.partial(a_row, factors))
         assert not report.ok, report
-        assert f"Note: what was returned was not judged: {what}" in str(report)
+        wrong = {s.name.removeprefix("G_") for s in report.steps if s.verdict == "wrong"}
+        assert wrong == {*factors}, report
+        for step in report.steps:
+            name = step.name.removeprefix("G_")
+            if name in factors:
+                start = sum(sizes[k] for k in order.split()[: order.split().index(name)])
+                assert step.variable.endswith(f"[{start}:{start + sizes[name]}]"), report
+                assert step.where.text.startswith("return np.concatenate")
         assert "are right." not in str(report)
 
 

@@ -473,8 +473,8 @@ def test_epsilon_left_out_of_the_derivative_of_the_logarithm():
 
 
 @pytest.mark.parametrize(("columns", "words", "fault"), [
-    (3, "divided by the batch size 6 instead of the number of classes 3", lambda g: np.tile(g[:, None] / 6, 3)),
-    (3, "not divided by the number of classes 3", lambda g: np.tile(g[:, None], 3)),
+    (3, "divided by the batch size 6 instead of the number of columns 3", lambda g: np.tile(g[:, None] / 6, 3)),
+    (3, "not divided by the number of columns 3", lambda g: np.tile(g[:, None], 3)),
     (6, "G_m / 6 is spread along the wrong axis", lambda g: np.tile(g / 6, (6, 1))),
 ])  # fmt: skip
 def test_mean_over_the_wrong_axis(columns, words, fault):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers import FULL
 from verify.mistakes.collection import MISTAKES, MODELS
+from verify.mistakes.diagnosis import DIAGNOSIS, POWERS, SLICED
 from verify.mistakes.form import CODES
 from verify.mistakes.measure import (
     ALL,
@@ -65,6 +66,20 @@ def test_a_mistake_is_explained_wherever_it_is(mistake):
         found = answer(mistake, ALL, dtype)
         assert found.place == mistake.place
         assert mistake.says[0] in found.reason
+
+
+@pytest.mark.parametrize("mistake", DIAGNOSIS, ids=lambda m: m.title)
+def test_each_kind_of_mistake_is_known(mistake):
+    for dtype in DTYPES if FULL else DTYPES[:1]:
+        found = answer(mistake, ALL, dtype)
+        assert found.place == mistake.place
+        assert mistake.says[0] in found.reason
+
+
+@pytest.mark.parametrize("model", [POWERS, SLICED], ids=lambda m: m.name)
+def test_a_right_chain_of_the_diagnosis_is_right(model):
+    loss, names = model.build()
+    assert compare_backprop(loss, names, **model.chain(names)).ok
 
 
 @pytest.mark.parametrize("mistake", PLANTED[:: 1 if FULL else 3], ids=lambda m: m.title)

@@ -7,23 +7,25 @@ is right, or what a right gradient of a leaf was computed from, is never called 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
 
 from ..program.values import Value, behind
+from .bindings import Binding
 from .chain import Chain, Found, before, fits
-from .closeness import constant_factor, matches
-from .faults.factors import counts_of, divisors
+from .closeness import constant_factor, matches, rounded, same
+from .faults.factors import divisors
 from .faults.question import Question
+from .faults.roles import counts_of
 from .faults.search import reason
 from .recognise import LocalTable, Match, oriented
 from .report import RIGHT, WRONG
 from .slots import Slots, how_it_lies
 from .verdicts import Judgement
-from .watching import Binding
 
 # How often a reason is looked for to tell what an array is meant to be, and how often all is judged
 # anew with one more array; how many values are computed to see what follows from arrays.
@@ -60,9 +62,25 @@ class Search:
     @cached_property
     def confirmed(self) -> set[Binding]:
         """What right gradients of leaves were computed from."""
-        wrong = {found.binding for found in self.slots.wrong.values()}
-        right = (found.binding for found in self.slots.right.values())
-        return {*before(b for b in right if np.any(b.array))} - wrong
+        together = {(id(b.origin.where), b.origin.reads) for b in self.of_leaves}
+        found: dict[Binding, None] = {}
+        for g, slot in self.slots.right.items():
+            b = slot.binding
+            if not np.any(b.array):
+                continue
+            if (id(b.origin.where), b.origin.reads) in together:
+                found |= before(self.surely_read(b, g)) | {b: None}
+            else:
+                found |= before([b])
+        return {*found} - {*self.of_leaves}
+
+    def surely_read(self, b: Binding, g: Value) -> list[Binding]:
+        """What a right gradient of a leaf was computed from, if its statement has made wrong ones as
+        well and reads what these need: gradients, but for a factor, on which it depends.
+        """
+        needed = self.chain.graph.behind(g)
+        read = ((a, m) for a in b.reads for m in self.multiples(a.made))
+        return [a for a, (m, factor) in read if m.value in needed and factor in self.natural]
 
     @cached_property
     def sure(self) -> set[Binding]:
@@ -85,16 +103,21 @@ class Search:
         """What wrong gradients of leaves were computed from and is not above suspicion, and they
         themselves, as they were made.
         """
-        leaves = [found.binding for found in self.slots.wrong.values()]
-        on_the_way = before(leaves, self.sure - {*leaves})
+        on_the_way = before(self.of_leaves, self.sure - {*self.of_leaves})
         return [b for b in self.chain.made if b in on_the_way and b.array.dtype.kind == "f"]
 
     # A factor that the whole chain has
 
     def multiple(self, b: Binding) -> tuple[Match, float] | None:
         """Of which gradient an array is a multiple, and how many times."""
-        found = self.chain.gradient_table.multiples(b.array)
-        return next(((match, rounded(factor)) for match, factor in found), None)
+        found = [*self.multiples(b)]
+        usual = (m for m in found if m[1] in self.natural)
+        return next(usual, next(iter(found), None))
+
+    def multiples(self, b: Binding) -> Iterator[tuple[Match, float]]:
+        """Of which gradients an array is a multiple, and how many times."""
+        for match, factor in self.chain.gradient_table.multiples(b.array):
+            yield match, rounded(factor, b.array)
 
     @cached_property
     def usual(self) -> set[float]:
@@ -114,14 +137,14 @@ class Search:
         unknown = self.confirmed - self.known
         # As they were made: a set's order is that of addresses, and would decide between factors.
         candidates = [b for b in self.chain.made if b in unknown and not self.is_helper(b)]
-        sure = [m for b in candidates if (m := self.multiple(b))]
+        leaves = {found.binding for found in self.slots.right.values()}
+        right = (self.confirmed & {*self.chain.right}) - leaves
+        settled = {m.value for b in right for m in self.chain.right[b]}  # divided out since
+        sure = [m for b in candidates if (m := self.multiple(b)) and m[0].value not in settled]
         factors = Counter(factor for _, factor in sure if factor in self.natural)
         if factors:
             return max(factors, key=lambda factor: (factors[factor], factor == 1))
-        leaves = {found.binding for found in self.slots.right.values()}
-        if (self.confirmed & {*self.chain.right}) - leaves:
-            return 1.0
-        return None
+        return 1.0 if right else None
 
     # What arrays are meant to be
 
@@ -144,8 +167,28 @@ class Search:
             self.recognise_by_leaves(b, {1.0})
         self.recognise_other_names()
         off = [g for g in self.handed if g not in self.slots.wrong and self.is_off(g)]
-        if not off and not any(map(self.is_explained, self.slots.wrong)):
+        if off or any(map(self.is_explained, self.slots.wrong)):
+            return
+        following = self.following_a_right_one()
+        self.handed |= following
+        if not following:
             self.recognise_the_rest()
+
+    def following_a_right_one(self) -> dict[Value, Found]:
+        """The first gradient that follows from a right one in the graph, and the last array that was
+        made of that one and can be it, as where a loop makes the same mistake at each step.
+        """
+        found: dict[Value, Found] = {}
+        for b in self.suspects:
+            if b in self.known or b in self.of_leaves or self.is_helper(b):
+                continue
+            right = {m.value for a in b.reads for m in self.chain.right.get(a.made, ())}
+            open_ones = (g for g in self.options(b) if g not in self.right_there)
+            following = [g for g in open_ones if right & self.chain.gradients_before(g)]
+            if len(following) == 1:
+                (g,) = following
+                found[g] = Found(b, how_it_lies(self.chain, b, g), self.scale or 1)
+        return {g: found[g] for g in [g for g in self.on_the_way if g in found][:1]}
 
     def recognise_the_rest(self) -> None:
         """Take suspects that nothing has been said of for gradients that nobody has handed over."""
@@ -168,8 +211,7 @@ class Search:
 
     def recognise_other_names(self) -> None:
         """Take what is right as something else, under another name, for what that says."""
-        on_the_way = {b for found in self.ancestors.values() for b in found}
-        for b in (b for b in self.chain.made if b in on_the_way and b in self.sure):
+        for b in (b for b in self.behind_leaves if b in self.sure):
             for name in self.names_of(b):
                 of = self.chain.meaning_of_name(name)
                 g = self.chain.graph.gradient_of.get(of[0]) if len(of) == 1 else None
@@ -185,9 +227,15 @@ class Search:
         return not matches(found.array(g), self.chain.graph.numbers[g])
 
     @cached_property
-    def of_leaves(self) -> set[Binding]:
+    def of_leaves(self) -> dict[Binding, None]:
         """The wrong gradients of leaves."""
-        return {found.binding for found in self.slots.wrong.values()}
+        return dict.fromkeys(found.binding for found in self.slots.wrong.values())
+
+    @cached_property
+    def behind_leaves(self) -> list[Binding]:
+        """From what the wrong gradients of leaves were computed, as it was made."""
+        needed = {b for found in self.ancestors.values() for b in found}
+        return [b for b in self.chain.made if b in needed]
 
     @cached_property
     def on_the_way(self) -> list[Value]:
@@ -197,11 +245,20 @@ class Search:
         return [g for g in order if g in self.chain.gradients and g in needed]
 
     def options(self, b: Binding) -> list[Value]:
-        """The gradients that an array may be meant to be, those first of which it has the name."""
+        """The gradients that an array may be meant to be, those first of which it has the name,
+        and those last for which there is a right one.
+        """
         of = self.chain.meanings_of(b)
         leaves = self.slots.wrong.keys() | self.slots.right.keys()
         fitting = [g for g in self.on_the_way if fits(b, g) and g not in leaves]
-        return sorted(fitting, key=lambda g: self.chain.gradients[g] not in of)
+        return sorted(
+            fitting, key=lambda g: (self.chain.gradients[g] not in of, g in self.right_there)
+        )
+
+    @cached_property
+    def right_there(self) -> set[Value]:
+        """The gradients that are right where wrong ones of leaves were computed from them."""
+        return {m.value for b in self.behind_leaves for m in self.chain.right.get(b, ())}
 
     def is_mere_helper(self, b: Binding) -> bool:
         """The same, where no name says that it is more."""
@@ -210,7 +267,7 @@ class Search:
 
     def names_of(self, b: Binding) -> list[Binding]:
         """The names of an array, but for those of arguments."""
-        return [n for n in self.chain.other_names[b] if not n.origin.is_argument or n is b]
+        return [n for n in self.chain.names_of(b) if not n.origin.is_argument or n is b]
 
     def is_other(self, b: Binding, g: Value) -> bool:
         """Whether an array is right as something else than this gradient."""
@@ -218,16 +275,18 @@ class Search:
         values = {match.value for match in self.chain.right.get(b, ())}
         if m and m[1] == self.scale:
             values.add(m[0].value)
-        plausible = any(other is not g and self.chain.is_plausible(other) for other in values)
-        return plausible or b in self.chain.forward
+        others = values - {g}
+        plausible = any(map(self.chain.is_plausible, others))
+        return plausible or b in self.chain.forward or bool(others and g in self.slots.wrong)
 
     @cached_property
-    def read(self) -> set[Binding]:
-        """The names under which arrays are read on the way to wrong gradients of leaves."""
-        on_the_way = {b for found in self.ancestors.values() for b in found}
-        read = {a for b in on_the_way for a in b.reads}
-        handed_in = {b for a in read if a.origin.is_argument for b in a.origin.reads}
-        return read | handed_in
+    def read(self) -> dict[Binding, None]:
+        """The names under which arrays are read on the way to wrong gradients of leaves, as these
+        were made.
+        """
+        read = dict.fromkeys(a for b in self.behind_leaves for a in b.reads)
+        handed_in = (b for a in read if a.origin.is_argument for b in a.origin.reads)
+        return read | dict.fromkeys(handed_in)
 
     def is_helper(self, b: Binding) -> bool:
         """Whether an array is a local derivative, computed apart."""
@@ -250,21 +309,31 @@ class Search:
 
     def recognise_by_leaves(self, b: Binding, scales: set[float]) -> None:
         """Take an array for the gradient from which the wrong gradients of leaves follow."""
-        right = {m.value for m in self.chain.right.get(b, ())}
+        right, is_scaled = self.right_by_scale(b)
         m = self.multiple(b)
-        if m and m[1] == self.scale != 1:
-            self.handed.setdefault(m[0].value, Found(b, m[0].how, m[1]))
-            right.add(m[0].value)
-        scales = {1.0} if right else scales
-        settled = right if self.scale in (None, 1, m and m[1]) else set()
+        settled = right if is_scaled or self.scale in (None, 1) else set()
         is_usual = m is not None and m[1] in self.usual
         for g in (g for g in self.options(b) if g not in settled):
             if g in self.handed and self.is_off(g):
                 continue
-            found = self.scaled_by_leaves(b, g, scales)
+            found = self.scaled_by_leaves(b, g, {1.0} if right else scales)
             if found and (found.scale in self.usual or not is_usual):
                 self.handed[g] = found
                 return
+
+    def right_by_scale(self, b: Binding) -> tuple[set[Value], bool]:
+        """The gradients that an array is, also but for the factor that the whole chain has, and
+        whether it has that.
+        """
+        right = {m.value for m in self.chain.right.get(b, ())}
+        found = self.multiple(b)
+        if found is None or found[1] != self.scale:
+            return right, False
+        match, factor = found
+        if factor != 1:
+            self.handed.setdefault(match.value, Found(b, match.how, factor))
+            right.add(match.value)
+        return right, True
 
     def scaled_by_leaves(self, b: Binding, g: Value, scales: set[float]) -> Found | None:
         """An array as this gradient, if the wrong gradients of leaves follow from it."""
@@ -297,7 +366,7 @@ class Search:
         given = wrong[nearest].array(nearest)
         factor = 1.0
         if not matches(given, found[nearest]):
-            factor = rounded(constant_factor(found[nearest], given) or 0)
+            factor = rounded(constant_factor(found[nearest], given) or 0, b.array, given)
         allowed = {self.scale} if self.scale else scales
         return factor if factor in allowed else None
 
@@ -375,25 +444,11 @@ class Search:
 
     def recognise_cause(self, values: Mapping[Value, np.ndarray]) -> bool:
         """Whether there is an array that is what a gradient before a wrong one must have been."""
-        leaves = [found.binding for found in self.slots.wrong.values()]
-        made = before(leaves)
-        for g, value in values.items():
-            if g not in self.chain.gradients or g in self.handed:
-                continue
-            for b in (b for b in self.chain.made if b in made and not b.origin.given):
-                for how, array in oriented(b.array, value.shape):
-                    scale = self.scale or 1
-                    if matches(array / scale, value) and b not in leaves:
-                        self.handed[g] = Found(b, how, scale)
-                        return True
+        open_ones = [g for g in values if g in self.chain.gradients and g not in self.handed]
+        made = [b for b in self.behind_leaves if not b.origin.given and b not in self.of_leaves]
+        for g, b in itertools.product(open_ones, made):
+            for how, array in oriented(b.array, values[g].shape):
+                if matches(array / (self.scale or 1), values[g]):
+                    self.handed[g] = Found(b, how, self.scale or 1)
+                    return True
         return False
-
-
-def same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether nothing is left to be judged: digits agree to the last but few."""
-    return matches(a, b, rtol=1e-12) and a.itemsize == 8
-
-
-def rounded(factor: float) -> float:
-    """A factor without its rounding."""
-    return float(f"{factor:.8g}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 from ..engine.tensor import Tensor
 from ..program.given_names import variables
 from ..program.values import Value
+from .bindings import Binding
 from .blame import Search
 from .cells import refuse_path, run_cell
 from .chain import Chain, Found
@@ -27,7 +29,6 @@ from .slots import Slots, right_ones
 from .statements import Path, spelled_path
 from .traced_loss import Graph
 from .verdicts import Judgement
-from .watching import Binding
 
 MakeStep = Callable[[Graph, str, Value, np.ndarray, Judgement], Step]
 
@@ -100,18 +101,23 @@ def with_shapes(
 
 
 def names_in_code(chain: Chain) -> dict[Value, str]:
-    """What somebody's code calls values of the forward that the graph has no name for."""
-    graph = chain.graph
-    taken = {*graph.names.values()}
-    found: dict[Value, str] = {}
+    """What somebody's code calls values of the forward that the graph has no name for: by a variable
+    that holds no other one, else by a place in a list, dict or object.
+    """
+    taken = {*chain.graph.names.values()}
+    called: dict[Value, list[str]] = {}
     for b in chain.forward:
         x = chain.forward_value(b)
-        called = sorted(chain.other_names[b], key=lambda n: n.owner)
-        names = [n.name for n in called if not is_marked(n.path)]
-        plain = [name for name in names if name.isidentifier() and name not in taken]
-        if x is not None and plain and x not in graph.names and x not in found:
-            found[x] = plain[0]
-            taken.add(plain[0])
+        if x is not None and x not in chain.graph.names:
+            bound = sorted(chain.other_names[b], key=lambda n: (len(n.path), n.owner))
+            free = (n.name for n in bound if not is_marked(n.path) and "()" not in n.name)
+            called.setdefault(x, []).extend(name for name in free if name not in taken)
+    holds = Counter(name for names in called.values() for name in {*names})
+    found: dict[Value, str] = {}
+    for x, names in called.items():
+        name = next((name for name in names if holds[name] == 1), "")
+        if name:
+            found[x] = name
     return found
 
 
@@ -151,10 +157,13 @@ def followers(chain: Chain, search: Search, make_step: MakeStep) -> Iterator[Ste
 def unrecognised(chain: Chain, handed: Mapping[Value, Found]) -> list[Step]:
     """What was made and is not in the graph, each variable once, as it was last."""
     known = {found.binding for found in handed.values()} | {*chain.right, *chain.forward}
-    last = {(b.owner, b.path): b.made for b in chain.watched.bindings}
+    known |= {part.made for b in known for part in b.parts}
+    last = {at: b.made for at, b in chain.last.items()}
     found: dict[str, Step] = {}
     for b in dict.fromkeys(last.values()):
-        if not b.origin.given and b not in known and last[b.owner, b.path] is b:
+        if b.origin.given or b in known or b.parts:
+            continue
+        if last[b.owner, b.path] is b:
             reason = NO_SUCH if chain.is_marked(b) else ""
             found[chain.spoken(b)] = unknown(chain.spoken(b), reason, b)
     for name in (name for name, of in chain.aliases.items() if of is None):

@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..program.values import Value
+from .bindings import Binding
+from .gathered import IN_LOOP
 from .meaning import Meaning, aliases, is_marked, meant, parts_of_name, parts_of_path
 from .recognise import SAME, Match, Table, as_floats, oriented, turned
 from .statements import Path
 from .traced_loss import Graph
-from .watching import Binding, Watched
+from .watching import Watched
 
 
 class Found(NamedTuple):
@@ -65,6 +67,10 @@ class Chain:
                 found[b.made].append(b)
         return found
 
+    def names_of(self, b: Binding) -> list[Binding]:
+        """All the names of an array."""
+        return self.other_names.get(b.made, [b])
+
     @cached_property
     def changed(self) -> set[Binding]:
         """The bindings that were changed later, in place or under their name."""
@@ -79,15 +85,21 @@ class Chain:
         return in_place | (rebound - kept)
 
     @cached_property
+    def last(self) -> dict[tuple[int, Path], Binding]:
+        """The variables as they were last; what a loop has made has none for all of it."""
+        found = self.watched.bindings
+        return {(b.owner, b.path): b for b in found if b.owner != IN_LOOP}
+
+    @cached_property
     def alive(self) -> set[Binding]:
         """The arrays that a variable still held when its function had come to its end."""
-        last = {(b.owner, b.path): b.made for b in self.watched.bindings}
-        return {*last.values()} | self.returned
+        return {b.made for b in self.last.values()} | self.returned
 
     @cached_property
     def last_names(self) -> list[Binding]:
         """The variables as their functions left them, without what was there before."""
-        last = {(b.owner, b.path): b for b in self.watched.bindings if not b.origin.is_argument}
+        own = (b for b in self.watched.bindings if b.owner != IN_LOOP)
+        last = {(b.owner, b.path): b for b in own if not b.origin.is_argument}
         changed = self.changed
         return [b for b in last.values() if not b.made.origin.given and b.made not in changed]
 
@@ -111,6 +123,17 @@ class Chain:
     def is_known(self, x: Value) -> bool:
         """Whether a value has a name, or is a leaf: a single number is taken for nothing else."""
         return x in self.graph.names or x in self.graph.wanted
+
+    def gradients_before(self, g: Value) -> set[Value]:
+        """The gradients from which one is computed directly."""
+        found, todo = set(), [*g.values()]
+        while todo:
+            x = todo.pop()
+            if x in self.gradients:
+                found.add(x)
+            else:
+                todo += x.values() if x in self.graph.late else []
+        return found
 
     @cached_property
     def gradient_table(self) -> Table:
@@ -170,7 +193,8 @@ class Chain:
 
     def is_parameter(self, b: Binding) -> bool:
         """Whether an array has the place of a leaf, as it has after a step of training."""
-        return any(name.path in self.parameter_paths for name in self.other_names[b])
+        own = (name for name in self.other_names[b] if not name.origin.is_argument)
+        return any(name.path in self.parameter_paths for name in own)
 
     @cached_property
     def right(self) -> dict[Binding, list[Match]]:
@@ -234,7 +258,7 @@ class Chain:
 
     def meanings_of(self, b: Binding) -> tuple[Value, ...]:
         """Whose gradient a binding is, by all of its names."""
-        found = [self.meaning_of_name(name) for name in self.other_names[b.made]]
+        found = [self.meaning_of_name(name) for name in self.names_of(b)]
         return min(filter(None, found), key=len, default=())
 
     def meaning_of_name(self, name: Binding) -> tuple[Value, ...]:
@@ -249,7 +273,7 @@ class Chain:
 
     def is_marked(self, b: Binding) -> bool:
         """Whether one of its names says that it is a gradient."""
-        return any(map(self.is_marked_name, self.other_names[b.made]))
+        return any(map(self.is_marked_name, self.names_of(b)))
 
     def is_marked_name(self, name: Binding) -> bool:
         """Whether this name says that it is a gradient."""
@@ -257,7 +281,7 @@ class Chain:
 
     def spoken(self, b: Binding) -> str:
         """What to call a binding: by a name that says what it is, in the outermost function."""
-        names = [n for n in self.other_names.get(b.made, [b]) if not n.origin.is_argument] or [b]
+        names = [n for n in self.names_of(b) if not n.origin.is_argument] or [b]
         plain = [n for n in names if "()" not in n.name] or names
         marked = [n for n in plain if is_marked(n.path)] or plain
         return min(marked, key=lambda n: n.owner).name

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 RTOL = {2: 1e-2, 4: 1e-4, 8: 1e-9, 16: 1e-9}  # relative to the largest element: by itemsize
+
+DIGITS = {2: 2, 4: 5}  # by itemsize, how many digits of a factor count
 
 
 def tolerance(*arrays: Any) -> float:
@@ -16,13 +19,13 @@ def tolerance(*arrays: Any) -> float:
 
 def largest(x: np.ndarray) -> float:
     """The largest absolute value but for inf and NaN."""
-    return float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
+    return float(np.abs(x).max(initial=0, where=np.isfinite(x)))
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """|a - b|; 0 where both are the same inf or NaN, inf where one of them is NaN."""
     off = np.asarray(np.abs(a - b))
-    if np.all(np.isfinite(off)):
+    if np.isfinite(off).all():
         return off
     equal = (a == b) | (np.isnan(a) & np.isnan(b))
     return np.asarray(np.where(equal, 0, np.where(np.isnan(off), np.inf, off)))
@@ -43,7 +46,7 @@ def matches(a: np.ndarray, b: np.ndarray, rtol: float = 1e-8, size: float | None
     if a.itemsize < 8 or b.itemsize < 8:
         rtol = max(rtol, tolerance(a, b))
     size = largest(b) if size is None else size
-    return bool(np.all(distance(a, b) <= rtol * size))
+    return bool((distance(a, b) <= rtol * size).all())
 
 
 def explains(found: np.ndarray, given: np.ndarray, expected: np.ndarray) -> bool:
@@ -75,3 +78,24 @@ def ratio(a: np.ndarray, b: np.ndarray) -> float | None:
         return None
     scaled = np.asarray(b, float) / size  # so that no square is too large or too small
     return float(np.sum(a * scaled)) / (float(np.sum(scaled * scaled)) * size)
+
+
+def combination(arrays: Sequence[np.ndarray], total: np.ndarray) -> np.ndarray | None:
+    """How many times each of these arrays is in `total`; None where they do not tell."""
+    columns = np.stack([np.ravel(a) for a in arrays], axis=1).astype(float)
+    wanted, size = np.ravel(total).astype(float), largest(columns)
+    if not (size and np.isfinite(columns).all() and np.isfinite(wanted).all()):
+        return None
+    found, _, rank, _ = np.linalg.lstsq(columns / size, wanted / size, rcond=1e-6)
+    return np.asarray(found) if rank == len(arrays) else None
+
+
+def rounded(factor: float, *arrays: np.ndarray) -> float:
+    """A factor between such arrays without its rounding."""
+    digits = min(DIGITS.get(a.itemsize, 8) for a in arrays)
+    return float(f"{factor:.{digits}g}")
+
+
+def same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether nothing is left to be judged: digits agree to the last but few."""
+    return matches(a, b, rtol=1e-12) and a.itemsize == 8

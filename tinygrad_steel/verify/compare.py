@@ -27,8 +27,10 @@ from .capture import (
 )
 from .chain import Chain
 from .closeness import distance, largest
+from .gathered import gather
 from .judging import judged
-from .recognise import as_floats
+from .precision import shorten
+from .recognise import Table, as_floats
 from .report import WRONG, Report, Step
 from .slots import Slots, slots_of
 from .traced_loss import Graph, graph_of
@@ -148,6 +150,8 @@ def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str,
     graph = graph_of(traced)
     seen = watched(runner(backprop, names))
     with np.errstate(all="ignore"):
+        seen = gather(seen, Table({g: graph.numbers[g] for g in graph.gradient_of.values()}))
+        shorten(seen, graph)
         plain = slots_of(Chain(graph, seen, names or {}))
         learned = names_in_code(plain.back.chain)
 

@@ -18,6 +18,7 @@ from .ownership import is_library
 from .statements import Attribute, Path, attribute
 
 NUMBERS = (np.ndarray, np.generic, float)
+SEQUENCES = (list, tuple)
 # What a variable may be and holds no array.
 NO_CONTAINERS = {
     int,
@@ -70,8 +71,9 @@ def is_call(path: Path, variables: Mapping[str, Any], namespace: Mapping[str, An
         inner = step(x, key)
         if inner is None:
             kind: Any = type(x)
-            found = of_class(kind, key.name) if isinstance(key, Attribute) else None
-            return type(found) in WATCHED and not is_from_library(kind)
+            if not isinstance(key, Attribute) or is_from_library(kind):
+                return False
+            return type(of_class(kind, key.name)) in WATCHED
         x = inner
     return False
 
@@ -90,7 +92,7 @@ def step(x: Any, key: Any) -> Any:
 
 def is_sequence(x: Any) -> bool:
     """Whether it is a list or a tuple."""
-    return issubclass(type(x), list | tuple)
+    return issubclass(type(x), SEQUENCES)
 
 
 def length(x: Any) -> int:
@@ -107,7 +109,11 @@ def plain(kind: type) -> Any:
 
 def of_class(kind: type, name: str) -> Any:
     """What a class has under a name, as it stands there; None where it has nothing."""
-    return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+    for base in kind.__mro__:
+        found = base.__dict__.get(name)
+        if found is not None:
+            return found
+    return None
 
 
 def arrays_in(value: Any, path: Path) -> Iterable[tuple[Path, Any]]:
@@ -125,29 +131,32 @@ def arrays_inside(container: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     seen = set()
     while todo:
         at, x = todo.pop()
-        if issubclass(type(x), NUMBERS):
+        kind = type(x)
+        if kind is np.ndarray or issubclass(kind, NUMBERS):
             if is_numbers(x):
                 yield at, x
-        elif type(x) not in NO_CONTAINERS and id(x) not in seen:
+        elif id(x) not in seen:
             seen.add(id(x))
-            todo += [((*at, key), inner) for key, inner in items(x)][::-1]
+            inside = [
+                ((*at, key), inner) for key, inner in items(x) if type(inner) not in NO_CONTAINERS
+            ]
+            todo += inside[::-1]
 
 
 def is_numbers(x: Any) -> bool:
     """Whether it may be a gradient: floats, and whole numbers in an array with several of them."""
     if issubclass(type(x), float):
         return True
-    if x.nbytes > BYTES:
-        return False
-    return x.dtype.kind == "f" or (x.dtype.kind in "iub" and x.ndim > 0)
+    kind = x.dtype.kind
+    return (kind == "f" or (kind in "iub" and x.ndim > 0)) and x.nbytes <= BYTES
 
 
 def items(x: Any) -> Iterable[tuple[Any, Any]]:
     """What a container or an object holds, with the keys."""
     kind = type(x)
     if issubclass(kind, dict):
-        return list(dict.items(x)) if length(x) <= ELEMENTS else ()
-    if is_sequence(x):
+        return list(dict.items(x)) if dict.__len__(x) <= ELEMENTS else ()
+    if issubclass(kind, SEQUENCES) and not fields_of(kind):
         return enumerate(plain(kind).__iter__(x)) if length(x) <= ELEMENTS else ()
     return [(attribute(name), inner) for name, inner in attributes(x).items()]
 
@@ -155,6 +164,8 @@ def items(x: Any) -> Iterable[tuple[Any, Any]]:
 def attributes(x: Any) -> dict[str, Any]:
     """The attributes of somebody's object; none of modules, and of the objects of libraries."""
     kind: Any = type(x)
+    if issubclass(kind, tuple):
+        return dict(zip(fields_of(kind), tuple.__iter__(x)))
     if is_from_library(kind):
         return {}
     try:
@@ -171,6 +182,13 @@ def attributes(x: Any) -> dict[str, Any]:
         except AttributeError:  # nothing is there yet
             continue
     return found
+
+
+@functools.lru_cache(maxsize=1024)
+def fields_of(kind: type) -> tuple[str, ...]:
+    """The names of the elements of a named tuple."""
+    found = of_class(kind, "_fields") if issubclass(kind, tuple) else None
+    return found if isinstance(found, tuple) else ()
 
 
 @functools.lru_cache(maxsize=1024)

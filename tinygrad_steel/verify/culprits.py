@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from ..program.values import Value
+from .bindings import Binding, Left
 from .blame import Search
 from .chain import before
-from .closeness import constant_factor
+from .closeness import constant_factor, matches, rounded
 from .recognise import oriented
-from .watching import Binding
+from .rows import ROW
+from .updates import STEP
+
+APART = (STEP, ROW)  # what holds a gradient that is no variable
 
 
 def culprit(search: Search, b: Binding, g: Value) -> Binding:
@@ -18,14 +24,27 @@ def culprit(search: Search, b: Binding, g: Value) -> Binding:
     if is_other or search.is_helper(b):
         return where_taken(search, b, g, is_other)
     for a in before([b], search.sure):
-        is_step = search.chain.is_marked(a) or a.path == b.path
+        is_step = search.chain.is_marked(a) or a.path == b.path or b.owner in APART
         if a is b or a in search.known | search.confirmed or not is_step:
             continue
-        if is_multiple(b, a):
+        if is_multiple(search, b, a):
             m = search.multiple(a)
-            if m is None or m[1] not in search.natural:
+            if m is None or m[1] not in search.natural or is_same(b, a):
                 return culprit(search, a, g)  # it was wrong already
-    return b
+    return wrong_part(search, b, g) or b
+
+
+def wrong_part(search: Search, b: Binding, g: Value) -> Binding | None:
+    """What was added to a sum of gradients and is wrong, where the rest of it is right."""
+    graph = search.chain.graph
+    addends = [graph.numbers[part] for _, part in graph.parts[search.chain.gradients[g]]]
+    parts = [a.made for a in b.reads if a.made not in search.known]
+    for a in dict.fromkeys(parts) if len(addends) > 1 else ():
+        for _, array in oriented(b.array, g.shape):
+            for _, part in oriented(a.array, g.shape):
+                if any(matches(array - part + own, graph.numbers[g]) for own in addends):
+                    return a
+    return None
 
 
 def where_taken(search: Search, b: Binding, g: Value, is_other: bool) -> Binding:
@@ -46,13 +65,45 @@ def where_taken(search: Search, b: Binding, g: Value, is_other: bool) -> Binding
     if g in search.slots.wrong:
         kept = [n for n in others if len(n.path) > 1]
         return [b, *others, *kept][-1]
-    return [b, *(n for n in names if is_other and n in search.read)][-1]
+    if is_other:
+        left = [n for n in search.read if isinstance(n, Left) and n.made is b]
+        called_so = [n for n in names if n in search.read]
+        return [b, *called_so, *left[:1], *copies(search, b)][-1]
+    return b
 
 
-def is_multiple(b: Binding, a: Binding) -> bool:
-    """Whether one array is another one times a number."""
-    if a.array.size < 2 or not np.any(b.array):
+def copies(search: Search, b: Binding) -> list[Binding]:
+    """What was made of an array and is the same gradient: the step that is missing is there."""
+    right = search.chain.right
+    values = {m.value for m in right.get(b, ())}
+    same = (a for a in search.suspects if values & {m.value for m in right.get(a, ())})
+    return [a for a in same if a is not b and b in before([a])] or [b] * is_copy(search, b, values)
+
+
+def is_copy(search: Search, b: Binding, values: Collection[Value]) -> bool:
+    """Whether an array was made of one that is the same gradient."""
+    read = (m.value for a in b.reads for m in search.chain.right.get(a.made, ()))
+    return any(value in values for value in read)
+
+
+def is_same(b: Binding, a: Binding) -> bool:
+    """Whether a step of training, a row or a copy was made with this very array."""
+    ways = [array for _, array in oriented(a.array, b.array.shape)]
+    if b.owner in APART:
+        return any(matches(array, b.array) for array in ways)
+    return any(np.array_equal(array, b.array) for array in ways)
+
+
+def is_multiple(search: Search, b: Binding, a: Binding) -> bool:
+    """Whether one array is another one times a number; of single numbers of one variable whether it
+    is a usual one.
+    """
+    if not np.any(b.array):
         return False
+    if a.array.size == b.array.size == 1:
+        factor = float(a.array.item() / b.array.item())
+        usual = search.usual - {1.0} if a.path == b.path else {1.0}
+        return rounded(factor, a.array, b.array) in usual
     ways = oriented(a.array, b.array.shape)
     return any(constant_factor(b.array, array) is not None for _, array in ways)
 
@@ -63,6 +114,7 @@ def helpers(search: Search, b: Binding) -> list[Binding]:
     """
     chain = search.chain
     order = {a: i for i, a in enumerate(chain.watched.bindings)}
+    order |= {b: max(order[part] for part in b.parts)} if b not in order and b.parts else {}
     gradients = {found.binding for found in search.handed.values()} - {b}
     gradients |= chain.plausible | search.confirmed
     earlier = [order[a] for a in gradients if order.get(a, np.inf) < order.get(b, 0)]
@@ -75,7 +127,7 @@ def helpers(search: Search, b: Binding) -> list[Binding]:
         is_odd = is_new and name.made not in chain.forward_firsts
         return name.made not in gradients and (is_odd or chain.is_marked_name(name))
 
-    read = [name for a in parts for name in a.origin.reads]
+    read = [name for a in parts for name in a.origin.reads if not isinstance(name, Left)]
     found = dict.fromkeys([*(a for a in parts if a is not b), *filter(is_odd, read)])
     mine = (a for a in found if not a.origin.given and not a.origin.is_argument and a in order)
     return sorted(mine, key=order.__getitem__)

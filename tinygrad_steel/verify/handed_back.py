@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
 
 from ..program.values import Value
+from .bindings import Binding, Origin
 from .chain import Chain, before, fits
 from .closeness import constant_factor, matches
 from .meaning import is_marked, meant, parts_of_path
 from .recognise import oriented
+from .rows import is_of_parameters
 from .statements import Path
-from .watching import Binding, Origin
 
 GRADIENTS = "gradients"  # what is given back holds these, unless it holds parameters
 
@@ -176,14 +177,17 @@ class HandedBack:
         """The places whose arrays were computed from right gradients, or nobody knows how, and are
         neither known, nor slots of leaves, nor parameters after a step, nor right ones in a row.
         """
-        chain, known = self.chain, {*slots, *self.chain.right, *self.chain.forward}
+        chain, slots = self.chain, [*slots]
+        known = {*slots, *chain.right, *chain.forward}
+        steps = {part for b in slots for part in b.parts}
         found = []
         for name in self.returned:
             b = name.made
             if b in known or b.array.size < 2 or b.array.dtype.kind != "f":
                 continue
             is_derived = not b.origin.where.file or any(a in chain.right for a in before([b]))
-            if is_derived and not self.is_step(b) and not self.joined(b):
+            is_trained = any(a in steps or is_of_parameters(chain, a) for a in versions(b))
+            if is_derived and not is_trained and not self.is_step(b) and not self.joined(b):
                 found.append(name)
         return found
 
@@ -217,6 +221,14 @@ class HandedBack:
             return set()
         rows = {x: [np.atleast_2d(a), np.atleast_2d(a.T)] for x, a in numbers.items()}
         return peeled(b.array, rows) or peeled(b.array.T, rows)
+
+
+def versions(b: Binding) -> Iterator[Binding]:
+    """An array, and what it was before, in place or under its name."""
+    found: Binding | None = b
+    while found is not None:
+        yield found.made
+        found = found.made.before
 
 
 def peeled(array: np.ndarray, parts: Mapping[Value, Iterable[np.ndarray]]) -> set[Value]:

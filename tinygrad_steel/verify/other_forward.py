@@ -11,6 +11,7 @@ import numpy as np
 from ..ops.op import Op
 from ..program.names import identifier
 from ..program.values import Apply, Value
+from .bindings import Binding, Place
 from .chain import Chain, before, fits
 from .closeness import distance, largest, matches
 from .faults.question import UNFIT, cost
@@ -18,7 +19,6 @@ from .meaning import likeness, parts_of_path
 from .recognise import as_floats, oriented
 from .report import WRONG, Step
 from .slots import Slots
-from .watching import Binding, Place
 
 # What may be computed to see whether a forward that differs explains the gradients, in the units of
 # a Budget.

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .bindings import Place
 from .codes import Code
 from .errors import GradientError
-from .watching import Place
 
 RIGHT, WRONG, FOLLOWS = "right", "wrong", "follows from a wrong one"
 ROUNDED = "right, but for {} rounding"

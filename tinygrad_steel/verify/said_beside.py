@@ -22,6 +22,8 @@ def notes(slots: Slots, is_empty: bool, backprop: Any) -> Iterator[str]:
         yield chain.watched.note
     if is_empty:
         yield why_empty(chain, backprop)
+    if slots.rate is not None:
+        yield f"what a step of training changes was judged up to one rate, here {slots.rate:g}"
     if not slots.wrong:
         yield from (f"what was returned was not judged: {text}" for text in unjudged(slots))
         yield from local_ones(chain, slots)

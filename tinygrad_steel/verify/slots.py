@@ -10,11 +10,14 @@ from functools import cached_property, partial
 import numpy as np
 
 from ..program.values import Value
+from .bindings import Binding
 from .chain import Chain, Found, fits
 from .closeness import matches
+from .gathered import IN_LOOP
 from .handed_back import HandedBack, is_inside
 from .recognise import RESHAPED, SAME, oriented
-from .watching import Binding
+from .rows import ROW, parts_of_row
+from .updates import STEP, Updates
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,13 +25,14 @@ class Slots:
     """The arrays that are to be the gradients of the leaves.
 
     `right`, `wrong`: by gradient. `missing`: the leaves for which there is none. `back`: what is
-    given back.
+    given back. `rate`: by what gradients are multiplied that were seen in a step of training alone.
     """
 
     right: Mapping[Value, Found]
     wrong: Mapping[Value, Found]
     missing: tuple[Value, ...]
     back: HandedBack
+    rate: float | None = None
 
     @cached_property
     def local(self) -> list[Value]:
@@ -49,6 +53,11 @@ def slots_of(chain: Chain) -> Slots:
     back = HandedBack(chain)
     leaves = [x for x in chain.leaves if math.prod(x.shape)]  # of no element nothing can be said
     found: dict[Value, Found | None] = {x: leaf_slot(chain, x, back) for x in leaves}
+    parts = parts_of_row(chain, leaves)
+    is_right_row = all(is_right(chain, part, gradient_of[x]) for x, part in parts.items())
+    found |= {x: part for x, part in parts.items() if found[x] is None or not is_right_row}
+    updates = Updates(chain)
+    found |= {x: updates.slot(x) for x, slot in found.items() if slot is None}
     lacking = [x for x in leaves if is_lacking(x, found[x], back)]
     found |= by_elimination(chain, found)
     found |= dict.fromkeys(lacking)
@@ -57,7 +66,9 @@ def slots_of(chain: Chain) -> Slots:
     }
     right = {g: slot for g, slot in slots.items() if is_right(chain, slot, g)}
     wrong = {g: slot for g, slot in slots.items() if g not in right}
-    return Slots(right, wrong, tuple(x for x, slot in found.items() if slot is None), back)
+    missing = tuple(x for x, slot in found.items() if slot is None)
+    is_solved = any(slot.binding.owner == STEP for slot in slots.values())
+    return Slots(right, wrong, missing, back, updates.rate if is_solved else None)
 
 
 def is_lacking(x: Value, found: Found | None, back: HandedBack) -> bool:
@@ -83,13 +94,17 @@ def is_known(chain: Chain, found: Found, g: Value) -> bool:
 
 def is_right(chain: Chain, found: Found, g: Value) -> bool:
     """Whether an array has the numbers of a gradient, perhaps with other axes of length 1."""
-    other = found.how == RESHAPED and matches(found.array(g), chain.graph.numbers[g], rtol=1e-9)
-    return other or is_known(chain, found, g)
+    other = found.how == RESHAPED or found.binding.owner in (STEP, ROW)
+    if other and matches(found.array(g), chain.graph.numbers[g], rtol=1e-9):
+        return True
+    return is_known(chain, found, g)
 
 
 def has_shape(chain: Chain, found: Found, g: Value) -> bool:
-    """Whether an array has the axes of length 1 that the leaf itself has, where that was seen."""
-    return found.how != RESHAPED or is_known(chain, found, g)
+    """Whether an array has the axes of length 1 that the leaf itself has, where that was seen; a
+    list of numbers has no axes.
+    """
+    return found.how != RESHAPED or is_known(chain, found, g) or bool(found.binding.parts)
 
 
 def right_ones(chain: Chain, slots: Slots) -> dict[Value, Found]:
@@ -145,15 +160,18 @@ def slot_by_name(chain: Chain, x: Value, right: list[Found], back: HandedBack) -
     is_held = any(back.holds(found.binding, x) for found in right)
     group = group_of(names, x, is_held, back)
     if group:
-        good = [found for found in right if found.binding in group]
-        return [Found(group[-1]), *good][-1]
-    named = names[-1].made if names else None
-    is_wrong = named is not None and not is_held and is_crossed(chain, x, named)
-    if not right or is_wrong:
-        return None if named is None else Found(named)
-    right_ones = {found.binding for found in right}
-    new = None if back.is_training else replaced(chain, chain.graph.gradient_of[x], right_ones)
-    return new or right[0]
+        return next((found for found in right[::-1] if found.binding in group), Found(group[-1]))
+    named = Found(names[-1].made) if names else None
+    if not right or (named and not is_held and is_crossed(chain, x, named.binding)):
+        return named
+    return replacement(chain, x, right, back) or right[0]
+
+
+def replacement(chain: Chain, x: Value, right: list[Found], back: HandedBack) -> Found | None:
+    """What is given back in place of a right gradient, unless that is a parameter."""
+    if back.is_training:
+        return None
+    return replaced(chain, chain.graph.gradient_of[x], {found.binding for found in right})
 
 
 def group_of(names: list[Binding], x: Value, is_held: bool, back: HandedBack) -> list[Binding]:
@@ -213,8 +231,9 @@ def by_elimination(chain: Chain, slots: dict[Value, Found | None]) -> dict[Value
     gradient, in the order of the backward.
     """
     taken = {found.binding for found in slots.values() if found}
-    unknown = taken | chain.plausible | {*chain.forward} | chain.changed
-    left = [b for b in chain.made if b not in unknown and chain.is_new(b)]
+    known = {part.made for b in (*taken, *chain.right) for part in b.parts}
+    unknown = taken | chain.plausible | {*chain.forward} | chain.changed | known
+    left = [b for b in chain.made if b not in unknown and chain.is_new(b) and b.owner != IN_LOOP]
     kept = [b for b in left if b in chain.alive and (b in chain.returned or is_kept(chain, b))]
     kept.sort(key=partial(place_in_container, chain))
     named = [b for b in left if chain.is_marked(b) and np.any(b.array)]

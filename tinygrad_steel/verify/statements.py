@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import CodeType, MappingProxyType
 from typing import Any, NamedTuple
 
@@ -31,6 +31,16 @@ def attribute(name: str) -> Attribute:
     return Attribute(name)
 
 
+class Part(NamedTuple):
+    """Some elements of a row, as a key: from `start` to `end`."""
+
+    start: int
+    end: int
+
+    def __repr__(self) -> str:
+        return f"{self.start}:{self.end}"
+
+
 # What is called and changes nothing: methods of arrays, some of Python's own functions. The functions
 # of NumPy are like this, but for a few.
 PURE = frozenset(
@@ -40,8 +50,29 @@ PURE = frozenset(
 CHANGING = {attribute(name) for name in ("copyto", "put", "place", "putmask", "fill_diagonal")}
 
 
+SEQUENCE = (ast.Tuple, ast.List)
+
 # Methods that put something into a container, and read nothing of what is there.
 FILLING = {attribute(name) for name in ("append", "insert", "extend", "update", "appendleft")}
+
+
+# What a statement reads: each path with the shorter ones that it begins with, the longest first.
+Read = tuple[tuple[Path, ...], ...]
+RESULT = "()"  # how the path of what a function gives back begins
+
+
+class Each(NamedTuple):
+    """What is read for each element of a list that is made of other lists, element by element.
+
+    `lists`: these. `others`: what is read for all elements.
+    """
+
+    lists: tuple[Path, ...]
+    others: Read
+
+    def read_at(self, i: Any) -> Read:
+        """What is read for the element with this number."""
+        return (*(shorter((*path, i)) for path in self.lists), *self.others)
 
 
 class Statement(NamedTuple):
@@ -49,16 +80,38 @@ class Statement(NamedTuple):
 
     `line`: of its first line. `text`: as it stands there, in one line. `changed`: the variables that
     it may bind or change, those first that it binds. `read`: those that it reads, each path with
-    the shorter ones that it begins with. `spoken`: all variables in it. `known`: whether there is
-    source; without it a statement is a line, and may speak of every variable.
+    the shorter ones that it begins with. `spoken`: all variables in it. `bound`: those to which it
+    assigns; `inside`: those to which what stands under an `if` does. `parts`: what is read for each
+    variable, or element of a tuple, list or dict, that is written out. `known`: whether there is source; without
+    it a statement is a line, and may speak of every variable.
     """
 
     line: int
     text: str
     changed: tuple[Path, ...] = ()
-    read: tuple[tuple[Path, ...], ...] = ()
+    read: Read = ()
     spoken: tuple[Path, ...] = ()
+    bound: tuple[Path, ...] = ()
+    inside: tuple[Path, ...] = ()
+    parts: Mapping[Path, Read | Each] = MappingProxyType({})
     known: bool = True
+
+    @property
+    def is_split(self) -> bool:
+        """Whether not all that it binds reads the same."""
+        return len(self.parts) > 1 or any(isinstance(x, Each) for x in self.parts.values())
+
+    def read_for(self, path: Path) -> Read:
+        """What is read for the variable, or the place in a result, that is reached so."""
+        if self.parts:
+            at = (RESULT, *path[1:]) if str(path[0]).endswith(RESULT) else path
+            for n in range(len(at), 0, -1):
+                found = self.parts.get(at[:n])
+                if isinstance(found, Each):
+                    return found.read_at(at[n]) if n < len(at) else self.read
+                if found is not None:
+                    return found
+        return self.read
 
 
 def statements_of(code: CodeType, namespace: dict[str, Any]) -> MappingProxyType[int, Statement]:
@@ -82,6 +135,11 @@ def parsed(lines: tuple[str, ...], kind: Any) -> MappingProxyType[int, Statement
         if isinstance(node, kind):
             parts, last = head(node)
             statement = described(lines, node.lineno, last, parts)
+            if isinstance(node, ast.If):
+                found_inside = mentions([*node.body, *node.orelse])
+                inside = dict.fromkeys(path for path, is_store in found_inside if is_store)
+                statement = statement._replace(inside=tuple(inside))
+            statement = statement._replace(parts=MappingProxyType(dict(written_out(node))))
             for line in range(first_line(node), last + 1):
                 found[line] = merged(found.get(line), statement)
     return MappingProxyType(found)
@@ -115,12 +173,75 @@ def described(lines: tuple[str, ...], first: int, last: int, parts: Iterable[ast
     text = " ".join(line.strip() for line in lines[first - 1 : last])
     paths = [*mentions(parts)]
     stores = tuple(dict.fromkeys(path for path, is_store in paths if is_store))
-    loads = tuple(dict.fromkeys(path for path, is_store in paths if not is_store))
+    loads = loaded(paths)
     spoken = tuple(dict.fromkeys((*stores, *loads)))
     calls = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Call)]
     changed = stores if all(map(is_pure, calls)) else spoken
-    read = tuple(shorter(path) for path in loads if path[-1] not in FILLING)
-    return Statement(first, text, changed, read, spoken)
+    return Statement(first, text, changed, reads(loads), spoken, stores)
+
+
+def loaded(paths: Iterable[tuple[Path, bool]]) -> tuple[Path, ...]:
+    """The variables that are read."""
+    return tuple(dict.fromkeys(path for path, is_store in paths if not is_store))
+
+
+def reads(loads: Iterable[Path]) -> Read:
+    """What is read where these variables are."""
+    return tuple(shorter(path) for path in loads if path[-1] not in FILLING)
+
+
+def written_out(node: ast.AST) -> Iterator[tuple[Path, Read | Each]]:
+    """For each element of what a statement writes out, to what it is bound and what it reads."""
+    if isinstance(node, ast.Lambda):
+        yield from elements(node.body, (RESULT,))
+    if isinstance(node, ast.Return) and node.value is not None:
+        yield from elements(node.value, (RESULT,))
+    for target in node.targets if isinstance(node, ast.Assign) else ():
+        assert isinstance(node, ast.Assign)
+        pairs = [(target, node.value)]
+        if isinstance(target, SEQUENCE) and isinstance(node.value, SEQUENCE):
+            pairs = [*zip(target.elts, node.value.elts)]
+        for one, value in pairs if not any(map(has_star, (target, node.value))) else ():
+            path = path_of(one)
+            if path:
+                yield from elements(value, path)
+
+
+def elements(node: ast.AST, path: Path) -> Iterator[tuple[Path, Read | Each]]:
+    """The elements of a tuple, list or dict that is written out, to any depth, and what each reads."""
+    found: list[tuple[Any, ast.AST]] = []
+    if isinstance(node, SEQUENCE) and not has_star(node):
+        found = [*enumerate(node.elts)]
+    elif isinstance(node, ast.Dict) and all(isinstance(key, ast.Constant) for key in node.keys):
+        found = [(key.value, value) for key, value in zip(node.keys, node.values)]  # type: ignore[union-attr]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
+        if not node.args and all(keyword.arg for keyword in node.keywords):
+            found = [(keyword.arg, keyword.value) for keyword in node.keywords]
+    for key, inner in found:
+        yield from elements(inner, (*path, key))
+    if not found:
+        yield path, each_of(node) or reads(loaded([*mentions([node])]))
+
+
+def each_of(node: ast.AST) -> Each | None:
+    """What a list reads that is made of others in their order, without leaving anything out."""
+    if not isinstance(node, ast.ListComp) or len(node.generators) != 1 or node.generators[0].ifs:
+        return None
+    (loop,) = node.generators
+    lists = [loop.iter]
+    if isinstance(loop.iter, ast.Call) and path_of(loop.iter.func) in (("zip",), ("enumerate",)):
+        lists = loop.iter.args
+    paths = [path_of(x) for x in lists]
+    if not all(0 < len(path) == length_of(x) for path, x in zip(paths, lists)):
+        return None
+    bound = {path[0] for path, _ in mentions([loop.target])}
+    loads = loaded([*mentions([node.elt])])
+    return Each(tuple(paths), reads(path for path in loads if path[0] not in bound))
+
+
+def has_star(node: ast.AST) -> bool:
+    """Whether a tuple or a list has an element with a star."""
+    return isinstance(node, SEQUENCE) and any(isinstance(x, ast.Starred) for x in node.elts)
 
 
 def shorter(path: Path) -> tuple[Path, ...]:
@@ -153,7 +274,26 @@ def merged(before: Statement | None, statement: Statement) -> Statement:
         changed=before.changed + statement.changed,
         read=before.read + statement.read,
         spoken=before.spoken + statement.spoken,
+        bound=before.bound + statement.bound,
+        inside=before.inside + statement.inside,
+        parts=MappingProxyType(
+            {
+                path: x
+                for path, x in before.parts.items()
+                if path[:1] not in firsts(statement.changed)
+            }
+            | {
+                path: x
+                for path, x in statement.parts.items()
+                if path[:1] not in firsts(before.changed)
+            }
+        ),
     )
+
+
+def firsts(paths: Iterable[Path]) -> set[Path]:
+    """With what these paths begin."""
+    return {path[:1] for path in paths}
 
 
 def mentions(parts: Iterable[ast.AST]) -> Iterator[tuple[Path, bool]]:
@@ -197,6 +337,15 @@ def path_of(node: ast.AST) -> Path:
     path = [node.id, *reversed(keys)]
     end = next((i for i, key in enumerate(path) if key is None), len(path))
     return tuple(path[:end])
+
+
+def length_of(node: ast.AST) -> int:
+    """How long the path of an expression is, whatever its keys are; 0 where it is no variable's."""
+    n = 1
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+        n += 1
+    return n if isinstance(node, ast.Name) else 0
 
 
 def constant_key(node: ast.AST) -> Any:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from types import CodeType, FrameType
+from collections.abc import Callable, Mapping
+from types import CodeType, FrameType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .bindings import NOWHERE, Binding, Left, Origin, Place
 from .contents import arrays_at, arrays_in, copied, is_call, is_changed
 from .ownership import is_own, own_folder
-from .statements import Path, Statement, spelled_path, statements_of
+from .statements import Path, Statement, statements_of
 
 FEW = 1024  # of so many bytes a copy is compared at once
 MOST = 2**31  # how many bytes the copies may have together
@@ -21,123 +21,42 @@ MOST = 2**31  # how many bytes the copies may have together
 Tracer = Callable[[FrameType, Any, Any], Any]
 
 
-class Place(NamedTuple):
-    """A line of somebody's code.
-
-    `file`, `line`: where it is. `text`: the statement, in one line. `function`: in which it stands.
-    """
-
-    file: str
-    line: int
-    text: str
-    function: str
-
-    def __str__(self) -> str:
-        return f"{cell_of(self.file) or os.path.basename(self.file) or self.file}:{self.line}"
-
-
-def cell_of(file: str) -> str:
-    """What a notebook calls the cell that it has written into this file; empty for any other."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    numbers = getattr(getattr(shell, "compile", None), "_filename_map", {})
-    return f"In[{numbers[file]}]" if file in numbers else ""
-
-
-class Origin(NamedTuple):
-    """Where an array comes from: the statement, and what that reads.
-
-    `given`: it was there before the code ran. `is_argument`: a function was called with it.
-    """
-
-    where: Place
-    reads: tuple[Binding, ...] = ()
-    given: bool = False
-    is_argument: bool = False
-
-
-class Binding:
-    """An array that a variable was bound to, as it was then.
-
-    `path`: the variable; `owner`: the number of the frame in which it is. `array`: a copy.
-    `before`: what this one was made of in place, or what the same variable held that the statement
-    reads. `made`: the Binding that was the first to have this array; itself, but for another name
-    of what is known. `key`: of the object. `is_shared`: whether it has other names. `again`: what
-    the same statement has read when it added to it once more.
-    """
-
-    __slots__ = ("again", "array", "before", "is_shared", "key", "made", "origin", "owner", "path")
-
-    def __init__(
-        self,
-        path: Path,
-        owner: int,
-        array: np.ndarray,
-        origin: Origin,
-        before: Binding | None = None,
-        made: Binding | None = None,
-    ):
-        self.path, self.owner, self.array, self.origin = path, owner, array, origin
-        self.before = before
-        self.made = made or self
-        self.key = 0
-        self.is_shared = False
-        self.again: list[Binding] = []
-
-    @property
-    def name(self) -> str:
-        """The variable as one writes it."""
-        return spelled_path(self.path)
-
-    @property
-    def reads(self) -> Iterator[Binding]:
-        """From what it was computed: what its statement reads, and what it was before."""
-        if self.made is not self:
-            yield self.made
-            return
-        yield from (b for b in (*self.origin.reads, *self.again) if b is not self)
-        if self.before is not None:
-            yield self.before
-
-    def goes_on(self, path: Path, origin: Origin) -> bool:
-        """Whether the same statement adds to the same variable once more, as in a loop over rows."""
-        same = self.path == path and self.origin.where is origin.where
-        return same and not self.is_shared and self.made is self and self.before is not None
-
-
-NOWHERE = Place("", 0, "", "")
+NO_PATH: Path = ()
 NOTHING_YET = Statement(0, "")
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Known:
+    """What is known of a code object: whether it is a person's own, and the statements by line.
+
+    `modules`: its variables that are these. `code` is held: its id comes for no other one. Code
+    objects are equal whatever their file.
+    """
+
+    code: CodeType
+    is_own: bool
+    places: dict[int, tuple[Statement, Place]] = dataclasses.field(default_factory=dict)
+    modules: set[str] = dataclasses.field(default_factory=set)
 
 
 @dataclasses.dataclass(eq=False, slots=True)
 class Scope:
     """A frame that is watched.
 
-    `statement`, `place`: at which it stands. `held`: what its variables held when they were last
+    `known`: of its code. `statement`, `place`: at which it stands. `held`: what its variables held when they were last
     looked at. `seen`: the variables that were looked at. `results`: what the functions that the
     statement calls have given back. `inner`: what another tracer wants of this frame.
     """
 
     frame: FrameType
     number: int
+    known: Known
     statement: Statement
     place: Place
     held: dict[Path, Binding] = dataclasses.field(default_factory=dict)
     seen: set[Path] = dataclasses.field(default_factory=set)
     results: list[Binding] = dataclasses.field(default_factory=list)
     inner: Tracer | None = None
-
-
-@dataclasses.dataclass(eq=False, slots=True)
-class Known:
-    """What is known of a code object: whether it is a person's own, and its statements by line.
-
-    `code` is held: its id comes for no other one. Code objects are equal whatever their file.
-    """
-
-    code: CodeType
-    is_own: bool
-    table: Mapping[int, Statement] | None = None
-    places: dict[int, tuple[Statement, Place]] = dataclasses.field(default_factory=dict)
 
 
 class Watched(NamedTuple):
@@ -173,6 +92,7 @@ class Watch:
         self.objects: dict[int, tuple[Any, Binding, bytes | None]] = {}
         self.scopes: dict[FrameType, Scope] = {}
         self.codes: dict[int, Known] = {}
+        self.tables: dict[tuple[str, bool], Mapping[int, Statement]] = {}
         self.bytes = 0
         self.full_at: Place | None = None  # where there were too many of them
         # What a function has given back last, and the innermost place that did.
@@ -187,8 +107,9 @@ class Watch:
             return inner
         scope = self.scopes.get(frame)  # a generator goes on
         if scope is None:
-            _, place = self.place_of(frame)
-            scope = Scope(frame, len(self.scopes), NOTHING_YET, place)
+            known = self.known(frame.f_code)
+            _, place = self.place_of(frame, known)
+            scope = Scope(frame, len(self.scopes), known, NOTHING_YET, place)
             self.scopes[frame] = scope
             self.note_arguments(scope)
         scope.inner = inner
@@ -201,7 +122,7 @@ class Watch:
             if event in ("line", "return") and not self.full_at:
                 variables = frame.f_locals
                 self.note_statement(scope, variables)
-                scope.statement, scope.place = self.place_of(frame)
+                scope.statement, scope.place = self.place_of(frame, scope.known)
                 if event == "line":
                     self.note_first_seen(scope, variables)
                 else:
@@ -240,27 +161,67 @@ class Watch:
 
     def note_statement(self, scope: Scope, variables: Mapping[str, Any]) -> None:
         """What the last statement of a scope has bound or changed."""
-        statement, origin, place = scope.statement, None, Origin(scope.place)
+        statement, origin, place = scope.statement, None, None
+        modules = scope.known.modules
         changed = statement.changed if statement.known else [(name,) for name in variables]
         for path in changed:
+            if path[0] in modules:
+                continue
             for at, x in arrays_at(path, variables, scope.frame.f_globals):
                 entry = self.objects.get(id(x))
                 if entry is None or is_changed(x, entry[1].array, entry[2]):
-                    origin = origin or Origin(scope.place, self.read_by(scope, variables))
+                    if origin is None or statement.is_split:
+                        origin = Origin(scope.place, self.read_by(scope, variables, at))
                     note = self.note_new if entry is None else self.note_changed
                     note(scope, at, x, origin)
+                    if entry is not None and x.base is not None:
+                        self.note_base(scope, x.base, origin)
                 elif at not in scope.held or scope.held[at].made is not entry[1]:
+                    place = place or Origin(scope.place)
                     self.note_name(scope, at, entry[1], place)
+                elif path in statement.bound:
+                    self.note_unchanged(scope, at, entry[1])
+        if statement.inside:
+            self.note_skipped(scope, variables)
         scope.results.clear()
+
+    def note_base(self, scope: Scope, base: Any, origin: Origin) -> None:
+        """The array of which a part was changed in place, if a variable of this frame holds it."""
+        entry = self.objects.get(id(base))
+        if entry is not None and entry[1].owner == scope.number:
+            if is_changed(base, entry[1].array, entry[2]):
+                self.note_changed(scope, entry[1].path, base, origin)
+
+    def note_skipped(self, scope: Scope, variables: Mapping[str, Any]) -> None:
+        """What a variable holds to which the body of an `if` assigns, perhaps: if it is not run, the
+        step that was left out is there.
+        """
+        for path in scope.statement.inside:
+            for at, x in arrays_at(path, variables, scope.frame.f_globals):
+                entry = self.objects.get(id(x))
+                held = scope.held.get(at)
+                if entry is not None and held is not None and held.made is entry[1]:
+                    self.note_unchanged(scope, at, entry[1])
+
+    def note_unchanged(self, scope: Scope, path: Path, made: Binding) -> None:
+        """A statement could have bound a variable to something else, and has not: who reads it next
+        reads it as that has left it.
+        """
+        scope.held[path] = Left(path, scope.number, made.array, Origin(scope.place), None, made)
 
     def note_first_seen(self, scope: Scope, variables: Mapping[str, Any]) -> None:
         """What the variables hold of which the next statement is the first to speak."""
+        namespace = scope.frame.f_globals
         for path in scope.statement.spoken:
-            if path not in scope.seen:
-                scope.seen.add(path)
-                for at, x in arrays_at(path, variables, scope.frame.f_globals):
-                    if id(x) not in self.objects:
-                        self.note(scope, at, x, Origin(scope.place, given=True))
+            if path in scope.seen or path[0] in scope.known.modules:
+                continue
+            scope.seen.add(path)
+            if path[0] not in variables and type(namespace.get(path[0])) is ModuleType:
+                scope.known.modules.add(path[0])
+                continue
+            for at, x in arrays_at(path, variables, namespace):
+                if id(x) not in self.objects:
+                    self.note_new(scope, at, x, Origin(scope.place, given=True))
 
     def note_result(self, scope: Scope, result: Any, variables: Mapping[str, Any]) -> None:
         """What a function returns, where it has no other name."""
@@ -268,19 +229,24 @@ class Watch:
             self.last_result = result, scope.place
         caller = self.scopes.get(scope.frame.f_back)  # type: ignore[arg-type]
         for path, x in arrays_in(result, (f"{scope.frame.f_code.co_name}()",)):
-            if id(x) not in self.objects:
-                origin = Origin(scope.place, self.read_by(scope, variables))
-                self.note(scope, path, x, origin)
+            entry = self.objects.get(id(x))
+            if entry is None or is_changed(x, entry[1].array, entry[2]):
+                origin = Origin(scope.place, self.read_by(scope, variables, path))
+                known = entry[1] if entry is not None else None
+                is_mine = known is not None and known.owner == scope.number
+                self.note(scope, known.path if known and is_mine else path, x, origin)
             if caller is not None:
                 caller.results.append(self.objects[id(x)][1])
 
-    def read_by(self, scope: Scope, variables: Mapping[str, Any]) -> tuple[Binding, ...]:
-        """What the variables that a statement reads held before it."""
+    def read_by(
+        self, scope: Scope, variables: Mapping[str, Any], at: Path = NO_PATH
+    ) -> tuple[Binding, ...]:
+        """What the variables that a statement reads, for what is bound there, held before it."""
         held = scope.held
         if not scope.statement.known:
             return tuple(dict.fromkeys(held.values()))
         found = dict.fromkeys(scope.results)
-        for paths in scope.statement.read:
+        for paths in scope.statement.read_for(at) if at else scope.statement.read:
             known = [held[path] for path in paths if path in held]
             if known:
                 found[known[0]] = None
@@ -312,10 +278,11 @@ class Watch:
         """A variable holds an array that nobody knows."""
         held = scope.held.get(path)
         before = held if held in origin.reads else None
+        if isinstance(before, Left):
+            before = before.made
         if before is not None and not isinstance(x, np.ndarray) and before.goes_on(path, origin):
             del self.objects[before.key]  # a number to which something is added again and again
-            before.array = copied(x)
-            before.again += origin.reads
+            before.go_on(x, origin.reads)
             self.remember(scope, before, x)
             return
         self.note_made(scope, path, x, origin, before)
@@ -324,8 +291,7 @@ class Watch:
         """An array has changed in place."""
         last = self.objects[id(x)][1]
         if last.goes_on(path, origin) and last.owner == scope.number:
-            np.copyto(last.array, x)
-            last.again += origin.reads
+            last.go_on(x, origin.reads)
             self.remember(scope, last, x)
             return
         self.note_made(scope, path, x, origin, last)
@@ -348,17 +314,22 @@ class Watch:
         self.objects[id(x)] = x, binding, few
         scope.held[binding.path] = binding
 
-    def place_of(self, frame: FrameType) -> tuple[Statement, Place]:
+    def place_of(self, frame: FrameType, known: Known) -> tuple[Statement, Place]:
         """The statement at which a frame stands."""
-        code, line = frame.f_code, frame.f_lineno
-        known = self.known(code)
+        line = frame.f_lineno
         if line not in known.places:
-            if known.table is None:
-                known.table = statements_of(code, frame.f_globals)
-            found = known.table.get(line) or Statement(line, "", known=False)
+            code = known.code
+            found = self.table_of(code, frame).get(line) or Statement(line, "", known=False)
             place = Place(code.co_filename, found.line, found.text, code.co_name)
             known.places[line] = found, place
         return known.places[line]
+
+    def table_of(self, code: CodeType, frame: FrameType) -> Mapping[int, Statement]:
+        """The statements of the file in which a function stands, looked for once in a run."""
+        key = code.co_filename, code.co_name == "<lambda>"
+        if key not in self.tables:
+            self.tables[key] = statements_of(code, frame.f_globals)
+        return self.tables[key]
 
     def known(self, code: CodeType) -> Known:
         """What is known of a code object."""

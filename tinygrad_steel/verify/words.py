@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+
+from .. import ops
 from ..program.definitions import numpy_backprop, reserved_names
 from ..program.expressions import FORMULAS, WIDTH, Speech, expression
 from ..program.lines import backprop, owners_of, reading_order
 from ..program.texts import Text
 from ..program.trace import Traced
-from ..program.values import Apply, Constant, Value
+from ..program.values import VALUES, Apply, Constant, Value
 
 
 def written(traced: Traced) -> tuple[Mapping[Value, Text], dict[str, str]]:
@@ -50,6 +53,8 @@ def spelling(x: Value, name: str, speech: Speech) -> Text:
     """One value in words, where all before it have theirs."""
     if name:
         text = Text(name)
+    elif is_guard(x):
+        text = speech.texts[x.inputs[2]]
     elif isinstance(x, Apply):
         text = expression(x, speech)
     elif isinstance(x, Constant) and not x.shape:
@@ -57,3 +62,14 @@ def spelling(x: Value, name: str, speech: Speech) -> Text:
     else:
         text = Text(f"array{x.shape}")
     return text if len(text) <= WIDTH or not isinstance(x, Apply) else Text(f"{x.op.name}(...)")
+
+
+def is_guard(x: Value) -> bool:
+    """Whether it hands NaN on, and is another value elsewhere: nobody writes that by hand."""
+    if x.op is not ops.where or not isinstance(x.inputs[2], Apply):
+        return False
+    condition, nan = x.inputs[0], x.inputs[1]
+    number = nan.data if isinstance(nan, Constant) else nan
+    if isinstance(number, VALUES) or np.ndim(number) or not np.isnan(number):
+        return False
+    return isinstance(condition, Apply) and condition.op is ops.isnan

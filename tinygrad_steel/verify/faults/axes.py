@@ -12,6 +12,7 @@ import numpy as np
 from ... import ops
 from ...program.values import Apply, Value, compute
 from ..codes import Code
+from .products import product_of
 from .question import Mistake, Step, fitting, handed_on
 
 SOFTMAX = (ops.softmax, ops.log_softmax)
@@ -39,21 +40,16 @@ def sum_over_others(step: Step) -> Iterator[Mistake]:
 
 def other_product(step: Step) -> Iterator[Mistake]:
     """A product with the wrong transposes, or in the wrong order."""
-    question, x, y = step.question, step.x, step.y
-    if y.op is not ops.matmul or not len(x.shape) == len(y.shape) == 2:
+    head = product_of(step)
+    if head is None:
         return
-    other = next((i for i in y.inputs if i is not x), x)
-    a, text = question.graph.numbers[other], question.graph.text(other, 5)
-    gy, came = step.given, question.graph.text(step.gy, 5)
-    right = f"{came} @ {text}.T" if y.inputs[0] is x else f"{text}.T @ {came}"
+    right = head.right
     made = Apply(ops.matmul, (), {}, step.g.shape, step.g.dtype)
-    inputs = [(a, text), (a.T, f"{text}.T")]
-    gradients = [(gy, came), (gy.T, f"{came}.T")]
-    for pair in itertools.product(inputs, gradients):
+    for pair in itertools.product(head.others, head.gradients):
         for (b, b_text), (c, c_text) in (pair, pair[::-1]):
             product = f"{b_text} @ {c_text}"
             if b.shape[-1:] == c.shape[:1] and product != right:
-                becomes = partial(question.apply, made, [b, c])
+                becomes = partial(step.question.apply, made, [b, c])
                 yield Mistake(step.g, becomes, f"{product} instead of {right}", "transposed")
 
 

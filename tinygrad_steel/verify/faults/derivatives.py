@@ -87,6 +87,19 @@ def taken_twice(step: Step) -> Iterator[Mistake]:
         yield Mistake(step.gy, becomes, words, "extra-factor")
 
 
+def sum_left_out(step: Step) -> Iterator[Mistake]:
+    """A sum of the gradient that is a factor within the step, left out."""
+    question, graph = step.question, step.question.graph
+    for value in step.inner:
+        if value.op is not ops.multiply:
+            continue
+        for factor, other in (value.inputs, value.inputs[::-1]):
+            if getattr(factor, "op", None) is ops.sum and factor in step.inner:
+                without = partial(np.broadcast_to, question.value(other), value.shape)
+                words = f"the sum {graph.text(factor)} is missing"
+                yield Mistake(value, without, words, "missing-factor")
+
+
 def factor_left_out(step: Step) -> Iterator[Mistake]:
     """A factor, or a division, left out or there twice."""
     for value in step.inner:

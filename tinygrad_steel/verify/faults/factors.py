@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ... import ops
-from ...program.values import VALUES, Value
+from ...program.values import VALUES
 from ..codes import Code
 from ..traced_loss import Graph
+from .roles import behind_products, counts_of
 
 
 class Cause(NamedTuple):
@@ -30,46 +31,57 @@ class Named(NamedTuple):
 
 
 def causes(graph: Graph) -> Iterator[Cause]:
-    """The factors by which people get a gradient wrong, and how, the plainest first."""
+    """The factors by which people get a gradient wrong, and how, the plainest first: what stands
+    in the graph comes before sizes that happen to have the same number.
+    """
     counts = {n: text for n, text in counts_of(graph).items() if n > 1}
-    divided_by = [*divisors(graph)]
-    for d in dict.fromkeys(abs(d) for d in divided_by):
-        if d not in (0, 1) and d not in counts:
-            yield from wrong_constant(d)
-    for n, text in counts.items():
-        yield from wrong_count(n, text, is_divisor=any(d % n == 0 for d in divided_by))
+    averages, scales = averages_of(graph), scales_of(graph)
+    averaged = [n for n in counts if any(d == n or d / n in counts for d in averages)]
+    constants = [d for d in averages if d not in counts]
+    for d in scales:
+        yield from wrong_constant(d)
+        yield from wrong_divisor(d)
+    for d in constants:
+        yield from wrong_constant(d)
+    for n in averaged:
+        yield from wrong_average(n, counts[n])
     yield Cause(2, "a factor 2 too much", "extra-factor")
     yield Cause(1 / 2, "a factor 2 is missing", "missing-factor")
-    sizes = dict.fromkeys(abs(c) for c in multipliers(graph))
-    for c in sizes:
+    for c in dict.fromkeys(multipliers(graph)):
         if c not in (0, 1, 2):
             yield Cause(1 / c, f"the factor {c:g} is missing", "missing-factor")
             yield Cause(c, f"the factor {c:g} is there twice", "extra-factor")
-    for d in dict.fromkeys(abs(d) for d in divided_by):
-        if d not in (0, 1):
-            yield from wrong_divisor(d, counts)
-
-
-def wrong_count(n: float, text: str, is_divisor: bool) -> Iterator[Cause]:
-    """A number of rows, classes or elements that stands where it should not."""
-    more = f"not divided by {text}" if is_divisor else f"multiplied by {text} once too often"
-    yield Cause(n, more, "batch-size")
-    yield Cause(1 / n, f"divided by {text} once too often", "batch-size")
-    if is_divisor:
-        yield Cause(n * n, f"multiplied by {text} instead of divided by it", "batch-size")
-    if is_divisor and n > 2:
-        yield Cause(n / (n - 1), f"divided by {n} - 1 instead of {text}", "batch-size")
-
-
-def wrong_divisor(d: float, counts: dict[float, str]) -> Iterator[Cause]:
-    """A divisor of the graph left out, there twice, or taken for another."""
-    right = counts.get(d, f"{d:g}")
-    if d not in counts:
-        yield Cause(d, f"not divided by {right}", "missing-factor")
-        yield Cause(1 / d, f"divided by {right} once too often", "extra-factor")
+    for d in constants:
+        yield from wrong_divisor(d)
     for n, text in counts.items():
-        if d % n:
-            yield Cause(d / n, f"divided by {text} instead of {right}", "batch-size")
+        if n not in averaged:
+            yield Cause(n, f"multiplied by {text} once too often", "batch-size")
+            yield Cause(1 / n, f"divided by {text} once too often", "batch-size")
+    for d in [*averages, *scales]:
+        yield from other_count(d, counts)
+
+
+def wrong_divisor(d: float) -> Iterator[Cause]:
+    """A divisor of the graph that is left out, or there twice."""
+    yield Cause(d, f"not divided by {d:g}", "missing-factor")
+    yield Cause(1 / d, f"divided by {d:g} once too often", "extra-factor")
+
+
+def wrong_average(n: float, text: str) -> Iterator[Cause]:
+    """A number over which is averaged: left out, there twice, multiplied with, or less one."""
+    yield Cause(n, f"not divided by {text}", "batch-size")
+    yield Cause(1 / n, f"divided by {text} once too often", "batch-size")
+    yield Cause(n * n, f"multiplied by {text} instead of divided by it", "batch-size")
+    if n > 2:
+        yield Cause(n / (n - 1), f"divided by {n:g} - 1 instead of {text}", "batch-size")
+
+
+def other_count(d: float, counts: dict[float, str]) -> Iterator[Cause]:
+    """A divisor of the graph for which another number is taken."""
+    for n, text in counts.items():
+        if d != n and d / n not in counts:
+            words = f"divided by {text} instead of {counts.get(d, f'{d:g}')}"
+            yield Cause(d / n, words, "batch-size")
 
 
 def wrong_constant(d: float) -> Iterator[Cause]:
@@ -79,61 +91,42 @@ def wrong_constant(d: float) -> Iterator[Cause]:
         yield Cause(d / (1 - d), f"divided by 1 - {d:g} instead of {d:g}", "other-factor")
 
 
-def counts_of(graph: Graph) -> dict[float, str]:
-    """What people divide by: numbers of rows, classes, elements."""
-    axis = batch_axis(graph)
-    rows = next((x.shape[axis] for x in graph.leaves if x.shape and x not in graph.wanted), 0)
-    counts: dict[float, str] = {rows: f"the batch size {rows}"}
-    for y in graph.forward:
-        if is_reduction(y):
-            x = y.inputs[0]
-            if len(x.shape) > 1:
-                classes = x.shape[-1] if axis == 0 else x.shape[-2]
-                counts.setdefault(classes, f"the number of classes {classes}")
-            size = math.prod(x.shape)
-            counts.setdefault(size, f"the number of elements {size}")
-    return counts
+def divisors(graph: Graph) -> list[float]:
+    """The numbers by which something is divided on the way to the loss."""
+    return [*averages_of(graph), *scales_of(graph)]
 
 
-def batch_axis(graph: Graph) -> int:
-    """Along which axis the samples are: the first, unless the data agree on the last one alone."""
-    shapes = [x.shape for x in graph.leaves if len(x.shape) > 1 and x not in graph.wanted]
-    firsts, lasts = {shape[0] for shape in shapes}, {shape[-1] for shape in shapes}
-    return -1 if len(firsts) > 1 and len(lasts) == 1 else 0
-
-
-def is_reduction(y: Value) -> bool:
-    """Whether it is a mean, a sum, or one number for each row."""
-    op = y.op
-    if op is None or op is ops.matmul:
-        return False
-    if op in (ops.mean, ops.sum):
-        return True
-    x = y.inputs[0]
-    return isinstance(x, VALUES) and y.shape == x.shape[:-1]
-
-
-def divisors(graph: Graph) -> Iterator[float]:
-    """The numbers by which the loss is divided somewhere."""
+def averages_of(graph: Graph) -> list[float]:
+    """Those of a mean, and those by which the loss, or what it is the sum of, is divided."""
+    inside = behind_products(graph)
+    found: dict[float, None] = {}
     for y in graph.forward:
         if y.op is ops.mean:
-            yield math.prod(y.inputs[0].shape) // max(1, math.prod(y.shape))
-        if y.op is ops.divide:
-            yield from plain_numbers(graph, y)
+            found[math.prod(y.inputs[0].shape) // max(1, math.prod(y.shape))] = None
+        if y.op is ops.divide and y not in inside:
+            found.update(dict.fromkeys(plain_numbers(graph, y.inputs[1:])))
+    return [d for d in found if d not in (0, 1)]
+
+
+def scales_of(graph: Graph) -> list[float]:
+    """Those by which something is divided that goes into a product, as in an attention."""
+    inside = (y for y in behind_products(graph) if y.op is ops.divide)
+    found = dict.fromkeys(d for y in inside for d in plain_numbers(graph, y.inputs[1:]))
+    return [d for d in found if d not in (0, 1)]
 
 
 def multipliers(graph: Graph) -> Iterator[float]:
     """The numbers by which something is multiplied."""
     for y in graph.forward:
         if y.op is ops.multiply:
-            yield from plain_numbers(graph, y)
+            yield from plain_numbers(graph, y.inputs)
 
 
-def plain_numbers(graph: Graph, y: Value) -> Iterator[float]:
-    """The inputs that are one number and no result."""
-    for x in y.inputs:
+def plain_numbers(graph: Graph, inputs: Iterable[Any]) -> Iterator[float]:
+    """The sizes of the inputs that are one number and no result."""
+    for x in inputs:
         if not isinstance(x, VALUES) or (x.op is None and not x.shape):
-            number = float(graph.now(x))
+            number = abs(float(graph.now(x)))
             if np.isfinite(number):
                 yield number
 

@@ -34,6 +34,7 @@ TANH = Slope("(1 - {0} * {0})", lambda v: 1 - v * v)
 SLOPES = (
     Slope("sigmoid'({})", lambda v: ops.sigmoid(v) * (1 - ops.sigmoid(v))),
     Slope("softmax({0}) * (1 - softmax({0}))", lambda v: ops.softmax(v) * (1 - ops.softmax(v))),
+    Slope("sigmoid(1 - sigmoid({}))", lambda v: ops.sigmoid(1 - ops.sigmoid(v))),
     Slope("tanh'({})", lambda v: 1 - np.square(np.tanh(v))),
     Slope("relu'({})", lambda v: np.asarray(v > 0, v.dtype)),
     SIGMOID,
@@ -46,6 +47,7 @@ SLOPES = (
     Slope("square'({})", lambda v: 2 * v),
     Slope("{}", lambda v: v),
     Slope("(1 - {})", lambda v: 1 - v),
+    Slope("sign({})", np.sign),
 )
 
 
@@ -71,8 +73,13 @@ def other_derivative_alone(step: Step) -> Iterator[Mistake]:
     for text, slope in at_gradient:
         words = f"multiplied by {text} instead of {right}"
         yield Mistake(step.g, partial(times, step, slope), words, "derivative-of-wrong-argument")
-    for text, slope in [*slopes_at(own_values(step)), *mixed(step), *at_gradient]:
-        words = f"{text} alone, instead of {right}: it is not multiplied with {came}"
+    x_text = graph.text(step.x)
+    without = f"it is not multiplied with {came}"
+    elsewhere = f"taken of {came} in place of {x_text}, and not multiplied with {came}"
+    alone = [(*one, without) for one in [*slopes_at(own_values(step)), *mixed(step)]]
+    alone += [(*one, elsewhere) for one in at_gradient]
+    for text, slope, why in alone:
+        words = f"{text} alone, instead of {right}: {why}"
         yield Mistake(step.g, slope, words, "derivative-alone")
         words = f"1 / ({text}) alone: divided by it, and not multiplied with {came}"
         yield Mistake(step.g, partial(inverse, slope), words, "divided-not-multiplied")
@@ -215,6 +222,22 @@ def extra_factor_on_a_way(step: Step) -> Iterator[Mistake]:
             becomes = partial(np.multiply, part, question.value(v))
             words = f"{words}, which does not belong there"
             yield Mistake(step.g, becomes, words, "extra-factor")
+
+
+def extra_row(gradient: Gradient) -> Iterator[Mistake]:
+    """A row or a column of the forward by which a right gradient is multiplied, or divided."""
+    question, graph, g = gradient.question, gradient.question.graph, gradient.g
+    expected = question.value(g)
+    for v in graph.forward:
+        if v not in graph.names or not v.shape or v.shape == g.shape:
+            continue
+        if len(g.shape) != 2 or v.shape not in ((g.shape[1],), (1, g.shape[1]), (g.shape[0], 1)):
+            continue
+        row, text = question.value(v), graph.text(v)
+        words = f"multiplied by {text}, which does not belong there, or not divided by it"
+        yield Mistake(g, expected * row, words, "extra-factor")
+        words = f"divided by {text}, which does not belong there, or not multiplied with it"
+        yield Mistake(g, expected / row, words, "extra-factor")
 
 
 def extra_factors(gradient: Gradient) -> Iterator[tuple[np.ndarray, str]]:

@@ -12,7 +12,7 @@ from ... import ops
 from ...program.values import Value
 from .question import Mistake, Question, Step
 
-NEAREST = 20
+NEAREST, MANY = 20, 60
 
 
 def other_value(step: Step) -> Iterator[Mistake]:
@@ -41,7 +41,22 @@ def other_gradient(step: Step) -> Iterator[Mistake]:
         yield Mistake(step.gy, other, words, "other-gradient")
 
 
-def lookalikes(question: Question, right: Value, near: Value) -> list[tuple[np.ndarray, str]]:
+def farther_value(step: Step) -> Iterator[Mistake]:
+    """A value, or a gradient, in place of another one that is far away in the forward."""
+    question, graph = step.question, step.question.graph
+    for value in [*step.used, step.gy]:
+        if value is not step.gy and value in graph.late:
+            continue
+        for other, text in lookalikes(question, value, step.x, MANY)[NEAREST:]:
+            if value.dtype == bool != other.dtype:
+                continue
+            words = f"computed with {text} in place of {graph.text(value)}"
+            yield Mistake(value, other, words, "other-value")
+
+
+def lookalikes(
+    question: Question, right: Value, near: Value, most: int = NEAREST
+) -> list[tuple[np.ndarray, str]]:
     """Values and gradients for which one may be mistaken: those of its shape, the nearest in the
     forward first.
     """
@@ -59,4 +74,4 @@ def lookalikes(question: Question, right: Value, near: Value) -> list[tuple[np.n
         if other not in circular
     ]
     found.sort(key=lambda place: place[:2])
-    return [(question.value(other), graph.text(other)) for _, _, other in found[:NEAREST]]
+    return [(question.value(other), graph.text(other)) for _, _, other in found[:most]]

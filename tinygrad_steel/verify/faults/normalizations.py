@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -19,7 +20,7 @@ STATISTICS = (ops.mean, ops.sum, ops.max, ops.min, ops.var, ops.std)
 def held_constant(question: Question) -> Iterator[Fault]:
     """Statistics through which nothing comes back."""
     graph = question.graph
-    found = statistics(question)
+    found = statistics(question, graph.owner_of[question.asked])
     groups = [found, *([y] for y in found)] if len(found) > 1 else [found]
     for held in groups if found else ():
         zeros = {graph.gradient_of[y]: partial(nothing, y) for y in held}
@@ -50,9 +51,30 @@ def nothing(y: Value, now: Question) -> np.ndarray:
     return np.zeros(y.shape, y.dtype)
 
 
-def statistics(question: Question) -> list[Value]:
+def sums_for_means(gradient: Gradient) -> Iterator[Mistake]:
+    """What comes back through means, not divided by their number."""
+    question, graph, g = gradient.question, gradient.question.graph, gradient.g
+    found = [y for y in statistics(question, gradient.x) if number_in(y) > 1]
+    groups = [found, *([y] for y in found)] if len(found) > 1 else [found]
+    for means in groups if found else ():
+        larger = {
+            graph.gradient_of[y]: question.value(graph.gradient_of[y]) * number_in(y) for y in means
+        }
+        values = fitting(partial(question.replay, larger, graph.order))
+        if values and g in values:
+            what = " and ".join(graph.text(y) for y in means)
+            words = f"sums stand for the means in what comes back through {what}"
+            yield Mistake(g, values[g], words, "batch-size")
+
+
+def number_in(y: Value) -> int:
+    """Of how many elements each one of a mean is."""
+    return math.prod(y.inputs[0].shape) // max(1, math.prod(y.shape)) if y.op is ops.mean else 0
+
+
+def statistics(question: Question, x: Value) -> list[Value]:
     """The means and the like of which a value is a part, one number for each row or column."""
-    graph, x = question.graph, question.graph.owner_of[question.asked]
+    graph = question.graph
     return [
         y
         for y in graph.forward

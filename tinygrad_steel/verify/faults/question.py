@@ -183,7 +183,11 @@ class Question:
         """A number, or what a value is, given the gradients handed over so far and what has
         `changed`.
         """
-        return self.graph.now(x, changed, self.values)
+        if x in changed:
+            return changed[x]
+        if x in self.values:
+            return self.values[x]
+        return self.graph.now(x)
 
     def compute(self, x: Value, changed: Arrays = NOTHING) -> np.ndarray:
         """A value from its inputs, as these are now."""
@@ -204,8 +208,9 @@ class Question:
         `is_answer`: Mismatch where that does not answer the question.
         """
         found = dict(changed)
+        known = found.keys()
         for x in path:
-            if x not in found and not found.keys().isdisjoint(x.inputs):
+            if x not in found and not known.isdisjoint(x.inputs):
                 if is_answer and x is self.asked:
                     self.look_at_a_row(x, found)
                 found[x] = self.compute(x, found)
@@ -217,7 +222,7 @@ class Question:
         """
         if x.op is not ops.matmul or len(x.shape) != 2 or self.given.shape != x.shape:
             return
-        a, b = (self.value(i, changed) for i in x.inputs)
+        a, b = self.value(x.inputs[0], changed), self.value(x.inputs[1], changed)
         if a.ndim == b.ndim == 2:
             self.budget.spend(CALL + b.size)
             if not matches(a[self.row] @ b, self.given[self.row], size=largest(self.given)):
@@ -325,7 +330,8 @@ def cost(x: Any, inputs: Iterable[Any]) -> float:
     """What it costs to compute a value from these inputs; ValueError where they broadcast to
     more than they should.
     """
-    op, shapes = x.op, [np.shape(i) for i in inputs]
+    op = x.op
+    shapes: list[tuple[int, ...]] = [getattr(i, "shape", ()) for i in inputs]
     sizes = [math.prod(x.shape), *map(math.prod, shapes)]
     if op is ops.matmul:
         (a, b), (size_a, size_b) = shapes, sizes[1:]

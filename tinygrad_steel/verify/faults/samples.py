@@ -8,24 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from ... import ops
+from ..closeness import combination
+from .products import product_of
 from .question import Mistake, Step, fitting
+
+MOST_SAMPLES = 64  # of which each may be there or not
 
 
 def one_sample(step: Step) -> Iterator[Mistake]:
     """A product over the samples that has one of them alone, or their mean."""
-    question, graph, x, y = step.question, step.question.graph, step.x, step.y
-    if y.op is not ops.matmul or not len(x.shape) == len(y.shape) == 2:
+    head = product_of(step)
+    if head is None:
         return
-    is_left = y.inputs[0] is x
-    other = next((i for i in y.inputs if i is not x), x)
-    a, gy = question.value(other), step.given
-    a, gy = (a.T, gy.T) if is_left else (a, gy)  # a row for each sample, as for x.T @ G
+    a, gy = (head.other.T, head.gy.T) if head.is_left else (head.other, head.gy)
+    # now there is a row for each sample, as in x.T @ G
     if len(a) != len(gy) or len(a) < 2:
         return
-    texts = graph.text(other, 5), graph.gradient_text(y)
-    for left, right, words in of_samples(a, gy, *texts):
-        yield Mistake(step.g, partial(product, left, right, is_left), words, "one-sample")
+    came = step.question.graph.gradient_text(step.y)
+    for left, right, words in of_samples(a, gy, head.other_text, came):
+        yield Mistake(step.g, partial(product, left, right, head.is_left), words, "one-sample")
 
 
 def of_samples(a: Any, gy: Any, text: str, came: str) -> Iterator[tuple[Any, Any, str]]:
@@ -45,6 +46,56 @@ def product(a: Any, gy: Any, is_left: bool) -> Any:
     """The gradient of a weight from samples in rows."""
     found = a.T @ gy
     return found.T if is_left else found
+
+
+def other_order(step: Step) -> Iterator[Mistake]:
+    """A product over the samples in which one side has them in another order."""
+    head = product_of(step)
+    if head is None:
+        return
+    a, gy = (head.other.T, head.gy.T) if head.is_left else (head.other, head.gy)
+    if len(a) != len(gy) or len(a) < 2:
+        return
+    for by, how in (
+        (1, "shifted by one sample"),
+        (-1, "shifted by one sample"),
+        (0, "turned round"),
+    ):
+        moved = np.roll(a, by, axis=0) if by else a[::-1]
+        words = f"{head.other_text} has its samples in another order, {how}"
+        yield Mistake(step.g, partial(product, moved, gy, head.is_left), words, "one-sample")
+
+
+def some_samples(step: Step) -> Iterator[Mistake]:
+    """A product over the samples in which some are missing, found by solving for their weights."""
+    head, question = product_of(step), step.question
+    if head is None or step.g is not question.asked or not question.fits:
+        return
+    a, gy = (head.other.T, head.gy.T) if head.is_left else (head.other, head.gy)
+    n, size = len(a), a.shape[1] * gy.shape[1]
+    if len(gy) != n or not 2 < n <= MOST_SAMPLES or size < n:
+        return
+    question.budget.spend(size * n * n)
+    each = np.einsum("ij,ik->ijk", a, gy)
+    weights = combination([*each], question.given.T if head.is_left else question.given)
+    if weights is None:
+        return
+    there = np.abs(weights - 1) < 1e-4
+    if not np.all(there | (np.abs(weights) < 1e-4)) or np.all(there) or not np.any(there):
+        return
+    becomes = partial(product, a[there], gy[there], head.is_left)
+    yield Mistake(step.g, becomes, missing_samples(there), "one-sample")
+
+
+def missing_samples(there: np.ndarray) -> str:
+    """Which samples are missing, or are there alone."""
+    missing, found = np.flatnonzero(~there), np.flatnonzero(there)
+    few, how = (missing, "left out") if len(missing) <= len(found) else (found, "all that is there")
+    numbers = ", ".join(map(str, few))
+    if few[-1] - few[0] + 1 == len(few) > 2:
+        numbers = f"{few[0]} to {few[-1]}"
+    what = f"samples {numbers} are" if len(few) > 1 else f"sample {numbers} is"
+    return f"of {len(there)} samples, {what} {how}"
 
 
 def labels_off_by_one(step: Step) -> Iterator[Mistake]:
@@ -77,6 +128,15 @@ def other_labels(y: np.ndarray, text: str) -> Iterator[tuple[np.ndarray, str]]:
         yield np.roll(y, by, axis=0), f"the labels {text} are off by one sample"
     ids = np.argmax(y, axis=1)[:, None] * np.ones_like(y)
     yield ids, f"the numbers of the classes in place of the one-hot labels {text}"
+    words = f"the labels {text} are those of other samples: their order is turned round"
+    yield y[::-1], words
+    yield y * np.argmax(y, axis=1)[:, None], f"the number of the class in place of the 1 in {text}"
+    classes = np.broadcast_to(np.any(y, axis=0), y.shape)
+    words = "1 is subtracted in all rows of a class, as by p[:, ids], and not at p[rows, ids] alone"
+    yield classes * 1.0, words
+    rows = np.isin(np.arange(len(y)), np.argmax(y, axis=1))
+    words = "1 is subtracted in whole rows, as by p[ids], and not at p[rows, ids] alone"
+    yield rows[:, None] * np.ones_like(y), words
     yield y - 0.5, f"computed with {text} - 0.5 in place of {text}"
     yield 2 * y - 1, f"computed with labels of -1 and 1 in place of {text}"
 

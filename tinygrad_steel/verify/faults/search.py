@@ -4,123 +4,31 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ... import ops
 from ...program.values import Value, behind
 from ..closeness import constant_factor, explains, matches, several
-from . import (
-    at_once,
-    axes,
-    choices,
-    derivatives,
-    every_step,
-    factors,
-    functions,
-    indices,
-    kinks,
-    mixups,
-    normalizations,
-    places,
-    probabilities,
-    products,
-    samples,
-    solved,
-    terms,
-    ways,
-)
+from . import at_once, choices, every_step, factors, kinks, normalizations, places, probabilities
+from .candidates import candidates
 from .factors import Named
 from .places import Hit
-from .question import (
-    Ended,
-    Finding,
-    Gradient,
-    Mistake,
-    Question,
-    Step,
-    fitting,
-    step_of,
-)
+from .question import Ended, Finding, Gradient, Mistake, Question, fitting
+from .rounds import LAST, MANY, MORE, RARE, ROUNDS, TWO
 
 NOTHING_SEEN = Named("", ())
 NO_HITS: Iterator[Hit] = iter(())
-NEAREST, TRIES = (
-    40,
-    10000,
-)  # steps that are looked at for a fault between two gradients handed over, and faults in all
+# Steps that are looked at for a fault between two gradients handed over, and faults in all.
+NEAREST, TRIES = 40, 10000
 # What these may cost, in the units of a Budget.
 WORK_FOR_MORE, WORK_FOR_MANY, WORK_TWICE = 1e9, 1e9, 5e8
 TWICE = 1000  # faults that are tried once more, together with a factor
 # Gradients for which more is tried, and those mistakes of which there are many.
 NEAREST_FOR_MORE, FEW = 16, 4
-
-
-class Round(NamedTuple):
-    """Kinds of mistakes that are tried for one gradient after the other: in the sum of its
-    parts, and in one part.
-    """
-
-    sums: tuple[Callable[[Gradient], Iterator[Mistake]], ...] = ()
-    steps: tuple[Callable[[Step], Iterator[Mistake]], ...] = ()
-
-
-# Each round, and in it each kind, comes before what is less likely: what is found first is the
-# reason given.
-ROUNDS = (
-    Round(sums=(ways.known_factor,)),
-    Round(
-        sums=(ways.only_one, probabilities.without_jacobian),
-        steps=(
-            derivatives.handed_on_unchanged,
-            derivatives.alone,
-            derivatives.factor_left_out,
-            axes.sum_over_others,
-            axes.other_product,
-            indices.assigned_and_not_added,
-            derivatives.taken_twice,
-            terms.altered_value,
-            mixups.other_value,
-        ),
-    ),
-    Round(steps=(mixups.other_gradient,)),
-    Round(sums=(functions.steps_left_out,)),
-)
-# Where none of these explains it, and it is no other gradient: more of them, for the nearest
-# gradients; and those of which there are many, for one of these after the other.
-MORE = (
-    Round(
-        sums=(
-            normalizations.added_before,
-            solved.times_unknown,
-            solved.updated_itself,
-        ),
-        steps=(
-            products.elementwise_for_matrix,
-            samples.labels_off_by_one,
-            samples.one_sample,
-            ways.counted_twice,
-            axes.all_axes,
-            functions.transposed_value,
-        ),
-    ),
-    Round(sums=(functions.extra_factor,), steps=(functions.other_derivative,)),
-)
-MANY = (
-    Round(
-        steps=(
-            functions.extra_factor_on_a_way,
-            functions.other_derivative_alone,
-            products.matrix_for_elementwise,
-        ),
-    ),
-    Round(steps=(functions.other_argument,)),
-    Round(steps=(functions.other_derivative_elsewhere,)),
-)
-LAST = (Round(sums=(ways.any_factor,)),)
 
 
 def reason(question: Question) -> Finding:
@@ -255,7 +163,7 @@ def in_rounds(
 ) -> Finding:
     """The usual faults; another gradient altogether; those of which there are many."""
     gradients = [Gradient(question, x, path) for x in owners]
-    nearest = gradients[:NEAREST_FOR_MORE]
+    nearest = [one for one in gradients[:NEAREST_FOR_MORE] if 0 not in one.x.shape]
     if question.given.size < 2:  # one number is soon hit by chance
         nearest = []
     few = nearest[:FEW] + every_step.in_a_loop(nearest[FEW:])
@@ -277,8 +185,11 @@ def in_rounds(
         or share(WORK_FOR_MORE, partial(at_once.first_that_explains, question, in_many))
         or share(WORK_FOR_MORE, partial(usual, candidates(nearest, MORE)))
         or share(WORK_FOR_MANY, partial(usual, one_by_one))
+        or share(WORK_FOR_MANY, partial(usual, candidates(nearest, RARE)))
         or usual(candidates(gradients, LAST))
         or share(WORK_TWICE, partial(with_a_factor, question, candidates(nearest, ROUNDS)))
+        or share(WORK_TWICE, partial(with_a_factor, question, candidates(nearest[:FEW], MORE[1:])))
+        or share(WORK_TWICE, partial(usual_fault, question, candidates(nearest, TWO), tried))
         or Finding(ended=ended(tried))
     )
 
@@ -410,30 +321,3 @@ def may_have_another_shape(question: Question, g: Value) -> bool:
     """
     asked = question.asked
     return g is asked or (asked.op is ops.transpose and g in behind(asked.inputs))
-
-
-def candidates(
-    gradients: list[Gradient], rounds: tuple[Round, ...]
-) -> Iterator[tuple[Gradient, Mistake]]:
-    """Each usual mistake in one of these gradients, and what it makes of that gradient."""
-    for kinds in rounds:
-        for gradient in gradients:
-            for kind in kinds.sums:
-                yield from ((gradient, mistake) for mistake in kind(gradient))
-            if kinds.steps:
-                yield from ((gradient, mistake) for mistake in in_a_part(gradient, kinds))
-
-
-def in_a_part(gradient: Gradient, kinds: Round) -> Iterator[Mistake]:
-    """Mistakes on the way to one part of a gradient, and what they make of all of it."""
-    for k, (y, g) in enumerate(gradient.parts):
-        others = (other for i, (_, other) in enumerate(gradient.parts) if i != k)
-        rest = sum(gradient.question.value(other) for other in others)
-        step = step_of(gradient, y, g)
-        if g is step.gy:
-            continue
-        for kind in kinds.steps:
-            for mistake in kind(step):
-                whole = fitting(partial(step.with_mistake, mistake, rest))
-                if whole is not None:
-                    yield mistake._replace(value=gradient.g, becomes=whole)

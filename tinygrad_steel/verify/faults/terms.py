@@ -21,6 +21,12 @@ def altered_value(step: Step) -> Iterator[Mistake]:
             yield from kind(step, value)
 
 
+def a_term_missing(step: Step) -> Iterator[Mistake]:
+    """A term that is missing, or has the wrong sign, in one value after the other."""
+    for value in step.used:
+        yield from term_missing(step, value)
+
+
 def term_missing(step: Step, value: Value) -> Iterator[Mistake]:
     """A sum, or difference, without one of its terms, or with the wrong sign."""
     if value.op not in (ops.add, ops.subtract):
@@ -40,10 +46,21 @@ def term_missing(step: Step, value: Value) -> Iterator[Mistake]:
 
 def inverted(step: Step, value: Value) -> Iterator[Mistake]:
     """A comparison the wrong way round."""
+    text, numbers = step.question.graph.text(value), step.question.value(value)
+    if value.op is None and is_mask(value, numbers):
+        words = f"{text} is the wrong way round: 1 where it is 0, and 0 where it is 1"
+        yield Mistake(value, 1 - numbers, words, "wrong-condition")
     if value.dtype == bool:
-        text = step.question.graph.text(value)
         becomes = partial(np.logical_not, step.question.value(value))
         yield Mistake(value, becomes, f"{text} is the wrong way round", "wrong-condition")
+
+
+def is_mask(value: Value, numbers: Any) -> bool:
+    """Whether it is a matrix of 0 and 1, both of them."""
+    if len(value.shape) < 2 or value.dtype == bool:
+        return False
+    zero = numbers == 0
+    return bool(np.all(zero | (numbers == 1)) and np.any(zero) and not np.all(zero))
 
 
 def applied_twice(step: Step, value: Value) -> Iterator[Mistake]:

@@ -12,6 +12,7 @@ from . import factors
 from .factors import Named
 from .places import between, interval
 from .question import Question
+from .roles import counts_of
 
 
 def difference(question: Question) -> Named:
@@ -40,7 +41,11 @@ def as_if(question: Question, factor: float) -> str:
     """What a factor without a known cause may come from: another divisor, or a whole number."""
     if any(factors.is_about(factor, number) for number, *_ in question.causes):
         return ""
-    guesses = [*other_count(question, factor), *other_constant(question, factor)]
+    guesses = [
+        *averaged_uses(question, factor),
+        *other_count(question, factor),
+        *other_constant(question, factor),
+    ]
     if is_whole(factor):
         guesses.append(f"a factor {round(factor)} too much")
     elif is_whole(1 / factor):
@@ -48,9 +53,18 @@ def as_if(question: Question, factor: float) -> str:
     return f": as if {', or '.join(guesses)}" if guesses else ""
 
 
+def averaged_uses(question: Question, factor: float) -> Iterator[str]:
+    """The mean over the places where a value is used, in place of the sum."""
+    graph = question.graph
+    owner = graph.owner_of.get(question.asked)
+    uses = len(graph.parts[owner]) if owner is not None else 0
+    if uses > 2 and factors.is_about(1 / factor, uses):
+        yield f"averaged over the {uses} places where {graph.text(owner)} is used"
+
+
 def other_count(question: Question, factor: float) -> Iterator[str]:
     """Another whole number in place of the batch size."""
-    n, text = next(iter(factors.counts_of(question.graph).items()))
+    n, text = next(iter(counts_of(question.graph).items()))
     divisor = n / factor
     if n > 1 and is_whole(divisor) and round(divisor) > 1:
         yield f"divided by {round(divisor)} instead of {text}"
@@ -70,15 +84,16 @@ def is_whole(number: float) -> bool:
 
 
 def lines_that_differ(question: Question, differ: np.ndarray) -> str:
-    """The rows, or columns, in which alone a matrix differs, if they are few; and by what factor,
-    where it is a known one.
+    """The rows, or columns, in which alone a matrix differs, if they are few, or all from one to
+    another; and by what factor, where it is a known one.
     """
     if differ.ndim != 2 or (np.sum(differ) == 1 and min(differ.shape) > 1):
         return ""
     for axis, name in ((0, "row"), (1, "column")):
         lines = np.flatnonzero(differ.any(axis=1 - axis))
-        if 0 < len(lines) <= 2 and len(lines) < differ.shape[axis]:
-            numbers = " and ".join(map(str, lines))
+        is_range = 2 < len(lines) == lines[-1] - lines[0] + 1
+        if len(lines) < differ.shape[axis] and (is_range or 0 < len(lines) <= 2):
+            numbers = f"{lines[0]} to {lines[-1]}" if is_range else " and ".join(map(str, lines))
             differs = f"{name}s {numbers} differ" if len(lines) > 1 else f"{name} {numbers} differs"
             given, expected = (a.take(lines, axis) for a in (question.given, question.expected))
             factor = factors.named(question.causes, constant_factor(given, expected))

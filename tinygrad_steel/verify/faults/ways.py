@@ -101,6 +101,19 @@ def only_one(gradient: Gradient) -> Iterator[Mistake]:
         yield Mistake(g, question.value(g) - others, words, "missing-term")
 
 
+def value_itself(gradient: Gradient) -> Iterator[Mistake]:
+    """A number of the forward, such as a penalty, in place of its derivative."""
+    question, graph, g = gradient.question, gradient.question.graph, gradient.g
+    for y, part in gradient.parts:
+        others = question.value(g) - question.value(part)
+        for v in graph.forward:
+            if not v.shape and v in graph.gradient_of and y in graph.behind(v):
+                words = f"{graph.text(v)} itself instead of its derivative"
+                if len(gradient.parts) > 1:
+                    words = f"in what comes through {graph.text(y)}: {words}"
+                yield Mistake(g, others + question.value(v), words, "wrong-derivative")
+
+
 def counted_twice(step: Step) -> Iterator[Mistake]:
     """A step that is taken once for what has come so far, and once more for all of it."""
     graph = step.question.graph
