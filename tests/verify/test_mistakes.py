@@ -20,7 +20,6 @@ from verify.mistakes.measure import (
 )
 from verify.mistakes.not_yet import NOT_YET
 from verify.mistakes.planted import PLANTED
-from verify.mistakes.sequences import LSTM, RNN
 from verify.mistakes.written_out import BY_HAND, WRITTEN_OUT
 
 from tinygrad_steel import compare_backprop
@@ -84,12 +83,7 @@ def test_a_right_chain_of_the_diagnosis_is_right(model):
     assert compare_backprop(loss, names, **model.chain(names)).ok
 
 
-@pytest.mark.parametrize(
-    "mistake",
-    # in time, so many steps lie before the first leaf that the search ends before it has tried all
-    [m for m in PLANTED if m.model not in (RNN, LSTM)][:: 1 if FULL else 3],
-    ids=lambda m: m.title,
-)
+@pytest.mark.parametrize("mistake", PLANTED[:: 1 if FULL else 3], ids=lambda m: m.title)
 def test_a_mistake_is_explained_from_the_leaves_alone(mistake):
     found = answer(mistake, LEAVES)
     assert found.wrong == 1

@@ -53,6 +53,7 @@ class Judgement(NamedTuple):
     reason: str = ""
     codes: tuple[Code, ...] = ()
     values: Mapping[Value, np.ndarray] = NOTHING
+    ahead: Mapping[Value, np.ndarray] = NOTHING
     kept: tuple[Kept, ...] = ()
 
 
@@ -136,7 +137,7 @@ def with_reason(question: Question, rounding: Rounding, found: Finding) -> Judge
     if found.ended is not None:
         why += f"; the search for a reason was ended after {found.ended} candidates"
         codes = ("unexplained-limit",) if codes == ("unexplained",) else codes
-    return Judgement(WRONG, why, codes, found.values)
+    return Judgement(WRONG, why, codes, found.values, found.ahead)
 
 
 def is_flat_bias(graph: Graph, g: Value, given: np.ndarray) -> bool:

@@ -9,15 +9,8 @@ to leave this list, and a reason that has changed is to be read again.
 ALL: dict[str, tuple[str, str]] = {}
 
 LEAVES = {
-    "the threshold is on the difference, and not on its size": ("vague", ""),
     "one sum over the errors of all classes for each of the biases": ("unexplained", ""),
     "the mask is read off the values: what was 0 before counts as kept": ("vague", ""),
-    "1 / (1 - h * h): divided by tanh's derivative, without what came": ("unexplained", ""),
-    "the gradient of the next step's state is not sent back to this step's": ("unexplained", ""),
-    "the cell gets the gradient of the next step, and not that of its own output": ("vague", ""),
-    "the state before the step, for tanh's derivative at the state after it": ("unexplained", ""),
-    "the state of the next step sends nothing back": ("vague", "through x1 @ Wo is missing"),
-    "the gradient of the normalized values, divided by the deviation, is all": ("vague", ""),
 }
 
 NOT_YET = {"all intermediates": ALL, "leaves alone": LEAVES}

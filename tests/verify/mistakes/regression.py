@@ -490,6 +490,7 @@ HUBER_MISTAKES = [
         {"G_d": lambda n: np.where(n.d <= 0.5, n.d, 0.5) * n.G_each_loss},
         "where-swapped",
         ("d in place of size",),
+        ("from a fault at G_size", "d in place of size"),
     ),
     Mistake(
         "far below the threshold neither side is taken",

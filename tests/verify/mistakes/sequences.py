@@ -100,6 +100,7 @@ RNN_MISTAKES = [
         },
         "missing-term",
         ("the gradient does not arrive",),
+        ("from a fault at G_h3", "through h3 @ Wy is missing"),
     ),
     Mistake(
         "the state's derivative by the weights is the last state alone",
@@ -231,6 +232,7 @@ LSTM_MISTAKES = [
         {"G_h1": lambda n: 0 * n.h1, "G_c1": lambda n: 0 * n.c1},
         "missing-term",
         ("the gradient does not arrive",),
+        ("from a fault at G_h1 and G_c1", "f2 * c1 is missing"),
     ),
     Mistake(
         "tanh(tanh(c)) in the derivative of tanh(c)",
@@ -355,6 +357,7 @@ ATTENTION_MISTAKES = [
         {"G_q": lambda n: n.G_raw @ n.k / 2, "G_k": lambda n: n.G_raw.T @ n.q / 2},
         "extra-factor",
         ("divided by 2 once too often",),
+        ("from a fault at G_raw", "divided by 2 once too often"),
     ),
     Mistake(
         "multiplied with the scale that it has to be divided by",

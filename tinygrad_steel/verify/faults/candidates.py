@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from .question import CALL, ELEMENT, Gradient, Mistake, Step, fitting, step_of
+from .question import Gradient, Mistake, fitting, step_of
 from .rounds import Round
 
 
@@ -34,7 +32,7 @@ def in_a_part(gradient: Gradient, kinds: Round) -> Iterator[Mistake]:
             continue
         for kind in kinds.steps:
             for mistake in kind(step):
-                whole = fitting(partial(with_mistake, step, mistake, rest))
+                whole = fitting(partial(step.with_mistake, mistake, rest))
                 if whole is not None:
                     yield mistake._replace(value=gradient.g, becomes=whole)
 
@@ -46,15 +44,3 @@ def sums_of_others(values: list[Any]) -> Iterator[Any]:
     for value in values:
         yield before + behind.pop()
         before = before + value
-
-
-def with_mistake(step: Step, mistake: Mistake, rest: Any) -> np.ndarray:
-    """A gradient that is the sum of this step's and of the rest, with a mistake in the step."""
-    question, becomes = step.question, mistake.becomes
-    value = becomes() if callable(becomes) else becomes
-    question.budget.spend(CALL + ELEMENT * np.size(value))
-    at = step.start if mistake.value is step.gy else [mistake.value]
-    found = question.replay(dict.fromkeys(at, value), step.inner, is_answer=True)
-    part = found[step.g] if step.g in found else question.value(step.g)
-    whole: np.ndarray = part + rest
-    return whole

@@ -9,23 +9,20 @@ from typing import Any
 import numpy as np
 
 from ...program.values import VALUES, Value
+from .at_once import Fault
 from .mixups import lookalikes
-from .question import Gradient, Mistake, Question, fitting
+from .question import Question, fitting
 
 
-def other_condition(gradient: Gradient) -> Iterator[Mistake]:
+def other_condition(question: Question) -> Iterator[Fault]:
     """A condition of the forward that is another one in all of the backward."""
-    question, graph, g = gradient.question, gradient.question.graph, gradient.g
-    if g is not question.asked:
-        return
-    needed = graph.behind(g)
+    graph = question.graph
+    needed, near = graph.behind(question.asked), graph.owner_of[question.asked]
     for f in graph.values:
         if f.op is None or f.dtype != bool or f not in needed or f in graph.late:
             continue
-        for becomes, words in others(question, f, gradient.x):
-            values = fitting(partial(everywhere, gradient, f, becomes))
-            if values is not None:
-                yield Mistake(g, values, words, "wrong-condition")
+        for becomes, words in others(question, f, near):
+            yield Fault({}, [], words, ("wrong-condition",), changed={f: becomes})
 
 
 def others(question: Question, f: Value, near: Value) -> Iterator[tuple[Any, str]]:
@@ -41,11 +38,3 @@ def others(question: Question, f: Value, near: Value) -> Iterator[tuple[Any, str
             if found is not None:
                 words = f"computed with {other_text} in place of {graph.text(right)} in {text}"
                 yield found, words
-
-
-def everywhere(gradient: Gradient, f: Value, becomes: Any) -> Any:
-    """What becomes of a gradient where a condition is another one."""
-    question, graph = gradient.question, gradient.question.graph
-    late = {*graph.late, *graph.forward} - {*gradient.path}
-    path = [x for x in graph.values if x not in late]
-    return question.replay({f: becomes}, path).get(gradient.g)

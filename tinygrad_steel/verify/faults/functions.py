@@ -194,7 +194,9 @@ def steps_left_out(gradient: Gradient) -> Iterator[Mistake]:
     owners = {text: owner for owner, text in graph.called.items()}
     for came, text in lookalikes(question, g, near=gradient.x):
         owner = owners.get(text)
-        if owner is None or any(v in question.handed for v in between(graph, owner, g)[:-1]):
+        if owner is None or owner not in graph.behind(g):
+            continue
+        if any(v in question.handed for v in between(graph, owner, g)[:-1]):
             continue
         factor = derivative(graph, g, handed_on(owner))
         if factor:

@@ -3,36 +3,58 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ... import ops
 from ...program.values import Value
-from .question import Gradient, Mistake, fitting
+from .at_once import Fault
+from .question import Gradient, Mistake, Question, fitting
 
 STATISTICS = (ops.mean, ops.sum, ops.max, ops.min, ops.var, ops.std)
 
 
-def held_constant(gradient: Gradient) -> Iterator[Mistake]:
+def held_constant(question: Question) -> Iterator[Fault]:
     """Statistics through which nothing comes back."""
-    question, graph, g = gradient.question, gradient.question.graph, gradient.g
-    found = statistics(gradient)
+    graph = question.graph
+    found = statistics(question, graph.owner_of[question.asked])
     groups = [found, *([y] for y in found)] if len(found) > 1 else [found]
     for held in groups if found else ():
-        zeros = {graph.gradient_of[y]: np.zeros(y.shape, y.dtype) for y in held}
-        values = fitting(partial(question.replay, zeros, graph.order))
-        if values and g in values:
-            what = " and ".join(graph.text(y) for y in held)
-            words = f"held constant: nothing comes back through {what}"
-            yield Mistake(g, values[g], words, "held-constant")
+        zeros = {graph.gradient_of[y]: partial(nothing, y) for y in held}
+        words = f"held constant: nothing comes back through {' and '.join(map(graph.text, held))}"
+        first = [*dict.fromkeys(named_input(question, y) for y in held)]
+        yield Fault(zeros, first[::-1], words, ("held-constant",))
+        # Those on the way may be right, where this one is computed without them.
+        here = {question.asked: partial(made_without, zeros)}
+        yield Fault(here, [question.graph.owner_of[question.asked]], words, ("held-constant",))
+
+
+def made_without(zeros: Mapping[Value, Any], now: Question) -> Any:
+    """The gradient that is asked about, all on the way to it made anew."""
+    made = {g: zero(now) for g, zero in zeros.items()}
+    return now.replay(made, now.graph.order).get(now.asked, now.expected)
+
+
+def named_input(question: Question, y: Value) -> Value:
+    """The value with a name of which a statistic is computed."""
+    graph, x = question.graph, y.values()[0]
+    while x not in graph.names and len(x.values()) == 1:
+        (x,) = x.values()
+    return x if x in graph.gradient_of else y.values()[0]
+
+
+def nothing(y: Value, now: Question) -> np.ndarray:
+    """The gradient of a value through which nothing comes back."""
+    return np.zeros(y.shape, y.dtype)
 
 
 def sums_for_means(gradient: Gradient) -> Iterator[Mistake]:
     """What comes back through means, not divided by their number."""
     question, graph, g = gradient.question, gradient.question.graph, gradient.g
-    found = [y for y in statistics(gradient) if number_in(y) > 1]
+    found = [y for y in statistics(question, gradient.x) if number_in(y) > 1]
     groups = [found, *([y] for y in found)] if len(found) > 1 else [found]
     for means in groups if found else ():
         larger = {
@@ -50,9 +72,9 @@ def number_in(y: Value) -> int:
     return math.prod(y.inputs[0].shape) // max(1, math.prod(y.shape)) if y.op is ops.mean else 0
 
 
-def statistics(gradient: Gradient) -> list[Value]:
+def statistics(question: Question, x: Value) -> list[Value]:
     """The means and the like of which a value is a part, one number for each row or column."""
-    graph, x = gradient.question.graph, gradient.x
+    graph = question.graph
     return [
         y
         for y in graph.forward

@@ -33,7 +33,8 @@ class Finding(NamedTuple):
     `reason`: empty where nothing usual explains it. `codes`: the same for programs, the fault that
     says most first. `values`: the gradients as they are with this fault, from which later ones may
     follow. `ended`: after how many candidates the search was ended; None where all were tried.
-    `searched`: whether there was a search at all.
+    `searched`: whether there was a search at all. `ahead`: of a fault in several gradients, what
+    those are that come later.
     """
 
     reason: str = ""
@@ -41,6 +42,7 @@ class Finding(NamedTuple):
     values: Arrays = NOTHING
     ended: int | None = None
     searched: bool = True
+    ahead: Arrays = NOTHING
 
 
 class Mistake(NamedTuple):
@@ -152,6 +154,11 @@ class Question:
             return None
         handed = frozenset((g, array.tobytes()) for g, array in self.handed.items())
         return self.graph.start, self.asked, self.given.shape, self.given.tobytes(), handed
+
+    @cached_property
+    def known(self) -> dict[Value, Any]:
+        """The values, in a table to which others can be added."""
+        return {**self.values}
 
     @property
     def own(self) -> np.ndarray:
@@ -289,6 +296,17 @@ class Step:
         """What lies between, and from what it is computed besides."""
         before = (x for y in self.inner for x in y.values() if x not in self.start)
         return [*dict.fromkeys([*self.inner, *before])]
+
+    def with_mistake(self, mistake: Mistake, rest: Any) -> np.ndarray:
+        """A gradient that is the sum of this step's and of the rest, with a mistake in the step."""
+        question, becomes = self.question, mistake.becomes
+        value = becomes() if callable(becomes) else becomes
+        question.budget.spend(CALL + ELEMENT * np.size(value))
+        at = self.start if mistake.value is self.gy else [mistake.value]
+        found = question.replay(dict.fromkeys(at, value), self.inner, is_answer=True)
+        part = found[self.g] if self.g in found else question.value(self.g)
+        whole: np.ndarray = part + rest
+        return whole
 
 
 def step_of(gradient: Gradient, y: Apply, g: Value) -> Step:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from . import (
     axes,
-    choices,
     derivatives,
     functions,
     indices,
@@ -68,8 +67,6 @@ ROUNDS = (
 MORE = (
     Round(
         sums=(
-            choices.other_condition,
-            normalizations.held_constant,
             normalizations.added_before,
             solved.times_unknown,
             solved.updated_itself,

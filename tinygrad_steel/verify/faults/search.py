@@ -13,17 +13,19 @@ import numpy as np
 from ... import ops
 from ...program.values import Value, behind
 from ..closeness import constant_factor, explains, matches, several
-from . import factors, places, probabilities
+from . import at_once, choices, every_step, factors, normalizations, places, probabilities
 from .candidates import candidates
 from .factors import Named
+from .places import Hit
 from .question import Ended, Finding, Gradient, Mistake, Question, fitting
 from .rounds import LAST, MANY, MORE, RARE, ROUNDS, TWO
 
 NOTHING_SEEN = Named("", ())
+NO_HITS: Iterator[Hit] = iter(())
 # Steps that are looked at for a fault between two gradients handed over, and faults in all.
-NEAREST, TRIES = 40, 5000
+NEAREST, TRIES = 40, 10000
 # What these may cost, in the units of a Budget.
-WORK_FOR_MORE, WORK_FOR_MANY, WORK_TWICE = 2.5e8, 1e8, 5e7
+WORK_FOR_MORE, WORK_FOR_MANY, WORK_TWICE = 1e9, 1e9, 5e8
 TWICE = 1000  # faults that are tried once more, together with a factor
 # Gradients for which more is tried, and those mistakes of which there are many.
 NEAREST_FOR_MORE, FEW = 16, 4
@@ -61,7 +63,11 @@ def answer(question: Question) -> Finding:
 def origin(question: Question, named: Named) -> Finding:
     """A factor, and where it may have come in, if there is enough left to look for that."""
     try:
-        return places.origin(question, named)
+        found = places.origin(question, named)
+        if named.codes == ("zero",) and not found.values:
+            faults = every_step.nothing_at_all(question)
+            return at_once.first_of_all(question, faults) or found
+        return found
     except Ended:
         return Finding(*named)
 
@@ -142,15 +148,27 @@ def in_rounds(
     nearest = [one for one in gradients[:NEAREST_FOR_MORE] if 0 not in one.x.shape]
     if question.given.size < 2:  # one number is soon hit by chance
         nearest = []
-    one_by_one = (found for gradient in nearest[:FEW] for found in candidates([gradient], MANY))
+    few = nearest[:FEW] + every_step.in_a_loop(nearest[FEW:])
+    one_by_one = (found for gradient in few for found in candidates([gradient], MANY))
     share = question.budget.share
+    cuts = every_step.nothing_sent_back(question)
+    in_many = itertools.chain(
+        choices.other_condition(question),
+        normalizations.held_constant(question),
+        every_step.at_every_step(question),
+    )
+    everywhere = every_step.at_every_step(question, others=True)
+    loops = at_once.explaining(question, everywhere)
+    usual = partial(usual_fault, question, tried=tried, besides=loops)
     return (
-        usual_fault(question, candidates(gradients, ROUNDS), tried)
+        at_once.first_of_all(question, cuts)
+        or usual(candidates(gradients, ROUNDS), others=places.scaled(question))
         or as_finding(taken_for(question))
-        or share(WORK_FOR_MORE, partial(usual_fault, question, candidates(nearest, MORE), tried))
-        or share(WORK_FOR_MANY, partial(usual_fault, question, one_by_one, tried))
-        or share(WORK_FOR_MANY, partial(usual_fault, question, candidates(nearest, RARE), tried))
-        or usual_fault(question, candidates(gradients, LAST), tried)
+        or share(WORK_FOR_MORE, partial(at_once.first_that_explains, question, in_many))
+        or share(WORK_FOR_MORE, partial(usual, candidates(nearest, MORE)))
+        or share(WORK_FOR_MANY, partial(usual, one_by_one))
+        or share(WORK_FOR_MANY, partial(usual, candidates(nearest, RARE)))
+        or usual(candidates(gradients, LAST))
         or share(WORK_TWICE, partial(with_a_factor, question, candidates(nearest, ROUNDS)))
         or share(WORK_TWICE, partial(with_a_factor, question, candidates(nearest[:FEW], MORE[1:])))
         or share(WORK_TWICE, partial(usual_fault, question, candidates(nearest, TWO), tried))
@@ -169,19 +187,50 @@ def ended(tried: Iterator[int]) -> int | None:
 
 
 def usual_fault(
-    question: Question, found: Iterator[tuple[Gradient, Mistake]], tried: Iterator[int]
+    question: Question,
+    found: Iterator[tuple[Gradient, Mistake]],
+    tried: Iterator[int],
+    others: Iterator[Hit] = NO_HITS,
+    besides: Iterator[Hit] = NO_HITS,
 ) -> Finding | None:
-    """The first of these mistakes that gives just what was handed over."""
+    """The first of these mistakes that gives just what was handed over, or one of `others`; or a
+    later one, or one of those `besides`, if it gives more of the other wrong gradients.
+    """
+    hits = explaining(question, found, tried)
+    first = next(hits, None) or next(others, None)
+    if first is None or not first.unexplained:
+        return first and first.finding
+    better, rest = [first], itertools.chain(others, besides, hits)
+    question.budget.share(WORK_FOR_MORE, partial(add_better, better, rest))
+    return better[-1].finding
+
+
+def add_better(better: list[Hit], hits: Iterator[Hit]) -> None:
+    """Add those of which each gives more than the one before it."""
+    for hit in hits:
+        if hit.unexplained < better[-1].unexplained:
+            better.append(hit)
+        if not better[-1].unexplained:
+            return
+
+
+def explaining(
+    question: Question, found: Iterator[tuple[Gradient, Mistake]], tried: Iterator[int]
+) -> Iterator[Hit]:
+    """Those of these mistakes that give just what was handed over, and nothing that is denied by
+    what is right.
+    """
     for gradient, mistake in found:
         if next(tried) >= TRIES:
-            return None
+            return
         values = made_of(question, gradient, mistake)
         if not values or not explains(values[question.asked], question.given, question.expected):
             continue
-        if not places.is_contradicted(question, gradient.g, mistake.becomes):
+        after = question.replay({gradient.g: mistake.becomes}, question.graph.order)
+        if not places.contradicts(question, after):
             values = followed(question, gradient.g, mistake.becomes)
-            return Finding(place(gradient) + mistake.words, mistake.codes, values)
-    return None
+            finding = Finding(place(gradient) + mistake.words, mistake.codes, values)
+            yield Hit(finding, places.unexplained_by(question, after))
 
 
 def followed(question: Question, g: Value, becomes: Any) -> dict[Value, Any]:
@@ -197,16 +246,34 @@ def with_a_factor(question: Question, found: Iterator[tuple[Gradient, Mistake]])
         return None
     if constant_factor(given, question.expected) is not None:
         return None
+    others: dict[Value, Any] = {}  # what comes on ways that do not lead through a gradient
     for gradient, mistake in itertools.islice(found, TWICE):
+        g = gradient.g
+        if g not in others:
+            nothing = {g: np.zeros(g.shape, g.dtype)}
+            others[g] = question.replay(nothing, gradient.path)[question.asked]
         values = made_of(question, gradient, mistake, is_answer=False)
-        if values and values[question.asked].shape == given.shape:
-            factor = constant_factor(given, values[question.asked])
-            named = factors.named(question.causes, factor)
-            if named and factor:
-                values = followed(question, gradient.g, factor * mistake.becomes)
-                words = f"{place(gradient)}{mistake.words}; besides, {named.words}"
-                return Finding(words, (*mistake.codes, *named.codes), values)
+        if not values or values[question.asked].shape != given.shape:
+            continue
+        factor = constant_factor(given - others[g], values[question.asked] - others[g])
+        named = factors.named(question.causes, factor)
+        if named and factor and several(given - others[g]):
+            hit = with_factor(question, gradient, mistake, named, factor)
+            if hit:
+                return hit
     return None
+
+
+def with_factor(
+    question: Question, gradient: Gradient, mistake: Mistake, named: Named, factor: float
+) -> Finding | None:
+    """A mistake with a factor besides, unless what is right denies it."""
+    becomes = factor * mistake.becomes
+    if places.contradicts(question, question.replay({gradient.g: becomes}, question.graph.order)):
+        return None
+    words = f"{place(gradient)}{mistake.words}; besides, {named.words}"
+    values = followed(question, gradient.g, becomes)
+    return Finding(words, (*mistake.codes, *named.codes), values)
 
 
 def made_of(

@@ -13,6 +13,7 @@ from ..closeness import ratio, several, tolerance
 from ..codes import Code
 from ..traced_loss import Graph
 from . import factors
+from .factors import Named
 from .question import Gradient, Mistake, Step
 
 
@@ -27,27 +28,46 @@ def any_factor(gradient: Gradient) -> Iterator[Mistake]:
 
 
 def one_factor(gradient: Gradient, plain: bool) -> Iterator[Mistake]:
-    """A factor on one of the ways, as it has to be for the answer."""
+    """A factor on one of the ways, or on all but one, as it has to be for the answer."""
     question, graph, g = gradient.question, gradient.question.graph, gradient.g
-    given, expected = question.given, question.expected
-    for y, others in gradient.without if question.fits else ():
-        rest = question.replay({g: others}, gradient.path)[question.asked]
-        factor = ratio(given - rest, expected - rest)
-        through = graph.text(y)
-        if factor is not None and abs(factor) < tolerance(given, g):
-            words = f"the gradient that comes through {through} is missing"
-            yield Mistake(
-                g, others, words, "weight-decay" if is_penalty(graph, y) else "missing-term"
-            )
-            continue
-        named = factors.named(question.causes, factor, plain and several(expected - rest))
-        if named and factor is not None:
+    if not question.fits:
+        return
+    for y, others in gradient.without:
+        decay: tuple[Code, ...] = ("weight-decay",) if is_penalty(graph, y) else ()
+        factor, named = factor_besides(gradient, others, plain)
+        if factor == 0:
+            words = f"the gradient that comes through {graph.text(y)} is missing"
+            yield Mistake(g, others, words, decay[0] if decay else "missing-term")
+        elif named and factor is not None:
             words = named.words + (other_constant(gradient, y, factor) if plain else "")
             becomes = others + factor * (question.value(g) - others)
-            decay: tuple[Code, ...] = ("weight-decay",) if is_penalty(graph, y) else ()
             first, *besides = (*decay, *named.codes)
-            words = f"in what comes through {through}: {words}"
+            words = f"in what comes through {graph.text(y)}: {words}"
             yield Mistake(g, becomes, words, first, tuple(besides))
+    for y, others in gradient.without if len(gradient.without) > 2 else ():
+        this = question.value(g) - others
+        factor, named = factor_besides(gradient, this, plain)
+        if named and factor:
+            words = f"in all but what comes through {graph.text(y)}: {named.words}"
+            first, *besides = named.codes
+            yield Mistake(g, this + factor * others, words, first, tuple(besides))
+
+
+def factor_besides(
+    gradient: Gradient, rest: np.ndarray, plain: bool
+) -> tuple[float | None, Named | None]:
+    """The factor on what comes besides the rest of a gradient, 0 where it is missing; and what is
+    said of it.
+    """
+    question = gradient.question
+    given, expected = question.given, question.expected
+    without = question.replay({gradient.g: rest}, gradient.path)[question.asked]
+    factor = ratio(given - without, expected - without)
+    if factor is None:
+        return None, None
+    if abs(factor) < tolerance(given, gradient.g):
+        return 0, None
+    return factor, factors.named(question.causes, factor, plain and several(expected - without))
 
 
 def is_penalty(graph: Graph, y: Value) -> bool:
