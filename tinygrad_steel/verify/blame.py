@@ -110,7 +110,8 @@ class Search:
 
     def multiple(self, b: Binding) -> tuple[Match, float] | None:
         """Of which gradient an array is a multiple, and how many times."""
-        return next(self.multiples(b), None)
+        found = [*self.multiples(b)]
+        return next((m for m in found if m[1] in self.natural), found[0] if found else None)
 
     def multiples(self, b: Binding) -> Iterator[tuple[Match, float]]:
         """Of which gradients an array is a multiple, and how many times."""
@@ -215,8 +216,7 @@ class Search:
                 g = self.chain.graph.gradient_of.get(of[0]) if len(of) == 1 else None
                 if g not in self.on_the_way or g in self.matched or not fits(b, g):
                     continue
-                taken = self.scaled_by_leaves(b, g, {1.0})
-                if taken:
+                if taken := self.scaled_by_leaves(b, g, {1.0}):
                     self.handed[g] = taken
 
     def is_off(self, g: Value) -> bool:
@@ -271,8 +271,9 @@ class Search:
         values = {match.value for match in self.chain.right.get(b, ())}
         if m and m[1] == self.scale:
             values.add(m[0].value)
-        plausible = any(other is not g and self.chain.is_plausible(other) for other in values)
-        return plausible or b in self.chain.forward
+        others = values - {g}
+        plausible = any(map(self.chain.is_plausible, others))
+        return plausible or b in self.chain.forward or bool(others and g in self.slots.wrong)
 
     @cached_property
     def read(self) -> dict[Binding, None]:

@@ -80,6 +80,16 @@ def ratio(a: np.ndarray, b: np.ndarray) -> float | None:
     return float(np.sum(a * scaled)) / (float(np.sum(scaled * scaled)) * size)
 
 
+def combination(arrays: Sequence[np.ndarray], total: np.ndarray) -> np.ndarray | None:
+    """How many times each of these arrays is in `total`; None where they do not tell."""
+    columns = np.stack([np.ravel(a) for a in arrays], axis=1).astype(float)
+    wanted, size = np.ravel(total).astype(float), largest(columns)
+    if not (size and np.isfinite(columns).all() and np.isfinite(wanted).all()):
+        return None
+    found, _, rank, _ = np.linalg.lstsq(columns / size, wanted / size, rcond=1e-6)
+    return np.asarray(found) if rank == len(arrays) else None
+
+
 def rounded(factor: float, *arrays: np.ndarray) -> float:
     """A factor between such arrays without its rounding."""
     digits = min(DIGITS.get(a.itemsize, 8) for a in arrays)
@@ -89,13 +99,3 @@ def rounded(factor: float, *arrays: np.ndarray) -> float:
 def same(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether nothing is left to be judged: digits agree to the last but few."""
     return matches(a, b, rtol=1e-12) and a.itemsize == 8
-
-
-def combination(arrays: Sequence[np.ndarray], total: np.ndarray) -> np.ndarray | None:
-    """How many times each of these arrays is in `total`; None where they do not tell."""
-    columns = np.stack([np.ravel(a) for a in arrays], axis=1).astype(float)
-    wanted, size = np.ravel(total).astype(float), largest(columns)
-    if not (size and np.isfinite(columns).all() and np.isfinite(wanted).all()):
-        return None
-    found, _, rank, _ = np.linalg.lstsq(columns / size, wanted / size, rcond=1e-6)
-    return np.asarray(found) if rank == len(arrays) else None
