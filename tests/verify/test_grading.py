@@ -243,3 +243,35 @@ def test_grades_as_html_and_as_plain_data():
 def test_a_problem_that_gives_back_something_else():
     with pytest.raises(TypeError, match="the loss, the names and the arguments"):
         grade_backprop(lambda: problem()[:2], ALL)
+
+
+# Conventions
+
+
+def by_convention(x, y, W):
+    """The error the other way round, which is added to the weights."""
+    d = 2 * (y - x @ W) / 4
+    dW = x.T @ d
+    W = W + 0.1 * dW
+    return dW
+
+
+def graph_of_four():
+    rng = np.random.default_rng(2)
+    x, y, start = rng.normal(size=(4, 3)), rng.normal(size=(4, 2)), rng.normal(size=(3, 2))
+    W = Tensor(start, requires_grad=True, name="W")
+    return np.sum(np.square(x @ W - y)) / 4, {"W": W}, (x, y, start.copy())
+
+
+def test_a_convention_is_said_in_the_table_and_strict_in_a_test():
+    grades = grade_backprop(graph_of_four, {"Ada": by_convention})
+    assert grades["Ada"].ok and grades["Ada"].report.conventions[0].name == "descent"
+    assert "By convention: every gradient has a minus sign" in str(grades)
+    grades = grade_backprop(graph_of_four, {"Ada": by_convention}, convention="descent")
+    assert grades["Ada"].ok and "as declared" in str(grades)
+    loss, names, arrays = graph_of_four()
+    assert_backprop(loss, names, backprop=lambda: by_convention(*arrays), strict=False)
+    with pytest.raises(GradientError, match='convention="descent", or with strict=False'):
+        assert_backprop(loss, names, backprop=lambda: by_convention(*arrays))
+    with pytest.raises(ValueError, match="is not known"):
+        grade_backprop(graph_of_four, {"Ada": by_convention}, convention="up")

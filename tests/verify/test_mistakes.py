@@ -21,6 +21,7 @@ from verify.mistakes.measure import (
 from verify.mistakes.not_yet import NOT_YET
 from verify.mistakes.planted import PLANTED
 from verify.mistakes.sequences import LSTM, RNN
+from verify.mistakes.written_out import BY_HAND, WRITTEN_OUT
 
 from tinygrad_steel import compare_backprop
 
@@ -69,7 +70,7 @@ def test_a_mistake_is_explained_wherever_it_is(mistake):
         assert mistake.says[0] in found.reason
 
 
-@pytest.mark.parametrize("mistake", DIAGNOSIS, ids=lambda m: m.title)
+@pytest.mark.parametrize("mistake", [*DIAGNOSIS, *WRITTEN_OUT], ids=lambda m: m.title)
 def test_each_kind_of_mistake_is_known(mistake):
     for dtype in DTYPES if FULL else DTYPES[:1]:
         found = answer(mistake, ALL, dtype)
@@ -77,7 +78,7 @@ def test_each_kind_of_mistake_is_known(mistake):
         assert mistake.says[0] in found.reason
 
 
-@pytest.mark.parametrize("model", [POWERS, SLICED], ids=lambda m: m.name)
+@pytest.mark.parametrize("model", [POWERS, SLICED, BY_HAND], ids=lambda m: m.name)
 def test_a_right_chain_of_the_diagnosis_is_right(model):
     loss, names = model.build()
     assert compare_backprop(loss, names, **model.chain(names)).ok

@@ -18,10 +18,9 @@ from ..program.values import Value, behind
 from .bindings import Binding
 from .chain import Chain, Found, before, fits
 from .closeness import constant_factor, matches, rounded, same
-from .faults.factors import divisors
 from .faults.question import Question
-from .faults.roles import counts_of
 from .faults.search import reason
+from .late_mean import natural_factors, usual_factors
 from .recognise import LocalTable, Match, oriented
 from .report import RIGHT, WRONG
 from .slots import Slots, how_it_lies
@@ -121,14 +120,12 @@ class Search:
     @cached_property
     def usual(self) -> set[float]:
         """The numbers by which a whole chain is multiplied most often until its leaves are made."""
-        graph = self.chain.graph
-        sizes = {*counts_of(graph), *map(abs, divisors(graph))}
-        return {1.0} | {float(n) for n in sizes if n > 1}
+        return usual_factors(self.chain.graph)
 
     @cached_property
     def natural(self) -> set[float]:
         """The same, and those with a factor 2 from a square."""
-        return {factor * n for n in self.usual for factor in (0.5, 1.0, 2.0)}
+        return natural_factors(self.chain.graph)
 
     @cached_property
     def scale(self) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,14 +21,16 @@ from .contents import items
 from .culprits import culprit, helpers
 from .faults.question import Pool
 from .judging import judged, question
+from .kept import Applied
 from .meaning import is_marked, is_name
 from .other_forward import forward_step, other_forward
 from .report import FOLLOWS, NO_SUCH, RESHAPED, RIGHT, UNKNOWN, WRONG, Step
 from .said_beside import is_complete, notes
+from .shown import turned_parameters
 from .slots import Slots, right_ones
 from .statements import Path, spelled_path
 from .traced_loss import Graph
-from .verdicts import Judgement
+from .verdicts import Judgement, divided_later, in_its_shape, is_flat_bias
 
 MakeStep = Callable[[Graph, str, Value, np.ndarray, Judgement], Step]
 
@@ -42,7 +44,7 @@ class Comparison(NamedTuple):
 
     `steps`: of the gradients, from the loss backwards. `unrecognised`: what is not in the graph.
     `missing`: the leaves whose gradients were not seen. `note`: what else is to be said.
-    `is_complete`: whether what is given back was judged.
+    `is_complete`: whether what is given back was judged. `conventions`: how gradients lie.
     """
 
     steps: list[Step]
@@ -50,6 +52,7 @@ class Comparison(NamedTuple):
     missing: list[str]
     note: str
     is_complete: bool = True
+    conventions: Sequence[Applied] = ()
 
 
 def compared(slots: Slots, make_step: MakeStep, backprop: Any = None) -> Comparison:
@@ -73,31 +76,46 @@ def compared(slots: Slots, make_step: MakeStep, backprop: Any = None) -> Compari
         verdicts = judged(graph, search.arrays(), first, Pool(*FOR_OTHERS))
     steps = [
         placed(make_step(graph, "", g, array, found), chain, search, g)
-        for g, array, found in with_shapes(search, verdicts)
+        for g, array, found in with_conventions(search, verdicts)
     ]
     missing = [graph.text(x) for x in slots.missing]
     note = "; ".join(notes(slots, not steps, backprop))
     complete = is_complete(slots) and not seen.is_full
-    return Comparison(steps, unrecognised(chain, handed), missing, note, complete)
+    conventions = turned_parameters(chain, search.handed, chain.spoken)
+    return Comparison(steps, unrecognised(chain, handed), missing, note, complete, conventions)
 
 
 def with_shapes(
     search: Search, verdicts: Mapping[Value, Judgement]
 ) -> Iterator[tuple[Value, np.ndarray, Judgement]]:
     """Each gradient with its array and the verdict; one that is right in another shape than the
-    leaf itself has is wrong only where nothing else is.
+    leaf itself has is wrong only where nothing else is, and that of a bias is not.
     """
-    handed, misshapen = search.handed, search.slots.misshapen
-    if misshapen and not any(found.verdict == WRONG for found in verdicts.values()):
-        arrays = search.arrays() | {g: handed[g].binding.array for g in misshapen}
-        for g, found in search.judge(arrays).items():
-            yield g, arrays[g], found
-        return
+    graph, handed = search.chain.graph, search.handed
+    own_shape = {g: handed[g].binding.array for g in search.slots.misshapen}
+    odd = {g for g, array in own_shape.items() if not is_flat_bias(graph, g, array)}
+    arrays = search.arrays()
+    if odd and not any(found.verdict == WRONG for found in verdicts.values()):
+        arrays |= own_shape
+        verdicts = search.judge(arrays)
+        odd = set()
     for g, found in verdicts.items():
-        if g in misshapen and found.verdict.startswith(RIGHT):
-            yield g, handed[g].binding.array, Judgement(RESHAPED)
+        if g not in own_shape or not found.verdict.startswith(RIGHT):
+            yield g, arrays[g], found
+        elif g in odd:
+            yield g, own_shape[g], Judgement(RESHAPED)
         else:
-            yield g, handed[g].array(g), found
+            given = own_shape[g]
+            yield g, given, in_its_shape(graph, found, given, graph.numbers[g])
+
+
+def with_conventions(
+    search: Search, verdicts: Mapping[Value, Judgement]
+) -> Iterator[tuple[Value, np.ndarray, Judgement]]:
+    """The same, where what is divided by a number that the whole chain has is right by convention."""
+    for g, array, found in with_shapes(search, verdicts):
+        scale = search.handed[g].scale
+        yield g, array, found if scale == 1 else divided_later(found, scale)
 
 
 def names_in_code(chain: Chain) -> dict[Value, str]:

@@ -15,7 +15,7 @@ from ..program.values import Value
 from .bindings import Binding
 from .gathered import IN_LOOP
 from .meaning import Meaning, aliases, is_marked, meant, parts_of_name, parts_of_path
-from .recognise import SAME, Match, Table, as_floats, oriented, turned
+from .recognise import SAME, TRANSPOSED, Match, Table, as_floats, oriented, turned
 from .statements import Path
 from .traced_loss import Graph
 from .watching import Watched
@@ -214,8 +214,29 @@ class Chain:
     def lies_well(self, b: Binding, match: Match) -> bool:
         """Whether the gradient of a leaf lies as the leaf itself does, where that can be seen."""
         x = self.gradients[match.value]
-        seen = self.lies.get(x)
-        return x not in self.graph.wanted or not seen or match.how in seen or b.array.size == 1
+        ways = self.ways(x)
+        return x not in self.graph.wanted or not ways or match.how in ways or b.array.size == 1
+
+    def ways(self, x: Value) -> set[str]:
+        """How the gradient of a value may lie: as that does, or as was declared; where neither is
+        known it is transposed only if other matrices are, and empty if it may lie in any way.
+        """
+        seen = self.lies.get(x, set())
+        if not is_matrix(x):
+            return seen
+        if "columns" in self.graph.declared:
+            return seen | {TRANSPOSED}
+        return seen or ({SAME} if self.orientations == {SAME} else set())
+
+    @cached_property
+    def orientations(self) -> set[str]:
+        """How matrices of the forward lie in somebody's code."""
+        return {how for x, hows in self.lies.items() if is_matrix(x) for how in hows}
+
+    @property
+    def is_in_columns(self) -> bool:
+        """Whether all matrices are transposed, or are said to be."""
+        return "columns" in self.graph.declared or self.orientations == {TRANSPOSED}
 
     def is_plausible(self, g: Value) -> bool:
         """Whether it is the gradient of what somebody's code has, or what has a name: no other is
@@ -288,6 +309,11 @@ class Chain:
 
 
 # Walking
+
+
+def is_matrix(x: Value) -> bool:
+    """Whether it is seen of a value how it lies."""
+    return len(x.shape) == 2 and min(x.shape) > 1
 
 
 def before(bindings: Iterable[Binding], known: Any = ()) -> dict[Binding, None]:

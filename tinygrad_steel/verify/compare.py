@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Never
 
 import numpy as np
@@ -26,20 +26,29 @@ from .capture import (
     runner,
 )
 from .chain import Chain
-from .closeness import distance, largest
+from .closeness import distance, largest, matches
+from .conventions import as_the_graph, declared, in_conventions, kept_throughout
 from .gathered import gather
 from .judging import judged
+from .kept import Name
+from .late_mean import without_late_mean
 from .precision import shorten
 from .recognise import Table, as_floats
-from .report import WRONG, Report, Step
+from .report import BY_CONVENTION, WRONG, Report, Step
+from .shown import read
 from .slots import Slots, slots_of
 from .traced_loss import Graph, graph_of
-from .verdicts import Judgement
+from .verdicts import Judgement, divided_later
 from .watching import watched
 
 
 def compare_backprop(
-    loss: Tensor, names: Names = None, *others: Never, backprop: Any = None, **manual: Any
+    loss: Tensor,
+    names: Names = None,
+    *others: Never,
+    backprop: Any = None,
+    convention: str | Iterable[str] = (),
+    **manual: Any,
 ) -> Report:
     """Compare gradients which a chain of one's own has computed with the graph's; find the first
     wrong step and why.
@@ -64,6 +73,11 @@ def compare_backprop(
         parts of one row of all gradients, and what a step of training takes from a parameter, up to
         one rate, are gradients as well. The code of libraries is not watched, nor are other threads;
         debuggers and coverage go on.
+    convention : str or tuple of str, optional
+        In what all of the gradients differ from the graph's, and are right: "columns", where samples
+        are columns and every matrix is transposed; "sum", where the loss is the sum over the batch
+        and not the mean; "descent", where each has a minus sign, since it is added to its parameter;
+        "bias-shape", where a bias may have the shape (n,) and its gradient (1, n).
     **manual : array_like
         `G_name=array` for any of the named Tensors behind the loss, leaves or not.
 
@@ -78,7 +92,8 @@ def compare_backprop(
     ------
     ValueError
         Where nothing is handed over, or one gradient twice, or for a name that the graph does not
-        have or through which no gradient flows.
+        have or through which no gradient flows; for a convention that is not known, or "sum" where
+        the loss is no mean.
     TypeError
         For what is no array of numbers, or a masked one, and for a graph on arrays that are not
         NumPy's.
@@ -95,6 +110,14 @@ def compare_backprop(
     usual fault explains it; the verdict says so. A number by which all elements are multiplied is
     no rounding: where several elements agree on one that is off 1 by more than 1e-9, or 3e-5 in
     float32, 8e-3 in float16, the gradient is wrong, however small the difference.
+
+    Right by convention, without being declared: at a kink the slope of either side, or half of both,
+    as 0, 1 and 1/2 for `maximum(0, z)` at 0, and one of equal elements under a max or an argmax;
+    gradients without a divisor that comes with those of the leaves, where these are right
+    (dW = dZ @ A.T / m); a bias gradient of shape (n,) for (1, n). Code may show more of its own:
+    parameters that lie transposed, steps `w += rate * dw`, a loss that is the sum over the batch.
+    What the convention is stands above the verdict, once; `Report.raise_if_wrong` says what is
+    right strictly.
 
     With `backprop`, what all searches for reasons may cost together is bounded, by a count that is
     the same on every machine. The first wrong step comes first; others may be "not searched".
@@ -130,16 +153,23 @@ def compare_backprop(
     """
     refuse_misplaced(names, others)
     if backprop is not None:
-        return compare_code(loss, names, backprop, manual)
+        return compare_code(loss, names, backprop, manual, declared(convention))
+    conventions = declared(convention)
     arrays = {name: as_numbers(name, value) for name, value in manual.items()}
     variables = {k: v for k, v in (names or {}).items() if isinstance(v, Tensor) or k not in manual}
     refuse_other_arrays(loss, variables)
     graph = graph_of(for_reader(trace(loss, variables)))
     called = recognised(graph, arrays)
-    return report(graph, called, {g: arrays[name] for g, name in called.items()})
+    return report(graph, called, {g: arrays[name] for g, name in called.items()}, conventions)
 
 
-def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str, Any]) -> Report:
+def compare_code(
+    loss: Tensor,
+    names: Names,
+    backprop: Any,
+    manual: Mapping[str, Any],
+    conventions: tuple[Name, ...] = (),
+) -> Report:
     """Compare what somebody's code computes: see `compare_backprop`."""
     if manual:
         raise ValueError(
@@ -154,13 +184,14 @@ def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str,
     with np.errstate(all="ignore"):
         seen = gather(seen, Table({g: graph.numbers[g] for g in graph.gradient_of.values()}))
         shorten(seen, graph)
-        plain = slots_of(Chain(graph, seen, names or {}))
+        reading = read(graph, seen, names or {}, conventions)
+        plain = reading.slots
         learned = names_in_code(plain.back.chain)
 
         def with_names() -> Slots:
             """The same with the names of the code."""
             named = dataclasses.replace(traced, names={**traced.names, **learned})
-            return slots_of(Chain(graph_of(named), seen, names or {}))
+            return slots_of(Chain(reading.of(graph_of(named)), seen, names or {}))
 
         # Where a leaf is wrong, the names of the code are needed: nothing is searched twice.
         is_wrong = bool(learned and plain.wrong)
@@ -170,21 +201,59 @@ def compare_code(loss: Tensor, names: Names, backprop: Any, manual: Mapping[str,
     if seen.error is not None:
         note_on(seen.error, found)
         raise seen.error
+    note = found.note
+    if plain.wrong and not (conventions or plain.right or note):
+        note = kept_throughout(graph, {g: slot.binding.array for g, slot in plain.wrong.items()})
+    found = found._replace(note=note, conventions=(*reading.said, *found.conventions))
     return Report(*found)
 
 
 @np.errstate(all="ignore")
-def report(graph: Graph, called: Mapping[Value, str], handed: Mapping[Value, np.ndarray]) -> Report:
+def report(
+    plain: Graph,
+    called: Mapping[Value, str],
+    handed: Mapping[Value, np.ndarray],
+    conventions: tuple[Name, ...] = (),
+) -> Report:
     """The verdicts on what was handed over; `called`: by which name each was."""
-    found = judged(graph, handed)
-    return Report([step(graph, called[g], g, handed[g], found[g]) for g in found])
+
+    def as_theirs(graph: Graph) -> dict[Value, np.ndarray]:
+        """What was handed over, as the graph with these conventions has it."""
+        return {g: as_the_graph(plain, graph, g, array) for g, array in handed.items()}
+
+    def agreeing(graph: Graph) -> int:
+        """How much of it is right so."""
+        return sum(matches(array, graph.numbers[g]) for g, array in as_theirs(graph).items())
+
+    graph, _, said = in_conventions(plain, conventions, agreeing)
+    arrays = as_theirs(graph)
+    found = judged(graph, arrays)
+    late = without_late_mean(graph, arrays) if count_wrong(found) else {}
+    if late:
+        divided = arrays | {g: arrays[g] / factor for g, factor in late.items()}
+        others = judged(graph, divided)
+        if count_wrong(others) <= count_wrong(found):
+            found = others | {g: divided_later(others[g], factor) for g, factor in late.items()}
+            arrays = divided
+    steps = [
+        step(graph, called[g], g, arrays[g], found[g])._replace(shape=handed[g].shape)
+        for g in found
+    ]
+    note = kept_throughout(plain, handed) if count_wrong(found) and not conventions else ""
+    return Report(steps, note=note, conventions=said)
+
+
+def count_wrong(found: Mapping[Value, Judgement]) -> int:
+    """How many gradients are wrong."""
+    return sum(one.verdict == WRONG for one in found.values())
 
 
 def step(graph: Graph, name: str, g: Value, given: np.ndarray, found: Judgement) -> Step:
     """A line of the report."""
     own, absolute, relative = graph.numbers[g], np.nan, np.nan
-    if given.shape == own.shape:
-        absolute, size = float(np.max(distance(given, own), initial=0)), largest(own)
+    array = given.reshape(own.shape) if found.verdict == BY_CONVENTION else given
+    if array.shape == own.shape:
+        absolute, size = float(np.max(distance(array, own), initial=0)), largest(own)
         if size:
             relative = absolute / size
         else:
@@ -199,6 +268,7 @@ def step(graph: Graph, name: str, g: Value, given: np.ndarray, found: Judgement)
         found.reason,
         code,
         faults=found.codes,
+        kept=found.kept,
     )
 
 

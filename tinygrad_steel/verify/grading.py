@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Never
 
 from ..engine.tensor import Tensor
 from ..program.given_names import Names
 from .codes import Code
 from .compare import compare_backprop
+from .conventions import declared
 from .report import Report, as_table, html_row
 
 HEAD = ("submission", "right", "first wrong", "line", "faults", "reason")
 
 
 def assert_backprop(
-    loss: Tensor, names: Names = None, *others: Never, backprop: Any = None, **manual: Any
+    loss: Tensor,
+    names: Names = None,
+    *others: Never,
+    backprop: Any = None,
+    convention: str | Iterable[str] = (),
+    strict: bool = True,
+    **manual: Any,
 ) -> Report:
     """Fail a test where a chain of gradients is not right in every step.
 
     Parameters
     ----------
-    loss, names, backprop, **manual
+    loss, names, backprop, convention, **manual
         As for `compare_backprop`.
+    strict : bool
+        As for `Report.raise_if_wrong`: whether the gradients of leaves must be able to take the place
+        of the graph's, unless a convention is declared.
 
     Returns
     -------
@@ -47,8 +57,10 @@ def assert_backprop(
     >>> test_the_square()
     """
     __tracebackhide__ = True  # pytest shows the line of the test instead
-    report = compare_backprop(loss, names, *others, backprop=backprop, **manual)
-    report.raise_if_wrong()
+    report = compare_backprop(
+        loss, names, *others, backprop=backprop, convention=convention, **manual
+    )
+    report.raise_if_wrong(strict)
     return report
 
 
@@ -76,7 +88,7 @@ class Grade(NamedTuple):
             return (self.submission, "no", "-", "-", faults, said(self.error))
         wrong, right = self.report.first_wrong, "yes" if self.ok else "no"
         if wrong is None:
-            besides = " ".join(self.report.summary()) if not self.ok else ""
+            besides = " ".join(self.report.summary() if not self.ok else self.report.agreed())
             return (self.submission, right, "-", "-", faults or "-", besides or "-")
         line = str(wrong.where or "-")
         return (self.submission, right, wrong.called, line, faults, wrong.reason)
@@ -141,7 +153,9 @@ class Grades:
 
 
 def grade_backprop(
-    problem: Callable[[], tuple[Any, ...]], submissions: Mapping[str, Callable[..., Any]]
+    problem: Callable[[], tuple[Any, ...]],
+    submissions: Mapping[str, Callable[..., Any]],
+    convention: str | Iterable[str] = (),
 ) -> Grades:
     """Compare many people's code with one graph, and put what is found into a table.
 
@@ -158,6 +172,9 @@ def grade_backprop(
     submissions : dict
         Name -> function that computes the gradients, as `compare_backprop` takes it in
         `backprop=`, but called with what the problem says.
+    convention : str or tuple of str, optional
+        As for `compare_backprop`, of all of them. What a submission keeps without it, and is right,
+        is said in its row.
 
     Returns
     -------
@@ -191,10 +208,16 @@ def grade_backprop(
     >>> print(grades.summary())
     1 of 2 are right; batch-size 1.
     """
-    return Grades([grade(problem, name, code) for name, code in submissions.items()])
+    conventions = declared(convention)
+    return Grades([grade(problem, name, code, conventions) for name, code in submissions.items()])
 
 
-def grade(problem: Callable[[], tuple[Any, ...]], name: str, code: Callable[..., Any]) -> Grade:
+def grade(
+    problem: Callable[[], tuple[Any, ...]],
+    name: str,
+    code: Callable[..., Any],
+    conventions: Iterable[str] = (),
+) -> Grade:
     """What is found in one submission."""
     made = problem()
     if not isinstance(made, tuple) or len(made) != 3 or not isinstance(made[2], tuple):
@@ -204,7 +227,10 @@ def grade(problem: Callable[[], tuple[Any, ...]], name: str, code: Callable[...,
         )
     loss, names, arguments = made
     try:
-        return Grade(name, compare_backprop(loss, names, backprop=lambda: code(*arguments)))
+        report = compare_backprop(
+            loss, names, backprop=lambda: code(*arguments), convention=conventions
+        )
+        return Grade(name, report)
     except (Exception, SystemExit) as error:  # of whatever kind: it is that submission's result
         return Grade(name, None, error)
 

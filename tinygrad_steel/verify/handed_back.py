@@ -200,6 +200,7 @@ class HandedBack:
         """Whether an array is this leaf after a step against its gradient."""
         graph = self.chain.graph
         own, g = graph.numbers[x], graph.numbers[graph.gradient_of[x]]
+        g = g * np.sign(graph.numbers[graph.start])  # in a convention it may have a minus sign
         factors = (constant_factor(own - a, g) for _, a in oriented(b.array, own.shape))
         return any(factor is not None and factor > 0 for factor in factors)
 

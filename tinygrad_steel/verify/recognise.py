@@ -115,8 +115,9 @@ def oriented(array: np.ndarray, shape: tuple[int, ...]) -> Iterator[tuple[str, n
 
 
 def turned(array: np.ndarray, shape: tuple[int, ...], how: str) -> np.ndarray:
-    """The array in a shape, in one of these ways."""
-    return dict(oriented(array, shape)).get(how, array)
+    """The array in a shape, in one of these ways; where it has another one, as it is turned."""
+    otherwise = array.T if how == TRANSPOSED and array.ndim == 2 else array
+    return dict(oriented(array, shape)).get(how, otherwise)
 
 
 def without_ones(shape: Iterable[int]) -> list[int]:

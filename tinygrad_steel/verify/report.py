@@ -12,12 +12,14 @@ import numpy as np
 from .bindings import Place
 from .codes import Code
 from .errors import GradientError
+from .kept import Applied, Kept, applied, spelled
 
 RIGHT, WRONG, FOLLOWS = "right", "wrong", "follows from a wrong one"
 ROUNDED = "right, but for {} rounding"
 CANCELLED = "right, but for rounding where terms cancel"
 EPSILON = "right, but for the epsilon in log"
 RESHAPED = "right, but for the shape"
+BY_CONVENTION = "right, by convention"
 NOT_FINITE, EMPTY = "not finite, not judged", "empty, not judged"
 UNKNOWN, NO_SUCH = "not in the graph", "the graph has no such gradient"
 
@@ -28,19 +30,20 @@ MANY = 12  # how many names are listed
 class Step(NamedTuple):
     """What the report says of one gradient.
 
-    `verdict`: "right", perhaps "but for float32 rounding", "but for rounding where terms cancel" or
-    "but for the epsilon in log"; "wrong"; "follows from a wrong one": what its own step makes of a
-    wrong gradient before it; or "not judged", where the graph's own gradient is not finite or has
-    no element. `absolute`, `relative`: its largest difference, and that in relation to the largest
-    element; NaN where shapes differ. `reason`: why it is wrong, or not judged. `code`: the step as
-    the graph has it.
+    `verdict`: "right", perhaps "but for float32 rounding", "but for rounding where terms cancel",
+    "but for the epsilon in log", or "by convention" (see `Report.conventions`); "wrong"; "follows
+    from a wrong one": what its own step makes of a wrong gradient before it; or "not judged", where
+    the graph's own gradient is not finite or has no element. `absolute`, `relative`: its largest
+    difference, and that in relation to the largest element; NaN where shapes differ. `reason`: why
+    it is wrong, or not judged. `code`: the step as the graph has it.
 
     Where somebody's code was handed over: `variable`: what holds it there, divided by the number
     that the whole chain has as a factor, if there is one; `where`: the `Place` that has made it,
     with its `file`, `line`, `text` and `function`; `helpers`: of a wrong one, the lines before it
     that have made parts of it which are not in the graph.
 
-    `faults`: the reason for programs, the code that says most first: see `codes.CODES`.
+    `faults`: the reason for programs, the code that says most first: see `codes.CODES`. `kept`: by
+    which conventions it is right.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Step(NamedTuple):
     where: Place | None = None
     helpers: tuple[Place, ...] = ()
     faults: tuple[Code, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
     @property
     def status(self) -> str:
@@ -73,6 +77,7 @@ class Step(NamedTuple):
             "status": self.status,
             "verdict": self.verdict,
             "faults": [*self.faults],
+            "conventions": [kept.name for kept in self.kept],
             "reason": self.reason,
             "graph_has": [*self.code],
             "where": self.where and self.where._asdict(),
@@ -85,6 +90,11 @@ class Step(NamedTuple):
         if not self.variable or self.variable == self.name:
             return self.name
         return f"{self.variable} ({self.name})" if self.name else self.variable
+
+    @property
+    def unscaled(self) -> str:
+        """What holds it, without the number by which that is divided."""
+        return self.variable.partition(" / ")[0] or self.name
 
     def row(self) -> tuple[str, ...]:
         """Its row in the table."""
@@ -124,6 +134,9 @@ class Report:
         The first wrong step, from the loss backwards.
     faults : tuple of str
         The codes of what is wrong first, such as `("batch-size",)`: see `to_dict`.
+    conventions : list of Applied
+        By what the gradients are right that differ from the graph's: each has its `name`, a `text`,
+        and `is_strict`: whether they may be used as the graph's all the same.
     unrecognised : list of Step
         Of somebody's code: the arrays that are not in the graph, such as a mask or a part of a
         sum. Nothing is said of them.
@@ -159,12 +172,16 @@ class Report:
         missing: Iterable[str] = (),
         note: str = "",
         is_complete: bool = True,
+        conventions: Iterable[Applied] = (),
     ):
         self.steps = steps
         self.unrecognised = [*unrecognised]
         self.missing = [*missing]
         self.note = note
         self.is_complete = is_complete
+        right = (step for step in steps if step.verdict.startswith(RIGHT))
+        kept = ((step.unscaled, kept) for step in right for kept in step.kept)
+        self.conventions = [*conventions, *applied(kept)]
 
     @property
     def ok(self) -> bool:
@@ -198,9 +215,10 @@ class Report:
             to the next, unlike the words; `first_wrong`: its place in `steps`, or None; `steps`:
             for each gradient its `gradient`, `variable`, `shape`, `largest_difference` and
             `relative` (None for NaN and infinity), `status` ("right", "wrong", "follows" or
-            "not-judged"), `verdict`, `faults`, `reason`, `graph_has` and, of somebody's code,
+            "not-judged"), `verdict`, `faults`, `conventions`, `reason`, `graph_has` and, of somebody's code,
             `where` (a dict of `file`, `line`, `text` and `function`) and `helpers`;
-            `unrecognised`; `missing`; `note`; `is_complete`.
+            `conventions`: of each its `name`, `text` and `is_strict`; `unrecognised`; `missing`;
+            `note`; `is_complete`.
 
         Examples
         --------
@@ -216,18 +234,37 @@ class Report:
             "faults": [*self.faults],
             "first_wrong": None if wrong is None else self.steps.index(wrong),
             "steps": [step.to_dict() for step in self.steps],
+            "conventions": [convention._asdict() for convention in self.conventions],
             "unrecognised": [step.to_dict() for step in self.unrecognised],
             "missing": [*self.missing],
             "note": self.note,
             "is_complete": self.is_complete,
         }
 
-    def raise_if_wrong(self) -> None:
-        """GradientError, with the report as its message, where a gradient is wrong or could not
-        be judged.
+    def raise_if_wrong(self, strict: bool = True) -> None:
+        """Raise where a gradient is wrong or could not be judged.
+
+        Parameters
+        ----------
+        strict : bool
+            Whether to raise as well where the gradients of leaves cannot take the place of the
+            graph's: by a convention that changes their shape, their sign or their size, and that
+            the caller has not declared with `convention=`. Any slope at a kink is a gradient, and
+            what is divided last is right in the end: both pass.
+
+        Raises
+        ------
+        GradientError
+            With the report as its message.
         """
         if not self.ok:
             raise GradientError(str(self))
+        refused = [convention for convention in self.conventions if not convention.is_strict]
+        if strict and refused:
+            raise GradientError(
+                f"{self}\nStrictly, these are not the graph's gradients: allow them with "
+                f"convention={spelled(c.name for c in refused)}, or with strict=False."
+            )
 
     def rows(self) -> list[tuple[str, ...]]:
         """The table."""
@@ -248,7 +285,7 @@ class Report:
         if self.ok:
             all_right = f"All {len(self.steps)} gradients are right."
             right = "The gradient is right." if len(self.steps) == 1 else all_right
-            return [right, *self.besides()]
+            return [*self.agreed(), right, *self.besides()]
         lines = [
             f"Not judged: {step.name}, {step.reason}."
             for step in self.steps
@@ -262,7 +299,11 @@ class Report:
             lines += [f"  {start}  {line}" for start, line in zip(heads_of_code, step.own_code())]
             heads_of_code = itertools.chain(["the graph has"], itertools.repeat(" " * 13))
             lines += [f"  {start}  {line}" for start, line in zip(heads_of_code, step.code)]
-        return [*lines, *self.besides()]
+        return [*self.agreed(), *lines, *self.besides()]
+
+    def agreed(self) -> list[str]:
+        """The conventions by which gradients are right."""
+        return [f"By convention: {convention.text}." for convention in self.conventions]
 
     def besides(self) -> list[str]:
         """What else is to be said of somebody's code."""

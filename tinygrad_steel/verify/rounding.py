@@ -13,8 +13,8 @@ from .. import ops
 from ..program.values import Value
 from .case import is_float
 from .closeness import RTOL, finite, largest, ratio
-from .faults.kinks import KINKS
 from .float32 import cut, is_short
+from .kinks import KINKS, Kink, kinks_of
 from .traced_loss import NOTHING, Graph
 
 # Rounding is simulated STRONGER than it is, since what moves by less than one unit in the last
@@ -133,6 +133,11 @@ class Rounding:
         """
         divisors = {1.0, *self.divisors}
         return any(is_short(array * d) for array in self.handed.values() for d in divisors)
+
+    @cached_property
+    def kinks(self) -> tuple[Kink, ...]:
+        """Where something lies exactly at a kink, on no side of it."""
+        return kinks_of(self.graph)
 
     def late(self) -> list[Value]:
         """All gradients, and what is computed of them."""

@@ -15,7 +15,7 @@ from .chain import Chain, Found, fits
 from .closeness import matches
 from .gathered import IN_LOOP
 from .handed_back import HandedBack, is_inside
-from .recognise import RESHAPED, SAME, oriented
+from .recognise import RESHAPED, SAME, TRANSPOSED, oriented
 from .rows import ROW, parts_of_row
 from .updates import STEP, Updates
 
@@ -43,8 +43,9 @@ class Slots:
 
     @property
     def misshapen(self) -> list[Value]:
-        """The right gradients of leaves in another shape than the leaf itself has."""
-        return [g for g, found in self.right.items() if not has_shape(self.back.chain, found, g)]
+        """The gradients of leaves in another shape than the leaf itself has."""
+        found = {**self.right, **self.wrong}
+        return [g for g, slot in found.items() if not has_shape(self.back.chain, slot, g)]
 
 
 def slots_of(chain: Chain) -> Slots:
@@ -104,7 +105,9 @@ def has_shape(chain: Chain, found: Found, g: Value) -> bool:
     """Whether an array has the axes of length 1 that the leaf itself has, where that was seen; a
     list of numbers has no axes.
     """
-    return found.how != RESHAPED or is_known(chain, found, g) or bool(found.binding.parts)
+    if found.how != RESHAPED or RESHAPED in chain.ways(chain.gradients[g]):
+        return True
+    return is_known(chain, found, g) or bool(found.binding.parts)
 
 
 def right_ones(chain: Chain, slots: Slots) -> dict[Value, Found]:
@@ -131,10 +134,12 @@ def right_ones(chain: Chain, slots: Slots) -> dict[Value, Found]:
 def how_it_lies(chain: Chain, b: Binding, g: Value) -> str:
     """In which way an array has the shape of a gradient: as what is known of its forward does."""
     ways = [how for how, _ in oriented(b.array, g.shape)]
-    seen = chain.lies.get(chain.gradients[g])
+    seen = chain.ways(chain.gradients[g])
     if not seen:
         return [*ways, SAME][0]
     other = RESHAPED if RESHAPED in ways else SAME
+    if seen == {TRANSPOSED} and chain.is_in_columns:
+        other = TRANSPOSED
     return next((how for how in ways if how in seen), other)
 
 

@@ -33,7 +33,7 @@ class Graph:
     `start`, the gradient of the loss. `random`: theirs are the numbers of the one draw that was
     recorded. `names`: those that were given. `called`: what the written source calls the gradients
     of named values, each of which has one of its `lines`. `texts`: how each value is called in a
-    sentence.
+    sentence. `declared`: the conventions that somebody's chain is said to keep.
     """
 
     start: Value
@@ -52,6 +52,7 @@ class Graph:
     called: Mapping[Value, str]
     lines: Mapping[str, str]
     texts: Mapping[Value, Text]
+    declared: tuple[str, ...] = ()
 
     def name(self, g: Value) -> str:
         """What the written source calls the gradient of a named Tensor; empty for others, whose

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -19,7 +20,19 @@ from .faults.question import Finding, Question
 from .faults.search import origin, reason
 from .faults.unexplained import difference
 from .float32 import EPS32, SEVERAL, is_rounded_to_float32, shares_more_than_float32
-from .report import CANCELLED, EMPTY, EPSILON, FOLLOWS, NOT_FINITE, RIGHT, ROUNDED, WRONG
+from .kept import Kept
+from .kinks import other_slope
+from .report import (
+    BY_CONVENTION,
+    CANCELLED,
+    EMPTY,
+    EPSILON,
+    FOLLOWS,
+    NOT_FINITE,
+    RIGHT,
+    ROUNDED,
+    WRONG,
+)
 from .rounding import Noise, Rounding
 from .traced_loss import NOTHING, Graph
 
@@ -32,19 +45,25 @@ FLOAT32_PERHAPS = (
 
 
 class Judgement(NamedTuple):
-    """A verdict, its reason, the codes of that, and the values of gradients before this one that
-    explain it.
+    """A verdict, its reason, the codes of that, the values of gradients before this one that explain
+    it, and the conventions by which it is right.
     """
 
     verdict: str
     reason: str = ""
     codes: tuple[Code, ...] = ()
     values: Mapping[Value, np.ndarray] = NOTHING
+    kept: tuple[Kept, ...] = ()
 
 
 def judge(question: Question, rounding: Rounding) -> Judgement:
-    """The verdict on what was handed over."""
+    """The verdict on what was handed over; of the gradient of a bias with one axis more or less than
+    that, the verdict on its numbers.
+    """
     given, own = question.given, question.own
+    if is_flat_bias(question.graph, question.asked, given):
+        found = judge(replace(question, given=given.reshape(own.shape)), rounding)
+        return in_its_shape(question.graph, found, given, own) if is_right(found) else found
     if given.shape == own.shape and not given.size:
         return Judgement(EMPTY, f"shape {given.shape} has no element", ("empty",))
     verdict = without_search(question, rounding)
@@ -53,7 +72,22 @@ def judge(question: Question, rounding: Rounding) -> Judgement:
         return Judgement(NOT_FINITE, words, ("not-finite",))
     if verdict:
         return Judgement(verdict)
-    return with_reason(question, rounding, reason(question))
+    return by_convention(question, rounding) or with_reason(question, rounding, reason(question))
+
+
+def by_convention(question: Question, rounding: Rounding) -> Judgement | None:
+    """The verdict on what follows another convention at a kink; None for anything else."""
+    if not (question.fits and rounding.kinks):
+        return None
+    near = partial(is_near, question, rounding)
+    slope = other_slope(question, rounding.kinks, near)
+    if slope:
+        verdict = unless_spoiled(question, BY_CONVENTION)
+        return Judgement(verdict, values=slope.values, kept=(Kept("kink", slope.text),))
+    if question.spoiled:  # perhaps right again, whatever was before
+        alone = replace(question, values=NOTHING, expected=question.own, spoiled=False)
+        slope = other_slope(alone, rounding.kinks, near)
+    return Judgement(BY_CONVENTION, kept=(Kept("kink", slope.text),)) if slope else None
 
 
 def without_search(question: Question, rounding: Rounding) -> str:
@@ -103,6 +137,40 @@ def with_reason(question: Question, rounding: Rounding, found: Finding) -> Judge
         why += f"; the search for a reason was ended after {found.ended} candidates"
         codes = ("unexplained-limit",) if codes == ("unexplained",) else codes
     return Judgement(WRONG, why, codes, found.values)
+
+
+def is_flat_bias(graph: Graph, g: Value, given: np.ndarray) -> bool:
+    """Whether it has the shape (n,) where a leaf that is added to each row, or the like, has (1, n);
+    if that was declared, the other way round too: `b -= rate * db` fails there.
+    """
+    n = given.size
+    ways = [((n,), (1, n)), *([((1, n), (n,))] if "bias-shape" in graph.declared else [])]
+    if (given.shape, g.shape) not in ways:
+        return False
+    leaf = next((x for x in graph.wanted if graph.gradient_of.get(x) is g), None)
+    uses = [y for y, _ in graph.parts[leaf]] if leaf else []
+    return bool(uses) and all(y.op.elementwise for y in uses)
+
+
+def is_right(found: Judgement) -> bool:
+    """Whether a verdict says so, in whatever way."""
+    return found.verdict.startswith(RIGHT)
+
+
+def in_its_shape(graph: Graph, found: Judgement, given: np.ndarray, own: np.ndarray) -> Judgement:
+    """The verdict on the gradient of a bias whose numbers alone are those of the graph."""
+    others = (kept for kept in found.kept if kept.name != "bias-shape")
+    is_declared = "bias-shape" in graph.declared
+    shapes = Kept("bias-shape", f"{given.shape} for {own.shape}", is_declared)
+    return found._replace(verdict=BY_CONVENTION, kept=(*others, shapes))
+
+
+def divided_later(found: Judgement, factor: float) -> Judgement:
+    """The verdict on a gradient that lacks a divisor, where those of the leaves have it."""
+    if not is_right(found):
+        return found
+    kept = (*found.kept, Kept("late-mean", f"{factor:g}"))
+    return found._replace(verdict=BY_CONVENTION, kept=kept)
 
 
 def is_exact_loss(question: Question, found: Finding) -> bool:

@@ -53,8 +53,8 @@ def spelling(x: Value, name: str, speech: Speech) -> Text:
     """One value in words, where all before it have theirs."""
     if name:
         text = Text(name)
-    elif is_guard(x):
-        text = speech.texts[x.inputs[2]]
+    elif (inner := guarded(x)) is not None:
+        text = speech.texts[inner]
     elif isinstance(x, Apply):
         text = expression(x, speech)
     elif isinstance(x, Constant) and not x.shape:
@@ -64,12 +64,19 @@ def spelling(x: Value, name: str, speech: Speech) -> Text:
     return text if len(text) <= WIDTH or not isinstance(x, Apply) else Text(f"{x.op.name}(...)")
 
 
-def is_guard(x: Value) -> bool:
-    """Whether it hands NaN on, and is another value elsewhere: nobody writes that by hand."""
-    if x.op is not ops.where or not isinstance(x.inputs[2], Apply):
-        return False
-    condition, nan = x.inputs[0], x.inputs[1]
-    number = nan.data if isinstance(nan, Constant) else nan
-    if isinstance(number, VALUES) or np.ndim(number) or not np.isnan(number):
-        return False
-    return isinstance(condition, Apply) and condition.op is ops.isnan
+def guarded(x: Value) -> Value | None:
+    """The value that is handed on but for NaN, which nobody writes by hand: `where(isnan(z), nan,
+    value)`, or `logical_or(value, isnan(z))`; None for anything else.
+    """
+    if x.op is ops.logical_or and is_isnan(x.inputs[1]) and isinstance(x.inputs[0], Apply):
+        return x.inputs[0]
+    if x.op is not ops.where or not is_isnan(x.inputs[0]) or not isinstance(x.inputs[2], Apply):
+        return None
+    nan = x.inputs[1].data if isinstance(x.inputs[1], Constant) else x.inputs[1]
+    is_nan = not isinstance(nan, VALUES) and not np.ndim(nan) and bool(np.isnan(nan))
+    return x.inputs[2] if is_nan else None
+
+
+def is_isnan(x: object) -> bool:
+    """Whether it says where something is NaN."""
+    return isinstance(x, Apply) and x.op is ops.isnan

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import ops
+from ...program.expressions import INFIX
 from ...program.values import VALUES, Value
 from .derivatives import derivative
 from .mixups import lookalikes
@@ -39,6 +40,7 @@ SLOPES = (
     Slope("relu'({})", lambda v: np.asarray(v > 0, v.dtype)),
     SIGMOID,
     TANH,
+    Slope("(1 + {0} * {0})", lambda v: 1 + v * v),
     Slope("arctan'({})", lambda v: 1 / (1 + v * v)),
     Slope("exp({})", np.exp),
     Slope("(1 - exp({}))", lambda v: 1 - np.exp(v)),
@@ -56,9 +58,11 @@ def other_derivative(step: Step) -> Iterator[Mistake]:
     right = derivative_in_words(step)
     if not right:
         return
-    for text, slope in [*slopes_at(own_values(step)), *mixed(step)]:
+    known = [*slopes_at(own_values(step)), *mixed(step)]
+    for text, slope in known:
         words = f"multiplied by {text} instead of {right}"
         yield Mistake(step.g, partial(times, step, slope), words, "wrong-derivative")
+    for text, slope in known:
         words = f"divided by {text} instead of multiplied by {right}"
         yield Mistake(step.g, partial(divided, step, slope), words, "divided-not-multiplied")
 
@@ -104,10 +108,14 @@ def other_derivative_elsewhere(step: Step) -> Iterator[Mistake]:
 
 def derivative_in_words(step: Step) -> str:
     """What a step multiplies with; empty where it does more than that, or changes the shape."""
+    if step.function:
+        return step.function
     graph, x, y = step.question.graph, step.x, step.y
     factor = derivative(graph, step.g, step.start)
     if not (factor or y.op in SHARES) or not x.shape == y.shape == step.gy.shape:
         return ""
+    if factor and y.op in INFIX:
+        return factor
     name = f"{y.op.name}'({graph.text(x)})"
     return f"{name} = {factor}" if factor else name
 
@@ -121,7 +129,7 @@ def slopes_at(arguments: list[tuple[np.ndarray, str]]) -> Iterator[tuple[str, Ca
 
 def mixed(step: Step) -> list[tuple[str, Callable[[], Any]]]:
     """`a * (1 - b)`, where both are to be the result of a sigmoid or a softmax."""
-    if step.y.op not in SHARES:
+    if step.y.op not in SHARES and not step.function.startswith(("sigmoid", "softmax")):
         return []
     own = own_values(step)
     return [
@@ -161,6 +169,8 @@ def other_argument(step: Step) -> Iterator[Mistake]:
             if not isinstance(right, VALUES) or right in graph.late:
                 continue
             for other, text in lookalikes(question, right, near=step.x):
+                if right.dtype == bool != other.dtype:
+                    continue
                 becomes = partial(question.compute, value, {right: other})
                 words = (
                     f"computed with {text} in place of {graph.text(right)} in {graph.text(value)}"

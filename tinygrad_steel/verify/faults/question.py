@@ -163,6 +163,10 @@ class Question:
         """Whether it was given in the right shape."""
         return self.given.shape == self.expected.shape
 
+    def shown(self, array: np.ndarray) -> np.ndarray:
+        """An array as the person has it: where all samples are columns, the graph's transposed."""
+        return array.T if array.ndim == 2 and "columns" in self.graph.declared else array
+
     @cached_property
     def row(self) -> slice:
         """The row of a matrix in which it differs most."""
@@ -258,7 +262,7 @@ class Gradient:
 @dataclasses.dataclass(frozen=True, eq=False)
 class Step:
     """The way from the gradient `gy` of `y` to `g`, which it adds to that of its input `x`;
-    `inner` lies between.
+    `inner` lies between. `function`: its derivative in words, where the forward writes it out.
     """
 
     question: Question
@@ -267,6 +271,7 @@ class Step:
     gy: Value
     g: Value
     inner: list[Apply]
+    function: str = ""
 
     @cached_property
     def given(self) -> np.ndarray:

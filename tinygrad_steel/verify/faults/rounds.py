@@ -27,6 +27,7 @@ from . import (
     stand_ins,
     terms,
     ways,
+    written_out,
 )
 from .question import Gradient, Mistake, Step
 
@@ -43,6 +44,7 @@ class Round(NamedTuple):
 # Each round, and in it each kind, comes before what is less likely: what is found first is the
 # reason given.
 ROUNDS = (
+    Round(sums=(written_out.written_out,)),  # else steps within it are blamed
     Round(sums=(ways.known_factor,)),
     Round(
         sums=(ways.only_one, probabilities.without_jacobian),

@@ -13,7 +13,7 @@ import numpy as np
 from ... import ops
 from ...program.values import Value, behind
 from ..closeness import constant_factor, explains, matches, several
-from . import factors, kinks, places, probabilities
+from . import factors, places, probabilities
 from .candidates import candidates
 from .factors import Named
 from .question import Ended, Finding, Gradient, Mistake, Question, fitting
@@ -49,7 +49,8 @@ def answer(question: Question) -> Finding:
     if not text:
         text, codes = taken_for(question) or NOTHING_SEEN
     if not question.fits:
-        text = f"{text}{': ' if text else ''}shape {given.shape} is not {expected.shape}"
+        shape, right_shape = question.shown(given).shape, question.shown(expected).shape
+        text = f"{text}{': ' if text else ''}shape {shape} is not {right_shape}"
         codes = codes or ("wrong-shape",)
     elif given.ndim > 1 and matches(given.T, expected) and not matches(given, expected):
         text = f"the transpose of what is right{': ' if text else ''}{text}"
@@ -99,11 +100,7 @@ def search(question: Question) -> Finding:
         # Nobody has asked for candidates, and so nobody wants their warnings.
         with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
             owners, path = region(question)
-            return (
-                exact_loss(question, owners, path)
-                or other_convention(question, path)
-                or in_rounds(question, owners, path, tried)
-            )
+            return exact_loss(question, owners, path) or in_rounds(question, owners, path, tried)
     except Ended:
         return Finding(ended=next(tried))
 
@@ -134,21 +131,6 @@ def exact_loss(question: Question, owners: list[Value], path: list[Value]) -> Fi
         found = question.replay({mistake.value: mistake.becomes}, path)
         if explains(found[question.asked], question.given, question.expected):
             return Finding(mistake.words, mistake.codes, found)
-    return None
-
-
-def other_convention(question: Question, path: list[Value]) -> Finding | None:
-    """Whether it follows another convention at a kink."""
-    graph, on_the_way = question.graph, {*path}
-    late = {*graph.late, *graph.forward} - on_the_way
-    path = [x for x in graph.values if x not in late]
-    for f in graph.values:
-        for mistake in kinks.other_conventions(question, f):
-            found = fitting(partial(question.replay, {f: mistake.becomes}, path)) or {}
-            values = found.get(question.asked)
-            if values is not None and explains(values, question.given, question.expected):
-                found = {x: v for x, v in found.items() if x in graph.late}
-                return Finding(mistake.words, mistake.codes, found)
     return None
 
 

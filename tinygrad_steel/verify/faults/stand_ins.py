@@ -12,8 +12,8 @@ import numpy as np
 from ... import ops
 from ...program.texts import SIGN
 from ...program.values import VALUES, Value
-from . import kinks
 from .question import Mistake, Step
+from .terms import behind_relu
 
 FUNCTIONS = (ops.sigmoid, ops.softmax, ops.log_softmax, ops.tanh, ops.relu, ops.exp)
 SHARES = (ops.softmax, ops.sigmoid)
@@ -96,8 +96,10 @@ def broadcast_value(step: Step) -> Iterator[Mistake]:
     """A row, a column, or a mean that is broadcast in place of a whole value."""
     graph = step.question.graph
     for value in early(step):
-        z = kinks.behind_relu(value)
+        z = behind_relu(value)
         right = value if z is None else z
+        if right not in graph.names:
+            continue
         for other, text in broadcasts(step, right):
             becomes = other if z is None else np.asarray(other > 0, value.dtype)
             whole = np.broadcast_to(becomes, value.shape)
@@ -109,7 +111,7 @@ def broadcasts(step: Step, right: Value) -> Iterator[tuple[Any, str]]:
     """What may have been broadcast by luck: one row of a matrix, its mean, a row of the graph."""
     question, graph = step.question, step.question.graph
     numbers, text = question.value(right), graph.text(right)
-    if len(right.shape) != 2 or min(right.shape) < 2:
+    if len(right.shape) != 2 or min(right.shape) < 2 or right.dtype == bool:
         return
     for i in (0, len(numbers) - 1):
         yield numbers[i], f"row {i} of {text}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import ops
 from ...program.values import Apply, Value, compute
-from . import axes, kinks, mixups
+from . import axes, mixups
 from .question import Mistake, Step
 
 
@@ -78,7 +78,7 @@ def applied_twice(step: Step, value: Value) -> Iterator[Mistake]:
 
 def relu_altered(step: Step, value: Value) -> Iterator[Mistake]:
     """The slope of a relu inverted, or taken where another value is positive."""
-    z = kinks.behind_relu(value)
+    z = behind_relu(value)
     if z is None:
         return
     question, text = step.question, step.question.graph.text(z)
@@ -87,6 +87,15 @@ def relu_altered(step: Step, value: Value) -> Iterator[Mistake]:
     for other, other_text in mixups.lookalikes(question, z, near=step.x):
         words = f"computed with {other_text} in place of {text}"
         yield Mistake(value, other > 0, words, "wrong-condition")
+
+
+def behind_relu(f: Value) -> Value | None:
+    """The `z` of a slope sign(relu(z)), which people write as z > 0; None for anything else."""
+    y = f.inputs[0] if f.op is ops.sign else None
+    if not isinstance(y, Apply) or y.op is not ops.relu:
+        return None
+    z: Value = y.inputs[0]
+    return z
 
 
 def slope_twice(step: Step, value: Value) -> Iterator[Mistake]:

@@ -24,6 +24,7 @@ def difference(question: Question) -> Named:
         if factor:
             guess = as_if(question, abs(number)) if number else ""
             return Named(f"{factor.words}{guess}", factor.codes)
+    given, expected = question.shown(given), question.shown(expected)
     off = distance(given, expected)
     where = tuple(int(i) for i in np.unravel_index(np.argmax(off), given.shape))
     found = f"{given[where]:.6g} instead of {expected[where] + 0:.6g}"
@@ -95,7 +96,8 @@ def lines_that_differ(question: Question, differ: np.ndarray) -> str:
         if len(lines) < differ.shape[axis] and (is_range or 0 < len(lines) <= 2):
             numbers = f"{lines[0]} to {lines[-1]}" if is_range else " and ".join(map(str, lines))
             differs = f"{name}s {numbers} differ" if len(lines) > 1 else f"{name} {numbers} differs"
-            given, expected = (a.take(lines, axis) for a in (question.given, question.expected))
+            both = question.shown(question.given), question.shown(question.expected)
+            given, expected = (array.take(lines, axis) for array in both)
             factor = factors.named(question.causes, constant_factor(given, expected))
             return f"; only {differs}: {factor.words}" if factor else f"; only {differs}"
     return ""
