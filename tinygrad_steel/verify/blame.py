@@ -110,8 +110,7 @@ class Search:
     def multiple(self, b: Binding) -> tuple[Match, float] | None:
         """Of which gradient an array is a multiple, and how many times."""
         found = [*self.multiples(b)]
-        usual = (m for m in found if m[1] in self.natural)
-        return next(usual, next(iter(found), None))
+        return next((m for m in found if m[1] in self.natural), found[0] if found else None)
 
     def multiples(self, b: Binding) -> Iterator[tuple[Match, float]]:
         """Of which gradients an array is a multiple, and how many times."""
@@ -214,8 +213,7 @@ class Search:
                 g = self.chain.graph.gradient_of.get(of[0]) if len(of) == 1 else None
                 if g not in self.on_the_way or g in self.matched or not fits(b, g):
                     continue
-                taken = self.scaled_by_leaves(b, g, {1.0})
-                if taken:
+                if taken := self.scaled_by_leaves(b, g, {1.0}):
                     self.handed[g] = taken
 
     def is_off(self, g: Value) -> bool:
