@@ -1,5 +1,4 @@
-"""Mistakes in a loop: the same one at every step, or nothing sent back from round to round.
-"""
+"""Mistakes in a loop: the same one at every step, or nothing sent back from round to round."""
 
 from __future__ import annotations
 
