@@ -119,8 +119,14 @@ def without_factor(step: Step, value: Apply, factor: Value, other: Value) -> Ite
         return
     what = "the factor" if value.op is ops.multiply else "the division by"
     text = f"{what} {graph.text(factor, 3)}"
-    where = "" if value in graph.late else f" in {graph.text(value)}"
+    is_told = value in graph.late and (value is step.g or uses(step, factor) < 2)
+    where = "" if is_told else f" in {graph.text(value)}"
     without = partial(np.broadcast_to, question.value(other), value.shape)
     yield Mistake(value, without, f"{text} is missing{where}", "missing-factor")
     twice = partial(value.op.forward, question.value(value), question.value(factor))
     yield Mistake(value, twice, f"{text} is there twice{where}", "extra-factor")
+
+
+def uses(step: Step, factor: Value) -> int:
+    """In how many products of the step it is."""
+    return sum(v.op is ops.multiply and factor in v.inputs for v in step.inner)

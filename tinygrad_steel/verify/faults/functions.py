@@ -41,6 +41,7 @@ SLOPES = (
     SIGMOID,
     TANH,
     Slope("(1 + {0} * {0})", lambda v: 1 + v * v),
+    Slope("{0} * (1 + {0})", lambda v: v * (1 + v)),
     Slope("arctan'({})", lambda v: 1 / (1 + v * v)),
     Slope("exp({})", np.exp),
     Slope("(1 - exp({}))", lambda v: 1 - np.exp(v)),
