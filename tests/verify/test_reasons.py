@@ -8,6 +8,7 @@ import pytest
 from tinygrad_steel import (
     Tensor,
     compare_backprop,
+    grad,
     ops,
     sigmoid_cross_entropy,
     softmax_cross_entropy,
@@ -170,3 +171,160 @@ def test_the_sign_in_the_slope_of_a_sigmoid(made):
     report = compare_backprop(loss, names, G_s=G_s, G_z=wrong)
     reason = report.first_wrong.reason
     assert "s * (1 + s) instead of" in reason or "the sign of s is wrong in 1 - s" in reason
+
+
+def dropout(keep):
+    """A dropout whose mask holds its scale, and what belongs to it."""
+    x, W = RNG.normal(size=(4, 3)), Tensor(RNG.normal(size=(3, 5)), requires_grad=True)
+    kept = np.arange(20).reshape(4, 5) % 3 != 0
+    drop = Tensor(kept / keep)
+    h = x @ W
+    d = h * drop
+    names = {"W": W, "h": h, "d": d, "drop": drop}
+    return np.sum(np.square(d)) / 4, names, 2 * d.data / 4, kept
+
+
+@pytest.mark.parametrize("keep", [0.8, 0.5, 0.9])
+def test_a_mask_that_is_taken_as_0_and_1_has_no_other_reason(keep):
+    loss, names, G_d, kept = dropout(keep)
+    report = compare_backprop(loss, names, G_d=G_d, G_h=G_d * kept)
+    says = f"everywhere: the mask drop is taken as 0 and 1: the scale {1 / keep:g} that stands in"
+    assert says in report.first_wrong.reason
+    assert "columns" not in report.first_wrong.reason
+    report = compare_backprop(loss, names, G_d=G_d, G_h=G_d * kept / keep**2)
+    assert f"the scale {1 / keep:g} that stands in the mask drop is" in report.first_wrong.reason
+
+
+def test_a_mask_on_one_of_two_ways_is_taken_as_0_and_1():
+    x, W = RNG.normal(size=(4, 3)), Tensor(RNG.normal(size=(3, 5)), requires_grad=True)
+    kept = np.arange(20).reshape(4, 5) % 3 != 0
+    drop = Tensor(kept / 0.7)
+    h = x @ W
+    d = h * drop + np.sin(h)
+    names = {"W": W, "h": h, "d": d, "drop": drop}
+    G_d, slope = 2 * d.data, np.cos(h.data)
+    loss = np.sum(np.square(d))
+    for wrong, says in (
+        (kept, "the mask drop is taken as 0 and 1: the scale 1.42857"),
+        (~kept / 0.7, "drop is the wrong way round: 1.42857 where it is 0, and 0 where"),
+    ):
+        report = compare_backprop(loss, names, G_d=G_d, G_h=G_d * (wrong + slope))
+        assert says in report.first_wrong.reason
+
+
+@pytest.mark.parametrize("n", [3, 4, 6, 10])
+def test_what_is_left_out_of_a_mean_of_squares_is_no_other_count(n):
+    x, y = RNG.normal(size=(n, 2)), RNG.normal(size=(n, 1))
+    W = Tensor(RNG.normal(size=(2, 1)), requires_grad=True)
+    d = x @ W - y
+    report = compare_backprop(np.mean(np.square(d)), {"W": W, "d": d}, G_W=x.T @ d.data)
+    assert "- 1" not in report.first_wrong.reason
+    assert n == 4 or report.first_wrong.reason == "computed from d in place of G_d"
+
+
+def attention():
+    """Scores of stacks of vectors, and the gradients by hand."""
+    q0, k0, v0 = (RNG.normal(size=(2, 4, 3)) for _ in range(3))
+    q, k, v = (Tensor(one, requires_grad=True) for one in (q0, k0, v0))
+    s = q @ np.swapaxes(k, -1, -2)
+    o = s @ v
+    return np.sum(np.square(o)), {"q": q, "k": k, "v": v, "s": s, "o": o}
+
+
+def turned(a):
+    return np.swapaxes(a, -1, -2)
+
+
+STACKS = {
+    "G_v": (
+        lambda n, G_o, G_s: n["s"] @ G_o,
+        "s @ G_o instead of swapaxes(s, -1, -2) @ G_o",
+    ),
+    "G_k": (
+        lambda n, G_o, G_s: G_s @ n["q"],
+        "swapaxes(q, -1, -2) @ swapaxes(G_s, -1, -2) instead of swapaxes(q, -1, -2) @ G_s",
+    ),
+    "G_q": (lambda n, G_o, G_s: turned(G_s) @ n["k"], "swapaxes(G_s, -1, -2) @ k instead of"),
+}
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_transpose_forgotten_in_a_stack_of_matrices(name):
+    loss, names = attention()
+    n = {k: t.data for k, t in names.items()}
+    G_o = 2 * n["o"]
+    G_s = G_o @ turned(n["v"])
+    make, says = STACKS[name]
+    report = compare_backprop(loss, names, G_o=G_o, G_s=G_s, **{name: make(n, G_o, G_s)})
+    assert report.faults == ("transposed",)
+    assert says in report.first_wrong.reason
+
+
+def test_a_matrix_that_is_not_transposed_outside_a_product():
+    A = Tensor(RNG.normal(size=(2, 4, 4)), requires_grad=True, name="A")
+    loss = np.sum(np.square(np.exp(np.swapaxes(A, -1, -2)) * RNG.normal(size=(2, 4, 4))))
+    loss.backward()
+    report = compare_backprop(loss, G_A=np.swapaxes(A.grad, -1, -2))
+    assert "transposed" in report.faults
+    assert "swapaxes(swapaxes" not in report.first_wrong.reason
+
+
+def test_arrays_without_a_name_are_told_apart():
+    steps, h0 = 4, np.zeros((3, 5))
+    x, y = RNG.normal(size=(3, steps, 2)), RNG.normal(size=(3, 5))
+    Wx = Tensor(RNG.normal(size=(2, 5)), requires_grad=True)
+    Wh = Tensor(RNG.normal(size=(5, 5)) * 0.5, requires_grad=True)
+    h, zs = h0, []
+    for t in range(steps):
+        zs.append(x[:, t] @ Wx + h @ Wh)
+        h = np.tanh(zs[-1])
+    loss = np.mean(np.square(h - y))
+    Gz = grad(loss, zs)
+    wrong = sum(x[:, t - 1].T @ g.data for t, g in enumerate(Gz))
+    reason = compare_backprop(loss, {"Wx": Wx, "Wh": Wh}, G_Wx=wrong).first_wrong.reason
+    mixed, right = reason.removeprefix("steps are mixed up: ").split(" in place of ")
+    assert right == ", ".join(f"array #{t} (3, 2)" for t in (1, 2, 3, 4))
+    assert mixed == ", ".join(f"array #{t} (3, 2)" for t in (4, 1, 2, 3))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_infinite_gradient_is_no_updated_weight(sign):
+    x = np.array([[1.0, 2], [3, 4], [0, 1]])
+    W = Tensor([[1.0], [2.0]], requires_grad=True, name="W")
+    report = compare_backprop(np.mean(np.square(x @ W)), G_W=np.full((2, 1), sign * np.inf))
+    assert "inf *" not in report.first_wrong.reason
+    assert report.faults == ("unexplained",)
+
+
+@pytest.mark.parametrize("keepdims", [True, False])
+def test_a_max_pool_that_shares_what_comes(keepdims):
+    x, y = RNG.normal(size=(6, 3)), RNG.normal(size=(6, 2))
+    W = Tensor(RNG.normal(size=(3, 4)), requires_grad=True)
+    r = x @ W
+    p = np.reshape(np.max(np.reshape(r, (6, 2, 2)), axis=2, keepdims=keepdims), (6, 2))
+    G_p = 2 * (p.data - y) / 6
+    names = {"W": W, "r": r, "p": p}
+    loss = np.sum(np.square(p - y)) / 6
+    report = compare_backprop(loss, names, G_p=G_p, G_r=np.repeat(G_p, 2, axis=1) / 2)
+    assert (
+        "to all elements, and not to the largest alone: shared evenly" in report.first_wrong.reason
+    )
+    assert "besides" not in report.first_wrong.reason
+    unshared = compare_backprop(loss, names, G_p=G_p, G_r=np.repeat(G_p, 2, axis=1))
+    assert "is handed on unchanged" in unshared.first_wrong.reason
+    assert "(...)" not in unshared.first_wrong.reason
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_wrong_sign_is_no_other_forward(n):
+    x, y, W0 = RNG.normal(size=(n, 3)), RNG.normal(size=(n, 1)), RNG.normal(size=(3, 1))
+
+    def run():
+        e = (y - x @ W0) / n
+        dW = x.T @ e
+        return dW
+
+    W = Tensor(W0, requires_grad=True)
+    loss = np.sum(np.square(x @ W - y)) / (2 * n)
+    report = compare_backprop(loss, {"W": W}, backprop=run)
+    assert report.faults == ("sign",)

@@ -42,11 +42,24 @@ def spelled(
     """How to call these values, inputs first: by their names, or by what they are computed from."""
     speech = Speech(FORMULAS, traced.late)
     found: dict[Value, Text] = {}
+    values = [*values]
+    names = numbered([x for x in values if x not in traced.names])
     for x in values:
-        found[x] = spelling(x, traced.names.get(x) or called.get(x, ""), speech)
+        name = traced.names.get(x) or called.get(x) or names.get(x, "")
+        found[x] = spelling(x, name, speech)
         if x.shape or not isinstance(x, Constant):
             speech.texts[x] = found[x]
     return found
+
+
+def numbered(values: Iterable[Value]) -> dict[Value, str]:
+    """What arrays without a name are called of which there are several of one shape."""
+    alike: dict[tuple[int, ...], list[Value]] = {}
+    for x in values:
+        if x.op is None and x.shape:
+            alike.setdefault(x.shape, []).append(x)
+    several = (ones for ones in alike.values() if len(ones) > 1)
+    return {x: f"array #{i} {x.shape}" for ones in several for i, x in enumerate(ones, 1)}
 
 
 def spelling(x: Value, name: str, speech: Speech) -> Text:

@@ -1,6 +1,4 @@
-"""Mistakes in the two steps that a cross entropy of logits does at once: by the probabilities, and
-by the logits.
-"""
+"""Mistakes in the two steps that a cross entropy of logits does at once."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def of_softmax(
         (p * (g + total), f"the sign of {own} is wrong in {right}"),
         (g - total, f"the factor {text} is missing before {came} - {own}"),
         (p * (g - sum_g), f"the factor {text} is missing in {own}"),
-        (p * (g - total / p.shape[-1]), f"a mean in place of {own}"),
+        (p * (g - total / p.shape[-1]), f"a mean in place of the sum {own}"),
         (p * (total - g), f"{came} and {own} are the wrong way round in {right}"),
         (p * (g - 1), f"the factor {came} is missing in {own}"),
         (g * p - total, f"parentheses are missing: {text} * {came} - {own} instead of {right}"),

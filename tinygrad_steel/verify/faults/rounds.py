@@ -51,6 +51,7 @@ ROUNDS = (
         sums=(ways.only_one, probabilities.without_jacobian),
         steps=(
             derivatives.handed_on_unchanged,
+            derivatives.shared_evenly,
             derivatives.alone,
             derivatives.factor_left_out,
             axes.sum_over_others,
