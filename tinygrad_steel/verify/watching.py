@@ -129,9 +129,11 @@ class Watch:
         objects, held, modules = self.objects, scope.held, scope.known.modules
         changed = statement.changed if statement.known else [(name,) for name in variables]
         for path in changed:
-            if path[0] in modules:
-                continue
             is_bound = path in statement.bound
+            if path[0] in modules:
+                if not is_bound:
+                    continue
+                modules.discard(path[0])  # a variable with a module's name, as `random`
             for at, x in arrays_at(path, variables, scope.namespace):
                 _, made, few = objects.get(id(x), UNKNOWN)
                 if made is None or is_changed(x, made.array, few):
