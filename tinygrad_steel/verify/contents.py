@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -128,8 +128,9 @@ def arrays_in(value: Any, path: Path) -> Iterable[tuple[Path, Any]]:
     return arrays_inside(value, path)
 
 
-def arrays_inside(container: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def arrays_inside(container: Any, path: Path) -> list[tuple[Path, Any]]:
     """The arrays in a container, to any depth."""
+    found: list[tuple[Path, Any]] = []
     seen = {id(container)}
     todo = [(path, iter(items(container)))]
     while todo:
@@ -138,16 +139,17 @@ def arrays_inside(container: Any, path: Path) -> Iterator[tuple[Path, Any]]:
             kind = type(x)
             if kind is ARRAY:
                 if holds_numbers(x):
-                    yield (*at, key), x
+                    found.append(((*at, key), x))
             elif issubclass(kind, NUMBERS):
                 if is_numbers(x):
-                    yield (*at, key), x
+                    found.append(((*at, key), x))
             elif kind not in NO_CONTAINERS and id(x) not in seen:
                 seen.add(id(x))
                 todo.append(((*at, key), iter(items(x))))
                 break
         else:
             todo.pop()
+    return found
 
 
 def is_numbers(x: Any) -> bool:
