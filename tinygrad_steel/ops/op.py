@@ -71,18 +71,20 @@ class Op:
         vjps: Sequence[Vjp | None],
         samples: Sequence[Sample],
         *,
-        each: Vjp | None,
-        joint: Vjp | None,
-        elementwise: bool,
-        rowwise: bool,
-        sequence: bool,
-        keeps: bool,
-        constant: bool,
-        random: bool,
+        each: Vjp | None = None,
+        joint: Vjp | None = None,
+        elementwise: bool = False,
+        rowwise: bool = False,
+        sequence: bool = False,
+        keeps: bool = False,
+        constant: bool = False,
+        random: bool = False,
     ):
         functools.update_wrapper(self, forward, updated=())
         self.name, self.__name__, self.forward = name, name, forward
         self.samples = list(samples)
+        if isinstance(forward, np.ufunc):
+            elementwise = elementwise or forward.signature is None
         self.elementwise, self.rowwise, self.sequence = elementwise, rowwise, sequence
         self.keeps, self.constant, self.random, self.joint = keeps, constant, random, joint
         # `foreign`, until `trust` is called: its rules may hand out an input itself, or a buffer
