@@ -183,7 +183,8 @@ def define(
     samples, twins = facts.pop("samples"), facts.pop("twins", ())
     new = Op(name, forward, (), samples, **facts)
     new.trust()
-    vars(new).update(own)
+    for fact, holds in own.items():
+        setattr(new, fact, holds)
     register(new, twins)
     return new
 
