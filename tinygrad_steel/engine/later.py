@@ -14,20 +14,25 @@ class Later:
     def __init__(self, file: str):
         self.file = file
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return functools.partial(call, self.file, name)
+    def __getattr__(self, name: str) -> Named:
+        return Named(self.file, name)
 
 
-def call(file: str, name: str, /, *args: Any, **kwargs: Any) -> Any:
-    """What a function of a file answers."""
-    return function(file, name)(*args, **kwargs)
+class Named:
+    """A function by its name; the first call, or who asks for `function` itself, loads its file."""
 
+    def __init__(self, file: str, name: str):
+        self.file, self.name = file, name
 
-@functools.cache
-def function(file: str, name: str) -> Callable[..., Any]:
-    """A function of a file, which is loaded for it."""
-    found: Callable[..., Any] = getattr(importlib.import_module(f".{file}", __package__), name)
-    return found
+    @functools.cached_property
+    def function(self) -> Callable[..., Any]:
+        """The function itself."""
+        module = importlib.import_module(f".{self.file}", __package__)
+        found: Callable[..., Any] = getattr(module, self.name)
+        return found
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
 
 
 if TYPE_CHECKING:

@@ -263,7 +263,7 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
 
 # What functions that mean an op mean with arguments that the op does not take.
 MORE = {"where", "initial", "dtype", "correction"}
-BEYOND: dict[Callable[..., Any], tuple[set[str], Callable[..., Any]]] = {
+BEYOND: dict[Callable[..., Any], tuple[set[str], Any]] = {
     np.sum: (MORE, reductions.sum),
     np.prod: (MORE, reductions.prod),
     np.max: (MORE, reductions.max),

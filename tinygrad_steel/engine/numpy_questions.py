@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def shape(a: Tensor) -> tuple[int, ...]:
-    if asked_by_user(3):  # above this function, `call` and the Tensor's dispatch
+    if asked_by_user(2):  # above this function and the Tensor's dispatch
         a.note_count()
     return a.shape
 
@@ -28,7 +28,7 @@ def ndim(a: Tensor) -> int:
 
 
 def size(a: Tensor, axis: int | None = None) -> int:
-    if asked_by_user(3):  # above this function, `call` and the Tensor's dispatch
+    if asked_by_user(2):  # above this function and the Tensor's dispatch
         a.note_count()
     return a.size if axis is None else a.shape[axis]
 

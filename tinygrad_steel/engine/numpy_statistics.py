@@ -209,7 +209,7 @@ def degrees_of_freedom(n: int, w: Any, aweights: Any, ddof: int) -> float:
     else:
         found = float(w.sum() - ddof * (w * aweights).sum() / w.sum())
     if found <= 0:
-        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=5)
+        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=4)
     return max(found, 0.0)
 
 

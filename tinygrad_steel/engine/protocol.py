@@ -27,7 +27,7 @@ class Protocol:
         if method != "__call__":
             return with_method(ufunc, method)(*inputs, **{"axis": 0, **kwargs})
         if ufunc in SPELLINGS:
-            return SPELLINGS[ufunc](*inputs, **kwargs)
+            return SPELLINGS[ufunc].function(*inputs, **kwargs)
         return twin(ufunc)(*inputs, **kwargs)
 
     def __array_function__(
@@ -39,7 +39,7 @@ class Protocol:
         if meaning is None:
             return twin(function)(*args, **kwargs)
         try:
-            return meaning(*args, **kwargs)
+            return meaning.function(*args, **kwargs)
         except TypeError as error:  # arguments that the spelling does not know
             name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
             raise TypeError(f"{name} on Tensors: {error}") from error

@@ -18,7 +18,7 @@ OPS: dict[str, Op] = {}
 # NumPy's own function -> the op for it on Tensors, or what it means in terms of ops. Ufuncs and
 # `twins=` make rows of the first; all others stand in engine/numpy_api.py.
 TWINS: dict[Callable[..., Any], Op] = {}
-SPELLINGS: dict[Callable[..., Any], Callable[..., Any]] = {}
+SPELLINGS: dict[Callable[..., Any], Any] = {}  # each loads its file when called (engine/later.py)
 OTHERS = {"dim": "axis", "keepdim": "keepdims"}  # PyTorch's words for parameters, and NumPy's
 NO_VJP = (
     "no vjp was given: give one per input, or say constant=True where the result is a constant "
