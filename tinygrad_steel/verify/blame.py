@@ -269,8 +269,12 @@ class Search:
         if m and m[1] == self.scale:
             values.add(m[0].value)
         others = values - {g}
-        plausible = any(map(self.chain.is_plausible, others))
-        return plausible or b in self.chain.forward or bool(others and g in self.slots.wrong)
+        if b in self.chain.forward or any(map(self.chain.is_plausible, others)):
+            return True
+        # A gradient with a wrong sign is that of `-z` as well, and none the less a wrong one of `z`.
+        own = self.chain.graph.numbers[g]
+        is_multiple = any(constant_factor(a, own) for _, a in oriented(b.array, own.shape))
+        return bool(others) and g in self.slots.wrong and not is_multiple
 
     @cached_property
     def read(self) -> dict[Binding, None]:

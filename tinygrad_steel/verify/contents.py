@@ -218,7 +218,7 @@ def slots_of_class(kind: type) -> Mapping[str, types.MemberDescriptorType]:
 @functools.lru_cache(maxsize=1024)
 def is_from_library(kind: type) -> bool:
     """Whether a class belongs to a library; SimpleNamespace is a container like any other."""
-    if kind is types.SimpleNamespace:
+    if kind is types.SimpleNamespace or kind.__module__ == "__main__":  # whatever runs it
         return False
     if not kind.__flags__ & MADE_BY_CLASS:
         return True

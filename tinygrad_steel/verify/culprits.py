@@ -54,7 +54,7 @@ def where_taken(search: Search, b: Binding, g: Value, is_other: bool) -> Binding
     names = search.names_of(b)
     others = [n for n in names if n is not b]
     x = search.chain.gradients[g]
-    called = [n for n in others if search.chain.meaning_of_name(n) == (x,)]
+    called = [n for n in names if search.chain.meaning_of_name(n) == (x,)]
     if called:
         return called[0]
     back = search.slots.back

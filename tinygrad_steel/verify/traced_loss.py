@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -89,6 +91,22 @@ class Graph:
     def known_behind(self) -> dict[Value, Mapping[Value, None]]:
         """What was looked for before."""
         return {}
+
+    @cached_property
+    def penalties(self) -> set[Value]:
+        """What is computed from one parameter, and goes into the loss without meeting another
+        array, as a weight decay does.
+        """
+        arrays: dict[Value, set[Value]] = {}  # of which each value is computed; two of them tell
+        for x in self.forward:
+            own = {x} if x.op is None and x.shape else set()
+            arrays[x] = {*islice(own.union(*(arrays[i] for i in x.values())), 2)}
+        found: set[Value] = set()
+        for x in [*self.forward][::-1]:
+            users = (y for y, _ in self.parts.get(x, ()))
+            if len(arrays[x]) == 1 and (math.prod(x.shape) == 1 or found.issuperset(users)):
+                found.add(x)
+        return found
 
     def computed(self, x: Value, *tables: Mapping[Value, np.ndarray]) -> np.ndarray:
         """A value from its inputs, as they are by these tables."""

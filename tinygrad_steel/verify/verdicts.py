@@ -45,8 +45,10 @@ FLOAT32_PERHAPS = (
 
 
 class Judgement(NamedTuple):
-    """A verdict, its reason, the codes of that, the values of gradients before this one that explain
-    it, and the conventions by which it is right.
+    """A verdict, its reason and the codes of that.
+
+    `values`: of gradients before this one, which explain it. `ahead`: of a fault in several
+    gradients, what becomes of the later ones. `kept`: the conventions by which it is right.
     """
 
     verdict: str

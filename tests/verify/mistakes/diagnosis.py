@@ -287,7 +287,7 @@ KINDS = [
         RNN,
         "G_Wh",
         lambda n: n.h1.T @ n.G_z1 + n.h2.T @ n.G_z2 + n.h3.T @ n.G_z3,
-        "steps are mixed up: h1, h2, h3 in place of h0, h1, h2",
+        "computed with h3 in place of h2, at every step",
     ),
     (
         RNN,

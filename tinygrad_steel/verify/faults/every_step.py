@@ -1,6 +1,4 @@
-"""Mistakes in a loop: the same one at every step, or nothing that a round sends back to the one
-before.
-"""
+"""Mistakes in a loop: the same one at every step, or nothing sent back from round to round."""
 
 from __future__ import annotations
 

@@ -226,7 +226,8 @@ def explaining(
         values = made_of(question, gradient, mistake)
         if not values or not explains(values[question.asked], question.given, question.expected):
             continue
-        after = question.replay({gradient.g: mistake.becomes}, question.graph.order)
+        go_on = partial(question.replay, {gradient.g: mistake.becomes}, question.graph.order)
+        after = fitting(go_on) or values  # with another shape nobody goes on
         if not places.contradicts(question, after):
             values = followed(question, gradient.g, mistake.becomes)
             finding = Finding(place(gradient) + mistake.words, mistake.codes, values)
@@ -235,8 +236,8 @@ def explaining(
 
 def followed(question: Question, g: Value, becomes: Any) -> dict[Value, Any]:
     """What becomes of all gradients that nobody has handed over, with this one."""
-    order = (x for x in question.graph.order if x not in question.handed)
-    return question.replay({g: becomes}, order)
+    order = [x for x in question.graph.order if x not in question.handed]
+    return fitting(partial(question.replay, {g: becomes}, order)) or {}
 
 
 def with_a_factor(question: Question, found: Iterator[tuple[Gradient, Mistake]]) -> Finding | None:

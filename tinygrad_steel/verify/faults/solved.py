@@ -14,7 +14,6 @@ from ...program.values import Value
 from ..closeness import constant_factor, largest, ratio, several
 from ..codes import Code
 from .question import Gradient, Mistake, fitting, step_of
-from .ways import is_penalty
 
 MORE_THAN_ROUNDING = 1e-3  # of the largest element: rounding is held for right up to there
 MOST_USES = 8  # of a weight that is updated after each
@@ -117,7 +116,7 @@ def decay(gradient: Gradient) -> Iterator[Direction]:
     if x not in graph.wanted or not x.shape:
         return
     weight, text = np.asarray(question.value(x)), graph.text(x, PRODUCT)
-    parts = [question.value(part) for y, part in gradient.parts if is_penalty(graph, y)]
+    parts = [question.value(part) for y, part in gradient.parts if y in graph.penalties]
     own = constant_factor(np.asarray(sum(parts)), weight) if parts else None
     yield Direction(weight, partial(rate_in_words, text, own or 0), "weight-decay")
     for some, where in lines_of(weight) if gradient.g is question.asked else ():

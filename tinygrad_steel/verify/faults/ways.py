@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +10,6 @@ from ... import ops
 from ...program.values import Value
 from ..closeness import ratio, several, tolerance
 from ..codes import Code
-from ..traced_loss import Graph
 from . import factors
 from .factors import Named
 from .question import Gradient, Mistake, Step
@@ -33,7 +31,7 @@ def one_factor(gradient: Gradient, plain: bool) -> Iterator[Mistake]:
     if not question.fits:
         return
     for y, others in gradient.without:
-        decay: tuple[Code, ...] = ("weight-decay",) if is_penalty(graph, y) else ()
+        decay: tuple[Code, ...] = ("weight-decay",) if y in graph.penalties else ()
         factor, named = factor_besides(gradient, others, plain)
         if factor == 0:
             words = f"the gradient that comes through {graph.text(y)} is missing"
@@ -68,19 +66,6 @@ def factor_besides(
     if abs(factor) < tolerance(given, gradient.g):
         return 0, None
     return factor, factors.named(question.causes, factor, plain and several(expected - without))
-
-
-def is_penalty(graph: Graph, y: Value) -> bool:
-    """Whether a value is computed from one parameter, and goes into the loss without meeting
-    another array: a weight decay.
-    """
-    todo = [y]
-    for v in todo:
-        if sum(x.op is None and x.shape != () for x in graph.behind(v)) > 1:
-            return False
-        if math.prod(v.shape) > 1:
-            todo += [u for u, _ in graph.parts[v]]
-    return True
 
 
 def other_constant(gradient: Gradient, y: Value, factor: float | None) -> str:
