@@ -328,3 +328,37 @@ def test_a_wrong_sign_is_no_other_forward(n):
     loss = np.sum(np.square(x @ W - y)) / (2 * n)
     report = compare_backprop(loss, {"W": W}, backprop=run)
     assert report.faults == ("sign",)
+
+
+def test_values_that_are_called_the_same_are_told_apart():
+    x = [RNG.normal(size=(5, 4)) for _ in range(3)]
+    W = Tensor(RNG.normal(size=(4, 4)) * 0.2, requires_grad=True)
+    hs = [np.tanh(np.sin(0.35 * (one @ W) + 1.5) * 2 + 0.25 * (one @ W) + 1) for one in x]
+    loss = sum(np.sum(np.sin(h)) for h in hs)
+    G_W = grad(loss, [W])[0].data
+    a, h, other = x[0] @ W.data, hs[0].data, hs[1].data
+    slope = (1 - h * h) * (2 * 0.35 * np.cos(0.35 * a + 1.5) + 0.25)
+    wrong = G_W + x[0].T @ ((np.cos(other) - np.cos(h)) * slope)
+    reason = compare_backprop(loss, {"W": W}, G_W=wrong).first_wrong.reason
+    text = (
+        "tanh(sin(0.35 * (array #{0} (5, 4) @ W) + 1.5) * 2 + 0.25 * (array #{0} (5, 4) @ W) + 1)"
+    )
+    assert reason.endswith(f"computed with {text.format(2)} in place of {text.format(1)}")
+
+
+def test_values_whose_text_is_too_long_are_told_apart_by_their_number():
+    x = [RNG.normal(size=(5, 4)) for _ in range(3)]
+    W = Tensor(RNG.normal(size=(4, 4)) * 0.2, requires_grad=True)
+    hs = []
+    for one in x:
+        z = one @ W
+        hs.append(np.tanh(np.sin(0.35 * z + 1.5) * 2 + 0.25 * np.cos(z + 0.125) + 0.5 * z + 1.25))
+    loss = sum(np.sum(np.sin(h)) for h in hs)
+    G_W = grad(loss, [W])[0].data
+    a, h, other = x[0] @ W.data, hs[0].data, hs[1].data
+    slope = (1 - h * h) * (2 * 0.35 * np.cos(0.35 * a + 1.5) - 0.25 * np.sin(a + 0.125) + 0.5)
+    wrong = G_W + x[0].T @ ((np.cos(other) - np.cos(h)) * slope)
+    reason = compare_backprop(loss, {"W": W}, G_W=wrong).first_wrong.reason
+    assert reason.endswith(
+        "with tanh(add(...) + 1.25) (number 2 of 3) in place of tanh(add(...) + 1.25)"
+    )

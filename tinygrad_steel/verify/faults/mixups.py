@@ -83,7 +83,7 @@ def told_apart(graph: Graph, other: Value, right: Value) -> str:
     text = graph.text(other)
     if text != graph.text(right):
         return text
-    alike = [x for x in graph.forward if graph.text(x) == text]
-    if other not in alike:
-        return f"another {text}"
-    return f"{text} (number {alike.index(other) + 1} of {len(alike)})"
+    alike = graph.called_alike.get(text, {})
+    return (
+        f"{text} (number {alike[other]} of {len(alike)})" if other in alike else f"another {text}"
+    )
