@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from .. import ops
-from ..ops.op import data_of, describe, is_tensor
+from ..ops.op import data_of, describe, holds_tensors, is_tensor
 from ..ops.shapes import before
 
 
@@ -25,8 +25,13 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
 
 
 def as_array(x: Any) -> Any:
-    """A Tensor or an array of any library as it is, anything else as an array."""
-    return x if is_tensor(x) or hasattr(type(x), "__array_function__") else np.asarray(x)
+    """A Tensor or an array of any library as it is, anything else as an array.
+
+    Of a list with Tensors in it that is a Tensor.
+    """
+    if is_tensor(x) or hasattr(type(x), "__array_function__"):
+        return x
+    return ops.stack(x) if holds_tensors(x) else np.asarray(x)
 
 
 def as_indices(x: Any) -> Any:
