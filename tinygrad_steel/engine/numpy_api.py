@@ -275,8 +275,11 @@ BEYOND: dict[Callable[..., Any], tuple[set[str], Any]] = {
     np.mean: (MORE, reductions.mean),
     np.var: (MORE, reductions.var),
     np.std: (MORE, reductions.std),
-    np.reshape: ({"order"}, shapes.reshape),
+    np.reshape: ({"order", "copy"}, shapes.reshape),
     np.concatenate: ({"dtype", "casting"}, joins.concatenate),
+    np.zeros_like: ({"dtype", "shape", "order", "subok"}, elements.zeros_like),
+    np.empty_like: ({"dtype", "shape", "order", "subok"}, elements.zeros_like),
+    np.ones_like: ({"dtype", "shape", "order", "subok"}, elements.ones_like),
 }
 
 # What methods of ufuncs mean.

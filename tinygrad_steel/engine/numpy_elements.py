@@ -11,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from .. import ops
 from ..ops.op import data_of, describe, holds_tensors, is_tensor
 from ..ops.shapes import before
+from .tensor import Tensor
 
 
 def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
@@ -60,11 +61,31 @@ def is_bound(x: Any) -> bool:
     return not isinstance(x, int | float | None) and (is_tensor(x) or np.ndim(x) > 0)
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
-    if dtype is None and not is_bound(fill_value):
-        return ops.full_like(a, fill_value=fill_value)
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+) -> Any:
+    if is_tensor(a) and shape is None and not is_bound(fill_value):
+        return ops.full_like(a if dtype is None else a.astype(dtype), fill_value=fill_value)
     filled = as_array(fill_value).astype(a.dtype if dtype is None else dtype)
-    return np.broadcast_to(filled, a.shape)
+    y = np.broadcast_to(filled, np.shape(a) if shape is None else shape)
+    return y if is_tensor(y) else Tensor(y)
+
+
+def zeros_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Any:
+    return full_like(a, 0, dtype, order, subok, shape)
+
+
+def ones_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Any:
+    return full_like(a, 1, dtype, order, subok, shape)
 
 
 def where(condition: Any, *choices: Any) -> Any:
@@ -123,10 +144,11 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return a[..., along + first, along + second]
 
 
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
     if a.ndim < 2:
         raise TypeError(f"a trace is of matrices, not of {describe(a)}")
-    return ops.sum(diagonal(a, offset, axis1, axis2), axis=-1)
+    along = diagonal(a, offset, axis1, axis2)
+    return ops.sum(along if dtype is None else along.astype(dtype), axis=-1)
 
 
 def diagonal_of_matrices(x: Any, /, *, offset: int = 0) -> Any:
@@ -134,7 +156,7 @@ def diagonal_of_matrices(x: Any, /, *, offset: int = 0) -> Any:
 
 
 def trace_of_matrices(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
-    return trace(x if dtype is None else x.astype(dtype), offset, -2, -1)
+    return trace(x, offset, -2, -1, dtype)
 
 
 def sliding_window_view(

@@ -19,15 +19,8 @@ def concatenate(
     arrays: Any, axis: int | None = 0, *, dtype: Any = None, casting: Any = "same_kind"
 ) -> Any:
     if dtype is not None:
-        arrays = [as_dtype(as_array(x), dtype, casting) for x in arrays]
+        arrays = [as_array(x).astype(dtype, casting=casting) for x in arrays]
     return ops.concatenate(arrays, axis=axis)
-
-
-def as_dtype(x: Any, dtype: Any, casting: Any) -> Any:
-    """An array in another dtype, where NumPy's rule allows it."""
-    if not np.can_cast(x.dtype, dtype, casting):
-        raise TypeError(f"{x.dtype} does not become {np.dtype(dtype)} by casting={casting!r}")
-    return x.astype(dtype)
 
 
 def vstack(arrays: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
