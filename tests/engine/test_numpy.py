@@ -493,7 +493,7 @@ JOIN = r"np\.stack.*np\.where or np\.concatenate.*t\.numpy\(\)"
         (lambda t, z: np.concatenate([t, t], out=z), "out= is not supported.*Leave it out"),
         (lambda t, z: np.maximum.accumulate(t), r"np\.maximum\.accumulate.*use"),
         (lambda t, z: np.add.at(z, [0], t), r"np\.add\.at.*use"),
-        (lambda t, z: np.multiply.outer(z, t), r"np\.multiply\.outer.*use"),
+        (lambda t, z: np.multiply.reduceat(t, [0]), r"np\.multiply\.reduceat.*use"),
         (lambda t, z: np.fft.fft(t), "holds real ones"),
         (lambda t, z: np.linalg.eig(t), OP),
         (lambda t, z: np.unwrap(t), OP),
