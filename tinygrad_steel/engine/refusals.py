@@ -27,7 +27,7 @@ INSTEAD = {
 }
 # Of methods of ufuncs: a line that does the same.
 METHODS = {
-    "reduce": "functools.reduce({name}, t)",
+    "reduce": "functools.reduce({name}, t), or np.sum and its like",
     "accumulate": "np.stack([*itertools.accumulate(t, {name})])",
     "reduceat": "np.stack([functools.reduce({name}, part) for part in np.split(t, places)[1:]])",
     "at": "z = z + np.bincount(places, weights=t, minlength=len(z)), or np.where(mask, t, z)",
