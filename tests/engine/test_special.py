@@ -110,6 +110,11 @@ def test_slopes_by_analysis(f, x, expected):
     close(t.grad, 3.7 * np.array(expected, float), rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("name", ["expm1", "log1p", "exp2", "cbrt"])
+def test_one_op_for_numpys_function_and_scipys(name):
+    assert getattr(sp, name)(leaf(0.5)).op is getattr(np, name)(leaf(0.5)).op
+
+
 def test_trigamma_is_the_slope_of_digamma():
     x = leaf([0.5, 1.0])
     second = grad(grad(sp.gammaln(x), x, np.ones(2)), x, np.ones(2))

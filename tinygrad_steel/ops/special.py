@@ -78,6 +78,7 @@ special(
     samples=PAIRS,
 )
 
-# SciPy's own of what NumPy has, too.
-for ufunc, op in ((sp.expm1, expm1), (sp.log1p, log1p), (sp.exp2, exp2), (sp.cbrt, cbrt)):
-    TWINS.setdefault(ufunc, op)
+# SciPy's own of what NumPy has, too: one op for both.
+OF_NUMPY = {sp.expm1: expm1, sp.log1p: log1p, sp.exp2: exp2, sp.cbrt: cbrt}
+for ufunc, twin in OF_NUMPY.items():
+    TWINS.setdefault(ufunc, twin)
