@@ -145,6 +145,7 @@ def test_rows_are_collected(line):
         "np.add(z, v[0], out=z)",
         "z[i if True else 0] = a",
         "np.full_like(i, a)",
+        "np.full_like(mask, a)",
         "np.r_[w, w]",
         "np.r_[0:2, v]",
         "np.insert(w, 1, a, axis=1)",
@@ -245,12 +246,20 @@ def test_methods_of_ufuncs_name_a_line_that_does_the_same(line, value):
     names |= {"functools": functools, "itertools": itertools}
     if value is None:
         names["places"] = [0, 2, 2, 1]
-        exec(instead.partition(", or")[0], names)
+        exec(instead, names)
         y, value = names["z"], [3, 5, 7]
     else:
         y = eval(instead.partition(", or")[0], names)
     assert y.requires_grad
     close(y.data, np.array(value, float))
+
+
+def test_what_is_not_added_at_places_is_chosen():
+    names = {"np": np, "t": leaf(2.0), "z": np.array([1.0, 3.0]), "mask": [True, False]}
+    with pytest.raises(TypeError, match="np.maximum.at keeps no history on Tensors") as caught:
+        eval("np.maximum.at(z, [0], t)", names)
+    exec(str(caught.value).partition(": use ")[2], names)
+    close(names["z"].data, np.array([2.0, 3.0]))
 
 
 @pytest.mark.parametrize("line", ["z.clip(0.5, a)", "zz.clip(v, 5)", "np.add.outer(w, v)"])

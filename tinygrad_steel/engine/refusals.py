@@ -30,8 +30,9 @@ METHODS = {
     "reduce": "functools.reduce({name}, t), or np.sum and its like",
     "accumulate": "np.stack([*itertools.accumulate(t, {name})])",
     "reduceat": "np.stack([functools.reduce({name}, part) for part in np.split(t, places)[1:]])",
-    "at": "z = z + np.bincount(places, weights=t, minlength=len(z)), or np.where(mask, t, z)",
+    "at": "z = np.where(mask, {name}(z, t), z)",
 }
+ADD_AT = "z = z + np.bincount(places, weights=t, minlength=len(z))"
 
 
 def unknown(function: Any) -> TypeError:
@@ -62,7 +63,7 @@ def unknown(function: Any) -> TypeError:
 def unknown_method(ufunc: np.ufunc, method: str) -> TypeError:
     """What to raise for a method of a ufunc that is not followed."""
     name = f"np.{ufunc.__name__}"
-    write = METHODS[method].format(name=name)
+    write = ADD_AT if name == "np.add" and method == "at" else METHODS[method].format(name=name)
     return TypeError(f"{name}.{method} keeps no history on Tensors: use {write}")
 
 
@@ -255,7 +256,8 @@ def instead_of_full_like(node: ast.Call, frame: FrameType) -> str:
     given = arguments_of(node, "a", "fill_value", "dtype")
     if given is None or not {"a", "fill_value"} <= given.keys():
         return ""
-    if not isinstance(meaning_of(node.args[0], frame) if node.args else None, np.ndarray):
+    like = meaning_of(node.args[0], frame) if node.args else None
+    if not isinstance(like, np.ndarray) or ("dtype" not in given and like.dtype.kind != "f"):
         return ""
     dtype = given.get("dtype", f"{given['a']}.dtype")
     return f"np.broadcast_to({given['fill_value']}, np.shape({given['a']})).astype({dtype})"
