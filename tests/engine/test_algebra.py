@@ -427,3 +427,21 @@ def test_named_axes_of_every_kind():
 def test_a_constant_stays_a_constant():
     y = np.linalg.inv(Tensor(SQUARE))
     assert isinstance(y, Tensor) and not y.requires_grad
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("f", [np.convolve, np.correlate])
+def test_gradients_of_long_convolutions_take_no_more_than_their_overlap(f, mode, monkeypatch):
+    plain, products = np.convolve, []
+
+    def counted(a, v, mode="full"):
+        short, long = sorted((len(a), len(v)))
+        products.append(short * (long if mode == "full" else long - short + 1))
+        return plain(a, v, mode)
+
+    a, v = leaf(drawn(2000)), leaf(drawn(10, seed=2))
+    loss = f(a, v, mode).sum()
+    monkeypatch.setattr(np, "convolve", counted)
+    loss.backward()
+    grad(f(a, v, mode).sum(), [a, v])
+    assert products and max(products) <= 10 * 2020

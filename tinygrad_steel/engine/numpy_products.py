@@ -227,13 +227,11 @@ def shaped(x: Any) -> np.ndarray:
 
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     a, v = np.atleast_1d(a), np.atleast_1d(v)
-    full = ops.convolve(a, v)
+    if mode != "same":
+        return ops.convolve(a, v, mode=mode)
     short, long = sorted((len(a), len(v)))
-    edges = {"full": 0, "same": (short - 1) // 2, "valid": short - 1}
-    lengths = {"full": len(full), "same": long, "valid": long - short + 1}
-    if mode not in edges:
-        raise ValueError(f"np.convolve: mode is one of {[*edges]}, not {mode!r}")
-    return full if mode == "full" else full[edges[mode] : edges[mode] + lengths[mode]]
+    edge = (short - 1) // 2
+    return ops.convolve(a, v)[edge : edge + long]
 
 
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
