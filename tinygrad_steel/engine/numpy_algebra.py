@@ -221,11 +221,17 @@ def norm_of_matrices(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> 
 
 
 def cond(x: Any, p: Any = None) -> Any:
+    """Of a singular matrix it is infinite, without a gradient."""
     if p is None or p in (2, -2):
         s = ops.svdvals(x)
-        ratio = s[..., 0] / s[..., -1]
-        return 1 / ratio if p == -2 else ratio
-    return norm(x, p, axis=(-2, -1)) * norm(np.linalg.inv(x), p, axis=(-2, -1))
+        over, under = (s[..., -1], s[..., 0]) if p == -2 else (s[..., 0], s[..., -1])
+        singular = np.equal(under, 0)
+        return np.where(singular, np.inf, over / np.where(singular, 1, under))
+    x = floats(x)
+    singular = np.equal(ops.signdet(x), 0)
+    x = np.where(singular[..., None, None], np.eye(x.shape[-1], dtype=x.dtype), x)
+    size = norm(x, p, axis=(-2, -1)) * norm(np.linalg.inv(x), p, axis=(-2, -1))
+    return np.where(singular, np.inf, size)
 
 
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:

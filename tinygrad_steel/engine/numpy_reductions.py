@@ -59,15 +59,27 @@ def prod(
 
 
 def max(
-    a: Any, axis: Axis = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    *,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
 ) -> Any:
-    return extreme(ops.max, ops.maximum, a, axis, keepdims, initial, where)
+    return extreme(ops.max, ops.maximum, in_dtype(a, dtype), axis, keepdims, initial, where)
 
 
 def min(
-    a: Any, axis: Axis = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    *,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
 ) -> Any:
-    return extreme(ops.min, ops.minimum, a, axis, keepdims, initial, where)
+    return extreme(ops.min, ops.minimum, in_dtype(a, dtype), axis, keepdims, initial, where)
 
 
 def extreme(
@@ -79,14 +91,22 @@ def extreme(
             raise ValueError(f"{op.name} with where= needs initial=, for where nothing is left")
         return op(a, axis, keepdims=keepdims)
     initial = in_its_dtype(initial, a)
+    if not a.size:
+        return ops.sum(a, axis, keepdims=keepdims).astype(a.dtype) + initial  # it alone is there
     return of_two(op(only(a, where, initial), axis, keepdims=keepdims), initial)
 
 
-def any(a: Any, axis: Axis = None, *, keepdims: bool = False, where: Any = True) -> Any:
+def any(
+    a: Any, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True
+) -> Any:
+    """`dtype` is what np.logical_or.reduce may be given: a truth is bool all the same."""
     return ops.any(only(a, where, False), axis, keepdims=keepdims)
 
 
-def all(a: Any, axis: Axis = None, *, keepdims: bool = False, where: Any = True) -> Any:
+def all(
+    a: Any, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True
+) -> Any:
+    """`dtype` is what np.logical_and.reduce may be given: a truth is bool all the same."""
     return ops.all(only(a, where, True), axis, keepdims=keepdims)
 
 
@@ -219,6 +239,8 @@ def nanmin(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
 
 def of_numbers(op: Any, least: float, a: Any, axis: Axis, keepdims: bool) -> Any:
     """An extreme of what is no NaN; NaN where nothing else is there."""
+    if a.dtype.kind != "f":
+        return op(a, axis, keepdims=keepdims)
     missing = np.isnan(a)
     y = op(np.where(missing, least, a), axis, keepdims=keepdims)
     return np.where(np.all(missing, axis=axis, keepdims=keepdims), np.nan, y)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .. import ops
-from ..ops.op import is_tensor
+from ..ops.op import data_of, is_tensor
 from ..ops.safe import floats
 from ..ops.shapes import before
 from .numpy_elements import as_array, take
@@ -173,6 +173,10 @@ def average(
     if a.dtype.kind != "f":  # as in NumPy: the products of small integers would wrap around
         a = a.astype(np.float64)
     total = ops.sum(np.broadcast_to(weights, a.shape), axis, keepdims=keepdims)
+    if np.any(data_of(total) == 0):
+        raise ZeroDivisionError(
+            f"np.average: weights {weights.shape} sum to zero: nothing to divide by"
+        )
     y = ops.sum(a * weights, axis, keepdims=keepdims) / total
     return (y, total) if returned else y
 
@@ -204,7 +208,7 @@ def cov(
     """With weights as plain numbers."""
     x = rows_of(m, rowvar) if y is None else np.concatenate([rows_of(z, rowvar) for z in (m, y)])
     x = x.astype(np.float64 if dtype is None else dtype)
-    weights = [np.asarray(w) for w in (fweights, aweights) if w is not None]
+    weights = [np.asarray(w, float) for w in (fweights, aweights) if w is not None]
     w = None if not weights else weights[0] if len(weights) == 1 else weights[0] * weights[1]
     x = x - np.expand_dims(average(x, axis=1, weights=w), 1)
     degrees = degrees_of_freedom(
@@ -262,12 +266,13 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = MISSING, append: Any
         raise ValueError(f"np.diff: n is at least 0, not {n}")
     a = as_array(a)
     first = before(axis, a.ndim)
+    apart = np.not_equal if a.dtype == bool else np.subtract
     ends = [x if x is MISSING else end_of(x, a, axis) for x in (prepend, append)]
     parts = [x for x in (ends[0], a, ends[1]) if x is not MISSING]
     if n and len(parts) > 1:
         a = np.concatenate(parts, axis=axis)
     for _ in range(n):
-        a = a[(*first, slice(1, None))] - a[(*first, slice(None, -1))]
+        a = apart(a[(*first, slice(1, None))], a[(*first, slice(None, -1))])
     return a
 
 
@@ -312,7 +317,7 @@ def slopes(f: Any, h: Any, axis: int, edge_order: int) -> Any:
         raise ValueError(f"np.gradient: {n} values are too few for edge_order={edge_order}")
     if np.ndim(h) and np.shape(h) != (n,):
         raise ValueError(f"np.gradient: coordinates {np.shape(h)} do not fit {n} values")
-    gaps = diff(h) if np.ndim(h) else np.broadcast_to(h, (n - 1,))
+    gaps = diff(floats(as_array(h))) if np.ndim(h) else np.broadcast_to(h, (n - 1,))
     if not is_tensor(gaps) and np.all(gaps == gaps[0]):  # as NumPy: coordinates become a step
         h = gaps[0].item()
     gaps = np.reshape(gaps, (n - 1,) + (1,) * (f.ndim - 1))

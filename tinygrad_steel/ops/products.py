@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -124,7 +124,7 @@ def letters(subscripts: str) -> tuple[list[str], str]:
         random_sample((2,), (4,), mode="valid"),
     ],
 )
-def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+def convolve(a: Any, v: Any, mode: Literal["full", "valid"] = "full") -> Any:
     """The sums of products of `a` with the reversed `v` at each place where the two overlap.
 
     With mode="valid" only where the shorter lies within the longer.

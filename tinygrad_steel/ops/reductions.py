@@ -187,6 +187,8 @@ def deviation(x: Any, axis: Axis, ddof: float) -> Any:
     divide that by itself.
     """
     n, x = count(x, axis), wide(x)
+    if n == 0:
+        return x  # there is nothing to measure
     x = x - largest(x, axis, keepdims=True)
     return (x - mean(x, axis, keepdims=True)) / builtins.max(n - ddof, 0)
 
