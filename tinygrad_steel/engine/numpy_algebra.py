@@ -80,6 +80,8 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Any, Any, int, Any]:
     """Solutions, sums of squared residuals, rank, singular values; of full rank only."""
     a, b = as_array(a), as_array(b)
+    dtype = np.result_type(a.dtype, b.dtype)
+    a = a if a.dtype == dtype else a.astype(dtype)
     rows, columns = a.shape
     cut = max(rows, columns) * float(np.finfo(floats(a).dtype).eps) if rcond is None else rcond
     rank = min(rows, columns)

@@ -170,8 +170,10 @@ def average(
         y = ops.mean(a, axis, keepdims=keepdims)
         return (y, np.full(y.shape, a.size / max(y.size, 1), y.dtype)) if returned else y
     weights = along_axis(as_array(weights), a, axis)
-    if a.dtype.kind != "f":  # as in NumPy: the products of small integers would wrap around
-        a = a.astype(np.float64)
+    # as in NumPy: the products of small integers would wrap around
+    least = a.dtype if a.dtype.kind == "f" else np.float64
+    dtype = np.result_type(a.dtype, weights.dtype, least)
+    a, weights = (x if x.dtype == dtype else x.astype(dtype) for x in (a, weights))
     total = ops.sum(np.broadcast_to(weights, a.shape), axis, keepdims=keepdims)
     if np.any(data_of(total) == 0):
         raise ZeroDivisionError(
@@ -266,11 +268,11 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = MISSING, append: Any
         raise ValueError(f"np.diff: n is at least 0, not {n}")
     a = as_array(a)
     first = before(axis, a.ndim)
-    apart = np.not_equal if a.dtype == bool else np.subtract
     ends = [x if x is MISSING else end_of(x, a, axis) for x in (prepend, append)]
     parts = [x for x in (ends[0], a, ends[1]) if x is not MISSING]
     if n and len(parts) > 1:
         a = np.concatenate(parts, axis=axis)
+    apart = np.not_equal if a.dtype == bool else np.subtract
     for _ in range(n):
         a = apart(a[(*first, slice(1, None))], a[(*first, slice(None, -1))])
     return a
