@@ -24,6 +24,12 @@ def as_float64(x: Any) -> Any:
     return x if x.dtype == dtype else x.astype(dtype)
 
 
+def outer(ufunc: np.ufunc, a: Any, b: Any, *, axis: int = 0) -> Any:
+    """Each element of `a` with each of `b`; `axis` says nothing here, as there is none."""
+    a = as_array(a)
+    return ufunc(np.reshape(a, (*a.shape, *[1] * np.ndim(b))), b)
+
+
 def divmod(a: Any, b: Any) -> tuple[Any, Any]:
     return ops.floor_divide(a, b), ops.remainder(a, b)
 
