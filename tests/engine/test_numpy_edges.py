@@ -81,6 +81,7 @@ def test_a_median_of_nothing_is_nan(shape, axis):
         (lambda x: np.inner(np.array(2.0), x), V),
         (lambda x: np.percentile(x, np.float64(30)), V),
         (lambda x: np.nanmax(x.astype(int)), A),
+        (lambda x: np.nanmin(x.astype(int), axis=0, initial=-1, where=x > 0), A),
         (lambda x: np.polyval(x.astype(int), 2), A[0]),
         (lambda x: np.quantile(x.astype(int), 0.3, method="lower"), V),
         (lambda x: np.quantile(x.astype(np.uint8), [0, 1]), V**2),

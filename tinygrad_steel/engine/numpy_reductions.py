@@ -246,7 +246,7 @@ def of_numbers(
 ) -> Any:
     """An extreme of what is no NaN; NaN where nothing else is there."""
     if a.dtype.kind != "f":
-        return op(a, axis, keepdims=keepdims)
+        return extreme(a, axis, keepdims=keepdims, initial=initial, where=where)
     missing = np.isnan(a)
     rest = np.where(missing, least, a)
     y = extreme(rest, axis, keepdims=keepdims, initial=initial, where=where)
