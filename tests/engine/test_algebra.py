@@ -427,3 +427,46 @@ def test_named_axes_of_every_kind():
 def test_a_constant_stays_a_constant():
     y = np.linalg.inv(Tensor(SQUARE))
     assert isinstance(y, Tensor) and not y.requires_grad
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("f", [np.convolve, np.correlate])
+def test_gradients_of_long_convolutions_take_no_more_than_their_overlap(f, mode, monkeypatch):
+    plain, products = np.convolve, []
+
+    def counted(a, v, mode="full"):
+        short, long = sorted((len(a), len(v)))
+        products.append(short * (long if mode == "full" else long - short + 1))
+        return plain(a, v, mode)
+
+    a, v = leaf(drawn(2000)), leaf(drawn(10, seed=2))
+    loss = f(a, v, mode).sum()
+    monkeypatch.setattr(np, "convolve", counted)
+    loss.backward()
+    grad(f(a, v, mode).sum(), [a, v])
+    assert products and max(products) <= 10 * 2020
+
+
+@pytest.mark.parametrize("p", [None, 2, -2, 1, -1, np.inf, -np.inf, "fro"])
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.zeros((2, 2)),
+        np.ones((3, 3)),
+        np.stack([np.eye(2), np.ones((2, 2)), [[2.0, 1], [0, 3]]]),
+    ],
+)
+def test_condition_numbers_of_singular_matrices(x, p):
+    t = leaf(x)
+    y = np.linalg.cond(t, p)
+    close(y.data, np.linalg.cond(x, p), rtol=1e-12)
+    if not np.isnan(x).any():
+        y.backward(np.ones(y.shape))
+        assert np.isfinite(t.grad).all() or p in (None, 2)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("p", [1, np.inf, "fro"])
+def test_a_condition_number_of_nan_is_nan(p):
+    x = np.stack([np.full((2, 2), np.nan), np.eye(2), np.ones((2, 2))])
+    close(np.linalg.cond(leaf(x), p).data, np.linalg.cond(x, p))

@@ -80,6 +80,8 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Any, Any, int, Any]:
     """Solutions, sums of squared residuals, rank, singular values; of full rank only."""
     a, b = as_array(a), as_array(b)
+    dtype = np.result_type(a.dtype, b.dtype)
+    a = a if a.dtype == dtype else a.astype(dtype)
     rows, columns = a.shape
     cut = max(rows, columns) * float(np.finfo(floats(a).dtype).eps) if rcond is None else rcond
     rank = min(rows, columns)
@@ -221,11 +223,17 @@ def norm_of_matrices(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> 
 
 
 def cond(x: Any, p: Any = None) -> Any:
+    """Of a singular matrix it is infinite, without a gradient."""
     if p is None or p in (2, -2):
         s = ops.svdvals(x)
-        ratio = s[..., 0] / s[..., -1]
-        return 1 / ratio if p == -2 else ratio
-    return norm(x, p, axis=(-2, -1)) * norm(np.linalg.inv(x), p, axis=(-2, -1))
+        over, under = (s[..., -1], s[..., 0]) if p == -2 else (s[..., 0], s[..., -1])
+        singular = np.equal(under, 0)
+        return np.where(singular, np.inf, over / np.where(singular, 1, under))
+    x = floats(x)
+    singular = np.equal(ops.signdet(x), 0)
+    x = np.where(singular[..., None, None], np.eye(x.shape[-1], dtype=x.dtype), x)
+    size = norm(x, p, axis=(-2, -1)) * norm(np.linalg.inv(x), p, axis=(-2, -1))
+    return np.where(singular, np.inf, size)
 
 
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:

@@ -104,12 +104,20 @@ def extract(condition: Any, arr: Any) -> Any:
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     if len(condlist) != len(choicelist) or not condlist:
         raise ValueError("np.select: there is one choice for each condition, and at least one")
-    chosen = default
-    for condition, choice in zip(reversed(condlist), reversed(choicelist)):
+    chosen, *choices = in_one_dtype([default, *choicelist])
+    for condition, choice in zip(reversed(condlist), reversed(choices)):
         if as_array(condition).dtype.kind != "b":
             raise TypeError("conditions are masks: arrays of bool")
         chosen = ops.where(condition, choice, chosen)
     return chosen
+
+
+def in_one_dtype(choices: Any) -> list[Any]:
+    """Choices as NumPy sees them: plain numbers follow the dtype of the arrays."""
+    plain = [type(x) in (int, float) for x in choices]
+    xs = [x if alone else as_array(x) for x, alone in zip(choices, plain)]
+    dtype = np.result_type(*map(data_of, xs))
+    return [dtype.type(x) if alone else x for x, alone in zip(xs, plain)]
 
 
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
@@ -118,7 +126,7 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
         raise TypeError(f"out= and mode={mode!r} are not followed")
     if np.any(data_of(a) < 0):
         raise ValueError("np.choose: an index is negative")
-    a, *choices = np.broadcast_arrays(a, *choices)
+    a, *choices = np.broadcast_arrays(a, *in_one_dtype(choices))
     return np.squeeze(np.take_along_axis(np.stack(choices), a[None], 0), 0)
 
 

@@ -44,7 +44,8 @@ def nan_to_num(
 
 def polyval(p: Any, x: Any) -> Any:
     """By Horner's rule, the coefficient of the highest power first."""
-    y: Any = np.zeros_like(x) if is_tensor(x) else np.zeros(np.shape(x))
+    x = as_array(x)
+    y: Any = np.zeros_like(x)
     for coefficient in p if is_tensor(p) else np.asarray(p):
         y = y * x + coefficient
     return y
@@ -54,6 +55,8 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """Powers of a vector as columns, the highest first."""
     x = x.astype(np.result_type(x.dtype, int))
     powers = [x**n for n in range(x.shape[0] if N is None else N)]
+    if not powers:
+        return x[:, None][:, :0]
     return np.stack(powers if increasing else powers[::-1], axis=1)
 
 
@@ -69,7 +72,7 @@ def imag(val: Any) -> Any:
 
 
 def conjugate(x: Any) -> Any:
-    return ops.positive(x)
+    return x.astype(np.int8) if x.dtype == bool else ops.positive(x)  # as NumPy, which counts
 
 
 def real_if_close(a: Any, tol: float = 100) -> Any:

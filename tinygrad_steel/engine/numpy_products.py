@@ -13,20 +13,28 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from .. import ops
-from ..ops.op import is_tensor
+from ..ops.op import data_of, is_tensor
 from .numpy_elements import as_array
 
 
 def dot(a: Any, b: Any) -> Any:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return ops.multiply(a, b)
+        return scaled(a, b)
     return ops.matmul(a, b) if np.ndim(b) <= 2 else tensordot(a, b, (-1, -2))
 
 
 def inner(a: Any, b: Any) -> Any:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return ops.multiply(a, b)
+        return scaled(a, b)
     return ops.matmul(a, b) if np.ndim(a) == np.ndim(b) == 1 else tensordot(a, b, (-1, -1))
+
+
+def scaled(a: Any, b: Any) -> Any:
+    """A product with a number; a plain one leaves float32 alone, of which NumPy makes float64 here."""
+    xs = as_array(a), as_array(b)
+    return (
+        ops.multiply(a, b) if np.result_type(*map(data_of, xs)).kind == "f" else ops.multiply(*xs)
+    )
 
 
 def vdot(a: Any, b: Any) -> Any:
@@ -227,13 +235,11 @@ def shaped(x: Any) -> np.ndarray:
 
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     a, v = np.atleast_1d(a), np.atleast_1d(v)
-    full = ops.convolve(a, v)
+    if mode != "same":
+        return ops.convolve(a, v, mode=mode)
     short, long = sorted((len(a), len(v)))
-    edges = {"full": 0, "same": (short - 1) // 2, "valid": short - 1}
-    lengths = {"full": len(full), "same": long, "valid": long - short + 1}
-    if mode not in edges:
-        raise ValueError(f"np.convolve: mode is one of {[*edges]}, not {mode!r}")
-    return full if mode == "full" else full[edges[mode] : edges[mode] + lengths[mode]]
+    edge = (short - 1) // 2
+    return ops.convolve(a, v)[edge : edge + long]
 
 
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:

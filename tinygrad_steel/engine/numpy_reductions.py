@@ -59,15 +59,27 @@ def prod(
 
 
 def max(
-    a: Any, axis: Axis = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    *,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
 ) -> Any:
-    return extreme(ops.max, ops.maximum, a, axis, keepdims, initial, where)
+    return extreme(ops.max, ops.maximum, in_dtype(a, dtype), axis, keepdims, initial, where)
 
 
 def min(
-    a: Any, axis: Axis = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    *,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
 ) -> Any:
-    return extreme(ops.min, ops.minimum, a, axis, keepdims, initial, where)
+    return extreme(ops.min, ops.minimum, in_dtype(a, dtype), axis, keepdims, initial, where)
 
 
 def extreme(
@@ -79,14 +91,22 @@ def extreme(
             raise ValueError(f"{op.name} with where= needs initial=, for where nothing is left")
         return op(a, axis, keepdims=keepdims)
     initial = in_its_dtype(initial, a)
+    if not a.size:
+        return ops.sum(a, axis, keepdims=keepdims).astype(a.dtype) + initial  # it alone is there
     return of_two(op(only(a, where, initial), axis, keepdims=keepdims), initial)
 
 
-def any(a: Any, axis: Axis = None, *, keepdims: bool = False, where: Any = True) -> Any:
+def any(
+    a: Any, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True
+) -> Any:
+    """`dtype` is what np.logical_or.reduce may be given: a truth is bool all the same."""
     return ops.any(only(a, where, False), axis, keepdims=keepdims)
 
 
-def all(a: Any, axis: Axis = None, *, keepdims: bool = False, where: Any = True) -> Any:
+def all(
+    a: Any, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True
+) -> Any:
+    """`dtype` is what np.logical_and.reduce may be given: a truth is bool all the same."""
     return ops.all(only(a, where, True), axis, keepdims=keepdims)
 
 
@@ -225,6 +245,8 @@ def of_numbers(
     extreme: Any, least: float, a: Any, axis: Axis, keepdims: bool, initial: Any, where: Any
 ) -> Any:
     """An extreme of what is no NaN; NaN where nothing else is there."""
+    if a.dtype.kind != "f":
+        return extreme(a, axis, keepdims=keepdims, initial=initial, where=where)
     missing = np.isnan(a)
     rest = np.where(missing, least, a)
     y = extreme(rest, axis, keepdims=keepdims, initial=initial, where=where)

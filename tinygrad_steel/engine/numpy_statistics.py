@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .. import ops
-from ..ops.op import is_tensor
+from ..ops.op import data_of, is_tensor
 from ..ops.safe import floats
 from ..ops.shapes import before
 from .numpy_elements import as_array, take
@@ -28,8 +28,10 @@ def median(
     a: Any, axis: Any = None, overwrite_input: bool = False, *, keepdims: bool = False
 ) -> Any:
     """Of equal numbers, the one that a stable sort puts in the middle has the gradient."""
-    rows = sorted_rows(a, axis)
+    rows = sorted_rows(floats(as_array(a)), axis)
     n = rows.shape[-1]
+    if n == 0:
+        return ops.mean(a, axis, keepdims=keepdims)  # NaN, with NumPy's warning
     middle = rows[..., n // 2]
     if n % 2 == 0:
         middle = (rows[..., n // 2 - 1] + middle) / 2
@@ -45,20 +47,35 @@ def quantile(
     method: Any = "linear",
     keepdims: bool = False,
 ) -> Any:
-    """Where `q` falls, NumPy says: it is a quantile of the numbers of the places themselves."""
+    """Where `q` falls, NumPy says: it is a quantile of the numbers of the places themselves.
+
+    Where it falls on whole places only, so is that of integers.
+    """
     if is_tensor(q):
         raise TypeError("no gradient is followed to q: give it as a plain number or an array")
-    rows = sorted_rows(a, axis)
-    place = np.quantile(np.arange(rows.shape[-1], dtype=float), q, method=method)
-    low = np.floor(place).astype(int)
-    part = place - low
-    y = rows[..., low]
-    if np.any(part):
-        part = part.astype(rows.dtype) if isinstance(q, int | float) else part
-        high = rows[..., np.minimum(low + 1, rows.shape[-1] - 1)]
-        y = np.where(part == 0, y, y + (high - y) * part)
+    a = as_array(a)
+    count = a.size if axis is None else np.prod([a.shape[i] for i in np.ravel(axis)], dtype=int)
+    place = np.quantile(np.arange(count), q, method=method)
+    dtype = np.quantile(np.zeros(1, a.dtype), q, method=method).dtype
+    if place.dtype.kind == "i":
+        rows = sorted_rows(a, axis)
+        y = rows[..., place]
+    else:
+        rows = sorted_rows(floats(a), axis)
+        low = np.floor(place).astype(int)
+        part = (place - low).item() if type(q) in (int, float) else (place - low).astype(dtype)
+        y = between(rows[..., low], rows[..., np.minimum(low + 1, count - 1)], part)
+    y = y if y.dtype == dtype else y.astype(dtype)
     y = np.moveaxis(y, range(-np.ndim(q), 0), range(np.ndim(q)))
     return with_axes(nan_where_last_is(rows, y), a, axis, keepdims)
+
+
+def between(low: Any, high: Any, part: Any) -> Any:
+    """`part` of the way from one to the other, measured from the nearer as NumPy does."""
+    near = part < 0.5
+    share = np.where(near, part, part - 1)
+    share = share.item() if type(part) is float else share  # which leaves float32 alone
+    return np.where(near, low, high) + (high - low) * share
 
 
 def percentile(a: Any, q: Any, axis: Any = None, **asked: Any) -> Any:
@@ -82,14 +99,15 @@ def nanquantile(
     """The sort puts NaNs last: each row has as many numbers before them as there are."""
     if is_tensor(q) or method != "linear":
         raise TypeError("a plain q and method='linear' are followed where NaNs are left out")
-    rows = sorted_rows(a, axis)
+    rows = sorted_rows(floats(as_array(a)), axis)
     last = np.sum(~np.isnan(rows), axis=-1, keepdims=True) - 1
     place = last * np.ravel(q)
     low = np.floor(place).astype(int)
-    part = (place - low).astype(rows.dtype) if isinstance(q, int | float) else place - low
     y = np.take_along_axis(rows, low, -1)
-    high = np.take_along_axis(rows, np.minimum(low + 1, np.maximum(last, 0)), -1)
-    y = np.where(np.equal(part, 0), y, y + (high - y) * part)
+    if np.asarray(q).dtype.kind == "f":
+        high = np.take_along_axis(rows, np.minimum(low + 1, np.maximum(last, 0)), -1)
+        dtype = np.nanquantile(rows.dtype.type([0]), q).dtype
+        y = between(y, high, (place - low).astype(dtype))
     y = np.moveaxis(
         np.reshape(y, (*y.shape[:-1], *np.shape(q))), range(-np.ndim(q), 0), range(np.ndim(q))
     )
@@ -103,12 +121,16 @@ def nanpercentile(a: Any, q: Any, axis: Any = None, **asked: Any) -> Any:
 def nanmedian(
     a: Any, axis: Any = None, overwrite_input: bool = False, *, keepdims: bool = False
 ) -> Any:
-    return nanquantile(a, 0.5, axis, keepdims=keepdims)
+    rows = sorted_rows(floats(as_array(a)), axis)
+    last = np.sum(~np.isnan(rows), axis=-1, keepdims=True) - 1
+    low, high = last // 2, (last + 1) // 2
+    y = np.take_along_axis(rows, low, -1)
+    y = np.where(low == high, y, (y + np.take_along_axis(rows, high, -1)) / 2)
+    return with_axes(y[..., 0], a, axis, keepdims)
 
 
-def sorted_rows(a: Any, axis: Any) -> Any:
+def sorted_rows(x: Any, axis: Any) -> Any:
     """What is taken together, as sorted rows: the axes that go, as the last one."""
-    x = floats(as_array(a))
     gone = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
     stay = [i for i in range(x.ndim) if i not in gone]
     rows = np.transpose(x, (*stay, *gone))
@@ -148,9 +170,15 @@ def average(
         y = ops.mean(a, axis, keepdims=keepdims)
         return (y, np.full(y.shape, a.size / max(y.size, 1), y.dtype)) if returned else y
     weights = along_axis(as_array(weights), a, axis)
-    if a.dtype.kind != "f":  # as in NumPy: the products of small integers would wrap around
-        a = a.astype(np.float64)
+    # as in NumPy: the products of small integers would wrap around
+    least = a.dtype if a.dtype.kind == "f" else np.float64
+    dtype = np.result_type(a.dtype, weights.dtype, least)
+    a, weights = (x if x.dtype == dtype else x.astype(dtype) for x in (a, weights))
     total = ops.sum(np.broadcast_to(weights, a.shape), axis, keepdims=keepdims)
+    if np.any(data_of(total) == 0):
+        raise ZeroDivisionError(
+            f"np.average: weights {weights.shape} sum to zero: nothing to divide by"
+        )
     y = ops.sum(a * weights, axis, keepdims=keepdims) / total
     return (y, total) if returned else y
 
@@ -187,7 +215,7 @@ def cov(
         )
     x = rows_of(m, rowvar) if y is None else np.concatenate([rows_of(z, rowvar) for z in (m, y)])
     x = x.astype(np.float64 if dtype is None else dtype)
-    weights = [np.asarray(w) for w in (fweights, aweights) if w is not None]
+    weights = [np.asarray(w, float) for w in (fweights, aweights) if w is not None]
     w = None if not weights else weights[0] if len(weights) == 1 else weights[0] * weights[1]
     x = x - np.expand_dims(average(x, axis=1, weights=w), 1)
     degrees = degrees_of_freedom(
@@ -249,8 +277,9 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = MISSING, append: Any
     parts = [x for x in (ends[0], a, ends[1]) if x is not MISSING]
     if n and len(parts) > 1:
         a = np.concatenate(parts, axis=axis)
+    apart = np.not_equal if a.dtype == bool else np.subtract
     for _ in range(n):
-        a = a[(*first, slice(1, None))] - a[(*first, slice(None, -1))]
+        a = apart(a[(*first, slice(1, None))], a[(*first, slice(None, -1))])
     return a
 
 
@@ -295,7 +324,7 @@ def slopes(f: Any, h: Any, axis: int, edge_order: int) -> Any:
         raise ValueError(f"np.gradient: {n} values are too few for edge_order={edge_order}")
     if np.ndim(h) and np.shape(h) != (n,):
         raise ValueError(f"np.gradient: coordinates {np.shape(h)} do not fit {n} values")
-    gaps = diff(h) if np.ndim(h) else np.broadcast_to(h, (n - 1,))
+    gaps = diff(floats(as_array(h))) if np.ndim(h) else np.broadcast_to(h, (n - 1,))
     if not is_tensor(gaps) and np.all(gaps == gaps[0]):  # as NumPy: coordinates become a step
         h = gaps[0].item()
     gaps = np.reshape(gaps, (n - 1,) + (1,) * (f.ndim - 1))

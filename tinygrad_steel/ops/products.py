@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -115,13 +115,41 @@ def letters(subscripts: str) -> tuple[list[str], str]:
     return terms, result
 
 
-@define("convolve", samples=[random_sample((4,), (3,)), random_sample((2,), (3,))])
-def convolve(a: Any, v: Any) -> Any:
-    """The sums of products of `a` with the reversed `v` at each place where the two overlap."""
+@define(
+    "convolve",
+    samples=[
+        random_sample((4,), (3,)),
+        random_sample((2,), (3,)),
+        random_sample((4,), (3,), mode="valid"),
+        random_sample((2,), (4,), mode="valid"),
+    ],
+)
+def convolve(a: Any, v: Any, mode: Literal["full", "valid"] = "full") -> Any:
+    """The sums of products of `a` with the reversed `v` at each place where the two overlap.
+
+    With mode="valid" only where the shorter lies within the longer.
+    """
     if a.ndim != 1 or v.ndim != 1:
         raise ValueError("both have one axis")
-    return np.convolve(a, v)
+    if mode not in ("full", "valid"):
+        raise ValueError(f"mode is 'full' or 'valid', not {mode!r}")
+    return np.convolve(a, v, mode)
 
 
-convolve.vjp(lambda g, y, a, v: np.convolve(g, np.flip(v), "valid"))
-convolve.vjp(lambda g, y, a, v: np.convolve(g, np.flip(a), "valid"))
+@convolve.vjp
+def _(g: Any, y: Any, a: Any, v: Any, mode: str = "full") -> Any:
+    return convolved_back(g, a, v, mode)
+
+
+@convolve.vjp
+def _(g: Any, y: Any, a: Any, v: Any, mode: str = "full") -> Any:
+    return convolved_back(g, v, a, mode)
+
+
+def convolved_back(g: Any, x: Any, other: Any, mode: str) -> Any:
+    """The gradient of either of the two, which a convolution treats alike."""
+    if mode == "full":
+        return np.convolve(g, np.flip(other), "valid")
+    if x.shape[0] >= other.shape[0]:
+        return np.convolve(g, np.flip(other), "full")
+    return np.flip(np.convolve(other, np.flip(g), "valid"))

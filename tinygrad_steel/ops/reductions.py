@@ -187,6 +187,8 @@ def deviation(x: Any, axis: Axis, ddof: float) -> Any:
     divide that by itself.
     """
     n, x = count(x, axis), wide(x)
+    if n == 0:
+        return x  # there is nothing to measure
     x = x - largest(x, axis, keepdims=True)
     return (x - mean(x, axis, keepdims=True)) / builtins.max(n - ddof, 0)
 
@@ -225,9 +227,8 @@ def per_length(g: Any, y: Any, axis: Axis, keepdims: bool) -> Any:
 def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The product over all elements or along `axis`.
 
-    Its derivatives of any order are exact where factors are 0. The gradient multiplies the other
-    factors of each element anew, instead of dividing the product by the element: that is exact at
-    0, and takes n * n numbers for n factors.
+    Its derivatives of any order are exact where factors are 0: the gradient multiplies the factors
+    before each element with those after it, instead of dividing the product by the element.
     """
     return np.prod(x, axis=axis, keepdims=keepdims)
 
@@ -237,26 +238,35 @@ def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     if x.ndim == 0 or not axes:
         return g  # nothing was multiplied
-    return spread(g, axis, keepdims) * other_factors(x, axes)
+    return spread(g, axis, keepdims) * other_factors(spread(y, axis, keepdims), x, axes)
 
 
-def other_factors(x: Any, axes: tuple[int, ...]) -> Any:
+def other_factors(y: Any, x: Any, axes: tuple[int, ...]) -> Any:
     """For each element, the product of all others along `axes`."""
     gone = [i % x.ndim for i in axes]
     stay = [i for i in range(x.ndim) if i not in gone]
     order, n = stay + gone, count(x, axes)  # the reduced axes last, there taken as one
     moved = np.transpose(x, order)
     rows = np.reshape(moved, (*moved.shape[: len(stay)], n))
-    others = prod(np.where(np.eye(n, dtype=bool), 1.0, np.expand_dims(rows, -2)), axis=-1)
-    return np.transpose(np.reshape(others, moved.shape), undone(order))
+    before = products_before(rows)
+    others = before * np.flip(products_before(np.flip(rows, -1)), -1)
+    others = np.transpose(np.reshape(others, moved.shape), undone(order))
+    before = np.transpose(np.reshape(before, moved.shape), undone(order))
+    # 0 * inf where the one ran out of range before, the other after: as NumPy, which goes on from before
+    spoilt = np.logical_and(np.isnan(others), np.logical_not(np.isnan(y)))
+    return np.where(spoilt, before, others)
+
+
+def products_before(x: Any) -> Any:
+    """For each element of a row, the product of those before it."""
+    return cumprod(np.concatenate([np.ones_like(x[..., :1]), x[..., :-1]], axis=-1), axis=-1)
 
 
 @define("cumprod", samples=[*RUNNING, sample_of([2.0, 0.0, 3.0, 0.0], axis=0)])
 def cumprod(x: Any, *, axis: int) -> Any:
     """The running product along an axis.
 
-    Its derivatives of any order are exact where factors are 0, for which the gradient takes n * n
-    numbers for n factors, as that of the product does.
+    Its derivatives of any order are exact where factors are 0: the gradient never divides by them.
     """
     return np.cumprod(x, axis=axis)
 
@@ -264,13 +274,21 @@ def cumprod(x: Any, *, axis: int) -> Any:
 @cumprod.vjp
 def _(g: Any, y: Any, x: Any, axis: int) -> Any:
     """Factor k is in all products from k on, beside the factors before and those after it."""
-    g, y, x = (np.moveaxis(z, axis, -1) for z in (g, y, x))
-    before = np.concatenate([np.ones_like(y[..., :1]), y[..., :-1]], axis=-1)
-    n = x.shape[-1]
-    after = cumprod(np.where(np.tri(n, dtype=bool), 1, np.expand_dims(x, -2)), axis=-1)
-    after = np.where(np.tri(n, k=-1, dtype=bool), 0, after)
-    found = before * np.squeeze(after @ np.expand_dims(g, -1), -1)
-    return np.moveaxis(found, -1, axis)
+    g, x = np.moveaxis(g, axis, -1), np.moveaxis(x, axis, -1)
+    return np.moveaxis(products_before(x) * sums_of_products_after(g, x), -1, axis)
+
+
+def sums_of_products_after(g: Any, x: Any) -> Any:
+    """At k of each row g[k] + g[k+1] * x[k+1] + g[k+2] * x[k+1] * x[k+2] and so on.
+
+    Each round doubles how many terms are in a sum: log2(n) rounds without a division.
+    """
+    sums, factors, reach = g, x[..., 1:], 1  # factors: the product of the next `reach` elements
+    while reach < x.shape[-1]:
+        longer = sums[..., :-reach] + factors * sums[..., reach:]
+        sums = np.concatenate([longer, sums[..., -reach:]], axis=-1)
+        factors, reach = factors[..., :-reach] * factors[..., reach:], 2 * reach
+    return sums
 
 
 # Questions that a reduction answers without a gradient
