@@ -149,7 +149,11 @@ class Methods:
         """All elements along one axis."""
         return self.record_op(ops.reshape, (self,), {"shape": (-1,)})
 
-    flatten = ravel
+    def flatten(self) -> Tensor:
+        """All elements along one axis, in NumPy a copy in any case."""
+        found = self.ravel()
+        found.copied, found.viewed = True, ()
+        return found
 
     @property
     def flat(self) -> Tensor:

@@ -10,6 +10,7 @@ from ..ops.op import SPELLINGS
 from .answers import refuse_assignment
 from .later import refusals
 from .numpy_api import BEYOND, twin, with_method
+from .views import note_copies
 
 
 class Protocol:
@@ -39,10 +40,12 @@ class Protocol:
         if meaning is None:
             return twin(function)(*args, **kwargs)
         try:
-            return meaning.function(*args, **kwargs)
+            found = meaning.function(*args, **kwargs)
         except TypeError as error:  # arguments that the spelling does not know
             name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
             raise TypeError(f"{name} on Tensors: {error}") from error
+        note_copies(function, found, args)
+        return found
 
     # For type checkers, NumPy's functions on a Tensor are those on an array of this dtype, of which
     # they promise least.
