@@ -23,7 +23,8 @@ from .checks import (
     frozen_params,
 )
 from .habits import ATTRIBUTES, Elsewhere, refuse
-from .messages import describe_call, described_result, explained
+from .keys import refuse_key
+from .messages import asked_by_user, describe_call, described_result, explained
 from .methods import Methods
 from .operators import Operators
 from .protocol import Protocol
@@ -38,7 +39,8 @@ class Tensor(Operators, Methods, Answers, Protocol):
     """An array, whether it wants a gradient, and (for results) the op and inputs it came from.
 
     Operators, methods and NumPy functions applied to a Tensor give Tensors. `==` compares element
-    by element; as dict keys and in sets Tensors count by identity.
+    by element; as dict keys and in sets Tensors count by identity. A single integer or bool that was
+    computed (`np.argmax(t)`) is refused there: NumPy's own counts by value.
 
     Parameters
     ----------
@@ -256,7 +258,10 @@ class Tensor(Operators, Methods, Answers, Protocol):
             )
         return Tensor, (self._array, self.requires_grad, self.name)
 
-    __hash__ = object.__hash__  # by identity, although == compares elements
+    def __hash__(self) -> int:  # by identity, although == compares elements
+        if not self._shape and asked_by_user(1):
+            refuse_key(self)
+        return identity_hash(self)
 
     # Gradients
 
@@ -360,6 +365,7 @@ for name in ATTRIBUTES:
 
 # Looked up once: they are called for every op.
 new, ndarray, recording_mode = object.__new__, np.ndarray, RECORDING.get
+identity_hash = object.__hash__
 record_op = Tensor.record_op
 
 
