@@ -79,7 +79,28 @@ def scale_by_a_float():
     return (h / float(np.max(h))).sum()
 
 
+def order_as_a_list():
+    w, x, t = problem()
+    return (w[np.argsort(x * t).tolist()] * t).sum() + w[x].sum()
+
+
+def count_in_a_list():
+    w, x, t = problem()
+    return (w * t).sum() / (x > 0).tolist().count(True) + w[x].sum()
+
+
+def numbers_as_a_list():
+    w, _, t = problem()
+    return (w * sum((t * [1, 2]).tolist())).sum() + t
+
+
+def bytes_of_what_a_mask_picks():
+    w, x, _ = problem()
+    return w[x].sum() / x[x > 0].nbytes
+
+
 FROZEN = [
+    order_as_a_list, count_in_a_list, numbers_as_a_list,
     picked_by_an_index, picked_by_argmax, branch_on_an_input, branch_on_a_hidden_value, loop_over_a_range,
     slice_to_an_index, factor_from_math, scale_by_a_float,
 ]  # fmt: skip
@@ -97,6 +118,53 @@ def refused_by_both(loss_of, read):
 @pytest.mark.parametrize("loss_of", FROZEN)
 def test_what_would_keep_a_number_is_refused(loss_of):
     refused_by_both(loss_of, "read as")
+
+
+def test_the_bytes_of_what_a_mask_picks_are_a_count():
+    refused_by_both(bytes_of_what_a_mask_picks, "read for its number of elements,")
+
+
+@pytest.mark.parametrize("text", [lambda i: f"{i:d}", lambda i: format(i, "02d"), "{:>3}".format])
+def test_an_integer_as_text_is_warned_of(text):
+    w, x, _ = problem()
+    table = {int(text(k)): 10.0**k for k in range(2)}
+    loss = w[x].sum() * table[int(text(np.argmax(x)))]
+    with pytest.warns(
+        FrozenNumberWarning, match=r"argmax, which depends on x, was read as text .* by item\(\)"
+    ):
+        compile_backprop(loss, backend="numpy")
+
+
+def test_a_float_as_text_is_for_people():
+    w, x, t = problem()
+    assert f"{t:.1f} {np.max(t * 2):5.2f} {t:g}" == "2.0  4.00 2"
+    compile_backprop((w[x] * t).sum(), backend="numpy")
+
+
+@pytest.mark.parametrize(
+    "loss_of",
+    [
+        lambda w, x, t: w[np.argmax(x) :].sum(),
+        lambda w, x, t: (w[np.argsort(x).tolist()] * [1.0, 2.0]).sum(),
+        lambda w, x, t: np.roll(w, int(x[1]))[0] * t,
+        lambda w, x, t: w[: np.sum(x)].sum(),
+    ],
+)
+def test_an_integer_of_an_input_that_has_no_other_part_is_warned_of(loss_of):
+    w, x, t = problem()
+    loss = loss_of(w, x, t)
+    for road in (lambda: compile_backprop(loss, backend="numpy"), lambda: write_backprop(loss)):
+        with pytest.warns(
+            FrozenNumberWarning, match="which depends on x, was read as an integer .* by item"
+        ):
+            road()
+
+
+def test_an_integer_of_an_old_input_is_no_matter():
+    w, x, t = problem()
+    assert int(x[1]) == 1
+    x.data = np.array([1, 0])
+    compile_backprop((w * t).sum(), backend="numpy")
 
 
 def test_the_message_names_what_was_read():

@@ -16,7 +16,7 @@ from .. import ops
 from ..ops.op import OPS, Op, describe
 from .later import refusals
 from .messages import asked_by_user, expression_of
-from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
+from .reads import BRANCH, COUNT, INDEX, NUMBER, TEXT, remember
 from .recording import refuse_tracing
 
 if TYPE_CHECKING:
@@ -72,7 +72,10 @@ class Answers:
     @property
     def nbytes(self) -> int:
         """The bytes of all elements."""
-        return self.size * self.itemsize
+        if self._op in COUNTED and asked_by_user(1):
+            self.note_count()
+        nbytes: int = self._array.nbytes
+        return nbytes
 
     def note_count(self) -> None:
         """Remember that a number of elements was asked for, where other numbers decide on it."""
@@ -103,6 +106,7 @@ class Answers:
     def tolist(self) -> Any:
         """The elements as Python numbers, in lists of lists, without history."""
         refuse_tracing()
+        remember(self, NUMBER if self.dtype.kind == "f" else INDEX)
         return np.asarray(self._array).tolist()
 
     def __len__(self) -> int:
@@ -165,7 +169,12 @@ class Answers:
         return number
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
+        if not spec:
+            return str(self)
+        number = self.item()
+        if self.dtype.kind != "f":  # part of a name or of a key; floats are for people to read
+            remember(self, TEXT)
+        return format(number, spec)
 
 
 def decides(index: Tensor) -> bool:

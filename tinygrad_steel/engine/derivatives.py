@@ -1,17 +1,21 @@
 """Derivatives of functions, in a few lines over `grad`: those that autograd and JAX have, too.
 
-Where all arguments are plain, so are the results; a Tensor among those to be differentiated gives
-Tensors, which can be differentiated again.
+Where all that decides on the results is plain, so are they. A Tensor among the arguments to be
+differentiated gives Tensors, which can be differentiated again; so does one anywhere else, in another
+argument or in what `fn` takes from outside, that requires a gradient or has a name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from .gradients import grad
+from .history import history
+from .reads import is_constant
 from .tensor import Tensor
 
 Function = Callable[..., Any]
@@ -36,7 +40,8 @@ def value_and_grad(fn: Function, argnums: int | Sequence[int] = 0) -> Function:
     Raises
     ------
     TypeError
-        When called: for integers, which have no gradient, and where `fn` returns no Tensor.
+        For what is no number of an argument. When called: where no argument has that number, for
+        integers, which have no gradient, and where `fn` returns no Tensor.
     ValueError
         When called: where `fn` returns more than one number.
 
@@ -51,11 +56,16 @@ def value_and_grad(fn: Function, argnums: int | Sequence[int] = 0) -> Function:
     (2.5, array([1., 2.]))
     """
 
+    several = np.ndim(argnums) > 0
+    wanted = positions(argnums)
+
     def of(*args: Any, **kwargs: Any) -> Any:
-        given, plain = with_leaves(args, argnums)
+        given, leaves = with_leaves(args, wanted)
         y = fn(*given, **kwargs)
-        found = grad(y, chosen(given, argnums))
-        return (result(y, plain), result(found, plain))
+        gradients = grad(y, [given[i] for i in wanted])
+        plain = {given[i] for i in wanted} == {*leaves}
+        value, *found = results([y, *gradients], leaves, plain)
+        return value, found if several else found[0]
 
     return of
 
@@ -81,7 +91,8 @@ def jacobian(fn: Function, argnum: int = 0) -> Function:
     Raises
     ------
     TypeError
-        When called: for integers, which have no gradient, and where `fn` returns no Tensor.
+        For what is no number of an argument. When called: where no argument has that number, for
+        integers, which have no gradient, and where `fn` returns no Tensor.
 
     Examples
     --------
@@ -93,10 +104,12 @@ def jacobian(fn: Function, argnum: int = 0) -> Function:
            [15., 10.,  6.]])
     """
 
+    (place,) = positions(argnum)
+
     def of(*args: Any, **kwargs: Any) -> Any:
-        given, plain = with_leaves(args, argnum)
-        y = fn(*given, **kwargs)
-        return result(rows_of_slopes(y, given[argnum]), plain)
+        given, leaves = with_leaves(args, [place])
+        slopes = rows_of_slopes(fn(*given, **kwargs), given[place])
+        return results([slopes], leaves, plain=bool(leaves))[0]
 
     return of
 
@@ -109,6 +122,7 @@ def rows_of_slopes(y: Any, x: Tensor) -> Tensor:
     if not rows:
         return Tensor(np.zeros(shape, x.dtype))
     found: Tensor = np.reshape(np.stack(rows), shape)  # type: ignore
+    found.copied, found.viewed = True, ()
     return found
 
 
@@ -133,7 +147,8 @@ def hessian(fn: Function, argnum: int = 0) -> Function:
     Raises
     ------
     TypeError
-        When called: for integers, which have no gradient, and where `fn` returns no Tensor.
+        For what is no number of an argument. When called: where no argument has that number, for
+        integers, which have no gradient, and where `fn` returns no Tensor.
     ValueError
         When called: where `fn` returns more than one number.
 
@@ -147,10 +162,12 @@ def hessian(fn: Function, argnum: int = 0) -> Function:
            [3., 2., 0.]])
     """
 
-    def gradient(*args: Any, **kwargs: Any) -> Any:
-        return grad(fn(*args, **kwargs), args[argnum])
+    (place,) = positions(argnum)
 
-    return jacobian(gradient, argnum)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        return grad(fn(*args, **kwargs), args[place])
+
+    return jacobian(gradient, place)
 
 
 def hvp(fn: Function, argnum: int = 0) -> Function:
@@ -174,7 +191,8 @@ def hvp(fn: Function, argnum: int = 0) -> Function:
     Raises
     ------
     TypeError
-        When called: for integers, which have no gradient, and where `fn` returns no Tensor.
+        For what is no number of an argument. When called: where no argument has that number, for
+        integers, which have no gradient, and where `fn` returns no Tensor.
     ValueError
         When called: for a vector of another shape, and where `fn` returns more than one number.
 
@@ -186,33 +204,63 @@ def hvp(fn: Function, argnum: int = 0) -> Function:
     array([0., 5., 3.])
     """
 
+    (place,) = positions(argnum)
+
     def of(*args: Any, **kwargs: Any) -> Any:
+        if not args:
+            raise TypeError("hvp(fn)(*arguments, vector): the vector is the last one, by position")
         *rest, vector = args
-        given, plain = with_leaves(rest, argnum)
-        x = given[argnum]
-        return result(grad(grad(fn(*given, **kwargs), x), x, vector), plain)
+        given, leaves = with_leaves(rest, [place])
+        x = given[place]
+        product = grad(grad(fn(*given, **kwargs), x), x, vector)
+        return results([product], leaves, plain=bool(leaves))[0]
 
     return of
 
 
-def with_leaves(args: Sequence[Any], argnums: int | Sequence[int]) -> tuple[list[Any], bool]:
-    """The arguments with Tensors to be differentiated, and whether these were all plain before."""
-    wanted = [argnums] if isinstance(argnums, int) else [*argnums]
-    plain = not any(isinstance(args[i], Tensor) for i in wanted)
-    given = [*args]
+def positions(argnums: Any) -> list[int]:
+    """The numbers of arguments, one or several, as Python's own; TypeError for anything else."""
+    wanted = [*argnums] if np.ndim(argnums) else [argnums]
+    try:
+        return [operator.index(i) for i in wanted]
+    except TypeError as error:
+        raise TypeError(
+            f"which arguments to differentiate is said by their numbers, as 0 or (0, 2), not by "
+            f"{wanted}"
+        ) from error
+
+
+def with_leaves(args: Sequence[Any], wanted: Sequence[int]) -> tuple[list[Any], list[Tensor]]:
+    """The arguments with Tensors to be differentiated, and those of these that are made here."""
+    given, leaves = [*args], []
     for i in wanted:
+        if not -len(given) <= i < len(given):
+            raise TypeError(
+                f"argument {i} is to be differentiated, and {len(given)} came by position: give "
+                f"it so, not by its name"
+            )
         if not isinstance(given[i], Tensor):
             given[i] = Tensor(given[i], requires_grad=True)
-    return given, plain
+            leaves.append(given[i])
+    return given, leaves
 
 
-def chosen(args: Sequence[Any], argnums: int | Sequence[int]) -> Any:
-    """One of the arguments, or a list of them."""
-    return args[argnums] if isinstance(argnums, int) else [args[i] for i in argnums]
+def results(found: list[Any], leaves: Collection[Tensor], plain: bool) -> list[Any]:
+    """What was found, as arrays where it was asked for on plain ones and nothing else decides.
+
+    Else as Tensors, of which the leaves made for plain arrays are constants from here on.
+    """
+    follows = [depends_on_others(x, leaves) for x in found]
+    if plain and not any(follows):
+        return [x.data for x in found]
+    if plain:
+        found = [x if follow else x.detach() for x, follow in zip(found, follows)]
+    for leaf in leaves:
+        leaf._requires_grad = False  # not by the setter: what is recorded stays as it is
+    return found
 
 
-def result(found: Any, plain: bool) -> Any:
-    """What was found, as Tensors or as arrays."""
-    if isinstance(found, list):
-        return [result(x, plain) for x in found]
-    return found.data if plain else found
+def depends_on_others(y: Tensor, leaves: Collection[Tensor]) -> bool:
+    """Whether there is a leaf behind `y`, beside these, that wants a gradient or has a name."""
+    made = {*leaves}
+    return any(x._op is None and x not in made and not is_constant(x) for x in history([y]))

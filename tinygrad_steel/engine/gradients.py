@@ -60,7 +60,9 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     gradients: list[Tensor] = []
     for x in wanted:
         g = found[x] if x in found else Tensor(np.zeros(x.shape, x.dtype))
-        gradients.append(of_its_own(g, x, shared=g.age < before or any(g is h for h in gradients)))
+        g = of_its_own(g, x, shared=g.age < before or any(g is h for h in gradients))
+        g.copied, g.viewed = True, ()
+        gradients.append(g)
     return gradients[0] if isinstance(xs, Tensor) else gradients
 
 

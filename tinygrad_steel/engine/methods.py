@@ -154,7 +154,11 @@ class Methods:
             return np.ravel(self, order)  # type: ignore
         return self.record_op(ops.reshape, (self,), {"shape": (-1,)})
 
-    flatten = ravel
+    def flatten(self) -> Tensor:
+        """All elements along one axis, in NumPy a copy in any case."""
+        found = self.ravel()
+        found.copied, found.viewed = True, ()
+        return found
 
     @property
     def flat(self) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 from .. import ops
 from ..ops.op import Op, data_of, describe, is_tensor
 from .recording import RECORDING
+from .views import refuse_view
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -156,10 +157,13 @@ def augmented(tensor: Any, sign: str, in_place: Callable[..., Any], op: Op, othe
     """`t -= other` and the like: moves a parameter's data, inside no_grad(); else a new result.
 
     Outside it would put a result in the parameter's place, and the next step would find nothing to
-    train.
+    train. A new result is the Tensor of this one name: another name of the old one keeps that (see
+    views.py), and on a view, which NumPy's operator would change together with another array, it is
+    refused.
     """
     t: Tensor = tensor
     if t.op is not None or not t.requires_grad:
+        refuse_view(t, sign)
         return t.record_op(op, (t, other), {})
     name = t.name or "w"
     if RECORDING.get().on:

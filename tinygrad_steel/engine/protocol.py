@@ -10,6 +10,7 @@ from ..ops.op import SPELLINGS, Op
 from .answers import refuse_assignment
 from .later import arguments, refusals
 from .numpy_api import BEYOND, twin, with_method
+from .views import note_copies
 
 
 class Protocol:
@@ -38,11 +39,17 @@ class Protocol:
             known = BEYOND[function][1]
         meaning = twin(function) if known is None else known.function
         try:
-            return meaning(*args, **kwargs)
+            found = meaning(*args, **kwargs)
         except TypeError as error:
             again = in_our_words(function, meaning, args, kwargs, error)
-        meaning, args, kwargs = again
-        return meaning(*args, **kwargs)
+        else:
+            again = None
+        if again is not None:
+            meaning, args, kwargs = again
+            found = meaning(*args, **kwargs)
+        if known is not None:
+            note_copies(function, found, args)
+        return found
 
     # For type checkers, NumPy's functions on a Tensor are those on an array of this dtype, of which
     # they promise least.

@@ -12,15 +12,18 @@ from .history import history
 from .messages import users_place, warn_user
 from .recording import next_age
 
-# Kinds of reads. An explicit request for a number (item, numpy, a format) is none: who makes it
+# Kinds of reads. An explicit request for a number (item, numpy, a float's format) is none: who makes it
 # knows that history ends there.
 BRANCH = "as a condition (if, while, and)"
-INDEX = "as an integer (an index, range, int)"
-NUMBER = "as a plain number (float, math)"
+INDEX = "as an integer (an index, range, int, tolist)"
+NUMBER = "as a plain number (float, math, tolist)"
+TEXT = "as text (a format)"
 COUNT = "for its number of elements, on which a mask decides,"
 
 # The last reads of Tensors of which nobody knows what they came from: (age, file, line).
 UNTRACKED: deque[tuple[int, str, int]] = deque(maxlen=256)
+# The last integers that came of named inputs alone, with these: a loss of w[i] need not have them.
+INTEGERS: deque[tuple[Read, list[weakref.ref[Any]]]] = deque(maxlen=256)
 
 
 class FrozenNumberWarning(UserWarning):
@@ -75,6 +78,8 @@ def remember(t: Any, kind: str) -> None:
     if not leaves:
         return
     read.parameters += [(weakref.ref(x), x._age) for x in leaves if x._requires_grad]
+    if kind == INDEX and not read.parameters:
+        INTEGERS.append((read, [weakref.ref(x) for x in leaves if x._name]))
     note_on_leaves(read, leaves)
 
 
@@ -170,6 +175,7 @@ def refuse_reads(roots: Collection[Any], changing: Collection[Any], consequence:
             FrozenNumberWarning,
         )
     warn_of_untracked(changing, made, consequence)
+    warn_of_integers(past, made, consequence)
 
 
 def reads_before(made: int, tensors: Iterable[Any]) -> Iterator[tuple[Any, Read]]:
@@ -194,7 +200,7 @@ def told(read: Read, leaves: Iterable[Any]) -> str:
 
 def may_be_report(read: Read, x: Any, is_part: bool) -> bool:
     """Whether a read noted on `x` is as likely a report; `is_part`: the loss has its source."""
-    if x._op is None and read.parameters:
+    if read.kind == TEXT or (x._op is None and read.parameters):
         return True
     return is_part and read.kind == NUMBER and not read.of_a_leaf
 
@@ -222,3 +228,16 @@ def warn_of_untracked(changing: Iterable[Any], made: int, consequence: str) -> N
                 FrozenNumberWarning,
             )
             return
+
+
+def warn_of_integers(past: Collection[Any], made: int, consequence: str) -> None:
+    """Warn of integers that were read from named inputs which have no other part in a loss."""
+    for read, found in INTEGERS:
+        leaves = [x for ref in found if (x := ref()) is not None]
+        if not leaves or read.age > made or any(x in past or x._age > read.age for x in leaves):
+            continue
+        warn_user(
+            f"{told(read, leaves)}: if the integer is part of this loss, {consequence}. "
+            f"Ask for it by item() where it is not",
+            FrozenNumberWarning,
+        )

@@ -136,6 +136,8 @@ def instead_of_scipy(node: ast.AST | None, name: str, frame: FrameType) -> str:
 def instead_of(node: ast.AST, frame: FrameType) -> str:
     """What to write in place of a call, an operation or an assignment."""
     if isinstance(node, ast.AugAssign):
+        if is_tensors_element(node.target, frame):
+            return ""
         target = ast.unparse(node.target)
         old = ast.parse(target, mode="eval").body
         return f"{target} = {ast.unparse(ast.BinOp(old, node.op, node.value))}"
@@ -153,6 +155,13 @@ def instead_of(node: ast.AST, frame: FrameType) -> str:
             else ""
         )
     return ""
+
+
+def is_tensors_element(target: ast.expr, frame: FrameType) -> bool:
+    """Whether a target may be an element of a Tensor, to which nothing can be assigned."""
+    if not isinstance(target, ast.Subscript):
+        return False
+    return not isinstance(meaning_of(target.value, frame), list | dict | np.ndarray)
 
 
 def instead_of_filling(target: ast.Subscript, value: ast.expr, frame: FrameType) -> str:

@@ -13,7 +13,7 @@ from ..ops.fast import is_numpy
 from ..ops.op import Op, data_of, describe
 from .answers import Answers
 from .backward import own, pull_arrays, seed
-from .broadcast import warn_of_square
+from .broadcast import VIEWS, warn_of_square
 from .checks import (
     checked_array,
     checked_data,
@@ -23,11 +23,13 @@ from .checks import (
     frozen_params,
 )
 from .habits import ATTRIBUTES, Elsewhere, refuse
-from .messages import describe_call, described_result, explained
+from .keys import refuse_key
+from .messages import asked_by_user, describe_call, described_result, explained
 from .methods import Methods
 from .operators import Operators
 from .protocol import Protocol
 from .recording import RECORDING, next_age
+from .views import viewed_by
 
 PLAIN_NUMBERS = (int, float, np.number, np.bool_)
 BACKWARD = threading.Lock()  # two threads may add to the gradient of one leaf
@@ -37,7 +39,8 @@ class Tensor(Operators, Methods, Answers, Protocol):
     """An array, whether it wants a gradient, and (for results) the op and inputs it came from.
 
     Operators, methods and NumPy functions applied to a Tensor give Tensors. `==` compares element
-    by element; as dict keys and in sets Tensors count by identity.
+    by element; as dict keys and in sets Tensors count by identity. A single integer or bool that was
+    computed (`np.argmax(t)`) is refused there: NumPy's own counts by value.
 
     Parameters
     ----------
@@ -74,7 +77,7 @@ class Tensor(Operators, Methods, Answers, Protocol):
     # lose the history.
     __slots__ = (
         "__weakref__", "_age", "_array", "_arrays", "_grad", "_inputs", "_name", "_op", "_params",
-        "_requires_grad", "_shape", "given_axis", "origin", "read", "unrecorded",
+        "_requires_grad", "_shape", "copied", "given_axis", "origin", "read", "unrecorded", "viewed",
     )  # fmt: skip
 
     _array: Any
@@ -83,10 +86,12 @@ class Tensor(Operators, Methods, Answers, Protocol):
     _op: Op | None
     _params: dict[str, Any]
     _shape: tuple[int, ...]
+    copied: bool  # that NumPy gives no view here (see views.py)
     given_axis: bool  # whether a view of a leaf, copied, came from a 1-D array (see broadcast.py)
     origin: Any  # the array that a constant was copied from, as a weak reference
     read: Any  # that a number was taken from it (see reads.py)
     unrecorded: bool  # whether its history is missing, because of no_grad()
+    viewed: tuple[weakref.ref[Any], ...]  # what an unrecorded view shows (see views.py)
 
     def __init__(
         self,
@@ -253,7 +258,10 @@ class Tensor(Operators, Methods, Answers, Protocol):
             )
         return Tensor, (self._array, self.requires_grad, self.name)
 
-    __hash__ = object.__hash__  # by identity, although == compares elements
+    def __hash__(self) -> int:  # by identity, although == compares elements
+        if not self._shape and asked_by_user(1):
+            refuse_key(self)
+        return identity_hash(self)
 
     # Gradients
 
@@ -334,7 +342,7 @@ class Tensor(Operators, Methods, Answers, Protocol):
             y._op, y._inputs, y._arrays, y._params = op, inputs, arrays, params
             y._requires_grad = requires_grad and (op.differentiable or op.without_rule(data))
         else:
-            forget(y, inputs, requires_grad and not mode.on)
+            forget(y, op, inputs, requires_grad and not mode.on)
         if op.meets and len(shape) == 2 and shape[0] == shape[1] > 1 and not mode.all:
             warn_of_square(op, given, shape)
         for watcher in mode.watchers:
@@ -357,6 +365,7 @@ for name in ATTRIBUTES:
 
 # Looked up once: they are called for every op.
 new, ndarray, recording_mode = object.__new__, np.ndarray, RECORDING.get
+identity_hash = object.__hash__
 record_op = Tensor.record_op
 
 
@@ -393,8 +402,10 @@ def settle(op: Op, data: Any, arrays: list[Any]) -> Any:
     return data
 
 
-def forget(y: Tensor, inputs: tuple[Any, ...], unrecorded: bool) -> None:
+def forget(y: Tensor, op: Op, inputs: tuple[Any, ...], unrecorded: bool) -> None:
     """Make a new result a constant; `unrecorded`: its history is missing (see `seed`)."""
     y._op, y._inputs, y._arrays, y._params, y._requires_grad = None, (), (), {}, False
     y._grad = None
+    if op in VIEWS and isinstance(y._array, np.ndarray):
+        y.viewed = viewed_by(inputs)
     y.unrecorded = unrecorded or any(getattr(x, "unrecorded", False) for x in inputs)
