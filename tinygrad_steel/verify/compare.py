@@ -28,6 +28,7 @@ from .capture import (
 from .chain import Chain
 from .closeness import distance, largest, matches
 from .conventions import as_the_graph, declared, in_conventions, kept_throughout
+from .first_round import first_round
 from .gathered import gather
 from .judging import judged
 from .kept import Name
@@ -180,7 +181,7 @@ def compare_code(
     refuse_other_arrays(loss, tensors)
     traced = for_reader(trace(loss, tensors))
     graph = graph_of(traced)
-    seen = watched(runner(backprop, names))
+    seen = first_round(watched(runner(backprop, names)), graph)
     with np.errstate(all="ignore"):
         seen = gather(seen, Table({g: graph.numbers[g] for g in graph.gradient_of.values()}))
         shorten(seen, graph)

@@ -15,6 +15,7 @@ from .chain import Chain, Found, fits
 from .closeness import matches
 from .gathered import IN_LOOP
 from .handed_back import HandedBack, is_inside
+from .optimizers import was_leaf
 from .recognise import RESHAPED, SAME, TRANSPOSED, oriented
 from .rows import ROW, parts_of_row
 from .updates import STEP, Updates
@@ -161,7 +162,8 @@ def leaf_slot(chain: Chain, x: Value, back: HandedBack) -> Found | None:
 
 def slot_by_name(chain: Chain, x: Value, right: list[Found], back: HandedBack) -> Found | None:
     """The array whose name says that it is the gradient of a leaf, or that is right."""
-    names = [name for name in chain.last_names if chain.meaning_of_name(name) == (x,)]
+    called = (name for name in chain.last_names if name.made not in back.states)
+    names = [name for name in called if chain.meaning_of_name(name) == (x,)]
     is_held = any(back.holds(found.binding, x) for found in right)
     group = group_of(names, x, is_held, back)
     if group:
@@ -220,14 +222,16 @@ def replaced(chain: Chain, g: Value, right: set[Binding]) -> Found | None:
     for b in chain.returned:
         reads = {a.made for a in b.reads}
         new = b not in chain.right and b not in chain.forward and fits(b, g)
-        if new and reads & right and not is_update(b, g):
+        if new and reads & right and not is_update(chain, b, g):
             return Found(b)
     return None
 
 
-def is_update(b: Binding, g: Value) -> bool:
-    """Whether an array may be a parameter after a step: it is made of one that was there before."""
-    return any(a.made.origin.given and fits(a, g) for a in b.reads)
+def is_update(chain: Chain, b: Binding, g: Value) -> bool:
+    """Whether an array may be a parameter after a step: it is made of one, or of what was there
+    before.
+    """
+    return any(fits(a, g) and (a.made.origin.given or was_leaf(chain, a.made)) for a in b.reads)
 
 
 def by_elimination(chain: Chain, slots: dict[Value, Found | None]) -> dict[Value, Found]:

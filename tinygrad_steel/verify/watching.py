@@ -68,6 +68,7 @@ class Watched(NamedTuple):
     gave back, by path. `note`: why the watch ended early, if it did.
     `error`: what the function raised. `result`: what it gave back; `returned_at`: where.
     `frames`: those of somebody's code. `is_full`: whether there was more than is kept.
+    `is_first_round`: whether later rounds of training were left out.
     """
 
     bindings: list[Binding]
@@ -78,6 +79,7 @@ class Watched(NamedTuple):
     returned_at: Place
     frames: tuple[FrameType, ...]
     is_full: bool = False
+    is_first_round: bool = False
 
 
 class Watch:
