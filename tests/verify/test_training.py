@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinygrad_steel import Tensor, compare_backprop
+from tinygrad_steel import Tensor, compare_backprop, sigmoid
 
 rng = np.random.default_rng(5)
 X, Y = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
@@ -261,3 +261,51 @@ def test_a_sample_for_each_step_is_not_judged():
     found = report(code, START["random"])
     assert not found.ok and found.first_wrong is None, found
     assert "other samples" in found.note
+
+
+# New weights in lists, as Nielsen's `update_mini_batch` makes them
+
+SLIPS = {
+    "right": ("", ""),
+    "sign": ("a - y", "y - a"),
+    "missing-derivative": (" * a * (1 - a)", ""),
+    "one-sample": ("nabla_w = nabla_w + dw", "nabla_w = dw"),
+}
+UPDATE = """
+def backprop(x, y):
+    a = 1 / (1 + np.exp(-(W0 @ x + b0)))
+    delta = (a - y) * a * (1 - a)
+    return delta, delta @ x.T
+
+
+def update(eta=3.0):
+    nabla_b, nabla_w = np.zeros_like(b0), np.zeros_like(W0)
+    for x, y in batch:
+        db, dw = backprop(x, y)
+        nabla_b = nabla_b + db
+        nabla_w = nabla_w + dw
+    {back}
+"""
+BACK = {
+    "apart": "return W0 - eta / 6 * nabla_w, b0 - eta / 6 * nabla_b",
+    "lists": "return [w - (eta / len(batch)) * n for w, n in zip([W0, b0], [nabla_w, nabla_b])]",
+}
+
+
+@pytest.mark.parametrize("back", BACK.values(), ids=BACK)
+@pytest.mark.parametrize("fault", SLIPS)
+def test_new_weights_are_judged_as_a_step(fault, back, tmp_path):
+    W0, b0 = rng.normal(size=(2, 3)), rng.normal(size=(2, 1))
+    batch = [(x[:, None], rng.random((2, 1))) for x in X]
+    file = tmp_path / "update.py"
+    file.write_text(UPDATE.format(back=back).replace(*SLIPS[fault]), encoding="utf-8")
+    namespace = {"np": np, "W0": W0, "b0": b0, "batch": batch}
+    exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), namespace)
+    W, b = (Tensor(w, requires_grad=True) for w in (W0, b0))
+    a = sigmoid(W @ np.hstack([x for x, _ in batch]) + b)
+    loss = np.sum(np.square(a - np.hstack([y for _, y in batch]))) / 12
+    found = compare_backprop(loss, {"W": W, "b": b, "a": a}, backprop=namespace["update"])
+    assert found.ok is (fault == "right"), found
+    if fault != "right":
+        assert "as updated" not in str(found), found
+        assert found.faults == (fault,), found

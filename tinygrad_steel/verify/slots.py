@@ -12,7 +12,7 @@ import numpy as np
 from ..program.values import Value
 from .bindings import Binding
 from .chain import Chain, Found, fits
-from .closeness import matches
+from .closeness import constant_factor, matches
 from .gathered import IN_LOOP
 from .handed_back import HandedBack, is_inside
 from .optimizers import was_leaf
@@ -60,6 +60,9 @@ def slots_of(chain: Chain) -> Slots:
     found |= {x: part for x, part in parts.items() if found[x] is None or not is_right_row}
     updates = Updates(chain)
     found |= {x: updates.slot(x) for x, slot in found.items() if slot is None}
+    found |= {
+        x: step for x, slot in found.items() if (step := step_in_place(updates, x, slot, back))
+    }
     lacking = [x for x in leaves if is_lacking(x, found[x], back)]
     found |= by_elimination(chain, found)
     found |= dict.fromkeys(lacking)
@@ -71,6 +74,26 @@ def slots_of(chain: Chain) -> Slots:
     missing = tuple(x for x, slot in found.items() if slot is None)
     is_solved = any(slot.binding.owner == STEP for slot in slots.values())
     return Slots(right, wrong, missing, back, updates.rate if is_solved else None)
+
+
+def step_in_place(updates: Updates, x: Value, slot: Found | None, back: HandedBack) -> Found | None:
+    """The step of a leaf in place of a variable that is called its gradient, is wrong and held
+    nowhere, as that of one sample alone is.
+    """
+    chain, g = updates.chain, updates.chain.graph.gradient_of[x]
+    if slot is None or is_right(chain, slot, g) or back.holds(slot.binding, x):
+        return None
+    b, step = slot.binding, updates.slot(x)
+    if step is None or b.owner == STEP or is_share(step.binding, b):
+        return None
+    times = sum(a.path == b.path and a.origin.where is b.origin.where for a in chain.made)
+    return step if times > 1 or is_right(chain, step, g) else None
+
+
+def is_share(step: Binding, b: Binding) -> bool:
+    """Whether an array was subtracted in a step, but for a rate."""
+    ways = oriented(b.array, step.array.shape)
+    return any(constant_factor(step.array, array) for _, array in ways)
 
 
 def is_lacking(x: Value, found: Found | None, back: HandedBack) -> bool:
