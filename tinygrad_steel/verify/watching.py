@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .bindings import NOWHERE, Binding, Left, Origin, Place
+from .bytecode import statements_in
 from .contents import arrays_at, arrays_in, copied, is_call, is_changed
 from .ownership import is_own, own_folder
 from .statements import Path, Statement, statements_of
@@ -29,14 +30,21 @@ NOTHING_YET = Statement(0, "")
 class Known:
     """What is known of a code object: whether it is a person's own, and the statements by line.
 
-    `modules`: its variables that are these. `code` is held: its id comes for no other one. Code
-    objects are equal whatever their file.
+    `modules`: its variables that are these. `compiled`: the statements where no file has them.
+    `code` is held: its id comes for no other one. Code objects are equal whatever their file.
     """
 
     code: CodeType
     is_own: bool
     places: dict[int, tuple[Statement, Place]] = dataclasses.field(default_factory=dict)
     modules: set[str] = dataclasses.field(default_factory=set)
+    compiled: Mapping[int, Statement] | None = None
+
+    def without_source(self, line: int) -> Statement:
+        """The statement at a line that is in no file, as the bytecode has it."""
+        if self.compiled is None:
+            self.compiled = statements_in(self.code)
+        return self.compiled.get(line) or Statement(line, "", known=False)
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -329,7 +337,7 @@ class Watch:
         line = frame.f_lineno
         if line not in known.places:
             code = known.code
-            found = self.table_of(code, frame).get(line) or Statement(line, "", known=False)
+            found = self.table_of(code, frame).get(line) or known.without_source(line)
             place = Place(code.co_filename, found.line, found.text, code.co_name)
             known.places[line] = found, place
         return known.places[line]
