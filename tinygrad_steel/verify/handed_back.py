@@ -13,6 +13,7 @@ from ..program.values import Value
 from .bindings import Binding, Origin
 from .chain import Chain, before, fits
 from .closeness import constant_factor, matches
+from .layered import by_layer
 from .meaning import is_marked, meant, parts_of_path
 from .optimizers import states, was_leaf
 from .recognise import oriented
@@ -114,7 +115,7 @@ class HandedBack:
         for path in self.chain.watched.returned:
             says = any(isinstance(part, str) for part in parts_of_path(path[1:]))
             found[path] = meant((GRADIENTS, *path[1:]), -1, table) if says else ()
-        return found
+        return by_layer(self.chain, found)
 
     def is_parameter(self, b: Binding, x: Value) -> bool:
         """Whether an array is a leaf, or that after a step."""
