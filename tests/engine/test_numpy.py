@@ -1,6 +1,8 @@
 """NumPy code that knows nothing of Tensors: it runs on them unchanged, or is refused at once."""
 
 import functools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -19,7 +21,8 @@ from tinygrad_steel import (
     softmax_cross_entropy,
     write_backprop,
 )
-from tinygrad_steel.engine.numpy_api import MEANING
+from tinygrad_steel.engine.later import Named
+from tinygrad_steel.engine.numpy_api import BEYOND, MEANING, METHODS
 from tinygrad_steel.ops.op import SPELLINGS, TWINS, Op
 
 
@@ -63,6 +66,33 @@ def test_the_table_names_each_function_of_ours():
     ours = {op for op in vars(ops).values() if isinstance(op, Op)}
     twins = {f: op for f, op in TWINS.items() if op in ours and f is not op.forward}
     assert {**twins, **SPELLINGS} == MEANING
+
+
+SPELLED = [
+    x
+    for x in (*MEANING.values(), *METHODS.values(), *(row for _, row in BEYOND.values()))
+    if isinstance(x, Named)
+]
+
+
+@pytest.mark.parametrize("row", SPELLED, ids=lambda row: f"{row.file}.{row.name}")
+def test_each_spelling_is_in_its_file(row):
+    assert row.function.__name__ == row.name
+    assert row.function.__module__ == f"tinygrad_steel.engine.{row.file}"
+
+
+def test_spellings_load_when_they_are_called():
+    files = {f"tinygrad_steel.engine.{row.file}" for row in SPELLED}
+    code = (
+        "import sys, numpy as np, tinygrad_steel\n"
+        f"files = {sorted(files)}\n"
+        "assert not {*files} & {*sys.modules}\n"
+        "np.vstack([tinygrad_steel.Tensor([1.0])])\n"
+        "print(*{*files} & {*sys.modules})"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "tinygrad_steel.engine.numpy_joins" in run.stdout.split(), run.stderr
+    assert len(run.stdout.split()) < len(files)
 
 
 # What people write

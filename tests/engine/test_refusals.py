@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from helpers import close
+from helpers import close, leaf
 
 import tinygrad_steel
 from tinygrad_steel import Tensor
@@ -150,3 +150,34 @@ def test_one_plain_sentence(line, words):
 def test_an_argument_of_an_op_in_pytorchs_word(line, words):
     _, said = refused(line)
     assert re.search(words, said)
+
+
+# What a spelling does not follow
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        (
+            "np.pad(v, 1, mode='mean')",
+            "np.pad on Tensors: of the modes, 'constant', 'edge', .*'mean'",
+        ),
+        ("np.pad(v, 1, mode='reflect', reflect_type='odd')", "np.pad on Tensors: of the modes"),
+        ("np.pad(v, 1, constant_values=s)", "np.pad on Tensors: constant_values are plain numbers"),
+        ("np.nan_to_num(v, copy=False)", "np.nan_to_num on Tensors: copy=False .* in place"),
+        ("np.choose([0, 1, 0], [v, w], mode='wrap')", "np.choose on Tensors: .*mode='wrap'"),
+        ("np.sort(v, order='f')", "np.sort on Tensors: .*order"),
+        ("v ^ 1", "are for masks"),
+        ("np.bitwise_and(v, 1)", "are for masks"),
+        (
+            "np.lib.stride_tricks.sliding_window_view(v, 2, writeable=True)",
+            "sliding_window_view on Tensors: writeable=True",
+        ),
+    ],
+)
+def test_what_is_not_followed_is_named(line, words):
+    with pytest.raises(TypeError, match=words):
+        eval(
+            line,
+            {"np": np, "v": leaf([1.0, -2.0, 3.0]), "w": leaf([2.0, 0.5, 1.0]), "s": leaf(0.5)},
+        )

@@ -115,6 +115,26 @@ def test_a_factor_after_a_right_gradient_is_no_optimizer():
     assert not report(code, START["random"]).ok
 
 
+@starts
+@pytest.mark.parametrize("share", [0.5, 0.1, -1.0])
+def test_a_share_of_a_right_gradient_that_is_called_a_gradient_is_wrong(share, start):
+    def held(P):
+        grads = {"dW": np.zeros((3, 2)), "db": np.zeros(2)}
+        for k, g in gradients(P).items():
+            grads[k] = grads[k] + share * g
+            P[k[1:]] = P[k[1:]] - 0.1 * grads[k]
+        return P, grads
+
+    def alone(P):
+        right, dW = gradients(P), np.zeros((3, 2))
+        dW = dW + share * right["dW"]
+        P["W"] = P["W"] - 0.1 * dW
+        return P, dW, right["db"]
+
+    assert not report(held, start).ok
+    assert not report(alone, start).ok
+
+
 # Loops
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import ops
 from .habits import refuse
-from .numpy_reductions import MORE
+from .numpy_api import MORE
 
 if TYPE_CHECKING:
     from .tensor import Tensor

@@ -17,19 +17,18 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import SPELLINGS, TWINS, Op
-from . import numpy_algebra as algebra
-from . import numpy_elements as elements
-from . import numpy_elementwise as elementwise
-from . import numpy_joins as joins
-from . import numpy_products as products
-from . import numpy_questions as questions
-from . import numpy_reductions as reductions
-from . import numpy_shapes as shapes
-from . import numpy_statistics as statistics
-from .refusals import INSTEAD
-
-# They write into an array that is there.
-FILLING = (np.put, np.copyto, np.place, np.putmask, np.put_along_axis, np.fill_diagonal)
+from .later import (
+    algebra,
+    elements,
+    elementwise,
+    joins,
+    products,
+    questions,
+    reductions,
+    refusals,
+    shapes,
+    statistics,
+)
 
 
 def twin(function: Any) -> Op:
@@ -40,32 +39,13 @@ def twin(function: Any) -> Op:
         importlib.import_module("..ops.special", __package__)  # not before: SciPy is slow to load
         if function in TWINS:
             return TWINS[function]
-    name = function.__name__
-    if hasattr(function, "__module__"):
-        name = f"{function.__module__}.{name}"
-    if name.startswith("numpy.fft."):
-        raise TypeError(
-            f"{name} makes complex numbers, and a Tensor holds real ones: take t.numpy() where no "
-            f"gradient is wanted"
-        )
-    if function in FILLING:
-        raise TypeError(
-            f"{name} fills an array in place, which keeps no history: make the parts first, then "
-            f"np.stack or np.concatenate them, or choose with np.where"
-        )
-    instead = INSTEAD.get(function.__name__)
-    raise TypeError(
-        f"{name} has no registered op, so its gradient is not known: write it with functions that "
-        f"have one (tinygrad_steel.OPS lists them), register it with "
-        f"tinygrad_steel.op(..., twins=[{name}]), or take t.numpy() where no gradient is wanted"
-        + (f". Here: {instead}" if instead else "")
-    )
+    raise refusals.unknown(function)
 
 
 def with_method(ufunc: np.ufunc, method: str) -> Callable[..., Any]:
     """What a method of a ufunc means, as np.add.reduce does np.sum; TypeError where there is none."""
-    if (ufunc, method) in reductions.METHODS:
-        return reductions.METHODS[ufunc, method]
+    if (ufunc, method) in METHODS:
+        return METHODS[ufunc, method]
     raise TypeError(
         f"np.{ufunc.__name__}.{method} keeps no history on Tensors: use np.sum, np.max, np.min, +"
     )
@@ -281,11 +261,35 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.isneginf: questions.isneginf,
 }
 
-# What functions that mean an op mean with these arguments, which the op does not take.
-BEYOND: dict[Callable[..., Any], tuple[set[str], Callable[..., Any]]] = {
-    **{f: (reductions.MORE, meaning) for f, meaning in reductions.REDUCTIONS.items()},
+# What functions that mean an op mean with arguments that the op does not take.
+MORE = {"where", "initial", "dtype", "correction"}
+BEYOND: dict[Callable[..., Any], tuple[set[str], Any]] = {
+    np.sum: (MORE, reductions.sum),
+    np.prod: (MORE, reductions.prod),
+    np.max: (MORE, reductions.max),
+    np.amax: (MORE, reductions.max),
+    np.min: (MORE, reductions.min),
+    np.amin: (MORE, reductions.min),
+    np.any: (MORE, reductions.any),
+    np.all: (MORE, reductions.all),
+    np.mean: (MORE, reductions.mean),
+    np.var: (MORE, reductions.var),
+    np.std: (MORE, reductions.std),
     np.reshape: ({"order"}, shapes.reshape),
     np.concatenate: ({"dtype", "casting"}, joins.concatenate),
+}
+
+# What methods of ufuncs mean.
+METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {
+    (np.add, "reduce"): reductions.sum,
+    (np.multiply, "reduce"): reductions.prod,
+    (np.maximum, "reduce"): reductions.max,
+    (np.minimum, "reduce"): reductions.min,
+    (np.logical_or, "reduce"): reductions.any,
+    (np.logical_and, "reduce"): reductions.all,
+    (np.logaddexp, "reduce"): ops.logsumexp,
+    (np.add, "accumulate"): np.cumsum,
+    (np.multiply, "accumulate"): np.cumprod,
 }
 
 for name, meaning in (("matvec", products.matvec), ("vecmat", products.vecmat)):

@@ -251,30 +251,3 @@ def of_enough(
     safe = np.where(enough, ddof, -1).astype(a.dtype)  # never a division by 0
     y = deviation(a, axis, dtype, ddof=safe, keepdims=keepdims, where=there)
     return np.where(enough, y, np.nan)
-
-
-MORE = {"where", "initial", "dtype", "correction"}  # what the ops themselves do not take
-REDUCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
-    np.sum: sum,
-    np.prod: prod,
-    np.max: max,
-    np.amax: max,
-    np.min: min,
-    np.amin: min,
-    np.any: any,
-    np.all: all,
-    np.mean: mean,
-    np.var: var,
-    np.std: std,
-}
-METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {
-    (np.add, "reduce"): sum,
-    (np.multiply, "reduce"): prod,
-    (np.maximum, "reduce"): max,
-    (np.minimum, "reduce"): min,
-    (np.logical_or, "reduce"): any,
-    (np.logical_and, "reduce"): all,
-    (np.logaddexp, "reduce"): ops.logsumexp,
-    (np.add, "accumulate"): np.cumsum,
-    (np.multiply, "accumulate"): np.cumprod,
-}

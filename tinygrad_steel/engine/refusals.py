@@ -15,6 +15,8 @@ from .messages import users_frame
 
 # What makes an array of what it is given.
 MAKERS = {"array", "asarray", "asanyarray", "ascontiguousarray", "Tensor"}
+# They write into an array that is there.
+FILLING = (np.put, np.copyto, np.place, np.putmask, np.put_along_axis, np.fill_diagonal)
 # Of those that cannot be followed: what can.
 INSTEAD = {
     "delete": "t[np.delete(np.arange(len(t)), i)] leaves elements out",
@@ -22,6 +24,30 @@ INSTEAD = {
     "apply_along_axis": "np.stack([f(row) for row in t]) does the same",
     "unique": "np.sort(t) keeps all elements and their gradients",
 }
+
+
+def unknown(function: Any) -> TypeError:
+    """What to raise for a NumPy function that no op stands for."""
+    name = function.__name__
+    if hasattr(function, "__module__"):
+        name = f"{function.__module__}.{name}"
+    if name.startswith("numpy.fft."):
+        return TypeError(
+            f"{name} makes complex numbers, and a Tensor holds real ones: take t.numpy() where no "
+            f"gradient is wanted"
+        )
+    if function in FILLING:
+        return TypeError(
+            f"{name} fills an array in place, which keeps no history: make the parts first, then "
+            f"np.stack or np.concatenate them, or choose with np.where"
+        )
+    instead = INSTEAD.get(function.__name__)
+    return TypeError(
+        f"{name} has no registered op, so its gradient is not known: write it with functions that "
+        f"have one (tinygrad_steel.OPS lists them), register it with "
+        f"tinygrad_steel.op(..., twins=[{name}]), or take t.numpy() where no gradient is wanted"
+        + (f". Here: {instead}" if instead else "")
+    )
 
 
 def advice() -> str:

@@ -18,7 +18,7 @@ OPS: dict[str, Op] = {}
 # NumPy's own function -> the op for it on Tensors, or what it means in terms of ops. Ufuncs and
 # `twins=` make rows of the first; all others stand in engine/numpy_api.py.
 TWINS: dict[Callable[..., Any], Op] = {}
-SPELLINGS: dict[Callable[..., Any], Callable[..., Any]] = {}
+SPELLINGS: dict[Callable[..., Any], Any] = {}  # each loads its file when called (engine/later.py)
 OTHERS = {"dim": "axis", "keepdim": "keepdims"}  # PyTorch's words for parameters, and NumPy's
 NO_VJP = (
     "no vjp was given: give one per input, or say constant=True where the result is a constant "
@@ -71,18 +71,20 @@ class Op:
         vjps: Sequence[Vjp | None],
         samples: Sequence[Sample],
         *,
-        each: Vjp | None,
-        joint: Vjp | None,
-        elementwise: bool,
-        rowwise: bool,
-        sequence: bool,
-        keeps: bool,
-        constant: bool,
-        random: bool,
+        each: Vjp | None = None,
+        joint: Vjp | None = None,
+        elementwise: bool = False,
+        rowwise: bool = False,
+        sequence: bool = False,
+        keeps: bool = False,
+        constant: bool = False,
+        random: bool = False,
     ):
         functools.update_wrapper(self, forward, updated=())
         self.name, self.__name__, self.forward = name, name, forward
         self.samples = list(samples)
+        if isinstance(forward, np.ufunc):
+            elementwise = elementwise or forward.signature is None
         self.elementwise, self.rowwise, self.sequence = elementwise, rowwise, sequence
         self.keeps, self.constant, self.random, self.joint = keeps, constant, random, joint
         # `foreign`, until `trust` is called: its rules may hand out an input itself, or a buffer

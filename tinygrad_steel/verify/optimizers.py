@@ -9,6 +9,7 @@ import numpy as np
 from .bindings import Binding
 from .chain import Chain, before
 from .closeness import constant_factor, matches
+from .meaning import HOLDS_GRADIENTS, is_marked
 
 
 def states(chain: Chain) -> set[Binding]:
@@ -45,12 +46,23 @@ def is_state(chain: Chain, b: Binding) -> bool:
     """Whether an array is a running mean of a right gradient, or of its square."""
     if b.before is None or b.origin.given or b.array.dtype.kind != "f":
         return False
+    if any(map(holds_gradients, chain.names_of(b))):
+        return False
     former = b.before.made
     if former.array.shape != b.array.shape or former in chain.right:
         return False
     if np.any(former.array) and was_leaf(chain, former):  # zeros are the leaf only by chance
         return False
     return any(is_mean(b.array, former.array, g) for g in gradients_in(chain, b))
+
+
+def holds_gradients(name: Binding) -> bool:
+    """Whether a variable says that it is a gradient, or the container in which it is that it holds
+    some: nobody calls a running mean so.
+    """
+    if len(name.path) == 1:
+        return is_marked(name.path)
+    return any(HOLDS_GRADIENTS.match(str(part)) for part in name.path[:-1])
 
 
 def gradients_in(chain: Chain, b: Binding) -> Iterator[np.ndarray]:

@@ -1,0 +1,59 @@
+"""What NumPy asks of a Tensor: its functions and ufuncs come here, and no array is made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..ops.op import SPELLINGS
+from .answers import refuse_assignment
+from .later import refusals
+from .numpy_api import BEYOND, twin, with_method
+
+
+class Protocol:
+    """The methods by which NumPy, and pandas, leave their functions and operators to the Tensor."""
+
+    __slots__ = ()
+    __pandas_priority__ = 10_000
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if kwargs.get("out") is not None:
+            raise TypeError(
+                f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an "
+                f"ndarray z), since its history would be lost: write z = z + t{refusals.advice()}"
+            )
+        if method != "__call__":
+            return with_method(ufunc, method)(*inputs, **{"axis": 0, **kwargs})
+        if ufunc in SPELLINGS:
+            return SPELLINGS[ufunc].function(*inputs, **kwargs)
+        return twin(ufunc)(*inputs, **kwargs)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        meaning = SPELLINGS.get(function)
+        if kwargs and function in BEYOND and not BEYOND[function][0].isdisjoint(kwargs):
+            meaning = BEYOND[function][1]
+        if meaning is None:
+            return twin(function)(*args, **kwargs)
+        try:
+            return meaning.function(*args, **kwargs)
+        except TypeError as error:  # arguments that the spelling does not know
+            name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+            raise TypeError(f"{name} on Tensors: {error}") from error
+
+    # For type checkers, NumPy's functions on a Tensor are those on an array of this dtype, of which
+    # they promise least.
+    def __array__(
+        self, dtype: Any = None, copy: bool | None = None
+    ) -> np.ndarray[Any, np.dtype[np.object_]]:
+        refuse_assignment(self)
+        raise TypeError(
+            "a Tensor does not turn into an array by itself, since its history would be lost: "
+            "use np.stack([t, u]) to join Tensors, np.where or np.concatenate in place of "
+            "z[i] = t, t.numpy() for the numbers alone, and in place of a masked array or a "
+            "pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t"
+            + refusals.advice()
+        )
