@@ -235,6 +235,21 @@ def test_parameters_that_change_too_early_are_wrong():
         assert found.ok is not early, found
 
 
+@starts
+@pytest.mark.parametrize("slip", [1.0, 1.5])
+def test_what_is_computed_before_the_loop_is_no_round(slip, start):
+    def predict(P):
+        out = X @ P["W"] + P["b"]
+        return out
+
+    def code(P):
+        first = np.sum((predict(P) - Y) ** 2)
+        W, b = loop(P, 3, slip)
+        return W, b, [first, np.sum((predict(P) - Y) ** 2)]
+
+    assert report(code, start).ok is (slip == 1.0)
+
+
 def test_what_a_loop_gives_back_of_its_last_round_is_not_called_right():
     def code(P):
         loop(P, 2)

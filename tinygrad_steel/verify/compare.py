@@ -72,8 +72,9 @@ def compare_backprop(
         line made the first wrong one. The gradients of leaves decide whether it is wrong: what it
         gives back, keeps in dicts, lists and attributes, and calls so; lists of plain numbers, the
         parts of one row of all gradients, and what a step of training takes from a parameter, up to
-        one rate, are gradients as well. The code of libraries is not watched, nor are other threads;
-        debuggers and coverage go on.
+        one rate, are gradients as well. Of a loop of training the first round is judged, with the
+        parameters of the graph; what an optimizer keeps is no gradient. The code of libraries is not
+        watched, nor are other threads; debuggers and coverage go on.
     convention : str or tuple of str, optional
         In what all of the gradients differ from the graph's, and are right: "columns", where samples
         are columns and every matrix is transposed; "sum", where the loss is the sum over the batch

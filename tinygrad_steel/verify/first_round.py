@@ -6,7 +6,7 @@ one. What later rounds compute is right or wrong for other parameters, of which 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 
@@ -53,22 +53,36 @@ class Steps:
 
     def end(self) -> int | None:
         """Where the second round begins; None where there is none."""
-        started: int | None = None  # the statement that is the first to read a parameter
-        for i, b in enumerate(self.bindings):
+        for b in self.bindings:
             self.note_leaf(b)
+        firsts = [i for i, b in enumerate(self.bindings) if self.is_first_step(b)]
+        started: set[int] = set()  # the statements that compute with parameters as they were
+        for i, b in enumerate(self.bindings):
             if b.made is not b or b.origin.given or b.origin.is_argument or b in self.leaves:
                 continue
             reads = [a.made for a in b.reads]
             if self.is_step(b):
                 self.made.add(b)
                 self.after.add(b)
-            elif started is None and any(a in self.leaves for a in reads):
-                started = id(b.origin.where)
             elif not self.after.isdisjoint(reads):
-                if id(b.origin.where) == started and not self.is_step_later(i):
+                if id(b.origin.where) in started and i > firsts[-1]:
                     return i
                 self.after.add(b)
+            elif self.is_start(b, reads, is_first=not started):
+                started.add(id(b.origin.where))
         return None
+
+    def is_start(self, b: Binding, reads: Iterable[Binding], is_first: bool) -> bool:
+        """Whether a forward may begin here: with the first array that is made of a parameter, or one
+        of another shape, which is no gradient with a weight decay.
+        """
+        shapes = {a.array.shape for a in reads if a in self.leaves}
+        return bool(shapes) and (is_first or b.array.shape not in shapes)
+
+    def is_first_step(self, b: Binding) -> bool:
+        """Whether a step changes a parameter that none has changed before."""
+        is_new = b.made is b and b not in self.leaves
+        return is_new and b.before is not None and b.before.made in self.leaves
 
     def note_leaf(self, b: Binding) -> None:
         """Remember an array that is a leaf, as it was before any step; zeros may be anything, as the
@@ -90,13 +104,6 @@ class Steps:
         if before is not None and (before in self.leaves or before in self.made):
             return before.array.shape == b.array.shape
         return False
-
-    def is_step_later(self, i: int) -> bool:
-        """Whether a leaf is changed for the first time after this: the round goes on."""
-        rest = self.bindings[i:]
-        return any(
-            b.made is b and b.before is not None and b.before.made in self.leaves for b in rest
-        )
 
 
 def as_it_was_first(b: Binding, kept: Collection[Binding], steps: Steps) -> Binding:
