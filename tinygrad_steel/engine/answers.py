@@ -83,8 +83,15 @@ class Answers:
 
     # Numbers
 
-    def item(self) -> float:
-        """The only element, as a Python number; ValueError where there are more."""
+    def item(self, *place: Any) -> float:
+        """The only element, or the one at a place, as a Python number.
+
+        ValueError where there are more, and none is said.
+        """
+        if place:
+            refuse_tracing()
+            chosen: float = np.asarray(self._array).item(*place)
+            return chosen
         if self.size != 1:
             raise ValueError(
                 f"item() takes the only element of a Tensor; {describe(self)} has {self.size}"
@@ -134,6 +141,21 @@ class Answers:
         number = int(self.item())
         remember(self, INDEX)
         return number
+
+    def __round__(self, digits: int | None = None) -> Any:
+        """To `digits` a Tensor, whose slope is 0."""
+        if digits is None:
+            raise TypeError(
+                f"round(t) makes an int of {describe(self)}, which would stay what it is: write "
+                f"np.round(t), or round(t.item()) where the number alone is meant"
+            )
+        return np.round(self, digits)  # type: ignore
+
+    def __trunc__(self) -> Any:
+        raise TypeError(
+            f"math.trunc(t) makes an int of {describe(self)}, which would stay what it is: write "
+            f"np.trunc(t), or int(t.item()) where the number alone is meant"
+        )
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim:

@@ -36,6 +36,7 @@ class Named:
 
 
 if TYPE_CHECKING:
+    from . import arguments, refusals
     from . import numpy_algebra as algebra
     from . import numpy_elements as elements
     from . import numpy_elementwise as elementwise
@@ -45,9 +46,9 @@ if TYPE_CHECKING:
     from . import numpy_reductions as reductions
     from . import numpy_shapes as shapes
     from . import numpy_statistics as statistics
-    from . import refusals
 else:
     algebra = Later("numpy_algebra")
+    arguments = Later("arguments")
     elementwise = Later("numpy_elementwise")
     elements = Later("numpy_elements")
     joins = Later("numpy_joins")
@@ -60,6 +61,7 @@ else:
 
 __all__ = [
     "algebra",
+    "arguments",
     "elements",
     "elementwise",
     "joins",

@@ -8,12 +8,14 @@ no row: `np.exp` means the op whose forward it is.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy._core import umath
 
 from .. import ops
 from ..ops.op import SPELLINGS, TWINS, Op
@@ -46,9 +48,9 @@ def with_method(ufunc: np.ufunc, method: str) -> Callable[..., Any]:
     """What a method of a ufunc means, as np.add.reduce does np.sum; TypeError where there is none."""
     if (ufunc, method) in METHODS:
         return METHODS[ufunc, method]
-    raise TypeError(
-        f"np.{ufunc.__name__}.{method} keeps no history on Tensors: use np.sum, np.max, np.min, +"
-    )
+    if method == "outer":
+        return functools.partial(elementwise.outer, ufunc)
+    raise refusals.unknown_method(ufunc, method)
 
 
 MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
@@ -107,6 +109,7 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.select: elements.select,
     np.choose: elements.choose,
     np.clip: elements.clip,
+    umath.clip: elements.clip,  # type: ignore[attr-defined]  # the ufunc behind the method of an array
     np.diag: elements.diag,
     np.diagflat: elements.diagflat,
     np.diagonal: elements.diagonal,
@@ -275,8 +278,11 @@ BEYOND: dict[Callable[..., Any], tuple[set[str], Any]] = {
     np.mean: (MORE, reductions.mean),
     np.var: (MORE, reductions.var),
     np.std: (MORE, reductions.std),
-    np.reshape: ({"order"}, shapes.reshape),
+    np.reshape: ({"order", "copy"}, shapes.reshape),
     np.concatenate: ({"dtype", "casting"}, joins.concatenate),
+    np.zeros_like: ({"dtype", "shape", "order", "subok"}, elements.zeros_like),
+    np.empty_like: ({"dtype", "shape", "order", "subok"}, elements.zeros_like),
+    np.ones_like: ({"dtype", "shape", "order", "subok"}, elements.ones_like),
 }
 
 # What methods of ufuncs mean.

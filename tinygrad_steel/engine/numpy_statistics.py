@@ -180,6 +180,11 @@ def cov(
     dtype: Any = None,
 ) -> Any:
     """With weights as plain numbers."""
+    if is_tensor(fweights) or is_tensor(aweights):
+        raise TypeError(
+            "no gradient is followed to fweights and aweights: give them as plain numbers, as in "
+            "aweights=w.numpy()"
+        )
     x = rows_of(m, rowvar) if y is None else np.concatenate([rows_of(z, rowvar) for z in (m, y)])
     x = x.astype(np.float64 if dtype is None else dtype)
     weights = [np.asarray(w) for w in (fweights, aweights) if w is not None]

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.op import SPELLINGS
+from ..ops.op import SPELLINGS, Op
 from .answers import refuse_assignment
-from .later import refusals
+from .later import arguments, refusals
 from .numpy_api import BEYOND, twin, with_method
 
 
@@ -33,16 +33,16 @@ class Protocol:
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        meaning = SPELLINGS.get(function)
+        known = SPELLINGS.get(function)
         if kwargs and function in BEYOND and not BEYOND[function][0].isdisjoint(kwargs):
-            meaning = BEYOND[function][1]
-        if meaning is None:
-            return twin(function)(*args, **kwargs)
+            known = BEYOND[function][1]
+        meaning = twin(function) if known is None else known.function
         try:
-            return meaning.function(*args, **kwargs)
-        except TypeError as error:  # arguments that the spelling does not know
-            name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
-            raise TypeError(f"{name} on Tensors: {error}") from error
+            return meaning(*args, **kwargs)
+        except TypeError as error:
+            again = in_our_words(function, meaning, args, kwargs, error)
+        meaning, args, kwargs = again
+        return meaning(*args, **kwargs)
 
     # For type checkers, NumPy's functions on a Tensor are those on an array of this dtype, of which
     # they promise least.
@@ -57,3 +57,19 @@ class Protocol:
             "pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t"
             + refusals.advice()
         )
+
+
+def in_our_words(function: Any, meaning: Any, args: Any, kwargs: Any, error: TypeError) -> Any:
+    """A call that did not fit, by NumPy's own signature; the error anew where that was not why."""
+    name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+    try:
+        again = None
+        if not arguments.fit(meaning, args, kwargs):
+            again = arguments.as_ours(function, args, kwargs)
+    except TypeError as misfit:
+        raise TypeError(f"{name} on Tensors: {misfit}") from None
+    if again is not None:
+        return again
+    if isinstance(meaning, Op):
+        raise error
+    raise TypeError(f"{name} on Tensors: {error}") from error

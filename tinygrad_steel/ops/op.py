@@ -166,6 +166,9 @@ class Op:
                 params[key] = value
             elif len(inputs) < arity and key == self.input_names[len(inputs)]:
                 inputs += (value,)
+            elif len(inputs) < arity and key not in OTHERS:
+                missing = ", ".join(self.input_names[len(inputs) :])
+                raise self.misfit(f"{key}= is none of them, and {missing} is missing")
             elif value is not None:  # None is NumPy's word for "not asked for", as in out=None
                 words = f" (NumPy says {OTHERS[key]}=)" if key in OTHERS else ""
                 raise self.misfit(
@@ -179,10 +182,11 @@ class Op:
     def taken_apart(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """The positional arguments of a call: the inputs, and what is left for the parameters."""
         if self.sequence:
-            if not args or not isinstance(args[0], list | tuple):
+            listed = args and (isinstance(args[0], list | tuple) or is_tensor(args[0]))
+            if not listed or any(map(is_tensor, args[1:])):  # np.concatenate(t, u)
                 words = "the first argument is a list or tuple of arrays, as in NumPy"
                 raise TypeError(f"{self.name}: {words}")
-            return tuple(args[0]), args[1:]
+            return tuple(map(stacked, args[0])), args[1:]
         if self.variadic:
             return args, ()
         arity = len(self.input_names)
@@ -236,6 +240,16 @@ def is_input(p: inspect.Parameter) -> bool:
 def is_tensor(x: Any) -> bool:
     """Whether it is a Tensor, without a need to know its class."""
     return hasattr(x, "record_op")
+
+
+def holds_tensors(x: Any) -> bool:
+    """Whether it is a list with Tensors in it, or in its lists."""
+    return isinstance(x, list | tuple) and any(is_tensor(y) or holds_tensors(y) for y in x)
+
+
+def stacked(x: Any) -> Any:
+    """A list with Tensors in it as one of them; anything else as it is."""
+    return OPS["stack"](x) if holds_tensors(x) else x
 
 
 def data_of(x: Any) -> Any:

@@ -93,6 +93,8 @@ def explaining(chain: Chain, slots: Slots, arrays: list[Binding]) -> Differing |
     work = 0.0
     for group in made_at.values():
         for stand_in in stand_ins(group, lacking):
+            if all(matches(-a, chain.graph.numbers[x]) for x, a in stand_in.items()):
+                continue  # a sign in the backward, where no forward has another loss
             work += follow(chain, stand_in)
             x = next(iter(stand_in))
             if all(

@@ -93,6 +93,15 @@ class Graph:
         return {}
 
     @cached_property
+    def called_alike(self) -> dict[str, dict[Value, int]]:
+        """The values of the forward that are called the same, with their numbers."""
+        found: dict[str, dict[Value, int]] = {}
+        for x in self.forward:
+            ones = found.setdefault(self.text(x), {})
+            ones[x] = len(ones) + 1
+        return found
+
+    @cached_property
     def penalties(self) -> set[Value]:
         """What is computed from one parameter, and goes into the loss without meeting another
         array, as a weight decay does.
@@ -122,10 +131,11 @@ def graph_of(traced: Traced) -> Graph:
     values = [*behind([*traced.forward, *texts, *traced.gradient_of.values()])]
     on_the_way = behind([*values, *(g for _, _, g in traced.edges)])
     called = gradient_names(traced, texts)
+    numbers = traced.numbers()
     return Graph(
         start=traced.start,
         values=tuple(values),
-        numbers=traced.numbers(),
+        numbers=numbers,
         order=tuple(x for x in values if x in traced.late and x is not traced.start),
         leaves=tuple(traced.leaves),
         forward={x: i for i, x in enumerate(traced.forward)},
@@ -138,7 +148,7 @@ def graph_of(traced: Traced) -> Graph:
         names=traced.names,
         called=called,
         lines=lines,
-        texts=spelled(on_the_way, traced, called),
+        texts=spelled(on_the_way, traced, called, numbers),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ... import ops
 from ...program.values import Apply, Value, compute
 from ..codes import Code
-from .products import product_of
+from .products import product_of_stacks
 from .question import Mistake, Step, fitting, handed_on
 
 SOFTMAX = (ops.softmax, ops.log_softmax)
@@ -40,7 +40,7 @@ def sum_over_others(step: Step) -> Iterator[Mistake]:
 
 def other_product(step: Step) -> Iterator[Mistake]:
     """A product with the wrong transposes, or in the wrong order."""
-    head = product_of(step)
+    head = product_of_stacks(step)
     if head is None:
         return
     right = head.right
@@ -48,7 +48,7 @@ def other_product(step: Step) -> Iterator[Mistake]:
     for pair in itertools.product(head.others, head.gradients):
         for (b, b_text), (c, c_text) in (pair, pair[::-1]):
             product = f"{b_text} @ {c_text}"
-            if b.shape[-1:] == c.shape[:1] and product != right:
+            if b.shape[-1] == c.shape[-2] and product != right:
                 becomes = partial(step.question.apply, made, [b, c])
                 yield Mistake(step.g, becomes, f"{product} instead of {right}", "transposed")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Collection, Iterator
 from functools import partial
 
@@ -14,6 +15,7 @@ from ...program.values import Apply, Value, alias
 from ..traced_loss import Graph
 from .question import Mistake, Step
 
+TURNS = (ops.transpose, ops.swapaxes)
 HANDING_ON = (alias, ops.broadcast_to, ops.expand_dims)
 
 
@@ -24,15 +26,36 @@ def handed_on_unchanged(step: Step) -> Iterator[Mistake]:
     missing = derivative(graph, step.g, step.start)
     if becomes is None or missing == "":
         return
+    came = graph.gradient_text(y)
+    if y.op in TURNS:
+        words = f"{came} is handed on as it is, and not transposed back"
+        yield Mistake(step.g, becomes, words, "transposed")
+        return
     factor = f"{y.op.name}'({graph.text(step.x)})"
     if missing and y.op in INFIX:
         factor = missing
-    elif missing:
+    elif missing and "(...)" not in missing:
         factor += f" = {missing}"
-    came = graph.gradient_text(y)
     words = f"{came} is handed on unchanged: the factor {factor} is missing"
     is_function = y.op not in INFIX
     yield Mistake(step.g, becomes, words, "missing-derivative" if is_function else "missing-factor")
+
+
+def shared_evenly(step: Step) -> Iterator[Mistake]:
+    """What comes to the largest element of several, shared by all of them."""
+    graph, x, y = step.question.graph, step.x, step.y
+    if y.op not in (ops.max, ops.min):
+        return
+    axis, shape = y.params.get("axis"), y.shape
+    if len(shape) < len(x.shape):  # without keepdims
+        axes = axis if isinstance(axis, tuple) else (axis,)
+        gone = {one % len(x.shape) for one in axes if one is not None}
+        shape = tuple(1 if i in gone or not gone else n for i, n in enumerate(x.shape))
+    n = math.prod(x.shape) // max(1, math.prod(shape))
+    came = np.broadcast_to(step.given.reshape(shape), x.shape)
+    largest = "largest" if y.op is ops.max else "smallest"
+    what = f"{graph.gradient_text(y)} goes to all elements, and not to the {largest} alone"
+    yield Mistake(step.g, came / n, f"{what}: shared evenly, as of a mean", "wrong-derivative")
 
 
 def stretched(g: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -119,8 +142,14 @@ def without_factor(step: Step, value: Apply, factor: Value, other: Value) -> Ite
         return
     what = "the factor" if value.op is ops.multiply else "the division by"
     text = f"{what} {graph.text(factor, 3)}"
-    where = "" if value in graph.late else f" in {graph.text(value)}"
+    is_told = value in graph.late and (value is step.g or uses(step, factor) < 2)
+    where = "" if is_told else f" in {graph.text(value)}"
     without = partial(np.broadcast_to, question.value(other), value.shape)
     yield Mistake(value, without, f"{text} is missing{where}", "missing-factor")
     twice = partial(value.op.forward, question.value(value), question.value(factor))
     yield Mistake(value, twice, f"{text} is there twice{where}", "extra-factor")
+
+
+def uses(step: Step, factor: Value) -> int:
+    """In how many products of the step it is."""
+    return sum(v.op is ops.multiply and factor in v.inputs for v in step.inner)

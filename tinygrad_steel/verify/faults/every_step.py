@@ -41,9 +41,9 @@ def nothing_sent_back(question: Question) -> Iterator[Fault]:
     ways: dict[int, list[Edge]] = {}
     for x, y in loops.handed_on(graph, ones):
         ways.setdefault(made_in[x], []).extend(edges_through(graph, x, y))
-    one_by_one = [*ways.values()][::-1]
+    one_by_one = [edges for edges in ways.values() if edges][::-1]
     every = [edge for edges in one_by_one for edge in edges]
-    for edges in [every, *one_by_one] if len(ways) > 1 else one_by_one:
+    for edges in [every, *one_by_one] if len(one_by_one) > 1 else one_by_one:
         is_in_loop = edges is every
         named = one_by_one[0] if is_in_loop else edges
         through = dict.fromkeys(graph.text(graph.parts[x][k][0]) for x, k in named)

@@ -9,18 +9,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import ops
-from ...program.values import VALUES
+from ...program.values import VALUES, Value
 from ..codes import Code
 from ..traced_loss import Graph
 from .roles import behind_products, counts_of
 
+FEW = 4  # samples: their number less one is soon hit by chance
+
 
 class Cause(NamedTuple):
-    """A factor by which people get a gradient wrong, and how."""
+    """A factor by which people get a gradient wrong, and how; `is_told_alone`: it stands in the
+    graph, and sizes that happen to have the same number are not told beside it.
+    """
 
     number: float
     words: str
     code: Code
+    is_told_alone: bool = False
 
 
 class Named(NamedTuple):
@@ -43,6 +48,11 @@ def causes(graph: Graph) -> Iterator[Cause]:
         yield from wrong_divisor(d)
     for d in constants:
         yield from wrong_constant(d)
+    for scale, text in scales_of_masks(graph).items():
+        words = scale_missing(text, scale)
+        yield Cause(1 / scale, words, "missing-factor", is_told_alone=True)
+        words = f"the scale {scale:g} that stands in the mask {text} is there twice"
+        yield Cause(scale, words, "extra-factor", is_told_alone=True)
     for n in averaged:
         yield from wrong_average(n, counts[n])
     yield Cause(2, "a factor 2 too much", "extra-factor")
@@ -72,7 +82,7 @@ def wrong_average(n: float, text: str) -> Iterator[Cause]:
     yield Cause(n, f"not divided by {text}", "batch-size")
     yield Cause(1 / n, f"divided by {text} once too often", "batch-size")
     yield Cause(n * n, f"multiplied by {text} instead of divided by it", "batch-size")
-    if n > 2:
+    if n > FEW:
         yield Cause(n / (n - 1), f"divided by {n:g} - 1 instead of {text}", "batch-size")
 
 
@@ -115,6 +125,33 @@ def scales_of(graph: Graph) -> list[float]:
     return [d for d in found if d not in (0, 1)]
 
 
+def scales_of_masks(graph: Graph) -> dict[float, str]:
+    """The numbers, other than 1, that stand beside 0 in masks, and what these are called."""
+    found: dict[float, str] = {}
+    for x in graph.forward:
+        scale = scale_of_mask(x, graph.numbers[x]) if x not in graph.wanted else None
+        if scale is not None:
+            found.setdefault(scale, graph.text(x))
+    return found
+
+
+def scale_of_mask(x: Value, numbers: Any) -> float | None:
+    """The one number other than 1 that stands beside 0 in a mask that is no result; None where it
+    is anything else.
+    """
+    if x.op is not None or len(x.shape) < 2 or x.dtype.kind != "f":
+        return None
+    scale = float(np.max(numbers, initial=0))
+    zero = numbers == 0
+    is_mask = np.all(zero | (numbers == scale)) and np.any(zero)
+    return scale if is_mask and scale not in (0, 1) and np.isfinite(scale) else None
+
+
+def scale_missing(text: str, scale: float) -> str:
+    """A mask is taken as 0 and 1."""
+    return f"the mask {text} is taken as 0 and 1: the scale {scale:g} that stands in it is missing"
+
+
 def multipliers(graph: Graph) -> Iterator[float]:
     """The numbers by which something is multiplied."""
     for y in graph.forward:
@@ -141,6 +178,7 @@ def named(causes: Iterable[Cause], factor: float | None, plain: bool = False) ->
     if is_about(size, 1):
         return Named("the sign is wrong", ("sign",)) if is_turned else None
     known = [cause for cause in causes if is_about(size, cause.number)][:2]
+    known = [cause for cause in known if cause.is_told_alone] or known
     if not (known or plain):
         return None
     code = known[0].code if known else "other-factor"

@@ -41,6 +41,7 @@ SLOPES = (
     SIGMOID,
     TANH,
     Slope("(1 + {0} * {0})", lambda v: 1 + v * v),
+    Slope("{0} * (1 + {0})", lambda v: v * (1 + v)),
     Slope("arctan'({})", lambda v: 1 / (1 + v * v)),
     Slope("exp({})", np.exp),
     Slope("(1 - exp({}))", lambda v: 1 - np.exp(v)),
@@ -179,11 +180,11 @@ def other_argument(step: Step) -> Iterator[Mistake]:
 
 
 def transposed_value(step: Step) -> Iterator[Mistake]:
-    """A square value of the derivative that is transposed."""
+    """A square value of the derivative that is transposed, or a stack of these."""
     for value in step.used:
-        if len(value.shape) == 2 and value.shape[0] == value.shape[1] > 1:
+        if len(value.shape) > 1 and value.shape[-2] == value.shape[-1] > 1:
             if value not in step.question.graph.late:
-                becomes = step.question.value(value).T
+                becomes = np.swapaxes(step.question.value(value), -1, -2)
                 words = f"{step.question.graph.text(value)} is transposed"
                 yield Mistake(value, becomes, words, "transposed")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import ops
 from ...program.texts import PRODUCT
 from ...program.values import Value
 from ..closeness import tolerance
@@ -36,7 +37,8 @@ def directions(gradient: Gradient) -> Iterator[Direction]:
 def masks(gradient: Gradient) -> Iterator[tuple[Any, Value, str]]:
     """The values of the forward that are 0 or 1, with a word on where they are 1."""
     graph, g = gradient.question.graph, gradient.g
-    for value in graph.forward:
+    labels = (v for v in graph.values if v.op is ops.one_hot)  # of ids, for the backward alone
+    for value in dict.fromkeys([*graph.forward, *labels]):
         if value.shape != g.shape or len(g.shape) < 2 or value in graph.wanted:
             continue
         numbers = gradient.question.value(value)
@@ -45,7 +47,7 @@ def masks(gradient: Gradient) -> Iterator[tuple[Any, Value, str]]:
             continue
         text = graph.text(value)
         where = f"where {text}" if value.dtype == bool else f"where {text} is 1"
-        if value.op is None and is_one_hot(numbers):
+        if value.op in (None, ops.one_hot) and is_one_hot(numbers):
             where = f"at the right classes, {where}"
         yield numbers.astype(g.dtype), value, where
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ... import ops
 from ...program.values import Value
+from ..traced_loss import Graph
 from .question import Mistake, Question, Step
 
 NEAREST, MANY = 20, 60
@@ -74,4 +75,15 @@ def lookalikes(
         if other not in circular
     ]
     found.sort(key=lambda place: place[:2])
-    return [(question.value(other), graph.text(other)) for _, _, other in found[:most]]
+    return [(question.value(other), told_apart(graph, other, right)) for *_, other in found[:most]]
+
+
+def told_apart(graph: Graph, other: Value, right: Value) -> str:
+    """A value in a sentence: by its place in the forward where the right one is called the same."""
+    text = graph.text(other)
+    if text != graph.text(right):
+        return text
+    alike = graph.called_alike.get(text, {})
+    return (
+        f"{text} (number {alike[other]} of {len(alike)})" if other in alike else f"another {text}"
+    )

@@ -12,12 +12,12 @@ from ... import ops
 from ...program.values import Value
 from ..closeness import matches
 from ..traced_loss import Graph
-from .question import Gradient, Mistake, Question, Step
+from .jacobians import WHOLE_ROW
+from .question import Gradient, Mistake, Question
 
 EXACT_LOSS = (
     "this gradient belongs to the exact cross entropy and not to the one with epsilon in the graph"
 )
-WHOLE_ROW = "each element depends on its whole row"
 
 
 class Probability(NamedTuple):
@@ -30,10 +30,6 @@ class Probability(NamedTuple):
     exact_log: Callable[[Any, Any], Any]
 
 
-CROSS_ENTROPIES: dict[Any, Callable[[Any], Any]] = {
-    ops.softmax_cross_entropy: ops.softmax,
-    ops.sigmoid_cross_entropy: ops.sigmoid,
-}
 PROBABILITIES = (
     Probability("softmax", ops.softmax, lambda g, p: g - p * np.sum(g, axis=-1, keepdims=True)),
     Probability("sigmoid", ops.sigmoid, lambda g, p: g * (1 - p)),
@@ -69,25 +65,6 @@ def without_jacobian(gradient: Gradient) -> Iterator[Mistake]:
         text = f"{graph.gradient_text(p)} * {graph.text(p, 3)}"
         words = f"`- sum({text}, axis=-1, keepdims=True)` is missing: {WHOLE_ROW}"
         yield Mistake(gradient.g, g, words, "softmax-jacobian")
-
-
-def not_through_shares(step: Step) -> Iterator[Mistake]:
-    """The derivative of a cross entropy by the probabilities, where the step is by the logits."""
-    question, y = step.question, step.y
-    if y.op not in CROSS_ENTROPIES or y.inputs[0] is not step.x:
-        return
-    logits, labels = map(question.value, y.inputs[:2])
-    if np.shape(labels) != np.shape(logits):
-        return
-    p = CROSS_ENTROPIES[y.op](logits)
-    slope = -labels / p
-    if y.op is ops.sigmoid_cross_entropy:
-        slope = slope + (1 - labels) / (1 - p)
-    name = "softmax" if y.op is ops.softmax_cross_entropy else "sigmoid"
-    text = f"{name}({question.graph.text(step.x)})"
-    came = step.given if np.shape(step.given) == np.shape(slope) else step.given[:, None]
-    words = f"this is the gradient of {text}: the derivative of {name} is missing"
-    yield Mistake(step.g, slope * came, words, "missing-derivative")
 
 
 def without_epsilon(question: Question, owners: list[Value]) -> Iterator[Mistake]:

@@ -12,47 +12,79 @@ import numpy as np
 from ... import ops
 from ...program.texts import ATOM
 from ...program.values import Value
+from ..traced_loss import Graph
 from .derivatives import derivative
 from .question import Mistake, Step, fitting
 
 
 class Product(NamedTuple):
-    """A gradient that comes through a product of two matrices: the `other` one, the gradient `gy`
-    of the product, how both are written, and whether `x` is the `left` one.
+    """A gradient that comes through a product of two matrices, or of stacks of them: the `other`
+    one, the gradient `gy` of the product, how both are written, and those of the transposed ones,
+    and whether `x` is the `left` one.
     """
 
     other: np.ndarray
     gy: np.ndarray
     other_text: str
     gy_text: str
+    other_turned: str
+    gy_turned: str
     is_left: bool
 
     @property
     def right(self) -> str:
         """How the right product is written."""
         if self.is_left:
-            return f"{self.gy_text} @ {self.other_text}.T"
-        return f"{self.other_text}.T @ {self.gy_text}"
+            return f"{self.gy_text} @ {self.other_turned}"
+        return f"{self.other_turned} @ {self.gy_text}"
 
     @property
     def others(self) -> list[tuple[np.ndarray, str]]:
         """The other matrix, and its transpose."""
-        return [(self.other, self.other_text), (self.other.T, f"{self.other_text}.T")]
+        return both_ways(self.other, self.other_text, self.other_turned)
 
     @property
     def gradients(self) -> list[tuple[np.ndarray, str]]:
         """The gradient that came, and its transpose."""
-        return [(self.gy, self.gy_text), (self.gy.T, f"{self.gy_text}.T")]
+        return both_ways(self.gy, self.gy_text, self.gy_turned)
+
+
+def both_ways(a: np.ndarray, text: str, turned: str) -> list[tuple[np.ndarray, str]]:
+    """A matrix, or a stack of them, and the transpose."""
+    return [(a, text), (np.swapaxes(a, -1, -2), turned)]
 
 
 def product_of(step: Step) -> Product | None:
     """The product of two matrices through which a gradient comes; None where it is another op."""
-    question, graph, x, y = step.question, step.question.graph, step.x, step.y
-    if y.op is not ops.matmul or not len(x.shape) == len(y.shape) == 2:
+    head = product_of_stacks(step)
+    return head if head is not None and head.other.ndim == head.gy.ndim == 2 else None
+
+
+def product_of_stacks(step: Step) -> Product | None:
+    """The same for stacks of matrices too, where `x` has as many as the product."""
+    question, x, y = step.question, step.x, step.y
+    if y.op is not ops.matmul or len(x.shape) < 2 or x.shape[:-2] != y.shape[:-2]:
         return None
     other = next((i for i in y.inputs if i is not x), x)
-    texts = graph.text(other, ATOM), graph.text(step.gy, ATOM)
-    return Product(question.value(other), step.given, *texts, is_left=y.inputs[0] is x)
+    if len(other.shape) < 2:
+        return None
+    texts = (spelled(v, question.graph) for v in (other, step.gy))
+    (text, turned), (gy_text, gy_turned) = texts
+    is_left = y.inputs[0] is x
+    return Product(
+        question.value(other), step.given, text, gy_text, turned, gy_turned, is_left=is_left
+    )
+
+
+def spelled(v: Value, graph: Graph) -> tuple[str, str]:
+    """How a matrix, or a stack of them, is written, and how its transpose is."""
+    text = graph.text(v, ATOM)
+    if len(v.shape) == 2:
+        return text, f"{text}.T"
+    if v.op is ops.swapaxes and v not in graph.names:
+        if {axis % len(v.shape) - len(v.shape) for axis in v.params.values()} == {-1, -2}:
+            return text, graph.text(v.inputs[0], ATOM)
+    return text, f"swapaxes({graph.text(v)}, -1, -2)"
 
 
 def elementwise_for_matrix(step: Step) -> Iterator[Mistake]:

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ... import ops
+from ...program.values import Value
 from ..closeness import combination
+from ..traced_loss import Graph
 from .products import product_of
 from .question import Mistake, Step, fitting
 
@@ -99,25 +102,36 @@ def missing_samples(there: np.ndarray) -> str:
 
 
 def labels_off_by_one(step: Step) -> Iterator[Mistake]:
-    """One-hot labels that have slipped to the next class, or to the one before."""
+    """Labels that have slipped to the next class, or to the one before."""
     question, graph = step.question, step.question.graph
     for y in step.used:
-        if y.op is not None or y in graph.wanted or len(y.shape) != 2:
+        text = text_of_labels(graph, y)
+        if text is None or step.g.shape != y.shape:
             continue
         numbers = question.value(y)
         moved = np.roll(numbers, 1, axis=1)
         with_moved = fitting(partial(question.replay, {y: moved}, step.inner)) or {}
-        if not is_one_hot(numbers) or step.g not in with_moved or step.g.shape != y.shape:
+        if not is_one_hot(numbers) or step.g not in with_moved:
             continue
         # g = weight * (shares - y): two labellings tell the weight, and with it the shares
-        g, text = question.value(step.g), graph.text(y)
-        weight = np.sum((with_moved[step.g] - g) * numbers, axis=1, keepdims=True)
-        for labels, words in other_labels(numbers, text):
-            yield Mistake(step.g, g + weight * (numbers - labels), words, "labels")
+        g, right = question.value(step.g), numbers.astype(step.g.dtype)
+        weight = np.sum((with_moved[step.g] - g) * right, axis=1, keepdims=True)
+        for labels, words in other_labels(right, text):
+            yield Mistake(step.g, g + weight * (right - labels), words, "labels")
+
+
+def text_of_labels(graph: Graph, y: Value) -> str | None:
+    """What labels are called of which each row is for a sample: one-hot ones, or those that are
+    made of the ids of the classes; None for anything else.
+    """
+    if y.op is ops.one_hot:
+        return graph.text(y.inputs[0])
+    is_leaf = y.op is None and y not in graph.wanted and len(y.shape) == 2
+    return graph.text(y) if is_leaf else None
 
 
 def other_labels(y: np.ndarray, text: str) -> Iterator[tuple[np.ndarray, str]]:
-    """What people have in place of one-hot labels."""
+    """What people have in place of one-hot labels; `text`: what these are called, or their ids."""
     for by in (1, -1):
         rolled = np.roll(y, by, axis=1)
         cut = np.array(rolled)

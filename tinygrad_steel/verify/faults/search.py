@@ -102,6 +102,8 @@ def taken_for(question: Question) -> Named | None:
 def search(question: Question) -> Finding:
     """The usual fault that gives just what was handed over, among as many as WORK allows."""
     tried = itertools.count()
+    if not np.any(np.isfinite(question.given)):  # many candidates are infinite, or NaN, as well
+        return Finding()
     try:
         # Nobody has asked for candidates, and so nobody wants their warnings.
         with warnings.catch_warnings(action="ignore", category=RuntimeWarning):

@@ -68,7 +68,7 @@ def updated_itself(gradient: Gradient) -> Iterator[Mistake]:
         return
     before, weight = question.value(gradient.g), question.value(x)
     rate = ratio(question.given - weight, -before)
-    if rate is not None and abs(rate) > 1e-6 and several(before):
+    if rate is not None and 1e-6 < abs(rate) < np.inf and several(before):
         text = graph.text(x)
         words = f"this is {text} as updated, {text} - {rate:.6g} * {graph.name(gradient.g)}"
         yield Mistake(gradient.g, weight - rate * before, words, "not-the-gradient")

@@ -10,7 +10,8 @@ import numpy as np
 
 from ... import ops
 from ...program.values import Apply, Value, compute
-from . import axes, mixups
+from . import axes, factors, mixups
+from .derivatives import TURNS
 from .question import Mistake, Step
 
 
@@ -55,6 +56,23 @@ def inverted(step: Step, value: Value) -> Iterator[Mistake]:
         yield Mistake(value, becomes, f"{text} is the wrong way round", "wrong-condition")
 
 
+def scale_left_out(step: Step, value: Value) -> Iterator[Mistake]:
+    """The mask of a dropout as 0 and 1, without the scale that stands in it, or turned round."""
+    numbers = step.question.value(value)
+    scale = (
+        factors.scale_of_mask(value, numbers) if value not in step.question.graph.wanted else None
+    )
+    if scale is not None:
+        text = step.question.graph.text(value)
+        words = factors.scale_missing(text, scale)
+        yield Mistake(value, numbers / scale, words, "missing-factor")
+        turned = np.where(numbers == 0, numbers.dtype.type(scale), 0)
+        words = (
+            f"{text} is the wrong way round: {scale:g} where it is 0, and 0 where it is {scale:g}"
+        )
+        yield Mistake(value, turned, words, "wrong-condition")
+
+
 def is_mask(value: Value, numbers: Any) -> bool:
     """Whether it is a matrix of 0 and 1, both of them."""
     if len(value.shape) < 2 or value.dtype == bool:
@@ -71,6 +89,11 @@ def applied_twice(step: Step, value: Value) -> Iterator[Mistake]:
     if value in graph.late or value in graph.random:
         return
     text = graph.text(value)
+    if value.op in TURNS:
+        (inner,) = value.inputs
+        words = f"{graph.text(inner)} is not transposed"
+        yield Mistake(value, step.question.value(inner), words, "transposed")
+        return
     becomes = partial(compute, value, [step.question.value(value)])
     words = f"{value.op.name}({text}) in place of {text}"
     yield Mistake(value, becomes, words, "derivative-of-wrong-argument")
@@ -119,6 +142,7 @@ def times_slope(g: Any, p: Any) -> Any:
 KINDS: tuple[Callable[[Step, Value], Iterator[Mistake]], ...] = (
     term_missing,
     inverted,
+    scale_left_out,
     applied_twice,
     axes.other_axis,
     relu_altered,

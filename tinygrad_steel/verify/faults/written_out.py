@@ -13,7 +13,7 @@ from ...program.values import Apply, Value
 from ..closeness import matches
 from ..traced_loss import Graph
 from . import functions
-from .probabilities import WHOLE_ROW
+from .jacobians import of_softmax
 from .question import Gradient, Mistake, Step, between, fitting
 from .sides import is_of
 
@@ -103,26 +103,16 @@ def of_a_function(step: Step) -> Iterator[Mistake]:
 
 
 def of_a_softmax(step: Step) -> Iterator[Mistake]:
-    """The Jacobian of softmax without its sum, with another sum, or left out."""
+    """The Jacobian of softmax left out, or another one."""
     question, graph = step.question, step.question.graph
     g, p = step.given, question.value(step.y)
     came, text = graph.gradient_text(step.y), graph.text(step.y, PRODUCT)
     own = f"sum({came} * {text}, axis=-1, keepdims=True)"
-    total = np.sum(g * p, axis=-1, keepdims=True)
-    right = f"{text} * ({came} - {own})"
-    words = f"{came} is handed on unchanged: the derivative of softmax is missing, {right}"
+    words = (
+        f"{came} is handed on unchanged: the derivative of softmax is missing, {text} * "
+        f"({came} - {own})"
+    )
     yield Mistake(step.g, g, words, "missing-derivative")
-    for becomes, words in (
-        (g * p, f"`- {own}` is missing: {WHOLE_ROW}"),
-        (g * p * (1 - p), f"the diagonal of softmax's Jacobian alone: {WHOLE_ROW}"),
-        (p * (g + total), f"the sign of {own} is wrong in {right}"),
-        (g - total, f"the factor {text} is missing before {came} - {own}"),
-        (p * (g - np.sum(g, axis=-1, keepdims=True)), f"the factor {text} is missing in {own}"),
-        (p * (g - total / p.shape[-1]), f"a mean in place of {own}"),
-        (p * (total - g), f"{came} and {own} are the wrong way round in {right}"),
-    ):
-        yield Mistake(step.g, becomes, words, "softmax-jacobian")
-    across = np.sum(g * p, axis=0, keepdims=True)
-    words = f"sum along axis 0 instead of axis -1 in {right}"
-    yield Mistake(step.g, p * (g - across), words, "softmax-wrong-axis")
+    for becomes, words, code in of_softmax(g, p, came, text):
+        yield Mistake(step.g, becomes, words, code)
     yield from functions.other_derivative(step)
