@@ -24,6 +24,7 @@ from .judging import judged, question
 from .kept import Applied
 from .meaning import is_marked, is_name
 from .other_forward import forward_step, other_forward
+from .other_samples import other_samples
 from .report import FOLLOWS, NO_SUCH, RESHAPED, RIGHT, UNKNOWN, WRONG, Step
 from .said_beside import is_complete, notes
 from .shown import turned_parameters
@@ -65,6 +66,9 @@ def compared(slots: Slots, make_step: MakeStep, backprop: Any = None) -> Compari
     ask = functools.partial(question, graph, Pool(*TO_RECOGNISE))
     search = Search(chain, slots, ask, judge, handed)
     search.recognise_multiples()
+    others = other_samples(chain, slots) if slots.wrong else ""
+    if others:
+        return Comparison([], unrecognised(chain, {}), [], others)
     if slots.wrong:
         differing = other_forward(chain, slots)
         if differing is not None:

@@ -28,6 +28,7 @@ from .capture import (
 from .chain import Chain
 from .closeness import distance, largest, matches
 from .conventions import as_the_graph, declared, in_conventions, kept_throughout
+from .first_round import first_round
 from .gathered import gather
 from .judging import judged
 from .kept import Name
@@ -71,8 +72,9 @@ def compare_backprop(
         line made the first wrong one. The gradients of leaves decide whether it is wrong: what it
         gives back, keeps in dicts, lists and attributes, and calls so; lists of plain numbers, the
         parts of one row of all gradients, and what a step of training takes from a parameter, up to
-        one rate, are gradients as well. The code of libraries is not watched, nor are other threads;
-        debuggers and coverage go on.
+        one rate, are gradients as well. Of a loop of training the first round is judged, with the
+        parameters of the graph; what an optimizer keeps is no gradient. The code of libraries is not
+        watched, nor are other threads; debuggers and coverage go on.
     convention : str or tuple of str, optional
         In what all of the gradients differ from the graph's, and are right: "columns", where samples
         are columns and every matrix is transposed; "sum", where the loss is the sum over the batch
@@ -180,7 +182,7 @@ def compare_code(
     refuse_other_arrays(loss, tensors)
     traced = for_reader(trace(loss, tensors))
     graph = graph_of(traced)
-    seen = watched(runner(backprop, names))
+    seen = first_round(watched(runner(backprop, names)), graph)
     with np.errstate(all="ignore"):
         seen = gather(seen, Table({g: graph.numbers[g] for g in graph.gradient_of.values()}))
         shorten(seen, graph)

@@ -13,7 +13,9 @@ from ..program.values import Value
 from .bindings import Binding, Origin
 from .chain import Chain, before, fits
 from .closeness import constant_factor, matches
+from .layered import by_layer
 from .meaning import is_marked, meant, parts_of_path
+from .optimizers import states, was_leaf
 from .recognise import oriented
 from .rows import is_of_parameters
 from .statements import Path
@@ -57,7 +59,8 @@ class HandedBack:
         found: dict[Value, list[Binding]] = defaultdict(list)
         for keyed in self.keyed:
             for x, name in () if self.are_parameters(keyed) else keyed:
-                found[x].append(name)
+                if name.made not in self.states:
+                    found[x].append(name)
         for x, names in found.items():
             found[x] = [name for name in names if is_marked(name.path[1:])] or names
         return found
@@ -78,6 +81,11 @@ class HandedBack:
     def is_training(self) -> bool:
         """Whether new parameters are given back: what is beside them may be an optimizer's."""
         return any(map(self.are_parameters, self.keyed))
+
+    @cached_property
+    def states(self) -> set[Binding]:
+        """What an optimizer keeps, and is no gradient."""
+        return states(self.chain)
 
     def are_parameters(self, keyed: Collection[tuple[Value, Binding]]) -> bool:
         """Whether most of these places hold the leaves themselves, or what they are after a step."""
@@ -107,7 +115,7 @@ class HandedBack:
         for path in self.chain.watched.returned:
             says = any(isinstance(part, str) for part in parts_of_path(path[1:]))
             found[path] = meant((GRADIENTS, *path[1:]), -1, table) if says else ()
-        return found
+        return by_layer(self.chain, found)
 
     def is_parameter(self, b: Binding, x: Value) -> bool:
         """Whether an array is a leaf, or that after a step."""
@@ -178,7 +186,7 @@ class HandedBack:
         neither known, nor slots of leaves, nor parameters after a step, nor right ones in a row.
         """
         chain, slots = self.chain, [*slots]
-        known = {*slots, *chain.right, *chain.forward}
+        known = {*slots, *chain.right, *chain.forward, *self.states}
         steps = {part for b in slots for part in b.parts}
         found = []
         for name in self.returned:
@@ -187,9 +195,22 @@ class HandedBack:
                 continue
             is_derived = not b.origin.where.file or any(a in chain.right for a in before([b]))
             is_trained = any(a in steps or is_of_parameters(chain, a) for a in versions(b))
+            is_trained = is_trained or self.is_trained(b)
             if is_derived and not is_trained and not self.is_step(b) and not self.joined(b):
                 found.append(name)
         return found
+
+    def is_trained(self, b: Binding) -> bool:
+        """Whether an array is a parameter that an optimizer has changed in its place, in another way
+        than by a multiple of its gradient.
+        """
+        graph = self.chain.graph
+        for former in (a for a in versions(b) if was_leaf(self.chain, a) and a is not b):
+            changed = former.array.astype(float) - b.array
+            gradients = (graph.numbers[g] for g in map(graph.gradient_of.get, graph.wanted) if g)
+            same = (a for g in gradients for _, a in oriented(g, changed.shape))
+            return not any(constant_factor(changed, a) for a in same)
+        return False
 
     def is_step(self, b: Binding) -> bool:
         """Whether an array is a leaf after a step against its gradient."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FrameType
 from typing import Any
 
 from .bindings import Binding, Left, Origin, Place
+from .bytecode import statements_in
 from .statements import Path, Statement
 
 Tracer = Callable[[FrameType, Any, Any], Any]
@@ -17,14 +18,21 @@ Tracer = Callable[[FrameType, Any, Any], Any]
 class Known:
     """What is known of a code object: whether it is a person's own, and the statements by line.
 
-    `modules`: its variables that are these. `code` is held: its id comes for no other one. Code
-    objects are equal whatever their file.
+    `modules`: its variables that are these. `compiled`: the statements where no file has them.
+    `code` is held: its id comes for no other one. Code objects are equal whatever their file.
     """
 
     code: CodeType
     is_own: bool
     places: dict[int, tuple[Statement, Place]] = dataclasses.field(default_factory=dict)
     modules: set[str] = dataclasses.field(default_factory=set)
+    compiled: Mapping[int, Statement] | None = None
+
+    def without_source(self, line: int) -> Statement:
+        """The statement at a line that is in no file, as the bytecode has it."""
+        if self.compiled is None:
+            self.compiled = statements_in(self.code)
+        return self.compiled.get(line) or Statement(line, "", known=False)
 
 
 @dataclasses.dataclass(eq=False, slots=True)

@@ -12,9 +12,10 @@ import numpy as np
 from ..program.values import Value
 from .bindings import Binding
 from .chain import Chain, Found, fits
-from .closeness import matches
+from .closeness import constant_factor, matches
 from .gathered import IN_LOOP
 from .handed_back import HandedBack, is_inside
+from .optimizers import was_leaf
 from .recognise import RESHAPED, SAME, TRANSPOSED, oriented
 from .rows import ROW, parts_of_row
 from .updates import STEP, Updates
@@ -59,6 +60,9 @@ def slots_of(chain: Chain) -> Slots:
     found |= {x: part for x, part in parts.items() if found[x] is None or not is_right_row}
     updates = Updates(chain)
     found |= {x: updates.slot(x) for x, slot in found.items() if slot is None}
+    found |= {
+        x: step for x, slot in found.items() if (step := step_in_place(updates, x, slot, back))
+    }
     lacking = [x for x in leaves if is_lacking(x, found[x], back)]
     found |= by_elimination(chain, found)
     found |= dict.fromkeys(lacking)
@@ -70,6 +74,26 @@ def slots_of(chain: Chain) -> Slots:
     missing = tuple(x for x, slot in found.items() if slot is None)
     is_solved = any(slot.binding.owner == STEP for slot in slots.values())
     return Slots(right, wrong, missing, back, updates.rate if is_solved else None)
+
+
+def step_in_place(updates: Updates, x: Value, slot: Found | None, back: HandedBack) -> Found | None:
+    """The step of a leaf in place of a variable that is called its gradient, is wrong and held
+    nowhere, as that of one sample alone is.
+    """
+    chain, g = updates.chain, updates.chain.graph.gradient_of[x]
+    if slot is None or is_right(chain, slot, g) or back.holds(slot.binding, x):
+        return None
+    b, step = slot.binding, updates.slot(x)
+    if step is None or b.owner == STEP or is_share(step.binding, b):
+        return None
+    times = sum(a.path == b.path and a.origin.where is b.origin.where for a in chain.made)
+    return step if times > 1 or is_right(chain, step, g) else None
+
+
+def is_share(step: Binding, b: Binding) -> bool:
+    """Whether an array was subtracted in a step, but for a rate."""
+    ways = oriented(b.array, step.array.shape)
+    return any(constant_factor(step.array, array) for _, array in ways)
 
 
 def is_lacking(x: Value, found: Found | None, back: HandedBack) -> bool:
@@ -161,7 +185,8 @@ def leaf_slot(chain: Chain, x: Value, back: HandedBack) -> Found | None:
 
 def slot_by_name(chain: Chain, x: Value, right: list[Found], back: HandedBack) -> Found | None:
     """The array whose name says that it is the gradient of a leaf, or that is right."""
-    names = [name for name in chain.last_names if chain.meaning_of_name(name) == (x,)]
+    called = (name for name in chain.last_names if name.made not in back.states)
+    names = [name for name in called if chain.meaning_of_name(name) == (x,)]
     is_held = any(back.holds(found.binding, x) for found in right)
     group = group_of(names, x, is_held, back)
     if group:
@@ -220,14 +245,16 @@ def replaced(chain: Chain, g: Value, right: set[Binding]) -> Found | None:
     for b in chain.returned:
         reads = {a.made for a in b.reads}
         new = b not in chain.right and b not in chain.forward and fits(b, g)
-        if new and reads & right and not is_update(b, g):
+        if new and reads & right and not is_update(chain, b, g):
             return Found(b)
     return None
 
 
-def is_update(b: Binding, g: Value) -> bool:
-    """Whether an array may be a parameter after a step: it is made of one that was there before."""
-    return any(a.made.origin.given and fits(a, g) for a in b.reads)
+def is_update(chain: Chain, b: Binding, g: Value) -> bool:
+    """Whether an array may be a parameter after a step: it is made of one, or of what was there
+    before.
+    """
+    return any(fits(a, g) and (a.made.origin.given or was_leaf(chain, a.made)) for a in b.reads)
 
 
 def by_elimination(chain: Chain, slots: dict[Value, Found | None]) -> dict[Value, Found]:

@@ -53,6 +53,11 @@ class Updates:
                 change = change_of(b, before) if g not in found else None
                 if change is not None and self.factor(Found(change, how), g) > 0:
                     found[g] = Found(change, how)
+        for b in (b for b in self.chain.made if b in self.chain.returned):
+            for g, how, before in self.parameters_in(b):
+                change = change_of(b, before) if g not in found else None
+                if change is not None and is_difference(b, before):
+                    found[g] = Found(change, how)
         return found
 
     def parameters_before(self, b: Binding) -> Iterator[tuple[Value, str, Binding]]:
@@ -112,6 +117,15 @@ def change_of(b: Binding, before: Binding) -> Binding | None:
     return found
 
 
+def is_difference(b: Binding, before: Binding) -> bool:
+    """Whether an array is a parameter less a multiple of one that was read beside it, whatever that
+    is: a gradient with a weight decay has other shares of both.
+    """
+    change = before.array.astype(float) - b.array
+    others = (a.made for a in b.reads if a.made is not before and a.array.shape == b.array.shape)
+    return any(constant_factor(change, a.array) for a in others if np.any(a.array))
+
+
 def same_with(b: Binding, array: np.ndarray) -> Binding:
     """The same with other numbers."""
     found = Binding(b.path, b.owner, array, b.origin)
@@ -120,7 +134,7 @@ def same_with(b: Binding, array: np.ndarray) -> Binding:
 
 
 def numbers_in(b: Binding) -> list[float]:
-    """The numbers that stand in a statement, and those that its variables hold."""
+    """The numbers that a statement's variables hold, as a rate often is, and those that stand in it."""
     written = map(float, NUMBER.findall(b.origin.where.text))
     held = (a.array.item() for a in b.origin.reads if a.array.size == 1)
-    return [abs(float(number)) for number in (*written, *held)]
+    return [*dict.fromkeys(abs(float(number)) for number in (*held, *written))]

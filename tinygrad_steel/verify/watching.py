@@ -30,6 +30,7 @@ class Watched(NamedTuple):
     gave back, by path. `note`: why the watch ended early, if it did.
     `error`: what the function raised. `result`: what it gave back; `returned_at`: where.
     `frames`: those of somebody's code. `is_full`: whether there was more than is kept.
+    `is_first_round`: whether later rounds of training were left out.
     """
 
     bindings: list[Binding]
@@ -40,6 +41,7 @@ class Watched(NamedTuple):
     returned_at: Place
     frames: tuple[FrameType, ...]
     is_full: bool = False
+    is_first_round: bool = False
 
 
 class Watch:
@@ -289,7 +291,7 @@ class Watch:
         at = known.places.get(line)
         if at is None:
             code = known.code
-            found = self.table_of(code, frame).get(line) or Statement(line, "", known=False)
+            found = self.table_of(code, frame).get(line) or known.without_source(line)
             place = Place(code.co_filename, found.line, found.text, code.co_name)
             at = known.places[line] = found, place
         return at
