@@ -214,15 +214,26 @@ def is_kept(chain: Chain, b: Binding) -> bool:
 
 
 def replaced(chain: Chain, g: Value, right: set[Binding]) -> Found | None:
-    """What the function gives back in place of a right gradient, which it has made of that."""
+    """What the function gives back in place of a right gradient, which it has made of that; of
+    several the one that is most like it.
+    """
     if right & chain.returned:
         return None
-    for b in chain.returned:
-        reads = {a.made for a in b.reads}
-        new = b not in chain.right and b not in chain.forward and fits(b, g)
-        if new and reads & right and not is_update(b, g):
-            return Found(b)
-    return None
+    places = dict.fromkeys(b.made for b in chain.watched.returned.values())
+    new = [b for b in places if b not in chain.right and b not in chain.forward and fits(b, g)]
+    made_of_it = [b for b in new if right & {a.made for a in b.reads} and not is_update(b, g)]
+    own = chain.graph.numbers[g]
+    return max(
+        map(Found, made_of_it), key=lambda found: likeness(found.binding.array, own), default=None
+    )
+
+
+def likeness(array: np.ndarray, own: np.ndarray) -> float:
+    """How much one array has the direction of another one: between 0 and 1."""
+    turned = [a for _, a in oriented(array, own.shape)]
+    sizes = (np.linalg.norm(own) * np.linalg.norm(a) for a in turned)
+    found = (abs(np.vdot(a, own)) / size for a, size in zip(turned, sizes) if size)
+    return max((float(like) for like in found if np.isfinite(like)), default=0.0)
 
 
 def is_update(b: Binding, g: Value) -> bool:
