@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_steel import Tensor
-from tinygrad_steel.engine.numpy_api import FILLING, SPELLINGS, TWINS
-from tinygrad_steel.engine.refusals import INSTEAD
+from tinygrad_steel.engine.refusals import FILLING, INSTEAD
+from tinygrad_steel.ops.op import SPELLINGS, TWINS
 
 PAGE = Path(__file__).parents[1] / "examples" / "tutorials" / "numpy.md"
 MODULES = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft}

@@ -114,7 +114,7 @@ def late_imports():
 
 
 def test_readers_load_when_they_are_asked_for():
-    assert tinygrad_steel.READERS == late_imports()
+    assert tinygrad_steel.LATER == late_imports()
     code = (
         "import sys, tinygrad_steel as t\n"
         "early = [m for m in sys.modules if m.startswith('tinygrad_steel.')]\n"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from .engine.anomaly import detect_anomaly
 from .engine.broadcast import BroadcastWarning
-from .engine.derivatives import hessian, hvp, jacobian, value_and_grad
 from .engine.gradients import grad
 from .engine.habits import no_name
 from .engine.optim import SGD, Adam, Optimizer
@@ -30,6 +29,7 @@ from .ops.samples import arrays, random_sample, sample_of, values
 if TYPE_CHECKING:
     from .compiled.epoch import compile_epoch
     from .compiled.step import compile_backprop
+    from .engine.derivatives import hessian, hvp, jacobian, value_and_grad
     from .export import export_onnx
     from .picture.draw import draw
     from .picture.render import Picture, RendererNotFound
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-# The readers load when one of their names is first asked for: who trains a model does not wait for them.
-READERS = {
+# These load when one of their names is first asked for: who trains a model does not wait for them.
+LATER = {
     "GradientError": "verify.errors",
     "Picture": "picture.render",
     "RendererNotFound": "picture.render",
@@ -59,7 +59,11 @@ READERS = {
     "export_onnx": "export",
     "formula": "program.formulas",
     "grade_backprop": "verify.grading",
+    "hessian": "engine.derivatives",
+    "hvp": "engine.derivatives",
+    "jacobian": "engine.derivatives",
     "scope": "picture.scope",
+    "value_and_grad": "engine.derivatives",
     "vjp_formulas": "program.formulas",
     "write_backprop": "written.source",
 }
@@ -111,10 +115,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """A public name of a reader, the module of which is loaded for it."""
-    if name not in READERS:
+    """A public name of a module that is loaded for it."""
+    if name not in LATER:
         raise no_name(name, __name__)
-    value = getattr(importlib.import_module(f".{READERS[name]}", __name__), name)
+    value = getattr(importlib.import_module(f".{LATER[name]}", __name__), name)
     globals()[name] = value
     return value
 

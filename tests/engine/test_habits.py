@@ -89,7 +89,7 @@ def test_the_words_that_are_said_work():
     t, u = tensor(), Tensor(np.eye(2) + 1)
     names = {"np": np, "t": t, "u": u, "axis": 0, "shape": (4,), "axes": (1, 0), "n": 2}
     names |= {"mask": t.numpy() > 2, "new": 1.0, "value": 0.0, "min": 1.5, "max": 3.0}
-    names |= {"indices": [1, 0], "rows": [0, 1], "columns": [1, 0], "dtype": np.float32}
+    names |= {"indices": [1, 0], "places": np.array([[1, 0]]), "dtype": np.float32}
     ran = []
     for name, text in ATTRIBUTES.items():
         words = re.match(r"write (.+?)(, or .*|, wh.*|, with .*|: .*)?$", text)

@@ -1,38 +1,17 @@
 """NumPy's functions as people call them, a line for each: values are NumPy's, gradients those of differences."""
 
-import math
-import re
-
 import numpy as np
+import numpy_calls
 import pytest
 from helpers import close, differences, leaf, random_like
+from numpy_calls import names_in, numbers
 
 from tinygrad_steel import Tensor, grad
 from tinygrad_steel.ops.op import data_of
 
 # What the lines are about: numbers of either sign away from kinks at whole and half numbers.
-RNG = np.random.default_rng(5)
-
-
-def numbers(*shape):
-    """No two of them equal, none near a multiple of 1/4."""
-    count = int(np.prod(shape))
-    steps = RNG.permutation(count) - count // 2
-    return (steps / 4 + RNG.uniform(0.05, 0.2, count)).reshape(shape)
-
-
-DATA = {
-    "s": numbers(),
-    "v": numbers(3),
-    "w": numbers(3),
-    "a": numbers(2, 3),
-    "b": numbers(2, 3),
-    "m": numbers(3, 3),
-    "t": numbers(2, 3, 4),
-    "p": np.abs(numbers(2, 3)) + 0.1,
-    "r": np.tanh(numbers(2, 3)) * 0.9,
-}
-KNOWN = {"i": np.array([2, 0, 1, 2]), "mask": np.array([True, False, True]), "np": np}
+DATA = {**numpy_calls.DATA, "m": numbers(3, 3), "t": numbers(2, 3, 4)}
+KNOWN = {**numpy_calls.KNOWN, "np": np}
 
 ELEMENTWISE = """
 np.tan(a)
@@ -330,13 +309,9 @@ np.ndim(t)
 """
 
 
-def lines(text):
+def cases(text):
+    """The lines, as parameters of a test."""
     return [line for line in text.splitlines() if line]
-
-
-def names_in(line):
-    """The names in DATA that a line has."""
-    return [name for name in DATA if re.search(rf"\b{name}\b", line)]
 
 
 def evaluated(line, given):
@@ -355,7 +330,7 @@ def gradient(x):
     return np.zeros(x.shape, x.dtype) if x.grad is None else x.grad
 
 
-@pytest.mark.parametrize("line", lines(ELEMENTWISE + ARRANGED + METHODS))
+@pytest.mark.parametrize("line", cases(ELEMENTWISE + ARRANGED + METHODS))
 def test_value_gradient_and_second_order(line):
     data = {name: DATA[name] for name in names_in(line)}
     given = {name: leaf(x) for name, x in data.items()}
@@ -386,7 +361,7 @@ def test_value_gradient_and_second_order(line):
         close(second, differences(slope, data[name]), rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("line", lines(ELEMENTWISE + ARRANGED + METHODS))
+@pytest.mark.parametrize("line", cases(ELEMENTWISE + ARRANGED + METHODS))
 def test_float32_as_numpy_has_it(line):
     short = {name: np.float32(DATA[name]) for name in names_in(line)}
     given = {name: leaf(x, np.float32) for name, x in short.items()}
@@ -402,7 +377,7 @@ def test_float32_as_numpy_has_it(line):
         close(gradient(x), gradient(wide[name]), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("line", lines(QUESTIONS))
+@pytest.mark.parametrize("line", cases(QUESTIONS))
 @np.errstate(divide="ignore")
 def test_questions_answer_with_constants(line):
     data = {name: DATA[name] for name in names_in(line)}
@@ -413,7 +388,7 @@ def test_questions_answer_with_constants(line):
         np.testing.assert_array_equal(y.data, expected)
 
 
-@pytest.mark.parametrize("line", lines(PLAIN))
+@pytest.mark.parametrize("line", cases(PLAIN))
 def test_questions_that_plain_numbers_answer(line):
     data = {name: DATA[name] for name in names_in(line)}
     found = eval(line, {**KNOWN, **{name: leaf(x) for name, x in data.items()}})
@@ -458,127 +433,9 @@ np.searchsorted(a, 0.5)
 """
 
 
-@pytest.mark.parametrize("line", lines(REFUSED))
+@pytest.mark.parametrize("line", cases(REFUSED))
 def test_what_numpy_refuses_is_refused(line):
     data = {name: DATA[name] for name in names_in(line)}
     for given in (data, {name: leaf(x) for name, x in data.items()}):
         with pytest.raises((ValueError, TypeError, IndexError)):
             evaluated(line, given)
-
-
-@pytest.mark.parametrize(
-    "line, words",
-    [
-        (
-            "np.pad(v, 1, mode='mean')",
-            "np.pad on Tensors: of the modes, 'constant', 'edge', .*'mean'",
-        ),
-        ("np.pad(v, 1, mode='reflect', reflect_type='odd')", "np.pad on Tensors: of the modes"),
-        ("np.pad(v, 1, constant_values=s)", "np.pad on Tensors: constant_values are plain numbers"),
-        ("np.nan_to_num(v, copy=False)", "np.nan_to_num on Tensors: copy=False .* in place"),
-        ("np.choose([0, 1, 0], [v, w], mode='wrap')", "np.choose on Tensors: .*mode='wrap'"),
-        ("np.sort(v, order='f')", "np.sort on Tensors: .*order"),
-        ("v ^ 1", "are for masks"),
-        ("np.bitwise_and(v, 1)", "are for masks"),
-        (
-            "np.lib.stride_tricks.sliding_window_view(v, 2, writeable=True)",
-            "sliding_window_view on Tensors: writeable=True",
-        ),
-    ],
-)
-def test_what_is_not_followed_is_named(line, words):
-    with pytest.raises(TypeError, match=words):
-        evaluated(line, {name: leaf(DATA[name]) for name in names_in(line)})
-
-
-# Conventions: ties, kinks, jumps, NaN and infinity, by analysis
-
-INF, NAN = np.inf, np.nan
-
-
-@pytest.mark.parametrize(
-    "f, x, expected",
-    [
-        (np.fabs, [0.0, -2.0], [0, -1]),
-        (np.sinc, [0.0, 1.0, -0.5], [0, -1, 4 / np.pi]),
-        (lambda x: np.hypot(x, 0 * x), [0.0, -3.0], [0, -1]),
-        (lambda x: np.arctan2(x, 0.0), [0.0, 2.0], [0, 0]),
-        (lambda x: np.arctan2(0.0, x), [0.0, 2.0], [0, 0]),
-        (lambda x: np.fmax(x, 1.0), [1.0, 2.0, 0.0, NAN], [0.5, 1, 0, 0]),
-        (lambda x: np.fmax(x, NAN), [1.0, NAN], [1, NAN]),
-        (lambda x: np.fmin(NAN, x), [1.0, NAN], [1, NAN]),
-        (lambda x: np.fmin(x, 1.0), [1.0, 2.0, 0.0], [0.5, 0, 1]),
-        (np.nan_to_num, [NAN, INF, -INF, 2.0], [0, 0, 0, 1]),
-        (lambda x: np.copysign(x, -1.0), [0.0, 2.0, -2.0], [0, -1, 1]),
-        (lambda x: np.copysign(3.0, x), [2.0, -2.0, 0.0], [0, 0, 0]),
-        (lambda x: np.heaviside(x, 0.5), [-1.0, 0.0, 1.0], [0, 0, 0]),
-        (lambda x: np.heaviside([-1.0, 0.0, 1.0], x), [2.0, 2.0, 2.0], [0, 1, 0]),
-        (lambda x: 7.0 % x, [2.0, 3.0, -2.0, INF], [-3, -2, 4, 0]),
-        (lambda x: np.fmod(7.0, x), [2.0, 3.0, -2.0], [-3, -2, 3]),
-        (
-            lambda x: np.fmod([91.3, 36.5], x),
-            [2.9, 0.1],
-            [-31, -364],
-        ),  # not what rounding makes of it
-        (lambda x: np.logaddexp2(x, -INF), [1.0, -INF], [1, 0.5]),
-        (lambda x: np.logaddexp2(x, 1.0), [1.0, 2.0], [0.5, 2 / 3]),
-        (np.cbrt, [8.0, -27.0], [1 / 12, 1 / 27]),
-        (np.round, [0.5, 1.5, 2.4], [0, 0, 0]),
-        (lambda x: np.sort(x) * [1, 10, 100], [2.0, 1.0, 2.0], [10, 1, 100]),
-        (lambda x: np.sort(x) * [1, 10, 100], [NAN, 1.0, 0.0], [100, 10, 1]),
-        (lambda x: np.take_along_axis(x, np.array([0, 0, 2]), 0), [1.0, 2.0, 3.0], [2, 0, 1]),
-        (lambda x: np.pad(x, 1, mode="edge"), [1.0, 2.0, 3.0], [2, 1, 2]),
-        (lambda x: np.triu(np.full((2, 2), INF)) * 0 + np.diag(x), [1.0, 2.0], [1, 1]),
-    ],
-)
-@np.errstate(all="ignore")
-def test_conventions(f, x, expected):
-    t = leaf(x)
-    y = f(t)
-    assert y.requires_grad
-    y.backward(np.full(y.shape, 3.7))
-    np.testing.assert_allclose(t.grad, 3.7 * np.array(expected), rtol=1e-12)
-
-
-def test_higher_slopes_of_sinc_at_0():
-    """sinc(x) = 1 - (pi x)**2 / 6 + (pi x)**4 / 120 - ..."""
-    x = leaf(0.0)
-    slopes = [np.sinc(x)]
-    for _ in range(4):
-        slopes.append(grad(slopes[-1], x))
-    expected = [1, 0, -(np.pi**2) / 3, 0, np.pi**4 / 5]
-    close(np.array([y.item() for y in slopes]), np.array(expected), rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("size", [1e-8, 1e-5, 1e-3, 0.05, 0.0999, 0.1001, 0.3])
-def test_the_slope_of_sinc_near_0_is_right_to_the_last_digits(size):
-    """Against its series, taken further."""
-    exact = sum(
-        (-1) ** k * 2 * k * np.pi ** (2 * k) * size ** (2 * k - 1) / math.factorial(2 * k + 1)
-        for k in range(1, 15)
-    )
-    x = leaf(size)
-    np.sinc(x).backward()
-    close(x.grad, exact, rtol=1e-11)
-
-
-@pytest.mark.parametrize(
-    "f, words",
-    [
-        (
-            lambda t: np.sum(np.argsort(t) * 1.0),
-            "what argsort makes of t: .*, requires_grad=True, is a constant",
-        ),
-        (lambda t: np.sum(t > 0), "what greater makes of t: .*, requires_grad=True, is a constant"),
-        (
-            lambda t: np.count_nonzero(2 * t),
-            r"what count_nonzero makes of .*, the result of multiply",
-        ),
-        (lambda t: np.sum((t // 2).astype(int)) * 1.0, "what asconstant makes of"),
-        (lambda t: np.isclose(t, 1.0).astype(float).sum(), "what isclose makes of t"),
-    ],
-)
-def test_a_constant_in_between_is_named(f, words):
-    t = leaf([1.5, -2.5], name="t")
-    with pytest.raises(RuntimeError, match=f"no gradient flows here, since {words}"):
-        f(t).backward()

@@ -40,7 +40,7 @@ def loss_of(o):
 @pytest.mark.slow
 def test_each_is_proven(o):
     # SciPy makes float64 of a plain number and float32: of its samples alone it is proven.
-    check_op(o, o.samples if o.name == "xlogy" else None)
+    check_op(o, o.samples if o.name in ("xlogy", "xlog1py") else None)
 
 
 @EACH
@@ -84,6 +84,16 @@ def test_each_is_compiled_and_drawn(o):
         (sp.erf, [0.0, 1.0], [2 / np.sqrt(np.pi), 2 / np.sqrt(np.pi) / np.e]),
         (sp.erfc, [0.0], [-2 / np.sqrt(np.pi)]),
         (sp.ndtr, [0.0], [1 / np.sqrt(2 * np.pi)]),
+        (sp.erfinv, [0.0, sp.erf(1.0)], [np.sqrt(np.pi) / 2, np.sqrt(np.pi) / 2 * np.e]),
+        (sp.ndtri, [0.5], [np.sqrt(2 * np.pi)]),
+        (sp.gamma, [1.0, 3.0], [-np.euler_gamma, 3 - 2 * np.euler_gamma]),
+        (lambda x: sp.xlog1py(x, 1.0), [0.0, 3.0], [np.log(2), np.log(2)]),
+        (lambda x: sp.xlog1py(2.0, x), [3.0], [0.5]),
+        (lambda x: sp.xlog1py(0.0, x), [-1.0, 3.0], [0, 0]),
+        (sp.expm1, [0.0, 1.0], [1, np.e]),
+        (sp.log1p, [0.0, 1.0], [1, 0.5]),
+        (sp.exp2, [0.0, 1.0], [np.log(2), 2 * np.log(2)]),
+        (sp.cbrt, [1.0, 8.0], [1 / 3, 1 / 12]),
         (sp.gammaln, [1.0, 2.0], [-np.euler_gamma, 1 - np.euler_gamma]),
         (sp.digamma, [1.0, 2.0], [np.pi**2 / 6, np.pi**2 / 6 - 1]),
         (lambda x: sp.xlogy(x, 2.0), [0.0, 3.0], [np.log(2), np.log(2)]),
@@ -98,6 +108,11 @@ def test_slopes_by_analysis(f, x, expected):
     t = leaf(x)
     f(t).backward(np.full(len(x), 3.7))
     close(t.grad, 3.7 * np.array(expected, float), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["expm1", "log1p", "exp2", "cbrt"])
+def test_one_op_for_numpys_function_and_scipys(name):
+    assert getattr(sp, name)(leaf(0.5)).op is getattr(np, name)(leaf(0.5)).op
 
 
 def test_trigamma_is_the_slope_of_digamma():

@@ -383,7 +383,7 @@ def increase(z, value):
         lambda t, z: np.sum(t, out=z[0]),
         lambda t, z: np.subtract.reduce(t),
         lambda t, z: np.add.at(z, [0], t),
-        lambda t, z: np.multiply.outer(t, z),
+        lambda t, z: np.multiply.reduceat(t, [0]),
         lambda t, z: np.linalg.eig(t),
         lambda t, z: np.exp(t, where=z > 0),
         lambda t, z: put(t, 1),

@@ -17,6 +17,8 @@ from every_op import (
 from helpers import close, differences, leaf, random_like
 
 from tinygrad_steel import Tensor, grad
+from tinygrad_steel.ops import declare
+from tinygrad_steel.ops.op import Each
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -24,6 +26,20 @@ pytestmark = pytest.mark.filterwarnings("error")
 def test_every_op_has_samples():
     assert LIBRARY and [o.name for o in LIBRARY if not o.samples] == []
     assert all(floats(s.inputs) for o in LIBRARY if o.differentiable for s in o.samples)
+
+
+@pytest.mark.parametrize("o", LIBRARY, ids=lambda o: o.name)
+def test_our_declarations_are_what_op_takes(o):
+    """`define` leaves these checks out, for the sake of the import."""
+    one_rule = isinstance(o.vjps, Each)
+    each = o.vjps.rule if one_rule and o.joint is None else None
+    facts = {"each": each, "joint": o.joint, "constant": o.constant, "keeps": o.keeps}
+    facts |= {"elementwise": o.elementwise, "rowwise": o.rowwise}
+    declare.check_name(o.name)
+    declare.check_forward(o.name, o.forward)
+    declare.refuse_contradictions(o.name, () if one_rule else o.vjps[: o.given], facts)
+    declare.checked_samples(o.name, o.samples)
+    declare.check_inputs(o, one_rule)
 
 
 @every_sample

@@ -1359,3 +1359,25 @@ def test_a_part_of_a_gradient_that_is_written_in_another_way():
     assert compare_backprop(loss, G_w=right).ok
     report = compare_backprop(loss, G_w=1.01 * right)
     assert not report.ok and report.first_wrong.name == "G_w"
+
+
+@pytest.mark.parametrize("sizes", [(5, 5, 3, 1), (5, 3, 5, 2), (4, 4, 4, 3), (6, 4, 3, 2)])
+@pytest.mark.parametrize("turned", ["dW1", "dW2"])
+def test_a_product_that_is_turned_round_is_found_whatever_the_sizes(sizes, turned):
+    n, d, h, c = sizes
+    rng = np.random.default_rng(n + d)
+    X, Y, W1, W2 = (rng.normal(size=s) for s in ((n, d), (n, c), (d, h), (h, c)))
+    T = {"W1": Tensor(W1, requires_grad=True), "W2": Tensor(W2, requires_grad=True)}
+    loss = np.mean(np.square(np.tanh(X @ T["W1"]) @ T["W2"] - Y))
+
+    def backward():
+        a = np.tanh(X @ W1)
+        dz2 = 2 * (a @ W2 - Y) / Y.size
+        dW2 = dz2.T @ a if turned == "dW2" else a.T @ dz2
+        dz1 = dz2 @ W2.T * (1 - a * a)
+        dW1 = dz1.T @ X if turned == "dW1" else X.T @ dz1
+        return {"dW1": dW1, "dW2": dW2}
+
+    report = compare_backprop(loss, T, backprop=backward)
+    assert report.first_wrong.variable == turned
+    assert "transposed" in report.faults

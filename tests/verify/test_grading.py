@@ -197,6 +197,18 @@ def gives_nothing(x, y, W):
     return None
 
 
+class Own(BaseException):
+    """What no `except Exception` catches."""
+
+
+def closes(x, y, W):
+    raise GeneratorExit
+
+
+def own_error(x, y, W):
+    raise Own("mine")
+
+
 ALL = {
     "right": right,
     "mean": forgets_the_mean,
@@ -275,3 +287,39 @@ def test_a_convention_is_said_in_the_table_and_strict_in_a_test():
         assert_backprop(loss, names, backprop=lambda: by_convention(*arrays))
     with pytest.raises(ValueError, match="is not known"):
         grade_backprop(graph_of_four, {"Ada": by_convention}, convention="up")
+
+
+def test_no_submission_ends_the_table_but_the_graders_own_interrupt():
+    grades = grade_backprop(problem, {1: closes, 2: own_error, 3: right})
+    assert [type(grade.error) for grade in grades] == [GeneratorExit, Own, type(None)]
+    assert [grade.ok for grade in grades] == [False, False, True]
+    assert str(grades).splitlines()[2].split()[:2] == ["2", "no"]
+
+    def interrupted(x, y, W):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        grade_backprop(problem, {"stopped": interrupted})
+
+
+def test_a_list_of_submissions_is_to_have_names():
+    with pytest.raises(TypeError, match="submissions is to be a dict.*not a list"):
+        grade_backprop(problem, [right])
+
+
+def test_no_convention_is_none():
+    loss, x = line()
+    assert compare_backprop(loss, convention=None, G_x=2 * (x.numpy() - [1.0, 2.0, 4.0])).ok
+    with pytest.raises(TypeError, match="G_x is to be an array of numbers, not NoneType"):
+        compare_backprop(loss, G_x=None)
+
+
+def test_long_lists_of_what_is_not_in_the_graph_end():
+    loss, names, (x, y, W) = problem()
+
+    def backward():
+        kept = {f"d_{i}": np.full(3, i + 0.5) for i in range(40)}
+        return {**kept, "W": 2 * x.T @ (x @ W - y) / 6}
+
+    text = str(compare_backprop(loss, names, backprop=backward))
+    assert len(text.splitlines()) < 30, text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import math
 import re
 
 import numpy as np
@@ -64,6 +65,15 @@ def test_equal_code_in_two_files_has_the_right_file(tmp_path):
     assert compare_backprop(linear(), backprop=backward).first_wrong.where.file.endswith("b.py")
     seen = {b.origin.where.file for b in watched(backward).bindings}
     assert {str(tmp_path / name) for name in ("a.py", "b.py")} <= seen
+
+
+def test_a_variable_that_is_called_like_a_module_is_seen(tmp_path):
+    text = "def go():\n    math = x @ v - y\n    math *= 2\n    return x.T @ math\n"
+    seen = watched(function_in(tmp_path / "homework.py", text, math=math))
+    changed = [b for b in seen.bindings if b.path == ("math",)]
+    assert [b.origin.where.line for b in changed] == [2, 3]
+    np.testing.assert_array_equal(changed[1].array, 2 * (X @ W - Y))
+    assert changed[1] in seen.bindings[-1].origin.reads
 
 
 # Containers with methods of their own

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import ops
 from .habits import refuse
-from .numpy_reductions import MORE
+from .numpy_api import MORE
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -20,6 +20,7 @@ class Methods:
 
     __slots__ = ()
     record_op: ClassVar[Callable[..., Tensor]]
+    dtype: np.dtype[Any]
 
     def sum(self, axis: Any = None, *, keepdims: bool = False, **more: Any) -> Tensor:
         """The sum over all elements or along `axis`."""
@@ -71,13 +72,13 @@ class Methods:
             return asked(np.prod, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.prod, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def cumsum(self, axis: int | None = None) -> Tensor:
+    def cumsum(self, axis: int | None = None, dtype: Any = None) -> Tensor:
         """The running sum along `axis`, or over all elements in row order."""
-        return np.cumsum(self, axis)  # type: ignore
+        return np.cumsum(self, axis, dtype)  # type: ignore
 
-    def cumprod(self, axis: int | None = None) -> Tensor:
+    def cumprod(self, axis: int | None = None, dtype: Any = None) -> Tensor:
         """The running product along `axis`, or over all elements in row order."""
-        return np.cumprod(self, axis)  # type: ignore
+        return np.cumprod(self, axis, dtype)  # type: ignore
 
     def round(self, decimals: int = 0) -> Tensor:
         """To this many decimals; its slope is 0."""
@@ -119,9 +120,11 @@ class Methods:
             return asked(np.all, more, self, axis=axis, keepdims=keepdims)
         return self.record_op(ops.all, (self,), {"axis": axis, "keepdims": keepdims})
 
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
         """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
         lengths = shape[0] if len(shape) == 1 else shape
+        if order != "C":
+            return np.reshape(self, lengths, order)  # type: ignore
         return self.record_op(ops.reshape, (self,), {"shape": lengths})
 
     def transpose(self, *axes: Any) -> Tensor:
@@ -145,8 +148,10 @@ class Methods:
         """self @ other, or the product with a single number."""
         return np.dot(self, other)  # type: ignore
 
-    def ravel(self) -> Tensor:
-        """All elements along one axis."""
+    def ravel(self, order: str = "C") -> Tensor:
+        """All elements along one axis, row after row, or with "F" column after column."""
+        if order != "C":
+            return np.ravel(self, order)  # type: ignore
         return self.record_op(ops.reshape, (self,), {"shape": (-1,)})
 
     flatten = ravel
@@ -156,7 +161,7 @@ class Methods:
         """All elements along one axis, to go over or to pick from."""
         return self.ravel()
 
-    def copy(self) -> Tensor:
+    def copy(self, order: str = "C") -> Tensor:
         """The same elements, with their history; `detach()` is without."""
         return np.copy(self)  # type: ignore
 
@@ -172,9 +177,9 @@ class Methods:
         """What is on a diagonal of two axes."""
         return np.diagonal(self, offset, axis1, axis2)  # type: ignore
 
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Tensor:
         """The sum of what is on a diagonal of two axes."""
-        return np.trace(self, offset, axis1, axis2)  # type: ignore
+        return np.trace(self, offset, axis1, axis2, dtype)  # type: ignore
 
     @property
     def real(self) -> Tensor:
@@ -195,11 +200,20 @@ class Methods:
         """Without its axes of length 1, or without `axis`."""
         return self.record_op(ops.squeeze, (self,), {"axis": axis})
 
-    def astype(self, dtype: Any) -> Tensor:
-        """The same elements in another dtype."""
+    def astype(
+        self,
+        dtype: Any,
+        order: str = "K",
+        casting: Any = "unsafe",
+        subok: bool = True,
+        copy: bool = True,
+    ) -> Tensor:
+        """The same elements in another dtype, always as a new Tensor."""
         dtype = np.dtype(dtype)
         if dtype.kind not in "fiub":
             raise TypeError(f"a Tensor holds real numbers, not {dtype}")
+        if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):
+            raise TypeError(f"{self.dtype} does not become {dtype} by casting={casting!r}")
         convert = ops.astype if dtype.kind == "f" else ops.asconstant
         return self.record_op(convert, (self,), {"dtype": dtype})
 

@@ -13,6 +13,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.linalg._linalg import EighResult, QRResult, SlogdetResult, SVDResult
 
 from .. import ops
+from ..ops.algebra import turned
 from ..ops.op import data_of
 from ..ops.safe import floats
 from .numpy_elements import as_array
@@ -27,11 +28,6 @@ def slogdet(a: Any) -> SlogdetResult:
 
 def cholesky(a: Any, *, upper: bool = False) -> Any:
     return turned(ops.cholesky(turned(a))) if upper else ops.cholesky(a)
-
-
-def turned(a: Any) -> Any:
-    """The transpose of each matrix."""
-    return np.swapaxes(a, -1, -2)
 
 
 def eigh(a: Any, UPLO: str = "L") -> EighResult:

@@ -8,28 +8,29 @@ no row: `np.exp` means the op whose forward it is.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy._core import umath
 
 from .. import ops
 from ..ops.op import SPELLINGS, TWINS, Op
-from . import numpy_algebra as algebra
-from . import numpy_elements as elements
-from . import numpy_elementwise as elementwise
-from . import numpy_joins as joins
-from . import numpy_products as products
-from . import numpy_questions as questions
-from . import numpy_reductions as reductions
-from . import numpy_shapes as shapes
-from . import numpy_statistics as statistics
-from .refusals import INSTEAD
-
-# They write into an array that is there.
-FILLING = (np.put, np.copyto, np.place, np.putmask, np.put_along_axis, np.fill_diagonal)
+from .later import (
+    algebra,
+    elements,
+    elementwise,
+    joins,
+    products,
+    questions,
+    reductions,
+    refusals,
+    shapes,
+    statistics,
+)
 
 
 def twin(function: Any) -> Op:
@@ -40,35 +41,16 @@ def twin(function: Any) -> Op:
         importlib.import_module("..ops.special", __package__)  # not before: SciPy is slow to load
         if function in TWINS:
             return TWINS[function]
-    name = function.__name__
-    if hasattr(function, "__module__"):
-        name = f"{function.__module__}.{name}"
-    if name.startswith("numpy.fft."):
-        raise TypeError(
-            f"{name} makes complex numbers, and a Tensor holds real ones: take t.numpy() where no "
-            f"gradient is wanted"
-        )
-    if function in FILLING:
-        raise TypeError(
-            f"{name} fills an array in place, which keeps no history: make the parts first, then "
-            f"np.stack or np.concatenate them, or choose with np.where"
-        )
-    instead = INSTEAD.get(function.__name__)
-    raise TypeError(
-        f"{name} has no registered op, so its gradient is not known: write it with functions that "
-        f"have one (tinygrad_steel.OPS lists them), register it with "
-        f"tinygrad_steel.op(..., twins=[{name}]), or take t.numpy() where no gradient is wanted"
-        + (f". Here: {instead}" if instead else "")
-    )
+    raise refusals.unknown(function)
 
 
 def with_method(ufunc: np.ufunc, method: str) -> Callable[..., Any]:
     """What a method of a ufunc means, as np.add.reduce does np.sum; TypeError where there is none."""
-    if (ufunc, method) in reductions.METHODS:
-        return reductions.METHODS[ufunc, method]
-    raise TypeError(
-        f"np.{ufunc.__name__}.{method} keeps no history on Tensors: use np.sum, np.max, np.min, +"
-    )
+    if (ufunc, method) in METHODS:
+        return METHODS[ufunc, method]
+    if method == "outer":
+        return functools.partial(elementwise.outer, ufunc)
+    raise refusals.unknown_method(ufunc, method)
 
 
 MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
@@ -127,6 +109,7 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.select: elements.select,
     np.choose: elements.choose,
     np.clip: elements.clip,
+    umath.clip: elements.clip,  # type: ignore[attr-defined]  # the ufunc behind the method of an array
     np.diag: elements.diag,
     np.diagflat: elements.diagflat,
     np.diagonal: elements.diagonal,
@@ -281,11 +264,38 @@ MEANING: dict[Callable[..., Any], Op | Callable[..., Any]] = {
     np.isneginf: questions.isneginf,
 }
 
-# What functions that mean an op mean with these arguments, which the op does not take.
-BEYOND: dict[Callable[..., Any], tuple[set[str], Callable[..., Any]]] = {
-    **{f: (reductions.MORE, meaning) for f, meaning in reductions.REDUCTIONS.items()},
-    np.reshape: ({"order"}, shapes.reshape),
+# What functions that mean an op mean with arguments that the op does not take.
+MORE = {"where", "initial", "dtype", "correction"}
+BEYOND: dict[Callable[..., Any], tuple[set[str], Any]] = {
+    np.sum: (MORE, reductions.sum),
+    np.prod: (MORE, reductions.prod),
+    np.max: (MORE, reductions.max),
+    np.amax: (MORE, reductions.max),
+    np.min: (MORE, reductions.min),
+    np.amin: (MORE, reductions.min),
+    np.any: (MORE, reductions.any),
+    np.all: (MORE, reductions.all),
+    np.mean: (MORE, reductions.mean),
+    np.var: (MORE, reductions.var),
+    np.std: (MORE, reductions.std),
+    np.reshape: ({"order", "copy"}, shapes.reshape),
     np.concatenate: ({"dtype", "casting"}, joins.concatenate),
+    np.zeros_like: ({"dtype", "shape", "order", "subok"}, elements.zeros_like),
+    np.empty_like: ({"dtype", "shape", "order", "subok"}, elements.zeros_like),
+    np.ones_like: ({"dtype", "shape", "order", "subok"}, elements.ones_like),
+}
+
+# What methods of ufuncs mean.
+METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {
+    (np.add, "reduce"): reductions.sum,
+    (np.multiply, "reduce"): reductions.prod,
+    (np.maximum, "reduce"): reductions.max,
+    (np.minimum, "reduce"): reductions.min,
+    (np.logical_or, "reduce"): reductions.any,
+    (np.logical_and, "reduce"): reductions.all,
+    (np.logaddexp, "reduce"): ops.logsumexp,
+    (np.add, "accumulate"): np.cumsum,
+    (np.multiply, "accumulate"): np.cumprod,
 }
 
 for name, meaning in (("matvec", products.matvec), ("vecmat", products.vecmat)):

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from .. import ops
-from ..ops.op import data_of, describe, is_tensor
+from ..ops.op import data_of, describe, holds_tensors, is_tensor
 from ..ops.shapes import before
+from .tensor import Tensor
 
 
 def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
@@ -25,8 +26,13 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
 
 
 def as_array(x: Any) -> Any:
-    """A Tensor or an array of any library as it is, anything else as an array."""
-    return x if is_tensor(x) or hasattr(type(x), "__array_function__") else np.asarray(x)
+    """A Tensor or an array of any library as it is, anything else as an array.
+
+    Of a list with Tensors in it that is a Tensor.
+    """
+    if is_tensor(x) or hasattr(type(x), "__array_function__"):
+        return x
+    return ops.stack(x) if holds_tensors(x) else np.asarray(x)
 
 
 def as_indices(x: Any) -> Any:
@@ -55,11 +61,31 @@ def is_bound(x: Any) -> bool:
     return not isinstance(x, int | float | None) and (is_tensor(x) or np.ndim(x) > 0)
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
-    if dtype is None and not is_bound(fill_value):
-        return ops.full_like(a, fill_value=fill_value)
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+) -> Any:
+    if is_tensor(a) and shape is None and not is_bound(fill_value):
+        return ops.full_like(a if dtype is None else a.astype(dtype), fill_value=fill_value)
     filled = as_array(fill_value).astype(a.dtype if dtype is None else dtype)
-    return np.broadcast_to(filled, a.shape)
+    y = np.broadcast_to(filled, np.shape(a) if shape is None else shape)
+    return y if is_tensor(y) else Tensor(y)
+
+
+def zeros_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Any:
+    return full_like(a, 0, dtype, order, subok, shape)
+
+
+def ones_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Any:
+    return full_like(a, 1, dtype, order, subok, shape)
 
 
 def where(condition: Any, *choices: Any) -> Any:
@@ -118,10 +144,11 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return a[..., along + first, along + second]
 
 
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
     if a.ndim < 2:
         raise TypeError(f"a trace is of matrices, not of {describe(a)}")
-    return ops.sum(diagonal(a, offset, axis1, axis2), axis=-1)
+    along = diagonal(a, offset, axis1, axis2)
+    return ops.sum(along if dtype is None else along.astype(dtype), axis=-1)
 
 
 def diagonal_of_matrices(x: Any, /, *, offset: int = 0) -> Any:
@@ -129,7 +156,7 @@ def diagonal_of_matrices(x: Any, /, *, offset: int = 0) -> Any:
 
 
 def trace_of_matrices(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
-    return trace(x if dtype is None else x.astype(dtype), offset, -2, -1)
+    return trace(x, offset, -2, -1, dtype)
 
 
 def sliding_window_view(

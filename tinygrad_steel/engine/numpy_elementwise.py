@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import is_tensor
+from .numpy_elements import as_array
 from .operators import masks_only
 
 
@@ -21,6 +22,12 @@ def as_float64(x: Any) -> Any:
         return np.asarray(x, np.result_type(x, np.float64)) if np.ndim(x) else float(x)
     dtype = np.result_type(x.dtype, np.float64)
     return x if x.dtype == dtype else x.astype(dtype)
+
+
+def outer(ufunc: np.ufunc, a: Any, b: Any, *, axis: int = 0) -> Any:
+    """Each element of `a` with each of `b`; `axis` says nothing here, as there is none."""
+    a = as_array(a)
+    return ufunc(np.reshape(a, (*a.shape, *[1] * np.ndim(b))), b)
 
 
 def divmod(a: Any, b: Any) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from .. import ops
-from ..ops.op import is_tensor
+from ..ops.op import is_tensor, stacked
 from ..ops.shapes import before
 from .numpy_elements import as_array
 
@@ -19,29 +19,22 @@ def concatenate(
     arrays: Any, axis: int | None = 0, *, dtype: Any = None, casting: Any = "same_kind"
 ) -> Any:
     if dtype is not None:
-        arrays = [as_dtype(as_array(x), dtype, casting) for x in arrays]
+        arrays = [as_array(x).astype(dtype, casting=casting) for x in arrays]
     return ops.concatenate(arrays, axis=axis)
 
 
-def as_dtype(x: Any, dtype: Any, casting: Any) -> Any:
-    """An array in another dtype, where NumPy's rule allows it."""
-    if not np.can_cast(x.dtype, dtype, casting):
-        raise TypeError(f"{x.dtype} does not become {np.dtype(dtype)} by casting={casting!r}")
-    return x.astype(dtype)
-
-
 def vstack(arrays: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
-    return concatenate([np.atleast_2d(x) for x in arrays], dtype=dtype, casting=casting)
+    return concatenate([np.atleast_2d(stacked(x)) for x in arrays], dtype=dtype, casting=casting)
 
 
 def hstack(arrays: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
-    arrays = [np.atleast_1d(x) for x in arrays]
+    arrays = [np.atleast_1d(stacked(x)) for x in arrays]
     axis = 0 if np.ndim(arrays[0]) == 1 else 1
     return concatenate(arrays, axis, dtype=dtype, casting=casting)
 
 
 def column_stack(arrays: Any) -> Any:
-    return ops.concatenate([as_column(x) for x in arrays], axis=1)
+    return ops.concatenate([as_column(stacked(x)) for x in arrays], axis=1)
 
 
 def as_column(x: Any) -> Any:
@@ -50,12 +43,12 @@ def as_column(x: Any) -> Any:
 
 
 def dstack(tup: Any) -> Any:
-    return ops.concatenate([np.atleast_3d(x) for x in tup], axis=2)
+    return ops.concatenate([np.atleast_3d(stacked(x)) for x in tup], axis=2)
 
 
 def append(arr: Any, values: Any, axis: int | None = None) -> Any:
     if axis is None:
-        return ops.concatenate([np.ravel(arr), np.ravel(values)])
+        return ops.concatenate([np.ravel(stacked(arr)), np.ravel(stacked(values))])
     return ops.concatenate([arr, values], axis=axis)
 
 

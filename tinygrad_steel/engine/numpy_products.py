@@ -161,25 +161,32 @@ def without_dots(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], str]
     """The letters of each array and of the result, with letters of their own in place of "..."."""
     left, arrow, result = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")
-    if len(terms) != len(ndims):
-        raise ValueError(f"np.einsum: {subscripts!r} is for {len(terms)} arrays, not {len(ndims)}")
-    if not arrow:
-        once = sorted(c for c in {*left} - {*",."} if left.count(c) == 1)
-        result = "..." * ("..." in left) + "".join(once)
-    counts = [n - len(term.replace("...", "")) for term, n in zip(terms, ndims)]
-    if any(n < 0 or (n and "..." not in term) for term, n in zip(terms, counts)):
-        raise ValueError(f"np.einsum: {subscripts!r} does not fit arrays with {[*ndims]} axes")
-    most = max(n * ("..." in term) for term, n in zip(terms, counts))
+    result = result if arrow else implied(left)
+    hidden = hidden_axes(subscripts, terms, ndims)
+    most = max(hidden)
     if most and "..." not in result:
         raise ValueError(
             f"np.einsum: the result in {subscripts!r} has no place for the axes of '...'"
         )
-    free = [c for c in string.ascii_letters if c not in subscripts][:most]
-    terms = [
-        term.replace("...", "".join(free[most - n :]) if n else "")
-        for term, n in zip(terms, counts)
-    ]
-    return terms, result.replace("...", "".join(free))
+    free = "".join([c for c in string.ascii_letters if c not in subscripts][:most])
+    terms = [term.replace("...", free[most - n :]) for term, n in zip(terms, hidden)]
+    return terms, result.replace("...", free)
+
+
+def implied(left: str) -> str:
+    """The result where none is written: first "...", then the letters that are there once."""
+    once = sorted(c for c in {*left} - {*",."} if left.count(c) == 1)
+    return "..." * ("..." in left) + "".join(once)
+
+
+def hidden_axes(subscripts: str, terms: list[str], ndims: Sequence[int]) -> list[int]:
+    """How many axes "..." stands for in each array; ValueError where letters do not fit."""
+    if len(terms) != len(ndims):
+        raise ValueError(f"np.einsum: {subscripts!r} is for {len(terms)} arrays, not {len(ndims)}")
+    counts = [n - len(term.replace("...", "")) for term, n in zip(terms, ndims)]
+    if any(n < 0 or (n and "..." not in term) for term, n in zip(terms, counts)):
+        raise ValueError(f"np.einsum: {subscripts!r} does not fit arrays with {[*ndims]} axes")
+    return counts
 
 
 def without_diagonals(term: str, x: Any) -> tuple[str, Any]:

@@ -209,23 +209,35 @@ def nancumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
     return cumprod(np.where(np.isnan(a), 1, a), axis, dtype)
 
 
-def nanmax(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    return of_numbers(ops.max, -np.inf, a, axis, keepdims)
+def nanmax(
+    a: Any, axis: Axis = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
+) -> Any:
+    return of_numbers(max, -np.inf, a, axis, keepdims, initial, where)
 
 
-def nanmin(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    return of_numbers(ops.min, np.inf, a, axis, keepdims)
+def nanmin(
+    a: Any, axis: Axis = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
+) -> Any:
+    return of_numbers(min, np.inf, a, axis, keepdims, initial, where)
 
 
-def of_numbers(op: Any, least: float, a: Any, axis: Axis, keepdims: bool) -> Any:
+def of_numbers(
+    extreme: Any, least: float, a: Any, axis: Axis, keepdims: bool, initial: Any, where: Any
+) -> Any:
     """An extreme of what is no NaN; NaN where nothing else is there."""
     missing = np.isnan(a)
-    y = op(np.where(missing, least, a), axis, keepdims=keepdims)
-    return np.where(np.all(missing, axis=axis, keepdims=keepdims), np.nan, y)
+    rest = np.where(missing, least, a)
+    y = extreme(rest, axis, keepdims=keepdims, initial=initial, where=where)
+    nothing = all(missing, axis, keepdims=keepdims, where=where)
+    return np.where(nothing, np.nan if initial is None else initial, y)
 
 
-def nanmean(a: Any, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
-    return mean(a, axis, dtype, keepdims=keepdims, where=~np.isnan(a))
+def nanmean(
+    a: Any, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True
+) -> Any:
+    there = ~np.isnan(a)
+    there = there if where is True else np.logical_and(there, where)
+    return mean(a, axis, dtype, keepdims=keepdims, where=there)
 
 
 def nanvar(a: Any, axis: Axis = None, dtype: Any = None, **asked: Any) -> Any:
@@ -244,37 +256,12 @@ def of_enough(
     *,
     ddof: float = 0,
     keepdims: bool = False,
+    where: Any = True,
 ) -> Any:
     """A deviation of what is no NaN; NaN where no more than `ddof` numbers are left."""
     a, there = floats(a), ~np.isnan(a)
+    there = there if where is True else np.logical_and(there, where)
     enough = np.sum(there, axis=axis, keepdims=keepdims) > ddof
     safe = np.where(enough, ddof, -1).astype(a.dtype)  # never a division by 0
     y = deviation(a, axis, dtype, ddof=safe, keepdims=keepdims, where=there)
     return np.where(enough, y, np.nan)
-
-
-MORE = {"where", "initial", "dtype", "correction"}  # what the ops themselves do not take
-REDUCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
-    np.sum: sum,
-    np.prod: prod,
-    np.max: max,
-    np.amax: max,
-    np.min: min,
-    np.amin: min,
-    np.any: any,
-    np.all: all,
-    np.mean: mean,
-    np.var: var,
-    np.std: std,
-}
-METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {
-    (np.add, "reduce"): sum,
-    (np.multiply, "reduce"): prod,
-    (np.maximum, "reduce"): max,
-    (np.minimum, "reduce"): min,
-    (np.logical_or, "reduce"): any,
-    (np.logical_and, "reduce"): all,
-    (np.logaddexp, "reduce"): ops.logsumexp,
-    (np.add, "accumulate"): np.cumsum,
-    (np.multiply, "accumulate"): np.cumprod,
-}

@@ -14,7 +14,7 @@ def ravel(a: Any, order: str = "C") -> Any:
     return ops.reshape(in_order(a, order), shape=(-1,))
 
 
-def reshape(a: Any, shape: Any, order: str = "C") -> Any:
+def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
     if order == "C":
         return ops.reshape(a, shape=shape)
     lengths = (shape,) if np.ndim(shape) == 0 else tuple(shape)
@@ -121,7 +121,7 @@ def three_axes(a: Any) -> Any:
     return a if np.ndim(a) >= 3 else np.reshape(a, (*two_axes(a).shape, 1))
 
 
-def copy(a: Any) -> Any:
+def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     return a.astype(a.dtype)
 
 

@@ -180,6 +180,11 @@ def cov(
     dtype: Any = None,
 ) -> Any:
     """With weights as plain numbers."""
+    if is_tensor(fweights) or is_tensor(aweights):
+        raise TypeError(
+            "no gradient is followed to fweights and aweights: give them as plain numbers, as in "
+            "aweights=w.numpy()"
+        )
     x = rows_of(m, rowvar) if y is None else np.concatenate([rows_of(z, rowvar) for z in (m, y)])
     x = x.astype(np.float64 if dtype is None else dtype)
     weights = [np.asarray(w) for w in (fweights, aweights) if w is not None]
@@ -291,7 +296,7 @@ def slopes(f: Any, h: Any, axis: int, edge_order: int) -> Any:
     if np.ndim(h) and np.shape(h) != (n,):
         raise ValueError(f"np.gradient: coordinates {np.shape(h)} do not fit {n} values")
     gaps = diff(h) if np.ndim(h) else np.broadcast_to(h, (n - 1,))
-    if not is_tensor(gaps) and np.all(gaps == gaps[0]):
+    if not is_tensor(gaps) and np.all(gaps == gaps[0]):  # as NumPy: coordinates become a step
         h = gaps[0].item()
     gaps = np.reshape(gaps, (n - 1,) + (1,) * (f.ndim - 1))
     gaps = gaps if is_tensor(gaps) else gaps.astype(f.dtype)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dis
-import sys
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Never
 
 import numpy as np
 
-from .. import ops
 from ..ops.fast import is_numpy
-from ..ops.op import OPS, SPELLINGS, Op, data_of, describe
+from ..ops.op import Op, data_of, describe
+from .answers import Answers
 from .backward import own, pull_arrays, seed
 from .broadcast import warn_of_square
 from .checks import (
@@ -25,19 +23,17 @@ from .checks import (
     frozen_params,
 )
 from .habits import ATTRIBUTES, Elsewhere, refuse
-from .messages import asked_by_user, describe_call, described_result, explained, expression_of
+from .messages import describe_call, described_result, explained
 from .methods import Methods
-from .numpy_api import BEYOND, twin, with_method
 from .operators import Operators
-from .reads import BRANCH, COUNT, INDEX, NUMBER, remember
-from .recording import RECORDING, next_age, refuse_tracing
-from .refusals import advice
+from .protocol import Protocol
+from .recording import RECORDING, next_age
 
 PLAIN_NUMBERS = (int, float, np.number, np.bool_)
 BACKWARD = threading.Lock()  # two threads may add to the gradient of one leaf
 
 
-class Tensor(Operators, Methods):
+class Tensor(Operators, Methods, Answers, Protocol):
     """An array, whether it wants a gradient, and (for results) the op and inputs it came from.
 
     Operators, methods and NumPy functions applied to a Tensor give Tensors. `==` compares element
@@ -110,50 +106,7 @@ class Tensor(Operators, Methods):
         if requires_grad is not False:
             self.requires_grad = requires_grad
 
-    # What it is: facts, read-only. A slip of the pen does not change them; `_shape = ...` does.
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
-        if self._op in COUNTED and asked_by_user(1):
-            self.note_count()
-        return self._shape
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        if self._op in COUNTED and asked_by_user(1):
-            self.note_count()
-        size: int = self._array.size
-        return size
-
-    def note_count(self) -> None:
-        """Remember that a number of elements was asked for, where other numbers decide on it."""
-        if self._op is ops.getitem and not any(map(decides, self._inputs[1:])):
-            return
-        if self._op in COUNTED:
-            remember(self, COUNT)
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self._shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of the elements."""
-        dtype: np.dtype[Any] = self._array.dtype
-        return dtype
-
-    @property
-    def itemsize(self) -> int:
-        """The bytes of an element."""
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of all elements."""
-        return self.size * self.itemsize
+    # What it is, read-only. A slip of the pen does not change it; `_op = ...` does.
 
     @property
     def op(self) -> Op | None:
@@ -276,21 +229,6 @@ class Tensor(Operators, Methods):
         """A copy of the data as a NumPy array, without history."""
         return np.array(self._array)
 
-    def item(self) -> float:
-        """The only element, as a Python number; ValueError where there are more."""
-        if self.size != 1:
-            raise ValueError(
-                f"item() takes the only element of a Tensor; {describe(self)} has {self.size}"
-            )
-        refuse_tracing()
-        number: float = np.asarray(self._array).item()
-        return number
-
-    def tolist(self) -> Any:
-        """The elements as Python numbers, in lists of lists, without history."""
-        refuse_tracing()
-        return np.asarray(self._array).tolist()
-
     def detach(self) -> Tensor:
         """A new leaf with a copy of the data, without history, through which no gradient flows."""
         return Tensor(self._array)
@@ -304,53 +242,6 @@ class Tensor(Operators, Methods):
         facts += [f"op={self.op.name}"] if self.op else []
         facts += ["requires_grad=True"] if self.requires_grad else []
         return f"Tensor({', '.join(facts)})"
-
-    def __len__(self) -> int:
-        if not self.ndim:
-            raise TypeError("a 0-d Tensor has no length")
-        self.note_count()
-        return self._shape[0]
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return (self[i] for i in range(len(self)))
-
-    def __contains__(self, x: Any) -> bool:
-        return bool(np.any(self == x))
-
-    def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ValueError(
-                f"the truth of {describe(self)} is ambiguous: use np.any(t), np.all(t), "
-                f"and & | ~ for and, or, not"
-            )
-        refuse_tracing()
-        refuse_assignment(self)
-        remember(self, BRANCH)
-        return bool(self._array)
-
-    def __float__(self) -> float:
-        refuse_tracing()
-        refuse_assignment(self)
-        number = float(self.item())
-        remember(self, NUMBER)
-        return number
-
-    def __int__(self) -> int:
-        refuse_tracing()
-        refuse_assignment(self)
-        number = int(self.item())
-        remember(self, INDEX)
-        return number
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iu" or self.ndim:
-            raise TypeError(f"only a single integer can be an index, not {describe(self)}")
-        number = int(self.item())
-        remember(self, INDEX)
-        return number
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # For copy, deepcopy and pickle: a leaf of its own age. A result would lose its history
@@ -450,50 +341,6 @@ class Tensor(Operators, Methods):
             watcher.result(y, op, inputs, params)
         return y
 
-    # NumPy's functions and operators, when they meet a Tensor; pandas, on the left, leaves its
-    # operators to the Tensor.
-
-    __pandas_priority__ = 10_000
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if kwargs.get("out") is not None:
-            raise TypeError(
-                f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an "
-                f"ndarray z), since its history would be lost: write z = z + t{advice()}"
-            )
-        if method != "__call__":
-            return with_method(ufunc, method)(*inputs, **{"axis": 0, **kwargs})
-        if ufunc in SPELLINGS:
-            return SPELLINGS[ufunc](*inputs, **kwargs)
-        return twin(ufunc)(*inputs, **kwargs)
-
-    def __array_function__(
-        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        meaning = SPELLINGS.get(function)
-        if kwargs and function in BEYOND and not BEYOND[function][0].isdisjoint(kwargs):
-            meaning = BEYOND[function][1]
-        if meaning is None:
-            return twin(function)(*args, **kwargs)
-        try:
-            return meaning(*args, **kwargs)
-        except TypeError as error:  # arguments that the spelling does not know
-            name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
-            raise TypeError(f"{name} on Tensors: {error}") from error
-
-    # For type checkers, NumPy's functions on a Tensor are those on an array of this dtype, of which
-    # they promise least.
-    def __array__(
-        self, dtype: Any = None, copy: bool | None = None
-    ) -> np.ndarray[Any, np.dtype[np.object_]]:
-        refuse_assignment(self)
-        raise TypeError(
-            "a Tensor does not turn into an array by itself, since its history would be lost: "
-            "use np.stack([t, u]) to join Tensors, np.where or np.concatenate in place of "
-            "z[i] = t, t.numpy() for the numbers alone, and in place of a masked array or a "
-            "pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t" + advice()
-        )
-
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if name not in ATTRIBUTES]
 
@@ -502,14 +349,6 @@ class Tensor(Operators, Methods):
             "a Tensor's elements cannot be assigned: "
             "use np.where or np.concatenate to make a new Tensor"
         )
-
-
-COUNTED = {ops.getitem, *(op for op in OPS.values() if op.counts)}
-
-
-def decides(index: Tensor) -> bool:
-    """Whether numbers decide how many elements an index picks."""
-    return index.dtype.kind == "b" or index._op in COUNTED - {ops.getitem}
 
 
 # Not by __getattr__, with which a class loses Python's short way to all its other attributes.
@@ -559,15 +398,3 @@ def forget(y: Tensor, inputs: tuple[Any, ...], unrecorded: bool) -> None:
     y._op, y._inputs, y._arrays, y._params, y._requires_grad = None, (), (), {}, False
     y._grad = None
     y.unrecorded = unrecorded or any(getattr(x, "unrecorded", False) for x in inputs)
-
-
-def refuse_assignment(t: Tensor) -> None:
-    """TypeError where NumPy asks for the numbers of `t` for `z[i] = t`: the history would be lost."""
-    frame = sys._getframe(2)
-    if dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE"):
-        called = t._name or "the Tensor"
-        raise TypeError(
-            f"`{expression_of(frame) or 'z[i]'} = ...` cannot keep the history of {called} of shape "
-            f"{t.shape}: use np.where, np.stack or np.concatenate, or t.numpy() where the numbers "
-            f"alone are meant{advice()}"
-        )

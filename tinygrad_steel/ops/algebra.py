@@ -306,10 +306,10 @@ def through_left(g: Any, u: Any, s: Any, vh: Any) -> Any:
     if u.shape[-2] == u.shape[-1]:
         return along
     outside = g - u @ (turned(u) @ g)  # into directions that no column of `u` has
-    return along + (outside / columns(nonzero(s))) @ vh
+    return along + (outside / columns(nan_at_zero(s))) @ vh
 
 
-def nonzero(s: Any) -> Any:
+def nan_at_zero(s: Any) -> Any:
     """Numbers; NaN where only rounding tells them from 0."""
     noise = s.shape[-1] * np.finfo(s.dtype).eps * np.max(np.abs(s), axis=-1, keepdims=True)
     return np.where(np.abs(s) <= noise, np.nan, s)
@@ -359,5 +359,5 @@ def mirrored(x: Any) -> Any:
 def divided_by_r(x: Any, r: Any) -> Any:
     """x @ inv(r.T); NaN where a column of `r` depends on those before, with 0 on the diagonal."""
     one = np.eye(r.shape[-1], dtype=bool)
-    lengths = nonzero(np.sum(np.where(one, r, 0), axis=-1))
+    lengths = nan_at_zero(np.sum(np.where(one, r, 0), axis=-1))
     return turned(np.linalg.solve(np.where(one, columns(lengths), r), turned(x)))

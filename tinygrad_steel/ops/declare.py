@@ -148,9 +148,6 @@ def op(
     refuse_contradictions(name, vjps, facts)
     if callable(twins):
         raise TypeError(f"{name}: twins are a list, as in twins=[np.hypot], not {twins!r:.60}")
-    if isinstance(forward, np.ufunc):
-        facts["elementwise"] = elementwise or forward.signature is None
-        twins = (forward, *twins)
     new = Op(name, forward, vjps, checked_samples(name, samples), **facts)
     check_inputs(new, each is not None or joint is not None)
     register(new, twins)
@@ -176,39 +173,41 @@ def define(
 ) -> Any:
     """An op of the library's own: with the facts that readers ask for, and rules that are trusted.
 
-    Its vjps follow, one for each input in order: `exp.vjp(lambda g, y, x: g * y)`.
+    Its vjps follow, one for each input in order: `exp.vjp(lambda g, y, x: g * y)`. What `op` checks
+    of a declaration, a test checks of these (tests/ops/test_every_op.py): no import waits for it.
     """
     own = {"reduction": reduction, "moves": moves, "choosing": choosing}
     own |= {"jumps": jumps, "sawtooth": sawtooth, "undefined": undefined, "counts": counts}
     if forward is None:
         return functools.partial(define, name, **own, **facts)
-    new = op(name, forward, **facts)
+    samples, twins = facts.pop("samples"), facts.pop("twins", ())
+    new = Op(name, forward, (), samples, **facts)
     new.trust()
     for fact, holds in own.items():
         setattr(new, fact, holds)
+    register(new, twins)
     return new
 
 
 def unlisted(name: str, forward: Forward, *vjps: Vjp | None, samples: Sequence[Sample] = ()) -> Op:
     """An op of the library's own that stands in no table: anybody's op may have its name."""
-    facts: dict[str, Any] = dict.fromkeys(
-        ("rowwise", "sequence", "keeps", "constant", "random"), False
-    )
-    facts["elementwise"] = isinstance(forward, np.ufunc)
-    new = Op(name, forward, vjps, samples, each=None, joint=None, **facts)
+    new = Op(name, forward, vjps, samples)
     new.trust()
     return new
 
 
 def register(new: Op, twins: Sequence[Forward]) -> None:
     """Enter an op in the tables; ValueError where its name or a twin belongs to another."""
+    if isinstance(new.forward, np.ufunc):
+        twins = (new.forward, *twins)
     old = OPS.get(new.name)
     if old is not None and not same_definition(old.forward, new.forward):
         raise ValueError(f"an op named {new.name!r} exists already ({old!r}); choose another name")
     for twin in twins:
         check_twin(new, twin, old)
-    for twin in [twin for twin, its_op in TWINS.items() if its_op is old]:
-        del TWINS[twin]  # the new definition may have fewer
+    if old is not None:  # the new definition may have fewer
+        for twin in [twin for twin, its_op in TWINS.items() if its_op is old]:
+            del TWINS[twin]
     OPS[new.name] = new
     TWINS.update(dict.fromkeys(twins, new))
 

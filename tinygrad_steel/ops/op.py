@@ -18,7 +18,7 @@ OPS: dict[str, Op] = {}
 # NumPy's own function -> the op for it on Tensors, or what it means in terms of ops. Ufuncs and
 # `twins=` make rows of the first; all others stand in engine/numpy_api.py.
 TWINS: dict[Callable[..., Any], Op] = {}
-SPELLINGS: dict[Callable[..., Any], Callable[..., Any]] = {}
+SPELLINGS: dict[Callable[..., Any], Any] = {}  # each loads its file when called (engine/later.py)
 OTHERS = {"dim": "axis", "keepdim": "keepdims"}  # PyTorch's words for parameters, and NumPy's
 NO_VJP = (
     "no vjp was given: give one per input, or say constant=True where the result is a constant "
@@ -71,18 +71,20 @@ class Op:
         vjps: Sequence[Vjp | None],
         samples: Sequence[Sample],
         *,
-        each: Vjp | None,
-        joint: Vjp | None,
-        elementwise: bool,
-        rowwise: bool,
-        sequence: bool,
-        keeps: bool,
-        constant: bool,
-        random: bool,
+        each: Vjp | None = None,
+        joint: Vjp | None = None,
+        elementwise: bool = False,
+        rowwise: bool = False,
+        sequence: bool = False,
+        keeps: bool = False,
+        constant: bool = False,
+        random: bool = False,
     ):
         functools.update_wrapper(self, forward, updated=())
         self.name, self.__name__, self.forward = name, name, forward
         self.samples = list(samples)
+        if isinstance(forward, np.ufunc):
+            elementwise = elementwise or forward.signature is None
         self.elementwise, self.rowwise, self.sequence = elementwise, rowwise, sequence
         self.keeps, self.constant, self.random, self.joint = keeps, constant, random, joint
         # `foreign`, until `trust` is called: its rules may hand out an input itself, or a buffer
@@ -164,6 +166,9 @@ class Op:
                 params[key] = value
             elif len(inputs) < arity and key == self.input_names[len(inputs)]:
                 inputs += (value,)
+            elif len(inputs) < arity and key not in OTHERS:
+                missing = ", ".join(self.input_names[len(inputs) :])
+                raise self.misfit(f"{key}= is none of them, and {missing} is missing")
             elif value is not None:  # None is NumPy's word for "not asked for", as in out=None
                 words = f" (NumPy says {OTHERS[key]}=)" if key in OTHERS else ""
                 raise self.misfit(
@@ -177,10 +182,11 @@ class Op:
     def taken_apart(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """The positional arguments of a call: the inputs, and what is left for the parameters."""
         if self.sequence:
-            if not args or not isinstance(args[0], list | tuple):
+            listed = args and (isinstance(args[0], list | tuple) or is_tensor(args[0]))
+            if not listed or any(map(is_tensor, args[1:])):  # np.concatenate(t, u)
                 words = "the first argument is a list or tuple of arrays, as in NumPy"
                 raise TypeError(f"{self.name}: {words}")
-            return tuple(args[0]), args[1:]
+            return tuple(map(stacked, args[0])), args[1:]
         if self.variadic:
             return args, ()
         arity = len(self.input_names)
@@ -234,6 +240,16 @@ def is_input(p: inspect.Parameter) -> bool:
 def is_tensor(x: Any) -> bool:
     """Whether it is a Tensor, without a need to know its class."""
     return hasattr(x, "record_op")
+
+
+def holds_tensors(x: Any) -> bool:
+    """Whether it is a list with Tensors in it, or in its lists."""
+    return isinstance(x, list | tuple) and any(is_tensor(y) or holds_tensors(y) for y in x)
+
+
+def stacked(x: Any) -> Any:
+    """A list with Tensors in it as one of them; anything else as it is."""
+    return OPS["stack"](x) if holds_tensors(x) else x
 
 
 def data_of(x: Any) -> Any:

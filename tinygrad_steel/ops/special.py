@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.special as sp
 
+from . import cbrt, exp2, expm1, log1p
 from .declare import unlisted
 from .op import TWINS, Op, Vjp
 from .samples import Sample, random_sample, sample_of
@@ -38,6 +39,10 @@ special(sp.erf, lambda g, y, x: g * (2 / math.sqrt(math.pi)) * np.exp(-x * x), s
 special(sp.erfc, lambda g, y, x: -g * (2 / math.sqrt(math.pi)) * np.exp(-x * x), samples=ANY)
 special(sp.ndtr, lambda g, y, x: g / math.sqrt(2 * math.pi) * np.exp(-x * x / 2), samples=ANY)
 
+special(sp.erfinv, lambda g, y, x: g * (math.sqrt(math.pi) / 2) * np.exp(y * y), samples=SHARES)
+special(sp.ndtri, lambda g, y, x: g * math.sqrt(2 * math.pi) * np.exp(y * y / 2), samples=SHARES)
+
+special(sp.gamma, lambda g, y, x: g * y * sp.digamma(x), samples=POSITIVE)
 special(sp.gammaln, lambda g, y, x: g * sp.digamma(x), samples=ANY)
 special(sp.digamma, lambda g, y, x: g * zeta(2, x), samples=POSITIVE, name="digamma")
 
@@ -59,6 +64,12 @@ special(
     lambda g, y, a, b: g * a / np.where(np.logical_and(np.equal(a, 0), np.equal(b, 0)), 1, b),
     samples=PAIRS,
 )
+special(
+    sp.xlog1py,
+    lambda g, y, a, b: g * np.log1p(b),
+    lambda g, y, a, b: g * a / np.where(np.logical_and(np.equal(a, 0), np.equal(b, -1)), 1, 1 + b),
+    samples=PAIRS,
+)
 special(sp.entr, lambda g, y, x: -g * (1 + np.log(x)), samples=POSITIVE)
 special(
     sp.rel_entr,
@@ -66,3 +77,8 @@ special(
     lambda g, y, a, b: -g * a / b,
     samples=PAIRS,
 )
+
+# SciPy's own of what NumPy has, too: one op for both.
+OF_NUMPY = {sp.expm1: expm1, sp.log1p: log1p, sp.exp2: exp2, sp.cbrt: cbrt}
+for ufunc, twin in OF_NUMPY.items():
+    TWINS.setdefault(ufunc, twin)

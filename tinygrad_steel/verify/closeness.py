@@ -65,6 +65,8 @@ def several(x: np.ndarray) -> bool:
 
 def constant_factor(given: np.ndarray, expected: np.ndarray) -> float | None:
     """The number by which all that was expected is multiplied; None where it is not one number."""
+    if given.shape != expected.shape:
+        return None
     factor = ratio(given, expected)
     if factor is None or not (matches(factor * expected, given) or not np.any(given)):
         return None

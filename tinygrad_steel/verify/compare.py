@@ -47,7 +47,7 @@ def compare_backprop(
     names: Names = None,
     *others: Never,
     backprop: Any = None,
-    convention: str | Iterable[str] = (),
+    convention: str | Iterable[str] | None = (),
     **manual: Any,
 ) -> Report:
     """Compare gradients which a chain of one's own has computed with the graph's; find the first
@@ -318,7 +318,8 @@ def as_numbers(name: str, value: Any) -> np.ndarray:
     except ValueError as error:  # lists of different lengths
         raise TypeError(f"{name} is to be an array of numbers: {error}") from error
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} is to be an array of numbers, not {array.dtype}")
+        kind = type(value).__name__ if array.dtype == object else array.dtype
+        raise TypeError(f"{name} is to be an array of numbers, not {kind}")
     return as_floats(array)
 
 

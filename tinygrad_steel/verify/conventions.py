@@ -94,9 +94,9 @@ MEANT: dict[Name, str] = {
 }
 
 
-def declared(convention: str | Iterable[str]) -> tuple[Name, ...]:
+def declared(convention: str | Iterable[str] | None) -> tuple[Name, ...]:
     """The conventions that a caller declares, in the order of the table."""
-    given = [convention] if isinstance(convention, str) else [*convention]
+    given = [convention] if isinstance(convention, str) else [*(convention or ())]
     for name in given:
         if name not in CONVENTIONS:
             known = ", ".join(f'"{known}"' for known in CONVENTIONS)

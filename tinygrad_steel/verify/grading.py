@@ -87,14 +87,14 @@ class Grade(NamedTuple):
         """Its row in the table."""
         faults = ", ".join(self.faults)
         if self.report is None:
-            return (self.submission, "no", "-", "-", faults, said(self.error))
+            return (str(self.submission), "no", "-", "-", faults, said(self.error))
         wrong, right = self.report.first_wrong, "yes" if self.ok else "no"
         if wrong is None:
             said_of_it = self.report.agreed() if self.ok else self.report.besides()
             besides = " ".join(said_of_it if self.report.ok else self.report.summary())
-            return (self.submission, right, "-", "-", faults or "-", besides or "-")
+            return (str(self.submission), right, "-", "-", faults or "-", besides or "-")
         line = str(wrong.where or "-")
-        return (self.submission, right, wrong.called, line, faults, wrong.reason)
+        return (str(self.submission), right, wrong.called, line, faults, wrong.reason)
 
     def to_dict(self) -> dict[str, Any]:
         """The same in numbers, texts, lists and dicts alone."""
@@ -212,6 +212,11 @@ def grade_backprop(
     1 of 2 are right; batch-size 1.
     """
     conventions = declared(convention)
+    if not isinstance(submissions, Mapping):
+        raise TypeError(
+            f"submissions is to be a dict, name -> function, not a {type(submissions).__name__}; of a "
+            f"list: {{f.__name__: f for f in submissions}}"
+        )
     return Grades([grade(problem, name, code, conventions) for name, code in submissions.items()])
 
 
@@ -234,7 +239,9 @@ def grade(
             loss, names, backprop=lambda: code(*arguments), convention=conventions
         )
         return Grade(name, report)
-    except (Exception, SystemExit) as error:  # of whatever kind: it is that submission's result
+    except KeyboardInterrupt:  # the grader's own
+        raise
+    except BaseException as error:  # of whatever kind: it is that submission's result
         return Grade(name, None, error)
 
 

@@ -282,7 +282,7 @@ class Report:
             return [HEAD, *(step.row() for step in self.steps)]
         first, *rest = HEAD
         named = [step for step in self.unrecognised if step.reason]
-        rows = [step.row_with_place() for step in [*self.steps, *named]]
+        rows = [step.row_with_place() for step in [*self.steps, *named[:MANY]]]
         return [(first, "variable", *rest, "where"), *rows]
 
     @property
@@ -319,9 +319,11 @@ class Report:
         """What else is to be said of somebody's code."""
         lines = [f"Not seen: the gradient of {', '.join(self.missing)}."] if self.missing else []
         helpers = [f"{s.variable} ({s.where})" for s in self.unrecognised if not s.reason]
-        more = f" and {len(helpers) - MANY} more" if len(helpers) > MANY else ""
-        if helpers:
-            lines.append(f"Not in the graph: {', '.join(helpers[:MANY])}{more}.")
+        unlisted = len([s for s in self.unrecognised if s.reason]) - MANY  # as rows of the table
+        more = len(helpers) - min(len(helpers), MANY) + max(unlisted, 0)
+        if helpers or more:
+            parts = [", ".join(helpers[:MANY]), f"{more} more" if more else ""]
+            lines.append(f"Not in the graph: {' and '.join(filter(None, parts))}.")
         return [*lines, f"Note: {self.note}."] if self.note else lines
 
     def __str__(self) -> str:

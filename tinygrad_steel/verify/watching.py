@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Callable, Mapping
 from types import CodeType, FrameType, ModuleType
@@ -13,52 +12,15 @@ import numpy as np
 from .bindings import NOWHERE, Binding, Left, Origin, Place
 from .contents import arrays_at, arrays_in, copied, is_call, is_changed
 from .ownership import is_own, own_folder
+from .scopes import Known, Scope, Tracer
 from .statements import Path, Statement, statements_of
 
 FEW = 1024  # of so many bytes a copy is compared at once
 MOST = 2**31  # how many bytes the copies may have together
 
-Tracer = Callable[[FrameType, Any, Any], Any]
-
-
 NO_PATH: Path = ()
+UNKNOWN = None, None, None  # in place of what is known of an object
 NOTHING_YET = Statement(0, "")
-
-
-@dataclasses.dataclass(eq=False, slots=True)
-class Known:
-    """What is known of a code object: whether it is a person's own, and the statements by line.
-
-    `modules`: its variables that are these. `code` is held: its id comes for no other one. Code
-    objects are equal whatever their file.
-    """
-
-    code: CodeType
-    is_own: bool
-    places: dict[int, tuple[Statement, Place]] = dataclasses.field(default_factory=dict)
-    modules: set[str] = dataclasses.field(default_factory=set)
-
-
-@dataclasses.dataclass(eq=False, slots=True)
-class Scope:
-    """A frame that is watched.
-
-    `known`: of its code. `statement`, `place`: at which it stands. `held`: what its variables held
-    when they were last looked at. `seen`: the variables that were looked at; `spoken`: all those of
-    a statement, by the id of these. `results`: what the functions that the statement calls have
-    given back. `inner`: what another tracer wants of this frame.
-    """
-
-    frame: FrameType
-    number: int
-    known: Known
-    statement: Statement
-    place: Place
-    held: dict[Path, Binding] = dataclasses.field(default_factory=dict)
-    seen: set[Path] = dataclasses.field(default_factory=set)
-    spoken: set[int] = dataclasses.field(default_factory=set)
-    results: list[Binding] = dataclasses.field(default_factory=list)
-    inner: Tracer | None = None
 
 
 class Watched(NamedTuple):
@@ -111,7 +73,7 @@ class Watch:
         if scope is None:
             known = self.known(frame.f_code)
             _, place = self.place_of(frame, known)
-            scope = Scope(frame, len(self.scopes), known, NOTHING_YET, place)
+            scope = Scope(frame, len(self.scopes), known, NOTHING_YET, place, frame.f_globals)
             self.scopes[frame] = scope
             self.note_arguments(scope)
         scope.inner = inner
@@ -164,26 +126,31 @@ class Watch:
 
     def note_statement(self, scope: Scope, variables: Mapping[str, Any]) -> None:
         """What the last statement of a scope has bound or changed."""
-        statement, origin, place = scope.statement, None, None
-        modules = scope.known.modules
+        statement, origin, name_origin = scope.statement, None, None
+        objects, held, modules = self.objects, scope.held, scope.known.modules
         changed = statement.changed if statement.known else [(name,) for name in variables]
         for path in changed:
+            is_bound = path in statement.bound
             if path[0] in modules:
-                continue
-            for at, x in arrays_at(path, variables, scope.frame.f_globals):
-                entry = self.objects.get(id(x))
-                if entry is None or is_changed(x, entry[1].array, entry[2]):
+                if not is_bound:
+                    continue
+                modules.discard(path[0])  # a variable with a module's name, as `random`
+            for at, x in arrays_at(path, variables, scope.namespace):
+                _, made, few = objects.get(id(x), UNKNOWN)
+                if made is None or is_changed(x, made.array, few):
                     if origin is None or statement.parts:
                         origin = Origin(scope.place, self.read_by(scope, variables, at))
-                    note = self.note_new if entry is None else self.note_changed
+                    note = self.note_new if made is None else self.note_changed
                     note(scope, at, x, origin)
-                    if entry is not None and x.base is not None:
+                    if made is not None and x.base is not None:
                         self.note_base(scope, x.base, origin)
-                elif at not in scope.held or scope.held[at].made is not entry[1]:
-                    place = place or Origin(scope.place)
-                    self.note_name(scope, at, entry[1], place)
-                elif path in statement.bound:
-                    self.note_unchanged(scope, at, entry[1])
+                    continue
+                before = held.get(at)
+                if before is None or before.made is not made:
+                    name_origin = name_origin or Origin(scope.place)
+                    self.note_name(scope, at, made, name_origin)
+                elif is_bound:
+                    scope.left[at] = scope.place
         if statement.inside:
             self.note_skipped(scope, variables)
 
@@ -199,17 +166,11 @@ class Watch:
         step that was left out is there.
         """
         for path in scope.statement.inside:
-            for at, x in arrays_at(path, variables, scope.frame.f_globals):
+            for at, x in arrays_at(path, variables, scope.namespace):
                 entry = self.objects.get(id(x))
                 held = scope.held.get(at)
                 if entry is not None and held is not None and held.made is entry[1]:
-                    self.note_unchanged(scope, at, entry[1])
-
-    def note_unchanged(self, scope: Scope, path: Path, made: Binding) -> None:
-        """A statement could have bound a variable to something else, and has not: who reads it next
-        reads it as that has left it.
-        """
-        scope.held[path] = Left(path, scope.number, made.array, Origin(scope.place), None, made)
+                    scope.left[at] = scope.place
 
     def note_first_seen(self, scope: Scope, variables: Mapping[str, Any]) -> None:
         """What the variables hold of which the next statement is the first to speak."""
@@ -219,7 +180,7 @@ class Watch:
         scope.spoken.add(
             id(spoken)
         )  # which the statement holds, and the table of the file that one
-        namespace = scope.frame.f_globals
+        namespace = scope.namespace
         for path in spoken:
             if path in scope.seen or path[0] in scope.known.modules:
                 continue
@@ -250,17 +211,17 @@ class Watch:
         self, scope: Scope, variables: Mapping[str, Any], at: Path = NO_PATH
     ) -> tuple[Binding, ...]:
         """What the variables that a statement reads, for what is bound there, held before it."""
-        held, statement = scope.held, scope.statement
+        statement, modules, namespace = scope.statement, scope.known.modules, scope.namespace
         if not statement.known:
-            return tuple(dict.fromkeys(held.values()))
+            return scope.read_all()
         found = dict.fromkeys(scope.results)
         for paths in statement.read_for(at) if at and statement.parts else statement.read:
-            known = next((held[path] for path in paths if path in held), None)
+            known = scope.read_first(paths)
             if known is not None:
                 found[known] = None
-            elif not is_call(paths[0], variables, scope.frame.f_globals):
-                for at, x in arrays_at(paths[0], variables, scope.frame.f_globals):
-                    binding = held.get(at) or self.objects.get(id(x), (None, None))[1]
+            elif paths[0][0] not in modules and not is_call(paths[0], variables, namespace):
+                for at, x in arrays_at(paths[0], variables, namespace):
+                    binding = scope.read(at) or self.objects.get(id(x), (None, None))[1]
                     if binding is not None:
                         found[binding] = None
         return tuple(found)
@@ -280,11 +241,11 @@ class Watch:
         made.is_shared = True
         binding = Binding(path, scope.number, made.array, origin, None, made)
         self.bindings.append(binding)
-        scope.held[path] = binding
+        scope.bind(path, binding)
 
     def note_new(self, scope: Scope, path: Path, x: Any, origin: Origin) -> None:
         """A variable holds an array that nobody knows."""
-        held = scope.held.get(path)
+        held = scope.read(path)
         before = held if held in origin.reads else None
         if isinstance(before, Left):
             before = before.made
@@ -320,17 +281,18 @@ class Watch:
         binding.key = id(x)
         few = x.tobytes() if isinstance(x, np.ndarray) and x.nbytes <= FEW else None
         self.objects[id(x)] = x, binding, few
-        scope.held[binding.path] = binding
+        scope.bind(binding.path, binding)
 
     def place_of(self, frame: FrameType, known: Known) -> tuple[Statement, Place]:
         """The statement at which a frame stands."""
         line = frame.f_lineno
-        if line not in known.places:
+        at = known.places.get(line)
+        if at is None:
             code = known.code
             found = self.table_of(code, frame).get(line) or Statement(line, "", known=False)
             place = Place(code.co_filename, found.line, found.text, code.co_name)
-            known.places[line] = found, place
-        return known.places[line]
+            at = known.places[line] = found, place
+        return at
 
     def table_of(self, code: CodeType, frame: FrameType) -> Mapping[int, Statement]:
         """The statements of the file in which a function stands, looked for once in a run."""

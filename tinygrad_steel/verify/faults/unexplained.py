@@ -48,9 +48,9 @@ def as_if(question: Question, factor: float) -> str:
         *other_constant(question, factor),
     ]
     if is_whole(factor):
-        guesses.append(f"a factor {round(factor)} too much")
+        guesses.append(f"with a factor {round(factor)} too much")
     elif is_whole(1 / factor):
-        guesses.append(f"a factor {round(1 / factor)} is missing")
+        guesses.append(f"without a factor {round(1 / factor)}")
     return f": as if {', or '.join(guesses)}" if guesses else ""
 
 
