@@ -246,3 +246,24 @@ def test_a_declared_convention_holds_for_code_too(model, name, dtype):
     if any(g.shape != right[k].shape or not np.allclose(g, right[k]) for k, g in chain.items()):
         if name != "columns":  # nothing in this code shows how anything lies
             assert not compare_backprop(loss, tensors, backprop=backward).ok
+
+
+def test_a_rate_is_no_step_of_a_bias_of_one_number():
+    """The sign is wrong and the step subtracts: nothing shows that a gradient is to be added."""
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(3, 6)), rng.normal(size=(1, 6))
+    own = {"W": rng.normal(size=(1, 3)), "b": np.zeros((1, 1))}
+
+    def update(params, grads, lr, sign):
+        return {k: params[k] + sign * lr * grads["d" + k] for k in params}
+
+    def code(sign):
+        d = y - (own["W"] @ x + own["b"])
+        grads = {"dW": d @ x.T / 6, "db": d.sum(1, keepdims=True) / 6}
+        return update(own, grads, 0.0075, sign)
+
+    t = {k: Tensor(v, requires_grad=True) for k, v in own.items()}
+    loss = np.sum(np.square(t["W"] @ x + t["b"] - y)) / 12
+    assert not compare_backprop(loss, t, backprop=lambda: code(-1)).ok
+    report = compare_backprop(loss, t, backprop=lambda: code(1))
+    assert report.ok and [c.name for c in report.conventions if c.name == "descent"], report

@@ -46,6 +46,7 @@ class Comparison(NamedTuple):
     `steps`: of the gradients, from the loss backwards. `unrecognised`: what is not in the graph.
     `missing`: the leaves whose gradients were not seen. `note`: what else is to be said.
     `is_complete`: whether what is given back was judged. `conventions`: how gradients lie.
+    `is_kept`: whether gradients are given back, kept or used.
     """
 
     steps: list[Step]
@@ -54,6 +55,7 @@ class Comparison(NamedTuple):
     note: str
     is_complete: bool = True
     conventions: Sequence[Applied] = ()
+    is_kept: bool = True
 
 
 def compared(slots: Slots, make_step: MakeStep, backprop: Any = None) -> Comparison:
@@ -86,7 +88,8 @@ def compared(slots: Slots, make_step: MakeStep, backprop: Any = None) -> Compari
     note = "; ".join(notes(slots, not steps, backprop))
     complete = is_complete(slots) and not seen.is_full
     conventions = turned_parameters(chain, search.handed, chain.spoken)
-    return Comparison(steps, unrecognised(chain, handed), missing, note, complete, conventions)
+    others = unrecognised(chain, handed)
+    return Comparison(steps, others, missing, note, complete, conventions, not slots.lost)
 
 
 def with_shapes(

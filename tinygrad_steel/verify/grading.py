@@ -73,13 +73,15 @@ class Grade(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether every gradient was judged and is right."""
-        return self.report is not None and self.report.ok
+        """Whether every gradient was judged and is right, and returned, kept or used."""
+        return self.report is not None and self.report.ok and self.report.is_kept
 
     @property
     def faults(self) -> tuple[Code, ...]:
         """The codes of what is wrong first."""
-        return self.report.faults if self.report is not None else ("raised",)
+        if self.report is None:
+            return ("raised",)
+        return self.report.faults if self.ok or not self.report.ok else ("missing-gradient",)
 
     def row(self) -> tuple[str, ...]:
         """Its row in the table."""
@@ -88,7 +90,8 @@ class Grade(NamedTuple):
             return (str(self.submission), "no", "-", "-", faults, said(self.error))
         wrong, right = self.report.first_wrong, "yes" if self.ok else "no"
         if wrong is None:
-            besides = " ".join(self.report.summary() if not self.ok else self.report.agreed())
+            said_of_it = self.report.agreed() if self.ok else self.report.besides()
+            besides = " ".join(said_of_it if self.report.ok else self.report.summary())
             return (str(self.submission), right, "-", "-", faults or "-", besides or "-")
         line = str(wrong.where or "-")
         return (str(self.submission), right, wrong.called, line, faults, wrong.reason)

@@ -6,6 +6,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ..program.values import Value
 from .bindings import Binding, Origin
 from .chain import Chain, before, fits
 from .closeness import constant_factor, matches
+from .contents import arrays_in, items
 from .layered import by_layer
 from .meaning import is_marked, meant, parts_of_path
 from .optimizers import states, was_leaf
@@ -227,9 +229,20 @@ class HandedBack:
 
     def is_judged_by_it(self, b: Binding, x: Value) -> bool:
         """Whether the gradient of a leaf is given back or kept, or what it is used for."""
+        return self.holds(b, x) or self.is_in_returned(b, x)
+
+    def is_in_returned(self, b: Binding, x: Value) -> bool:
+        """Whether the gradient of a leaf is given back, or what it is used for."""
         steps = (self.is_step_of(name.made, x) for name in self.returned)
         joined = (x in self.joined(name.made) for name in self.returned)
-        return self.holds(b, x) or any(steps) or any(joined)
+        return self.gives_back(b, x) or any(steps) or any(joined)
+
+    def has_empty_places(self) -> bool:
+        """Whether a key or an attribute of what was given back means a leaf, and holds no numbers."""
+        keys = [key for key, inner in items(self.chain.watched.result) if is_empty(inner)]
+        own = [m for m in self.chain.meanings if m.owner is None]
+        meanings = (meant((GRADIENTS, str(key)), -1, own) for key in keys)
+        return any(x in self.chain.graph.wanted for found in meanings for x in found)
 
     def joined(self, b: Binding) -> set[Value]:
         """The leaves whose right gradients an array is, one after the other: in a row, or as the
@@ -266,6 +279,11 @@ def peeled(array: np.ndarray, parts: Mapping[Value, Iterable[np.ndarray]]) -> se
         else:
             return set()
     return found
+
+
+def is_empty(value: Any) -> bool:
+    """Whether something that was given back is no number, and holds none."""
+    return not any(True for _ in arrays_in(value, ("",)))
 
 
 def is_inside(path: Path) -> bool:

@@ -146,6 +146,9 @@ class Report:
         Of somebody's code: what was returned and could not be judged, or why nothing was.
     is_complete : bool
         Of somebody's code: whether what was returned was judged; the report is not `ok` otherwise.
+    is_kept : bool
+        Of somebody's code: whether the gradients of leaves were returned, kept or used: variables of
+        a function are gone when it has ended. Strictly, they are not right otherwise.
 
     Examples
     --------
@@ -173,12 +176,14 @@ class Report:
         note: str = "",
         is_complete: bool = True,
         conventions: Iterable[Applied] = (),
+        is_kept: bool = True,
     ):
         self.steps = steps
         self.unrecognised = [*unrecognised]
         self.missing = [*missing]
         self.note = note
         self.is_complete = is_complete
+        self.is_kept = is_kept
         right = (step for step in steps if step.verdict.startswith(RIGHT))
         kept = ((step.unscaled, kept) for step in right for kept in step.kept)
         self.conventions = [*conventions, *applied(kept)]
@@ -250,7 +255,8 @@ class Report:
             Whether to raise as well where the gradients of leaves cannot take the place of the
             graph's: by a convention that changes their shape, their sign or their size, and that
             the caller has not declared with `convention=`. Any slope at a kink is a gradient, and
-            what is divided last is right in the end: both pass.
+            what is divided last is right in the end: both pass. And whether to raise where nothing
+            was returned, kept or used of the gradient of a leaf.
 
         Raises
         ------
@@ -259,6 +265,10 @@ class Report:
         """
         if not self.ok:
             raise GradientError(str(self))
+        if strict and not self.is_kept:
+            raise GradientError(
+                f"{self}\nStrictly, a gradient is to be returned or kept: allow this with strict=False."
+            )
         refused = [convention for convention in self.conventions if not convention.is_strict]
         if strict and refused:
             raise GradientError(

@@ -30,7 +30,9 @@ def notes(slots: Slots, is_empty: bool, backprop: Any) -> Iterator[str]:
 
 
 def is_complete(slots: Slots) -> bool:
-    """Whether all that is given back was judged, or is beside what was."""
+    """Whether all that is given back was judged, or is beside what was, and lacks no gradient."""
+    if slots.lost and (slots.back.right_leaves or slots.back.has_empty_places()):
+        return False
     return not slots.local or not any(unjudged(slots))
 
 
@@ -51,9 +53,14 @@ def local_ones(chain: Chain, slots: Slots) -> Iterator[str]:
     lacking = [x for x in slots.missing if back.lacks(x)]
     if lacking:
         yield f"what was returned lacks the gradient of {', '.join(map(chain.graph.text, lacking))}"
-    if slots.local and back.right_leaves:
-        names = ", ".join(map(chain.graph.text, slots.local))
+    names = ", ".join(map(chain.graph.text, slots.lost or slots.local))
+    if names and (back.right_leaves or back.has_empty_places()):
         yield f"what was returned lacks the gradient of {names}: that of a variable was judged"
+    elif slots.lost:
+        yield (
+            f"nothing gives back or keeps the gradient of {names}: that of a variable was judged, "
+            f"of a function that has ended"
+        )
 
 
 # An empty report

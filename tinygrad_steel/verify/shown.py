@@ -11,10 +11,10 @@ import numpy as np
 from ..program.values import Value
 from .bindings import Binding
 from .chain import Chain, Found, before
-from .closeness import matches
+from .closeness import constant_factor, matches
 from .conventions import batch_sizes, in_conventions, times
 from .kept import Applied, Name, listed
-from .recognise import TRANSPOSED
+from .recognise import TRANSPOSED, oriented
 from .slots import Slots, slots_of
 from .traced_loss import Graph
 from .watching import Watched
@@ -90,17 +90,39 @@ def own_sums(slots: Slots) -> Iterator[Sign]:
 
 
 def own_ascents(slots: Slots) -> Iterator[Sign]:
-    """A step downhill that is made of a gradient which is wrong as it is."""
-    chain = slots.back.chain
-    for g, slot in slots.wrong.items():
-        x = chain.gradients[g]
-        own = {b for b, match in chain.forward.items() if any(m.value is x for m in match)}
-        for b in chain.made:
-            is_update = b is not slot.binding and any(a.made in own for a in b.reads)
-            if is_update and slots.back.is_step_of(b, x) and slot.binding in before([b]):
-                text = f"every gradient has a minus sign, and is added to its parameter: {line(b)}"
-                yield Sign(-1.0, (Applied("descent", text, is_strict=False),))
+    """A step downhill that is made of a gradient which is wrong as it is: of a parameter of several
+    numbers, unless there is none; not where another step subtracts what it is made of.
+    """
+    leaf_of = slots.back.chain.gradients
+    wrong = {g: slot for g, slot in slots.wrong.items() if g in leaf_of}
+    large = {g: slot for g, slot in wrong.items() if slot.binding.array.size > 1}
+    shown: Binding | None = None
+    for g, slot in (large or wrong).items():
+        for b in steps_with(slots, leaf_of[g], slot.binding):
+            if is_descent(slots.back.chain.graph, leaf_of[g], b, slot.array(g)):
                 return
+            if shown is None and slots.back.is_step_of(b, leaf_of[g]):
+                shown = b
+    if shown is not None:
+        text = f"every gradient has a minus sign, and is added to its parameter: {line(shown)}"
+        yield Sign(-1.0, (Applied("descent", text, is_strict=False),))
+
+
+def steps_with(slots: Slots, x: Value, gradient: Binding) -> Iterator[Binding]:
+    """What was made of a leaf and of what is to be its gradient."""
+    chain = slots.back.chain
+    own = {b for b, match in chain.forward.items() if any(m.value is x for m in match)}
+    for b in chain.made:
+        is_update = b is not gradient and any(a.made in own for a in b.reads)
+        if is_update and not b.origin.is_argument and gradient in before([b]):
+            yield b
+
+
+def is_descent(graph: Graph, x: Value, b: Binding, gradient: np.ndarray) -> bool:
+    """Whether a leaf has become this by a rate times its gradient, subtracted."""
+    own = graph.numbers[x]
+    factors = (constant_factor(own - a, gradient) for _, a in oriented(b.array, own.shape))
+    return any(factor is not None and factor > 0 for factor in factors)
 
 
 def line(b: Binding) -> str:

@@ -11,10 +11,11 @@ import numpy as np
 
 from ..program.values import Value
 from .bindings import Binding
-from .chain import Chain, Found, fits
+from .chain import Chain, Found, before, fits
 from .closeness import constant_factor, matches
 from .gathered import IN_LOOP
 from .handed_back import HandedBack, is_inside
+from .lasting import is_opaque, lasting, lasts
 from .optimizers import was_leaf
 from .recognise import RESHAPED, SAME, TRANSPOSED, oriented
 from .rows import ROW, parts_of_row
@@ -41,6 +42,21 @@ class Slots:
         leaf_of = self.back.chain.gradients
         right = ((leaf_of[g], slot.binding) for g, slot in self.right.items() if g in leaf_of)
         return [x for x, binding in right if not self.back.is_judged_by_it(binding, x)]
+
+    @cached_property
+    def lost(self) -> list[Value]:
+        """Those of these leaves whose gradients nothing holds or has used when the code has ended."""
+        if not self.local_at_most or is_opaque(self.back.chain.watched.result):
+            return []
+        chain, ids = self.back.chain, lasting(self.back.chain.watched)
+        return [x for x in self.local_at_most if not is_left(chain, x, ids)]
+
+    @cached_property
+    def local_at_most(self) -> list[Value]:
+        """The leaves with a right gradient that is not given back: what keeps it may have ended."""
+        leaf_of = self.back.chain.gradients
+        right = ((leaf_of[g], slot.binding) for g, slot in self.right.items() if g in leaf_of)
+        return [x for x, b in right if b.owner >= 0 and not self.back.is_in_returned(b, x)]
 
     @property
     def misshapen(self) -> list[Value]:
@@ -94,6 +110,22 @@ def is_share(step: Binding, b: Binding) -> bool:
     """Whether an array was subtracted in a step, but for a rate."""
     ways = oriented(b.array, step.array.shape)
     return any(constant_factor(step.array, array) for _, array in ways)
+
+
+def is_left(chain: Chain, x: Value, ids: set[int]) -> bool:
+    """Whether something holds a right gradient of a leaf in the end, or the leaf was changed by it;
+    `ids`: of the arrays that are there then.
+    """
+    right = {found.binding for found in right_for(chain, chain.graph.gradient_of[x])}
+    if any(lasts(b, ids) for b in right):
+        return True
+    own = {b for b, match in chain.forward.items() if any(m.value is x for m in match)}
+    updates = (b for b in chain.made if b not in chain.right and not b.origin.given)
+    return any(
+        not right.isdisjoint(before([b]))
+        for b in updates
+        if chain.is_parameter(b) or not own.isdisjoint(a.made for a in b.reads)
+    )
 
 
 def is_lacking(x: Value, found: Found | None, back: HandedBack) -> bool:
@@ -239,22 +271,41 @@ def is_kept(chain: Chain, b: Binding) -> bool:
 
 
 def replaced(chain: Chain, g: Value, right: set[Binding]) -> Found | None:
-    """What the function gives back in place of a right gradient, which it has made of that."""
+    """What the function gives back in place of a right gradient, which it has made of that; of
+    several the one that is most like it.
+    """
     if right & chain.returned:
         return None
-    for b in chain.returned:
-        reads = {a.made for a in b.reads}
-        new = b not in chain.right and b not in chain.forward and fits(b, g)
-        if new and reads & right and not is_update(chain, b, g):
-            return Found(b)
-    return None
+    places = dict.fromkeys(b.made for b in chain.watched.returned.values())
+    new = [b for b in places if b not in chain.right and b not in chain.forward and fits(b, g)]
+    made_of_it = [
+        b for b in new if right & {a.made for a in b.reads} and not is_update(chain, b, g)
+    ]
+    own = chain.graph.numbers[g]
+    return max(
+        map(Found, made_of_it), key=lambda found: likeness(found.binding.array, own), default=None
+    )
+
+
+def likeness(array: np.ndarray, own: np.ndarray) -> float:
+    """How much one array has the direction of another one: between 0 and 1."""
+    turned = [a for _, a in oriented(array, own.shape)]
+    sizes = (np.linalg.norm(own) * np.linalg.norm(a) for a in turned)
+    found = (abs(np.vdot(a, own)) / size for a, size in zip(turned, sizes) if size)
+    return max((float(like) for like in found if np.isfinite(like)), default=0.0)
 
 
 def is_update(chain: Chain, b: Binding, g: Value) -> bool:
     """Whether an array may be a parameter after a step: it is made of one, or of what was there
     before.
     """
-    return any(fits(a, g) and (a.made.origin.given or was_leaf(chain, a.made)) for a in b.reads)
+    there = (a.made for a in b.reads if fits(a, g))
+    return any(a.origin.given or is_leaf(chain, a) or was_leaf(chain, a) for a in there)
+
+
+def is_leaf(chain: Chain, b: Binding) -> bool:
+    """Whether an array has the numbers of a leaf."""
+    return any(m.value in chain.graph.wanted for m in chain.forward.get(b, ()))
 
 
 def by_elimination(chain: Chain, slots: dict[Value, Found | None]) -> dict[Value, Found]:

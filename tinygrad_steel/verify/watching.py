@@ -93,6 +93,7 @@ class Watch:
                     self.note_first_seen(scope, variables)
                 else:
                     self.note_result(scope, arg, variables)
+                scope.results.clear()
             if scope.inner is not None:
                 scope.inner = self.hand_on(scope.inner, frame, event, arg)
             return trace_inside
@@ -154,7 +155,6 @@ class Watch:
                     scope.left[at] = scope.place
         if statement.inside:
             self.note_skipped(scope, variables)
-        scope.results.clear()
 
     def note_base(self, scope: Scope, base: Any, origin: Origin) -> None:
         """The array of which a part was changed in place, if a variable of this frame holds it."""
