@@ -38,9 +38,9 @@ class Named:
 if TYPE_CHECKING:
     from . import arguments, refusals
     from . import numpy_algebra as algebra
-    from . import numpy_elements as elements
     from . import numpy_elementwise as elementwise
     from . import numpy_joins as joins
+    from . import numpy_parts as parts
     from . import numpy_products as products
     from . import numpy_questions as questions
     from . import numpy_reductions as reductions
@@ -50,7 +50,7 @@ else:
     algebra = Later("numpy_algebra")
     arguments = Later("arguments")
     elementwise = Later("numpy_elementwise")
-    elements = Later("numpy_elements")
+    parts = Later("numpy_parts")
     joins = Later("numpy_joins")
     products = Later("numpy_products")
     questions = Later("numpy_questions")
@@ -62,9 +62,9 @@ else:
 __all__ = [
     "algebra",
     "arguments",
-    "elements",
     "elementwise",
     "joins",
+    "parts",
     "products",
     "questions",
     "reductions",

@@ -16,7 +16,7 @@ from .. import ops
 from ..ops.algebra import turned
 from ..ops.op import data_of
 from ..ops.safe import floats
-from .numpy_elements import as_array
+from .numpy_parts import as_array
 from .numpy_questions import numbers_read
 
 # Determinants and factors

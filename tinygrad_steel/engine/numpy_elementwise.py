@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import is_tensor
-from .numpy_elements import as_array
+from .numpy_parts import as_array
 from .operators import masks_only
 
 

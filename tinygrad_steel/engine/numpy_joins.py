@@ -12,7 +12,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from .. import ops
 from ..ops.op import is_tensor, stacked
 from ..ops.shapes import before
-from .numpy_elements import as_array
+from .numpy_parts import as_array
 
 
 def concatenate(

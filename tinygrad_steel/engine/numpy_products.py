@@ -14,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from .. import ops
 from ..ops.op import data_of, is_tensor
-from .numpy_elements import as_array
+from .numpy_parts import as_array
 
 
 def dot(a: Any, b: Any) -> Any:

@@ -12,7 +12,7 @@ from .. import ops
 from ..ops.op import data_of, is_tensor
 from ..ops.safe import floats
 from ..ops.shapes import before
-from .numpy_elements import as_array, take
+from .numpy_parts import as_array, take
 from .numpy_questions import numbers_read
 
 MISSING: Any = object()  # stands for an argument that is left out, where None is one

@@ -68,9 +68,9 @@ def compared(slots: Slots, make_step: MakeStep, backprop: Any = None) -> Compari
     ask = functools.partial(question, graph, Pool(*TO_RECOGNISE))
     search = Search(chain, slots, ask, judge, handed)
     search.recognise_multiples()
-    others = other_samples(chain, slots) if slots.wrong else ""
-    if others:
-        return Comparison([], unrecognised(chain, {}), [], others)
+    why_none = other_samples(chain, slots) if slots.wrong else ""
+    if why_none:
+        return Comparison([], unrecognised(chain, {}), [], why_none)
     if slots.wrong:
         differing = other_forward(chain, slots)
         if differing is not None:
