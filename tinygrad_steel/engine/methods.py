@@ -154,9 +154,9 @@ class Methods:
             return np.ravel(self, order)  # type: ignore
         return self.record_op(ops.reshape, (self,), {"shape": (-1,)})
 
-    def flatten(self) -> Tensor:
+    def flatten(self, order: str = "C") -> Tensor:
         """All elements along one axis, in NumPy a copy in any case."""
-        found = self.ravel()
+        found = self.ravel(order)
         found.copied, found.viewed = True, ()
         return found
 
