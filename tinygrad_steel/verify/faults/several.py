@@ -67,7 +67,7 @@ def replayed(step: Step, mistake: Mistake) -> dict[Any, Any]:
 def one_slip_and_a_factor(gradient: Gradient) -> Iterator[Mistake]:
     """A slip on one of the ways, and a factor on all the others, or nothing of these."""
     question, graph, g = gradient.question, gradient.question.graph, gradient.g
-    if g is not question.asked or not question.fits or len(gradient.parts) < 2:
+    if g is not question.asked or not question.fits or not 1 < len(gradient.parts) <= MOST_WAYS:
         return
     for y, part in gradient.parts:
         step = step_of(gradient, y, part)
@@ -90,7 +90,7 @@ def one_slip_and_a_factor(gradient: Gradient) -> Iterator[Mistake]:
 def slip_and_factor_on_a_way(gradient: Gradient) -> Iterator[Mistake]:
     """A slip on one of the ways that has a known factor besides."""
     question, graph, g = gradient.question, gradient.question.graph, gradient.g
-    if g is not question.asked or not question.fits or len(gradient.parts) < 2:
+    if g is not question.asked or not question.fits or not 1 < len(gradient.parts) <= MOST_WAYS:
         return
     for y, part in gradient.parts:
         step = step_of(gradient, y, part)
