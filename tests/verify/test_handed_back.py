@@ -287,3 +287,23 @@ def test_what_is_lost_with_its_function_is_right_and_strictly_not(code):
     assert [grade.ok for grade in grades] == [False, True]
     assert grades["lost"].faults == ("missing-gradient",)
     assert "nothing gives back or keeps" in str(grades)
+
+
+def test_what_is_given_back_decides_and_not_the_step_made_with_it():
+    """Twice the gradients, and a step that is right for another rate: the gradients are wrong."""
+    X, Y = np.linspace(-1, 1, 18).reshape(6, 3), np.linspace(2, -1, 12).reshape(6, 2)
+    Ws = [np.linspace(-0.5, 0.7, 12).reshape(3, 4), np.linspace(0.9, -0.4, 8).reshape(4, 2)]
+
+    def run():
+        h = np.tanh(X @ Ws[0])
+        g = 2 * (h @ Ws[1] - Y) / len(Y)  # the mean is over all elements
+        gs = {1: h.T @ g, 0: X.T @ (g @ Ws[1].T * (1 - h * h))}
+        theta = [W - 0.1 * gs[n] for n, W in enumerate(Ws)]
+        assert len(theta) == 2
+        return gs
+
+    tensors = [Tensor(W, requires_grad=True) for W in Ws]
+    loss = np.mean(np.square(np.tanh(X @ tensors[0]) @ tensors[1] - Y))
+    report = compare_backprop(loss, {"W": tensors}, backprop=run)
+    assert not report.ok
+    assert "2 times too large" in report.first_wrong.reason

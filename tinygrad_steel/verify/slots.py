@@ -74,6 +74,7 @@ def slots_of(chain: Chain) -> Slots:
     parts = parts_of_row(chain, leaves)
     is_right_row = all(is_right(chain, part, gradient_of[x]) for x, part in parts.items())
     found |= {x: part for x, part in parts.items() if found[x] is None or not is_right_row}
+    found |= {x: returned_multiple(chain, x, back) for x, slot in found.items() if slot is None}
     updates = Updates(chain)
     found |= {x: updates.slot(x) for x, slot in found.items() if slot is None}
     found |= {
@@ -90,6 +91,20 @@ def slots_of(chain: Chain) -> Slots:
     missing = tuple(x for x, slot in found.items() if slot is None)
     is_solved = any(slot.binding.owner == STEP for slot in slots.values())
     return Slots(right, wrong, missing, back, updates.rate if is_solved else None)
+
+
+def returned_multiple(chain: Chain, x: Value, back: HandedBack) -> Found | None:
+    """What is given back and is the gradient of a leaf but for a number, where no right one was seen:
+    it decides, and not the step of training that was made with it.
+    """
+    g = chain.graph.gradient_of[x]
+    own = chain.graph.numbers[g]
+    places = (name.made for name in back.returned if name.made not in back.states)
+    for b in places if own.size > 1 and not back.is_training else ():
+        for how, array in oriented(b.array, own.shape):
+            if b.array.dtype.kind == "f" and constant_factor(array, own):
+                return Found(b, how)
+    return None
 
 
 def step_in_place(updates: Updates, x: Value, slot: Found | None, back: HandedBack) -> Found | None:
