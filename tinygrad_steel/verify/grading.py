@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Never
@@ -12,7 +11,7 @@ from ..program.given_names import Names
 from .codes import Code
 from .compare import compare_backprop
 from .conventions import declared
-from .report import Report, as_table, html_row
+from .report import Report, as_html, as_table
 
 HEAD = ("submission", "right", "first wrong", "line", "faults", "reason")
 
@@ -150,9 +149,7 @@ class Grades:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head, *rows = self.rows()
-        table = "".join([html_row(head, "th"), *(html_row(row, "td") for row in rows)])
-        return f"<table>{table}</table><p>{html.escape(self.summary())}</p>"
+        return as_html(self.rows(), [self.summary()])
 
 
 def grade_backprop(

@@ -224,8 +224,7 @@ class HandedBack:
         graph = self.chain.graph
         own, g = graph.numbers[x], graph.numbers[graph.gradient_of[x]]
         g = g * np.sign(graph.numbers[graph.start])  # in a convention it may have a minus sign
-        factors = (constant_factor(own - a, g) for _, a in oriented(b.array, own.shape))
-        return any(factor is not None and factor > 0 for factor in factors)
+        return is_descent(own, b.array, g)
 
     def is_judged_by_it(self, b: Binding, x: Value) -> bool:
         """Whether the gradient of a leaf is given back or kept, or what it is used for."""
@@ -289,3 +288,9 @@ def is_empty(value: Any) -> bool:
 def is_inside(path: Path) -> bool:
     """Whether a variable is a place in a container or an object."""
     return len(path) > 1 and "()" not in str(path[0])
+
+
+def is_descent(own: np.ndarray, after: np.ndarray, g: np.ndarray) -> bool:
+    """Whether an array has become another one by a rate times a gradient, subtracted."""
+    factors = (constant_factor(own - a, g) for _, a in oriented(after, own.shape))
+    return any(factor is not None and factor > 0 for factor in factors)

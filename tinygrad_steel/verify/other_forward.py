@@ -53,7 +53,8 @@ def unknown_arrays(chain: Chain, slots: Slots) -> list[Binding]:
 
 def called_so(chain: Chain, arrays: list[Binding]) -> Differing | None:
     """The first that has the name of a value that the graph has otherwise."""
-    own = [m for m in chain.meanings if m.owner is None and m.value not in known_values(chain)]
+    known = known_values(chain)
+    own = [m for m in chain.meanings if m.owner is None and m.value not in known]
     for b in arrays:
         for meaning in own:
             if fits(b, meaning.value) and is_called(chain, b, meaning.parts):
@@ -87,8 +88,9 @@ def explaining(chain: Chain, slots: Slots, arrays: list[Binding]) -> Differing |
     lacking = [x for x in chain.graph.forward if isinstance(x, Apply) and x not in known]
     made_at: dict[Place, list[Binding]] = defaultdict(list)
     candidates = {*arrays, *renamed_values(chain, slots)}
+    late = made_of_gradients(chain)
     for b in (b for b in chain.watched.bindings if b in candidates):
-        if is_forward(chain, b):
+        if b.array.dtype.kind == "f" and b.made not in late:
             made_at[b.origin.where].append(b)
     work = 0.0
     for group in made_at.values():
@@ -116,9 +118,13 @@ def renamed_values(chain: Chain, slots: Slots) -> Iterator[Binding]:
         yield from (n for n in names if not chain.is_marked_name(n))
 
 
-def is_forward(chain: Chain, b: Binding) -> bool:
-    """Whether an array may be a value of the forward: no gradient has a part in it."""
-    return b.array.dtype.kind == "f" and not any(a in chain.right for a in before([b]))
+def made_of_gradients(chain: Chain) -> set[Binding]:
+    """The gradients, and what was made of them: no values of a forward."""
+    found: set[Binding] = set()
+    for b in chain.made:  # what it reads comes before it
+        if b in chain.right or any(a.made in found for a in b.reads):
+            found.add(b)
+    return found
 
 
 def stand_ins(group: list[Binding], lacking: list[Apply]) -> Iterator[dict[Value, np.ndarray]]:

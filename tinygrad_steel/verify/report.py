@@ -332,10 +332,7 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head, *rows = self.rows()
-        table = "".join([html_row(head, "th"), *(html_row(row, "td") for row in rows)])
-        text = "<br>".join(map(html.escape, self.summary()))
-        return f"<table>{table}</table><p>{text}</p>"
+        return as_html(self.rows(), self.summary())
 
 
 def as_table(rows: list[tuple[str, ...]]) -> list[str]:
@@ -347,6 +344,13 @@ def as_table(rows: list[tuple[str, ...]]) -> list[str]:
 def finite_or_none(number: float) -> float | None:
     """A number as JSON has it: None for NaN and infinity."""
     return float(number) if np.isfinite(number) else None
+
+
+def as_html(rows: list[tuple[str, ...]], lines: Iterable[str]) -> str:
+    """Rows as a table of HTML, and the lines below it."""
+    head, *others = rows
+    table = "".join([html_row(head, "th"), *(html_row(row, "td") for row in others)])
+    return f"<table>{table}</table><p>{'<br>'.join(map(html.escape, lines))}</p>"
 
 
 def html_row(cells: tuple[str, ...], tag: str) -> str:

@@ -11,10 +11,11 @@ import numpy as np
 from ..program.values import Value
 from .bindings import Binding
 from .chain import Chain, Found, before
-from .closeness import constant_factor, matches
+from .closeness import matches
 from .conventions import batch_sizes, in_conventions, times
+from .handed_back import is_descent
 from .kept import Applied, Name, listed
-from .recognise import TRANSPOSED, oriented
+from .recognise import TRANSPOSED
 from .slots import Slots, slots_of
 from .traced_loss import Graph
 from .watching import Watched
@@ -99,7 +100,7 @@ def own_ascents(slots: Slots) -> Iterator[Sign]:
     shown: Binding | None = None
     for g, slot in (large or wrong).items():
         for b in steps_with(slots, leaf_of[g], slot.binding):
-            if is_descent(slots.back.chain.graph, leaf_of[g], b, slot.array(g)):
+            if is_descent(slots.back.chain.graph.numbers[leaf_of[g]], b.array, slot.array(g)):
                 return
             if shown is None and slots.back.is_step_of(b, leaf_of[g]):
                 shown = b
@@ -116,13 +117,6 @@ def steps_with(slots: Slots, x: Value, gradient: Binding) -> Iterator[Binding]:
         is_update = b is not gradient and any(a.made in own for a in b.reads)
         if is_update and not b.origin.is_argument and gradient in before([b]):
             yield b
-
-
-def is_descent(graph: Graph, x: Value, b: Binding, gradient: np.ndarray) -> bool:
-    """Whether a leaf has become this by a rate times its gradient, subtracted."""
-    own = graph.numbers[x]
-    factors = (constant_factor(own - a, gradient) for _, a in oriented(b.array, own.shape))
-    return any(factor is not None and factor > 0 for factor in factors)
 
 
 def line(b: Binding) -> str:

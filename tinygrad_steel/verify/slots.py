@@ -315,12 +315,7 @@ def is_update(chain: Chain, b: Binding, g: Value) -> bool:
     before.
     """
     there = (a.made for a in b.reads if fits(a, g))
-    return any(a.origin.given or is_leaf(chain, a) or was_leaf(chain, a) for a in there)
-
-
-def is_leaf(chain: Chain, b: Binding) -> bool:
-    """Whether an array has the numbers of a leaf."""
-    return any(m.value in chain.graph.wanted for m in chain.forward.get(b, ()))
+    return any(a.origin.given or was_leaf(chain, a) for a in there)
 
 
 def by_elimination(chain: Chain, slots: dict[Value, Found | None]) -> dict[Value, Found]:

@@ -12,21 +12,29 @@ from ... import ops
 from ...program.values import Value
 from ..closeness import combination
 from ..traced_loss import Graph
-from .products import product_of
+from .products import Product, product_of
 from .question import Mistake, Step, fitting
 
 MOST_SAMPLES = 64  # of which each may be there or not
 
 
-def one_sample(step: Step) -> Iterator[Mistake]:
-    """A product over the samples that has one of them alone, or their mean."""
+def by_samples(step: Step) -> tuple[Product, Any, Any] | None:
+    """A product over several samples, and its two sides with a row for each of them, as in
+    `x.T @ G`; None where it is none.
+    """
     head = product_of(step)
     if head is None:
-        return
+        return None
     a, gy = (head.other.T, head.gy.T) if head.is_left else (head.other, head.gy)
-    # now there is a row for each sample, as in x.T @ G
-    if len(a) != len(gy) or len(a) < 2:
+    return (head, a, gy) if len(a) == len(gy) > 1 else None
+
+
+def one_sample(step: Step) -> Iterator[Mistake]:
+    """A product over the samples that has one of them alone, or their mean."""
+    found = by_samples(step)
+    if found is None:
         return
+    head, a, gy = found
     came = step.question.graph.gradient_text(step.y)
     for left, right, words in of_samples(a, gy, head.other_text, came):
         yield Mistake(step.g, partial(product, left, right, head.is_left), words, "one-sample")
@@ -53,12 +61,10 @@ def product(a: Any, gy: Any, is_left: bool) -> Any:
 
 def other_order(step: Step) -> Iterator[Mistake]:
     """A product over the samples in which one side has them in another order."""
-    head = product_of(step)
-    if head is None:
+    found = by_samples(step)
+    if found is None:
         return
-    a, gy = (head.other.T, head.gy.T) if head.is_left else (head.other, head.gy)
-    if len(a) != len(gy) or len(a) < 2:
-        return
+    head, a, gy = found
     for by, how in (
         (1, "shifted by one sample"),
         (-1, "shifted by one sample"),
@@ -71,12 +77,12 @@ def other_order(step: Step) -> Iterator[Mistake]:
 
 def some_samples(step: Step) -> Iterator[Mistake]:
     """A product over the samples in which some are missing, found by solving for their weights."""
-    head, question = product_of(step), step.question
-    if head is None or step.g is not question.asked or not question.fits:
+    found, question = by_samples(step), step.question
+    if found is None or step.g is not question.asked or not question.fits:
         return
-    a, gy = (head.other.T, head.gy.T) if head.is_left else (head.other, head.gy)
+    head, a, gy = found
     n, size = len(a), a.shape[1] * gy.shape[1]
-    if len(gy) != n or not 2 < n <= MOST_SAMPLES or size < n:
+    if not 2 < n <= MOST_SAMPLES or size < n:
         return
     question.budget.spend(size * n * n)
     each = np.einsum("ij,ik->ijk", a, gy)
