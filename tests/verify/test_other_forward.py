@@ -6,6 +6,11 @@ import numpy as np
 import pytest
 
 from tinygrad_steel import Tensor, compare_backprop
+from tinygrad_steel.program.trace import for_reader, trace
+from tinygrad_steel.verify.chain import Chain
+from tinygrad_steel.verify.other_forward import made_of_gradients
+from tinygrad_steel.verify.traced_loss import graph_of
+from tinygrad_steel.verify.watching import watched
 
 rng = np.random.default_rng(3)
 X, Y = rng.normal(size=(7, 4)), rng.normal(size=(7, 2))
@@ -91,3 +96,21 @@ def test_parts_that_the_graph_does_not_have_are_lines_too():
     first = compared(source).first_wrong
     assert first.where.line == 3
     assert [place.line for place in first.helpers] == [2]
+
+
+def test_what_is_made_of_a_gradient_however_far_is_no_value_of_a_forward():
+    W = PARAMETERS["W2"]
+    t = {"W": Tensor(W, requires_grad=True)}
+    a = rng.normal(size=(7, 5))
+    loss = np.mean(np.square(a @ t["W"] - Y))
+
+    def backward():
+        out = a @ W
+        back = a.T @ (2 * (out - Y) / Y.size)
+        near = back + 1
+        far = near * near
+        return far
+
+    chain = Chain(graph_of(for_reader(trace(loss, t))), watched(backward), t)
+    assert {b.name for b in made_of_gradients(chain)} >= {"back", "near", "far"}
+    assert "out" not in {b.name for b in made_of_gradients(chain)}
