@@ -117,6 +117,7 @@ def test_what_to_write_in_place_of_an_expression(line, instead, value):
             [0, 1, 2 * A],
         ),
         ("z[mask] = b", "z = np.where(mask, b, z)", [B, 1, B]),
+        ("z[:2] = v", "z = np.concatenate([v, z[2:]])", [0.5, 1, 2]),
         ("z += a", "z = z + a", [A, 1 + A, 2 + A]),
         ("z *= a + 1", "z = z * (a + 1)", [0, A + 1, 2 * A + 2]),
     ],
@@ -141,7 +142,6 @@ def test_rows_are_collected(line):
     [
         "np.asarray(v)",
         "z[mask] = v[[0, 1]]",
-        "z[:2] = v",
         "np.add(z, v[0], out=z)",
         "z[i if True else 0] = a",
         "np.full_like(i, a)",

@@ -23,7 +23,7 @@ class Protocol:
         if kwargs.get("out") is not None:
             raise TypeError(
                 f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an "
-                f"ndarray z), since its history would be lost: write z = z + t{refusals.advice()}"
+                f"ndarray z), since its history would be lost: write z = z + t{refusals.advice(inputs[-1])}"
             )
         if method != "__call__":
             return with_method(ufunc, method)(*inputs, **{"axis": 0, **kwargs})
@@ -62,7 +62,7 @@ class Protocol:
             "use np.stack([t, u]) to join Tensors, np.where or np.concatenate in place of "
             "z[i] = t, t.numpy() for the numbers alone, and in place of a masked array or a "
             "pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t"
-            + refusals.advice()
+            + refusals.advice(self)
         )
 
 
