@@ -15,7 +15,7 @@ import numpy as np
 
 from ..ops.op import is_tensor
 from .line import LOOPS, is_integer, made_in, meaning_of, scope_of
-from .loops_as_windows import instead_of_windows
+from .loops_as_windows import READY, instead_of_windows
 
 # What makes an array of one value.
 ONE_VALUE = {
@@ -37,17 +37,17 @@ class Place:
     """What an index says about one axis: a whole number, or from where to where."""
 
     axis: int
-    first: int
-    last: int  # the first one behind
+    count: int  # of what it takes
     length: int  # of the axis
     single: bool
-    before: str  # the first one, as it is written
-    behind: str  # the first one behind, as it is written
+    before: str  # where it begins, as it is written; nothing for the start
+    behind: str  # the first one behind, as it is written; nothing for the end
+    from_end: bool = False  # whether a name counts from the end: its number is below 0
 
     @property
     def proper(self) -> bool:
-        """Whether it is less than the whole axis."""
-        return self.single or self.last - self.first < self.length
+        """Whether what is written may be less than the whole axis, although it is not at the moment."""
+        return self.single or bool(self.before or self.behind)
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Filling:
     @property
     def fits(self) -> bool:
         """Whether the value has the shape of what it fills, so that nothing is stretched."""
-        part = [p.last - p.first for p in self.places if not p.single]
+        part = [p.count for p in self.places if not p.single]
         return self.shape == tuple(part)
 
     @property
@@ -85,6 +85,8 @@ def instead_of_filling(
     statement: ast.Assign | ast.AugAssign, around: list[ast.AST], frame: FrameType, t: Any
 ) -> str:
     """What to write for an assignment to some elements of an array; nothing where that is not known."""
+    if t is None or not isinstance(getattr(t, "shape", ()), tuple):
+        return ""
     filling = read(statement, around, frame, t)
     if filling is None:
         return by_mask(statement, frame, t)
@@ -93,12 +95,12 @@ def instead_of_filling(
         text = instead_of_windows(filling, frame) or in_a_loop(filling, proper)
         if text:
             return text
-    if filling.sign and filling.fits:
-        return f"{filling.name} = {filling.name} {filling.sign} {padded(filling, filling.text)}"
-    if [p.axis for p in proper if p.single] == [0] and len(proper) == 1:
+    if not filling.sign and len(proper) == 1 and proper[0].single and not proper[0].axis:
         return one_row(filling, proper[0])
-    if not filling.fits:
+    if not filling.fits or any(p.from_end for p in proper):
         return ""
+    if filling.sign:
+        return f"{filling.name} = {filling.name} {filling.sign} {padded(filling, filling.text)}"
     if not proper:
         return f"{filling.name} = {filling.text}"
     return joined(filling, proper[0]) if len(proper) == 1 else framed(filling)
@@ -109,11 +111,22 @@ def by_mask(statement: ast.Assign | ast.AugAssign, frame: FrameType, t: Any) -> 
     target = statement.targets[0] if isinstance(statement, ast.Assign) else None
     if not isinstance(target, ast.Subscript) or np.ndim(t):
         return ""
-    mask = meaning_of(target.slice, frame)
-    if getattr(mask, "dtype", np.dtype(float)).kind != "b":
-        return ""
     array, index = ast.unparse(target.value), ast.unparse(target.slice)
+    axes, known = axes_of_mask(target.slice, frame), meaning_of(target.value, frame)
+    if axes is None or not hasattr(known, "ndim") or axes > known.ndim:
+        return ""
+    if axes < known.ndim:
+        index = f"np.expand_dims({index}, {(*range(axes, known.ndim),)})"
     return f"{array} = np.where({index}, {ast.unparse(statement.value)}, {array})"
+
+
+def axes_of_mask(node: ast.expr, frame: FrameType) -> int | None:
+    """How many axes a mask has; None for what is no mask."""
+    if isinstance(node, ast.Compare):
+        sides = [meaning_of(x, frame) for x in (node.left, *node.comparators)]
+        return None if any(x is None for x in sides) else max(map(np.ndim, sides))
+    mask = meaning_of(node, frame)
+    return np.ndim(mask) if getattr(mask, "dtype", np.dtype(float)).kind == "b" else None
 
 
 def one_row(filling: Filling, at: Place) -> str:
@@ -122,7 +135,7 @@ def one_row(filling: Filling, at: Place) -> str:
     collect = f"append each {text} to a list, of which np.stack makes one Tensor"
     if len(filling.places) > 1:
         return collect
-    i = f"{at.before} % len({name})" if at.before.startswith("-") else at.before
+    i = f"{at.before} % len({name})" if at.from_end or at.before[:1] == "-" else at.before or "0"
     return f"{name} = np.where(np.arange(len({name})) == {i}, {text}, {name}); or {collect}"
 
 
@@ -145,7 +158,7 @@ def read(
     places = places_in(indices, z.shape, frame)
     if places is None:
         return None
-    name, shape = ast.unparse(owner), np.shape(t)
+    name, shape = ast.unparse(owner), getattr(t, "shape", ())
     return Filling(name, z, places, statement.value, shape, sign, statement, around)
 
 
@@ -176,25 +189,32 @@ def places_in(
 
 def place(index: ast.expr, axis: int, length: int, frame: FrameType) -> Place | None:
     """What one part of an index says about its axis."""
-    if isinstance(index, ast.Slice):
-        if index.step is not None:
+    if not isinstance(index, ast.Slice):
+        i = meaning_of(index, frame)
+        if not is_integer(i):
             return None
-        ends = [x and meaning_of(x, frame) for x in (index.lower, index.upper)]
-        if any(
-            x is not None and not is_integer(y) for x, y in zip((index.lower, index.upper), ends)
-        ):
-            return None
-        first, last, _ = slice(*ends).indices(length)
-        before = ast.unparse(index.lower) if index.lower else "0"
-        behind = ast.unparse(index.upper) if index.upper else ""
-        return Place(axis, first, max(first, last), length, False, before, behind)
-    i = meaning_of(index, frame)
-    if not is_integer(i):
+        text = ast.unparse(index)
+        behind = str(i + 1) if written_out(index) else f"{text} + 1"
+        from_end = i < 0 and not written_out(index)
+        behind = "" if i == -1 and not from_end else behind
+        return Place(axis, 1, length, True, "" if text == "0" else text, behind, from_end)
+    ends: list[Any] = [x and meaning_of(x, frame) for x in (index.lower, index.upper)]
+    if index.step is not None:
         return None
-    text = ast.unparse(index)
-    behind = str(i + 1) if isinstance(index, ast.Constant | ast.UnaryOp) else f"{text} + 1"
-    first = int(i) % length
-    return Place(axis, first, first + 1, length, True, text, behind)
+    for end, known in zip((index.lower, index.upper), ends):
+        if end is None:
+            continue
+        if not is_integer(known) or abs(known) > length or (known < 0 and not written_out(end)):
+            return None
+    first, last, _ = slice(*ends).indices(length)
+    before, behind = (ast.unparse(x) if x else "" for x in (index.lower, index.upper))
+    before = "" if before == "0" else before
+    return Place(axis, max(0, last - first), length, False, before, behind)
+
+
+def written_out(node: ast.expr) -> bool:
+    """Whether it is a number, and no name."""
+    return isinstance(node, ast.Constant | ast.UnaryOp)
 
 
 # In loops: a list, of which np.stack makes one Tensor
@@ -210,7 +230,7 @@ def in_a_loop(filling: Filling, proper: list[Place]) -> str:
     axis, name = proper[0].axis, filling.name
     rows = f"np.moveaxis({name}, {axis}, 0)" if axis else name
     value = OneIndex(name, axis).visit(copied(filling.value))
-    at = copied(ast.parse(f"{name}[{proper[0].before}]", mode="eval").body)
+    at = copied(ast.parse(f"{name}[{proper[0].before or 0}]", mode="eval").body)
     if isinstance(filling.statement, ast.AugAssign):
         value = ast.BinOp(at, filling.statement.op, value)
     here = f"{ast.unparse(at)} = {ast.unparse(value)}"
@@ -229,7 +249,7 @@ def number_by_number(filling: Filling) -> str:
     if is_tensor(z) and z.requires_grad:
         return ""
     plain = f"{name}.numpy()" if is_tensor(z) else name
-    ready = " (tinygrad_steel.conv2d, max_pool and avg_pool need no loops)" if z.ndim == 4 else ""
+    ready = READY if z.ndim == 4 else ""
     return (
         f"before {loop_text(filling)}: {name} = {plain}.astype(object); after the loop: "
         f"{name} = np.stack(list({name}.flat)).reshape({name}.shape){ready}"
@@ -295,10 +315,11 @@ def used_otherwise(filling: Filling, axis: int) -> bool:
 def joined(filling: Filling, at: Place) -> str:
     """What is before and behind on the only axis that is not filled as a whole, and the value between."""
     name, along = filling.name, ":, " * at.axis
-    before = [f"{name}[{along}:{at.before}]"] if at.first else []
-    behind = [f"{name}[{along}{at.behind}:]"] if at.last < at.length else []
+    before = [f"{name}[{along}:{at.before}]"] if at.before else []
+    behind = [f"{name}[{along}{at.behind}:]"] if at.behind else []
     ending = f", axis={at.axis}" if at.axis else ""
-    return f"{name} = np.concatenate([{', '.join([*before, expanded(filling, filling.text), *behind])}]{ending})"
+    parts = ", ".join([*before, expanded(filling, filling.text), *behind])
+    return f"{name} = np.concatenate([{parts}]{ending})"
 
 
 def framed(filling: Filling) -> str:
@@ -354,20 +375,14 @@ def padded(filling: Filling, value: str, constant: str = "") -> str:
 
 def width(p: Place, name: str) -> str:
     """How many there are before and behind, in the user's words."""
-    before = p.before if p.first else "0"
-    if p.single and p.before.startswith("-"):
-        before = str(p.first) if not p.first else f"{name}.shape[{p.axis}] - {p.before[1:]}"
-    behind = "0"
-    if p.last < p.length:
-        behind = f"{name}.shape[{p.axis}] - {grouped(p.behind)}"
-        if p.behind.startswith("-"):
-            behind = p.behind[1:]
-    return f"({before}, {behind})"
-
-
-def grouped(text: str) -> str:
-    """In parentheses, where it needs them behind a minus sign."""
-    return text if text.replace("_", "").isalnum() else f"({text})"
+    length = f"{name}.shape[{p.axis}]"
+    before, behind = p.before or "0", p.behind
+    if before.startswith("-"):
+        before = f"{length} - {before[1:]}"
+    if behind.startswith("-"):
+        return f"({before}, {behind[1:]})"
+    behind = behind if behind.replace("_", "").isalnum() else f"({behind})"
+    return f"({before}, {f'{length} - {behind}' if p.behind else '0'})"
 
 
 def expanded(filling: Filling, text: str) -> str:

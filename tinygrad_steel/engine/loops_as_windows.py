@@ -13,6 +13,7 @@ from .line import is_integer, made_in, meaning_of
 if TYPE_CHECKING:
     from .filling import Filling
 
+READY = " (tinygrad_steel.conv2d, max_pool and avg_pool need no loops)"
 FLAT = {"flatten()", "ravel()", "reshape(-1)", "reshape([-1])"}
 
 
@@ -54,9 +55,7 @@ def instead_of_windows(filling: Filling, frame: FrameType) -> str:
     text = windows(name, cuts) + in_order(cuts, order)
     head = filling.loops[0]
     text = f"{filling.name} = {text}" + (f".reshape({filling.name}.shape)" if flat else "")
-    return (
-        f"in place of the loop `for {ast.unparse(head.target)} in {ast.unparse(head.iter)}`: {text}"  # type: ignore[union-attr]
-    )
+    return f"in place of the loop `for {ast.unparse(head.target)} in {ast.unparse(head.iter)}`: {text}{READY}"  # type: ignore[union-attr]
 
 
 def source_of(value: ast.expr) -> tuple[ast.Subscript | None, bool]:

@@ -1,0 +1,523 @@
+"""Forward code in the habits of books, chapter by chapter: unchanged on Tensors, or refused with lines that work.
+
+What is refused is mended by pasting what the message says, until it runs; the gradient is then that of the
+finite differences of the code as it stood.
+"""
+
+import linecache
+import re
+import traceback
+
+import numpy as np
+import pytest
+from helpers import close, differences
+
+import tinygrad_steel
+from tinygrad_steel import Tensor
+
+RNG = np.random.default_rng(11)
+MATHS = """
+def relu(x):
+    return np.maximum(x, 0)
+
+def sigmoid(x):
+    return np.exp(-relu(-x)) / (1.0 + np.exp(-np.abs(x)))
+
+def tanh(x):
+    return 2 * sigmoid(2 * x) - 1
+
+def softmax(x):
+    top = np.max(x, axis=1)
+    shifted = np.exp((x.transpose() - top).transpose())
+    return (shifted.transpose() / np.sum(shifted, axis=1)).transpose()
+
+def cross_entropy(labels, logits):
+    return np.mean(-np.sum(labels * np.log(softmax(logits) + 1e-10), axis=1))
+
+def binary_entropy(z, x):
+    return np.mean(relu(x) - x * z + np.log(1 + np.exp(-np.abs(x))))
+
+def dense(x, p, name):
+    return np.matmul(x, p[name]) + p[name + "_bias"]
+"""
+
+
+def weights(*shape):
+    return RNG.normal(0, 0.6, shape)
+
+
+def layers(**shapes):
+    """A weight and a bias for each."""
+    made = {name: weights(*shape) for name, shape in shapes.items()}
+    return made | {f"{name}_bias": weights(shape[-1]) for name, shape in shapes.items()}
+
+
+def compiled(source):
+    """The function `forward` of a text, which stands in a file, as people's does."""
+    text = MATHS + source
+    file = f"<forward {hash(text)}>"
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    names = {"np": np, "tinygrad_steel": tinygrad_steel}
+    exec(compile(text, file, "exec"), names)
+    return names["forward"], file
+
+
+def loss_of(source, parameters, *data):
+    return compiled(source)[0](parameters, *data)
+
+
+def run(source, parameters, *data):
+    """The loss and the gradients, after what is refused has been mended; and what was said."""
+    tensors = {name: Tensor(x, requires_grad=True) for name, x in parameters.items()}
+    said = []
+    while True:
+        forward, file = compiled(source)
+        try:
+            loss = forward(tensors, *data)
+        except (TypeError, ValueError) as error:
+            at = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file][-1]
+            while error.__cause__ is not None:  # NumPy's own error stands in front of ours
+                error = error.__cause__
+            said.append(str(error))
+            assert len(said) < 12, said
+            source = pasted(source, str(error), at)
+        else:
+            break
+    loss.backward()
+    return loss, {name: t.grad for name, t in tensors.items()}, said
+
+
+def pasted(source, message, at):
+    """The source with the lines that a message says."""
+    lines = (MATHS + source).splitlines()
+    here = at.lineno - 1
+    _, found, instead = message.partition(". Here: ")
+    assert found, message
+    loop = re.match(r"(before|in place of) (?:the loop )?`(.*?)`: (.*)", instead)
+    if loop:
+        around(lines, here, *loop.groups())
+    elif ast_is_assignment(lines[here], at):
+        lines[here] = indent(lines[here]) + instead.partition("; or")[0]
+    else:
+        lines[here] = lines[here][: at.colno] + instead + lines[here][at.end_colno :]
+    return "\n".join(lines)[len(MATHS) :]
+
+
+def ast_is_assignment(line, at):
+    """Whether what is refused is the whole line, and not an expression in it."""
+    return re.match(r"\s*[\w.\[\]'\":, +\-*]+? [-+*/]?= ", line) and at.colno == len(indent(line))
+
+
+def around(lines, here, where, head, rest):
+    """Put lines before a loop, in it and behind it, or in its place."""
+    start = max(i for i in range(here) if lines[i].strip() == head + ":")
+    space = indent(lines[start])
+    end = next((i for i in range(start + 1, len(lines)) if outside(lines[i], space)), len(lines))
+    if where == "in place of":
+        lines[start:end] = [space + rest.partition(" (tinygrad")[0]]
+        return
+    parts = dict(re.findall(r"(^|in place of this line|after the loop):? ?(.*?)(?:; (?=in place|after)|$)", rest))
+    after = parts["after the loop"].partition(" (tinygrad")[0]
+    lines.insert(end, space + after)
+    if "in place of this line" in parts:
+        lines[here] = indent(lines[here]) + parts["in place of this line"]
+    lines.insert(start, space + parts[""])
+
+
+def outside(line, space):
+    return line.strip() and len(indent(line)) <= len(space)
+
+
+def indent(line):
+    return line[: len(line) - len(line.lstrip())]
+
+
+def check(source, parameters, *data, words=()):
+    """Values and gradients are those of the code as it stands, on arrays; what is said has these words."""
+    loss, gradients, said = run(source, parameters, *data)
+    assert len(said) == len(words), said
+    for text, expected in zip(said, words):
+        assert expected in text, text
+    close(loss.data, loss_of(source, parameters, *data), rtol=1e-12)
+    for name, x in parameters.items():
+
+        def moved(value, name=name):
+            return loss_of(source, parameters | {name: value}, *data)
+
+        close(gradients[name], differences(moved, x), rtol=1e-5, atol=1e-8)
+
+
+X, Y = RNG.normal(size=(5, 4)), RNG.normal(size=(5, 1)) + 3
+YES = np.array([[1.0], [0], [0], [1], [1]])
+CLASS = np.eye(3)[[0, 2, 1, 1, 0]]
+IMAGES = RNG.normal(size=(2, 4, 4, 2))
+KINDS = np.eye(3)[[1, 2]]
+
+UNCHANGED = {
+    "1 mean square": (
+        """
+def forward(p, x, y):
+    output = dense(x, p, "w")
+    return np.mean(np.square(output - y))
+""",
+        layers(w=(4, 1)),
+        X,
+        Y,
+    ),
+    "2 sigmoid cross entropy": (
+        """
+def forward(p, x, y):
+    return binary_entropy(y, dense(x, p, "w"))
+""",
+        layers(w=(4, 1)),
+        X,
+        YES,
+    ),
+    "3 softmax cross entropy": (
+        """
+def forward(p, x, y):
+    return cross_entropy(y, dense(x, p, "w"))
+""",
+        layers(w=(4, 3)),
+        X,
+        CLASS,
+    ),
+    "4 hidden layers in a loop": (
+        """
+def forward(p, x, y):
+    kept = [x]
+    hidden = x
+    for name in ["a", "b"]:
+        hidden = relu(dense(hidden, p, name))
+        kept.append(hidden)
+    return cross_entropy(y, dense(kept[-1], p, "out"))
+""",
+        layers(a=(4, 5), b=(5, 4), out=(4, 3)),
+        X,
+        CLASS,
+    ),
+    "5 a model with a data set": (
+        """
+class Data:
+    def loss(self, output, y, mode):
+        if mode == "regression":
+            return np.mean(np.square(output - y)), output - y
+        return cross_entropy(y, output), [output, y]
+
+class Model:
+    def __init__(self, p):
+        self.p, self.data, self.aux = p, Data(), []
+
+    def layer(self, x, name, last):
+        y = np.matmul(x, self.p[name]) + self.p[name + "_bias"]
+        if not last: y = tanh(y)
+        self.aux.append([x, y])
+        return y
+
+    def loss(self, x, y):
+        output = self.layer(self.layer(x, "a", False), "out", True)
+        loss, aux = self.data.loss(output, y, "select")
+        extra, correct = 0, np.mean(np.equal(np.argmax(output, axis=1), np.argmax(y, axis=1)))
+        return loss + extra
+
+def forward(p, x, y):
+    return Model(p).loss(x, y)
+""",
+        layers(a=(4, 5), out=(5, 3)),
+        X,
+        CLASS,
+    ),
+    "6 two answers of one network": (
+        """
+def forward(p, x, y, sizes):
+    outputs, ys = np.hsplit(dense(x, p, "w"), sizes), np.hsplit(y, sizes)
+    return cross_entropy(ys[0], outputs[0]) + cross_entropy(ys[1], outputs[1])
+""",
+        layers(w=(4, 5)),
+        X,
+        np.hstack([CLASS, np.eye(2)[[0, 1, 1, 0, 1]]]),
+        [3],
+    ),
+    "7 pooling where the stride is the size": (
+        """
+def pool(x, s, kind):
+    n, h, w, c = x.shape
+    cut = x.reshape([n, h // s, s, w // s, s, c]).transpose(0, 1, 3, 5, 2, 4).reshape([-1, s * s])
+    if kind == "max":
+        flat = cut[np.arange(n * (h // s) * (w // s) * c), np.argmax(cut, axis=1)]
+    else:
+        flat = np.average(cut, 1)
+    return flat.reshape([n, h // s, w // s, c])
+
+def forward(p, x, y):
+    x = x * p["gain"]
+    both = pool(x, 2, "max") + pool(x, 2, "avg")
+    return cross_entropy(y, dense(both.reshape([len(x), -1]), p, "w"))
+""",
+        layers(w=(8, 3)) | {"gain": weights(2)},
+        IMAGES,
+        KINDS,
+    ),
+    "8 dropout and noise": (
+        """
+def forward(p, x, y):
+    rng = np.random.RandomState(3)
+    hidden = relu(dense(x, p, "a"))
+    mask = rng.binomial(1, 0.7, hidden.shape)
+    hidden = hidden * mask / 0.7 + rng.normal(0, 0.1, hidden.shape)
+    return cross_entropy(y, dense(hidden, p, "out"))
+""",
+        layers(a=(4, 5), out=(5, 3)),
+        X,
+        CLASS,
+    ),
+    "9 branches side by side, and a sum of them": (
+        """
+def tiled(part, channels):
+    return part if part.shape[-1] == channels else np.tile(part, channels // part.shape[-1])
+
+def forward(p, x, y):
+    x = relu(dense(x, p, "in"))
+    side = np.concatenate([relu(dense(x, p, "a")), tanh(dense(x, p, "b"))], axis=-1)
+    total = relu(dense(side, p, "c"))
+    total += tiled(tanh(dense(side, p, "d")), total.shape[-1])
+    total += tiled(x, total.shape[-1])
+    return cross_entropy(y, dense(relu(total), p, "out"))
+""",
+        layers(**{"in": (4, 4), "a": (4, 3), "b": (4, 2), "c": (5, 4), "d": (5, 2), "out": (4, 3)}),
+        X,
+        CLASS,
+    ),
+    "13 an autoencoder": (
+        """
+def forward(p, x):
+    code = sigmoid(dense(x, p, "encode"))
+    diff = dense(code, p, "decode") - x
+    accuracy = 1 - np.sqrt(np.mean(np.square(diff))) / np.mean(x)
+    return np.mean(np.square(diff))
+""",
+        layers(encode=(4, 2), decode=(2, 4)),
+        X,
+    ),
+    "15 a generator and a discriminator": (
+        """
+def judged(p, x):
+    return dense(relu(dense(x, p, "judge")), p, "says")
+
+def forward(p, real):
+    seed = np.random.RandomState(5).uniform(-1.0, 1.0, size=[len(real)] + [3])
+    fake = tanh(dense(relu(dense(seed, p, "make")), p, "paint"))
+    y = np.zeros([2 * len(real), 1])
+    y[0:len(real), 0] = 1.0
+    seen = binary_entropy(y, judged(p, np.vstack([real, fake])))
+    return seen + binary_entropy(np.ones([len(real), 1]), judged(p, fake))
+""",
+        layers(make=(3, 4), paint=(4, 4), judge=(4, 5), says=(5, 1)),
+        X,
+    ),
+}
+
+
+@pytest.mark.parametrize("chapter", UNCHANGED)
+def test_it_runs_unchanged(chapter):
+    check(*UNCHANGED[chapter])
+
+
+PADDED = """
+def regions(x, kh, kw, fill):
+    n, h, w, c = x.shape
+    bh, bw = (kh - 1) // 2, (kw - 1) // 2
+    wide = np.zeros((n, h + kh - 1, w + kw - 1, c), dtype='float32') + fill
+    wide[:, bh:bh + h, bw:bw + w, :] = x
+    cut = np.zeros((h, w, n * kh * kw * c), dtype='float32')
+    for i in range(h):
+        for j in range(w):
+            cut[i, j, :] = wide[:, i:i + kh, j:j + kw, :].flatten()
+    return cut.reshape([h, w, n, kh, kw, c])
+"""
+PAD = "Here: wide = np.pad(x, ((0, 0), (bh, wide.shape[1] - (bh + h)), (bw, wide.shape[2] - (bw + w)), (0, 0)), constant_values=wide.flat[0])"
+WINDOWS = (
+    "in place of the loop `for i in range(h)`: cut = np.lib.stride_tricks.sliding_window_view(wide, "
+    "(kh, kw), axis=(1, 2)).transpose(1, 2, 0, 4, 5, 3).reshape(cut.shape)"
+)
+
+FILLED = {
+    "7 convolution by regions": (
+        PADDED.replace(", dtype='float32'", "")
+        + """
+def forward(p, x, y):
+    x = x * p["gain"]
+    n, h, w, c = x.shape
+    kh, kw, _, m = p["k"].shape
+    flat = regions(x, kh, kw, 0).transpose([2, 0, 1, 3, 4, 5]).reshape([n * h * w, kh * kw * c])
+    conv = np.matmul(flat, p["k"].reshape([kh * kw * c, m])).reshape([n, h, w, m])
+    return cross_entropy(y, dense(relu(conv + p["k_bias"]).reshape([n, -1]), p, "w"))
+""",
+        layers(k=(3, 2, 2, 2), w=(32, 3)) | {"gain": weights(2)},
+        (IMAGES, KINDS),
+        (PAD, WINDOWS),
+    ),
+    "9 overlapping max pools, with a border that never wins": (
+        PADDED.replace(", dtype='float32'", "")
+        + """
+def forward(p, x):
+    x = x * p["gain"]
+    n, h, w, c = x.shape
+    flat = regions(x, 3, 3, -np.inf).transpose([2, 5, 0, 1, 3, 4]).reshape(n * c * h * w, 9)
+    y = flat[np.arange(flat.shape[0]), np.argmax(flat, axis=1)]
+    thin = np.sum(regions(x, 2, 2, 0))
+    return np.mean(np.square(y.reshape([n, c, h, w])[:, :, 0:4:2, 0:4:2])) + thin
+""",
+        {"gain": weights(2)},
+        (IMAGES,),
+        (PAD, WINDOWS),
+    ),
+    "7 convolution, number by number": (
+        """
+def forward(p, x):
+    n, h, w, c = x.shape
+    kh, kw, _, m = p["k"].shape
+    conv = np.zeros((n, h, w, m))
+    for s in range(n):
+        for i in range(h):
+            for j in range(w):
+                for q in range(m):
+                    for a in range(kh):
+                        for b in range(kw):
+                            if i + a >= h or j + b >= w: continue
+                            for r in range(c):
+                                conv[s][i][j][q] += p["k"][a][b][r][q] * x[s][i + a][j + b][r]
+    return np.mean(np.square(conv))
+""",
+        {"k": weights(2, 2, 2, 1)},
+        (IMAGES[:1, :3, :3],),
+        (
+            "Here: before `for s in range(n)`: conv = conv.astype(object); after the loop: "
+            "conv = np.stack(list(conv.flat)).reshape(conv.shape) (tinygrad_steel.conv2d",
+        ),
+    ),
+    "8 L2 over all weights as one list": (
+        """
+def forward(p, x, y):
+    flat = list(p["w"].flatten())
+    flat += list(p["w_bias"].flatten())
+    return cross_entropy(y, dense(x, p, "w")) + np.sum(np.square(flat)) / 2
+""",
+        layers(w=(4, 3)),
+        (X, CLASS),
+        ("Here: np.square(np.stack(flat))",),
+    ),
+    "8 batch normalisation with running means": (
+        """
+def forward(p, x, y):
+    kept = {"mean": np.zeros(3), "rate": 0.1}
+    x = dense(x, p, "w")
+    mean, var = np.mean(x, axis=0), np.var(x, axis=0)
+    kept["mean"] += kept["rate"] * (mean - kept["mean"])
+    return cross_entropy(y, p["scale"] * (x - mean) / np.sqrt(var + 1e-10) + p["shift"])
+""",
+        layers(w=(4, 3)) | {"scale": weights(3), "shift": weights(3)},
+        (X, CLASS),
+        (
+            "or, for a running mean, through which no gradient flows: "
+            "kept['mean'] += (kept['rate'] * (mean - kept['mean'])).numpy()",
+        ),
+    ),
+    "10 outputs in an array by time": (
+        """
+def forward(p, x):
+    steps = x.shape[1]
+    h = np.zeros((steps + 1, len(x), 3))
+    for t in range(steps):
+        h[t + 1] = np.tanh(np.hstack([x[:, t], h[t]]) @ p["w"] + p["w_bias"])
+    return np.mean(np.square(h))
+""",
+        layers(w=(7, 3)),
+        (RNG.normal(size=(2, 5, 4)),),
+        ("Here: before `for t in range(steps)`: h = list(h); after the loop: h = np.stack(h)",),
+    ),
+    "10 time on the second axis": (
+        """
+def forward(p, x):
+    n, steps, _ = x.shape
+    hidden = np.zeros([n, steps, 3])
+    for t in range(steps):
+        before = 0.5 if t == 0 else 0.25
+        hidden[:, t] = np.tanh(dense(x[:, t], p, "w") + hidden[:, t - 1] * p["u"]) * before
+    return np.mean(np.square(hidden))
+""",
+        layers(w=(4, 3)) | {"u": weights(3)},
+        (RNG.normal(size=(2, 5, 4)),),
+        (
+            "Here: before `for t in range(steps)`: hidden = list(np.moveaxis(hidden, 1, 0)); in place of "
+            "this line: hidden[t] = np.tanh(dense(x[:, t], p, 'w') + hidden[t - 1] * p['u']) * before; "
+            "after the loop: hidden = np.stack(hidden, axis=1)",
+        ),
+    ),
+    "11 an LSTM, of which the last output of each sequence counts": (
+        """
+def forward(p, x, y):
+    size = len(p["w_bias"]) // 4
+    lengths = x[:, 0, 0].astype(np.int32)
+    h, state, outputs = np.zeros([len(x), size]), np.zeros([len(x), size]), []
+    for t in range(np.max(lengths)):
+        gates = np.matmul(np.hstack([x[:, t + 1], h]), p["w"]) + p["w_bias"]
+        forget, enter = sigmoid(gates[:, 0:size]), sigmoid(gates[:, size:2 * size])
+        state = state * forget + tanh(gates[:, 3 * size:]) * enter
+        h = tanh(state) * sigmoid(gates[:, 2 * size:3 * size])
+        outputs.append(h)
+    last = np.zeros([len(x), size])
+    for n in range(len(x)):
+        last[n] = outputs[lengths[n] - 1][n]
+    return binary_entropy(y, dense(last, p, "out"))
+""",
+        layers(w=(6, 8), out=(2, 1)),
+        (
+            np.concatenate([[[[3, 0, 0, 0]], [[5, 0, 0, 0]]], RNG.normal(size=(2, 5, 4))], axis=1),
+            np.array([[1.0], [0.0]]),
+        ),
+        ("Here: before `for n in range(len(x))`: last = list(last); after the loop: last = np.stack(last)",),
+    ),
+    "12 each frame through a layer, the lengths in front": (
+        """
+def forward(p, x):
+    n, steps = x.shape[0], x.shape[1]
+    lengths = x.reshape([n, -1])[:, 0]
+    hidden = relu(dense(x[:, 1:].reshape([-1, x.shape[2]]), p, "w"))
+    y = np.zeros([n, steps, hidden.shape[-1]])
+    y[:, 0, 0] = lengths
+    y[:, 1:, :] = hidden.reshape([n, steps - 1, -1])
+    return np.mean(np.square(y[:, 1:, :])) + np.mean(y)
+""",
+        layers(w=(4, 3)),
+        (RNG.normal(size=(2, 5, 4)),),
+        (
+            "Here: y = np.concatenate([y[:, :1], hidden.reshape([n, steps - 1, -1])], axis=1)",
+        ),
+    ),
+    "14 a decoder, whose steps are one array": (
+        """
+def forward(p, x, y):
+    code, h, outputs = relu(dense(x, p, "encode")), np.zeros([len(x), 3]), []
+    for t in range(4):
+        h = np.tanh(dense(np.hstack([code, h]), p, "step"))
+        outputs.append(h)
+    output = np.zeros([len(x), 5, 3])
+    output[:, 0, 0] = 4
+    output[:, 1:, :] = np.asarray(outputs).transpose([1, 0, 2])
+    return cross_entropy(y, output[:, 1:, :].reshape(-1, 3))
+""",
+        layers(encode=(4, 2), step=(5, 3)),
+        (X, np.eye(3)[RNG.integers(3, size=20)]),
+        (
+            "Here: np.stack(outputs)",
+            "Here: output = np.concatenate([output[:, :1], np.stack(outputs).transpose([1, 0, 2])], axis=1)",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("chapter", FILLED)
+def test_what_fills_a_buffer_says_what_to_write(chapter):
+    source, parameters, data, words = FILLED[chapter]
+    check(source, parameters, *data, words=words)
