@@ -4,6 +4,7 @@ What is refused is mended by pasting what the message says, until it runs; the g
 finite differences of the code as it stood.
 """
 
+import ast
 import linecache
 import re
 import traceback
@@ -67,7 +68,7 @@ def loss_of(source, parameters, *data):
 
 
 def run(source, parameters, *data):
-    """The loss and the gradients, after what is refused has been mended; and what was said."""
+    """The loss and the gradients, after what is refused has been mended; what was said, and the mended code."""
     tensors = {name: Tensor(x, requires_grad=True) for name, x in parameters.items()}
     said = []
     while True:
@@ -84,7 +85,7 @@ def run(source, parameters, *data):
         else:
             break
     loss.backward()
-    return loss, {name: t.grad for name, t in tensors.items()}, said
+    return loss, {name: t.grad for name, t in tensors.items()}, said, source
 
 
 def pasted(source, message, at):
@@ -96,16 +97,19 @@ def pasted(source, message, at):
     loop = re.match(r"(before|in place of) (?:the loop )?`(.*?)`: (.*)", instead)
     if loop:
         around(lines, here, *loop.groups())
-    elif ast_is_assignment(lines[here], at):
+    elif is_assignment(lines[here], at):
         lines[here] = indent(lines[here]) + instead.partition("; or")[0]
     else:
         lines[here] = lines[here][: at.colno] + instead + lines[here][at.end_colno :]
     return "\n".join(lines)[len(MATHS) :]
 
 
-def ast_is_assignment(line, at):
+def is_assignment(line, at):
     """Whether what is refused is the whole line, and not an expression in it."""
-    return re.match(r"\s*[\w.\[\]'\":, +\-*]+? [-+*/]?= ", line) and at.colno == len(indent(line))
+    whole = at.colno == len(indent(line)) and not line.lstrip().startswith(
+        ("if", "for", "while", "return")
+    )
+    return whole and isinstance(ast.parse(line.strip()).body[0], ast.Assign | ast.AugAssign)
 
 
 def around(lines, here, where, head, rest):
@@ -116,7 +120,11 @@ def around(lines, here, where, head, rest):
     if where == "in place of":
         lines[start:end] = [space + rest.partition(" (tinygrad")[0]]
         return
-    parts = dict(re.findall(r"(^|in place of this line|after the loop):? ?(.*?)(?:; (?=in place|after)|$)", rest))
+    parts = dict(
+        re.findall(
+            r"(^|in place of this line|after the loop):? ?(.*?)(?:; (?=in place|after)|$)", rest
+        )
+    )
     after = parts["after the loop"].partition(" (tinygrad")[0]
     lines.insert(end, space + after)
     if "in place of this line" in parts:
@@ -134,7 +142,7 @@ def indent(line):
 
 def check(source, parameters, *data, words=()):
     """Values and gradients are those of the code as it stands, on arrays; what is said has these words."""
-    loss, gradients, said = run(source, parameters, *data)
+    loss, gradients, said, _ = run(source, parameters, *data)
     assert len(said) == len(words), said
     for text, expected in zip(said, words):
         assert expected in text, text
@@ -476,7 +484,9 @@ def forward(p, x, y):
             np.concatenate([[[[3, 0, 0, 0]], [[5, 0, 0, 0]]], RNG.normal(size=(2, 5, 4))], axis=1),
             np.array([[1.0], [0.0]]),
         ),
-        ("Here: before `for n in range(len(x))`: last = list(last); after the loop: last = np.stack(last)",),
+        (
+            "Here: before `for n in range(len(x))`: last = list(last); after the loop: last = np.stack(last)",
+        ),
     ),
     "12 each frame through a layer, the lengths in front": (
         """
@@ -491,9 +501,7 @@ def forward(p, x):
 """,
         layers(w=(4, 3)),
         (RNG.normal(size=(2, 5, 4)),),
-        (
-            "Here: y = np.concatenate([y[:, :1], hidden.reshape([n, steps - 1, -1])], axis=1)",
-        ),
+        ("Here: y = np.concatenate([y[:, :1], hidden.reshape([n, steps - 1, -1])], axis=1)",),
     ),
     "14 a decoder, whose steps are one array": (
         """
@@ -521,3 +529,249 @@ def forward(p, x, y):
 def test_what_fills_a_buffer_says_what_to_write(chapter):
     source, parameters, data, words = FILLED[chapter]
     check(source, parameters, *data, words=words)
+
+
+# One habit each; what is pasted has to be right for data of another shape and size as well
+
+HABITS = {
+    "a border of zeros": """
+    z = np.zeros((len(t) + 2, t.shape[1] + 2))
+    z[1:-1, 1:-1] = t
+""",
+    "a border of ones": """
+    z = np.ones((len(t) + 2, t.shape[1] + 2))
+    z[1:-1, 1:1 + t.shape[1]] = t
+""",
+    "the upper left": """
+    z = np.zeros((9, 9))
+    z[:len(t), :t.shape[1]] = t
+""",
+    "in two blocks": """
+    z = np.zeros((2 * len(t), 2 * t.shape[1]))
+    z[:len(t), :t.shape[1]] = t
+    z[len(t):, t.shape[1]:] = 2 * t
+""",
+    "after something else": """
+    z = np.zeros((len(t) + 1, t.shape[1] + 1))
+    z[0, 0] = 5.0
+    z[1:, 1:] = t
+""",
+    "over what is there": """
+    z = np.arange(1.0, 1 + (len(t) + 2) * (t.shape[1] + 1)).reshape(len(t) + 2, -1)
+    z[2:, 1:] = t
+""",
+    "columns one after the other": """
+    z = np.zeros((len(t), 3 * t.shape[1]))
+    n = t.shape[1]
+    z[:, 0*n:1*n] = t
+    z[:, 1*n:2*n] = t + 1
+    z[:, 2*n:3*n] = np.tanh(t)
+""",
+    "rows in front": """
+    z = np.ones((len(t) + 3, t.shape[1]))
+    z[:len(t)] = t
+""",
+    "rows behind": """
+    z = np.ones((len(t) + 3, t.shape[1]))
+    z[-len(t):] = t
+""",
+    "one column": """
+    z = np.ones((len(t), 4))
+    z[:, 2] = t[:, 0]
+""",
+    "the last column": """
+    z = np.ones((len(t), 4))
+    z[:, -1] = t[:, 0]
+""",
+    "the first column, and all others": """
+    z = np.zeros((len(t), 1 + t.shape[1]))
+    z[:, 0] = np.sum(t, axis=1)
+    z[:, 1:] = t
+""",
+    "one place of two axes": """
+    z = np.zeros((2, len(t), 3, t.shape[1]))
+    z[1, :, 0, :] = t
+    z[:, :, 2, :] = np.stack([t, t])
+""",
+    "all of it": """
+    z = np.empty((len(t), t.shape[1]))
+    z[:] = t
+""",
+    "all of it, axis by axis": """
+    z = np.empty((len(t), t.shape[1]))
+    z[:, :] = np.exp(t)
+""",
+    "behind an ellipsis": """
+    z = np.zeros((len(t), t.shape[1], 2))
+    z[..., 1] = t
+""",
+    "added to a part": """
+    z = np.ones((len(t) + 2, t.shape[1]))
+    z[1:1 + len(t)] += t
+""",
+    "added to a block": """
+    z = np.ones((len(t) + 2, t.shape[1] + 1))
+    z[1:1 + len(t), 1:] -= t * 2 + 1
+""",
+    "added to one column": """
+    z = np.ones((len(t), 4))
+    z[:, 1] += t[:, 0]
+""",
+    "added in loops": """
+    z = np.zeros((len(t) + 1, t.shape[1] + 1))
+    for i in range(2):
+        for j in range(2):
+            z[i:i + len(t), j:j + t.shape[1]] += (i + 1) * t
+""",
+    "blocks in loops": """
+    z = np.zeros((2 * len(t), 2 * t.shape[1]))
+    h, w = t.shape
+    for i in range(2):
+        for j in range(2):
+            z[i * h:i * h + h, j * w:j * w + w] = t * (i + j)
+""",
+    "columns in a loop": """
+    z = np.zeros((len(t), 4))
+    for k in range(4):
+        if k == 2: continue
+        z[:, k] = t[:, 0] ** k
+""",
+    "columns in a loop, from columns before": """
+    z = np.ones((len(t), 4))
+    for k in range(1, 4):
+        z[:, k] = z[:, k - 1] * t[:, 0]
+""",
+    "rows in a loop": """
+    z = np.zeros((len(t), t.shape[1]))
+    for i in range(len(t)):
+        z[i] = t[i] * i
+""",
+    "rows in a loop, with a colon": """
+    z = np.zeros((len(t), t.shape[1]))
+    for i in range(len(z)):
+        z[i, :] = t[i] * i
+""",
+    "rows added in a loop": """
+    z = np.zeros((len(t), t.shape[1]))
+    for i in range(len(t)):
+        z[i] += t[i]
+        z[i] += 2.0
+""",
+    "rows backwards": """
+    z = np.zeros((len(t) + 1, t.shape[1]))
+    for i in reversed(range(len(t))):
+        z[i] = t[i] + 0.5 * z[i + 1]
+""",
+    "rows in a while": """
+    z = np.zeros((len(t), t.shape[1]))
+    i = 0
+    while i < len(t):
+        z[i] = t[i] ** 2
+        i += 1
+""",
+    "numbers in a loop": """
+    z = np.zeros(len(t))
+    for i in range(len(t)):
+        z[i] = np.sum(t[i])
+""",
+    "numbers added in a loop": """
+    z = np.zeros(3)
+    for i in range(len(t)):
+        z[i % 3] += np.sum(t[i])
+""",
+    "numbers in two loops": """
+    z = np.zeros((len(t), t.shape[1]))
+    for i in range(len(t)):
+        for j in range(i % 3):
+            z[i, j] = t[i, j] * t[0, j]
+""",
+    "one number": """
+    z = np.zeros(3)
+    z[1] = np.sum(t)
+""",
+    "the last number": """
+    z, last = np.zeros(3), -1
+    z[last] = np.sum(t)
+""",
+    "a number in a table": """
+    z = np.ones((3, 4))
+    z[1, 2] = np.sum(t)
+""",
+    "a number added in a table": """
+    z = np.ones((3, 4))
+    z[1, -2] += np.sum(t)
+""",
+    "where a mask says so": """
+    z = np.ones((len(t), t.shape[1]))
+    mask = np.arange(z.size).reshape(z.shape) % 2 == 0
+    z[mask] = np.sum(t)
+""",
+    "rows where a mask says so": """
+    z = np.ones((3, 3))
+    mask = np.array([True, False, True])
+    z[mask] = np.sum(t)
+""",
+    "a relu by a mask": """
+    z = t * 2
+    z[z < 0] = 0
+""",
+    "a buffer in a dict": """
+    kept = {"z": np.zeros((len(t) + 1, t.shape[1]))}
+    kept["z"][1:] = t
+    z = kept["z"]
+""",
+    "a buffer like the input": """
+    z = np.zeros_like(t)
+    for i in range(len(t)):
+        z[i] = t[i] * 3
+""",
+    "a buffer that is made anew in each round": """
+    total = 0.0
+    for k in range(3):
+        z = np.zeros((len(t), t.shape[1]))
+        for i in range(len(t)):
+            z[i] = t[i] * k
+        total = total + z
+    z = total
+""",
+    "windows of one axis": """
+    n = len(t) - 2
+    z = np.zeros((n, 3, t.shape[1]))
+    for i in range(n):
+        z[i] = t[i:i + 3]
+""",
+    "windows with a stride, for each sample": """
+    x = np.stack([t, t * 2])
+    n = (len(t) - 2) // 2 + 1
+    z = np.zeros((n, len(x), 2 * t.shape[1]))
+    for i in range(n):
+        for s in range(len(x)):
+            z[i, s, :] = x[s, i * 2:i * 2 + 2, :].ravel()
+""",
+    "windows, and something else in the loop": """
+    n, seen = len(t) - 1, 0
+    z = np.zeros((n, 2, t.shape[1]))
+    for i in range(n):
+        seen += 1
+        z[i] = t[i:i + 2]
+""",
+    "a table by places": """
+    z = np.eye(t.shape[1])[np.argmax(t, axis=1)] * t
+""",
+    "rows of a table by a mask": """
+    z = np.arange(1.0, 1 + len(t))[t[:, 0] > 0] * np.sum(t)
+""",
+}
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_what_is_pasted_is_right_for_other_data(habit):
+    source = f"def forward(p):\n    t = p['t']\n{HABITS[habit]}    return np.sum(np.sin(z + np.arange(z.size).reshape(z.shape)))\n"
+    parameters = {"t": weights(5, 3)}
+    _, _, said, mended = run(source, parameters)
+    assert said
+    check(source, parameters, words=[""] * len(said))
+    check(mended, {"t": weights(8, 3)}, words=[])
+    check(mended, {"t": weights(3, 2)}, words=[])
+    for parameters in ({"t": weights(8, 3)}, {"t": weights(3, 2)}):
+        close(loss_of(mended, parameters), loss_of(source, parameters), rtol=1e-12)

@@ -79,8 +79,7 @@ def meaning_of(node: ast.AST, frame: FrameType) -> Any:
     if isinstance(node, ast.Subscript):
         return element(meaning_of(node.value, frame), meaning_of(node.slice, frame))
     if isinstance(node, ast.Call) and ast.unparse(node.func) == "len" and len(node.args) == 1:
-        given = meaning_of(node.args[0], frame)
-        return len(given) if type(given) in (list, tuple, np.ndarray) and np.ndim(given) else None
+        return length(meaning_of(node.args[0], frame))
     return None
 
 
@@ -89,12 +88,21 @@ def is_integer(x: Any) -> bool:
     return isinstance(x, int | np.integer) and not isinstance(x, bool)
 
 
+def length(x: Any) -> int | None:
+    """How many elements a list or an array has."""
+    if isinstance(x, np.ndarray) or is_tensor(x):
+        shape: tuple[int, ...] = x.shape
+        return shape[0] if shape else None
+    return len(x) if type(x) in (list, tuple) else None
+
+
 def computed(op: ast.operator, left: Any, right: Any) -> Any:
     """The sum, difference, product or quotient of two whole numbers."""
     if not (is_integer(left) and is_integer(right)):
         return None
-    if isinstance(op, ast.FloorDiv):
-        return left // right if right else None
+    if isinstance(op, ast.FloorDiv | ast.Mod):
+        quotient, rest = divmod(left, right) if right else (None, None)
+        return quotient if isinstance(op, ast.FloorDiv) else rest
     signs = {ast.Add: left + right, ast.Sub: left - right, ast.Mult: left * right}
     return signs.get(type(op))
 

@@ -154,18 +154,11 @@ def instead_of_in_place(
 
 
 def instead_of_lookup(node: ast.Subscript, frame: FrameType, t: Any) -> str:
-    """Some rows of an array, by a Tensor of places or a mask."""
+    """Some elements of an array, by places or a mask that are a Tensor."""
     known = meaning_of(node.slice, frame)
-    if not is_tensor(t) or isinstance(node.slice, ast.Tuple) or not (known is None or known is t):
+    if not is_tensor(t) or t.dtype.kind not in "iub" or not (known is None or known is t):
         return ""
-    array, index = ast.unparse(node.value), ast.unparse(node.slice)
-    if t.dtype.kind in "iu":
-        return f"np.take({array}, {index}, axis=0)"
-    if t.dtype.kind != "b":
-        return ""
-    return (
-        f"np.compress({index}, {array}, axis=0)" if t.ndim == 1 else f"np.extract({index}, {array})"
-    )
+    return f"tinygrad_steel.Tensor({ast.unparse(node.value)})[{ast.unparse(node.slice)}]"
 
 
 def instead_of_index(node: ast.Subscript, frame: FrameType, t: Any) -> str:
