@@ -64,7 +64,7 @@ def compiled(source):
 
 
 def loss_of(source, parameters, *data):
-    return compiled(source)[0](parameters, *data)
+    return np.float64(compiled(source)[0](parameters, *data).item())
 
 
 def run(source, parameters, *data):
@@ -343,7 +343,10 @@ def regions(x, kh, kw, fill):
             cut[i, j, :] = wide[:, i:i + kh, j:j + kw, :].flatten()
     return cut.reshape([h, w, n, kh, kw, c])
 """
-PAD = "Here: wide = np.pad(x, ((0, 0), (bh, wide.shape[1] - (bh + h)), (bw, wide.shape[2] - (bw + w)), (0, 0)), constant_values=wide.flat[0])"
+PAD = (
+    "Here: wide = np.pad(x, ((0, 0), (bh, wide.shape[1] - (bh + h)), (bw, wide.shape[2] - (bw + w)), (0, 0)), "
+    "constant_values=wide.flat[0])"
+)
 WINDOWS = (
     "in place of the loop `for i in range(h)`: cut = np.lib.stride_tricks.sliding_window_view(wide, "
     "(kh, kw), axis=(1, 2)).transpose(1, 2, 0, 4, 5, 3).reshape(cut.shape)"
@@ -766,7 +769,8 @@ HABITS = {
 
 @pytest.mark.parametrize("habit", HABITS)
 def test_what_is_pasted_is_right_for_other_data(habit):
-    source = f"def forward(p):\n    t = p['t']\n{HABITS[habit]}    return np.sum(np.sin(z + np.arange(z.size).reshape(z.shape)))\n"
+    loss = "np.sum(np.sin(z + np.arange(z.size).reshape(z.shape)))"
+    source = f"def forward(p):\n    t = p['t']\n{HABITS[habit]}    return {loss}\n"
     parameters = {"t": weights(5, 3)}
     _, _, said, mended = run(source, parameters)
     assert said
