@@ -299,3 +299,27 @@ def test_what_is_not_followed_is_named(line, words):
             line,
             {"np": np, "v": leaf([1.0, -2.0, 3.0]), "w": leaf([2.0, 0.5, 1.0]), "s": leaf(0.5)},
         )
+
+
+@pytest.mark.parametrize(
+    "line, kind, words",
+    [
+        ("np.median(w, axis=5)", np.exceptions.AxisError, "np.median on Tensors: axis 5 is out"),
+        ("np.average(w, axis=5)", np.exceptions.AxisError, "np.average on Tensors: mean("),
+        ("np.quantile(w, 0.5, axis=5)", IndexError, "np.quantile on Tensors: "),
+        ("np.hsplit(w, 3)", ValueError, "np.hsplit on Tensors: an axis of length 2 does not split"),
+        ("np.vstack([w, z])", ValueError, "np.vstack on Tensors: concatenate("),
+        ("np.trace(w, axis1=5)", np.exceptions.AxisError, "np.trace on Tensors: "),
+        (
+            "np.lib.stride_tricks.sliding_window_view(w, 9)",
+            ValueError,
+            "np.lib.stride_tricks.sliding_window_view on Tensors: 1 lengths",
+        ),
+        ("np.sum(w, axis=5)", np.exceptions.AxisError, "sum(w: (2, 2) float64, axis=5"),
+    ],
+)
+def test_an_error_says_which_function_of_numpys_it_is_about(line, kind, words):
+    names = {"np": np, "w": leaf(W, name="w"), "z": np.arange(3.0)}
+    with pytest.raises(kind) as caught:
+        eval(line, names)
+    assert type(caught.value) is kind and str(caught.value).startswith(words)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 # Ops whose results are as long as the numbers in their inputs decide.
 COUNTED = {ops.getitem, *(op for op in OPS.values() if op.counts)}
-JOINING = "np.where, np.stack or np.concatenate"
 
 
 class Answers:
@@ -188,10 +187,8 @@ def refuse_assignment(t: Any) -> None:
     frame = sys._getframe(2)
     if dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE"):
         called = t._name or "the Tensor"
-        instead = refusals.advice(t)
-        numbers = "t.numpy() where the numbers alone are meant"
-        use = f"; {numbers}{instead}" if instead else f": use {JOINING}, or {numbers}"
         raise TypeError(
             f"`{expression_of(frame) or 'z[i]'} = ...` cannot keep the history of {called} of shape "
-            f"{t.shape}{use}"
+            f"{t.shape}: use np.where, np.stack or np.concatenate, or t.numpy() where the numbers "
+            f"alone are meant{refusals.advice(t)}"
         )

@@ -9,6 +9,7 @@ import numpy as np
 from ..ops.op import SPELLINGS, Op
 from .answers import refuse_assignment
 from .later import arguments, refusals
+from .messages import asked_by_user, explained
 from .numpy_api import BEYOND, twin, with_method
 from .views import note_copies
 
@@ -42,6 +43,10 @@ class Protocol:
             found = meaning(*args, **kwargs)
         except TypeError as error:
             again = in_our_words(function, meaning, args, kwargs, error)
+        except (IndexError, ValueError) as error:
+            if isinstance(meaning, Op) or not asked_by_user(1):
+                raise
+            raise explained(error, f"{name_of(function)} on Tensors", known) from error
         else:
             again = None
         if again is not None:
@@ -66,9 +71,14 @@ class Protocol:
         )
 
 
+def name_of(function: Any) -> str:
+    """A function of NumPy's as people write it."""
+    return f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+
+
 def in_our_words(function: Any, meaning: Any, args: Any, kwargs: Any, error: TypeError) -> Any:
     """A call that did not fit, by NumPy's own signature; the error anew where that was not why."""
-    name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+    name = name_of(function)
     try:
         again = None
         if not arguments.fit(meaning, args, kwargs):
