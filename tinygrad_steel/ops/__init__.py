@@ -27,6 +27,7 @@ from .algebra import (
 )
 from .arithmetic import add, divide, multiply, negative, power, subtract
 from .casts import asconstant, astype, full_like, ones_like, zeros_like
+from .chance import dropout, dropout_mask, noise, normal_noise
 from .choosing import clip, fmax, fmin, maximum, minimum, nan_to_num, where
 from .comparisons import (
     equal,
@@ -65,6 +66,7 @@ from .functions import (
 )
 from .indexing import HOLE, filled_index, full_index, getitem, scatter
 from .losses import check_ids, one_hot, sigmoid_cross_entropy, softmax_cross_entropy
+from .norms import batch_norm, layer_norm
 from .places import (
     argpartition,
     argsort,
@@ -162,6 +164,7 @@ __all__ = [
     "argwhere",
     "asconstant",
     "astype",
+    "batch_norm",
     "broadcast_to",
     "cbrt",
     "ceil",
@@ -182,6 +185,8 @@ __all__ = [
     "diag",
     "digitize",
     "divide",
+    "dropout",
+    "dropout_mask",
     "eigenvectors",
     "eigvalsh",
     "einsum",
@@ -210,6 +215,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "layer_norm",
     "less",
     "less_equal",
     "letters",
@@ -235,8 +241,10 @@ __all__ = [
     "multiply",
     "nan_to_num",
     "negative",
+    "noise",
     "nonzero",
     "norm",
+    "normal_noise",
     "not_equal",
     "one_hot",
     "ones_like",

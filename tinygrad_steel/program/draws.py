@@ -55,7 +55,7 @@ def is_random(y: Tensor) -> bool:
     """Whether its op draws random numbers: the op says so, or it is seen to (see `draws`)."""
     op = y.op
     if op is None or not op.foreign:
-        return False
+        return op is not None and op.draws
     return op.random or draws(op.forward, tuple(map(data_of, y.inputs)), y.params)
 
 

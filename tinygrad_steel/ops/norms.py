@@ -1,0 +1,210 @@
+"""Normalisation: of each channel over a batch, of each row by itself, and by running statistics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .declare import define
+from .fast import Axis
+from .op import describe
+from .reductions import mean
+from .safe import floats, wide
+from .samples import random_sample
+
+BATCHES = [
+    random_sample((4, 3), (3,), (3,)),
+    random_sample((2, 3, 2, 2), (2,), (2,), epsilon=0.1),
+    random_sample((5, 2), (), (1, 2)),
+]
+ROWS = [
+    random_sample((2, 4), (4,), (4,)),
+    random_sample((2, 2, 3), (3,), (), epsilon=0.1),
+    random_sample((5,), (5,), (5,)),
+]
+
+
+def check_shapes(what: str, axes: int, x: Any, scale: Any, shift: Any) -> None:
+    """ValueError where `x` has too few axes, or where scale and shift do not fit into it."""
+    shape, *others = map(np.shape, (x, scale, shift))
+    fit = all(len(s) <= len(shape) for s in others) and all(
+        n in (1, full) for s in others for n, full in zip(s[::-1], shape[::-1])
+    )
+    if len(shape) >= axes and fit:
+        return
+    names = ("x", "scale", "shift")
+    given = ", ".join(f"{name} {describe(a)}" for name, a in zip(names, (x, scale, shift)))
+    if len(shape) < axes:
+        words = "x of shape (batch, ..., channels)" if axes == 2 else "x with at least one axis"
+    else:
+        words = f"scale and shift with one number for each place on the last axis, ({shape[-1]},)"
+    raise ValueError(f"{what} takes {words}; got {given}")
+
+
+def over_batch(x: Any) -> Axis:
+    """All axes but the last, as reductions take them."""
+    return 0 if x.ndim == 2 else tuple(range(x.ndim - 1))
+
+
+def centre(x: Any, axis: Axis) -> Any:
+    """`x` with mean 0 along axes."""
+    x = wide(floats(x))
+    return x - mean(x, axis, keepdims=True)
+
+
+def spread_of(centred: Any, axis: Axis, epsilon: float) -> Any:
+    """The root of the variance and epsilon, of what has mean 0 along these axes."""
+    return np.sqrt(mean(np.square(centred), axis, keepdims=True) + epsilon)
+
+
+def standard(x: Any, axis: Axis, epsilon: float) -> tuple[Any, Any]:
+    """`x` with mean 0 and variance 1 along axes, and the deviation that it was divided by."""
+    centred = centre(x, axis)
+    deviation = spread_of(centred, axis, epsilon)
+    return centred / deviation, deviation
+
+
+def slope(g: Any, normal: Any, deviation: Any, axis: Axis) -> Any:
+    """What `g`, the gradient of `normal`, is for what was standardised.
+
+    The mean and the deviation move with every element of `x`, which is the second and third term.
+    """
+    aligned = normal * mean(g * normal, axis, keepdims=True)
+    return (g - mean(g, axis, keepdims=True) - aligned) / deviation
+
+
+@define("batch_norm", samples=BATCHES, keeps=True)
+def batch_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
+    """Each channel of a batch with mean 0 and variance 1, times `scale`, plus `shift`.
+
+    The statistics are those of `x` itself, over all axes but the last, and depend on it: they are
+    no constants to a gradient. The variance is that of n elements, not of n - 1.
+
+    To evaluate, use `normalize` with running statistics (see `update_running`).
+
+    Parameters
+    ----------
+    x : Tensor or array
+        (batch, ..., channels).
+    scale, shift : Tensor or array
+        (channels,), or single numbers.
+    epsilon : float
+        Added to the variance, under the root.
+
+    Returns
+    -------
+    Tensor or array
+        Of the shape of `x`.
+
+    Raises
+    ------
+    ValueError
+        For a vector, which has no batch, and where scale and shift do not fit.
+
+    References
+    ----------
+    Ioffe and Szegedy, Batch Normalization, 2015, arXiv:1502.03167.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import batch_norm
+    >>> batch_norm(np.array([[1.0, 10.0], [3.0, 30.0]]), np.ones(2), np.zeros(2)).round(3)
+    array([[-1., -1.],
+           [ 1.,  1.]])
+    """
+    check_shapes("batch_norm", 2, x, scale, shift)
+    axis = over_batch(x)
+    centred = centre(x, axis)
+    deviation = spread_of(centred, axis, epsilon)
+    normal = centred / deviation
+    return scaled(normal, scale, shift, x), (normal, deviation)
+
+
+@batch_norm.vjp
+def _(
+    g: Any, y: Any, x: Any, scale: Any, shift: Any, kept: Any = None, epsilon: float = 1e-5
+) -> Any:
+    normal, deviation = kept or standard(x, over_batch(x), epsilon)
+    return slope(g * scale, normal, deviation, over_batch(x))
+
+
+@batch_norm.vjp
+def _(
+    g: Any, y: Any, x: Any, scale: Any, shift: Any, kept: Any = None, epsilon: float = 1e-5
+) -> Any:
+    normal, _ = kept or standard(x, over_batch(x), epsilon)
+    return g * normal
+
+
+batch_norm.vjp(lambda g, y, x, scale, shift, kept=None, epsilon=1e-5: g)
+
+
+@define("layer_norm", samples=ROWS, keeps=True)
+def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
+    """Each row, along the last axis, with mean 0 and variance 1, times `scale`, plus `shift`.
+
+    Rows do not meet, so that it does the same in training and evaluation, for batches of any size.
+
+    Parameters
+    ----------
+    x : Tensor or array
+        (..., features).
+    scale, shift : Tensor or array
+        (features,), or single numbers.
+    epsilon : float
+        Added to the variance, under the root.
+
+    Returns
+    -------
+    Tensor or array
+        Of the shape of `x`.
+
+    Raises
+    ------
+    ValueError
+        For a single number, and where scale and shift do not fit.
+
+    References
+    ----------
+    Ba, Kiros and Hinton, Layer Normalization, 2016, arXiv:1607.06450.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import layer_norm
+    >>> layer_norm(np.array([[1.0, 3.0], [10.0, 30.0]]), 1.0, 0.0).round(3)
+    array([[-1.,  1.],
+           [-1.,  1.]])
+    """
+    check_shapes("layer_norm", 1, x, scale, shift)
+    centred = centre(x, -1)
+    deviation = spread_of(centred, -1, epsilon)
+    normal = centred / deviation
+    return scaled(normal, scale, shift, x), (normal, deviation)
+
+
+@layer_norm.vjp
+def _(
+    g: Any, y: Any, x: Any, scale: Any, shift: Any, kept: Any = None, epsilon: float = 1e-5
+) -> Any:
+    normal, deviation = kept or standard(x, -1, epsilon)
+    return slope(g * scale, normal, deviation, -1)
+
+
+@layer_norm.vjp
+def _(
+    g: Any, y: Any, x: Any, scale: Any, shift: Any, kept: Any = None, epsilon: float = 1e-5
+) -> Any:
+    normal, _ = kept or standard(x, -1, epsilon)
+    return g * normal
+
+
+layer_norm.vjp(lambda g, y, x, scale, shift, kept=None, epsilon=1e-5: g)
+
+
+def scaled(normal: Any, scale: Any, shift: Any, x: Any) -> Any:
+    """normal * scale + shift; what was computed in float32 for float16 is float16 again."""
+    y = normal * scale + shift
+    return y.astype(x.dtype) if x.dtype == np.float16 and y.dtype == np.float32 else y
