@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -16,7 +17,7 @@ from .states import put_back, state
 Generator = np.random.Generator | np.random.RandomState
 
 
-def dropout(x: Any, rate: float, rng: Generator, name: str = "mask") -> Any:
+def dropout(x: Any, rate: float, rng: Generator | None = None, name: str = "mask") -> Any:
     """`x` with some elements set to 0, each by chance, and the others divided by 1 - rate.
 
     So the mean of each element is what it was (inverted dropout). The mask is drawn anew at each
@@ -33,7 +34,7 @@ def dropout(x: Any, rate: float, rng: Generator, name: str = "mask") -> Any:
     rate : float
         The share of elements that are dropped, from 0 to below 1.
     rng : numpy.random.Generator or numpy.random.RandomState
-        What draws.
+        What draws; it has to be given.
     name : str
         What the mask is called in sources, reports and pictures.
 
@@ -66,7 +67,7 @@ def dropout(x: Any, rate: float, rng: Generator, name: str = "mask") -> Any:
     return multiply(x, drawn(dropout_mask, x, name, rate=float(rate), rng=rng))
 
 
-def noise(x: Any, spread: float, rng: Generator, name: str = "noise") -> Any:
+def noise(x: Any, spread: float, rng: Generator | None = None, name: str = "noise") -> Any:
     """`x` plus normal noise with mean 0 and this standard deviation.
 
     It is drawn anew at each call, in the order of the calls, compiled or not: the same state of the
@@ -80,7 +81,7 @@ def noise(x: Any, spread: float, rng: Generator, name: str = "noise") -> Any:
     spread : float
         The standard deviation, 0 or more.
     rng : numpy.random.Generator or numpy.random.RandomState
-        What draws.
+        What draws; it has to be given.
     name : str
         What the noise is called in sources, reports and pictures.
 
@@ -195,7 +196,7 @@ def check_number(what: str, x: Any) -> None:
 
 
 class OneDraw:
-    """Calls functions so that each call draws what the first one drew.
+    """Makes each call of a function draw what the first one drew.
 
     After `close` the generators are where that first call left them.
     """
@@ -205,16 +206,21 @@ class OneDraw:
         self.after: list[tuple[Generator, Any]] | None = None
         self.place = 0
 
-    def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """The function's result, drawn as the first time."""
-        self.place = 0
-        token = AGAIN.set(self)
-        try:
-            return function(*args)
-        finally:
-            AGAIN.reset(token)
-            if self.after is None:
-                self.after = [(rng, state(rng)) for rng, _ in self.before]
+    def same(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, which draws in each call what it drew in the first."""
+
+        @functools.wraps(function)
+        def call(*args: Any) -> Any:
+            self.place = 0
+            token = AGAIN.set(self)
+            try:
+                return function(*args)
+            finally:
+                AGAIN.reset(token)
+                if self.after is None:
+                    self.after = [(rng, state(rng)) for rng, _ in self.before]
+
+        return call
 
     def begin(self, rng: Generator) -> None:
         """A draw begins: the first time its state is noted, then it is put back to that."""

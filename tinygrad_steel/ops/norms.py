@@ -8,7 +8,6 @@ import numpy as np
 
 from .declare import define
 from .fast import Axis
-from .op import describe
 from .reductions import mean
 from .safe import floats, wide
 from .samples import random_sample
@@ -25,21 +24,16 @@ ROWS = [
 ]
 
 
-def check_shapes(what: str, axes: int, x: Any, scale: Any, shift: Any) -> None:
-    """ValueError where `x` has too few axes, or where scale and shift do not fit into it."""
-    shape, *others = map(np.shape, (x, scale, shift))
-    fit = all(len(s) <= len(shape) for s in others) and all(
-        n in (1, full) for s in others for n, full in zip(s[::-1], shape[::-1])
-    )
-    if len(shape) >= axes and fit:
-        return
-    names = ("x", "scale", "shift")
-    given = ", ".join(f"{name} {describe(a)}" for name, a in zip(names, (x, scale, shift)))
-    if len(shape) < axes:
-        words = "x of shape (batch, ..., channels)" if axes == 2 else "x with at least one axis"
-    else:
-        words = f"scale and shift with one number for each place on the last axis, ({shape[-1]},)"
-    raise ValueError(f"{what} takes {words}; got {given}")
+def check_shapes(x: Any, scale: Any, shift: Any, axes: str) -> None:
+    """ValueError where `x` has fewer axes than these, or scale or shift does not fit into it."""
+    shape = np.shape(x)
+    if len(shape) < len(axes.split(", ")):
+        raise ValueError(f"x is ({axes}), not {shape}")
+    for name, other in (("scale", np.shape(scale)), ("shift", np.shape(shift))):
+        pairs = zip(other[::-1], shape[::-1])
+        if len(other) > len(shape) or any(n not in (1, full) for n, full in pairs):
+            words = f"one number for each place along the last axis of x, ({shape[-1]},)"
+            raise ValueError(f"{name} is {words}, not {other}: x is {shape}")
 
 
 def over_batch(x: Any) -> Axis:
@@ -114,7 +108,7 @@ def batch_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     array([[-1., -1.],
            [ 1.,  1.]])
     """
-    check_shapes("batch_norm", 2, x, scale, shift)
+    check_shapes(x, scale, shift, "batch, channels")
     axis = over_batch(x)
     centred = centre(x, axis)
     deviation = spread_of(centred, axis, epsilon)
@@ -178,7 +172,7 @@ def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     array([[-1.,  1.],
            [-1.,  1.]])
     """
-    check_shapes("layer_norm", 1, x, scale, shift)
+    check_shapes(x, scale, shift, "features,")
     centred = centre(x, -1)
     deviation = spread_of(centred, -1, epsilon)
     normal = centred / deviation

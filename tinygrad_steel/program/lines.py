@@ -189,7 +189,7 @@ def claim_names(
     for y, name in wanted.items():
         found = identifiers.free(name)
         speech.texts[y] = Text(found).of(y)
-        if found != name and y not in traced.random:  # several masks are told apart by numbers
+        if found != name:
             remarks.append(f"# {name!r:.80} is called {found} here")
     return {x: speech.texts[x].text for x in arguments}, remarks
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..ops.states import put_back, state
@@ -50,6 +51,25 @@ def sequences(traced: Traced) -> dict[Value, Sequence]:
         y.op.forward(traced.arrays[y], **{**y.params, "rng": along})
         found[y] = sequence
     return found
+
+
+@contextlib.contextmanager
+def before_draws(traced: Traced) -> Iterator[None]:
+    """Inside the `with`, generators are where they were before the graph drew; then as they were.
+
+    So code that draws from the same ones draws the same.
+    """
+    begins: dict[int, Sequence] = {}
+    for x in sequences(traced).values():
+        begins.setdefault(id(x.generator), x)
+    now = [(x.generator, state(x.generator)) for x in begins.values()]
+    for x in begins.values():
+        put_back(x.generator, x.begin)
+    try:
+        yield
+    finally:
+        for generator, old in now:
+            put_back(generator, old)
 
 
 def names_of(
