@@ -20,11 +20,13 @@ from .ops import (
     log_softmax,
     logsumexp,
     noise,
+    normalize,
     relu,
     sigmoid,
     sigmoid_cross_entropy,
     softmax,
     softmax_cross_entropy,
+    update_running,
 )
 from .ops.declare import op
 from .ops.op import OPS
@@ -106,6 +108,7 @@ __all__ = [
     "logsumexp",
     "no_grad",
     "noise",
+    "normalize",
     "op",
     "random_sample",
     "relu",
@@ -115,6 +118,7 @@ __all__ = [
     "sigmoid_cross_entropy",
     "softmax",
     "softmax_cross_entropy",
+    "update_running",
     "value_and_grad",
     "values",
     "vjp_formulas",

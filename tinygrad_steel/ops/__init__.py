@@ -66,7 +66,7 @@ from .functions import (
 )
 from .indexing import HOLE, filled_index, full_index, getitem, scatter
 from .losses import check_ids, one_hot, sigmoid_cross_entropy, softmax_cross_entropy
-from .norms import batch_norm, layer_norm
+from .norms import batch_norm, layer_norm, normalize, update_running
 from .places import (
     argpartition,
     argsort,
@@ -245,6 +245,7 @@ __all__ = [
     "nonzero",
     "norm",
     "normal_noise",
+    "normalize",
     "not_equal",
     "one_hot",
     "ones_like",
@@ -294,6 +295,7 @@ __all__ = [
     "tril",
     "triu",
     "trunc",
+    "update_running",
     "var",
     "where",
     "zeros_like",

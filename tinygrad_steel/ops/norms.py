@@ -8,6 +8,7 @@ import numpy as np
 
 from .declare import define
 from .fast import Axis
+from .op import data_of
 from .reductions import mean
 from .safe import floats, wide
 from .samples import random_sample
@@ -202,3 +203,86 @@ def scaled(normal: Any, scale: Any, shift: Any, x: Any) -> Any:
     """normal * scale + shift; what was computed in float32 for float16 is float16 again."""
     y = normal * scale + shift
     return y.astype(x.dtype) if x.dtype == np.float16 and y.dtype == np.float32 else y
+
+
+# Running statistics, to evaluate with: arrays that the caller keeps
+
+
+def update_running(
+    mean: Any, variance: Any, x: Any, momentum: float = 0.1
+) -> tuple[np.ndarray, np.ndarray]:
+    """The running mean and variance after one more batch; nothing is changed in place.
+
+    Each is moved towards that of the batch by the share `momentum`. They begin at 0 and 1. No
+    gradient flows through them, and no loss depends on them: they are for `normalize`. Of a compiled
+    step, `x` is one of its outputs.
+
+    The variance is that of n elements, as `batch_norm` takes it and as the book (chapter 8) keeps
+    it, with a momentum of 0.001 there. PyTorch keeps that of n - 1, with 0.1. Keras calls 1 -
+    momentum its momentum.
+
+    Parameters
+    ----------
+    mean, variance : array
+        (channels,), those before the batch.
+    x : Tensor or array
+        What `batch_norm` is given, (batch, ..., channels).
+    momentum : float
+        The share of the new batch.
+
+    Returns
+    -------
+    mean, variance : array
+        (channels,), those after the batch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import update_running
+    >>> mean, variance = np.zeros(2), np.ones(2)
+    >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
+    >>> mean, variance = update_running(mean, variance, x, momentum=0.5)
+    >>> mean, variance
+    (array([ 1., 10.]), array([ 1. , 50.5]))
+    """
+    x, mean, variance = map(np.asarray, map(data_of, (x, mean, variance)))
+    if x.ndim < 2 or not x.size:
+        raise ValueError(f"x is (batch, ..., channels) with something in it, not {x.shape}")
+    axis = over_batch(x)
+    new_mean = mean + momentum * (np.mean(x, axis=axis) - mean)
+    new_variance = variance + momentum * (np.var(x, axis=axis) - variance)
+    return new_mean, new_variance
+
+
+def normalize(
+    x: Any, mean: Any, variance: Any, scale: Any, shift: Any, epsilon: float = 1e-5
+) -> Any:
+    """`x` by a mean and a variance that are given, times `scale`, plus `shift`.
+
+    What `batch_norm` does with the statistics of the batch, with others: to evaluate, with those of
+    `update_running`. A gradient takes them for what they are given as: arrays are constants.
+
+    Parameters
+    ----------
+    x : Tensor or array
+        (..., channels).
+    mean, variance : Tensor or array
+        (channels,).
+    scale, shift : Tensor or array
+        (channels,), or single numbers.
+    epsilon : float
+        Added to the variance, under the root.
+
+    Returns
+    -------
+    Tensor or array
+        Of the shape of `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import normalize
+    >>> normalize(np.array([[3.0, 20.0]]), np.array([1.0, 10.0]), np.array([4.0, 25.0]), 1.0, 0.0).round(3)
+    array([[1., 2.]])
+    """
+    return (x - mean) / np.sqrt(variance + epsilon) * scale + shift
