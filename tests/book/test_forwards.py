@@ -779,3 +779,104 @@ def test_what_is_pasted_is_right_for_other_data(habit):
     check(mended, {"t": weights(3, 2)}, words=[])
     for parameters in ({"t": weights(8, 3)}, {"t": weights(3, 2)}):
         close(loss_of(mended, parameters), loss_of(source, parameters), rtol=1e-12)
+
+
+@pytest.mark.parametrize("call", ["np.mean(z)", "z.mean()", "np.var(z)", "z.std()"])
+def test_an_array_of_objects_is_made_one_tensor_first(call):
+    z, t = np.zeros((2, 2), object), Tensor([2.0, 3.0, 5.0], requires_grad=True)
+    z[0, 0], z[1, 0], z[1, 1] = t
+    with pytest.raises(TypeError, match="of an array of objects makes plain numbers") as caught:
+        eval(call, {"np": np, "z": z})
+    names = {"np": np, "z": z}
+    exec(re.search("z = .*(?= before)", str(caught.value))[0], names)
+    y = eval(call, names)
+    assert y.requires_grad
+    close(y.data, eval(call, {"np": np, "z": np.array([[2.0, 0.0], [3.0, 5.0]])}))
+    assert np.sum(z).requires_grad and np.sum(z).item() == 10
+    with pytest.raises(TypeError, match="holds real numbers, not object"):
+        z @ t[:2]
+
+
+# Sequences of other lengths in each batch
+
+LAST_OF_EACH = """
+def forward(p, x, y):
+    lengths = x[:, 0, 0].astype(np.int32)
+    h, outputs = np.zeros([len(x), 3]), []
+    for t in range(np.max(lengths)):
+        h = np.tanh(dense(np.hstack([x[:, t + 1], h]), p, "w"))
+        outputs.append(h)
+    last = np.stack([outputs[lengths[n] - 1][n] for n in range(len(x))])
+    return binary_entropy(y, dense(last, p, "out"))
+"""
+KEPT_BY_A_MASK = """
+def forward(p, x, y):
+    lengths = x[:, 0, 0]
+    h = np.zeros([len(x), 3])
+    for t in range(x.shape[1] - 1):
+        new = np.tanh(dense(np.hstack([x[:, t + 1], h]), p, "w"))
+        h = np.where((t < lengths)[:, None], new, h)
+    return binary_entropy(y, dense(h, p, "out"))
+"""
+RECURRENT = layers(w=(6, 3), out=(3, 1))
+
+
+def batch(lengths, longest=5):
+    """Sequences whose first row holds their lengths, as in books; what is behind them is no number."""
+    x = np.full((len(lengths), longest + 1, 3), 1e6)
+    for n, length in enumerate(lengths):
+        x[n, 0], x[n, 1 : length + 1] = (
+            [length, 0, 0],
+            np.random.default_rng(n).normal(size=(length, 3)),
+        )
+    return x
+
+
+@pytest.mark.parametrize("source", [LAST_OF_EACH, KEPT_BY_A_MASK])
+def test_lengths_differ_from_batch_to_batch(source):
+    for lengths in ([3, 5], [1, 2, 4], [5], [2, 2]):
+        x, y = batch(lengths), np.arange(len(lengths))[:, None] % 2
+        check(source, RECURRENT, x, y)
+        loss, gradients, *_ = run(source, RECURRENT, Tensor(x, name="x"), y)
+        plain = run(source, RECURRENT, x, y)
+        assert loss.item() == plain[0].item()
+        for name, g in gradients.items():
+            close(g, plain[1][name], rtol=1e-12)
+
+
+def test_what_is_behind_a_sequence_has_no_slope():
+    x = Tensor(batch([3, 5]), requires_grad=True)
+    run(LAST_OF_EACH, RECURRENT, x, np.ones((2, 1)))
+    assert not x.grad[0, 4:].any() and not x.grad[:, 0].any()
+    assert x.grad[0, 1:4].all() and x.grad[1, 1:].all()
+
+
+def test_both_ways_to_end_a_sequence_are_one():
+    x, y = batch([3, 5, 1]), np.ones((3, 1))
+    one, other = (run(source, RECURRENT, x, y) for source in (LAST_OF_EACH, KEPT_BY_A_MASK))
+    close(one[0].data, other[0].data, rtol=1e-12)
+    for name, g in one[1].items():
+        close(g, other[1][name], rtol=1e-10)
+
+
+def compiled_step(source):
+    p = {name: Tensor(v, requires_grad=True, name=name) for name, v in RECURRENT.items()}
+    loss = compiled(source)[0](p, Tensor(batch([3, 5]), name="x"), np.ones((2, 1)))
+    return tinygrad_steel.compile_backprop(loss), p
+
+
+def test_lengths_that_end_a_loop_are_not_compiled():
+    with pytest.raises(
+        TypeError, match="result of max, which depends on x, was read as an integer"
+    ):
+        compiled_step(LAST_OF_EACH)
+
+
+def test_lengths_in_a_mask_are_compiled_for_all_batches():
+    step, p = compiled_step(KEPT_BY_A_MASK)
+    for lengths in ([3, 5], [2, 4], [5, 1]):
+        loss = step(batch(lengths))
+        expected, gradients, *_ = run(LAST_OF_EACH, RECURRENT, batch(lengths), np.ones((2, 1)))
+        np.testing.assert_allclose(loss, expected.item(), rtol=1e-10)
+        for name, g in gradients.items():
+            close(p[name].grad, g, rtol=1e-8)
