@@ -96,6 +96,20 @@ LINES = [
     ("np.r_[0, v, a]", "np.hstack([0, v, a])", [0, 0.5, 1, A]),
     ("np.c_[v, z[:2]]", "np.column_stack([v, z[:2]])", [[0.5, 0], [1, 1]]),
 ]
+PLACES = [
+    ("z[np.argmax(w, axis=1)]", "tinygrad_steel.Tensor(z)[np.argmax(w, axis=1)]", [1, 1]),
+    ("zz[w > 4]", "tinygrad_steel.Tensor(zz)[w > 4]", [1]),
+    (
+        "np.take(z, np.argmax(w, axis=0))",
+        "np.take(tinygrad_steel.Tensor(z), np.argmax(w, axis=0))",
+        [1, 1],
+    ),
+    (
+        "zz.take(np.argmax(w, axis=0), axis=1)",
+        "np.take(tinygrad_steel.Tensor(zz), np.argmax(w, axis=0), axis=1)",
+        [[1, 1], [1, 1]],
+    ),
+]
 
 
 @pytest.mark.parametrize("line, instead, value", LINES)
@@ -105,6 +119,13 @@ def test_what_to_write_in_place_of_an_expression(line, instead, value):
     y = eval(instead, names)
     assert isinstance(y, Tensor) and y.requires_grad
     close(y.data, np.array(value, float))
+
+
+@pytest.mark.parametrize("line, instead, value", PLACES)
+def test_places_in_an_array_that_are_a_tensor(line, instead, value):
+    names, said = refused(line)
+    assert said.endswith(f". Here: {instead}")
+    close(eval(instead, names).data, np.array(value, float))
 
 
 @pytest.mark.parametrize(
@@ -178,6 +199,10 @@ def test_scipys_functions_that_are_no_ufuncs(name, arguments):
         ("v.astype(complex)", "holds real numbers, not complex128"),
         ("Tensor(['a'])", "holds real numbers, not <U1"),
         ("np.unique(v)", r"; np.sort\(t\) keeps all elements and their gradients$"),
+        (
+            "np.piecewise(v, [v > 0], [abs])",
+            r"; np.where\(condition, f\(t\), g\(t\)\) chooses one of two",
+        ),
         ("np.cov(w, aweights=v)", "no gradient is followed to fweights and aweights"),
     ],
 )

@@ -24,6 +24,7 @@ INSTEAD = {
     "delete": "t[np.delete(np.arange(len(t)), i)] leaves elements out",
     "insert": "np.concatenate puts elements in between",
     "apply_along_axis": "np.stack([f(row) for row in t]) does the same for rows",
+    "piecewise": "np.where(condition, f(t), g(t)) chooses one of two functions",
     "unique": "np.sort(t) keeps all elements and their gradients",
 }
 # Of methods of ufuncs: a line that does the same.
@@ -52,7 +53,8 @@ def unknown(function: Any) -> TypeError:
             f"np.stack or np.concatenate them, or choose with np.where{advice()}"
         )
     words = INSTEAD.get(function.__name__)
-    instead = advice() or (f"; {words}" if words else "")
+    instead = advice() if function.__name__ in REWRITTEN or not words else ""
+    instead = instead or (f"; {words}" if words else "")
     return TypeError(
         f"{name} has no registered op, so its gradient is not known: write it with functions that "
         f"have one (tinygrad_steel.OPS lists them), register it with "
@@ -306,6 +308,19 @@ def instead_of_select(node: ast.Call, frame: FrameType) -> str:
     return text
 
 
+def instead_of_take(node: ast.Call, frame: FrameType) -> str:
+    """Of an array, at places that are a Tensor."""
+    if is_method(node, frame):
+        array = ast.unparse(node.func.value)  # type: ignore[attr-defined]
+        given = list(node.args)
+    else:
+        array, given = ast.unparse(node.args[0]) if node.args else "", list(node.args[1:])
+    if not array:
+        return ""
+    table = ast.parse(f"tinygrad_steel.Tensor({array})", mode="eval").body
+    return unparsed("np.take", [table, *given], node)
+
+
 def instead_of_ndenumerate(node: ast.Call, frame: FrameType) -> str:
     """Each element with its place."""
     given = arguments_of(node, "arr")
@@ -321,6 +336,7 @@ REWRITTEN: dict[str, Callable[[ast.Call, FrameType], str]] = {
     "insert": instead_of_insert,
     "apply_along_axis": instead_of_apply,
     "select": instead_of_select,
+    "take": instead_of_take,
     "ndenumerate": instead_of_ndenumerate,
 }
 
