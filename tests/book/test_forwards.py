@@ -758,6 +758,51 @@ HABITS = {
         seen += 1
         z[i] = t[i:i + 2]
 """,
+    "rows of one number in a loop": """
+    z = np.zeros((len(t), 3))
+    for i in range(len(t)):
+        z[i] = np.sum(t[i])
+""",
+    "columns of one number in a loop": """
+    z = np.zeros((2, len(t)))
+    for i in range(len(t)):
+        z[:, i] = z[:, i - 1] + np.sum(t[i])
+""",
+    "a block of one number": """
+    z = np.zeros((len(t), len(t) + 2))
+    z[1:, 2:] = np.sum(t)
+""",
+    "one row everywhere": """
+    z = np.zeros((2, t.shape[1]))
+    z[:] = t[0]
+""",
+    "one row added to some": """
+    z = np.ones((len(t), t.shape[1]))
+    z[1:] += t[0]
+""",
+    "rows that the loop reads as a whole": """
+    z = np.zeros((len(t), t.shape[1]))
+    for i in range(len(t)):
+        z[i] = t[i] + np.sum(z[:i], axis=0)
+""",
+    "two parts of each row": """
+    z = np.zeros((len(t), 2 * t.shape[1]))
+    for i in range(len(t)):
+        z[i, :t.shape[1]] = t[i]
+        z[i, t.shape[1]:] = np.exp(t[i])
+""",
+    "columns that another line reads": """
+    z = np.ones((len(t), 4))
+    for k in range(1, 4):
+        before = z[:, k - 1]
+        z[:, k] = before * t[:, 0]
+""",
+    "in a function that gives it back": """
+    def fill(z):
+        z[1:] = t
+        return z * 2
+    z = fill(np.ones((len(t) + 1, t.shape[1])))
+""",
     "a table by places": """
     z = np.eye(t.shape[1])[np.argmax(t, axis=1)] * t
 """,
@@ -880,3 +925,39 @@ def test_lengths_in_a_mask_are_compiled_for_all_batches():
         np.testing.assert_allclose(loss, expected.item(), rtol=1e-10)
         for name, g in gradients.items():
             close(p[name].grad, g, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "z = np.zeros(5, int)\n    z[1] = np.sum(t)",
+        "z = np.zeros((5, 3), int)\n    z[:, 1] = t[:, 0]",
+        "z = OUTSIDE\n    def fill():\n        OUTSIDE[1] = t[0]\n    fill()",
+        "z = np.zeros((5, 3))\n    z[[0, 1]] = t[:2]",
+        "z = np.zeros((5, 3))\n    z[::2] = t[:3]",
+    ],
+)
+def test_no_words_that_would_be_wrong(lines):
+    source = f"OUTSIDE = np.zeros((5, 3))\ndef forward(p):\n    t = p['t']\n    {lines}\n    return np.sum(z)\n"
+    loss_of(source, {"t": weights(5, 3)})
+    with pytest.raises(AssertionError) as caught:
+        run(source, {"t": weights(5, 3)})
+    assert "Here:" not in str(caught.value) and "cannot keep the history" in str(caught.value)
+
+
+def test_a_function_that_fills_what_it_is_given_returns_it():
+    source = """
+def fill(out, t):
+    out[1:] = t
+
+def forward(p):
+    z = np.zeros(4)
+    fill(z, p["t"])
+    return np.sum(z)
+"""
+    with pytest.raises(TypeError, match="cannot keep the history") as caught:
+        compiled(source)[0]({"t": Tensor(np.ones(3), requires_grad=True)})
+    assert str(caught.value).endswith(
+        "Here: out = np.concatenate([out[:1], t]); then return out, "
+        "as the array that fill was given stays what it is"
+    )

@@ -58,16 +58,9 @@ class Filling:
     array: Any
     places: list[Place]
     value: ast.expr
-    shape: tuple[int, ...]  # of the Tensor
     sign: str  # of `+=` and `-=`
     statement: ast.stmt
     around: list[ast.AST]
-
-    @property
-    def fits(self) -> bool:
-        """Whether the value has the shape of what it fills, so that nothing is stretched."""
-        part = [p.count for p in self.places if not p.single]
-        return self.shape == tuple(part)
 
     @property
     def text(self) -> str:
@@ -90,14 +83,38 @@ def instead_of_filling(
     filling = read(statement, around, frame, t)
     if filling is None:
         return by_mask(statement, frame, t)
+    if is_out_of_sight(filling, frame):
+        return ""
+    text = instead_of_windows(filling, frame) or in_a_loop(filling) or at_once(filling)
+    return text + with_return(filling) if text else ""
+
+
+def is_out_of_sight(filling: Filling, frame: FrameType) -> bool:
+    """Whether it is a name of outside, which would become one of the function's own."""
+    names = {*frame.f_code.co_varnames, *frame.f_code.co_cellvars}
+    inside = isinstance(scope_of(filling.around)[0], ast.FunctionDef)
+    return inside and filling.name.isidentifier() and filling.name not in names
+
+
+def with_return(filling: Filling) -> str:
+    """What to do besides, where a function fills what it was given."""
+    function = scope_of(filling.around)[0]
+    if not isinstance(function, ast.FunctionDef):
+        return ""
+    given = [x.arg for x in ast.walk(function.args) if isinstance(x, ast.arg)]
+    answers = [x for x in ast.walk(function) if isinstance(x, ast.Return) and x.value is not None]
+    names = {y.id for x in answers for y in ast.walk(x) if isinstance(y, ast.Name)}
+    if filling.name not in given or filling.name in names:
+        return ""
+    return f"; then return {filling.name}, as the array that {function.name} was given stays what it is"
+
+
+def at_once(filling: Filling) -> str:
+    """One line in place of this one."""
     proper = [p for p in filling.places if p.proper]
-    if filling.loops and filling.fits:
-        text = instead_of_windows(filling, frame) or in_a_loop(filling, proper)
-        if text:
-            return text
     if not filling.sign and len(proper) == 1 and proper[0].single and not proper[0].axis:
         return one_row(filling, proper[0])
-    if not filling.fits or any(p.from_end for p in proper):
+    if any(p.from_end for p in proper):
         return ""
     if filling.sign:
         return f"{filling.name} = {filling.name} {filling.sign} {padded(filling, filling.text)}"
@@ -134,7 +151,7 @@ def one_row(filling: Filling, at: Place) -> str:
     name, text = filling.name, filling.text
     collect = f"append each {text} to a list, of which np.stack makes one Tensor"
     if len(filling.places) > 1:
-        return collect
+        return framed(filling) if filling.loops and not at.from_end else collect
     i = f"{at.before} % len({name})" if at.from_end or at.before[:1] == "-" else at.before or "0"
     return f"{name} = np.where(np.arange(len({name})) == {i}, {text}, {name}); or {collect}"
 
@@ -158,8 +175,27 @@ def read(
     places = places_in(indices, z.shape, frame)
     if places is None:
         return None
-    name, shape = ast.unparse(owner), getattr(t, "shape", ())
-    return Filling(name, z, places, statement.value, shape, sign, statement, around)
+    value = stretched(statement.value, target, getattr(t, "shape", ()), places)
+    if value is None or z.dtype.kind != "f":  # whole numbers would be cut off
+        return None
+    return Filling(ast.unparse(owner), z, places, value, sign, statement, around)
+
+
+def stretched(
+    value: ast.expr, target: ast.Subscript, shape: tuple[int, ...], places: list[Place]
+) -> ast.expr | None:
+    """The value in the shape of what it fills; None where it does not fit."""
+    part = tuple(p.count for p in places if not p.single)
+    if shape == part:
+        return value
+    try:
+        fits = np.broadcast_shapes(shape, part) == part
+    except ValueError:
+        fits = False
+    if not fits:
+        return None
+    text = f"np.broadcast_to({ast.unparse(value)}, np.shape({ast.unparse(target)}))"
+    return ast.parse(text, mode="eval").body
 
 
 def taken_apart(target: ast.Subscript, frame: FrameType) -> tuple[ast.expr, list[ast.expr]]:
@@ -220,8 +256,11 @@ def written_out(node: ast.expr) -> bool:
 # In loops: a list, of which np.stack makes one Tensor
 
 
-def in_a_loop(filling: Filling, proper: list[Place]) -> str:
+def in_a_loop(filling: Filling) -> str:
     """Lines before the loop, in it and behind it."""
+    if not filling.loops:
+        return ""
+    proper = [p for p in filling.places if p.proper]
     singles = [p for p in filling.places if p.single]
     if len(singles) == len(filling.places) > 1:
         return number_by_number(filling)

@@ -32,7 +32,7 @@ class Cut:
 def instead_of_windows(filling: Filling, frame: FrameType) -> str:
     """One call in place of the loops; nothing where they do anything else."""
     source, flat = source_of(filling.value)
-    if source is None or filling.sign:
+    if source is None or filling.sign or not filling.loops:
         return ""
     x: Any = meaning_of(source.value, frame)
     if not is_tensor(x):

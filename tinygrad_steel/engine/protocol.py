@@ -62,14 +62,12 @@ class Protocol:
         self, dtype: Any = None, copy: bool | None = None
     ) -> np.ndarray[Any, np.dtype[np.object_]]:
         refuse_assignment(self)
-        said = "a Tensor does not turn into an array by itself, since its history would be lost"
-        instead = refusals.advice(self)
-        if instead:
-            raise TypeError(f"{said}; t.numpy() gives the numbers alone{instead}")
         raise TypeError(
-            f"{said}: use np.stack([t, u]) to join Tensors, np.where or np.concatenate in place of "
+            "a Tensor does not turn into an array by itself, since its history would be lost: "
+            "use np.stack([t, u]) to join Tensors, np.where or np.concatenate in place of "
             "z[i] = t, t.numpy() for the numbers alone, and in place of a masked array or a "
             "pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t"
+            + refusals.advice(self)
         )
 
 
