@@ -797,6 +797,32 @@ HABITS = {
         before = z[:, k - 1]
         z[:, k] = before * t[:, 0]
 """,
+    "two buffers that each round makes anew": """
+    total = 0.0
+    for k in range(2):
+        other, z = 1.0, np.zeros((len(t), t.shape[1]))
+        for i in range(len(t)):
+            z[i] = t[i] * (k + other)
+        total = total + z
+    z = total
+""",
+    "a buffer that the rounds take from a list": """
+    buffers = [np.zeros((len(t), t.shape[1])), np.ones((len(t) + 1, t.shape[1]))]
+    total = 0.0
+    for z in buffers:
+        for i in range(len(t)):
+            z[i] = t[i] * 2
+        total = total + np.sum(z)
+    z = total * np.ones(3)
+""",
+    "a buffer of an object": """
+    class Kept: pass
+    kept = Kept()
+    kept.z = np.zeros((3, len(t)))
+    for i in range(3):
+        kept.z[i] = t[:, 0] + i
+    z = kept.z
+""",
     "in a function that gives it back": """
     def fill(z):
         z[1:] = t

@@ -56,11 +56,29 @@ def scope_of(around: list[ast.AST]) -> list[ast.AST]:
 
 def made_in(node: ast.AST, name: str) -> list[ast.expr]:
     """What is assigned to a name, or to what is written like it, somewhere in a node."""
-    return [
-        inner.value
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Assign) and name in map(ast.unparse, inner.targets)
-    ]
+    found = []
+    for inner in ast.walk(node):
+        for target in inner.targets if isinstance(inner, ast.Assign) else ():
+            found += assigned(target, inner.value, name)  # type: ignore[attr-defined]
+        if isinstance(inner, LOOPS | ast.comprehension) and name in names_of(inner):
+            found.append(inner.iter)  # type: ignore[union-attr]
+    return found
+
+
+def assigned(target: ast.expr, value: ast.expr, name: str) -> list[ast.expr]:
+    """What a name gets in an assignment, also one of several at once."""
+    if not isinstance(target, ast.Tuple | ast.List):
+        return [value] if ast.unparse(target) == name else []
+    parts = [value] * len(target.elts)
+    if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(parts):
+        parts = value.elts
+    return [x for pair in zip(target.elts, parts) for x in assigned(*pair, name)]
+
+
+def names_of(loop: ast.AST) -> list[str]:
+    """What a loop runs over its places with."""
+    target = getattr(loop, "target", None)
+    return [] if target is None else [ast.unparse(x) for x in ast.walk(target)]
 
 
 def meaning_of(node: ast.AST, frame: FrameType) -> Any:
