@@ -620,6 +620,29 @@ HABITS = {
     z = np.ones((len(t), 4))
     z[:, 1] += t[:, 0]
 """,
+    "a part that is scaled": """
+    z = np.ones((len(t) + 2, t.shape[1])) * 3
+    z[1:1 + len(t)] *= t + 1
+""",
+    "a block that is divided": """
+    z = np.ones((len(t) + 2, t.shape[1] + 1)) * 3
+    z[2:, 1:] /= np.exp(t)
+""",
+    "rows that are scaled in a loop": """
+    z = np.ones((len(t), t.shape[1])) * 3
+    for i in range(len(t)):
+        z[i] *= t[i] + 1
+        z[i] -= t[0]
+""",
+    "numbers that are scaled in a loop": """
+    z = np.ones(3)
+    for i in range(len(t)):
+        z[i % 3] *= np.sum(t[i]) - 1
+""",
+    "a column that is scaled": """
+    z = np.ones((len(t), 4))
+    z[:, 1] *= np.sum(t)
+""",
     "added in loops": """
     z = np.zeros((len(t) + 1, t.shape[1] + 1))
     for i in range(2):

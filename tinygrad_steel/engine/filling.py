@@ -29,7 +29,7 @@ ONE_VALUE = {
     "full_like",
     "ndarray",
 }
-OPERATORS = ast.Add | ast.Sub
+OPERATORS = {"+": ast.Add(), "-": ast.Sub()}
 
 
 @dataclass
@@ -60,6 +60,7 @@ class Filling:
     value: ast.expr
     sign: str  # of `+=` and `-=`
     statement: ast.stmt
+    target: ast.Subscript
     around: list[ast.AST]
 
     @property
@@ -161,11 +162,6 @@ def read(
 ) -> Filling | None:
     """All that is known about it; None where that is too little."""
     target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
-    sign = ""
-    if isinstance(statement, ast.AugAssign):
-        sign = {ast.Add: "+", ast.Sub: "-"}.get(type(statement.op), "")
-        if not sign:
-            return None
     if not isinstance(target, ast.Subscript):
         return None
     owner, indices = taken_apart(target, frame)
@@ -178,7 +174,11 @@ def read(
     value = stretched(statement.value, target, getattr(t, "shape", ()), places)
     if value is None or z.dtype.kind != "f":  # whole numbers would be cut off
         return None
-    return Filling(ast.unparse(owner), z, places, value, sign, statement, around)
+    sign = ""
+    if isinstance(statement, ast.AugAssign):
+        sign = {ast.Add: "+", ast.Sub: "-"}.get(type(statement.op), "")
+        value = value if sign else ast.BinOp(copied(target), statement.op, statement.value)
+    return Filling(ast.unparse(owner), z, places, value, sign, statement, target, around)
 
 
 def stretched(
@@ -270,8 +270,8 @@ def in_a_loop(filling: Filling) -> str:
     rows = f"np.moveaxis({name}, {axis}, 0)" if axis else name
     value = OneIndex(name, axis).visit(copied(filling.value))
     at = copied(ast.parse(f"{name}[{proper[0].before or 0}]", mode="eval").body)
-    if isinstance(filling.statement, ast.AugAssign):
-        value = ast.BinOp(at, filling.statement.op, value)
+    if filling.sign:
+        value = ast.BinOp(at, OPERATORS[filling.sign], value)
     here = f"{ast.unparse(at)} = {ast.unparse(value)}"
     stays = here == ast.unparse(filling.statement)
     ending = f", axis={axis}" if axis else ""
@@ -373,9 +373,7 @@ def framed(filling: Filling) -> str:
             return f"{name} = {padded(filling, filling.text, f'{name}.flat[0]')}"
     if not np.all(np.isfinite(data_of(z))):
         return ""
-    statement = filling.statement
-    target = ast.unparse(statement.targets[0])  # type: ignore[attr-defined]
-    there = ast.unparse(ast.BinOp(filling.value, ast.Sub(), ast.parse(target, mode="eval").body))
+    there = ast.unparse(ast.BinOp(filling.value, ast.Sub(), copied(filling.target)))
     return f"{name} = {name} + {padded(filling, there)}"
 
 
