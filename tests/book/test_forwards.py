@@ -620,6 +620,12 @@ HABITS = {
     z = np.ones((len(t), 4))
     z[:, 1] += t[:, 0]
 """,
+    "a part of a tensor that is scaled": """
+    z = t * 2
+    z[1:] *= 3
+    z[:, 0] += t[:, 1]
+    z[:, 1:] -= 1.5
+""",
     "a part that is scaled": """
     z = np.ones((len(t) + 2, t.shape[1])) * 3
     z[1:1 + len(t)] *= t + 1

@@ -79,7 +79,7 @@ def instead_of_filling(
     statement: ast.Assign | ast.AugAssign, around: list[ast.AST], frame: FrameType, t: Any
 ) -> str:
     """What to write for an assignment to some elements of an array; nothing where that is not known."""
-    if t is None or not isinstance(getattr(t, "shape", ()), tuple):
+    if not (hasattr(t, "shape") or isinstance(t, int | float)):
         return ""
     filling = read(statement, around, frame, t)
     if filling is None:
@@ -131,7 +131,7 @@ def by_mask(statement: ast.Assign | ast.AugAssign, frame: FrameType, t: Any) -> 
         return ""
     array, index = ast.unparse(target.value), ast.unparse(target.slice)
     axes, known = axes_of_mask(target.slice, frame), meaning_of(target.value, frame)
-    if axes is None or not hasattr(known, "ndim") or axes > known.ndim:
+    if axes is None or not hasattr(known, "ndim") or axes > known.ndim or is_parameter(known):
         return ""
     if axes < known.ndim:
         index = f"np.expand_dims({index}, {(*range(axes, known.ndim),)})"
@@ -166,7 +166,7 @@ def read(
         return None
     owner, indices = taken_apart(target, frame)
     z = meaning_of(owner, frame)
-    if not (isinstance(z, np.ndarray) or is_tensor(z)):
+    if not (isinstance(z, np.ndarray) or is_tensor(z)) or is_parameter(z):
         return None
     places = places_in(indices, z.shape, frame)
     if places is None:
@@ -179,6 +179,11 @@ def read(
         sign = {ast.Add: "+", ast.Sub: "-"}.get(type(statement.op), "")
         value = value if sign else ast.BinOp(copied(target), statement.op, statement.value)
     return Filling(ast.unparse(owner), z, places, value, sign, statement, target, around)
+
+
+def is_parameter(z: Any) -> bool:
+    """Whether it is a leaf that is trained: in its place a result would find no gradient."""
+    return is_tensor(z) and z.requires_grad and z.op is None
 
 
 def stretched(
