@@ -1,0 +1,58 @@
+"""Every kind of layer of the book: the graph's gradients are those chained by hand, and those of finite differences."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+
+import numpy as np
+import pytest
+from helpers import close
+
+from book.proof import assert_same
+
+KINDS = (
+    "dense",
+    "penalties",
+    "rnn",
+    "lstm",
+)
+
+PROOFS = {
+    proof.name: proof for kind in KINDS for proof in importlib.import_module(f"book.{kind}").PROOFS
+}
+EACH = pytest.mark.parametrize("proof", PROOFS.values(), ids=PROOFS)
+
+
+@EACH
+def test_the_graph_has_the_gradients_chained_by_hand(proof):
+    loss, gradients = proof.graph()
+    loss_by_hand, by_hand = proof.by_hand()
+    np.testing.assert_allclose(loss, loss_by_hand, rtol=1e-10)
+    assert_same(gradients, by_hand, 1e-10)
+
+
+@EACH
+def test_the_graph_has_the_gradients_of_finite_differences(proof):
+    _, gradients = proof.graph()
+    assert_same(gradients, {f"G_{name}": proof.by_differences(name) for name in proof.leaves}, 1e-6)
+
+
+@EACH
+def test_no_gradient_is_zero(proof):
+    # of which a wrong one would be a right multiple
+    for name, G in proof.graph()[1].items():
+        assert np.abs(G).max() > 1e-4, name
+
+
+def test_a_wrong_chain_is_seen():
+    proof = PROOFS["LSTM over time, each output"]
+
+    def forgets_the_forget_gate(**arrays):
+        loss, gradients = proof.chain(**arrays)
+        return loss, {**gradients, "G_bias": gradients["G_bias"] * np.repeat([0, 1, 1, 1], 3)}
+
+    wrong = dataclasses.replace(proof, chain=forgets_the_forget_gate)
+    with pytest.raises(AssertionError):
+        assert_same(wrong.graph()[1], wrong.by_hand()[1], 1e-10)
+    close(wrong.by_hand()[1]["G_weight"], wrong.graph()[1]["G_weight"], rtol=1e-10)
