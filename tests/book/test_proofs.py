@@ -16,6 +16,9 @@ KINDS = (
     "penalties",
     "rnn",
     "lstm",
+    "autoencoder",
+    "encoder_decoder",
+    "gan",
 )
 
 PROOFS = {
