@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from helpers import close, differences, leaf
 
-from tinygrad_steel import Tensor, no_grad
+from tinygrad_steel import Tensor, compare_backprop, no_grad
 
 Arrays = dict[str, np.ndarray]
 
@@ -38,6 +38,11 @@ class Proof:
     def by_hand(self) -> tuple[float, Arrays]:
         """The loss and the gradients that the chain gives."""
         return self.chain(**self.leaves, **self.given)
+
+    def report(self, gradients: Arrays) -> Any:
+        """What `compare_backprop` says of gradients handed over."""
+        tensors = {name: leaf(array, name=name) for name, array in self.leaves.items()}
+        return compare_backprop(self.model(**tensors, **self.given), **gradients)
 
     def by_differences(self, name: str) -> np.ndarray:
         """The gradient of one leaf from values of the loss alone."""

@@ -13,9 +13,17 @@ from book.proof import assert_same
 
 KINDS = (
     "dense",
+    "convolution",
+    "max_pooling",
+    "average_pooling",
     "penalties",
+    "chance",
+    "batch_norm",
+    "inception",
+    "residual",
     "rnn",
     "lstm",
+    "video",
     "autoencoder",
     "encoder_decoder",
     "gan",
@@ -42,10 +50,24 @@ def test_the_graph_has_the_gradients_of_finite_differences(proof):
 
 
 @EACH
+def test_compare_backprop_calls_the_chain_right(proof):
+    _, by_hand = proof.by_hand()
+    report = proof.report(by_hand)
+    assert report.ok, report
+
+
+@EACH
 def test_no_gradient_is_zero(proof):
     # of which a wrong one would be a right multiple
     for name, G in proof.graph()[1].items():
         assert np.abs(G).max() > 1e-4, name
+
+
+def test_equal_elements_of_a_window_share_evenly():
+    proof = PROOFS["max pooling (3, 2) of (5, 6), stride (1, 2), valid"]
+    ties = np.random.default_rng(8).integers(0, 2, (2, 5, 6, 2)) * 1.0
+    tied = dataclasses.replace(proof, leaves={"x": ties})
+    assert_same(tied.graph()[1], tied.by_hand()[1], 1e-10)
 
 
 def test_a_wrong_chain_is_seen():
