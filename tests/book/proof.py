@@ -28,10 +28,14 @@ class Proof:
     leaves: Arrays
     given: dict[str, Any] = field(default_factory=dict)
 
+    def traced(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, and the leaves that it comes from."""
+        tensors = {name: leaf(array, name=name) for name, array in self.leaves.items()}
+        return self.model(**tensors, **self.given), tensors
+
     def graph(self) -> tuple[float, Arrays]:
         """The loss and the gradients that come from the graph."""
-        tensors = {name: leaf(array, name=name) for name, array in self.leaves.items()}
-        loss = self.model(**tensors, **self.given)
+        loss, tensors = self.traced()
         loss.backward()
         return loss.item(), {f"G_{name}": tensor.grad for name, tensor in tensors.items()}
 
@@ -41,8 +45,8 @@ class Proof:
 
     def report(self, gradients: Arrays) -> Any:
         """What `compare_backprop` says of gradients handed over."""
-        tensors = {name: leaf(array, name=name) for name, array in self.leaves.items()}
-        return compare_backprop(self.model(**tensors, **self.given), **gradients)
+        loss, _ = self.traced()
+        return compare_backprop(loss, **gradients)
 
     def by_differences(self, name: str) -> np.ndarray:
         """The gradient of one leaf from values of the loss alone."""

@@ -7,9 +7,10 @@ import importlib
 
 import numpy as np
 import pytest
-from helpers import close
+from helpers import FULL, close
 
 from book.proof import assert_same
+from tinygrad_steel import compile_backprop, write_backprop
 
 KINDS = (
     "dense",
@@ -54,6 +55,28 @@ def test_compare_backprop_calls_the_chain_right(proof):
     _, by_hand = proof.by_hand()
     report = proof.report(by_hand)
     assert report.ok, report
+
+
+@EACH
+def test_the_written_backprop_has_the_gradients_chained_by_hand(proof):
+    loss, _ = proof.traced()
+    source = write_backprop(loss)
+    names = [name for name in source.arguments if name in proof.leaves]
+    loss, *gradients = source.function()(**source.arguments)
+    loss_by_hand, by_hand = proof.by_hand()
+    np.testing.assert_allclose(loss, loss_by_hand, rtol=1e-10)
+    assert_same({f"G_{name}": G for name, G in zip(names, gradients, strict=True)}, by_hand, 1e-10)
+
+
+@pytest.mark.parametrize("backend", ["numpy", *(["numba"] if FULL else [])])
+@EACH
+def test_the_compiled_backprop_has_the_gradients_chained_by_hand(proof, backend):
+    if "op" in proof.given:
+        pytest.skip("each step draws anew")
+    loss, tensors = proof.traced()
+    compile_backprop(loss, backend=backend)()
+    gradients = {f"G_{name}": tensor.grad for name, tensor in tensors.items()}
+    assert_same(gradients, proof.by_hand()[1], 1e-10)
 
 
 @EACH
