@@ -24,6 +24,12 @@ def test_the_table_has_no_other_figures():
     assert len(re.findall(r"\| [+-][\d.e-]+ / [+-][\d.e-]+ \|", TEXT)) == len(MISTAKES)
 
 
+def test_the_reason_that_is_quoted_is_given():
+    mistake = MISTAKES["loss of steps"]
+    (quoted,) = re.findall(r'it says "([^"]*)"', " ".join(TEXT.split()))
+    assert quoted in str(mistake.proof.report(mistake.mistaken()[1]))
+
+
 def test_the_code_runs():
     found = doctest.testfile(str(README), module_relative=False)
     assert found.attempted > 5
