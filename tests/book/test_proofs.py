@@ -7,8 +7,9 @@ import importlib
 
 import numpy as np
 import pytest
-from helpers import FULL, close
+from helpers import FULL, close, counted
 
+from book import average_pooling, convolution, max_pooling
 from book.proof import assert_same
 from tinygrad_steel import compile_backprop, write_backprop
 
@@ -84,6 +85,28 @@ def test_no_gradient_is_zero(proof):
     # of which a wrong one would be a right multiple
     for name, G in proof.graph()[1].items():
         assert np.abs(G).max() > 1e-4, name
+
+
+@pytest.mark.parametrize("seed", range(counted(300, 12)))
+def test_windows_of_any_size_stride_and_padding(seed):
+    rng = np.random.default_rng(seed)
+    image, size, stride = (tuple(map(int, rng.integers(1, most, 2))) for most in (8, 5, 4))
+    fits = all(k <= n for k, n in zip(size, image))
+    padding = "valid" if fits and rng.integers(2) else "same"
+    proofs = [
+        convolution.one((2, *image, 2), (*size, 2, 3), stride, padding),
+        *(
+            max_pooling.one(
+                "pooling", kind.pooling, kind.pooling_chain, image, size, stride, padding
+            )
+            for kind in (max_pooling, average_pooling)
+        ),
+    ]
+    for proof in proofs:
+        loss, gradients = proof.graph()
+        loss_by_hand, by_hand = proof.by_hand()
+        np.testing.assert_allclose(loss, loss_by_hand, rtol=1e-10)
+        assert_same(gradients, by_hand, 1e-10)
 
 
 def test_equal_elements_of_a_window_share_evenly():
