@@ -29,12 +29,16 @@ from tinygrad_steel import conv2d, relu, softmax, softmax_cross_entropy
 
 @dataclass(frozen=True)
 class Mistake:
-    """A proof, and its chain with one mistake, which shows in the gradient `at` and in what follows from it."""
+    """A proof, and its chain with one mistake, which shows in the gradient `at` and in what follows from it.
+
+    `says`: of the reason that `compare_backprop` gives, what a reader is told.
+    """
 
     name: str
     proof: Proof
     chain: Callable[..., tuple[float, Arrays]]
     at: str
+    says: str = ""
 
     def mistaken(self) -> tuple[float, Arrays]:
         """The loss and the gradients of the chain with the mistake."""
@@ -301,18 +305,60 @@ L1, L2 = penalty("an L1 penalty", 0.01, 0.0), penalty("an L2 penalty", 0.0, 0.1)
 MISTAKES = {
     mistake.name: mistake
     for mistake in (
-        Mistake("epsilon", SURE, without_epsilon, "G_logits"),
+        Mistake(
+            "epsilon",
+            SURE,
+            without_epsilon,
+            "G_logits",
+            "this gradient belongs to the exact cross entropy",
+        ),
         Mistake("batch norm, rows", ROWS, constant_statistics, "G_x"),
         Mistake("batch norm, images", IMAGES, constant_statistics, "G_x"),
         Mistake("batch norm, axes", SEQUENCES, over_all_axes, "G_scale"),
-        Mistake("L1", L1, as_updated, "G_weight"),
-        Mistake("L2", L2, as_updated, "G_weight"),
-        Mistake("nested weights", NESTED, all_decayed, "G_weight1"),
+        Mistake(
+            "L1",
+            L1,
+            as_updated,
+            "G_weight",
+            "in what comes through abs(weight): 100 times too small everywhere",
+        ),
+        Mistake(
+            "L2",
+            L2,
+            as_updated,
+            "G_weight",
+            "`0.1 * weight` in place of `1 * weight` of the weight decay",
+        ),
+        Mistake(
+            "nested weights",
+            NESTED,
+            all_decayed,
+            "G_weight1",
+            "`+ 0.1 * weight1` is too much, as of a weight decay",
+        ),
         Mistake("parallel branches", inception.PROOFS[0], first_channels, "G_wide"),
         Mistake("average pooling", BORDERED, tiled, "G_x"),
-        Mistake("residual sum", SKIP, overwritten, "G_kernel"),
-        Mistake("relu, then batch norm", RELU_THEN_NORM, slope_of_the_norm, "G_x"),
-        Mistake("loss of steps", STEPS, divided_by_classes, "G_weight"),
+        Mistake(
+            "residual sum",
+            SKIP,
+            overwritten,
+            "G_kernel",
+            "relu(conv2d(x, kernel) + bias) + x in place of relu(conv2d(x, kernel) + bias)",
+        ),
+        Mistake(
+            "relu, then batch norm",
+            RELU_THEN_NORM,
+            slope_of_the_norm,
+            "G_x",
+            "computed with batch_norm(relu(x + bias)",
+        ),
+        Mistake(
+            "loss of steps",
+            STEPS,
+            divided_by_classes,
+            "G_weight",
+            "5 times too small everywhere: divided by the number of classes 5 once too often",
+        ),
     )
 }
 
