@@ -988,6 +988,7 @@ def test_lengths_in_a_mask_are_compiled_for_all_batches():
         "z = np.zeros(5, int)\n    z[1] = np.sum(t)",
         "z = np.zeros((5, 3), int)\n    z[:, 1] = t[:, 0]",
         "z = OUTSIDE\n    def fill():\n        OUTSIDE[1] = t[0]\n    fill()",
+        "z = np.zeros((5, 3), int)\n    z[z == 0] = np.sum(t)",
         "z = np.zeros((5, 3))\n    z[[0, 1]] = t[:2]",
         "z = np.zeros((5, 3))\n    z[::2] = t[:3]",
     ],

@@ -131,7 +131,7 @@ def by_mask(statement: ast.Assign | ast.AugAssign, frame: FrameType, t: Any) -> 
         return ""
     array, index = ast.unparse(target.value), ast.unparse(target.slice)
     axes, known = axes_of_mask(target.slice, frame), meaning_of(target.value, frame)
-    if axes is None or not hasattr(known, "ndim") or axes > known.ndim or is_parameter(known):
+    if axes is None or not is_fillable(known) or axes > known.ndim:
         return ""
     if axes < known.ndim:
         index = f"np.expand_dims({index}, {(*range(axes, known.ndim),)})"
@@ -166,13 +166,13 @@ def read(
         return None
     owner, indices = taken_apart(target, frame)
     z = meaning_of(owner, frame)
-    if not (isinstance(z, np.ndarray) or is_tensor(z)) or is_parameter(z):
+    if not is_fillable(z):
         return None
     places = places_in(indices, z.shape, frame)
     if places is None:
         return None
     value = stretched(statement.value, target, getattr(t, "shape", ()), places)
-    if value is None or z.dtype.kind != "f":  # whole numbers would be cut off
+    if value is None:
         return None
     sign = ""
     if isinstance(statement, ast.AugAssign):
@@ -181,9 +181,14 @@ def read(
     return Filling(ast.unparse(owner), z, places, value, sign, statement, target, around)
 
 
-def is_parameter(z: Any) -> bool:
-    """Whether it is a leaf that is trained: in its place a result would find no gradient."""
-    return is_tensor(z) and z.requires_grad and z.op is None
+def is_fillable(z: Any) -> bool:
+    """Whether a new result in its place is what is meant: not in that of a leaf that is trained.
+
+    Nor in that of whole numbers: NumPy would cut the value off.
+    """
+    if not (isinstance(z, np.ndarray) or is_tensor(z)) or z.dtype.kind != "f":
+        return False
+    return not (is_tensor(z) and z.requires_grad and z.op is None)
 
 
 def stretched(
