@@ -15,7 +15,6 @@ from .labels import (
     bar_count,
     card_label,
     legend,
-    style_of,
     title_label,
 )
 from .markup import escaped, markup, table, wrapped
@@ -27,7 +26,7 @@ from .words import printable
 
 def dot_source(scene: Scene, direction: str, colours: Theme) -> str:
     """The scene as DOT."""
-    style = style_of(scene, colours)
+    style = Style(colours)
     sideways, key = direction in ("LR", "RL"), legend(scene, style)
     graph = graphviz.Digraph("steel", comment="tinygrad_steel draw()")
     set_defaults(graph, direction, title_label(scene, style, key if sideways else ""), colours)
@@ -185,7 +184,7 @@ def backward_look(arrow: Arrow, view: str, style: Style) -> dict[str, str]:
     if view == "both":
         color = f"{style.colours['op'][1]}:{purple}"
         return {"dir": "both", "arrowtail": "normal", "penwidth": "1.3", "color": color}
-    width = 1.1 + 1.9 * bar_count(arrow.size or 0, style.span) / BARS
+    width = 1.1 + 1.9 * bar_count(arrow.size or 0) / BARS
     return {"dir": "back", "arrowtail": "normal", "penwidth": f"{width:.1f}", "color": purple}
 
 
