@@ -170,7 +170,7 @@ def test_whole_numbers_are_not_rounded():
         (lambda x: x.std(axis=0, ddof=1, keepdims=True), ["axis=0, keepdims=True, ddof=1"]),
         (lambda x: 2 - x, ["2 - _"]),
         (lambda x: x - 2, ["_ - 2"]),
-        (lambda x: x / 3**0.5, ["_ / 1.73205"]),
+        (lambda x: x / 3**0.5, ["_ / 1.732"]),
         (lambda x: x**2, ["_ ** 2"]),
         (lambda x: np.maximum(x, 0.0), ["0"]),
         (lambda x: x.clip(-1, 1), ["a_min=-1, a_max=1"]),
@@ -253,7 +253,7 @@ def test_an_op_that_takes_the_name_of_another_has_not_its_sign(registry):
     assert card(shown, op="subtract").glyph == "subtract" and card(shown, op="subtract").facts == [
         "3"
     ]
-    assert shown.title == "sum(subtract(x, 3.0))"
+    assert shown.title == "sum(subtract(x, 3))"
 
 
 def test_an_op_of_ones_own_is_drawn_with_its_name():
@@ -266,7 +266,8 @@ def test_an_op_of_ones_own_is_drawn_with_its_name():
     try:
         shown = scene(made(leaf([1.0, 2.0], name="x")).sum(), view="backward")
         assert card(shown, op="scaled_tanh").glyph == "scaled_tanh"
-        assert shown.arrows[0].code == "g * (1.7 - y * y / 1.7)"
+        assert shown.arrows[0].code == "g * (1.7 - t1 * t1 / 1.7)"
+        assert card(shown, op="scaled_tanh").called == "t1"
         assert shown.title == "sum(scaled_tanh(x))"
     finally:
         del OPS["scaled_tanh"]
@@ -497,7 +498,7 @@ def test_the_backward_of_the_steel_step_in_code():
         "", "x.T @ g", "g", "g.sum(axis=0)", "g[:, None] * (softmax(z) - one_hot(y))", "", "g / 10",
     ]  # fmt: skip
     assert [a.flows for a in shown.arrows] == [bool(a.code) for a in shown.arrows]
-    assert shown.subtitle[-1].startswith("purple arrow = gradient sent to that operand")
+    assert shown.g == "g"
 
 
 def test_a_detached_part_gets_no_gradient():
@@ -1001,7 +1002,8 @@ def test_depth():
         "12 nodes · 1 parameter, 1 value · float64 · gradients of the result"
     )
     assert shown.subtitle[1] == "8 nodes further back than 3 steps left out"
-    assert [a.code for a in shown.arrows] == ["g * cos(x)"] * 2 + ["g"]
+    assert [a.code for a in shown.arrows] == ["g * cos(t8)", "g * cos(t9)", "g"]
+    assert [c.called for c in shown.cards] == ["t8", "t9", "", ""]
     assert len(scene(h.sum(), depth=100).subtitle) == 1
 
 
@@ -1089,7 +1091,9 @@ NAMES = [
 @pytest.mark.parametrize("name", [*NAMES, "x" * 300])
 def test_names_stand_in_the_text_as_they_are(name):
     shown = scene(np.sin(leaf([1.0], name=name)).sum())
-    assert text_tree(shown).splitlines()[-1] == f"^ {name}  (1,)  = 1  parameter  no gradient yet"
+    other = "  _a_1 in formulas" if name == "{a: 1}" else ""  # there it would be a dict
+    line = f"^ {name}  (1,){other}  = 1  parameter  no gradient yet"
+    assert text_tree(shown).splitlines()[-1] == line
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Hashable, Iterator
 
 from ..engine.tensor import Tensor
-from ..program.formulas import vjp_formulas
-from ..program.given_names import Names
+from ..program.called import Called
+from ..program.formulas import vjps_in_picture
 from .folds import Folds
 from .gradients import Gradients
 
@@ -45,10 +45,10 @@ class Use:
     size: float | None
 
 
-def arrows_of(folds: Folds, gradients: Gradients, view: str, names: Names) -> list[Arrow]:
+def arrows_of(folds: Folds, gradients: Gradients, view: str, called: Called) -> list[Arrow]:
     """One arrow for each input of each op, in order; between a fold and another card just one."""
     steps = folds.graph.steps
-    codes = Codes(names, {*folds.graph.names.values()})
+    codes = Codes(called)
     arrows = []
     for uses in uses_by_arrow(folds, gradients, view):
         use = next((use for use in uses if use.size is not None), uses[0])
@@ -105,8 +105,8 @@ def broadcasting(y: Tensor, x: Tensor) -> str:
 class Codes:
     """The vjps of ops in code, each op traced when it is first asked for."""
 
-    def __init__(self, names: Names, taken: set[str]):
-        self.names, self.taken = names, taken
+    def __init__(self, called: Called):
+        self.called = called
         self.known: dict[Tensor, tuple[list[str | None], str]] = {}
 
     def of(self, use: Use) -> tuple[str, str]:
@@ -119,7 +119,7 @@ class Codes:
     def written(self, y: Tensor) -> tuple[list[str | None], str]:
         """The vjps of an op; their mere name where they run on arrays alone, and the error."""
         try:
-            return vjp_formulas(y, self.names, self.taken), ""
+            return vjps_in_picture(y, self.called), ""
         except Exception as error:  # of whatever kind a rule of somebody's own raises on Tensors
             name = y.op.name if y.op is not None else ""
             return [f"vjp of {name}"] * len(y.inputs), f"{type(error).__name__}: {error}"

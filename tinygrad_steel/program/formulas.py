@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,14 @@ from ..engine.tensor import Tensor, record_op
 from ..ops import broadcast_to
 from ..ops.op import Op
 from .ancestors import refuse_numbers, translated
-from .expressions import FORMULAS, INLINE, WIDTH, Speech, expression
+from .called import Called
+from .expressions import FORMULAS, INLINE, PICTURES, WIDTH, Dialect, Speech, expression
 from .given_names import GivenNames, Names
-from .literals import literal, value_text
+from .literals import literal
 from .names import argument_names, first_free, readable
 from .texts import ATOM, SIGN, Text
 from .trace import Traced, for_reader, trace, trace_forward
-from .values import Apply, Constant, Leaf, Value, behind
+from .values import VALUES, Apply, Constant, Leaf, Value, behind
 
 
 def formula(t: Tensor, names: Names = None) -> str:
@@ -54,10 +56,40 @@ def formula(t: Tensor, names: Names = None) -> str:
     'mean(softmax_cross_entropy(x @ weight + bias, y))'
     """
     traced = trace_forward(t, names)
-    called = readable_names(traced)
-    texts, fits = parts(traced, called, stand_for_themselves=False)
-    if not fits:
-        texts, _ = parts(traced, called, stand_for_themselves=True)
+    return in_one_expression(traced, readable_names(traced), lambda y: None, FORMULAS)
+
+
+def formula_in_picture(t: Tensor, called: Called, is_shown: Callable[[Tensor], bool]) -> str:
+    """The same in the words of a picture: what is too long stands there by the name of its card."""
+    traced = trace_forward(t, called.names)
+    tensors = {y: x for x, y in traced.made.items()}
+    has_letters = bool(called.said)  # a forward view needs none for its arrays
+
+    def name(y: Value) -> str | None:
+        x = tensors[y]
+        is_letter = has_letters and x.op is None and is_shown(x)
+        return called.own_name(x) or (called.of(x) if is_letter else None)
+
+    def short_name(y: Value) -> str | None:
+        return called.of(tensors[y]) if is_shown(tensors[y]) else None
+
+    names = {y: text for y in tensors if (text := name(y))}
+    return in_one_expression(traced, names, short_name, PICTURES)
+
+
+def in_one_expression(
+    traced: Traced,
+    called: Mapping[Value, str],
+    short_name: Callable[[Value], str | None],
+    dialect: Dialect,
+) -> str:
+    """How the result was computed; `short_name`: what a part without a name is called if need be."""
+    texts, cut = parts(traced, called, dialect, stand_for_themselves=False)
+    if cut:
+        texts, cut = parts(traced, called, dialect, stand_for_themselves=True)
+        left = {y: short_name(y) for *_, y in texts[traced.loss].spans if y in cut - {traced.loss}}
+        named = {y: name for y, name in left.items() if name}
+        texts, _ = parts(traced, {**called, **named}, dialect, stand_for_themselves=True)
     return texts[traced.loss].text
 
 
@@ -71,38 +103,38 @@ def readable_names(traced: Traced) -> dict[Value, str]:
 
 
 def parts(
-    traced: Traced, called: Mapping[Value, str], stand_for_themselves: bool
-) -> tuple[Mapping[Value, Text], bool]:
-    """The text of each part of a formula, shortened where too long, and whether all fit.
+    traced: Traced, called: Mapping[Value, str], dialect: Dialect, stand_for_themselves: bool
+) -> tuple[Mapping[Value, Text], set[Value]]:
+    """The text of each part of a formula, and those that are cut as they are too long.
 
     `stand_for_themselves`: whether named parts do.
     """
-    speech = Speech(FORMULAS)
-    fits = True
+    speech = Speech(dialect)
+    cut: set[Value] = set()
     for y in traced.forward:
         if not isinstance(y, Apply):
-            text = leaf_text(y, called)
+            text = leaf_text(y, called, dialect)
         elif stand_for_themselves and y in called and y is not traced.loss:
             text = Text(called[y])
         else:
             text = expression(y, speech)
             if len(text) > WIDTH:
-                fits = False
+                cut.add(y)
                 if y is not traced.loss:
                     text = Text(called.get(y) or f"{y.op.name}(...)").of(y)
         speech.texts[y] = text
-    return speech.texts, fits
+    return speech.texts, cut
 
 
-def leaf_text(x: Value, called: Mapping[Value, str]) -> Text:
+def leaf_text(x: Value, called: Mapping[Value, str], dialect: Dialect) -> Text:
     """What comes from outside, by its name, as a number, or as an array of some shape."""
     if x in called:
         text = called[x]
     elif isinstance(x, Constant) and not x.shape:
-        text = value_text(x.data.item())
+        text = dialect.value(x.data.item())
     else:
         text = f"array{x.shape}"
-    return Text(text, SIGN if text.startswith("-") else ATOM).of(x)
+    return name_text(text).of(x)
 
 
 # The gradients of one step
@@ -143,15 +175,12 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     refuse_numbers([t])
     if t.op is None or not t.requires_grad:
         return [None] * len(t.inputs)
-    step = Step(t, t.op, GivenNames(names), taken)
-    traced = for_reader(trace(step.result, start=step.start))
-    assert isinstance(traced.loss, Apply)
-    gradients = [traced.gradient_of.get(x) for x in traced.loss.inputs]
-    return [step_text(traced, g, step.g) if g is not None else None for g in gradients]
+    step = StepNames(t, t.op, GivenNames(names), taken)
+    return written_vjps(t, step.g, [partial(str, name) for name in step.names], FORMULAS)
 
 
-class Step:
-    """One op by itself, on leaves: what its inputs, its result and its gradient are called."""
+class StepNames:
+    """What stands in the formulas of one op by itself: `g`, its inputs, and its result at the end."""
 
     def __init__(self, t: Tensor, op: Op, given: GivenNames, taken: Iterable[str]):
         self.given = given
@@ -163,42 +192,77 @@ class Step:
         named = {*self.called.values()}
         self.g = first_free(("g", "G", "gradient"), named)
         self.used = {self.g, *taken, *named}
-        self.start = Tensor(np.ones(t.shape, t.dtype), name=self.g)
-        arguments = argument_names(op, len(t.inputs))
-        self.inputs = [*map(self.leaf, t.inputs, arguments)]
-        with recording("all"):
-            self.result = record_op(op, tuple(self.inputs), t.params)
+        self.names = [*map(self.input_name, t.inputs, argument_names(op, len(t.inputs)))]
         own = given.of(t)
-        name = readable(own, {self.g, *named}) if own else first_free(("y", "result"), self.used)
-        self.result.name = name
+        last = readable(own, {self.g, *named}) if own else first_free(("y", "result"), self.used)
+        self.names.append(last)
 
-    def leaf(self, x: Any, argument: str) -> Any:
-        """An input as a leaf with a name; a number that nobody has named stays one."""
+    def input_name(self, x: Any, argument: str) -> str:
+        """Its own name, or that of the argument; a plain number needs none."""
         if not isinstance(x, Tensor):
-            return x
+            return ""
         own = self.called.get(self.given.key(x))
         name = own or first_free((argument, "h", "z", "u", f"{argument}_"), self.used)
         self.used.add(name)
-        is_said = x.op or x.name or x.requires_grad or x.shape
-        return Tensor(x.data, x.requires_grad, name if is_said else None)
+        return name
 
 
-def step_text(traced: Traced, gradient: Value, start: str) -> str:
+Asked = Sequence[Callable[[], str]]  # of the inputs of a step, and of its result at the end
+
+
+def vjps_in_picture(t: Tensor, called: Called) -> list[str | None]:
+    """The vjp of each input in the words of a picture; None where there is none."""
+    if t.op is None or not t.requires_grad:
+        return [None] * len(t.inputs)
+    return written_vjps(t, called.g, [partial(called.of, x) for x in (*t.inputs, t)], PICTURES)
+
+
+def written_vjps(t: Tensor, g: str, called: Asked, dialect: Dialect) -> list[str | None]:
+    """The vjp of each input of an op by itself; only what is said is asked for its name."""
+    assert t.op is not None
+    inputs = [*map(alone, t.inputs)]
+    with recording("all"):
+        result = record_op(t.op, tuple(inputs), t.params)
+    result.name = "y"
+    traced = for_reader(trace(result, start=Tensor(np.ones(t.shape, t.dtype), name="g")))
+    assert isinstance(traced.loss, Apply)
+    says: dict[Any, Callable[[], str]] = {traced.start: partial(str, g)}
+    for x, name in zip((*inputs, result), called):
+        if isinstance(x, Tensor) and traced.made[x] in traced.names:
+            says[traced.made[x]] = name
+    gradients = [traced.gradient_of.get(x) for x in traced.loss.inputs]
+    return [None if y is None else vjp_text(traced, y, says, dialect) for y in gradients]
+
+
+def alone(x: Any) -> Any:
+    """An input as a leaf with a name, so that it is kept; a number that nobody has named is one."""
+    if not isinstance(x, Tensor):
+        return x
+    is_said = x.op or x.name or x.requires_grad or x.shape
+    return Tensor(x.data, x.requires_grad, "x" if is_said else None)
+
+
+def vjp_text(traced: Traced, gradient: Value, says: Mapping[Any, Any], dialect: Dialect) -> str:
     """A gradient in terms of `g`, the result and the inputs."""
     if isinstance(gradient, Apply) and gradient.op is broadcast_to:  # as NumPy does by itself
         (gradient,) = gradient.values()
-    speech = Speech(FORMULAS, traced.late)
-    for y in behind([gradient]):
-        if y is traced.start:
-            speech.texts[y] = Text(start).of(y)
-        elif y in traced.names:
-            speech.texts[y] = Text(traced.names[y]).of(y)
-        elif isinstance(y, Apply):
+    speech = Speech(dialect, traced.late)
+    steps = behind([gradient], says)
+    for x in dict.fromkeys(x for y in steps for x in (y, *y.inputs)):
+        if isinstance(x, VALUES) and x in says:
+            speech.texts[x] = name_text(says[x]()).of(x)
+    for y in steps:
+        if isinstance(y, Apply) and y not in says:
             speech.texts[y] = expression(y, speech)
         elif isinstance(y, Constant) and (y.shape or y is gradient):
-            text = literal(y.data)
+            text = literal(y.data) if y.shape else dialect.value(y.data[()])
             speech.texts[y] = Text(text if len(text) <= INLINE else f"array{y.shape}").of(y)
     return speech.texts[gradient].text
+
+
+def name_text(text: str) -> Text:
+    """A name, or a negative number in its place."""
+    return Text(text, SIGN if text.startswith("-") else ATOM)
 
 
 # Blocks that come again and again
@@ -206,7 +270,7 @@ def step_text(traced: Traced, gradient: Value, start: str) -> str:
 
 def block_formula(block: list[Tensor], name: Callable[[Tensor], str]) -> str:
     """The last Tensor of a block, by its leaves (`w` for w0) and `h`, which comes from outside."""
-    speech = Speech(FORMULAS)
+    speech = Speech(PICTURES)
     made: dict[Tensor, Value] = {}
     taken = {"h"}
     outside = itertools.chain(["h"], iter(lambda: first_free((), taken, "h"), None))

@@ -7,23 +7,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from .. import ops
-from ..program.definitions import numpy_backprop, reserved_names
 from ..program.expressions import FORMULAS, WIDTH, Speech, expression
-from ..program.lines import backprop, owners_of, reading_order
+from ..program.lines import owners_of
 from ..program.texts import Text
 from ..program.trace import Traced
 from ..program.values import VALUES, Apply, Constant, Value
-
-
-def written(traced: Traced) -> tuple[Mapping[Value, Text], dict[str, str]]:
-    """What everything is called in the written source, and the line of each name."""
-    try:
-        found, _ = numpy_backprop(traced)
-    except TypeError:  # an op that cannot be written out still has a name
-        names = reserved_names(traced)
-        return backprop(traced, reading_order(traced), FORMULAS, names).speech.texts, {}
-    texts = found.speech.texts
-    return texts, {texts[x].text: f"{texts[x]} = {text}" for x, text in found.lines.items()}
 
 
 def gradient_names(traced: Traced, texts: Mapping[Value, Text]) -> dict[Value, str]:
