@@ -12,6 +12,7 @@ from helpers import leaf
 from tinygrad_steel import (
     OPS,
     Tensor,
+    batch_norm,
     compare_backprop,
     draw,
     dropout,
@@ -253,3 +254,48 @@ def test_the_text_speaks_of_no_colours():
     for view in ("forward", "backward", "both"):
         assert "purple" not in str(draw(gallery.steel(), view=view))
     assert "purple arrow" in draw(gallery.steel(), view="backward").source
+
+
+def test_masks_are_told_apart():
+    shown = draw(same_names(), view="backward").scene
+    assert [c.name for c in shown.cards if c.op == "dropout_mask"] == ["mask", "mask_2"]
+
+
+def test_guards_against_nan_are_left_out():
+    """As in reports: nobody writes them by hand, and for numbers they change nothing."""
+    x, y = leaf([1.0, -2.0, 0.0], name="x"), leaf([1.0, 3.0, 5.0], name="y")
+    for loss, code in {
+        np.maximum(x, 0.0).sum(): "g * ((x > 0) + 0.5 * (x == 0))",
+        np.maximum(x, y).sum(): "g * ((x > y) + 0.5 * (x == y))",
+        np.max(x) * 1: "g * ((x == t1) / sum(x == t1, keepdims=True))",
+        x.clip(-1, 1).sum(): "g * (x >= -1) * (x <= 1)",
+    }.items():
+        shown = draw(loss, view="backward").scene
+        assert shown.arrows[0].code == code
+        assert {c.called for c in shown.cards} - {""} == names_in(code) - {"g", "x", "y"}
+
+
+def test_code_that_nobody_would_read_stands_in_the_tooltip():
+    x = leaf(RNG.normal(size=(4, 3)), name="x")
+    picture = draw(np.square(batch_norm(x, np.ones(3), np.zeros(3))).sum(), view="backward")
+    arrow = picture.scene.arrows[0]
+    assert len(arrow.code) > 200 and arrow.words == "vjp of batch_norm"
+    assert "vjp of batch_norm" in str(picture) and arrow.code not in str(picture)
+    assert f"backward: {arrow.code}" in picture.source
+
+
+def test_an_index_array_is_not_an_ellipsis():
+    x, rows = leaf(RNG.normal(size=(4, 3)), name="x"), Tensor([0, 2], name="rows")
+    shown = draw(x[rows, ..., 1:].sum(), view="backward").scene
+    assert [c.facts for c in shown.cards if c.op == "getitem"] == [["[_, ..., 1:]"]]
+    assert shown.title == "sum(x[rows, ..., 1:])"
+    assert shown.arrows[0].code == "scatter(g, np.s_[rows, ..., 1:], (4, 3))"
+
+
+def test_a_tensor_without_elements_and_numbers_of_other_kinds():
+    empty, x = leaf(np.zeros((0, 3)), name="empty"), leaf([1.0, 2.0, 3.0], name="x")
+    rows = Tensor(np.array([[0, 2]]), name="rows")
+    loss = (empty.sum(axis=0) + x)[rows].sum()
+    text = str(draw(loss, view="backward", values=True))
+    assert "empty  (0, 3)  parameter  |grad| 0" in text
+    assert "rows  (1, 2)  [[0, 2]]  input  no gradient" in text

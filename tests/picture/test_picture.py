@@ -175,7 +175,7 @@ def test_whole_numbers_are_not_rounded():
         (lambda x: np.maximum(x, 0.0), ["0"]),
         (lambda x: x.clip(-1, 1), ["a_min=-1, a_max=1"]),
         (lambda x: x[1:, 0], ["[1:, 0]"]),
-        (lambda x: x[[0, 0], ::-1], ["[..., ::-1]"]),
+        (lambda x: x[[0, 0], ::-1], ["[_, ::-1]"]),
         (lambda x: x.reshape(3, -1), ["shape=(3, -1)"]),
         (lambda x: x.transpose(1, 0), ["axes=(1, 0)"]),
         (lambda x: x.astype(np.float32), ["dtype=np.float32"]),
@@ -339,10 +339,10 @@ def test_every_result_of_one_element_shows_it_and_its_gradient(shape):
 
 def test_the_numbers_of_a_gradient_stand_below_those_of_the_data():
     x = leaf([[0.5, -12.0], [0.00316, 0.0]], name="x")
-    loss = (x * np.array([[-0.25, 1.0], [0.0, 100.0]])).sum()
+    loss = (x * np.array([[-0.25, 1.0], [0.0, 2.0]])).sum()
     shown = card(scene(loss, view="backward", values=True), name="x")
-    assert shown.facts == ["[[  0.5000, -12.0000],", " [  0.0032,        0]]"]
-    assert shown.grad_rows == ["[[ -0.2500,   1.0000],", " [       0, 100.0000]]"]
+    assert shown.facts == ["[[  0.500, -12.000],", " [  0.003,       0]]"]
+    assert shown.grad_rows == ["[[ -0.250,   1.000],", " [      0,   2.000]]"]
     assert card(scene(loss, view="backward"), name="x").grad_rows == []
 
 

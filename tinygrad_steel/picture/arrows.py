@@ -11,23 +11,31 @@ from ..program.formulas import vjps_in_picture
 from .folds import Folds
 from .gradients import Gradients
 
+LONGEST = 120  # characters of code on an arrow
+
 
 @dataclasses.dataclass(frozen=True)
 class Arrow:
     """A value on its way into an op, and its gradient on the way back.
 
     `tail`, `head`: ids of cards. `size`: the length of the gradient that is sent back, None where
-    none is shown. `code`: its vjp, from `g`. `failed`: why there is no code for it. `spine`:
-    whether it is on the way from the data to the result.
+    none is shown. `op`: what sends it. `code`: its vjp, from `g`. `failed`: why there is no code
+    for it. `spine`: whether it is on the way from the data to the result.
     """
 
     tail: str
     head: str
     broadcast: str = ""
     size: float | None = None
+    op: str = ""
     code: str = ""
     failed: str = ""
     spine: bool = False
+
+    @property
+    def words(self) -> str:
+        """The code, or what it is of where nobody would read it; a tooltip has all of it."""
+        return self.code if len(self.code) <= LONGEST else f"vjp of {self.op}"
 
     @property
     def flows(self) -> bool:
@@ -63,6 +71,7 @@ def arrows_of(folds: Folds, gradients: Gradients, view: str, called: Called) -> 
             head=folds.shown[y],
             broadcast=broadcast,
             size=use.size,
+            op=y.op.name if y.op is not None else "",
             code=code,
             failed=failed,
             spine=any((use.x, use.y) in steps for use in uses),

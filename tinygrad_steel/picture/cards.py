@@ -176,7 +176,7 @@ def settings(t: Tensor) -> list[str]:
         if key == "rng" and t.op is not None and t.op.draws:
             continue  # which one it is, its address alone would tell
         if key == "index":
-            words.append(f"[{index_text(value, [Text('...')] * len(t.inputs))}]")
+            words.append(f"[{index_text(value, [Text('_')] * len(t.inputs))}]")
         elif t.op is not None and repr(value) != repr(t.op.defaults[key]):
             words.append(f"{key}={without_addresses(value_text(value))}")
     return [", ".join(words)] if words else []

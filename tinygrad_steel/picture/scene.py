@@ -115,14 +115,26 @@ def title_of(folds: Folds, called: Called) -> str:
 def with_names(shown: list[Card], folds: Folds, called: Called) -> list[Card]:
     """The cards with what formulas call them, and a fold with what they call its results."""
     names: dict[str, list[str]] = {}
+    renamed: dict[str, str] = {}
     for t, name in {**called.own, **called.said}.items():
-        if t in folds.shown and needs_telling(t, name, folds, called):
-            names.setdefault(folds.shown[t], []).append(name)
-    root = folds.shown[folds.graph.root]
-    if root in names and not folds.graph.names[folds.graph.root]:
-        (name,) = names.pop(root)
-        shown = [*shown[:-1], dataclasses.replace(shown[-1], name=name)]
-    return [dataclasses.replace(card, called=", ".join(names.get(card.id, []))) for card in shown]
+        id = folds.shown.get(t, "")
+        if t not in folds.folded and nobody_has_named(t, folds.graph):
+            renamed[id] = name
+        elif id and needs_telling(t, name, folds, called):
+            names.setdefault(id, []).append(name)
+    return [
+        dataclasses.replace(
+            card, name=renamed.get(card.id, card.name), called=", ".join(names.get(card.id, []))
+        )
+        for card in shown
+    ]
+
+
+def nobody_has_named(t: Tensor, graph: Graph) -> bool:
+    """Whether its name comes from us: `output`, or `mask` for what dropout draws."""
+    if t.op is not None and t.op.draws:
+        return True
+    return t is graph.root and t.op is not None and not graph.names[t]
 
 
 def needs_telling(t: Tensor, name: str, folds: Folds, called: Called) -> bool:

@@ -58,7 +58,7 @@ def branches(arrows: list[Arrow], indent: str) -> Iterator[Branch]:
 
 def describe_arrow(arrow: Arrow) -> str:
     """What an arrow says, after the card from which it comes."""
-    sent = f"sent: {printable(arrow.code)}" if arrow.code else ""
+    sent = f"sent: {printable(arrow.words)}" if arrow.code else ""
     return "".join(f"  [{text}]" for text in (arrow.broadcast, sent) if text)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,11 +18,12 @@ from .ancestors import refuse_numbers, translated
 from .called import Called
 from .expressions import FORMULAS, INLINE, PICTURES, WIDTH, Dialect, Speech, expression
 from .given_names import GivenNames, Names
+from .guards import guarded
 from .literals import literal
 from .names import argument_names, first_free, readable
 from .texts import ATOM, SIGN, Text
 from .trace import Traced, for_reader, trace, trace_forward
-from .values import VALUES, Apply, Constant, Leaf, Value, behind
+from .values import Apply, Constant, Leaf, Value
 
 
 def formula(t: Tensor, names: Names = None) -> str:
@@ -247,17 +248,32 @@ def vjp_text(traced: Traced, gradient: Value, says: Mapping[Any, Any], dialect: 
     if isinstance(gradient, Apply) and gradient.op is broadcast_to:  # as NumPy does by itself
         (gradient,) = gradient.values()
     speech = Speech(dialect, traced.late)
-    steps = behind([gradient], says)
-    for x in dict.fromkeys(x for y in steps for x in (y, *y.inputs)):
-        if isinstance(x, VALUES) and x in says:
-            speech.texts[x] = name_text(says[x]()).of(x)
-    for y in steps:
-        if isinstance(y, Apply) and y not in says:
-            speech.texts[y] = expression(y, speech)
+    for y in said_for(gradient, says, dialect):
+        if y in says:
+            speech.texts[y] = name_text(says[y]()).of(y)
+        elif isinstance(y, Apply):
+            inner = guarded(y) if dialect.short else None
+            speech.texts[y] = expression(y, speech) if inner is None else speech.texts[inner]
         elif isinstance(y, Constant) and (y.shape or y is gradient):
             text = literal(y.data) if y.shape else dialect.value(y.data[()])
             speech.texts[y] = Text(text if len(text) <= INLINE else f"array{y.shape}").of(y)
     return speech.texts[gradient].text
+
+
+def said_for(gradient: Value, known: Container[Value], dialect: Dialect) -> dict[Value, None]:
+    """What is said in the text of a gradient, inputs first; what is known is not looked behind.
+
+    A picture says nothing of guards against NaN, as a report does not.
+    """
+    order: dict[Value, None] = {}
+    todo = [gradient]
+    while todo:
+        y = todo[-1]
+        inner = guarded(y) if dialect.short else None
+        inputs = [] if y in known else [*y.values()] if inner is None else [inner]
+        waiting = [x for x in inputs if x not in order]
+        todo.extend(waiting) if waiting else order.setdefault(todo.pop())
+    return order
 
 
 def name_text(text: str) -> Text:
