@@ -299,3 +299,10 @@ def test_a_tensor_without_elements_and_numbers_of_other_kinds():
     text = str(draw(loss, view="backward", values=True))
     assert "empty  (0, 3)  parameter  |grad| 0" in text
     assert "rows  (1, 2)  [[0, 2]]  input  no gradient" in text
+
+
+def test_a_title_that_is_too_long_says_as_much_as_fits():
+    """`mean(t7)` would be true as well, where t7 is the product."""
+    title = draw(attention()).scene.title
+    assert re.fullmatch(r"mean\((t\d+) \* \1\)", title)
+    assert re.fullmatch(r"sum\(square\(tanh\(t\d+\)\)\)", draw(deep()).scene.title)

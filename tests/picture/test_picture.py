@@ -172,7 +172,7 @@ def test_whole_numbers_are_not_rounded():
         (lambda x: x - 2, ["_ - 2"]),
         (lambda x: x / 3**0.5, ["_ / 1.732"]),
         (lambda x: x**2, ["_ ** 2"]),
-        (lambda x: np.maximum(x, 0.0), ["0"]),
+        (lambda x: np.maximum(x, 0.0), ["_, 0"]),
         (lambda x: x.clip(-1, 1), ["a_min=-1, a_max=1"]),
         (lambda x: x[1:, 0], ["[1:, 0]"]),
         (lambda x: x[[0, 0], ::-1], ["[_, ::-1]"]),
@@ -251,7 +251,7 @@ def test_an_op_that_takes_the_name_of_another_has_not_its_sign(registry):
     )
     shown = scene(odd(leaf([1.0, 2.0], name="x"), 3.0).sum())
     assert card(shown, op="subtract").glyph == "subtract" and card(shown, op="subtract").facts == [
-        "3"
+        "_, 3"
     ]
     assert shown.title == "sum(subtract(x, 3))"
 

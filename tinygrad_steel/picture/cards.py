@@ -188,7 +188,8 @@ def plain_numbers(t: Tensor) -> list[str]:
     if numbers and len(t.inputs) == 2 and t.op in GLYPHS:
         sides = ("_" if isinstance(x, Tensor) else short_number(x) for x in t.inputs)
         return [f" {GLYPHS[t.op]} ".join(sides)]
-    return [short_number(x) for x in numbers]
+    words = ["_" if isinstance(x, Tensor) else short_number(x) for x in t.inputs]
+    return [", ".join(words)] if numbers else []
 
 
 def without_addresses(text: str) -> str:

@@ -57,41 +57,54 @@ def formula(t: Tensor, names: Names = None) -> str:
     'mean(softmax_cross_entropy(x @ weight + bias, y))'
     """
     traced = trace_forward(t, names)
-    return in_one_expression(traced, readable_names(traced), lambda y: None, FORMULAS)
+    text, _ = in_one_expression(traced, readable_names(traced), FORMULAS)
+    return text
 
 
 def formula_in_picture(t: Tensor, called: Called, is_shown: Callable[[Tensor], bool]) -> str:
     """The same in the words of a picture: what is too long stands there by the name of its card."""
     traced = trace_forward(t, called.names)
-    tensors = {y: x for x, y in traced.made.items()}
+    tensors = {y: x for x, y in traced.made.items() if is_shown(x)}
     has_letters = bool(called.said)  # a forward view needs none for its arrays
+    names = {}
+    for x, y in traced.made.items():
+        is_letter = has_letters and x.op is None and y in tensors
+        name = called.own_name(x) or (called.of(x) if is_letter else "")
+        if name:
+            names[y] = name
+    text, cut = in_one_expression(traced, names, PICTURES)
+    if not cut:
+        return text
+    units = {y for y, x in tensors.items() if x in called.source.tensors}
+    options = [cut_parts(traced, names, ones, tensors) for ones in (set(), units)]
+    _, needed = max(options, key=lambda option: len(option[0]))  # the longer one says more
+    letters = {y: called.of(tensors[y]) for y in needed}
+    texts, _ = parts(traced, {**names, **letters}, PICTURES, True)
+    return texts[traced.loss].text
 
-    def name(y: Value) -> str | None:
-        x = tensors[y]
-        is_letter = has_letters and x.op is None and is_shown(x)
-        return called.own_name(x) or (called.of(x) if is_letter else None)
 
-    def short_name(y: Value) -> str | None:
-        return called.of(tensors[y]) if is_shown(tensors[y]) else None
-
-    names = {y: text for y in tensors if (text := name(y))}
-    return in_one_expression(traced, names, short_name, PICTURES)
+def cut_parts(
+    traced: Traced, names: Mapping[Value, str], units: Container[Value], shown: Container[Value]
+) -> tuple[Text, list[Value]]:
+    """A formula in which `units`, and what is too long, are cut, and those that need a name."""
+    texts, cut = parts(traced, names, PICTURES, True, units)
+    cut -= {traced.loss}
+    needed = [y for *_, y in texts[traced.loss].spans if y in cut and y in shown]
+    texts, _ = parts(traced, {**names, **dict.fromkeys(needed, "t1")}, PICTURES, True)
+    return texts[traced.loss], needed
 
 
 def in_one_expression(
-    traced: Traced,
-    called: Mapping[Value, str],
-    short_name: Callable[[Value], str | None],
-    dialect: Dialect,
-) -> str:
-    """How the result was computed; `short_name`: what a part without a name is called if need be."""
-    texts, cut = parts(traced, called, dialect, stand_for_themselves=False)
+    traced: Traced, called: Mapping[Value, str], dialect: Dialect
+) -> tuple[str, set[Value]]:
+    """How the result was computed; its named parts stand for themselves if it is too long.
+
+    With it all that is cut, as it still is too long.
+    """
+    texts, cut = parts(traced, called, dialect)
     if cut:
-        texts, cut = parts(traced, called, dialect, stand_for_themselves=True)
-        left = {y: short_name(y) for *_, y in texts[traced.loss].spans if y in cut - {traced.loss}}
-        named = {y: name for y, name in left.items() if name}
-        texts, _ = parts(traced, {**called, **named}, dialect, stand_for_themselves=True)
-    return texts[traced.loss].text
+        texts, cut = parts(traced, called, dialect, True)
+    return texts[traced.loss].text, cut
 
 
 def readable_names(traced: Traced) -> dict[Value, str]:
@@ -104,9 +117,13 @@ def readable_names(traced: Traced) -> dict[Value, str]:
 
 
 def parts(
-    traced: Traced, called: Mapping[Value, str], dialect: Dialect, stand_for_themselves: bool
+    traced: Traced,
+    called: Mapping[Value, str],
+    dialect: Dialect,
+    stand_for_themselves: bool = False,
+    units: Container[Value] = (),
 ) -> tuple[Mapping[Value, Text], set[Value]]:
-    """The text of each part of a formula, and those that are cut as they are too long.
+    """The text of each part of a formula, and those that are cut: `units`, and what is too long.
 
     `stand_for_themselves`: whether named parts do.
     """
@@ -119,7 +136,7 @@ def parts(
             text = Text(called[y])
         else:
             text = expression(y, speech)
-            if len(text) > WIDTH:
+            if len(text) > WIDTH or y in units:
                 cut.add(y)
                 if y is not traced.loss:
                     text = Text(called.get(y) or f"{y.op.name}(...)").of(y)
