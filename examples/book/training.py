@@ -1,0 +1,177 @@
+"""What the chapters share: the training loop, its report, and the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from tinygrad_steel import (
+    Optimizer,
+    RendererNotFound,
+    Tensor,
+    compile_epoch,
+    draw,
+    no_grad,
+    write_backprop,
+)
+
+
+class Settings(NamedTuple):
+    """The options of the command line; `main` says what each means."""
+
+    epochs: int = 1
+    seed: int = 1234
+    eager: bool = False
+    quick: bool = False
+    source: bool = False
+    graph: str | None = None
+    view: str = "forward"
+    data: str | None = None
+    samples: str | None = None
+
+
+class Data(NamedTuple):
+    """Rows to learn from, and rows to be tested with."""
+
+    x: np.ndarray
+    y: np.ndarray
+    test_x: np.ndarray
+    test_y: np.ndarray
+
+
+class Trained(NamedTuple):
+    """What a training leaves behind: (loss, accuracy, test accuracy) of each epoch, and the output for the test rows."""
+
+    history: list[tuple[float, float, float]]
+    output: np.ndarray | None
+
+
+def train(
+    settings: Settings,
+    rng: np.random.Generator,
+    data: Data,
+    model: Callable[[Tensor], Tensor],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    accuracy: Callable[[np.ndarray, np.ndarray], float],
+    optimizer: Optimizer,
+    batch_size: int = 32,
+    predict: Callable[[Tensor], Tensor] | None = None,
+) -> Trained:
+    """Train on mini-batches in random order, and print a line for each epoch.
+
+    `model(x)` makes the output of a batch, `loss(output, y)` one number of it: expressions, both. `accuracy(output, y)`
+    is a figure for people, of arrays. `predict` takes the model's place for the test rows, where it differs there.
+    """
+    if settings.source or settings.graph:
+        explain(settings, loss_of(model, loss, data.x[:batch_size], data.y[:batch_size])[1])
+        return Trained([], None)
+    epochs = min(settings.epochs, 2) if settings.quick else settings.epochs
+    make_epoch = eager_epoch if settings.eager or settings.quick else compiled_epoch
+    run_epoch = make_epoch(model, loss, optimizer, data, batch_size)
+    whole_batches = len(data.x) // batch_size * batch_size
+    history = []
+    for epoch in range(1, epochs + 1):
+        rows = rng.permutation(len(data.x))[:whole_batches]
+        losses, outputs = run_epoch(rows)
+        with no_grad():
+            output = (predict or model)(Tensor(data.test_x)).numpy()
+        mean = np.mean(losses)
+        train_accuracy = accuracy(outputs, data.y[rows])
+        test_accuracy = accuracy(output, data.test_y)
+        history.append((mean, train_accuracy, test_accuracy))
+        print(
+            f"Epoch {epoch}: loss={mean:5.3f}, accuracy={train_accuracy:5.3f}/{test_accuracy:5.3f}"
+        )
+    print(f"\nFinal Test: final accuracy = {test_accuracy:5.3f}")
+    return Trained(history, output)
+
+
+def loss_of(
+    model: Callable[[Tensor], Tensor],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    x: np.ndarray,
+    y: np.ndarray,
+) -> tuple[Tensor, Tensor]:
+    """Output and loss of a batch, by name."""
+    output = model(Tensor(x, name="x"))
+    output.name = "output"
+    value = loss(output, Tensor(y, name="y"))
+    value.name = "loss"
+    return output, value
+
+
+def eager_epoch(model, loss, optimizer, data, batch_size):
+    """A function that trains on these rows, step by step: it returns the losses and the outputs."""
+
+    def run(rows):
+        losses, outputs = [], []
+        for batch in rows.reshape(-1, batch_size):
+            output, value = loss_of(model, loss, data.x[batch], data.y[batch])
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+            losses.append(value.item())
+            outputs.append(output.numpy())
+        return losses, np.concatenate(outputs)
+
+    return run
+
+
+def compiled_epoch(model, loss, optimizer, data, batch_size):
+    """The same in machine code: the loss of one batch is traced, and its steps run without Python."""
+    x = Tensor(data.x[:batch_size], name="x")
+    y = Tensor(data.y[:batch_size], name="y")
+    output = model(x)
+    print("compiling ...", end=" ", file=sys.stderr, flush=True)
+    epoch = compile_epoch(loss(output, y), batch=(x, y), optimizer=optimizer, outputs=[output])
+    print(f"{epoch.compile_seconds:.1f} s ({epoch.backend})", file=sys.stderr)
+
+    def run(rows):
+        losses, (outputs,) = epoch(data.x, data.y, order=rows)
+        return losses, np.concatenate(outputs)
+
+    return run
+
+
+def explain(settings: Settings, loss: Tensor) -> None:
+    """Instead of training: the backprop of a batch's loss as source, or its graph as a picture."""
+    if settings.source:
+        print(write_backprop(loss), end="")
+    if settings.graph:
+        loss.backward()
+        print(f"drawn: {draw(loss, settings.view, fold=True).save(settings.graph)}")
+
+
+def main(
+    run: Callable[[Settings], Any],
+    description: str | None,
+    epochs: int,
+    data: str | None = None,
+    samples: str | None = None,
+) -> None:
+    """Run a chapter from the command line; `data` and `samples` are the help of options that not every chapter has."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--epochs", type=int, default=epochs, metavar="N", help=f"default {epochs}")
+    add("--seed", type=int, default=1234, metavar="N", help="of all that is random (default 1234)")
+    add("--eager", action="store_true", help="step by step, not compiled")
+    add("--quick", action="store_true", help="a first look: two epochs at most, eager")
+    add("--source", action="store_true", help="print the backprop instead of training")
+    add("--graph", metavar="FILE", help="draw the loss (.svg, .png, .txt) instead of training")
+    add("--view", choices=["forward", "backward", "both"], default="forward", help="of --graph")
+    if data:
+        add("--data", metavar="FOLDER", help=data)
+    if samples:
+        add("--samples", metavar="FILE", help=samples)
+    settings = Settings(**vars(parser.parse_args()))
+    if settings.epochs < 1:
+        parser.error("--epochs is at least 1")
+    try:
+        run(settings)
+    except (ValueError, OSError, ImportError, RendererNotFound) as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
