@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from tinygrad_steel import Adam, relu, sigmoid_cross_entropy, softmax_cross_entropy
-
 from digits import digits
 from layers import dense, flat, he
 from training import Data, main, train
+
+from tinygrad_steel import Adam, relu, sigmoid_cross_entropy, softmax_cross_entropy
 
 sys.path.append(str(Path(__file__).parents[1]))
 import datasets  # of the chapters before

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+
 from tinygrad_steel import Tensor, scope
 
 Parameters = dict[str, Tensor]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from tinygrad_steel import (
     Optimizer,
     RendererNotFound,
@@ -43,7 +44,7 @@ class Data(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What a training leaves behind: (loss, accuracy, test accuracy) of each epoch, and the output for the test rows."""
+    """What a training leaves behind: loss, accuracy and test accuracy of each epoch; the output for the test rows."""
 
     history: list[tuple[float, float, float]]
     output: np.ndarray | None
