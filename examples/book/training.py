@@ -18,6 +18,7 @@ from tinygrad_steel import (
     no_grad,
     write_backprop,
 )
+from tinygrad_steel.program.definitions import locals_of
 
 
 class Settings(NamedTuple):
@@ -67,7 +68,7 @@ def train(
     is a figure for people, of arrays. `predict` takes the model's place for the test rows, where it differs there.
     """
     if settings.source or settings.graph:
-        explain(settings, loss_of(model, loss, data.x[:batch_size], data.y[:batch_size])[1])
+        explain(settings, model, loss, data.x[:batch_size], data.y[:batch_size])
         return Trained([], None)
     epochs = min(settings.epochs, 2) if settings.quick else settings.epochs
     make_epoch = eager_epoch if settings.eager or settings.quick else compiled_epoch
@@ -90,27 +91,14 @@ def train(
     return Trained(history, output)
 
 
-def loss_of(
-    model: Callable[[Tensor], Tensor],
-    loss: Callable[[Tensor, Tensor], Tensor],
-    x: np.ndarray,
-    y: np.ndarray,
-) -> tuple[Tensor, Tensor]:
-    """Output and loss of a batch, by name."""
-    output = model(Tensor(x, name="x"))
-    output.name = "output"
-    value = loss(output, Tensor(y, name="y"))
-    value.name = "loss"
-    return output, value
-
-
 def eager_epoch(model, loss, optimizer, data, batch_size):
     """A function that trains on these rows, step by step: it returns the losses and the outputs."""
 
     def run(rows):
         losses, outputs = [], []
         for batch in rows.reshape(-1, batch_size):
-            output, value = loss_of(model, loss, data.x[batch], data.y[batch])
+            output = model(Tensor(data.x[batch]))
+            value = loss(output, Tensor(data.y[batch]))
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
@@ -137,13 +125,18 @@ def compiled_epoch(model, loss, optimizer, data, batch_size):
     return run
 
 
-def explain(settings: Settings, loss: Tensor) -> None:
+def explain(settings, model, loss, x, y):
     """Instead of training: the backprop of a batch's loss as source, or its graph as a picture."""
+    output = model(Tensor(x, name="x"))
+    with locals_of(loss) as names:
+        value = loss(output, Tensor(y, name="y"))
+    names |= {"output": output, "loss": value}
     if settings.source:
-        print(write_backprop(loss), end="")
+        print(write_backprop(value, names), end="")
     if settings.graph:
-        loss.backward()
-        print(f"drawn: {draw(loss, settings.view, fold=True).save(settings.graph)}")
+        value.backward()
+        picture = draw(value, settings.view, names, fold=True)
+        print(f"drawn: {picture.save(settings.graph)}")
 
 
 def main(
