@@ -1,4 +1,4 @@
-"""The book's chapters 5 to 9: they learn, their gradients are right, and each is traced, written, drawn and compiled."""
+"""The book's chapters 5 to 9: they learn, their gradients are right, and each is written, drawn and compiled."""
 
 from __future__ import annotations
 
