@@ -156,6 +156,7 @@ def test_a_first_look_is_reported(chapter, capsys):
         assert f"Final Test: final accuracy = {accuracy:5.3f}" in text.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "variant"), CASES)
 def test_it_learns(name, variant, capsys):
     epochs, least = CHAPTERS[name][variant]
