@@ -74,6 +74,10 @@ def train(
     if settings.source or settings.graph:
         explain(settings, model, loss, data.x[:batch_size], data.y[:batch_size])
         return Trained([], None)
+    if len(data.x) < batch_size:
+        raise ValueError(
+            f"a batch of {batch_size} rows is more than the {len(data.x)} to learn from"
+        )
     epochs = min(settings.epochs, 2) if settings.quick else settings.epochs
     batches = min(len(data.x) // batch_size, 10 if settings.quick else len(data.x))
     make_epoch = eager_epoch if settings.eager else compiled_epoch
