@@ -111,6 +111,7 @@ from .shapes import (
     tril,
     triu,
 )
+from .sliding import overlap_add, windows
 from .steps import (
     ceil,
     copysign,
@@ -143,6 +144,7 @@ from .trigonometry import (
     tan,
     tanh,
 )
+from .windows import avg_pool, col2im, conv2d, im2col, max_pool
 
 __all__ = [
     "HOLE",
@@ -164,6 +166,7 @@ __all__ = [
     "argwhere",
     "asconstant",
     "astype",
+    "avg_pool",
     "batch_norm",
     "broadcast_to",
     "cbrt",
@@ -172,7 +175,9 @@ __all__ = [
     "cholesky",
     "clip",
     "cofactors",
+    "col2im",
     "concatenate",
+    "conv2d",
     "convolve",
     "copysign",
     "cos",
@@ -210,6 +215,7 @@ __all__ = [
     "greater_equal",
     "heaviside",
     "hypot",
+    "im2col",
     "inv",
     "isclose",
     "isfinite",
@@ -234,6 +240,7 @@ __all__ = [
     "logsumexp",
     "matmul",
     "max",
+    "max_pool",
     "maximum",
     "mean",
     "min",
@@ -249,6 +256,7 @@ __all__ = [
     "not_equal",
     "one_hot",
     "ones_like",
+    "overlap_add",
     "pad",
     "pinv",
     "positive",
@@ -298,5 +306,6 @@ __all__ = [
     "update_running",
     "var",
     "where",
+    "windows",
     "zeros_like",
 ]
