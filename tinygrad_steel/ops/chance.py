@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -198,42 +197,34 @@ def check_number(what: str, x: Any) -> None:
 class OneDraw:
     """Makes each call of a function draw what the first one drew.
 
-    After `close` the generators are where that first call left them.
+    So each leaves the generators where the first one left them, too.
     """
 
     def __init__(self) -> None:
-        self.before: list[tuple[Generator, Any]] = []
-        self.after: list[tuple[Generator, Any]] | None = None
-        self.place = 0
+        self.begins: list[tuple[Generator, Any]] = []
+        self.place: int | None = None  # of the next draw, None in the first call
 
     def same(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, which draws in each call what it drew in the first."""
 
-        @functools.wraps(function)
         def call(*args: Any) -> Any:
-            self.place = 0
             token = AGAIN.set(self)
             try:
                 return function(*args)
             finally:
                 AGAIN.reset(token)
-                if self.after is None:
-                    self.after = [(rng, state(rng)) for rng, _ in self.before]
+                self.place = 0
 
         return call
 
     def begin(self, rng: Generator) -> None:
         """A draw begins: the first time its state is noted, then it is put back to that."""
-        if self.after is None:
-            self.before.append((rng, state(rng)))
-        elif self.place < len(self.before) and self.before[self.place][0] is rng:
-            put_back(*self.before[self.place])
+        if self.place is None:
+            self.begins.append((rng, state(rng)))
+            return
+        if self.place < len(self.begins) and self.begins[self.place][0] is rng:
+            put_back(*self.begins[self.place])
         self.place += 1
-
-    def close(self) -> None:
-        """Leave the generators as the first call did."""
-        for rng, end in self.after or ():
-            put_back(rng, end)
 
 
 AGAIN: ContextVar[OneDraw | None] = ContextVar("again", default=None)
