@@ -13,12 +13,14 @@ from tinygrad_steel import (
     compare_backprop,
     compile_backprop,
     compile_epoch,
+    draw,
     formula,
     layer_norm,
     normalize,
     update_running,
     write_backprop,
 )
+from tinygrad_steel.picture.scene import scene
 
 pytestmark = pytest.mark.filterwarnings("error")
 NORMS = pytest.mark.parametrize("norm", [batch_norm, layer_norm])
@@ -185,6 +187,32 @@ def {name}(x, scale, shift):
     close(value, loss.data, rtol=1e-12)
     for g, p in zip(gradients, (w, scale, shift)):
         close(g, p.grad, rtol=1e-10)
+
+
+@NORMS
+def test_one_card_whose_vjp_is_said_in_parts(norm):
+    x, scale = Tensor(numbers(6, 3), name="x"), leaf(numbers(3, seed=1), name="scale")
+    w = leaf(numbers(3, 3, seed=2), name="w")
+    y = np.mean(norm(x @ w, scale, 0.0))
+    assert str(draw(y)).count(f"^ {norm.name}  (6, 3)") == 1
+    (code,) = [
+        a.code for a in scene(y, "backward", None, False, False, None).arrows if "; " in a.code
+    ]
+    gradient, *parts = code.split("; ")
+    g, h = random_like(np.empty((6, 3))), numbers(6, 3) @ w.data
+    known = {
+        "g": g,
+        "h": h,
+        "scale": scale.data,
+        "mean": np.mean,
+        "sqrt": np.sqrt,
+        "square": np.square,
+    }
+    for part in parts:
+        exec(part, known)
+    t = leaf(h)
+    norm(t, scale, 0.0).backward(g)
+    close(eval(gradient, known), t.grad, rtol=1e-10)
 
 
 @EITHER
