@@ -226,16 +226,14 @@ def step_text(
 
 
 def short_step_text(traced: Traced, gradient: Value, step: Step) -> str:
-    """The same, with parts by letters where it is long, and its op alone where that does not help."""
+    """The same, with parts by letters where it is long."""
     text = step_text(traced, gradient, step.g)
     if len(text) <= LONG:
         return text
     letters = [x for x in string.ascii_lowercase if x not in step.used]
     twice = used_twice(traced, behind([gradient]))
     named = dict(zip((y for y in behind([gradient]) if y in twice), letters))
-    text = step_text(traced, gradient, step.g, named)
-    fits = len(text) <= LONG and len(named) == len(twice)
-    return text if fits else f"vjp of {getattr(traced.loss.op, 'name', '')}"
+    return step_text(traced, gradient, step.g, named)
 
 
 # Blocks that come again and again
