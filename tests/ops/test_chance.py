@@ -291,6 +291,27 @@ def test_epochs_draw_as_eager_does(backend, kind):
 
 
 @EITHER
+def test_an_epoch_with_samples_in_columns(backend):
+    """The mask has the batch along its second axis, in the last batch, too."""
+    xs, w, v = numbers(11, 3), leaf(numbers(2, 3)), leaf(numbers(2, 3))
+    rng, twin = np.random.default_rng(1), np.random.default_rng(1)
+
+    def loss(x, weight, rng):
+        return np.mean(np.square(dropout(np.tanh(weight @ x.T), 0.5, rng) - 1))
+
+    x = Tensor(xs[:4], name="x")
+    epoch = compile_epoch(loss(x, w, rng), [x], optimizer=SGD([w], 0.1), backend=backend)
+    twin.random((2, 4))
+    epoch(xs)
+    optimizer = SGD([v], 0.1)
+    for i in (0, 4, 8):
+        v.grad = None
+        loss(Tensor(xs[i : i + 4]), v, twin).backward()
+        optimizer.step()
+    close(w.data, v.data, rtol=1e-10)
+
+
+@EITHER
 def test_two_masks_of_the_same_are_two(backend):
     """Same input, rate and generator: nothing may make one of them."""
     rng, x = np.random.default_rng(1), leaf(numbers(5, 4), name="x")

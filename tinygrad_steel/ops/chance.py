@@ -62,7 +62,7 @@ def dropout(x: Any, rate: float, rng: Generator | None = None, name: str = "mask
     """
     check_generator("dropout", rng)
     check_rate(rate)
-    x = x if is_tensor(x) else np.asarray(x)
+    x = x if hasattr(x, "dtype") else np.asarray(x)
     return multiply(x, drawn(dropout_mask, x, name, rate=float(rate), rng=rng))
 
 
@@ -105,7 +105,7 @@ def noise(x: Any, spread: float, rng: Generator | None = None, name: str = "nois
     """
     check_generator("noise", rng)
     check_spread(spread)
-    x = x if is_tensor(x) else np.asarray(x)
+    x = x if hasattr(x, "dtype") else np.asarray(x)
     return add(x, drawn(normal_noise, x, name, spread=float(spread), rng=rng))
 
 
