@@ -14,6 +14,7 @@ from tinygrad_steel import (
     compile_backprop,
     compile_epoch,
     draw,
+    export_onnx,
     formula,
     layer_norm,
     normalize,
@@ -300,6 +301,20 @@ def test_normalize_takes_its_statistics_as_given():
     m = leaf(mean)  # a Tensor that wants a gradient gets it
     normalize(x, m, variance, scale, 0.0).backward(G)
     close(m.grad, differences(lambda a: np.sum(normalize(x, a, variance, scale, 0.0) * G), mean))
+
+
+def test_a_file_for_any_number_of_rows_takes_running_statistics(tmp_path):
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    x, w, file = Tensor(numbers(5, 4), name="x"), numbers(4, 3, seed=1), str(tmp_path / "net.onnx")
+    scale, shift = numbers(3, seed=2), numbers(3, seed=3)
+    with pytest.raises(ValueError, match="takes the rows of a batch together"):
+        export_onnx(batch_norm(x @ w, scale, shift), file, [x])
+    mean, variance = update_running(np.zeros(3), np.ones(3), x @ w, momentum=0.5)
+    for y in (normalize(x @ w, mean, variance, scale, shift), layer_norm(x @ w, scale, shift)):
+        export_onnx(y, file, [x])
+        (found,) = runtime.InferenceSession(file).run(None, {"x": x.data[:2]})
+        close(found, y.data[:2], rtol=1e-7)
 
 
 # Refusals

@@ -21,8 +21,8 @@ def dropout(x: Any, rate: float, rng: Generator | None = None, name: str = "mask
 
     So the mean of each element is what it was (inverted dropout). The mask is drawn anew at each
     call, in the order of the calls, compiled or not: the same state of the generator gives the same
-    masks. It is a value of the graph by itself, and a constant to gradients. `x` stays in the graph
-    for its shape alone.
+    masks. It is a value of the graph by itself (`y.inputs[1]` of the result `y`), and a constant to
+    gradients.
 
     To evaluate without dropout, leave the call out: `h = dropout(h, 0.5, rng) if training else h`.
 

@@ -77,7 +77,8 @@ def batch_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     The statistics are those of `x` itself, over all axes but the last, and depend on it: they are
     no constants to a gradient. The variance is that of n elements, not of n - 1.
 
-    To evaluate, use `normalize` with running statistics (see `update_running`).
+    To evaluate, and for a file of ONNX that takes any number of rows, use `normalize` with running
+    statistics (see `update_running`).
 
     Parameters
     ----------
