@@ -16,6 +16,7 @@ from tinygrad_steel import (
     draw,
     export_onnx,
     formula,
+    grad,
     layer_norm,
     normalize,
     update_running,
@@ -104,6 +105,32 @@ def test_mean_and_variance_are_no_constants():
     np.sum(np.square(batch_norm(x, 1.0, 0.0)) * numbers(6, 2, seed=3)).backward()
     close(x.grad.sum(axis=0), np.zeros(2))  # in the direction of a shift of all rows
     assert np.abs(x.grad).max() > 0.1
+
+
+@NORMS
+def test_autograd_agrees_in_first_and_second_order(norm):
+    autograd = pytest.importorskip("autograd")
+    data = [numbers(4, 2, 3), numbers(3, seed=1), numbers(3, seed=2)]
+    G, directions = random_like(data[0]), [random_like(a, seed=i) for i, a in enumerate(data)]
+
+    def plain(x, scale, shift):
+        axis = (0, 1) if norm is batch_norm else -1
+        centred = x - autograd.numpy.mean(x, axis=axis, keepdims=True)
+        variance = autograd.numpy.mean(centred**2, axis=axis, keepdims=True)
+        y = centred / autograd.numpy.sqrt(variance + 0.3) * scale + shift
+        return autograd.numpy.sum(autograd.numpy.tanh(y) * G)
+
+    def slope(*arrays):
+        gradients = autograd.grad(plain, (0, 1, 2))(*arrays)
+        return sum(autograd.numpy.sum(g * d) for g, d in zip(gradients, directions))
+
+    xs = [leaf(a) for a in data]
+    gradients = grad(np.sum(np.tanh(norm(*xs, epsilon=0.3)) * G), xs)
+    for g, right in zip(gradients, autograd.grad(plain, (0, 1, 2))(*data)):
+        close(g.data, right, rtol=1e-10)
+    second = grad(sum(np.sum(g * d) for g, d in zip(gradients, directions)), xs)
+    for g, right in zip(second, autograd.grad(slope, (0, 1, 2))(*data)):
+        close(g.data, right, rtol=1e-9, atol=1e-10)
 
 
 def test_torch_agrees():
