@@ -1,6 +1,8 @@
 """dropout and noise: the same draws along every road, held fixed where something is compared."""
 
 import copy
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -578,6 +580,15 @@ def test_a_file_refuses(tmp_path):
         TypeError, match=r"mask \(dropout_mask\) is drawn anew .* if training else h"
     ):
         export_onnx(net.loss(), tmp_path / "net.onnx", [net.x, net.y])
+
+
+def test_to_import_the_library_loads_no_generators():
+    """np.random takes half as long to load as all ops together."""
+    code = (
+        "import sys, numpy; before = {*sys.modules}; import tinygrad_steel;"
+        "assert 'numpy.random' not in {*sys.modules} - before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # Refusals

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from .declare import unlisted
 from .op import Op, describe, is_tensor
 from .states import put_back, state
 
-Generator = np.random.Generator | np.random.RandomState
+if TYPE_CHECKING:  # np.random takes half as long to load as all ops together: not before it is used
+    Generator = np.random.Generator | np.random.RandomState
 
 
 def dropout(x: Any, rate: float, rng: Generator | None = None, name: str = "mask") -> Any:
@@ -153,7 +154,7 @@ normal_noise = draw("normal_noise", normal)
 
 def check_generator(what: str, rng: Any) -> None:
     """TypeError for what is no generator with a state of its own."""
-    if isinstance(rng, Generator):
+    if isinstance(rng, np.random.Generator | np.random.RandomState):
         return
     if rng is np.random:
         given = "the module np.random, which whoever draws anywhere shares"
