@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -61,17 +62,20 @@ def train(
     optimizer: Optimizer,
     batch_size: int = 32,
     predict: Callable[[Tensor], Tensor] | None = None,
+    backend: str = "auto",
 ) -> Trained:
     """Train on mini-batches in random order, and print a line for each epoch.
 
     `model(x)` makes the output of a batch, `loss(output, y)` one number of it: expressions, both. `accuracy(output, y)`
     is a figure for people, of arrays. `predict` takes the model's place for the test rows, where it differs there.
+    `backend` is that of `compile_epoch`; "numpy" for long recurrences, which take minutes to become machine code.
     """
     if settings.source or settings.graph:
         explain(settings, model, loss, data.x[:batch_size], data.y[:batch_size])
         return Trained([], None)
     epochs = min(settings.epochs, 2) if settings.quick else settings.epochs
-    make_epoch = eager_epoch if settings.eager or settings.quick else compiled_epoch
+    compiled = functools.partial(compiled_epoch, backend)
+    make_epoch = eager_epoch if settings.eager or settings.quick else compiled
     run_epoch = make_epoch(model, loss, optimizer, data, batch_size)
     whole_batches = len(data.x) // batch_size * batch_size
     history = []
@@ -109,13 +113,15 @@ def eager_epoch(model, loss, optimizer, data, batch_size):
     return run
 
 
-def compiled_epoch(model, loss, optimizer, data, batch_size):
+def compiled_epoch(backend, model, loss, optimizer, data, batch_size):
     """The same in machine code: the loss of one batch is traced, and its steps run without Python."""
     x = Tensor(data.x[:batch_size], name="x")
     y = Tensor(data.y[:batch_size], name="y")
     output = model(x)
     print("compiling ...", end=" ", file=sys.stderr, flush=True)
-    epoch = compile_epoch(loss(output, y), batch=(x, y), optimizer=optimizer, outputs=[output])
+    epoch = compile_epoch(
+        loss(output, y), batch=(x, y), optimizer=optimizer, outputs=[output], backend=backend
+    )
     print(f"{epoch.compile_seconds:.1f} s ({epoch.backend})", file=sys.stderr)
 
     def run(rows):
