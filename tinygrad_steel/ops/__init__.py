@@ -63,6 +63,7 @@ from .functions import (
     sqrt,
     square,
 )
+from .images import col2im, im2col
 from .indexing import HOLE, filled_index, full_index, getitem, scatter
 from .losses import check_ids, one_hot, sigmoid_cross_entropy, softmax_cross_entropy
 from .places import (
@@ -109,7 +110,7 @@ from .shapes import (
     tril,
     triu,
 )
-from .sliding import overlap_add, windows
+from .sliding import every, overlap_add, sliding_windows
 from .steps import (
     ceil,
     copysign,
@@ -142,7 +143,7 @@ from .trigonometry import (
     tan,
     tanh,
 )
-from .windows import avg_pool, col2im, conv2d, im2col, max_pool
+from .windows import avg_pool, conv2d, conv2d_transpose, max_pool, winners
 
 __all__ = [
     "HOLE",
@@ -175,6 +176,7 @@ __all__ = [
     "col2im",
     "concatenate",
     "conv2d",
+    "conv2d_transpose",
     "convolve",
     "copysign",
     "cos",
@@ -191,6 +193,7 @@ __all__ = [
     "eigvalsh",
     "einsum",
     "equal",
+    "every",
     "exp",
     "exp2",
     "expand_dims",
@@ -273,6 +276,7 @@ __all__ = [
     "sin",
     "sinc",
     "sinh",
+    "sliding_windows",
     "softmax",
     "softmax_cross_entropy",
     "solve",
@@ -296,6 +300,6 @@ __all__ = [
     "trunc",
     "var",
     "where",
-    "windows",
+    "winners",
     "zeros_like",
 ]
