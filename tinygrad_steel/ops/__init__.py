@@ -63,6 +63,7 @@ from .functions import (
     sqrt,
     square,
 )
+from .images import col2im, im2col
 from .indexing import HOLE, filled_index, full_index, getitem, scatter
 from .losses import check_ids, one_hot, sigmoid_cross_entropy, softmax_cross_entropy
 from .places import (
@@ -109,6 +110,7 @@ from .shapes import (
     tril,
     triu,
 )
+from .sliding import every, overlap_add, sliding_windows
 from .steps import (
     ceil,
     copysign,
@@ -141,6 +143,7 @@ from .trigonometry import (
     tan,
     tanh,
 )
+from .windows import avg_pool, conv2d, conv2d_transpose, max_pool, winners
 
 __all__ = [
     "HOLE",
@@ -162,6 +165,7 @@ __all__ = [
     "argwhere",
     "asconstant",
     "astype",
+    "avg_pool",
     "broadcast_to",
     "cbrt",
     "ceil",
@@ -169,7 +173,10 @@ __all__ = [
     "cholesky",
     "clip",
     "cofactors",
+    "col2im",
     "concatenate",
+    "conv2d",
+    "conv2d_transpose",
     "convolve",
     "copysign",
     "cos",
@@ -186,6 +193,7 @@ __all__ = [
     "eigvalsh",
     "einsum",
     "equal",
+    "every",
     "exp",
     "exp2",
     "expand_dims",
@@ -205,6 +213,7 @@ __all__ = [
     "greater_equal",
     "heaviside",
     "hypot",
+    "im2col",
     "inv",
     "isclose",
     "isfinite",
@@ -228,6 +237,7 @@ __all__ = [
     "logsumexp",
     "matmul",
     "max",
+    "max_pool",
     "maximum",
     "mean",
     "min",
@@ -240,6 +250,7 @@ __all__ = [
     "not_equal",
     "one_hot",
     "ones_like",
+    "overlap_add",
     "pad",
     "pinv",
     "positive",
@@ -265,6 +276,7 @@ __all__ = [
     "sin",
     "sinc",
     "sinh",
+    "sliding_windows",
     "softmax",
     "softmax_cross_entropy",
     "solve",
@@ -288,5 +300,6 @@ __all__ = [
     "trunc",
     "var",
     "where",
+    "winners",
     "zeros_like",
 ]
