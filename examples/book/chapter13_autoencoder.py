@@ -2,9 +2,9 @@
 
     python examples/book/chapter13_autoencoder.py --samples samples.png
 
-Two figures of three seeds, for digits with noise: of the five training digits whose codes, rounded to bits, are nearest to
-those of a test digit, 0.68 +- 0.02 show the same one. And with two labels of each digit, a linear classifier of the code
-has an accuracy of 0.80 +- 0.02, where the same network without the autoencoder has 0.69 +- 0.04. All of it takes 12 s.
+Two figures of three seeds, for digits with noise: of the five training digits whose codes, rounded to bits, are nearest
+to those of a test digit, 0.68 +- 0.02 show the same one. And with two labels of each digit, a linear classifier of the
+code has an accuracy of 0.80 +- 0.02, the same network without the autoencoder 0.69 +- 0.04. All of it takes 12 s.
 
 Each image comes four times, with other noise, and what is to come out has none: from images as they are, the code of so
 small a data set is learned, but of little use to the classifier.

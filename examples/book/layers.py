@@ -24,7 +24,7 @@ def he(rng: np.random.Generator, shapes: Mapping[str, tuple[int, ...]]) -> Param
 
 def fixed(p: Parameters) -> Parameters:
     """The same arrays as Tensors that nothing trains: a gradient goes through what is made of them, and not to them."""
-    return {name: Tensor(t.data) for name, t in p.items()}
+    return {name: Tensor(t.data, name=name) for name, t in p.items()}
 
 
 def dense(p: Parameters, name: str, x: Tensor, activation: Activation = None) -> Tensor:
