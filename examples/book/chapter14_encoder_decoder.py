@@ -57,8 +57,8 @@ def first_parameters(rng):
             "digit_bias": (48,),
             "code_weight": (2 * 48, CODE),
             "code_bias": (CODE,),
-            "letter_weight": (UNITS, 27),
-            "letter_bias": (27,),
+            "alphabet_weight": (UNITS, 27),
+            "alphabet_bias": (27,),
         },
     ) | recurrent(rng, "lstm", CODE, UNITS, gates=4)
 
@@ -73,12 +73,12 @@ def encode(p, x):
 def decode(p, code):
     """Logits of each letter, an array (rows, letters, alphabet)."""
     state = memory = start(p, "lstm")
-    letters = []
+    states = []
     for t in range(LENGTH):
         with scope(f"letter[{t}]"):
             state, memory = lstm_cell(p, "lstm", code, state, memory)
-            letters.append(dense(p, "letter", state))
-    return np.stack(letters, axis=1)
+            states.append(state)
+    return dense(p, "alphabet", np.stack(states, axis=1))
 
 
 def model(p, x):

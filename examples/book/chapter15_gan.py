@@ -161,7 +161,7 @@ def accuracy(output, y):
 
 
 def recognised(p, images):
-    """The share of images that the judge is sure of (0.9), and how many equally frequent digits are as varied as these."""
+    """The share of images that the judge is sure of (0.9), and how many equally frequent digits vary as much."""
     with no_grad():
         probability = softmax(judge(p, Tensor(images))).numpy()
     sure = probability.max(axis=1) > 0.9
