@@ -123,12 +123,13 @@ RESIDUAL = {
 
 def residual_model(p, x):
     h = convolution(p, "stem", x, relu)
+    h = max_pool(h, 2)
     h = residual(p, "residual1", h)
     h = residual(p, "residual2", h)
     h = halving(p, "halving", h)
     h = bottleneck(p, "bottleneck1", h)
     h = bottleneck(p, "bottleneck2", h)
-    h = avg_pool(h, 4)
+    h = avg_pool(h, 2)
     return dense(p, "out", flat(h))
 
 
@@ -150,7 +151,7 @@ def learn(name, settings):
     rng = np.random.default_rng(settings.seed)
     data = digits(rng)
     p = he(rng, shapes)
-    optimizer = Adam(p.values(), 0.002)
+    optimizer = Adam(p.values(), 0.001)
     return train(settings, rng, data, functools.partial(model, p), loss, accuracy, optimizer)
 
 

@@ -75,12 +75,12 @@ def train(
         explain(settings, model, loss, data.x[:batch_size], data.y[:batch_size])
         return Trained([], None)
     epochs = min(settings.epochs, 2) if settings.quick else settings.epochs
-    make_epoch = eager_epoch if settings.eager or settings.quick else compiled_epoch
+    batches = min(len(data.x) // batch_size, 10 if settings.quick else len(data.x))
+    make_epoch = eager_epoch if settings.eager else compiled_epoch
     run_epoch = make_epoch(rng, data, model, loss, optimizer, batch_size, running)
-    whole_batches = len(data.x) // batch_size * batch_size
     history = []
     for epoch in range(1, epochs + 1):
-        rows = rng.permutation(len(data.x))[:whole_batches]
+        rows = rng.permutation(len(data.x))[: batches * batch_size]
         losses, outputs = run_epoch(rows)
         with no_grad():
             output = (predict or model)(Tensor(data.test_x)).numpy()
@@ -186,7 +186,7 @@ def main(
     add("--epochs", type=int, default=epochs, metavar="N", help=f"default {epochs}")
     add("--seed", type=int, default=1234, metavar="N", help="of all that is random (default 1234)")
     add("--eager", action="store_true", help="step by step, not compiled")
-    add("--quick", action="store_true", help="a first look: two epochs at most, eager")
+    add("--quick", action="store_true", help="a first look: two epochs of ten steps at most")
     add("--source", action="store_true", help="print the backprop instead of training")
     add("--graph", metavar="FILE", help="draw the loss (.svg, .png, .txt) instead of training")
     add("--view", choices=["forward", "backward", "both"], default="forward", help="of --graph")

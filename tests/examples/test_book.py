@@ -17,7 +17,7 @@ from training import Settings, Trained
 from tinygrad_steel import Tensor
 
 BOOK = Path(training.__file__).parent
-CHAPTERS = ["chapter05_mlp", "chapter06_adam"]
+CHAPTERS = ["chapter05_mlp", "chapter06_adam", "chapter07_convolution", "chapter09_branches"]
 SETTINGS = Settings(data="synthetic")
 
 
