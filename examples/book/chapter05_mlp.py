@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from digits import digits
 from layers import dense, flat, he
-from training import Data, main, train
+from training import Data, each, main, train
 
 from tinygrad_steel import Adam, relu, sigmoid_cross_entropy, softmax_cross_entropy
 
@@ -94,13 +94,7 @@ def learn(name, settings):
 
 
 def run(settings):
-    trained = {}
-    explained = settings.source or settings.graph
-    for name in ["digits"] if explained else KINDS:
-        if not explained:
-            print(f"\n{name}")
-        trained[name] = learn(name, settings)
-    return trained
+    return each(settings, KINDS, learn)
 
 
 if __name__ == "__main__":
@@ -108,5 +102,6 @@ if __name__ == "__main__":
         run,
         __doc__,
         epochs=20,
+        only=KINDS,
         data="folder with abalone.csv and pulsar_stars.csv, or 'synthetic' (default: as chapters 1 and 2)",
     )

@@ -13,7 +13,7 @@ import functools
 import numpy as np
 from digits import digits
 from layers import dense, flat, he
-from training import Data, main, train
+from training import Data, each, main, train
 
 from tinygrad_steel import SGD, Adam, relu, softmax_cross_entropy
 
@@ -88,14 +88,8 @@ def learn(name, settings):
 
 
 def run(settings):
-    if settings.source or settings.graph:
-        return {"Adam": learn("Adam", settings)}
-    trained = {}
-    for name in OPTIMIZERS:
-        print(f"\n{name}")
-        trained[name] = learn(name, settings)
-    return trained
+    return each(settings, OPTIMIZERS, learn)
 
 
 if __name__ == "__main__":
-    main(run, __doc__, epochs=40)
+    main(run, __doc__, epochs=40, only=OPTIMIZERS)

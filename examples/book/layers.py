@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from tinygrad_steel import Tensor, scope
+from tinygrad_steel import Tensor, conv2d, scope
 
 Parameters = dict[str, Tensor]
 Activation = Callable[[Tensor], Tensor] | None
@@ -31,6 +31,20 @@ def dense(p: Parameters, name: str, x: Tensor, activation: Activation = None) ->
     """A layer in which all inputs of a row meet all outputs."""
     with scope(name):
         y = x @ p[f"{name}_weight"] + p[f"{name}_bias"]
+        return activation(y) if activation else y
+
+
+def convolution(
+    p: Parameters,
+    name: str,
+    x: Tensor,
+    activation: Activation = None,
+    stride: int | tuple[int, int] = 1,
+    padding: str = "same",
+) -> Tensor:
+    """A layer in which one kernel meets every window of the images; the bias is one for each channel."""
+    with scope(name):
+        y = conv2d(x, p[f"{name}_kernel"], stride, padding) + p[f"{name}_bias"]
         return activation(y) if activation else y
 
 

@@ -1,4 +1,4 @@
-"""The book's chapters 5 to 9: they learn, their gradients are right, and each is traced, written, drawn and compiled."""
+"""The book's chapters 5 to 9: they learn, their gradients are right, and each is written, drawn and compiled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training import Settings, Trained
 from tinygrad_steel import Tensor
 
 BOOK = Path(training.__file__).parent
-CHAPTERS = ["chapter05_mlp", "chapter06_adam"]
+CHAPTERS = ["chapter05_mlp", "chapter06_adam", "chapter07_convolution", "chapter09_branches"]
 SETTINGS = Settings(data="synthetic")
 
 
