@@ -134,6 +134,7 @@ def run(settings):
         optimizer,
         batch_size=50,
         backend="numpy",
+        quick_batches=200,
     )
 
 

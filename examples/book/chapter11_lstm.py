@@ -68,12 +68,13 @@ def spectra(sound, rate=RATE):
 def recorded(file):
     """The first channel of a .wav file, from -1 to 1, and how many numbers it has a second."""
     with wave.open(str(file)) as f:
-        if f.getsampwidth() != 2 or f.getnframes() < f.getframerate() >= 2 * HIGHEST:
+        rate = f.getframerate()
+        if f.getsampwidth() != 2 or rate < 2 * HIGHEST or f.getnframes() < rate:
             raise ValueError(
                 f"{file}: a sound is a .wav file of 16 bits, 8000 Hz or more, and a second or longer"
             )
-        numbers = np.frombuffer(f.readframes(f.getframerate()), "<i2")
-        return numbers[:: f.getnchannels()] / 2**15, f.getframerate()
+        numbers = np.frombuffer(f.readframes(rate), "<i2")
+        return numbers[:: f.getnchannels()] / 2**15, rate
 
 
 def recordings(folder):
@@ -140,6 +141,7 @@ def run(settings):
         Adam(p.values(), 0.01),
         batch_size=10,
         backend="numpy",
+        quick_batches=60,
     )
     if trained.history:
         for name, of_class in zip(names, data.test_y.T == 1):

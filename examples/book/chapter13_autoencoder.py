@@ -119,6 +119,7 @@ def learn_labels(title, settings, rng, data, encoder, rate):
         optimizer,
         batch_size=10,
         backend="numpy",
+        quick_batches=20,
     )
 
 
@@ -137,9 +138,10 @@ def run(settings):
     p = he(rng, ENCODER | DECODER)
     model = functools.partial(autoencoder, p)
     optimizer = Adam(p.values(), 0.005)
+    pairs = noisy(rng, data)
     trained = {
         "autoencoder": train(
-            settings, rng, noisy(rng, data), model, square_loss, likeness, optimizer
+            settings, rng, pairs, model, square_loss, likeness, optimizer, quick_batches=180
         )
     }
     if settings.source or settings.graph:
