@@ -14,10 +14,10 @@ import functools
 
 import numpy as np
 from layers import dense, he
-from recurrent import recurrent, rnn_cell, start
+from recurrent import recurrent, rnn_cell, start, step
 from training import Data, main, train
 
-from tinygrad_steel import Adam, scope, sigmoid_cross_entropy
+from tinygrad_steel import Adam, sigmoid_cross_entropy
 
 KINDS = {
     "letter": "abcxyz",
@@ -104,7 +104,7 @@ def first_parameters(rng, units=32):
 def model(p, x):
     state = start(p, "rnn")
     for t in range(x.shape[1]):
-        with scope(f"step[{t}]"):
+        with step(t):
             character = x[:, t]
             goes_on = np.sum(character, axis=1, keepdims=True) > 0
             state = np.where(goes_on, rnn_cell(p, "rnn", character, state), state)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 from layers import dense, he
-from recurrent import lstm_cell, recurrent, start
+from recurrent import lstm_cell, recurrent, start, step
 from training import Data, main, train
 
-from tinygrad_steel import Adam, scope, softmax_cross_entropy
+from tinygrad_steel import Adam, softmax_cross_entropy
 
 RATE, HIGHEST = 8000, 4000
 STEPS, BANDS, UNITS = 39, 20, 32
@@ -110,7 +110,7 @@ def first_parameters(rng, classes):
 def model(p, x):
     state = memory = start(p, "lstm")
     for t in range(x.shape[1]):
-        with scope(f"step[{t}]"):
+        with step(t):
             state, memory = lstm_cell(p, "lstm", x[:, t], state, memory)
     return dense(p, "out", state)
 

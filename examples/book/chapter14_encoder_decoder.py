@@ -15,7 +15,7 @@ import functools
 import numpy as np
 from digits import digits, save_images
 from layers import dense, he
-from recurrent import lstm_cell, recurrent, start
+from recurrent import lstm_cell, recurrent, start, step
 from training import Data, main, train
 
 from tinygrad_steel import Adam, relu, scope, softmax_cross_entropy
@@ -76,7 +76,7 @@ def decode(p, code):
     state = memory = start(p, "lstm")
     states = []
     for t in range(LENGTH):
-        with scope(f"letter[{t}]"):
+        with step(t):
             state, memory = lstm_cell(p, "lstm", code, state, memory)
             states.append(state)
     return dense(p, "alphabet", np.stack(states, axis=1))

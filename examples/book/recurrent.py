@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import numpy as np
 from layers import Parameters
 
-from tinygrad_steel import Tensor, sigmoid
+from tinygrad_steel import Tensor, scope, sigmoid
 
 
 def recurrent(
@@ -47,6 +49,11 @@ def lstm_cell(
     return state, memory
 
 
-def start(p: Parameters, name: str) -> np.ndarray:
+def start(p: Parameters, name: str) -> Tensor:
     """The state before the first time step: zeros, in one row that fits every batch."""
-    return np.zeros((1, len(p[f"{name}_state_weight"].data)))
+    return Tensor(np.zeros((1, len(p[f"{name}_state_weight"]))), name="start")
+
+
+def step(t: int) -> AbstractContextManager[None]:
+    """The scope of a time step. The first has a name of its own: where the others are folded, it shows the cell."""
+    return scope(f"step[{t}]" if t else "first step")

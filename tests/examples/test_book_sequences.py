@@ -153,6 +153,8 @@ def test_written_source_runs_and_equals(handed, capsys):
     for p in handed.parameters.values():
         p.grad = None
     arguments = {"x": x, "y": y} | {name: p.data for name, p in handed.parameters.items()}
+    for name in [name for name in names if name.endswith("_state_weight")]:
+        arguments["start"] = np.zeros((1, len(arguments[name])))
     assert_written(function, names, arguments, handed.loss_of(), handed.parameters)
 
 
