@@ -3,7 +3,13 @@
     python examples/book/chapter08_regularization.py
 
 There are 300 digits, and three of ten have a wrong label: a network that learns these by heart takes new images for
-what they are not.
+what they are not. Accuracies on new images (means of three seeds):
+
+    nothing 0.79 +- 0.04    dropout 0.891 +- 0.005    batch norm 0.75 +- 0.03
+    L1      0.88 +- 0.02    noise   0.84  +- 0.03     all        0.88 +- 0.02
+    L2      0.87 +- 0.03
+
+Batch normalisation learns faster, and so it does with wrong labels.
 """
 
 import functools
