@@ -46,7 +46,7 @@ INCEPTION = {
     **layer("stem", 3, 1, 16),
     **inception_shapes("early", 16),
     **inception_shapes("late", 32),
-    "out_weight": (32, 10),
+    "out_weight": (2 * 2 * 32, 10),
     "out_bias": (10,),
 }
 
@@ -56,7 +56,7 @@ def inception_model(p, x):
     h = max_pool(h, 2)
     h = inception(p, "early", h)
     h = inception(p, "late", h)
-    h = avg_pool(h, 4)
+    h = avg_pool(h, 2)
     return dense(p, "out", flat(h))
 
 
@@ -151,7 +151,7 @@ def learn(name, settings):
     rng = np.random.default_rng(settings.seed)
     data = digits(rng)
     p = he(rng, shapes)
-    optimizer = Adam(p.values(), 0.001)
+    optimizer = Adam(p.values(), 0.002)
     return train(settings, rng, data, functools.partial(model, p), loss, accuracy, optimizer)
 
 

@@ -28,7 +28,7 @@ def digits(rng: np.random.Generator) -> Data:
 def save_images(
     file: str, images: np.ndarray, titles: Sequence[str] = (), columns: int = 10
 ) -> None:
-    """Draw images (n, height, width) or (n, height, width, 1), from 0 to 1, row by row into a file."""
+    """Draw images (n, height, width), with an axis of channels or without, from 0 to 1, row by row into a file."""
     try:
         from matplotlib.figure import Figure  # without pyplot: no window, no global state
     except ImportError as error:
@@ -42,7 +42,7 @@ def save_images(
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         axes.axis("off")
     for axes, image in zip(figure.axes, images):
-        axes.imshow(image.reshape(image.shape[:2]), cmap="gray_r", vmin=0, vmax=1)
+        axes.imshow(np.squeeze(image), cmap="gray_r", vmin=0, vmax=1)
     for axes, title in zip(figure.axes, titles):
         axes.set_title(title, fontsize=10)
     figure.savefig(file, dpi=100)

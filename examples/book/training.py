@@ -78,6 +78,10 @@ def train(
     if settings.source or settings.graph:
         explain(settings, model, loss, data.x[:batch_size], data.y[:batch_size])
         return Trained([], None)
+    if len(data.x) < batch_size:
+        raise ValueError(
+            f"a batch of {batch_size} rows is more than the {len(data.x)} to learn from"
+        )
     epochs = min(settings.epochs, 2) if settings.quick else settings.epochs
     batches = min(len(data.x) // batch_size, quick_batches if settings.quick else len(data.x))
     compiled = functools.partial(compiled_epoch, backend)

@@ -35,7 +35,13 @@ CHAPTERS: dict[str, dict[str, tuple[int, float]]] = {
     "chapter09_branches": {"inception": (6, 0.6), "residual": (4, 0.85)},
 }
 CASES = [(chapter, variant) for chapter, variants in CHAPTERS.items() for variant in variants]
-SETTINGS = Settings(data="synthetic", epochs=2, quick=True)
+SETTINGS = Settings(epochs=2, quick=True)
+
+
+def settings_of(chapter, **settings):
+    """Settings for a chapter; the tables of chapter 5 are the stand-ins."""
+    data = "synthetic" if chapter.__name__ == "chapter05_mlp" else None
+    return SETTINGS._replace(data=data, **settings)
 
 
 class Handed(NamedTuple):
@@ -68,7 +74,7 @@ def handed(request, monkeypatch):
         return Trained([], None)
 
     monkeypatch.setattr(chapter, "train", keep)
-    chapter.run(SETTINGS._replace(only=variant or None))
+    chapter.run(settings_of(chapter, only=variant or None))
     (only,) = found
     rng = np.random.default_rng(0)
     for p in only.parameters:
@@ -142,7 +148,7 @@ def test_written_source_runs_and_equals(handed, capsys):
 
 def run_chapter(chapter, capsys, **settings):
     """The trainings of a run by their names, and what it prints."""
-    found = chapter.run(SETTINGS._replace(**settings))
+    found = chapter.run(settings_of(chapter, **settings))
     return found if isinstance(found, dict) else {"": found}, capsys.readouterr().out
 
 
@@ -240,6 +246,33 @@ def test_mistakes_are_shown_as_images(tmp_path, capsys):
     assert file.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ValueError, match=r"samples\.png"):
         chapter.run(SETTINGS._replace(samples=str(tmp_path / "mistakes.xyz")))
+
+
+def test_images_of_ones_own(tmp_path, capsys):
+    """Two classes of images that a look tells apart: red ones and blue ones, of several sizes."""
+    import chapter07_convolution as chapter
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name, colour in {"blue": (0, 0, 200), "red": (200, 0, 0)}.items():
+        (tmp_path / name).mkdir()
+        for i in range(24):
+            size = (*rng.integers(20, 50, 2), 3)
+            pixels = np.clip(rng.normal(colour, 40, size), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
+    settings = SETTINGS._replace(data=str(tmp_path), quick=False, epochs=6)
+    trained = chapter.run(settings)
+    assert trained.output.shape == (9, 2) and trained.history[-1][2] == 1
+    (tmp_path / "one").mkdir()
+    with pytest.raises(ValueError, match="at least two classes"):
+        chapter.run(settings._replace(data=str(tmp_path / "one")))
+
+
+def test_fewer_rows_than_a_batch_are_refused():
+    rng, row = np.random.default_rng(0), np.zeros((3, 2))
+    data = training.Data(row, row, row, row)
+    with pytest.raises(ValueError, match="32 rows is more than the 3"):
+        training.train(SETTINGS, rng, data, None, None, None, None)
 
 
 def test_without_matplotlib_a_line_says_so(monkeypatch, tmp_path):
