@@ -4,8 +4,8 @@
 
 A judge that has learned real digits (of real ones that it has not seen, it is sure of 0.88 +- 0.03) is sure of
 0.61 +- 0.02 of the generated ones, and these are as varied as 9.6 +- 0.2 digits equally often (three seeds, 15 s each).
-Both figures are needed: an untrained generator draws one blot, and of that a judge may be as sure (up to 0.89), always as
-of the same digit.
+Both figures are needed: an untrained generator draws one blot, and of that a judge may be as sure (up to 0.89), always
+as of the same digit.
 
 There are two losses and two optimizers. Where one side learns, the other is fixed: its arrays are Tensors that require
 no gradient, and the graph of a loss has the parameters of one side alone. Through a fixed discriminator a gradient
