@@ -1,4 +1,8 @@
-"""Cells of recurrent layers: from the input of one time step and the state before it to the state after it."""
+"""Cells of recurrent layers: from the input of one time step and the state before it to the state after it.
+
+The chapters unroll them in a loop, and compile for one number of steps, into NumPy calls: 39 steps of 32 units take
+0.2 s to compile. As machine code they take more than a minute, and their steps are no faster.
+"""
 
 from __future__ import annotations
 
