@@ -281,8 +281,10 @@ class Places:
         return inner(z, self.widths)
 
     def inside(self, x: Any) -> Any:
-        """1 in the windows where the images are, 0 around them; for one image and channel."""
-        return self.cut(np.ones_like(x[:1, :, :, :1]))
+        """1 in the windows where the images are, 0 around them; one for all where NumPy asks."""
+        if x.__class__ is ndarray:
+            return self.cut(np.ones((1, *x.shape[1:3], 1), x.dtype))
+        return self.cut(np.ones_like(x))
 
     def reduced(self, ufunc: np.ufunc, reduction: Any, seen: Any, **facts: Any) -> Any:
         """A reduction of each window; of NumPy's arrays by a ufunc, place by place.
