@@ -204,8 +204,9 @@ KERNEL = "kernel is (kh, kw, c, m): height, width, channels of x, channels of th
 
 def check_kernel(x: Any, kernel: Any) -> None:
     """ValueError for a kernel that does not fit the images, with a word on other layouts."""
-    if kernel.ndim != 4 or 0 in kernel.shape[:2]:
-        raise ValueError(f"{KERNEL}; this one is {tuple(kernel.shape)}")
+    shape = np.shape(kernel)
+    if len(shape) != 4 or 0 in shape[:2]:
+        raise ValueError(f"{KERNEL}; this one is {shape}")
     if kernel.shape[2] != x.shape[3]:
         raise ValueError(
             f"x {tuple(x.shape)} has {x.shape[3]} channels (its last axis), kernel "
@@ -216,9 +217,10 @@ def check_kernel(x: Any, kernel: Any) -> None:
 def other_layout(x: Any, kernel: Any) -> str:
     """A question on the layout that shapes look like."""
     last, first = x.shape[3], x.shape[1]  # one of them is the number of channels
-    if kernel.shape[1] == last:
-        return ". Is it in PyTorch's layout (m, c, kh, kw)? Then kernel.transpose(2, 3, 1, 0)"
-    if kernel.shape[1] == first:
+    _, c, height, width = kernel.shape  # in PyTorch's layout
+    if height == width and c in (last, first):
+        if c == last:
+            return ". Is it in PyTorch's layout (m, c, kh, kw)? Then kernel.transpose(2, 3, 1, 0)"
         return (
             ". Are both in PyTorch's layouts (n, c, h, w) and (m, c, kh, kw)? Then "
             "x.transpose(0, 2, 3, 1) and kernel.transpose(2, 3, 1, 0)"
