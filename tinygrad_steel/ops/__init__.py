@@ -27,6 +27,7 @@ from .algebra import (
 )
 from .arithmetic import add, divide, multiply, negative, power, subtract
 from .casts import asconstant, astype, full_like, ones_like, zeros_like
+from .chance import dropout, dropout_mask, noise, normal_noise
 from .choosing import clip, fmax, fmin, maximum, minimum, nan_to_num, where
 from .comparisons import (
     equal,
@@ -66,6 +67,7 @@ from .functions import (
 from .images import col2im, im2col
 from .indexing import HOLE, filled_index, full_index, getitem, scatter
 from .losses import check_ids, one_hot, sigmoid_cross_entropy, softmax_cross_entropy
+from .norms import batch_norm, layer_norm, normalize, update_running
 from .places import (
     argpartition,
     argsort,
@@ -166,6 +168,7 @@ __all__ = [
     "asconstant",
     "astype",
     "avg_pool",
+    "batch_norm",
     "broadcast_to",
     "cbrt",
     "ceil",
@@ -189,6 +192,8 @@ __all__ = [
     "diag",
     "digitize",
     "divide",
+    "dropout",
+    "dropout_mask",
     "eigenvectors",
     "eigvalsh",
     "einsum",
@@ -219,6 +224,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "layer_norm",
     "less",
     "less_equal",
     "letters",
@@ -245,8 +251,11 @@ __all__ = [
     "multiply",
     "nan_to_num",
     "negative",
+    "noise",
     "nonzero",
     "norm",
+    "normal_noise",
+    "normalize",
     "not_equal",
     "one_hot",
     "ones_like",
@@ -298,6 +307,7 @@ __all__ = [
     "tril",
     "triu",
     "trunc",
+    "update_running",
     "var",
     "where",
     "winners",
