@@ -403,7 +403,7 @@ def test_an_image_that_requires_a_gradient_gets_one_by_a_call():
     loss = np.sum(conv2d(x, kernel) ** 2)
     assert "G_x = conv2d_transpose(" in write_backprop(loss)
     assert formula(loss) == "sum(conv2d(x, kernel) ** 2)"
-    assert vjp_formulas(conv2d(x, kernel))[0] == "conv2d_transpose(g, kernel)"
+    assert vjp_formulas(conv2d(x, kernel))[0].startswith("conv2d_transpose(g, kernel, shape=")
 
 
 def test_one_card_each():

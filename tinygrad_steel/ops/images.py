@@ -26,7 +26,7 @@ HINTS = {
 
 def check_images(x: Any) -> None:
     """ValueError for what is no stack of images."""
-    shape = np.shape(x)
+    shape = tuple(getattr(x, "shape", ()))
     if len(shape) != 4:
         raise ValueError(f"{LAYOUT}; this one is {shape}{HINTS.get(len(shape), '')}")
     if 0 in shape[1:3]:

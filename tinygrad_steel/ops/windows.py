@@ -204,7 +204,7 @@ KERNEL = "kernel is (kh, kw, c, m): height, width, channels of x, channels of th
 
 def check_kernel(x: Any, kernel: Any) -> None:
     """ValueError for a kernel that does not fit the images, with a word on other layouts."""
-    shape = np.shape(kernel)
+    shape = tuple(getattr(kernel, "shape", ()))
     if len(shape) != 4 or 0 in shape[:2]:
         raise ValueError(f"{KERNEL}; this one is {shape}")
     if kernel.shape[2] != x.shape[3]:

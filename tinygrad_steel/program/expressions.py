@@ -417,7 +417,4 @@ ARGUMENTS: Mapping[Op, Arguments] = {  # all others: named_arguments
     ops.scatter: index_and_shape,
     ops.pad: widths_first,
     ops.one_hot: inputs_alone,
-    # in formulas: their parameters are those of a convolution or pooling, or said by its shapes
-    **dict.fromkeys((ops.im2col, ops.col2im, ops.conv2d_transpose), inputs_alone),
-    **dict.fromkeys((ops.winners, ops.overlap_add), inputs_alone),
 }
