@@ -26,8 +26,11 @@ HINTS = {
 
 def check_images(x: Any) -> None:
     """ValueError for what is no stack of images."""
-    if x.ndim != 4:
-        raise ValueError(f"{LAYOUT}; this one is {tuple(x.shape)}{HINTS.get(x.ndim, '')}")
+    shape = tuple(getattr(x, "shape", ()))
+    if len(shape) != 4:
+        raise ValueError(f"{LAYOUT}; this one is {shape}{HINTS.get(len(shape), '')}")
+    if 0 in shape[1:3]:
+        raise ValueError(f"{LAYOUT}; those of {shape} have no elements")
 
 
 def pair(n: Any, what: str) -> Pair:
@@ -52,7 +55,10 @@ def places(shape: Any, size: Pair, stride: Pair, padding: str) -> tuple[Pair, Wi
         columns, before = same(width, size[1], stride[1])
         return (rows, columns), (above, before)
     if padding != "valid":
-        raise ValueError(f'padding is "same" or "valid", not {padding!r}')
+        raise ValueError(
+            f'padding is "same" or "valid", not {padding!r}: for other widths, np.pad the images, '
+            f'and say "valid"'
+        )
     if size[0] > height or size[1] > width:
         raise ValueError(
             f"a window of {size[0]}x{size[1]} does not fit into images of {height}x{width} "
