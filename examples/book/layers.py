@@ -22,6 +22,11 @@ def he(rng: np.random.Generator, shapes: Mapping[str, tuple[int, ...]]) -> Param
     return parameters
 
 
+def fixed(p: Parameters) -> Parameters:
+    """The same arrays as Tensors that nothing trains: a gradient goes through what is made of them, and not to them."""
+    return {name: Tensor(t.data, name=name) for name, t in p.items()}
+
+
 def dense(p: Parameters, name: str, x: Tensor, activation: Activation = None) -> Tensor:
     """A layer in which all inputs of a row meet all outputs."""
     with scope(name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -63,13 +64,16 @@ def train(
     batch_size: int = 32,
     predict: Callable[[Tensor], Tensor] | None = None,
     running: Any = None,
+    backend: str = "auto",
+    quick_batches: int = 10,
 ) -> Trained:
     """Train on mini-batches in random order, and print a line for each epoch.
 
     `model(x)` makes the output of a batch, `loss(output, y)` one number of it: expressions, both. `accuracy(output, y)`
     is a figure for people, of arrays. `predict` takes the model's place for the test rows, where it differs there. What
     is random in a model draws from this `rng`, too. `running.update(arrays)` is told what the Tensors in `running.seen`
-    were in each step, as chapter 8 needs it.
+    were in each step, as chapter 8 needs it. `backend` is that of `compile_epoch`; "numpy" for long recurrences, which
+    take minutes to become machine code. A first look (`--quick`) takes `quick_batches` of each epoch.
     """
     if settings.source or settings.graph:
         explain(settings, model, loss, data.x[:batch_size], data.y[:batch_size])
@@ -79,8 +83,9 @@ def train(
             f"a batch of {batch_size} rows is more than the {len(data.x)} to learn from"
         )
     epochs = min(settings.epochs, 2) if settings.quick else settings.epochs
-    batches = min(len(data.x) // batch_size, 10 if settings.quick else len(data.x))
-    make_epoch = eager_epoch if settings.eager else compiled_epoch
+    batches = min(len(data.x) // batch_size, quick_batches if settings.quick else len(data.x))
+    compiled = functools.partial(compiled_epoch, backend)
+    make_epoch = eager_epoch if settings.eager else compiled
     run_epoch = make_epoch(rng, data, model, loss, optimizer, batch_size, running)
     history = []
     for epoch in range(1, epochs + 1):
@@ -119,7 +124,7 @@ def eager_epoch(rng, data, model, loss, optimizer, batch_size, running):
     return run
 
 
-def compiled_epoch(rng, data, model, loss, optimizer, batch_size, running):
+def compiled_epoch(backend, rng, data, model, loss, optimizer, batch_size, running):
     """The same, compiled: the loss of one batch is traced, and its steps run without Python."""
     before = rng.bit_generator.state
     x = Tensor(data.x[:batch_size], name="x")
@@ -129,7 +134,10 @@ def compiled_epoch(rng, data, model, loss, optimizer, batch_size, running):
     rng.bit_generator.state = before  # what was drawn to trace the loss is drawn again
     seen = [*running.seen.values()] if running else []
     print("compiling ...", end=" ", file=sys.stderr, flush=True)
-    epoch = compile_epoch(value, batch=(x, y), optimizer=optimizer, outputs=[output, *seen])
+    outputs = [output, *seen]
+    epoch = compile_epoch(
+        value, batch=(x, y), optimizer=optimizer, outputs=outputs, backend=backend
+    )
     print(f"{epoch.compile_seconds:.1f} s ({epoch.backend})", file=sys.stderr)
 
     def run(rows):
