@@ -86,6 +86,17 @@ def reshape(graph: Graph, node: Apply) -> str:
     )
 
 
+def layer_norm(graph: Graph, node: Apply) -> str:
+    x, scale, shift = node.inputs
+    row = node.shape[-1:]
+    epsilon = float(node.params.get("epsilon", ops.layer_norm.defaults["epsilon"]))
+    if np.shape(scale) == np.shape(shift) == row:
+        return graph.add("LayerNormalization", node, x, scale, shift, axis=-1, epsilon=epsilon)
+    ones = graph.constant(np.ones(row, node.dtype))
+    y = graph.add("LayerNormalization", node, x, ones, axis=-1, epsilon=epsilon)
+    return graph.add("Add", node, graph.add("Mul", node, y, scale), shift)
+
+
 def stretched(graph: Graph, node: Apply) -> str:
     if 0 in node.shape and 0 not in node.inputs[0].shape:  # runtimes leave such a length as it is
         call = call_of(node, graph.names)
@@ -242,6 +253,7 @@ MAPPING: dict[Op, str | Callable[..., Any]] = {
     # activations
     **{ops.relu: "Relu", ops.sigmoid: "Sigmoid", ops.tanh: "Tanh"},
     **{ops.softmax: along("Softmax", -1), ops.log_softmax: along("LogSoftmax", -1)},
+    ops.layer_norm: layer_norm,
     # choosing
     **{
         ops.greater: "Greater",

@@ -27,6 +27,7 @@ from .algebra import (
 )
 from .arithmetic import add, divide, multiply, negative, power, subtract
 from .casts import asconstant, astype, full_like, ones_like, zeros_like
+from .chance import dropout, dropout_mask, noise, normal_noise
 from .choosing import clip, fmax, fmin, maximum, minimum, nan_to_num, where
 from .comparisons import (
     equal,
@@ -65,6 +66,7 @@ from .functions import (
 )
 from .indexing import HOLE, filled_index, full_index, getitem, scatter
 from .losses import check_ids, one_hot, sigmoid_cross_entropy, softmax_cross_entropy
+from .norms import batch_norm, layer_norm, normalize, update_running
 from .places import (
     argpartition,
     argsort,
@@ -109,6 +111,7 @@ from .shapes import (
     tril,
     triu,
 )
+from .sliding import overlap_add, windows
 from .steps import (
     ceil,
     copysign,
@@ -141,6 +144,7 @@ from .trigonometry import (
     tan,
     tanh,
 )
+from .windows import avg_pool, col2im, conv2d, im2col, max_pool
 
 __all__ = [
     "HOLE",
@@ -162,6 +166,8 @@ __all__ = [
     "argwhere",
     "asconstant",
     "astype",
+    "avg_pool",
+    "batch_norm",
     "broadcast_to",
     "cbrt",
     "ceil",
@@ -169,7 +175,9 @@ __all__ = [
     "cholesky",
     "clip",
     "cofactors",
+    "col2im",
     "concatenate",
+    "conv2d",
     "convolve",
     "copysign",
     "cos",
@@ -182,6 +190,8 @@ __all__ = [
     "diag",
     "digitize",
     "divide",
+    "dropout",
+    "dropout_mask",
     "eigenvectors",
     "eigvalsh",
     "einsum",
@@ -205,11 +215,13 @@ __all__ = [
     "greater_equal",
     "heaviside",
     "hypot",
+    "im2col",
     "inv",
     "isclose",
     "isfinite",
     "isinf",
     "isnan",
+    "layer_norm",
     "less",
     "less_equal",
     "letters",
@@ -228,6 +240,7 @@ __all__ = [
     "logsumexp",
     "matmul",
     "max",
+    "max_pool",
     "maximum",
     "mean",
     "min",
@@ -235,11 +248,15 @@ __all__ = [
     "multiply",
     "nan_to_num",
     "negative",
+    "noise",
     "nonzero",
     "norm",
+    "normal_noise",
+    "normalize",
     "not_equal",
     "one_hot",
     "ones_like",
+    "overlap_add",
     "pad",
     "pinv",
     "positive",
@@ -286,7 +303,9 @@ __all__ = [
     "tril",
     "triu",
     "trunc",
+    "update_running",
     "var",
     "where",
+    "windows",
     "zeros_like",
 ]

@@ -62,6 +62,7 @@ class Op:
     jumps: bool = False  # piecewise constant
     undefined: bool = False  # has no derivative at some inputs, where its gradient is NaN
     counts: bool = False  # how long its result is, the numbers decide and not the shapes alone
+    draws: bool = False  # from a generator, its parameter `rng`; recorded whatever its inputs are
     sawtooth: bool = False  # jumps wherever one input fits into the other, so often for large ones
 
     def __init__(

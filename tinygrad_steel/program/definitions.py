@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .. import ops
@@ -192,9 +192,11 @@ def result_text(y: Value, speech: Speech) -> str:
     return literal(y.data)
 
 
-def numpy_backprop(traced: Traced) -> tuple[Backprop, list[Function]]:
+def numpy_backprop(
+    traced: Traced, variables: Mapping[str, Any] | None = None
+) -> tuple[Backprop, list[Function]]:
     """The backprop as Python runs it, and the functions that stand before it."""
     order, definitions = reading_order(traced), Definitions()
     dialect = numpy_source(definitions.define(order, traced))
-    written = backprop(traced, order, dialect, reserved_names(traced))
+    written = backprop(traced, order, dialect, reserved_names(traced), variables)
     return written, [*definitions.functions.values()]

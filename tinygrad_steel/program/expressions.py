@@ -25,11 +25,13 @@ class Dialect:
     """A way of saying things.
 
     `runs`: whether Python is to run it, so that functions are NumPy's and numbers have their dtype.
-    `defined`: the functions that stand before, for what NumPy does not have.
+    `defined`: the functions that stand before, for what NumPy does not have. `generators`: what
+    that is called which draws a value.
     """
 
     runs: bool
     defined: Mapping[Value, str] = dataclasses.field(default_factory=dict)
+    generators: Mapping[Value, str] = dataclasses.field(default_factory=dict)
 
 
 FORMULAS = Dialect(runs=False)
@@ -215,6 +217,31 @@ def place_of(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     return joined("np.nonzero(", inputs[0], f")[{y.params['axis']}]")
 
 
+def kept_or_dropped(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
+    """`(rng.random(x.shape) >= 0.5) / (1 - 0.5)`; in formulas `dropout_mask(0.5)`."""
+    rate = value_text(y.params["rate"])
+    if not dialect.runs:
+        return Text(f"{y.op.name}({rate})")
+    drawn = joined(f"({dialect.generators[y]}.random(", inputs[0].at(ATOM), f".shape) >= {rate})")
+    return in_its_dtype(y, joined(drawn, f" / (1 - {rate})", level=PRODUCT))
+
+
+def normal(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
+    """`rng.normal(0, 0.1, x.shape)`; in formulas `normal_noise(0.1)`."""
+    spread = value_text(y.params["spread"])
+    if not dialect.runs:
+        return Text(f"{y.op.name}({spread})")
+    start = f"{dialect.generators[y]}.normal(0, {spread}, "
+    return in_its_dtype(y, joined(start, inputs[0].at(ATOM), ".shape)"))
+
+
+def in_its_dtype(y: Apply, drawn: Text) -> Text:
+    """What was drawn in float64, in the dtype of a value."""
+    if y.dtype == np.float64:
+        return drawn
+    return joined(drawn.at(ATOM), f".astype({dtype_name(y.dtype)})")
+
+
 def the_same(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     """Another name for the same value."""
     return inputs[0]
@@ -236,6 +263,8 @@ WRITTEN: Mapping[Op, Form] = {
     ops.qr_q: result_of("np.linalg.qr", "Q"),
     ops.qr_r: result_of("np.linalg.qr", "R"),
     ops.nonzero: place_of,
+    ops.dropout_mask: kept_or_dropped,
+    ops.normal_noise: normal,
     alias: the_same,
 }
 
