@@ -35,9 +35,8 @@ def staged():
     dn = dn2 @ W3.T
     dscale, dshift = (dn * vhat).sum(axis=0), dn.sum(axis=0)
     dvhat = dn * scale
-    dv = (
-        dvhat - dvhat.mean(axis=1, keepdims=True) - vhat * (dvhat * vhat).mean(axis=1, keepdims=True)
-    ) / std
+    mean, along = dvhat.mean(axis=1, keepdims=True), (dvhat * vhat).mean(axis=1, keepdims=True)
+    dv = (dvhat - mean - vhat * along) / std
     dW2 = h.T @ dv
     dout = (dv @ W2.T) * (out > 0)
     # step by step, as the computational graph has it

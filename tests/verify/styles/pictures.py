@@ -77,11 +77,13 @@ def conv(image, kernel, bias):
 
 
 def conv_backward(dout, image, kernel):
-    wide, (n, h, w, _) = pad(image), image.shape
+    wide, (_, h, w, _) = pad(image), image.shape
     dwide, dkernel = np.zeros_like(wide), np.zeros_like(kernel)
     for i in range(3):
         for j in range(3):
-            dkernel[i, j] = np.tensordot(wide[:, i : i + h, j : j + w], dout, ([0, 1, 2], [0, 1, 2]))
+            dkernel[i, j] = np.tensordot(
+                wide[:, i : i + h, j : j + w], dout, ([0, 1, 2], [0, 1, 2])
+            )
             dwide[:, i : i + h, j : j + w] += dout @ kernel[i, j].T
     return dwide[:, 1:-1, 1:-1], dkernel, dout.sum(axis=(0, 1, 2))
 
@@ -110,34 +112,29 @@ def by_places():
 # By pixels, window by window
 
 
+def pixels(image, kernel, bias):
+    out, wide = np.zeros((*image.shape[:3], kernel.shape[3])), pad(image)
+    for n, i, j in np.ndindex(out.shape[:3]):
+        out[n, i, j] = np.tensordot(wide[n, i : i + 3, j : j + 3], kernel, 3) + bias
+    return out, wide
+
+
 def by_pixels():
-    z1 = np.zeros((5, 4, 6, 3))
-    wide = pad(x)
-    for n in range(5):
-        for i in range(4):
-            for j in range(6):
-                z1[n, i, j] = np.tensordot(wide[n, i : i + 3, j : j + 3], K1, 3) + b1
+    z1, wide = pixels(x, K1, b1)
     a1 = z1 * (z1 > 0)
-    z2 = np.zeros((5, 4, 6, 4))
-    wide_a1 = pad(a1)
-    for n in range(5):
-        for i in range(4):
-            for j in range(6):
-                z2[n, i, j] = np.tensordot(wide_a1[n, i : i + 3, j : j + 3], K2, 3) + b2
+    z2, wide_a1 = pixels(a1, K2, b2)
     a2 = np.tanh(z2)
     p = np.zeros((5, 2, 3, 4))
-    for i in range(2):
-        for j in range(3):
-            p[:, i, j] = a2[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].mean(axis=(1, 2))
+    for i, j in np.ndindex(2, 3):
+        p[:, i, j] = a2[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].mean(axis=(1, 2))
     flat = p.reshape(5, -1)
     d_logits = (softmax(flat @ W + b) - y) / 5
     dW = flat.T @ d_logits
     db = d_logits.sum(0)
     dp = (d_logits @ W.T).reshape(p.shape)
     da2 = np.zeros_like(a2)
-    for i in range(2):
-        for j in range(3):
-            da2[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] += dp[:, i : i + 1, j : j + 1] / 4
+    for i, j in np.ndindex(2, 3):
+        da2[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] += dp[:, i : i + 1, j : j + 1] / 4
     dz2 = da2 * (1 - a2**2)
     dK2, db2, dwide = np.zeros_like(K2), np.zeros_like(b2), np.zeros_like(wide_a1)
     for n in range(5):
@@ -149,11 +146,9 @@ def by_pixels():
     da1 = dwide[:, 1:-1, 1:-1]
     dz1 = da1 * (z1 > 0)
     dK1, db1 = np.zeros_like(K1), np.zeros_like(b1)
-    for n in range(5):
-        for i in range(4):
-            for j in range(6):
-                dK1 += wide[n, i : i + 3, j : j + 3][..., None] * dz1[n, i, j]
-                db1 += dz1[n, i, j]
+    for n, i, j in np.ndindex(5, 4, 6):
+        dK1 += wide[n, i : i + 3, j : j + 3][..., None] * dz1[n, i, j]
+        db1 += dz1[n, i, j]
     return dK1, db1, dK2, db2, dW, db
 
 

@@ -55,9 +55,7 @@ def pooling_loss(pool, A, B, C, D, W):
 
 
 def pooling_with_numpy(**leaves):
-    return pooling_loss(
-        lambda t: np.max(np.reshape(t, (4, 2, 2, 2, 2, 9)), axis=(2, 4)), **leaves
-    )
+    return pooling_loss(lambda t: np.max(np.reshape(t, (4, 2, 2, 2, 2, 9)), axis=(2, 4)), **leaves)
 
 
 def pooling_with_ops(**leaves):

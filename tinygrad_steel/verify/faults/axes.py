@@ -36,10 +36,6 @@ def sum_over_others(step: Step) -> Iterator[Mistake]:
             over = f"axis {chosen[0]}" if count == 1 else f"axes {chosen}"
             becomes = partial(np.sum, full, axis=chosen)
             yield Mistake(step.g, becomes, f"summed over {over} instead of {was}", "wrong-axis")
-    if np.prod(x.shape) > 1:
-        words = f"one sum over all axes for each element, instead of over {was}"
-        all_of = partial(np.full, x.shape, full.sum(), full.dtype)
-        yield Mistake(step.g, all_of, words, "wrong-axis")
 
 
 def other_product(step: Step) -> Iterator[Mistake]:

@@ -145,6 +145,9 @@ def other_kernels(case: Case) -> Iterator[tuple[Any, str, Code]]:
         yield turned, f"rows and columns of the kernel {text} are swapped", "transposed"
         words = f"{by_half}, but by a transpose: its rows and columns are swapped"
         yield turned[::-1, ::-1], words, "transposed"
+        words = f"the kernel {text} is turned by a quarter, and not by half"
+        yield turned[::-1], words, "not-turned"
+        yield turned[:, ::-1], words, "not-turned"
 
 
 def assigned_by_windows(case: Case) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import ops
-from ...program.values import Value
+from ...program.values import Apply, Value
 from ..closeness import largest, matches
 from ..codes import Code
 from ..traced_loss import Graph
@@ -21,15 +21,21 @@ from .question import CALL, ELEMENT, Gradient, Mistake, Question
 
 NEAR = 20  # values of the forward that lie between what is normalized and what it becomes
 EPSILON = 0.1  # of a variance, by which it may be larger
+NORMS = (ops.batch_norm, ops.layer_norm)
 
 
 class Norm(NamedTuple):
-    """`u` is normalized along some axes and becomes `v`; `deviation`: what it is divided by."""
+    """`u` is normalized along some axes; `y`: what is made of it at once. `normal`: the numbers with
+    mean 0 and variance 1; `deviation`: what was divided by; `factor`: what `normal` is multiplied with
+    in `y`.
+    """
 
     u: Value
-    v: Value
+    y: Value
     axes: tuple[int, ...]
     deviation: Any
+    normal: Any
+    factor: Any = 1
 
 
 class Terms(NamedTuple):
@@ -57,8 +63,8 @@ def mistakes(gradient: Gradient, kind: Any) -> Iterator[Mistake]:
     question = gradient.question
     for norm in norms_of(question):
         if norm.u is gradient.x:
-            g = question.value(question.graph.gradient_of[norm.v])
-            v = question.value(norm.v)
+            g = question.value(question.graph.gradient_of[norm.y]) * norm.factor
+            v = norm.normal
             right = terms(v, g, norm.axes, norm.deviation)
             rest = question.value(gradient.g) - (right.straight - right.by_mean - right.by_variance)
             for becomes, words, code in kind(question, norm, right, v, g):
@@ -160,7 +166,7 @@ def in_words(graph: Graph, norm: Norm) -> tuple[str, str, str]:
     """What the mean and the variance are called: both, and each of them."""
     between = (
         y
-        for y in graph.behind(norm.v)
+        for y in graph.behind(norm.y)
         if y.op in (ops.mean, ops.var, ops.std) and norm.u in graph.behind(y)
     )
     texts = [graph.text(y) for y in sorted(between, key=graph.forward.__getitem__)]
@@ -177,23 +183,38 @@ def norms_of(question: Question) -> list[Norm]:
     graph = question.graph
     if "norms" not in graph.seen:
         graph.seen["norms"] = []  # where the search ends here, it is not begun again
-        if any(y.op in (ops.var, ops.std, ops.sqrt, ops.power) for y in graph.forward):
-            graph.seen["norms"] = [*normalizations(question)]
+        graph.seen["norms"] = [*of_ops(question), *normalizations(question)]
     norms: list[Norm] = graph.seen["norms"]
     return norms
 
 
+def of_ops(question: Question) -> Iterator[Norm]:
+    """Those that are one op."""
+    graph = question.graph
+    for y in graph.forward:
+        if isinstance(y, Apply) and y.op in NORMS and y.inputs[0] in graph.gradient_of:
+            x, scale, _ = map(question.value, y.inputs)
+            axes = (x.ndim - 1,) if y.op is ops.layer_norm else tuple(range(x.ndim - 1))
+            epsilon = y.params.get("epsilon", y.op.defaults["epsilon"])
+            deviation = np.sqrt(x.var(axis=axes, keepdims=True) + epsilon)
+            normal = (x - x.mean(axis=axes, keepdims=True)) / deviation
+            yield Norm(y.values()[0], y, axes, deviation, normal, scale)
+
+
 def normalizations(question: Question) -> Iterator[Norm]:
-    """Values whose mean is 0 and whose variance is 1, with those of which they are made."""
+    """Values whose mean is 0, with those of which they are made by a deviation."""
     graph = question.graph
     values = [*graph.forward]
-    for at, v in enumerate(values):
-        if len(v.shape) < 2 or v.dtype.kind != "f" or v.op not in (ops.divide, ops.multiply):
+    if not any(y.op in (ops.var, ops.std, ops.sqrt, ops.power) for y in values):
+        return
+    for at, y in enumerate(values):
+        is_quotient = y.op in (ops.divide, ops.multiply) and y in graph.gradient_of
+        if not is_quotient or len(y.shape) < 2 or y.dtype.kind != "f":
             continue
-        for axes in axes_of(len(v.shape)):
+        for axes in axes_of(len(y.shape)):
             question.budget.spend(CALL)
             near = values[max(0, at - NEAR) : at]
-            found = standard(question, v, axes) and next(made_of(question, v, axes, near), None)
+            found = next(made_of(question, y, axes, near), None)
             if found:
                 yield found
                 break
@@ -205,29 +226,35 @@ def axes_of(ndim: int) -> list[tuple[int, ...]]:
     return [*dict.fromkeys(axes for axes in usual if axes)]
 
 
-def standard(question: Question, v: Value, axes: tuple[int, ...]) -> bool:
-    """Whether the mean is 0 and the variance 1, or a little less."""
-    numbers = question.value(v)
-    mean, squares = numbers.mean(axis=axes), np.square(numbers).mean(axis=axes)
-    small = bool(np.all(np.abs(mean) < 1e-4)) and bool(np.all(squares < 1 + 1e-4))
-    return small and bool(np.all(squares > 1 - EPSILON)) and numbers.size > mean.size
-
-
 def made_of(
-    question: Question, v: Value, axes: tuple[int, ...], near: list[Value]
+    question: Question, y: Value, axes: tuple[int, ...], near: list[Value]
 ) -> Iterator[Norm]:
     """The values that are normalized so, and are not centered yet."""
-    graph, numbers = question.graph, question.value(v)
+    graph, numbers = question.graph, question.value(y)
     squares = np.square(numbers).sum(axis=axes, keepdims=True)
+    if np.any(np.abs(numbers.mean(axis=axes)) > 1e-4 * largest(numbers)) or not np.all(squares):
+        return
     for u in near:
-        if u.shape != v.shape or u not in graph.gradient_of or u not in graph.behind(v):
+        if u.shape != y.shape or u not in graph.gradient_of or u not in graph.behind(y):
             continue
         values = question.value(u)
         mean = values.mean(axis=axes, keepdims=True)
         centered = values - mean
         if np.all(np.abs(mean) <= 1e-9 * largest(values)):
             continue
-        deviation = (centered * numbers).sum(axis=axes, keepdims=True) / squares
-        if np.all(deviation > 0) and matches(numbers * deviation, centered):
-            if v in graph.gradient_of:
-                yield Norm(u, v, axes, deviation)
+        by = (centered * numbers).sum(axis=axes, keepdims=True) / squares
+        deviation = next(deviations(question, values.var(axis=axes, keepdims=True), near), None)
+        if deviation is not None and matches(numbers * by, centered):
+            yield Norm(u, y, axes, deviation, centered / deviation, deviation / by)
+
+
+def deviations(question: Question, variance: Any, near: list[Value]) -> Iterator[Any]:
+    """The values that are the root of this variance and a small number."""
+    for d in near:
+        if np.size(variance) == np.prod(d.shape) > 0 and d.op in (ops.sqrt, ops.std, ops.power):
+            numbers = np.abs(np.reshape(question.value(d), np.shape(variance)))
+            for root in (numbers, 1 / numbers):
+                rest = np.square(root) - variance
+                is_small = np.all(np.abs(rest) <= EPSILON * variance)
+                if is_small and matches(rest, 0 * rest + rest.flat[0], size=largest(variance)):
+                    yield root

@@ -33,7 +33,8 @@ MOVES = (
     ops.concatenate,
     ops.stack,
 )
-POOLING = (*MOVES, ops.mean, ops.sum, ops.max, ops.add, ops.maximum, ops.divide, ops.multiply)
+CUTS = (*MOVES, ops.max_pool, ops.avg_pool)  # that take windows
+POOLING = (*CUTS, ops.mean, ops.sum, ops.max, ops.add, ops.maximum, ops.divide, ops.multiply)
 
 
 class Side(NamedTuple):
@@ -153,16 +154,21 @@ def convolutions(question: Question, pictures: list[Value]) -> Iterator[Layer]:
     """Each kernel with what it is applied to and what comes out, but for one number a channel."""
     graph = question.graph
     for kernel in (v for v in pictures if v.op is None and v in graph.wanted):
-        layers = (
-            layer
-            for y, inside in results_of(graph, kernel)
-            for x in sources(y, inside)
-            for layer in fitting_sides(x, y, kernel)
-            if is_convolution(question, layer)
-        )
-        found = next(layers, None)
-        if found is not None:
-            yield found
+        for y, inside in results_of(graph, kernel):
+            layers = [
+                layer
+                for x in sources(y, inside)
+                for layer in itertools.islice(of_kernel(question, x, y, kernel), 1)
+            ]
+            yield from layers
+            if layers:
+                break
+
+
+def of_kernel(question: Question, x: Value, y: Value, kernel: Value) -> Iterator[Layer]:
+    """The convolutions of one value by a kernel that have another one as their result."""
+    layers = fitting_sides(x, y, kernel)
+    return (layer for layer in layers if is_convolution(question, layer))
 
 
 def results_of(graph: Graph, kernel: Value) -> Iterator[tuple[Value, set[Value]]]:
@@ -278,7 +284,7 @@ def pooled_values(graph: Graph, y: Value) -> list[Value]:
             continue
         new = [x for x in v.values() if x not in todo]
         todo += new
-        if v.op in MOVES:
+        if v.op in CUTS:
             cuts = (x for x in v.values() if is_picture(x) and x in graph.gradient_of)
             found.update(dict.fromkeys(cuts))
     return [x for x in found if math.prod(x.shape) >= math.prod(y.shape)]
