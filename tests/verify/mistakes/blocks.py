@@ -143,6 +143,7 @@ BATCH_MISTAKES = [
         {"G_u": lambda n: through_batch(n, n.G_x_hat) / n.std},
         "other-value",
         ("divided by the variance, and not by its root",),
+        ("divided by std, which does not belong there",),
     ),
     Mistake(
         "batch norm: constants, and divided by the variance",
@@ -167,6 +168,7 @@ BATCH_MISTAKES = [
         {"G_u": lambda n: through_batch(n, n.G_x_hat) * n.std},
         "missing-factor",
         ("not divided by the deviation",),
+        ("multiplied by std, which does not belong there, or not divided by it",),
     ),
     Mistake(
         "batch norm: the means in the backward are over the batch alone",

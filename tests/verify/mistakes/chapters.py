@@ -18,6 +18,8 @@ NOT_YET = (
     "the input gate for the forget gate on the way of the cell",
     "the cell after the step in the forget gate's gradient",
     "gates are swapped: f for i",
+    "the state's gradient is added twice",
+    "the state's gradient is added twice in time",
     "the output gate gets the cell, and not its tanh",
     "encoder and decoder: the outputs are taken in the wrong order",
     "GAN: the labels of real and forged are swapped",

@@ -274,6 +274,7 @@ LSTM_MISTAKES = [
         {f"G_c{t}": lambda n, t=t: cell(n, t, slope=False) for t in (3, 2, 1)},
         "missing-derivative",
         ("handed on unchanged", "tanh'(c3)"),
+        ("G_s3 is handed on unchanged: the factor tanh'(c3)",),
     ),
     Mistake(
         "the way through the state is forgotten at the cell",
@@ -290,6 +291,7 @@ LSTM_MISTAKES = [
         LSTM,
         {f"G_c{t}": lambda n, t=t: cell(n, t, later=False) for t in (2, 1)},
         "missing-term",
+        ("the gradient that comes through f3 * c2 is missing",),
         ("the gradient that comes through f3 * c2 is missing",),
     ),
     Mistake(

@@ -32,6 +32,7 @@ MOVES = (
     ops.broadcast_to,
     ops.concatenate,
     ops.stack,
+    ops.sliding_windows,
 )
 CUTS = (*MOVES, ops.max_pool, ops.avg_pool)  # that take windows
 POOLING = (*CUTS, ops.mean, ops.sum, ops.max, ops.add, ops.maximum, ops.divide, ops.multiply)
