@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .declare import define
-from .fast import is_numpy
+from .fast import is_numpy, ndarray
 from .samples import random_sample, sample_of
 
 
@@ -27,7 +27,8 @@ HOLE = Hole()
 
 def getitem_vjp(i: int, g: Any, y: Any, x: Any, *arrays: Any, index: Any) -> Any:
     """What was taken goes back to its places."""
-    return scatter(g, *arrays, index=index, shape=x.shape)
+    adjoint = scatter.forward if g.__class__ is ndarray else scatter
+    return adjoint(g, *arrays, index=index, shape=x.shape)
 
 
 @define(
@@ -44,6 +45,17 @@ def getitem_vjp(i: int, g: Any, y: Any, x: Any, *arrays: Any, index: Any) -> Any
 def getitem(x: Any, *arrays: Any, index: Any) -> Any:
     """x[index], for every index NumPy knows; an element taken twice gets both gradients."""
     return x[filled_index(index, arrays)]
+
+
+def add_at(z: Any, g: Any, *arrays: Any, index: Any) -> None:
+    """Add what belongs at an index to an array in place."""
+    if arrays:
+        np.add.at(z, filled_index(index, arrays), g)
+    else:
+        z[index] += g
+
+
+getitem.add_to = add_at
 
 
 @define(
@@ -73,6 +85,8 @@ def scatter(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 def filled_index(index: Any, arrays: tuple[Any, ...]) -> Any:
     """The index with the arrays in its holes."""
+    if not arrays:
+        return index
     fill = iter(arrays)
     if isinstance(index, tuple):
         return tuple(next(fill) if i is HOLE else i for i in index)

@@ -63,6 +63,9 @@ class Op:
     undefined: bool = False  # has no derivative at some inputs, where its gradient is NaN
     counts: bool = False  # how long its result is, the numbers decide and not the shapes alone
     sawtooth: bool = False  # jumps wherever one input fits into the other, so often for large ones
+    # Adds the gradient of the first input to an array in place: `add_to(z, g, *others, **params)`.
+    # For what reads a small part of its input, whose gradient would be mostly zeros.
+    add_to: Vjp | None = None
 
     def __init__(
         self,
