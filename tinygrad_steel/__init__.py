@@ -14,8 +14,11 @@ from .engine.reads import FrozenNumberWarning
 from .engine.recording import no_grad
 from .engine.tensor import Tensor
 from .ops import (
+    avg_pool,
+    conv2d,
     log_softmax,
     logsumexp,
+    max_pool,
     relu,
     sigmoid,
     sigmoid_cross_entropy,
@@ -81,11 +84,13 @@ __all__ = [
     "Tensor",
     "arrays",
     "assert_backprop",
+    "avg_pool",
     "check_gradients",
     "check_op",
     "compare_backprop",
     "compile_backprop",
     "compile_epoch",
+    "conv2d",
     "detect_anomaly",
     "draw",
     "export_onnx",
@@ -97,6 +102,7 @@ __all__ = [
     "jacobian",
     "log_softmax",
     "logsumexp",
+    "max_pool",
     "no_grad",
     "op",
     "random_sample",

@@ -85,7 +85,7 @@ def test_facts_stand_on_the_op(registry):
         "reduction": {"sum", "mean", "max", "min", "prod", "any", "all"},
         "moves": {"reshape", "transpose", "swapaxes", "expand_dims", "squeeze", "flip"},
         "choosing": {"max", "min", "maximum", "minimum", "fmax", "fmin", "clip", "relu", "where"}
-        | {"abs", "fabs", "positive", "nan_to_num"},
+        | {"abs", "fabs", "positive", "nan_to_num", "max_pool"},
     }
     for fact, names in facts.items():
         assert {o.name for o in LIBRARY if getattr(o, fact)} == names

@@ -109,6 +109,7 @@ from .shapes import (
     tril,
     triu,
 )
+from .sliding import overlap_add, windows
 from .steps import (
     ceil,
     copysign,
@@ -141,6 +142,7 @@ from .trigonometry import (
     tan,
     tanh,
 )
+from .windows import avg_pool, col2im, conv2d, im2col, max_pool
 
 __all__ = [
     "HOLE",
@@ -162,6 +164,7 @@ __all__ = [
     "argwhere",
     "asconstant",
     "astype",
+    "avg_pool",
     "broadcast_to",
     "cbrt",
     "ceil",
@@ -169,7 +172,9 @@ __all__ = [
     "cholesky",
     "clip",
     "cofactors",
+    "col2im",
     "concatenate",
+    "conv2d",
     "convolve",
     "copysign",
     "cos",
@@ -205,6 +210,7 @@ __all__ = [
     "greater_equal",
     "heaviside",
     "hypot",
+    "im2col",
     "inv",
     "isclose",
     "isfinite",
@@ -228,6 +234,7 @@ __all__ = [
     "logsumexp",
     "matmul",
     "max",
+    "max_pool",
     "maximum",
     "mean",
     "min",
@@ -240,6 +247,7 @@ __all__ = [
     "not_equal",
     "one_hot",
     "ones_like",
+    "overlap_add",
     "pad",
     "pinv",
     "positive",
@@ -288,5 +296,6 @@ __all__ = [
     "trunc",
     "var",
     "where",
+    "windows",
     "zeros_like",
 ]
