@@ -11,8 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from workloads import RATE, Workload
 
-import tinygrad_steel as ts
-from tinygrad_steel import relu, sigmoid, softmax_cross_entropy
+from tinygrad_steel import conv2d, max_pool, relu, sigmoid, softmax_cross_entropy
 
 
 def softmax_of(output: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
@@ -84,7 +83,7 @@ def lstm() -> Workload:
 
 
 def lstm_loss(x, y, of_x, of_h, bias, weight, shift):
-    h = state = np.zeros((len(x), UNITS))
+    h = state = np.zeros((1, UNITS))
     inners = x @ of_x + bias
     for t in range(STEPS):
         inner = inners[:, t] + h @ of_h
@@ -166,9 +165,9 @@ def cnn() -> Workload:
 
 
 def cnn_loss(x, y, kernel, bias, kernel2, bias2, weight, shift):
-    x = ts.max_pool(relu(ts.conv2d(x, kernel) + bias))
-    x = ts.max_pool(relu(ts.conv2d(x, kernel2) + bias2))
-    return softmax_cross_entropy(x.reshape(len(y), -1) @ weight + shift, y).mean()
+    x = max_pool(relu(conv2d(x, kernel) + bias))
+    x = max_pool(relu(conv2d(x, kernel2) + bias2))
+    return softmax_cross_entropy(x.reshape(-1, 128) @ weight + shift, y).mean()
 
 
 def columns_of(x: np.ndarray) -> np.ndarray:

@@ -12,10 +12,11 @@ from .. import ops
 from ..program.values import VALUES, Apply, Leaf, Value, behind
 from .indices import elements_read, loop_shape
 from .loop_forms import FOLDS, form_of
-from .loop_nests import nest_lines, product_lines
+from .loop_nests import nest_lines, pieces_lines, product_lines
 from .lower import TrainingStep
 from .lowered import REDUCTIONS, behind_views, is_mask, is_view, size
 from .memory import Block, NoLoops, largest_integer, one_dtype
+from .pieces import Pieces, pieces_of
 
 LARGE = 50_000  # multiply-adds from which on a product is left to BLAS
 
@@ -61,6 +62,8 @@ def segments(
         first = nest[0]
         if first in looped:
             found[-1] += nest_lines(nest, block, renewed)
+        elif (made := floating_pieces(first)) is not None:
+            found[-1] += pieces_lines(first, made, block)
         elif is_small_product(first):
             found[-1] += product_lines(first, block)
         else:
@@ -96,6 +99,13 @@ def is_small_product(value: Apply) -> bool:
         return False
     plain = all(isinstance(x, VALUES) and 1 <= len(x.shape) <= 2 for x in value.inputs)
     return plain and size(value) * value.inputs[0].shape[-1] < LARGE
+
+
+def floating_pieces(value: Apply) -> Pieces | None:
+    """The pieces of a value, where all of them are floats; None otherwise."""
+    if any(x.dtype.kind != "f" for x in (value, *value.values())):
+        return None
+    return pieces_of(value)
 
 
 # Which values share a nest

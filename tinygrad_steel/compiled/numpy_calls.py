@@ -13,6 +13,7 @@ from ..ops.op import Op
 from ..program.values import VALUES, Apply, Value, compute
 from .lower import TrainingStep
 from .lowered import VIEWS, behind_views, size
+from .pieces import PIECES, arrays_of, pieces_of
 
 
 @dataclass
@@ -176,6 +177,29 @@ def call_one_hot(calls: Calls, value: Apply, inputs: list[str], out: str) -> Non
     call_forward(calls, value, inputs, out)
 
 
+def call_pieces(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
+    """Each piece to its place; what stands around them is written once."""
+    made = pieces_of(value)
+    if made is None:
+        call_forward(calls, value, inputs, out)
+        return
+    calls.buffers[value].fill(made.fill)
+    if made.overlap:
+        calls.call(np.copyto, "copyto", out, calls.constant(value.dtype.type(made.fill)))
+    for place, source in arrays_of(made, calls.buffers[value], calls.buffers):
+        put, taken = calls.constant(place), calls.constant(source)
+        if made.overlap:
+            calls.call(np.add, "add", put, taken, put)
+        else:
+            calls.call(np.copyto, "copyto", put, taken)
+
+
+def call_reshape(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
+    """What is no view of its input: the elements in their order, without a copy in between."""
+    (x,) = value.inputs
+    calls.call(np.copyto, "copyto", calls.constant(calls.buffers[value].reshape(x.shape)), *inputs)
+
+
 def call_forward(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
     """The op's own forward, whose result is copied."""
     calls.call(fill, "fill", out, calls.named(value, f"op_{value.op.name}"), *inputs)
@@ -195,6 +219,8 @@ CALLS: dict[Op | None, Form] = {
     ops.astype: call_astype,
     ops.asconstant: call_astype,
     ops.one_hot: call_one_hot,
+    ops.reshape: call_reshape,
+    **dict.fromkeys(PIECES, call_pieces),
 }
 
 
