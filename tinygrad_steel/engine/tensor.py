@@ -338,7 +338,7 @@ class Tensor(Operators, Methods, Answers, Protocol):
         y._name = None
         y._age = next_age()
         mode = recording_mode()
-        if mode.all or (mode.on and (requires_grad or tracked)):
+        if mode.all or (mode.on and (requires_grad or tracked or op.draws)):
             y._op, y._inputs, y._arrays, y._params = op, inputs, arrays, params
             y._requires_grad = requires_grad and (op.differentiable or op.without_rule(data))
         else:

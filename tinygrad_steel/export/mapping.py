@@ -13,6 +13,7 @@ from ..ops.op import Op
 from ..program.messages import call_of
 from ..program.values import Apply, alias
 from .graph import BOOL, END, INT, Graph, reckoned, unmapped
+from .images import convolved, pooled, sliding_windows
 
 
 def along(kind: str, axis: int) -> Callable[..., Any]:
@@ -84,6 +85,17 @@ def reshape(graph: Graph, node: Apply) -> str:
     return graph.add(
         "Reshape", node, node.inputs[0], graph.numbers(lengths), allowzero=int(0 in lengths)
     )
+
+
+def layer_norm(graph: Graph, node: Apply) -> str:
+    x, scale, shift = node.inputs
+    row = node.shape[-1:]
+    epsilon = float(node.params.get("epsilon", ops.layer_norm.defaults["epsilon"]))
+    if np.shape(scale) == np.shape(shift) == row:
+        return graph.add("LayerNormalization", node, x, scale, shift, axis=-1, epsilon=epsilon)
+    ones = graph.constant(np.ones(row, node.dtype))
+    y = graph.add("LayerNormalization", node, x, ones, axis=-1, epsilon=epsilon)
+    return graph.add("Add", node, graph.add("Mul", node, y, scale), shift)
 
 
 def stretched(graph: Graph, node: Apply) -> str:
@@ -239,9 +251,14 @@ MAPPING: dict[Op, str | Callable[..., Any]] = {
     },
     # products
     **{ops.matmul: "MatMul", ops.einsum: einsum},
+    # images
+    ops.conv2d: convolved,
+    ops.max_pool: pooled("MaxPool"),
+    ops.avg_pool: pooled("AveragePool", count_include_pad=0),
     # activations
     **{ops.relu: "Relu", ops.sigmoid: "Sigmoid", ops.tanh: "Tanh"},
     **{ops.softmax: along("Softmax", -1), ops.log_softmax: along("LogSoftmax", -1)},
+    ops.layer_norm: layer_norm,
     # choosing
     **{
         ops.greater: "Greater",
@@ -376,7 +393,7 @@ PARTS: dict[Op, Callable[..., Any]] = {
     ops.any: lambda x, **params: np.max(x.astype(bool), **params),
     ops.all: lambda x, **params: np.min(x.astype(bool), **params),
     ops.clip: clip,
-    **{ops.flip: flip, ops.roll: roll, ops.diag: diag},
+    **{ops.flip: flip, ops.roll: roll, ops.diag: diag, ops.sliding_windows: sliding_windows},
     ops.swapaxes: lambda x, axis1, axis2: np.transpose(
         x, np.swapaxes(np.empty(range(x.ndim)), axis1, axis2).shape
     ),

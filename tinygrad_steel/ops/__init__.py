@@ -27,6 +27,7 @@ from .algebra import (
 )
 from .arithmetic import add, divide, multiply, negative, power, subtract
 from .casts import asconstant, astype, full_like, ones_like, zeros_like
+from .chance import dropout, dropout_mask, noise, normal_noise
 from .choosing import clip, fmax, fmin, maximum, minimum, nan_to_num, where
 from .comparisons import (
     equal,
@@ -63,8 +64,10 @@ from .functions import (
     sqrt,
     square,
 )
+from .images import col2im, im2col
 from .indexing import HOLE, filled_index, full_index, getitem, scatter
 from .losses import check_ids, one_hot, sigmoid_cross_entropy, softmax_cross_entropy
+from .norms import batch_norm, layer_norm, normalize, update_running
 from .places import (
     argpartition,
     argsort,
@@ -109,7 +112,7 @@ from .shapes import (
     tril,
     triu,
 )
-from .sliding import overlap_add, windows
+from .sliding import every, overlap_add, sliding_windows
 from .steps import (
     ceil,
     copysign,
@@ -142,7 +145,7 @@ from .trigonometry import (
     tan,
     tanh,
 )
-from .windows import avg_pool, col2im, conv2d, im2col, max_pool
+from .windows import avg_pool, conv2d, conv2d_transpose, max_pool, winners
 
 __all__ = [
     "HOLE",
@@ -165,6 +168,7 @@ __all__ = [
     "asconstant",
     "astype",
     "avg_pool",
+    "batch_norm",
     "broadcast_to",
     "cbrt",
     "ceil",
@@ -175,6 +179,7 @@ __all__ = [
     "col2im",
     "concatenate",
     "conv2d",
+    "conv2d_transpose",
     "convolve",
     "copysign",
     "cos",
@@ -187,10 +192,13 @@ __all__ = [
     "diag",
     "digitize",
     "divide",
+    "dropout",
+    "dropout_mask",
     "eigenvectors",
     "eigvalsh",
     "einsum",
     "equal",
+    "every",
     "exp",
     "exp2",
     "expand_dims",
@@ -216,6 +224,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "layer_norm",
     "less",
     "less_equal",
     "letters",
@@ -242,8 +251,11 @@ __all__ = [
     "multiply",
     "nan_to_num",
     "negative",
+    "noise",
     "nonzero",
     "norm",
+    "normal_noise",
+    "normalize",
     "not_equal",
     "one_hot",
     "ones_like",
@@ -273,6 +285,7 @@ __all__ = [
     "sin",
     "sinc",
     "sinh",
+    "sliding_windows",
     "softmax",
     "softmax_cross_entropy",
     "solve",
@@ -294,8 +307,9 @@ __all__ = [
     "tril",
     "triu",
     "trunc",
+    "update_running",
     "var",
     "where",
-    "windows",
+    "winners",
     "zeros_like",
 ]

@@ -189,9 +189,11 @@ def define(
     return new
 
 
-def unlisted(name: str, forward: Forward, *vjps: Vjp | None, samples: Sequence[Sample] = ()) -> Op:
+def unlisted(
+    name: str, forward: Forward, *vjps: Vjp | None, samples: Sequence[Sample] = (), **facts: Any
+) -> Op:
     """An op of the library's own that stands in no table: anybody's op may have its name."""
-    new = Op(name, forward, vjps, samples)
+    new = Op(name, forward, vjps, samples, **facts)
     new.trust()
     return new
 

@@ -87,6 +87,8 @@ def uses_by_arrow(folds: Folds, gradients: Gradients, view: str) -> Iterator[lis
 def uses_of(folds: Folds, gradients: Gradients, view: str) -> Iterator[Use]:
     """Each use of each Tensor, as far as both are drawn."""
     for y in folds.graph.tensors:
+        if not folds.graph.inputs[y]:
+            continue
         sizes = gradients.lengths_to_inputs(y)
         for place, (x, size) in enumerate(zip(y.inputs, sizes)):
             if isinstance(x, Tensor) and x in folds.shown:

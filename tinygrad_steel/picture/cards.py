@@ -151,6 +151,8 @@ def settings(t: Tensor) -> list[str]:
     """Plain numbers among the inputs of a result, and parameters that are not as usual."""
     words = plain_numbers(t)
     for key, value in t.params.items():
+        if key == "rng" and t.op is not None and t.op.draws:
+            continue  # which one it is, its address alone would tell
         if key == "index":
             words.append(f"[{index_text(value, [Text('...')] * len(t.inputs))}]")
         elif t.op is not None and repr(value) != repr(t.op.defaults[key]):

@@ -67,7 +67,9 @@ def graph_of(root: Tensor, names: Names, depth: int | None) -> Graph:
 
 
 def inputs_of(t: Tensor) -> list[Tensor]:
-    """The inputs that are Tensors, in order."""
+    """The inputs that are Tensors, in order; a mask takes no more than the shape of its own."""
+    if t.op is not None and t.op.draws:
+        return []
     return [x for x in t.inputs if isinstance(x, Tensor)]
 
 

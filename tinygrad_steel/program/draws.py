@@ -55,12 +55,18 @@ def is_random(y: Tensor) -> bool:
     """Whether its op draws random numbers: the op says so, or it is seen to (see `draws`)."""
     op = y.op
     if op is None or not op.foreign:
-        return False
+        return op is not None and op.draws
     return op.random or draws(op.forward, tuple(map(data_of, y.inputs)), y.params)
 
 
 def refuse_draws(t: Tensor, what: str) -> None:
     """TypeError where a Tensor draws random numbers; `what` would hold those of one draw."""
+    if t.op is not None and t.op.draws:
+        raise TypeError(
+            f"{t.name or 'this'} ({t.op.name}) is drawn anew at each call, and {what} would hold "
+            f"the numbers of one: leave the draw out, as one does to evaluate, with "
+            f"h = dropout(h, rate, rng) if training else h"
+        )
     if is_random(t):
         raise draw_error(describe_call(t.op, t.inputs, t.params), what)
 

@@ -18,6 +18,7 @@ from .values import VALUES, Apply, Constant, Value, alias
 
 WIDTH = 100  # characters of a line
 INLINE = 60  # of an expression that may stand inside another
+SLIDING = "np.lib.stride_tricks.sliding_window_view"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +26,13 @@ class Dialect:
     """A way of saying things.
 
     `runs`: whether Python is to run it, so that functions are NumPy's and numbers have their dtype.
-    `defined`: the functions that stand before, for what NumPy does not have.
+    `defined`: the functions that stand before, for what NumPy does not have. `generators`: what
+    that is called which draws a value.
     """
 
     runs: bool
     defined: Mapping[Value, str] = dataclasses.field(default_factory=dict)
+    generators: Mapping[Value, str] = dataclasses.field(default_factory=dict)
 
 
 FORMULAS = Dialect(runs=False)
@@ -198,6 +201,26 @@ def subscript(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     return joined(array, "[", index_text(y.params["index"], arrays), "]")
 
 
+def in_windows(y: Apply, inputs: list[Text], dialect: Dialect) -> Text | None:
+    """`np.lib.stride_tricks.sliding_window_view(x, (3, 3), (1, 2))[:, ::2, ::2]`."""
+    if not dialect.runs:
+        return None
+    name, (size, axes) = SLIDING, (y.params["size"], y.params["axes"])
+    return joined(
+        f"{name}(", inputs[0], f", {size}, {axes})", every_text(y, len(y.inputs[0].shape))
+    )
+
+
+def every_text(y: Apply, ndim: int) -> str:
+    """The index that takes every so many windows; nothing where it takes all."""
+    index = ops.every(y.params.get("stride", 1), y.params["axes"], ndim)
+    steps = [i.step for i in index]
+    last = max((i for i, n in enumerate(steps) if n > 1), default=None)
+    if last is None:
+        return ""
+    return f"[{', '.join(':' if n == 1 else f'::{n}' for n in steps[: last + 1])}]"
+
+
 def result_of(function: str, name: str, *fixed: str) -> Form:
     """`np.linalg.eigh(x).eigenvectors`: one of several results of a function."""
 
@@ -215,6 +238,31 @@ def place_of(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     return joined("np.nonzero(", inputs[0], f")[{y.params['axis']}]")
 
 
+def kept_or_dropped(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
+    """`(rng.random(x.shape) >= 0.5) / (1 - 0.5)`; in formulas `dropout_mask(0.5)`."""
+    rate = value_text(y.params["rate"])
+    if not dialect.runs:
+        return Text(f"{y.op.name}({rate})")
+    drawn = joined(f"({dialect.generators[y]}.random(", inputs[0].at(ATOM), f".shape) >= {rate})")
+    return in_its_dtype(y, joined(drawn, f" / (1 - {rate})", level=PRODUCT))
+
+
+def normal(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
+    """`rng.normal(0, 0.1, x.shape)`; in formulas `normal_noise(0.1)`."""
+    spread = value_text(y.params["spread"])
+    if not dialect.runs:
+        return Text(f"{y.op.name}({spread})")
+    start = f"{dialect.generators[y]}.normal(0, {spread}, "
+    return in_its_dtype(y, joined(start, inputs[0].at(ATOM), ".shape)"))
+
+
+def in_its_dtype(y: Apply, drawn: Text) -> Text:
+    """What was drawn in float64, in the dtype of a value."""
+    if y.dtype == np.float64:
+        return drawn
+    return joined(drawn.at(ATOM), f".astype({dtype_name(y.dtype)})")
+
+
 def the_same(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     """Another name for the same value."""
     return inputs[0]
@@ -228,6 +276,7 @@ WRITTEN: Mapping[Op, Form] = {
     ops.astype: with_dtype,
     ops.asconstant: with_dtype,
     ops.getitem: subscript,
+    ops.sliding_windows: in_windows,
     ops.signdet: result_of("np.linalg.slogdet", "sign"),
     ops.logabsdet: result_of("np.linalg.slogdet", "logabsdet"),
     ops.eigenvectors: result_of("np.linalg.eigh", "eigenvectors"),
@@ -236,6 +285,8 @@ WRITTEN: Mapping[Op, Form] = {
     ops.qr_q: result_of("np.linalg.qr", "Q"),
     ops.qr_r: result_of("np.linalg.qr", "R"),
     ops.nonzero: place_of,
+    ops.dropout_mask: kept_or_dropped,
+    ops.normal_noise: normal,
     alias: the_same,
 }
 

@@ -1,4 +1,4 @@
-"""Random generators: what is one, where one is in its sequence, and what makes them."""
+"""Random generators: what is one, whether one has moved, and what makes them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+
+from ..ops.states import put_back, state
 
 Generator = np.random.Generator | np.random.RandomState | np.random.BitGenerator | random.Random
 # What gives numbers from nowhere, or a generator, besides the classes of generators
@@ -51,27 +53,6 @@ def moved(things: Iterable[Any]) -> Iterator[Callable[[], bool]]:
     finally:
         for x, old in zip(generators, before):
             put_back(x, old)
-
-
-def state(generator: Any) -> Any:
-    """Where a generator is in its sequence."""
-    if isinstance(generator, np.random.Generator):
-        return generator.bit_generator.state
-    if isinstance(generator, np.random.RandomState):
-        return generator.get_state(legacy=False)
-    return generator.getstate() if isinstance(generator, random.Random) else generator.state
-
-
-def put_back(generator: Any, old: Any) -> None:
-    """Set a generator to a state."""
-    if isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = old
-    elif isinstance(generator, np.random.RandomState):
-        generator.set_state(old)
-    elif isinstance(generator, random.Random):
-        generator.setstate(old)
-    else:
-        generator.state = old
 
 
 def equal(a: Any, b: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from .. import ops
 from .expressions import INLINE, Dialect, Speech, expression
 from .literals import dtype_name
 from .names import Identifiers
+from .redrawn import Sequence, names_of, sequences
 from .texts import Text
 from .trace import Traced
 from .values import Apply, Leaf, Value, behind, needed_for
@@ -31,23 +33,36 @@ class Function:
 class Backprop:
     """A backprop as a function, and what it calls its values.
 
-    `arguments`: what its leaves are called. `speech`: how each value is said where it is used.
-    `lines`: what computes each value that has a name.
+    `arguments`: what its leaves are called. `generators`: what is drawn from, by the names of
+    arguments, too. `speech`: how each value is said where it is used. `lines`: what computes each
+    value that has a name.
     """
 
     function: Function
     arguments: Mapping[Value, str]
+    generators: Mapping[str, Sequence]
     speech: Speech
     lines: Mapping[Value, Text]
 
 
 def backprop(
-    traced: Traced, order: Collection[Value], dialect: Dialect, reserved: Iterable[str]
+    traced: Traced,
+    order: Collection[Value],
+    dialect: Dialect,
+    reserved: Iterable[str],
+    variables: Mapping[str, Any] | None = None,
 ) -> Backprop:
-    """Write a backprop, its values in this order; `reserved`: names that none of them may have."""
+    """Write a backprop, its values in this order.
+
+    `reserved`: names that none of them may have. `variables`: where generators may have a name.
+    """
     identifiers = Identifiers(reserved)
     speech = Speech(dialect, traced.late)
     arguments, remarks = claim_names(traced, identifiers, speech)
+    drawn = sequences(traced)
+    generators = {x: identifiers.free(name) for x, name in names_of(drawn, variables).items()}
+    called = {y: generators[x] for y, x in drawn.items()}
+    speech = dataclasses.replace(speech, dialect=dataclasses.replace(dialect, generators=called))
     own = own_lines(traced, order)
     first: dict[Value, Text] = {start_of(traced): first_gradient(traced, order)}
     lines = spell(order, own, speech, names_by_owner(traced, identifiers, speech), first)
@@ -64,8 +79,9 @@ def backprop(
             texts.append(
                 f"{returned[-1]} = np.zeros_like({arguments[x]})  # no gradient flows to it"
             )
-    function = Function("backprop", tuple(arguments.values()), tuple(texts), tuple(returned))
-    return Backprop(function, arguments, speech, lines)
+    given = (*arguments.values(), *called.values())
+    function = Function("backprop", tuple(dict.fromkeys(given)), tuple(texts), tuple(returned))
+    return Backprop(function, arguments, {n: x for x, n in generators.items()}, speech, lines)
 
 
 def start_of(traced: Traced) -> Leaf:
@@ -119,7 +135,7 @@ def own_lines(traced: Traced, order: Iterable[Value]) -> set[Value]:
     shared = used_twice(traced, order)
     owners = owners_of(traced)
     found = {traced.loss, traced.gradient_of[traced.loss], *asked_for(traced), *shared}
-    found |= {x for x in traced.forward if x in traced.names}
+    found |= {x for x in traced.forward if x in traced.names or x in traced.random}
     # For the sake of a name: G_t1 is the gradient of t1.
     found |= {owners[x] for x in shared if x in owners}
     return found | {*filter(picks_by_mask, order)}

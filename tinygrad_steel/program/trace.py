@@ -15,6 +15,7 @@ from ..engine.tensor import Tensor, record_op
 from .ancestors import ancestors, refuse_numbers, translated
 from .draws import is_random
 from .given_names import GivenNames, Names
+from .names import first_free
 from .rewrite import READER, Rule, rebuild, rewriting
 from .values import Apply, Leaf, Program, Same, Value, alias, behind, evaluate
 
@@ -208,6 +209,8 @@ class Translation:
             if t in self.values:
                 continue
             name = self.given.of(t)
+            if name and t.op is not None and t.op.draws:  # by default all of them are called mask
+                name = first_free([name], self.names.values())
             if t.op is None and (t.shape or t.requires_grad or name):
                 self.leaf(t)
             else:

@@ -15,6 +15,7 @@ from ..ops.fast import is_numpy
 from ..ops.op import data_of
 from ..program.ancestors import ancestors
 from ..program.given_names import GivenNames, Names
+from ..program.redrawn import before_draws
 from ..program.trace import for_reader, trace
 from ..program.values import Value
 from .capture import (
@@ -74,7 +75,10 @@ def compare_backprop(
         parts of one row of all gradients, and what a step of training takes from a parameter, up to
         one rate, are gradients as well. Of a loop of training the first round is judged, with the
         parameters of the graph; what an optimizer keeps is no gradient. The code of libraries is not
-        watched, nor are other threads; debuggers and coverage go on.
+        watched, nor are other threads; debuggers and coverage go on. Generators from which the loss
+        was drawn (dropout, noise) are put back for it to where they were before, so that it may draw
+        its masks from them again; or it takes those of the graph, as `y.inputs[1].numpy()` of
+        `y = dropout(x, rate, rng)`.
     convention : str or tuple of str, optional
         In what all of the gradients differ from the graph's, and are right: "columns", where samples
         are columns and every matrix is transposed; "sum", where the loss is the sum over the batch
@@ -182,7 +186,9 @@ def compare_code(
     refuse_other_arrays(loss, tensors)
     traced = for_reader(trace(loss, tensors))
     graph = graph_of(traced)
-    seen = first_round(watched(runner(backprop, names)), graph)
+    with before_draws(traced):
+        seen = watched(runner(backprop, names))
+    seen = first_round(seen, graph)
     with np.errstate(all="ignore"):
         seen = gather(seen, Table({g: graph.numbers[g] for g in graph.gradient_of.values()}))
         shorten(seen, graph)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.tensor import Tensor
+from ..ops.chance import OneDraw
 from ..ops.op import Op, describe
 from .case import Case, Place
 from .errors import NOT_REACHED
@@ -30,7 +31,8 @@ def check_gradients(
     """Compare the gradients of `fn(*inputs)` with differences, element by element.
 
     Both roads are checked, `backward()` and `grad`. At a kink, where the slopes on the left and on
-    the right differ, every value from one to the other is right (relu at 0: 0 to 1).
+    the right differ, every value from one to the other is right (relu at 0: 0 to 1). What `dropout`
+    and `noise` draw is drawn once, and stays the same for all of it.
 
     Parameters
     ----------
@@ -68,7 +70,8 @@ def check_gradients(
     what = getattr(fn, "__name__", None) or type(fn).__name__
     refuse_tolerances(rtol, atol)
     refuse_nothing(what, arrays, wanted)
-    case = Case(what, fn, data, wanted, names_of(fn, inputs), arrays)
+    draws = OneDraw()
+    case = Case(what, draws.same(fn), data, wanted, names_of(fn, inputs), arrays)
     absolute = ATOL if atol is None else atol
     terms = Terms(seed, rtol, absolute, asked=atol is not None)
     try:
@@ -77,6 +80,8 @@ def check_gradients(
         if any(x.dtype.kind in "iu" for x in arrays):
             error.add_note(INTEGERS_BECAME_FLOATS)
         raise
+    finally:
+        draws.close()
 
 
 INTEGERS_BECAME_FLOATS = (

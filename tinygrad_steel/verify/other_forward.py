@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import ops
 from ..ops.op import Op
 from ..program.names import identifier
 from ..program.values import Apply, Value
@@ -37,7 +38,11 @@ def other_forward(chain: Chain, slots: Slots) -> Differing | None:
     or since all wrong gradients of leaves follow from it.
     """
     arrays = unknown_arrays(chain, slots)
-    return called_so(chain, arrays) or explaining(chain, slots, arrays)
+    return (
+        called_so(chain, arrays)
+        or drawn_otherwise(chain, arrays)
+        or explaining(chain, slots, arrays)
+    )
 
 
 def unknown_arrays(chain: Chain, slots: Slots) -> list[Binding]:
@@ -71,6 +76,26 @@ def is_called(chain: Chain, b: Binding, parts: tuple[str | int, ...]) -> bool:
     """Whether a binding has this name, with or without the container in which it is."""
     names = (parts_of_path(name.path) for name in chain.other_names[b])
     return any(likeness(name, parts) >= 4 * min(len(name), len(parts)) for name in names)
+
+
+# By what is drawn
+
+
+def drawn_otherwise(chain: Chain, arrays: list[Binding]) -> Differing | None:
+    """The first that is a mask as the graph has one, with other elements that are dropped."""
+    known = known_values(chain)
+    masks = [x for x in chain.graph.forward if x.op is ops.dropout_mask and x not in known]
+    for b in arrays:
+        for x in masks:
+            if fits(b, x) and is_mask_like(b.array, chain.graph.numbers[x]):
+                return Differing(b, x)
+    return None
+
+
+def is_mask_like(array: np.ndarray, mask: np.ndarray) -> bool:
+    """Whether an array has the two numbers of a mask and no others."""
+    kept = np.max(mask, initial=0)
+    return bool(np.any(array) and np.all(np.isclose(array, 0) | np.isclose(array, kept)))
 
 
 # By what follows from it
@@ -188,7 +213,12 @@ def forward_step(chain: Chain, b: Binding, x: Value) -> Step:
     own = chain.graph.numbers[x]
     called = chain.graph.names.get(x, "")
     reason = f"your {name} differs from the graph's {since}"
-    if not called:
+    if x in chain.graph.random:
+        reason = (
+            f"your {name} has other draws than the graph's {called} {since}: draw from a generator "
+            f"in the same state, or take the array of the graph"
+        )
+    elif not called:
         reason = f"your {name} differs from what the graph computes {since}: your gradients follow"
     array = next(array for _, array in oriented(b.array, own.shape))
     off, size = float(np.max(distance(array, own), initial=0)), largest(own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import linecache
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..engine.reads import refuse_reads
@@ -14,6 +14,7 @@ from ..program.ancestors import ancestors
 from ..program.definitions import numpy_backprop
 from ..program.draws import no_draws_in_vjps
 from ..program.given_names import GivenNames, Names
+from ..program.redrawn import Sequence
 from ..program.trace import for_reader, trace
 from .layout import function_text
 
@@ -30,6 +31,9 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     the source is changed, and a comment says so. The source comes from running the ops' own rules
     on Tensors: no formula is written twice. The function raises ValueError where a mask, as in
     `x[mask]`, takes another number of elements than it did.
+
+    What `dropout` and `noise` draw, the source draws again, from a generator that is its last
+    argument, `rng`: another one for each generator, and where somebody else has drawn in between.
 
     Parameters
     ----------
@@ -49,7 +53,8 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     RuntimeError, ValueError
         As `loss.backward()` does.
     TypeError
-        For an op of one's own that cannot be written in NumPy terms, or that draws random numbers,
+        For an op of one's own that cannot be written in NumPy terms, or that draws random numbers
+        (other than by dropout and noise),
         and where Python has read a number that the loss depends on (`if t > 0`, `rows[t]`): the
         source would keep it whatever its arguments are.
 
@@ -86,13 +91,14 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     refuse_reads([loss], named_leaves(loss, names), "the written source would keep that number")
     with no_draws_in_vjps(loss, "the source"):
         traced = for_reader(trace(loss, names))
-    written, functions = numpy_backprop(traced)
+    written, functions = numpy_backprop(traced, names)
     texts = [*map(function_text, [*functions, written.function])]
     imports = ["import numpy as np"]
     if any("scipy.special." in text for text in texts):
         imports.append("import scipy.special")
     source = Source("\n\n\n".join(["\n".join(imports), *texts]) + "\n")
-    source.arguments = {name: traced.arrays[x].copy() for x, name in written.arguments.items()}
+    source.arrays = {name: traced.arrays[x].copy() for x, name in written.arguments.items()}
+    source.generators = written.generators
     return source
 
 
@@ -107,11 +113,20 @@ def named_leaves(loss: Tensor, names: Names) -> list[Tensor]:
 
 
 class Source(str):
-    """Python source, and `arguments`: the arrays with which the graph was traced, by the names of
-    its parameters.
-    """
+    """Python source, and `arguments`, with which it gives what the graph gave."""
 
-    arguments: dict[str, Any]
+    arrays: dict[str, Any]
+    generators: Mapping[str, Sequence]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arrays with which the graph was traced, by the names of the parameters.
+
+        A generator is a new one each time, in the state before the graph drew from it.
+        """
+        if not self.generators:
+            return self.arrays
+        return self.arrays | {name: x.again() for name, x in self.generators.items()}
 
     def function(self) -> Callable[..., Any]:
         """The function `backprop` itself; its lines show up in tracebacks."""

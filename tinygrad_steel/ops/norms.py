@@ -1,0 +1,288 @@
+"""Normalisation: of each channel over a batch, of each row by itself, and by running statistics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .declare import define
+from .fast import Axis
+from .op import data_of
+from .reductions import mean
+from .safe import floats, wide
+from .samples import random_sample
+
+BATCHES = [
+    random_sample((4, 3), (3,), (3,)),
+    random_sample((2, 3, 2, 2), (2,), (2,), epsilon=0.1),
+    random_sample((5, 2), (), (1, 2)),
+]
+ROWS = [
+    random_sample((2, 4), (4,), (4,)),
+    random_sample((2, 2, 3), (3,), (), epsilon=0.1),
+    random_sample((5,), (5,), (5,)),
+]
+
+
+def check_shapes(x: Any, scale: Any, shift: Any, axes: str) -> None:
+    """ValueError where `x` has fewer axes than these, or scale or shift does not fit into it."""
+    shape = np.shape(x)
+    if len(shape) < len(axes.split(", ")):
+        raise ValueError(f"x is ({axes}), not {shape}")
+    for name, other in (("scale", np.shape(scale)), ("shift", np.shape(shift))):
+        pairs = zip(other[::-1], shape[::-1])
+        if len(other) > len(shape) or any(n not in (1, full) for n, full in pairs):
+            words = f"one number for each place along the last axis of x, ({shape[-1]},)"
+            raise ValueError(f"{name} is {words}, not {other}: x is {shape}")
+
+
+def over_batch(x: Any) -> Axis:
+    """All axes but the last, as reductions take them."""
+    return 0 if x.ndim == 2 else tuple(range(x.ndim - 1))
+
+
+def centre(x: Any, axis: Axis) -> Any:
+    """`x` with mean 0 along axes."""
+    x = wide(floats(x))
+    return x - mean(x, axis, keepdims=True)
+
+
+def spread_of(centred: Any, axis: Axis, epsilon: float) -> Any:
+    """The root of the variance and epsilon, of what has mean 0 along these axes."""
+    return np.sqrt(mean(np.square(centred), axis, keepdims=True) + epsilon)
+
+
+def standard(x: Any, axis: Axis, epsilon: float) -> tuple[Any, Any]:
+    """`x` with mean 0 and variance 1 along axes, and the deviation that it was divided by."""
+    centred = centre(x, axis)
+    deviation = spread_of(centred, axis, epsilon)
+    return centred / deviation, deviation
+
+
+def slope(g: Any, normal: Any, deviation: Any, axis: Axis) -> Any:
+    """What `g`, the gradient of `normal`, is for what was standardised.
+
+    The mean and the deviation move with every element of `x`, which is the second and third term.
+    """
+    aligned = normal * mean(g * normal, axis, keepdims=True)
+    return (g - mean(g, axis, keepdims=True) - aligned) / deviation
+
+
+@define("batch_norm", samples=BATCHES, keeps=True)
+def batch_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
+    """Each channel of a batch with mean 0 and variance 1, times `scale`, plus `shift`.
+
+    The statistics are those of `x` itself, over all axes but the last, and depend on it: they are
+    no constants to a gradient. The variance is that of n elements, not of n - 1.
+
+    To evaluate, use `normalize` with running statistics (see `update_running`).
+
+    Parameters
+    ----------
+    x : Tensor or array
+        (batch, ..., channels).
+    scale, shift : Tensor or array
+        (channels,), or single numbers.
+    epsilon : float
+        Added to the variance, under the root.
+
+    Returns
+    -------
+    Tensor or array
+        Of the shape of `x`.
+
+    Raises
+    ------
+    ValueError
+        For a vector, which has no batch, and where scale and shift do not fit.
+
+    References
+    ----------
+    Ioffe and Szegedy, Batch Normalization, 2015, arXiv:1502.03167.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import batch_norm
+    >>> batch_norm(np.array([[1.0, 10.0], [3.0, 30.0]]), np.ones(2), np.zeros(2)).round(3)
+    array([[-1., -1.],
+           [ 1.,  1.]])
+    """
+    check_shapes(x, scale, shift, "batch, channels")
+    axis = over_batch(x)
+    centred = centre(x, axis)
+    deviation = spread_of(centred, axis, epsilon)
+    normal = centred / deviation
+    return scaled(normal, scale, shift, x), (normal, deviation)
+
+
+@batch_norm.vjp
+def _(
+    g: Any, y: Any, x: Any, scale: Any, shift: Any, kept: Any = None, epsilon: float = 1e-5
+) -> Any:
+    normal, deviation = kept or standard(x, over_batch(x), epsilon)
+    return slope(g * scale, normal, deviation, over_batch(x))
+
+
+@batch_norm.vjp
+def _(
+    g: Any, y: Any, x: Any, scale: Any, shift: Any, kept: Any = None, epsilon: float = 1e-5
+) -> Any:
+    normal, _ = kept or standard(x, over_batch(x), epsilon)
+    return g * normal
+
+
+batch_norm.vjp(lambda g, y, x, scale, shift, kept=None, epsilon=1e-5: g)
+
+
+@define("layer_norm", samples=ROWS, keeps=True)
+def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
+    """Each row, along the last axis, with mean 0 and variance 1, times `scale`, plus `shift`.
+
+    Rows do not meet, so that it does the same in training and evaluation, for batches of any size.
+
+    Parameters
+    ----------
+    x : Tensor or array
+        (..., features).
+    scale, shift : Tensor or array
+        (features,), or single numbers.
+    epsilon : float
+        Added to the variance, under the root.
+
+    Returns
+    -------
+    Tensor or array
+        Of the shape of `x`.
+
+    Raises
+    ------
+    ValueError
+        For a single number, and where scale and shift do not fit.
+
+    References
+    ----------
+    Ba, Kiros and Hinton, Layer Normalization, 2016, arXiv:1607.06450.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import layer_norm
+    >>> layer_norm(np.array([[1.0, 3.0], [10.0, 30.0]]), 1.0, 0.0).round(3)
+    array([[-1.,  1.],
+           [-1.,  1.]])
+    """
+    check_shapes(x, scale, shift, "features,")
+    centred = centre(x, -1)
+    deviation = spread_of(centred, -1, epsilon)
+    normal = centred / deviation
+    return scaled(normal, scale, shift, x), (normal, deviation)
+
+
+@layer_norm.vjp
+def _(
+    g: Any, y: Any, x: Any, scale: Any, shift: Any, kept: Any = None, epsilon: float = 1e-5
+) -> Any:
+    normal, deviation = kept or standard(x, -1, epsilon)
+    return slope(g * scale, normal, deviation, -1)
+
+
+@layer_norm.vjp
+def _(
+    g: Any, y: Any, x: Any, scale: Any, shift: Any, kept: Any = None, epsilon: float = 1e-5
+) -> Any:
+    normal, _ = kept or standard(x, -1, epsilon)
+    return g * normal
+
+
+layer_norm.vjp(lambda g, y, x, scale, shift, kept=None, epsilon=1e-5: g)
+
+
+def scaled(normal: Any, scale: Any, shift: Any, x: Any) -> Any:
+    """normal * scale + shift; what was computed in float32 for float16 is float16 again."""
+    y = normal * scale + shift
+    return y.astype(x.dtype) if x.dtype == np.float16 and y.dtype == np.float32 else y
+
+
+# Running statistics, to evaluate with: arrays that the caller keeps
+
+
+def update_running(
+    mean: Any, variance: Any, x: Any, momentum: float = 0.1
+) -> tuple[np.ndarray, np.ndarray]:
+    """The running mean and variance after one more batch; nothing is changed in place.
+
+    Each is moved towards that of the batch by the share `momentum`. They begin at 0 and 1. No
+    gradient flows through them, and no loss depends on them: they are for `normalize`. Of a compiled
+    step, `x` is one of its outputs.
+
+    The variance is that of n elements, as `batch_norm` takes it and as the book (chapter 8) keeps
+    it, with a momentum of 0.001 there. PyTorch keeps that of n - 1, with 0.1. Keras calls 1 -
+    momentum its momentum.
+
+    Parameters
+    ----------
+    mean, variance : array
+        (channels,), those before the batch.
+    x : Tensor or array
+        What `batch_norm` is given, (batch, ..., channels).
+    momentum : float
+        The share of the new batch.
+
+    Returns
+    -------
+    mean, variance : array
+        (channels,), those after the batch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import update_running
+    >>> mean, variance = np.zeros(2), np.ones(2)
+    >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
+    >>> mean, variance = update_running(mean, variance, x, momentum=0.5)
+    >>> mean, variance
+    (array([ 1., 10.]), array([ 1. , 50.5]))
+    """
+    x, mean, variance = map(np.asarray, map(data_of, (x, mean, variance)))
+    if x.ndim < 2 or not x.size:
+        raise ValueError(f"x is (batch, ..., channels) with something in it, not {x.shape}")
+    axis = over_batch(x)
+    new_mean = mean + momentum * (np.mean(x, axis=axis) - mean)
+    new_variance = variance + momentum * (np.var(x, axis=axis) - variance)
+    return new_mean, new_variance
+
+
+def normalize(
+    x: Any, mean: Any, variance: Any, scale: Any, shift: Any, epsilon: float = 1e-5
+) -> Any:
+    """`x` by a mean and a variance that are given, times `scale`, plus `shift`.
+
+    What `batch_norm` does with the statistics of the batch, with others: to evaluate, with those of
+    `update_running`. A gradient takes them for what they are given as: arrays are constants.
+
+    Parameters
+    ----------
+    x : Tensor or array
+        (..., channels).
+    mean, variance : Tensor or array
+        (channels,).
+    scale, shift : Tensor or array
+        (channels,), or single numbers.
+    epsilon : float
+        Added to the variance, under the root.
+
+    Returns
+    -------
+    Tensor or array
+        Of the shape of `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import normalize
+    >>> normalize(np.array([[3.0, 20.0]]), np.array([1.0, 10.0]), np.array([4.0, 25.0]), 1.0, 0.0).round(3)
+    array([[1., 2.]])
+    """
+    return (x - mean) / np.sqrt(variance + epsilon) * scale + shift
