@@ -169,7 +169,7 @@ BEHIND: dict[Op | None, Callable[[Apply, Index], Index]] = {
     ops.expand_dims: behind_reshape,
     ops.squeeze: behind_reshape,
     ops.getitem: behind_slices,
-    ops.windows: behind_windows,
+    ops.sliding_windows: behind_windows,
 }
 
 

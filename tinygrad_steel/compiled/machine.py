@@ -20,7 +20,7 @@ POWERS = {2: ops.square, 0.5: ops.sqrt, -1: ops.reciprocal}
 # Ops that stay as they are though NumPy does not have them as functions.
 PRIMITIVE = {
     *(ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot),
-    *(ops.windows, ops.overlap_add, assemble),
+    *(ops.sliding_windows, ops.overlap_add, assemble),
 }
 
 
@@ -128,7 +128,7 @@ def copied_windows(y: Apply, known: Known) -> Any:
 def shows_windows(x: Any) -> bool:
     """Whether it is a view of windows."""
     while is_view(x):
-        if x.op is ops.windows:
+        if x.op is ops.sliding_windows:
             return True
         x = x.inputs[0]
     return False

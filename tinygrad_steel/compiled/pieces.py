@@ -10,7 +10,7 @@ import numpy as np
 from .. import ops
 from ..ops.declare import unlisted
 from ..ops.op import Op
-from ..ops.sliding import places
+from ..ops.sliding import starts, steps_of
 from ..program.values import VALUES, Apply, Value, apply
 from .lowered import is_plain_index
 
@@ -118,10 +118,12 @@ def along(axis: int, value: Apply, part: Any) -> tuple[Any, ...]:
 def of_windows(value: Apply) -> Pieces:
     """For each place in a window a piece: that of all windows at once."""
     (g,) = value.inputs
-    ndim, params = len(value.shape), value.params
+    ndim, axes = len(value.shape), value.params["axes"]
+    steps = steps_of(axes, value.params.get("stride", 1), ndim)
     pieces = []
     for offset in np.ndindex(g.shape[ndim:]):
-        put = places(offset, params["axes"], g.shape[:ndim], params.get("stride", 1))
+        rows = zip(starts(offset, axes, ndim), g.shape, steps)
+        put = tuple(slice(first, first + (n - 1) * step + 1, step) for first, n, step in rows)
         pieces.append(Piece(g, (Ellipsis, *offset), put))
     return Pieces(0, pieces, overlap=True)
 
