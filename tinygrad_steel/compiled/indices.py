@@ -180,8 +180,11 @@ def along(start: int, step: int, i: str) -> str:
     return i if (start, step) == (0, 1) else f"({start} + {step} * {i})"
 
 
-def flat(first: int, shape: Shape, at: Index) -> str:
-    """Where in the block an element is, of an array of this shape that begins at `first`."""
+def flat(first: int, shape: Shape, at: Index, mark: str = "") -> str:
+    """Where in the block an element is, of an array of this shape that begins at `first`.
+
+    `mark`: what stands before the number that is a place in the block (see rolled.py).
+    """
     terms: list[str] = []
     step, offset = 1, first
     for n, i in zip(reversed(shape), reversed(at)):
@@ -190,8 +193,8 @@ def flat(first: int, shape: Shape, at: Index) -> str:
         else:
             terms.append(i if step == 1 else f"{i} * {step}")
         step *= n
-    if offset or not terms:
-        terms.append(str(offset))
+    if offset or mark or not terms:
+        terms.append(f"{mark}{offset}")
     return " + ".join(reversed(terms))
 
 

@@ -109,7 +109,7 @@ def add_fold(nest: Nest, value: Apply, block: Block) -> None:
     place = block.element(value, tuple(nest.at[i] for i in kept))
     taken = math.prod(nest.shape[i] for i in axes)
     if kept == [*range(len(kept))]:
-        fold_in_variable(nest, value, element, place, f"r{block.places[value]}", len(kept), taken)
+        fold_in_variable(nest, value, element, place, f"r@{block.places[value]}", len(kept), taken)
     else:
         fold_in_place(nest, value, element, place, block.places[value], taken)
 
@@ -130,7 +130,7 @@ def fold_in_place(
 ) -> None:
     """Add up `count` elements for each result in the block, where the results begin at `first`."""
     fold = FOLDS[value.op]
-    results = f"for j in range({first}, {first + size(value)}):"
+    results = f"for j in range(@{first}, @{first} ++ {size(value)}):"
     nest.start += [results, f"    m[j] = {fold.start}"]
     nest.body.append(f"{place} = {fold.take.format(place, element)}")
     if fold.end != "{}":
@@ -159,12 +159,14 @@ def stored(base: Value, shape: Shape, at: Index, as_mask: bool, block: Block) ->
 # Pieces of others
 
 
-def pieces_lines(value: Apply, made: Pieces, block: Block) -> list[str]:
+def pieces_lines(value: Apply, made: Pieces, block: Block) -> list[list[str]]:
     """Loops that fill a result, and one nest for each of its pieces."""
     first = block.places[value]
-    lines = [
-        f"for j in range({first}, {first + size(value)}):",
-        f"    m[j] = {block.number(made.fill)}",
+    nests = [
+        [
+            f"for j in range(@{first}, @{first} ++ {size(value)}):",
+            f"    m[j] = {block.number(made.fill)}",
+        ]
     ]
     for piece in made.pieces:
         nest = Nest(np.broadcast_to(0, piece.source.shape)[piece.take].shape)
@@ -172,8 +174,8 @@ def pieces_lines(value: Apply, made: Pieces, block: Block) -> list[str]:
         source = stored(*behind(piece.source, taken), False, block)
         place = block.element(value, sliced(value.shape, piece.put, nest.at))
         nest.body.append(f"{place} {'+=' if made.overlap else '='} {source}")
-        lines += nest.lines()
-    return lines
+        nests.append(nest.lines())
+    return nests
 
 
 # Matrix products
@@ -211,7 +213,7 @@ class Product:
 
     def place(self, i: str, j: str) -> str:
         """The element of the result."""
-        return f"m[{flat(self.first, (self.rows, self.columns), (i, j))}]"
+        return f"m[{flat(self.first, (self.rows, self.columns), (i, j), '@')}]"
 
     def by_elements(self) -> list[str]:
         """A variable for each element."""
@@ -237,7 +239,7 @@ class Product:
 
     def in_place(self) -> list[str]:
         """Added up in the block."""
-        place = f"m[{self.first} + i * {self.columns} + j]"
+        place = f"m[@{self.first} + i * {self.columns} + j]"
         return [
             f"for i in range({self.rows}):",
             f"    for j in range({self.columns}):",

@@ -17,6 +17,7 @@ from .lower import TrainingStep
 from .lowered import REDUCTIONS, behind_views, is_mask, is_view, size
 from .memory import Block, NoLoops, largest_integer, one_dtype
 from .pieces import Pieces, pieces_of
+from .rolled import rolled
 
 LARGE = 50_000  # multiply-adds from which on a product is left to BLAS
 
@@ -26,12 +27,14 @@ class Loops:
     """A program as source, and the block of memory on which it works.
 
     `segments`: what is to be run in turn: the lines of a function, then a value that is left to
-    NumPy (a large product, for BLAS; an op that has no loop form), and so on.
+    NumPy (a large product, for BLAS; an op that has no loop form), and so on. `table`: places in
+    the block that nests of one form take in turn.
     """
 
     program: TrainingStep
     block: Block
     segments: list[Any]
+    table: list[int]
 
 
 def as_loops(program: TrainingStep) -> Loops:
@@ -49,23 +52,28 @@ def as_loops(program: TrainingStep) -> Loops:
     nests = [*grouped(early, looped), *grouped([x for x in work if x in late], looped)]
     check_updates(nests, looped & late, program)
     place_what_travels(nests, looped, program, block)
-    return Loops(program, block, segments(nests, looped, program, block))
+    table: list[int] = []
+    parts = [
+        rolled(part, table) if isinstance(part, list) else part
+        for part in segments(nests, looped, program, block)
+    ]
+    return Loops(program, block, parts, table)
 
 
 def segments(
     nests: list[list[Apply]], looped: set[Apply], program: TrainingStep, block: Block
 ) -> list[Any]:
-    """Lines of code, and between them the values that are left to NumPy."""
+    """Loop nests, and between them the values that are left to NumPy."""
     renewed = {value: leaf for leaf, value in program.updates}
     found: list[Any] = [[]]
     for nest in nests:
         first = nest[0]
         if first in looped:
-            found[-1] += nest_lines(nest, block, renewed)
+            found[-1].append(nest_lines(nest, block, renewed))
         elif (made := floating_pieces(first)) is not None:
             found[-1] += pieces_lines(first, made, block)
         elif is_small_product(first):
-            found[-1] += product_lines(first, block)
+            found[-1].append(product_lines(first, block))
         else:
             found += [first, []]
     return found

@@ -39,7 +39,8 @@ class Block:
 
     def element(self, value: Value, at: Index, shape: Shape | None = None) -> str:
         """An element of a value as source; `at`: in its own shape, or in another one."""
-        return f"m[{flat(self.places[value], value.shape if shape is None else shape, at)}]"
+        shape = value.shape if shape is None else shape
+        return f"m[{flat(self.places[value], shape, at, '@')}]"
 
     def number(self, x: Any) -> str:
         """A constant as source."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,13 +22,30 @@ class Calls:
     """What has been written so far.
 
     `buffers`: the array of each value, which stays the same array. `names`: how the source calls
-    it. `scope`: all that the source names. `lines`: the calls.
+    it. `scope`: all that the source names. `lines`: the calls. `rooms`: those that are lent to
+    values for as long as somebody reads them, `free`: those of them that are not lent.
     """
 
     buffers: dict[Value, np.ndarray] = field(default_factory=dict)
     names: dict[Value, str] = field(default_factory=dict)
     scope: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    rooms: dict[Value, np.ndarray] = field(default_factory=dict)
+    free: dict[tuple[int, np.dtype], list[np.ndarray]] = field(default_factory=dict)
+
+    def room(self, value: Value) -> np.ndarray:
+        """An array for a value, where there is one that nobody needs any more: memory just used
+        is in the processor's cache.
+        """
+        found = self.free.setdefault((size(value), value.dtype), [])
+        self.rooms[value] = room = found.pop() if found else np.empty(size(value), value.dtype)
+        return room.reshape(value.shape)
+
+    def give_back(self, value: Value) -> None:
+        """What a value had can be another's."""
+        if value in self.rooms:
+            room = self.rooms.pop(value)
+            self.free[len(room), room.dtype].append(room)
 
     def hold(self, value: Value, array: np.ndarray) -> str:
         """Keep the array of a value under a name."""
@@ -82,13 +100,41 @@ def numpy_calls(program: TrainingStep) -> Calls:
     calls = Calls()
     hold_leaves(calls, program)
     places = {new: calls.buffers[leaf] for leaf, new in renewed_in_place(program)}
-    for value in program.nodes:
+    for value, done in zip(program.nodes, last_reads(program)):
         add(calls, value, places.get(value))
+        for other in done:
+            calls.give_back(other)
     # New values into the places of the old ones, when all of them are known
     for leaf, value in program.updates:
         if calls.buffers[leaf] is not calls.buffers[value]:
             calls.call(np.copyto, "copyto", calls.names[leaf], calls.names[value])
     return calls
+
+
+def last_reads(program: TrainingStep) -> list[list[Value]]:
+    """For each value that is computed, those that nobody reads after it, be it through a view."""
+    last: dict[Value, int] = {}
+    for i, value in enumerate(program.nodes):
+        last[value] = i
+        for x in value.values():
+            for seen in through_views(x):
+                last[seen] = i
+    wanted = [program.loss, *program.outputs, *(g for *_, g in program.parameters)]
+    wanted += [new for _, new in program.updates]
+    kept = {seen for x in wanted for seen in through_views(x)}
+    done: list[list[Value]] = [[] for _ in program.nodes]
+    for value, i in last.items():
+        if value not in kept:
+            done[i].append(value)
+    return done
+
+
+def through_views(x: Value) -> list[Value]:
+    """A value, and those whose elements it may show."""
+    found = [x]
+    while found[-1].op in MAY_BE_VIEWS:
+        found.append(found[-1].inputs[0])
+    return found
 
 
 def renewed_in_place(program: TrainingStep) -> list[tuple[Value, Apply]]:
@@ -123,6 +169,8 @@ def add(calls: Calls, value: Apply, place: np.ndarray | None) -> None:
             return
     form = form_of(value)
     inputs = ufunc_inputs(calls, value) if form is call_ufunc else calls.inputs(value)
+    if place is None and form is not call_pieces:  # around its pieces, numbers stay for good
+        place = calls.room(value)
     out = calls.hold(value, np.empty(value.shape, value.dtype) if place is None else place)
     form(calls, value, inputs, out)
 
@@ -144,8 +192,36 @@ def call_ufunc(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
 def call_reduction(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
     ufunc = REDUCERS[value.op]
     axis = value.params.get("axis")
+    if axis is not None and takes_few(value, axis):
+        call_by_slices(calls, value, axis, out)
+        return
     axis = axis[0] if axis is not None and len(axis) == 1 else axis
     calls.call(ufunc.reduce, f"{ufunc.__name__}_reduce", *inputs, repr(axis), "None", out)
+
+
+FEW = 9  # elements that are taken up one after another, as those of a pooling's window
+
+
+def takes_few(value: Apply, axes: tuple[int, ...]) -> bool:
+    """Whether few elements make up each of many, and lie apart, for which NumPy's loops are slow."""
+    (x,) = value.inputs
+    taken = [x.shape[i] for i in axes]
+    return 1 < math.prod(taken) <= FEW and len(x.shape) - 1 not in axes
+
+
+def call_by_slices(calls: Calls, value: Apply, axes: tuple[int, ...], out: str) -> None:
+    """Slice after slice of the input taken up, each as a whole."""
+    (x,), ufunc = value.inputs, REDUCERS[value.op]
+    slices = []
+    for at in np.ndindex(*(x.shape[i] for i in axes)):
+        places = dict(zip(axes, at))
+        index = tuple(places.get(i, slice(None)) for i in range(len(x.shape)))
+        slices.append(calls.constant(calls.buffers[x][index]))
+    taken, *others = slices
+    dtype = calls.constant(value.dtype)  # a sum of masks counts
+    for other in others:
+        calls.call(ufunc, ufunc.__name__, taken, other, f"out={out}", f"dtype={dtype}")
+        taken = out
 
 
 def call_mean(calls: Calls, value: Apply, inputs: list[str], out: str) -> None:
