@@ -123,17 +123,18 @@ def last_reads(program: TrainingStep) -> list[list[Value]]:
     wanted += [new for _, new in program.updates]
     kept = {seen for x in wanted for seen in through_views(x)}
     done: list[list[Value]] = [[] for _ in program.nodes]
-    for value, i in last.items():
-        if value not in kept:
-            done[i].append(value)
+    for seen, i in last.items():
+        if seen not in kept:
+            done[i].append(seen)
     return done
 
 
 def through_views(x: Value) -> list[Value]:
     """A value, and those whose elements it may show."""
     found = [x]
-    while found[-1].op in MAY_BE_VIEWS:
-        found.append(found[-1].inputs[0])
+    while isinstance(x, Apply) and x.op in MAY_BE_VIEWS:
+        x = x.inputs[0]
+        found.append(x)
     return found
 
 

@@ -150,8 +150,15 @@ def walk(  # noqa: C901
                 gx = pending[age][1] + gx
             else:
                 insort(ages, age)
+                if op.add_to is not None and in_place and is_own(gx):
+                    sums.add(age)  # its rule has just made it
             pending[age] = x, gx
     return leaves
+
+
+def is_own(g: Any) -> bool:
+    """Whether it is an array with memory of its own."""
+    return g.__class__ is ndarray and g.base is None
 
 
 def take_for_sums(sums: set[int], pending: dict[int, tuple[Any, Any]], x: Any) -> bool:

@@ -51,6 +51,10 @@ def add_at(z: Any, g: Any, *arrays: Any, index: Any) -> None:
     """Add what belongs at an index to an array in place."""
     if arrays:
         np.add.at(z, filled_index(index, arrays), g)
+        return
+    part = z[index]
+    if part.__class__ is ndarray:  # a view; z[index] += g would write it back as well
+        part += g
     else:
         z[index] += g
 
@@ -96,7 +100,13 @@ def filled_index(index: Any, arrays: tuple[Any, ...]) -> Any:
 def has_only_new_axes(index: Any) -> bool:
     """Whether an index takes every element, once and in order."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(i is None or i is Ellipsis or i == slice(None) for i in parts)
+    for part in parts:
+        if part is not None and part is not Ellipsis and part != EVERYTHING:
+            return False
+    return True
+
+
+EVERYTHING = slice(None)
 
 
 def full_index(index: Any, ndim: int) -> list[Any]:
