@@ -185,7 +185,16 @@ def attention(x, y, weight, other, out):
     return softmax_cross_entropy(seen @ out, y).mean()
 
 
+def rnn(x, y, of_x, of_h, weight):
+    """Many small steps, which loops say once."""
+    h = np.zeros((1, 2))
+    for t in range(x.shape[1]):
+        h = np.tanh(x[:, t] @ of_x + h @ of_h)
+    return softmax_cross_entropy(h @ weight, y).mean()
+
+
 NETWORKS = {
+    "rnn": (rnn, (14, 2), [(2, 2), (2, 2), (2, 4)]),
     "cnn": (cnn, (8, 8, 1), [(3, 3, 1, 2), (2,), (3, 3, 2, 3), (3, 4)]),
     "lstm": (lstm, (5, 2), [(2, 12), (3, 12), (12,), (3, 4)]),
     "attention": (attention, (5, 2), [(2, 3), (3, 3), (6, 4)]),
@@ -310,3 +319,42 @@ def test_a_first_state_with_rows_is_refused_with_a_word_on_one_row():
     with pytest.raises(ValueError, match="row by row") as refusal:
         compile_epoch(loss, (x,), optimizer=SGD([weight], 0.1))
     assert "first state" not in str(refusal.value)
+
+
+def test_the_steps_of_a_sequence_are_said_once(uncompiled):
+    """24 steps more are few lines more; numbers are those of eager mode (see the epochs)."""
+    sources = []
+    for steps in (24, 48):
+        function, _, y, parameters, _ = made("rnn")
+        x = Tensor(random(4, steps, 2), name="x")
+        loss = function(x, y, *parameters)
+        sources.append(compile_backprop(loss, backend="numba").source)
+    assert "for r in range(" in sources[0]
+    few, many = (len(source.splitlines()) for source in sources)
+    assert many - few <= 2 * 24  # without loops there were 40 lines for each step
+
+
+def test_a_sequence_is_left_to_numpy_unless_numba_is_asked_for():
+    """It takes seconds to compile, and is not faster than NumPy's calls for common sizes."""
+    *_, loss = made("rnn")
+    assert compile_backprop(loss).backend == "numpy"
+
+
+def test_memory_is_lent_again_and_results_keep_theirs():
+    """A chain of many steps needs few arrays; what somebody reads after the step is not lent."""
+    x = Tensor(random(50), requires_grad=True, name="x")
+    y = x
+    for _ in range(30):
+        y = np.sin(y) * 1.1
+    middle = y * 2
+    z = middle
+    for _ in range(30):
+        z = np.sin(z)
+    step = compile_backprop(np.sum(z), outputs=[middle, y], backend="numpy")
+    step()
+    np.testing.assert_allclose(step.outputs[0], middle.data)
+    np.testing.assert_allclose(step.outputs[1], y.data)
+    # A sine's slope needs its input, so these 60 stay; with all in between there were over 200
+    values = [v for v in step.engine.replay.buffers.values() if v.size == 50]
+    owners = {v.__array_interface__["data"][0] for v in values}
+    assert len(owners) < 0.7 * len(values)

@@ -196,8 +196,28 @@ def call_reduction(calls: Calls, value: Apply, inputs: list[str], out: str) -> N
     if axis is not None and takes_few(value, axis):
         call_by_slices(calls, value, axis, out)
         return
+    if ufunc is np.add and axis is not None and sums_rows(calls, value, axis):
+        call_as_product(calls, value, out)
+        return
     axis = axis[0] if axis is not None and len(axis) == 1 else axis
     calls.call(ufunc.reduce, f"{ufunc.__name__}_reduce", *inputs, repr(axis), "None", out)
+
+
+def sums_rows(calls: Calls, value: Apply, axes: tuple[int, ...]) -> bool:
+    """Whether it is a sum of all rows of a matrix of floats, as that of a bias's gradient."""
+    (x,) = value.inputs
+    if not isinstance(x, VALUES) or x.dtype != value.dtype or x.dtype.char not in "fd":
+        return False
+    leading = axes == tuple(range(len(axes))) and len(axes) < len(x.shape)
+    return leading and size(x) > 0 and calls.buffers[x].flags.c_contiguous
+
+
+def call_as_product(calls: Calls, value: Apply, out: str) -> None:
+    """A sum of rows as a product with ones, which is several times as fast."""
+    matrix = calls.buffers[value.inputs[0]].reshape(-1, size(value))
+    total = calls.buffers[value].reshape(-1)
+    ones = np.ones(len(matrix), value.dtype)
+    calls.call(np.matmul, "matmul", *map(calls.constant, (ones, matrix, total)))
 
 
 FEW = 9  # elements that are taken up one after another, as those of a pooling's window

@@ -14,6 +14,7 @@ from .indices import indented
 
 PLACE = re.compile(r"@(\d+)")
 END = re.compile(r"@(\d+) \+\+ (\d+)")  # of a range that begins at a place
+ELEMENT = re.compile(r"m\[@(\d+)( \+ |\])")
 FEWEST = 10  # repetitions that are said in a loop
 LONGEST = 400  # how many nests may come again together
 
@@ -89,12 +90,21 @@ def loop(forms: list[Form], period: int, table: list[int]) -> list[str]:
     lines, column = [f"q = {first} + r * {width}"], 0
     for form in forms[:period]:
         for number in range(len(form.places)):
-            lines.append(f"p{number} = PLACES[q + {column}]")
+            # A part of its own, with indices that can be seen to be above 0: others are slow
+            lines.append(f"m{number} = m[PLACES[q + {column}] :]")
             column += 1
-        lines += map(named, form.lines)
+        lines += named(form.lines)
     return [f"for r in range({len(forms) // period}):", *indented(lines, 1)]
 
 
-def named(line: str) -> str:
-    """A line of a form, with variables for its places."""
-    return PLACE.sub(r"p\1", line.replace(" ++ ", " + "))
+def named(lines: Sequence[str]) -> list[str]:
+    """The lines of a form, with a variable for the part of the block that begins at each place."""
+    found, whole = [], ""
+    for line in lines:
+        if end := END.search(line):  # a loop over all of one part
+            whole = f"m{end[1]}[j]"
+            line = line.replace(f"@{end[1]}, {end[0]}", end[2])
+        line = line.replace("m[j]", whole)
+        line = ELEMENT.sub(lambda at: f"m{at[1]}[{'0]' if at[2] == ']' else ''}", line)
+        found.append(PLACE.sub(r"_\1", line))
+    return found
