@@ -20,6 +20,7 @@ NOT_COVERED = {
     **dict.fromkeys(("sign", "floor", "ceil", "rint"), "of slope zero: see test_graph.py"),
     **dict.fromkeys(("trunc", "round", "floor_divide"), "of slope zero: see test_numpy_list.py"),
     **dict.fromkeys(("signdet",), "of slope zero: see test_algebra.py"),
+    **dict.fromkeys(("batch_norm", "layer_norm"), "three inputs that fit: see test_norms.py"),
     "cofactors": "the rule of det: only gradients of gradients pass through it",
     **dict.fromkeys(
         "eigvalsh eigenvectors svdvals svd_u svd_vh qr_q qr_r".split(),

@@ -194,6 +194,22 @@ def test_convolution_over_pools_by_differences():
     check_gradients(loss, images(), *kernels)
 
 
+def test_windows_are_cut_once(monkeypatch):
+    """Those of the forward are kept for the gradient of the kernel."""
+    cuts = []
+
+    def counting(*args, **params):
+        cuts.append(args)
+        return cut(*args, **params)
+
+    cut = np.lib.stride_tricks.sliding_window_view
+    monkeypatch.setattr(np.lib.stride_tricks, "sliding_window_view", counting)
+    kernel = leaf(random_like(np.empty((3, 3, 3, 2))))
+    y = conv2d(Tensor(images()), kernel)
+    y.backward(random_like(y))
+    assert len(cuts) == 1
+
+
 # By hand
 
 

@@ -259,9 +259,8 @@ class Places:
         if self.apart:
             self.windows = n, rows, self.size[0], columns, self.size[1], channels
 
-    def cut(self, x: Any, fill: Any = 0) -> Any:
-        """The windows, with `fill` around the images."""
-        x = padded(x, self.widths, fill)
+    def cut(self, x: Any) -> Any:
+        """The windows of images with what is to be around them."""
         if not self.apart:
             return sliding_windows(x, size=self.size, axes=(1, 2), stride=self.stride)
         n, _, _, channels = x.shape
@@ -285,8 +284,8 @@ class Places:
     def inside(self, x: Any) -> Any:
         """1 in the windows where the images are, 0 around them; one for all where NumPy asks."""
         if x.__class__ is ndarray:
-            return self.cut(np.ones((1, *x.shape[1:3], 1), x.dtype))
-        return self.cut(np.ones_like(x))
+            x = x[:1, :, :, :1]
+        return self.cut(padded(np.ones_like(x), self.widths))
 
     def reduced(self, ufunc: np.ufunc, reduction: Any, seen: Any, **facts: Any) -> Any:
         """A reduction of each window; of NumPy's arrays by a ufunc, place by place.
@@ -315,7 +314,8 @@ def max_pool(x: Any, size: Step = 2, stride: Step | None = None, padding: Paddin
     it to the first). A window with NaN gives NaN. Padded places never win.
     """
     at = Places(x, size, stride, padding)
-    return at.reduced(np.maximum, np.max, at.cut(x, lowest(x.dtype)))
+    framed = padded(x, at.widths, lowest(x.dtype))
+    return at.reduced(np.maximum, np.max, at.cut(framed))
 
 
 @max_pool.vjp
@@ -353,7 +353,8 @@ def winners(
 ) -> Any:
     """What each element of a window has of its largest, y: 1, a share of it, or 0; NaN of NaN."""
     at = Places(x, size, stride, padding)
-    seen = at.cut(x, lowest(x.dtype))
+    framed = padded(x, at.widths, lowest(x.dtype))
+    seen = at.cut(framed)
     hit = np.equal(seen, np.expand_dims(y, at.axes))
     with_nan = y.__class__ is not ndarray or np.isnan(y).any()
     if with_nan:
@@ -369,8 +370,8 @@ def winners(
 def avg_pool(x: Any, size: Step = 2, stride: Step | None = None, padding: Padding = "valid") -> Any:
     """The mean of each window of images, channel by channel."""
     at = Places(x, size, stride, padding)
-    x = floats(x)
-    return at.reduced(np.add, np.sum, at.cut(x)) / counted(at, x)
+    framed = padded(floats(x), at.widths)
+    return at.reduced(np.add, np.sum, at.cut(framed)) / counted(at, x)
 
 
 def counted(at: Places, x: Any) -> Any:
