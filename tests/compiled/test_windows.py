@@ -130,6 +130,21 @@ def test_nan_and_infinity_stay(backend):
     np.testing.assert_allclose(x.grad, wanted, **EXACT)
 
 
+def parts_apart(x, y):
+    z = x * y
+    return z[:2] * z[2:4]
+
+
+def parts_that_overlap(x, y):
+    z = x * y
+    return z[:3] + z[1:] * 3 + z[::-1][:3] + z[0] * z[0, 1]
+
+
+def a_part_and_the_whole(x, y):
+    z = x * y
+    return z[1:] + z[:3] + np.sum(z * z)
+
+
 JOINED = {
     "concatenate": lambda x, y: np.concatenate([x, y * 2, x[:1]], axis=0),
     "along the last axis": lambda x, y: np.concatenate([x, x.T[:, :1].T * y[:1]], axis=-2),
@@ -137,8 +152,9 @@ JOINED = {
     "stack behind": lambda x, y: np.stack([x, y], axis=-1),
     "pad": lambda x, y: np.pad(x * y, ((1, 0), (2, 3))),
     "pad with a number": lambda x, y: np.pad(x, 1, constant_values=2.5) * np.pad(y, 1),
-    "parts apart": lambda x, y: (x * y)[:2] * (x * y)[2:4],
-    "parts that overlap": lambda x, y: (x * y)[:3] + (x * y)[1:] * 3 + (x * y)[::-1][:3],
+    "parts apart": parts_apart,
+    "parts that overlap": parts_that_overlap,
+    "a part and the whole": a_part_and_the_whole,
     "rows": lambda x, y: sum(row * (i + 1.0) for i, row in enumerate(x * y)),
     "single elements": lambda x, y: (x * y)[0, 1] * x[2, 2] + x[0, 1] + np.sum(y[1, None, :2]),
     "embedding": lambda x, y: x[[0, 2, 2]] * y[[1, 1, 0]] + x[1],
