@@ -1,4 +1,4 @@
-"""Images (n, h, w, c): where windows lie in them, and a matrix with a row for each window."""
+"""Images (n, h, w, c): what fits them, where windows lie, and a matrix with a row for each window."""
 
 from __future__ import annotations
 
@@ -31,6 +31,39 @@ def check_images(x: Any) -> None:
         raise ValueError(f"{LAYOUT}; this one is {shape}{HINTS.get(len(shape), '')}")
     if 0 in shape[1:3]:
         raise ValueError(f"{LAYOUT}; those of {shape} have no elements")
+
+
+KERNEL = "kernel is (kh, kw, c, m): height, width, channels of x, channels of the result"
+
+
+def check_kernel(x: Any, kernel: Any) -> None:
+    """ValueError for a kernel that does not fit the images, with a word on other layouts."""
+    shape = tuple(getattr(kernel, "shape", ()))
+    if len(shape) != 4 or 0 in shape[:2]:
+        raise ValueError(f"{KERNEL}; this one is {shape}")
+    if kernel.shape[2] != x.shape[3]:
+        raise ValueError(
+            f"x {tuple(x.shape)} has {x.shape[3]} channels (its last axis), kernel "
+            f"{tuple(kernel.shape)} is for {kernel.shape[2]}; {KERNEL}{other_layout(x, kernel)}"
+        )
+
+
+def other_layout(x: Any, kernel: Any) -> str:
+    """A question on the layout that shapes look like."""
+    last, first = x.shape[3], x.shape[1]  # one of them is the number of channels
+    _, c, height, width = kernel.shape  # in PyTorch's layout
+    if height == width and c in (last, first):
+        if c == last:
+            return ". Is it in PyTorch's layout (m, c, kh, kw)? Then kernel.transpose(2, 3, 1, 0)"
+        return (
+            ". Are both in PyTorch's layouts (n, c, h, w) and (m, c, kh, kw)? Then "
+            "x.transpose(0, 2, 3, 1) and kernel.transpose(2, 3, 1, 0)"
+        )
+    if kernel.shape[2] == first:
+        return ". Is x in PyTorch's layout (n, c, h, w)? Then x.transpose(0, 2, 3, 1)"
+    if kernel.shape[3] == last:
+        return ". Are its last two axes exchanged? Then kernel.transpose(0, 1, 3, 2)"
+    return ""
 
 
 def pair(n: Any, what: str) -> Pair:

@@ -14,6 +14,7 @@ from .images import (
     Padding,
     Step,
     check_images,
+    check_kernel,
     col2im,
     flat,
     im2col,
@@ -56,8 +57,9 @@ def conv2d(x: Any, kernel: Any, stride: Step = 1, padding: Padding = "same") -> 
         How far it moves at a time, down and to the right.
     padding : "same" or "valid"
         "same": there are ceil(h / stride) places, and max((places - 1) * stride + kh - h, 0) zeros
-        are put around, the smaller half of them before (as TensorFlow does). "valid": places where
-        the whole kernel lies within the image.
+        are put around, the smaller half of them before (as TensorFlow does, and with stride 1 the
+        book; its strides take h // stride places of those, from (stride - 1) // 2 on). "valid":
+        places where the whole kernel lies within the image.
 
     Returns
     -------
@@ -199,39 +201,6 @@ def _(
     return np.reshape(columns_of(g, kernel, stride, padding).T @ flat(x), kernel.shape)
 
 
-KERNEL = "kernel is (kh, kw, c, m): height, width, channels of x, channels of the result"
-
-
-def check_kernel(x: Any, kernel: Any) -> None:
-    """ValueError for a kernel that does not fit the images, with a word on other layouts."""
-    shape = tuple(getattr(kernel, "shape", ()))
-    if len(shape) != 4 or 0 in shape[:2]:
-        raise ValueError(f"{KERNEL}; this one is {shape}")
-    if kernel.shape[2] != x.shape[3]:
-        raise ValueError(
-            f"x {tuple(x.shape)} has {x.shape[3]} channels (its last axis), kernel "
-            f"{tuple(kernel.shape)} is for {kernel.shape[2]}; {KERNEL}{other_layout(x, kernel)}"
-        )
-
-
-def other_layout(x: Any, kernel: Any) -> str:
-    """A question on the layout that shapes look like."""
-    last, first = x.shape[3], x.shape[1]  # one of them is the number of channels
-    _, c, height, width = kernel.shape  # in PyTorch's layout
-    if height == width and c in (last, first):
-        if c == last:
-            return ". Is it in PyTorch's layout (m, c, kh, kw)? Then kernel.transpose(2, 3, 1, 0)"
-        return (
-            ". Are both in PyTorch's layouts (n, c, h, w) and (m, c, kh, kw)? Then "
-            "x.transpose(0, 2, 3, 1) and kernel.transpose(2, 3, 1, 0)"
-        )
-    if kernel.shape[2] == first:
-        return ". Is x in PyTorch's layout (n, c, h, w)? Then x.transpose(0, 2, 3, 1)"
-    if kernel.shape[3] == last:
-        return ". Are its last two axes exchanged? Then kernel.transpose(0, 1, 3, 2)"
-    return ""
-
-
 # Pooling
 
 POOLS = [
@@ -312,6 +281,35 @@ def max_pool(x: Any, size: Step = 2, stride: Step | None = None, padding: Paddin
 
     Ties share the gradient evenly, as those of np.max do (other libraries, and argmax, give all of
     it to the first). A window with NaN gives NaN. Padded places never win.
+
+    Parameters
+    ----------
+    x : array_like (n, h, w, c)
+        Images.
+    size : int or pair of int
+        Height and width of a window.
+    stride : int or pair of int, optional
+        How far it is from one window to the next, down and to the right; else the size.
+    padding : "valid" or "same"
+        As in `conv2d`.
+
+    Returns
+    -------
+    array or Tensor (n, oh, ow, c)
+        In the dtype of `x`.
+
+    Raises
+    ------
+    ValueError
+        Where shape, size, stride or padding do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import max_pool
+    >>> x = np.array([[1.0, 4.0, 2.0], [3.0, 0.0, 6.0]]).reshape(1, 2, 3, 1)
+    >>> max_pool(x).ravel(), max_pool(x, padding="same").ravel()
+    (array([4.]), array([4., 6.]))
     """
     at = Places(x, size, stride, padding)
     framed = padded(x, at.widths, lowest(x.dtype))
@@ -368,7 +366,40 @@ def winners(
 
 @define("avg_pool", samples=POOLS)
 def avg_pool(x: Any, size: Step = 2, stride: Step | None = None, padding: Padding = "valid") -> Any:
-    """The mean of each window of images, channel by channel."""
+    """The mean of each window of images, channel by channel.
+
+    Padded places do not count, so that at an edge the sum is divided by fewer elements. TensorFlow
+    and the book do the same; PyTorch counts them unless it is told not to.
+
+    Parameters
+    ----------
+    x : array_like (n, h, w, c)
+        Images.
+    size : int or pair of int
+        Height and width of a window.
+    stride : int or pair of int, optional
+        How far it is from one window to the next, down and to the right; else the size.
+    padding : "valid" or "same"
+        As in `conv2d`.
+
+    Returns
+    -------
+    array or Tensor (n, oh, ow, c)
+        Of whole numbers as float64.
+
+    Raises
+    ------
+    ValueError
+        Where shape, size, stride or padding do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import avg_pool
+    >>> x = np.array([[1.0, 4.0, 2.0], [3.0, 0.0, 6.0]]).reshape(1, 2, 3, 1)
+    >>> avg_pool(x).ravel(), avg_pool(x, padding="same").ravel()
+    (array([2.]), array([2., 4.]))
+    """
     at = Places(x, size, stride, padding)
     framed = padded(floats(x), at.widths)
     return at.reduced(np.add, np.sum, at.cut(framed)) / counted(at, x)
