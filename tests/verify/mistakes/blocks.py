@@ -99,7 +99,7 @@ BATCH_MISTAKES = [
             "G_shift": lambda n: each(n.shift, n.G_out.sum()),
         },
         "wrong-axis",
-        ("one sum over all axes for each element",),
+        ("the same for each element",),
     ),
     Mistake(
         "batch norm: scale and shift are means",

@@ -90,8 +90,16 @@ def constant(
     yield straight, both, "held-constant"
     words_of_mean = words.format(through[1], "the mean depends")
     yield straight - by_variance, words_of_mean, "held-constant"
+    if has_centered(question.graph, norm):  # where the variance comes back, by its name
+        return
     words_of_variance = words.format(through[2], "the variance depends")
     yield straight - by_mean, words_of_variance, "held-constant"
+
+
+def has_centered(graph: Graph, norm: Norm) -> bool:
+    """Whether what is normalized has a name of its own when its mean is taken off."""
+    near = (w for w in graph.behind(norm.y) if w.op is ops.subtract and w in graph.names)
+    return any(norm.u in w.values() for w in near)
 
 
 def altered(
