@@ -35,7 +35,7 @@ def compile_backprop(
         from inside `no_grad()`; so is whatever an op of your own takes from outside of its
         arguments. What differs from step to step is a named Tensor. New data assigned to a constant
         Tensor is noticed, what is written into its array (`t.data[0] = 1`) is not. An op that draws
-        random numbers draws at every step.
+        random numbers draws at every step, as long as the loss or an output depends on it.
     names : dict, optional
         Variable names for Tensors without a name, such as `locals()`.
     optimizer : Optimizer, optional
@@ -44,8 +44,9 @@ def compile_backprop(
         Tensors behind the loss whose arrays are wanted, in `step.outputs`.
     backend : {"auto", "numba", "numpy"}
         "numba" (loops in machine code, compiled once and kept on disk), "numpy" (calls into arrays
-        allocated once), or "auto": numba where it is installed, every op has a loop form and no
-        matrix product is so large that it is left to BLAS.
+        allocated once), or "auto": numba where it is installed, every op has a loop form, no
+        matrix product is so large that it is left to BLAS, and nothing is done ten times over, as
+        the steps of a sequence are (numba takes long to compile these).
 
     Returns
     -------

@@ -11,7 +11,7 @@ from ..program.formulas import vjps_in_picture
 from .folds import Folds
 from .gradients import Gradients
 
-LONGEST = 120  # characters of code on an arrow
+LONGEST = 320  # characters of code on an arrow
 
 
 @dataclasses.dataclass(frozen=True)

@@ -126,7 +126,8 @@ def arrow_label(arrow: Arrow, style: Style) -> str:
     texts = [style.muted(arrow.broadcast)] if arrow.broadcast else []
     if arrow.code:
         purple = style.colours["gradient"]
-        texts += [markup(line, purple, 10, MONO) for line in wrapped(arrow.words, 44)]
+        parts = arrow.words.split("; ")
+        texts += [markup(line, purple, 10, MONO) for part in parts for line in wrapped(part, 44)]
     if not texts:
         return ""
     # An arrow on the slant takes up to 10 points of its label's room.

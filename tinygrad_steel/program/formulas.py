@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import string
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from .called import Called
 from .expressions import FORMULAS, INLINE, PICTURES, WIDTH, Dialect, Speech, expression
 from .given_names import GivenNames, Names
 from .guards import guarded
+from .lines import used_twice
 from .literals import literal
 from .names import argument_names, first_free, readable
 from .texts import ATOM, SIGN, Text
@@ -225,17 +227,26 @@ class StepNames:
         return name
 
 
+LONG = 2 * INLINE  # characters at an arrow
+Says = Mapping[Any, Callable[[], str]]
 Asked = Sequence[Callable[[], str]]  # of the inputs of a step, and of its result at the end
 
 
 def vjps_in_picture(t: Tensor, called: Called) -> list[str | None]:
-    """The vjp of each input in the words of a picture; None where there is none."""
+    """The vjp of each input in the words of a picture; None where there is none.
+
+    Of a long one, what stands in it several times is said apart, by a letter.
+    """
     if t.op is None or not t.requires_grad:
         return [None] * len(t.inputs)
-    return written_vjps(t, called.g, [partial(called.of, x) for x in (*t.inputs, t)], PICTURES)
+    letters = [x for x in string.ascii_lowercase if x not in called.taken]
+    names = [partial(called.of, x) for x in (*t.inputs, t)]
+    return written_vjps(t, called.g, names, PICTURES, letters)
 
 
-def written_vjps(t: Tensor, g: str, called: Asked, dialect: Dialect) -> list[str | None]:
+def written_vjps(
+    t: Tensor, g: str, called: Asked, dialect: Dialect, letters: Sequence[str] = ()
+) -> list[str | None]:
     """The vjp of each input of an op by itself; only what is said is asked for its name."""
     assert t.op is not None
     inputs = [*map(alone, t.inputs)]
@@ -249,7 +260,29 @@ def written_vjps(t: Tensor, g: str, called: Asked, dialect: Dialect) -> list[str
         if isinstance(x, Tensor) and traced.made[x] in traced.names:
             says[traced.made[x]] = name
     gradients = [traced.gradient_of.get(x) for x in traced.loss.inputs]
-    return [None if y is None else vjp_text(traced, y, says, dialect) for y in gradients]
+    return [
+        None if y is None else in_parts(traced, bare(y), says, dialect, letters) for y in gradients
+    ]
+
+
+def bare(gradient: Value) -> Value:
+    """A gradient without the broadcast that NumPy does by itself."""
+    if isinstance(gradient, Apply) and gradient.op is broadcast_to:
+        (gradient,) = gradient.values()
+    return gradient
+
+
+def in_parts(
+    traced: Traced, gradient: Value, says: Says, dialect: Dialect, letters: Sequence[str]
+) -> str:
+    """A gradient in terms of `g`, the result and the inputs, with parts by letters if it is long."""
+    text = vjp_text(traced, gradient, says, dialect, {})
+    if len(text) <= LONG or not letters:
+        return text
+    order = said_for(gradient, says, dialect)
+    twice = used_twice(traced, order)
+    parts = (y for y in order if y in twice and y not in says)
+    return vjp_text(traced, gradient, says, dialect, dict(zip(parts, letters)))
 
 
 def alone(x: Any) -> Any:
@@ -260,21 +293,25 @@ def alone(x: Any) -> Any:
     return Tensor(x.data, x.requires_grad, "x" if is_said else None)
 
 
-def vjp_text(traced: Traced, gradient: Value, says: Mapping[Any, Any], dialect: Dialect) -> str:
-    """A gradient in terms of `g`, the result and the inputs."""
-    if isinstance(gradient, Apply) and gradient.op is broadcast_to:  # as NumPy does by itself
-        (gradient,) = gradient.values()
+def vjp_text(
+    traced: Traced, gradient: Value, says: Says, dialect: Dialect, apart: Mapping[Value, str]
+) -> str:
+    """A gradient in one expression, and behind it the parts that have a name in `apart`."""
     speech = Speech(dialect, traced.late)
+    said = []
     for y in said_for(gradient, says, dialect):
         if y in says:
             speech.texts[y] = name_text(says[y]()).of(y)
         elif isinstance(y, Apply):
             inner = guarded(y) if dialect.short else None
             speech.texts[y] = expression(y, speech) if inner is None else speech.texts[inner]
+            if y in apart and y is not gradient:
+                said.append(f"{apart[y]} = {speech.texts[y]}")
+                speech.texts[y] = Text(apart[y]).of(y)
         elif isinstance(y, Constant) and (y.shape or y is gradient):
             text = literal(y.data) if y.shape else dialect.value(y.data[()])
             speech.texts[y] = Text(text if len(text) <= INLINE else f"array{y.shape}").of(y)
-    return speech.texts[gradient].text
+    return "; ".join([speech.texts[gradient].text, *said])
 
 
 def said_for(gradient: Value, known: Container[Value], dialect: Dialect) -> dict[Value, None]:
