@@ -27,6 +27,8 @@ from .scope import Path
 from .themes import SANS, SHAPES, Theme
 from .words import printable
 
+MANY = 150  # cards from which on the renderer may stop before a layout is as narrow as can be
+
 
 def dot_source(scene: Scene, direction: str, colours: Theme) -> str:
     """The scene as DOT."""
@@ -35,6 +37,8 @@ def dot_source(scene: Scene, direction: str, colours: Theme) -> str:
     graph = graphviz.Digraph("steel", comment="tinygrad_steel draw()")
     set_defaults(graph, direction, title_label(scene, style, key if sideways else ""), colours)
     shown = placed(scene)
+    if len(scene.cards) > MANY:
+        graph.attr(nslimit="2", nslimit1="2")
     add_scope(graph, (), shown, style)
     for arrow, moved in zip(scene.arrows, shown.arrows):
         add_arrow(graph, arrow, shown.starts[moved.tail], scene, style)
