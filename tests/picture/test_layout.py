@@ -10,6 +10,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import gallery
 import numpy as np
 import pytest
 import shared_scenes
@@ -52,10 +53,9 @@ class Layout:
             if thing["name"].startswith("cluster"):
                 inside = frozenset(named[i]["name"] for i in thing["nodes"])
                 self.frames[inside] = tuple(map(float, thing["bb"].split(",")))
+        self.edges = [edge for edge in found.get("edges", []) if edge.get("style") != "invis"]
         self.arrows = [
-            (named[edge["tail"]]["name"], named[edge["head"]]["name"])
-            for edge in found.get("edges", [])
-            if edge.get("style") != "invis"
+            (named[edge["tail"]]["name"], named[edge["head"]]["name"]) for edge in self.edges
         ]
 
     def center(self, t_name):
@@ -95,6 +95,26 @@ def box_of(node):
     return x - width, y - height, x + width, y + height
 
 
+def points(edge):
+    """The way of an arrow, downwards, as points: graphviz tells of it in pieces of Bezier curves."""
+    ways = [part for part in edge["pos"].split(" ") if part[0] not in "se"]  # less its head
+    found = np.array([tuple(map(float, way.split(","))) for way in ways])
+    found = found if found[0, 1] > found[-1, 1] else found[::-1]
+    t = np.linspace(0, 1, 30)[:, None]
+    curves = [
+        (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d
+        for a, b, c, d in (found[i : i + 4] for i in range(0, len(found) - 1, 3))
+    ]
+    return np.concatenate(curves)
+
+
+def widest_gap(a, b):
+    """How far two ways lie apart, at most, at the same height."""
+    heights = np.linspace(max(a[-1, 1], b[-1, 1]), min(a[0, 1], b[0, 1]), 50)
+    across = [np.interp(heights, way[::-1, 1], way[::-1, 0]) for way in (a, b)]
+    return np.max(np.abs(across[0] - across[1]))
+
+
 def overlap(a, b, room=1):
     return not (
         a[2] <= b[0] + room or b[2] <= a[0] + room or a[3] <= b[1] + room or b[3] <= a[1] + room
@@ -124,6 +144,23 @@ def test_scenes_that_use_parts_again(name, fold, layout):
 @pytest.mark.parametrize("name", ["rnn of 4 steps", "lstm", "attention", "gan"])
 def test_gradients_lead_up_the_same_ways(name, view, layout):
     assert faults(layout(draw(shared_scenes.SCENES[name](), view=view))) == ([], [], [])
+
+
+@pytest.mark.parametrize("name", ["steel", "micrograd", "lstm", "attention"])
+def test_both_are_two_arrows_apart(name, layout):
+    """Data leads down, and a gradient back beside it: between the cards they lie apart."""
+    make = gallery.steel if name == "steel" else shared_scenes.SCENES[name]
+    drawn = layout(draw(make(), view="both"))
+    ways, gaps = {}, []
+    for edge in drawn.edges:
+        ends = (edge["tail"], edge["head"])
+        is_gradient = edge.get("dir") == "back"
+        ways.setdefault(ends, {False: [], True: []})[is_gradient].append(points(edge))
+    flowing = [arrow for arrow in drawn.scene.arrows if arrow.flows]
+    assert sum(len(way[True]) for way in ways.values()) == len(flowing) > 4
+    for way in ways.values():
+        gaps += [widest_gap(*pair) for pair in itertools.product(way[False], way[True])]
+    assert min(gaps) > 2 and np.median(gaps) > 5  # they are 1 to 3 wide
 
 
 @pytest.mark.parametrize("steps, is_grouped", [(4, False), (4, True), (39, False)])

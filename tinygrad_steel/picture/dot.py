@@ -191,35 +191,39 @@ def add_chip(graph: Any, chip: Chip, style: Style) -> None:
 
 
 def add_arrow(graph: Any, arrow: Arrow, start: Card | Chip, scene: Scene, style: Style) -> None:
-    """An arrow: along the data, against it, or both; from its card or from a chip of it."""
-    tail, head = scene.by_id[arrow.tail], scene.by_id[arrow.head]
+    """An arrow along the data, one of the gradient, or both; from its card or from a chip of it."""
+    head = scene.by_id[arrow.head]
     attributes = {
         "class": "steel-edge",
         "color": style.colours["op"][1],
-        "edgetooltip": arrow_tooltip(arrow, tail, head),
+        "edgetooltip": arrow_tooltip(arrow, scene.by_id[arrow.tail], head),
     }
-    if arrow.flows:
-        attributes |= backward_look(arrow, scene.view, style)
-    elif scene.view == "backward":
-        attributes |= {"dir": "none", "style": "dotted", "color": style.colours["muted"]}
-    label = arrow_label(arrow, style)
-    if label:
-        attributes["label"] = label
-        attributes["labeltooltip"] = escaped(arrow.code or arrow.broadcast)
-    if arrow.spine:
-        attributes["weight"] = "20"
     if start.scope[: len(head.scope)] != head.scope:
         attributes["minlen"] = "2"  # into a scope: its first parameters need a rank of their own
-    graph.edge(start.id, arrow.head, **attributes)
+    gradient = gradient_look(arrow, style) if arrow.flows else {}
+    label = label_of(arrow, style)
+    weight = {"weight": "20"} if arrow.spine else {}
+    if gradient and scene.view == "both":
+        # The data's arrow is straight, the gradient's is bent beside it.
+        weight = {"weight": "60"} if arrow.spine else {}
+        graph.edge(start.id, arrow.head, **attributes, **weight)
+        weight = {"weight": "0"}
+    elif scene.view == "backward" and not gradient:
+        gradient = {"dir": "none", "style": "dotted", "color": style.colours["muted"]}
+    graph.edge(start.id, arrow.head, **{**attributes, **gradient, **label, **weight})
 
 
-def backward_look(arrow: Arrow, view: str, style: Style) -> dict[str, str]:
-    """How an arrow looks on which a gradient flows: thicker for a larger one."""
-    purple = style.colours["gradient"]
-    if view == "both":
-        color = f"{style.colours['op'][1]}:{purple}"
-        return {"dir": "both", "arrowtail": "normal", "penwidth": "1.3", "color": color}
+def label_of(arrow: Arrow, style: Style) -> dict[str, str]:
+    """What an arrow says, if anything."""
+    label = arrow_label(arrow, style)
+    tooltip = escaped(arrow.code or arrow.broadcast)
+    return {"label": label, "labeltooltip": tooltip} if label else {}
+
+
+def gradient_look(arrow: Arrow, style: Style) -> dict[str, str]:
+    """How the arrow of a gradient looks: thicker for a larger one."""
     width = 1.1 + 1.9 * bar_count(arrow.size or 0, style.span) / BARS
+    purple = style.colours["gradient"]
     return {"dir": "back", "arrowtail": "normal", "penwidth": f"{width:.1f}", "color": purple}
 
 
