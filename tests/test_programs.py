@@ -20,6 +20,7 @@ NOT_COVERED = {
     **dict.fromkeys(("sign", "floor", "ceil", "rint"), "of slope zero: see test_graph.py"),
     **dict.fromkeys(("trunc", "round", "floor_divide"), "of slope zero: see test_numpy_list.py"),
     **dict.fromkeys(("signdet",), "of slope zero: see test_algebra.py"),
+    **dict.fromkeys(("batch_norm", "layer_norm"), "three inputs that fit: see test_norms.py"),
     "cofactors": "the rule of det: only gradients of gradients pass through it",
     **dict.fromkeys(
         "eigvalsh eigenvectors svdvals svd_u svd_vh qr_q qr_r".split(),
@@ -28,6 +29,11 @@ NOT_COVERED = {
     "heaviside": "its slope is not zero at a jump alone",
     "astype": "all is float64 here",
     "scatter": "the rule of getitem: only gradients of gradients pass through it",
+    **dict.fromkeys(
+        "conv2d conv2d_transpose max_pool avg_pool im2col col2im sliding_windows "
+        "overlap_add".split(),
+        "of images, with four axes: see tests/ops/test_windows.py",
+    ),
 }
 
 

@@ -96,6 +96,20 @@ LINES = [
     ("np.r_[0, v, a]", "np.hstack([0, v, a])", [0, 0.5, 1, A]),
     ("np.c_[v, z[:2]]", "np.column_stack([v, z[:2]])", [[0.5, 0], [1, 1]]),
 ]
+PLACES = [
+    ("z[np.argmax(w, axis=1)]", "tinygrad_steel.Tensor(z)[np.argmax(w, axis=1)]", [1, 1]),
+    ("zz[w > 4]", "tinygrad_steel.Tensor(zz)[w > 4]", [1]),
+    (
+        "np.take(z, np.argmax(w, axis=0))",
+        "np.take(tinygrad_steel.Tensor(z), np.argmax(w, axis=0))",
+        [1, 1],
+    ),
+    (
+        "zz.take(np.argmax(w, axis=0), axis=1)",
+        "np.take(tinygrad_steel.Tensor(zz), np.argmax(w, axis=0), axis=1)",
+        [[1, 1], [1, 1]],
+    ),
+]
 
 
 @pytest.mark.parametrize("line, instead, value", LINES)
@@ -105,6 +119,13 @@ def test_what_to_write_in_place_of_an_expression(line, instead, value):
     y = eval(instead, names)
     assert isinstance(y, Tensor) and y.requires_grad
     close(y.data, np.array(value, float))
+
+
+@pytest.mark.parametrize("line, instead, value", PLACES)
+def test_places_in_an_array_that_are_a_tensor(line, instead, value):
+    names, said = refused(line)
+    assert said.endswith(f". Here: {instead}")
+    close(eval(instead, names).data, np.array(value, float))
 
 
 @pytest.mark.parametrize(
@@ -117,6 +138,7 @@ def test_what_to_write_in_place_of_an_expression(line, instead, value):
             [0, 1, 2 * A],
         ),
         ("z[mask] = b", "z = np.where(mask, b, z)", [B, 1, B]),
+        ("z[:2] = v", "z = np.concatenate([v, z[2:]])", [0.5, 1, 2]),
         ("z += a", "z = z + a", [A, 1 + A, 2 + A]),
         ("z *= a + 1", "z = z * (a + 1)", [0, A + 1, 2 * A + 2]),
     ],
@@ -141,7 +163,6 @@ def test_rows_are_collected(line):
     [
         "np.asarray(v)",
         "z[mask] = v[[0, 1]]",
-        "z[:2] = v",
         "np.add(z, v[0], out=z)",
         "z[i if True else 0] = a",
         "np.full_like(i, a)",
@@ -178,6 +199,10 @@ def test_scipys_functions_that_are_no_ufuncs(name, arguments):
         ("v.astype(complex)", "holds real numbers, not complex128"),
         ("Tensor(['a'])", "holds real numbers, not <U1"),
         ("np.unique(v)", r"; np.sort\(t\) keeps all elements and their gradients$"),
+        (
+            "np.piecewise(v, [v > 0], [abs])",
+            r"; np.where\(condition, f\(t\), g\(t\)\) chooses one of two",
+        ),
         ("np.cov(w, aweights=v)", "no gradient is followed to fweights and aweights"),
     ],
 )
@@ -299,3 +324,27 @@ def test_what_is_not_followed_is_named(line, words):
             line,
             {"np": np, "v": leaf([1.0, -2.0, 3.0]), "w": leaf([2.0, 0.5, 1.0]), "s": leaf(0.5)},
         )
+
+
+@pytest.mark.parametrize(
+    "line, kind, words",
+    [
+        ("np.median(w, axis=5)", np.exceptions.AxisError, "np.median on Tensors: axis 5 is out"),
+        ("np.average(w, axis=5)", np.exceptions.AxisError, "np.average on Tensors: mean("),
+        ("np.quantile(w, 0.5, axis=5)", IndexError, "np.quantile on Tensors: "),
+        ("np.hsplit(w, 3)", ValueError, "np.hsplit on Tensors: an axis of length 2 does not split"),
+        ("np.vstack([w, z])", ValueError, "np.vstack on Tensors: concatenate("),
+        ("np.trace(w, axis1=5)", np.exceptions.AxisError, "np.trace on Tensors: "),
+        (
+            "np.lib.stride_tricks.sliding_window_view(w, 9)",
+            ValueError,
+            "np.lib.stride_tricks.sliding_window_view on Tensors: 1 lengths",
+        ),
+        ("np.sum(w, axis=5)", np.exceptions.AxisError, "sum(w: (2, 2) float64, axis=5"),
+    ],
+)
+def test_an_error_says_which_function_of_numpys_it_is_about(line, kind, words):
+    names = {"np": np, "w": leaf(W, name="w"), "z": np.arange(3.0)}
+    with pytest.raises(kind) as caught:
+        eval(line, names)
+    assert type(caught.value) is kind and str(caught.value).startswith(words)

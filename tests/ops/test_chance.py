@@ -1,15 +1,18 @@
 """dropout and noise: the same draws along every road, held fixed where something is compared."""
 
 import copy
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
 import pytest
-from helpers import close, leaf, random_like
+from helpers import close, counted, leaf, random_like
 
 from tinygrad_steel import (
     SGD,
     Tensor,
+    batch_norm,
     check_gradients,
     compare_backprop,
     compile_backprop,
@@ -22,6 +25,7 @@ from tinygrad_steel import (
     hessian,
     hvp,
     jacobian,
+    layer_norm,
     no_grad,
     noise,
     scope,
@@ -291,6 +295,27 @@ def test_epochs_draw_as_eager_does(backend, kind):
 
 
 @EITHER
+def test_an_epoch_with_samples_in_columns(backend):
+    """The mask has the batch along its second axis, in the last batch, too."""
+    xs, w, v = numbers(11, 3), leaf(numbers(2, 3)), leaf(numbers(2, 3))
+    rng, twin = np.random.default_rng(1), np.random.default_rng(1)
+
+    def loss(x, weight, rng):
+        return np.mean(np.square(dropout(np.tanh(weight @ x.T), 0.5, rng) - 1))
+
+    x = Tensor(xs[:4], name="x")
+    epoch = compile_epoch(loss(x, w, rng), [x], optimizer=SGD([w], 0.1), backend=backend)
+    twin.random((2, 4))
+    epoch(xs)
+    optimizer = SGD([v], 0.1)
+    for i in (0, 4, 8):
+        v.grad = None
+        loss(Tensor(xs[i : i + 4]), v, twin).backward()
+        optimizer.step()
+    close(w.data, v.data, rtol=1e-10)
+
+
+@EITHER
 def test_two_masks_of_the_same_are_two(backend):
     """Same input, rate and generator: nothing may make one of them."""
     rng, x = np.random.default_rng(1), leaf(numbers(5, 4), name="x")
@@ -312,6 +337,75 @@ def test_what_has_no_history_is_drawn_anew_all_the_same():
         step()
         found.append(w.grad.tolist())
     assert len({*map(tuple, found)}) > 3
+
+
+class Drawn:
+    """A random program of nine steps, each of which goes into the loss, with draws anywhere."""
+
+    def __init__(self, seed):
+        dice = np.random.default_rng(seed)
+        self.rngs = [np.random.default_rng(seed + 1), np.random.RandomState(seed + 2)]
+        self.x = Tensor(dice.normal(size=(4, 5)), name="x")
+        self.w, self.s, self.b = (
+            leaf(dice.normal(size=n), name=name) for n, name in [((5, 5), "w"), (5, "s"), (5, "b")]
+        )
+        self.steps = [
+            (dice.integers(9), dice.integers(3, size=2), dice.uniform(0, 0.9), dice.integers(2))
+            for _ in range(9)
+        ]
+
+    def loss(self):
+        values = [self.x]
+        for kind, places, rate, which in self.steps:
+            a, b = (values[-1 - i % len(values)] for i in places)
+            values.append(self.step(kind, a, b, rate, self.rngs[which]))
+        return sum(np.mean(np.sin(v) + self.b * v) for v in values[1:])
+
+    def step(self, kind, a, b, rate, rng):
+        made = [
+            lambda: dropout(a, rate, rng),
+            lambda: noise(a, rate, rng),
+            lambda: dropout(a, rate, rng) - dropout(b, rate, rng),
+            lambda: dropout(a.T, rate, rng).T,
+            lambda: a + dropout(self.w, rate, rng)[0],
+            lambda: np.tanh(a @ self.w),
+            lambda: a * b + self.b,
+            lambda: batch_norm(a, self.s, self.b, 0.1),
+            lambda: layer_norm(a, self.s, self.b, 0.1),
+        ]
+        return made[kind]()
+
+    def gradients(self):
+        """The loss and the gradients, from the walk back."""
+        for p in (self.w, self.s, self.b):
+            p.grad = None
+        loss = self.loss()
+        loss.backward()
+        return loss, {p.name: p.grad for p in (self.w, self.s, self.b) if p.grad is not None}
+
+
+@pytest.mark.parametrize("first", range(0, counted(200, 20), 10))
+def test_random_programs(first):
+    for seed in range(first, first + 10):
+        program, eager = Drawn(seed), Drawn(seed)
+        loss, expected = program.gradients()
+        after = [*map(state, program.rngs)]
+        source = write_backprop(loss)
+        for _ in range(2):
+            value, *gradients = source.function()(**source.arguments)
+            close(value, loss.data, rtol=1e-10)
+            names = [name for name in source.arguments if name in expected]
+            for name, g in zip(names, gradients):
+                close(g, expected[name], rtol=1e-7, atol=1e-9)
+        step = compile_backprop(loss, backend="numpy")
+        assert [*map(state, program.rngs)] == after
+        eager.loss()
+        for _ in range(2):
+            value = step(*[program.x.data] * len(step.arguments))
+            right, expected = eager.gradients()
+            close(np.float64(value), right.item(), rtol=1e-10)
+            for name, g in expected.items():
+                close(step.gradients[name], g, rtol=1e-7, atol=1e-9)
 
 
 # Gradients
@@ -486,6 +580,15 @@ def test_a_file_refuses(tmp_path):
         TypeError, match=r"mask \(dropout_mask\) is drawn anew .* if training else h"
     ):
         export_onnx(net.loss(), tmp_path / "net.onnx", [net.x, net.y])
+
+
+def test_to_import_the_library_loads_no_generators():
+    """np.random takes half as long to load as all ops together."""
+    code = (
+        "import sys, numpy; before = {*sys.modules}; import tinygrad_steel;"
+        "assert 'numpy.random' not in {*sys.modules} - before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # Refusals

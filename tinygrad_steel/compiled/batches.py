@@ -51,15 +51,17 @@ def one_row_more(t: Tensor, longer: Mapping[Tensor, Any], rows: int) -> Any:
     inputs = [longer.get(x, x.data) if isinstance(x, Tensor) else x for x in t.inputs]
     outside = [isinstance(x, Tensor) and x not in longer for x in t.inputs]
     if all(x is not None for x in inputs):
-        return drawn(t, rows) if is_random(t) else with_more_rows(t, inputs, outside, rows)
+        return drawn(t, inputs, rows) if is_random(t) else with_more_rows(t, inputs, outside, rows)
     for x in itertools.compress(t.inputs, outside):
         divided = (leaf for leaf in data_behind(x) if leaf.data.size % rows == 0)
         refuse_misfit(t, next(divided, None))
     return None
 
 
-def drawn(t: Tensor, rows: int) -> np.ndarray:
+def drawn(t: Tensor, inputs: list[Any], rows: int) -> np.ndarray:
     """What stands for random numbers, as nothing is drawn to find out."""
+    if t.op is not None and t.op.draws:
+        return np.resize(t.data, np.shape(inputs[0]))
     per_row = t.shape[:1] == (rows,)
     return np.resize(t.data, (rows + 1, *t.shape[1:])) if per_row else t.data
 

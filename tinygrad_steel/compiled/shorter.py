@@ -47,6 +47,13 @@ def is_stretched(t: Tensor, y: Tensor, inputs: tuple[Any, ...]) -> bool:
     )
 
 
+def first_rows(t: Tensor, inputs: tuple[Any, ...]) -> np.ndarray:
+    """What was drawn, for as many rows as the first input has."""
+    rows = next((len(x) for x in inputs if np.ndim(x)), None)
+    data: np.ndarray = t.data[:rows] if t.shape else t.data
+    return data
+
+
 def rerecorded(t: Tensor, inputs: tuple[Any, ...]) -> Tensor:
     """The op of a Tensor on other inputs; one that draws random numbers does not draw now, as its
     steps are to come.
@@ -54,8 +61,7 @@ def rerecorded(t: Tensor, inputs: tuple[Any, ...]) -> Tensor:
     op: Any = t.op
     if not is_random(t):
         return record_op(op, inputs, t.params)
-    rows = next((len(x) for x in inputs if np.ndim(x)), None)
-    data = t.data[:rows] if t.shape else t.data
+    data = np.resize(t.data, np.shape(inputs[0])) if op.draws else first_rows(t, inputs)
     stand_in = copy.copy(op)
     stand_in.forward = lambda *_, **__: (data, None) if op.keeps else data
     y = record_op(stand_in, inputs, t.params)

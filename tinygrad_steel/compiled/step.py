@@ -35,7 +35,7 @@ def compile_backprop(
         from inside `no_grad()`; so is whatever an op of your own takes from outside of its
         arguments. What differs from step to step is a named Tensor. New data assigned to a constant
         Tensor is noticed, what is written into its array (`t.data[0] = 1`) is not. An op that draws
-        random numbers draws at every step.
+        random numbers draws at every step, as long as the loss or an output depends on it.
     names : dict, optional
         Variable names for Tensors without a name, such as `locals()`.
     optimizer : Optimizer, optional

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dis
 import sys
 from collections.abc import Iterator
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -185,10 +186,21 @@ def decides(index: Tensor) -> bool:
 def refuse_assignment(t: Any) -> None:
     """TypeError where NumPy asks for the numbers of `t` for `z[i] = t`: the history would be lost."""
     frame = sys._getframe(2)
+    if frame.f_globals.get("__name__") == "numpy._core._methods":
+        refuse_mean(frame)
     if dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE"):
         called = t._name or "the Tensor"
         raise TypeError(
             f"`{expression_of(frame) or 'z[i]'} = ...` cannot keep the history of {called} of shape "
             f"{t.shape}: use np.where, np.stack or np.concatenate, or t.numpy() where the numbers "
-            f"alone are meant{refusals.advice()}"
+            f"alone are meant{refusals.advice(t)}"
+        )
+
+
+def refuse_mean(frame: FrameType) -> None:
+    """TypeError where NumPy makes a plain number of the mean of an array of objects."""
+    if isinstance(frame.f_locals.get("arr"), np.ndarray):  # else it is yet to be made of Tensors
+        raise TypeError(
+            f"np.{frame.f_code.co_name.strip('_')} of an array of objects makes plain numbers of the "
+            f"Tensors in it: write z = np.stack(list(z.flat)).reshape(z.shape) before"
         )

@@ -1,4 +1,4 @@
-"""The words of PyTorch and JAX, and what they are here: for messages to who comes from there."""
+"""The words of PyTorch and JAX, and what they are here; methods of arrays that a Tensor does not have."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ ATTRIBUTES = {
     "clamp": "write t.clip(min, max)",
     "clamp_": "write t = t.clip(min, max): nothing is changed in place",
     "clone": "write t.copy()",
+    "compress": "write t[mask], or np.compress(condition, t, axis)",
     "contiguous": "write t, which always is",
     "copy_": "write t = u: nothing is changed in place",
     "cpu": "write t, which is in main memory",
@@ -26,6 +27,7 @@ ATTRIBUTES = {
     "div_": "write t = t / u: nothing is changed in place",
     "double": "write t.astype(np.float64)",
     "expand": "write np.broadcast_to(t, shape)",
+    "fill": "write t = np.full_like(t, value): nothing is changed in place",
     "fill_": "write t = np.full_like(t, value): nothing is changed in place",
     "float": "write t.astype(np.float32)",
     "gather": "write np.take_along_axis(t, places, axis)",
@@ -34,6 +36,7 @@ ATTRIBUTES = {
     "index_select": "write t[indices], or np.take(t, indices, axis)",
     "int": "write t.astype(int)",
     "is_leaf": "write t.op is None",
+    "itemset": "write t = np.where(mask, value, t): nothing is changed in place",
     "long": "write t.astype(int)",
     "masked_fill": "write np.where(mask, value, t)",
     "matmul": "write t @ u",
@@ -45,14 +48,18 @@ ATTRIBUTES = {
     "numel": "write t.size",
     "permute": "write t.transpose(axes)",
     "pow": "write t ** n",
+    "put": "write t = np.where(mask, value, t): nothing is changed in place",
     "register_hook": "write backward(), then look at t.grad",
     "requires_grad_": "write t.requires_grad = True",
+    "resize": "write t = np.resize(t, shape): nothing is changed in place",
     "retain_grad": "write grad(loss, t), which takes results as well",
     "scatter": "write np.where or np.concatenate",
+    "sort": "write t = np.sort(t): nothing is changed in place",
     "sub": "write t - u",
     "sub_": "write t = t - u: nothing is changed in place",
     "t": "write t.T",
     "to": "write t.astype(dtype): NumPy computes in main memory",
+    "tobytes": "write t.numpy().tobytes()",
     "type": "write t.astype(dtype)",
     "unsqueeze": "write np.expand_dims(t, axis), or t[:, None]",
     "view": "write t.reshape(shape)",

@@ -79,12 +79,12 @@ KINDS = (
 
 
 def explained(error: Exception, where: str, op: Any) -> Exception:
-    """The same kind of error, saying where it happened before what was said of it.
+    """The same kind of error, saying where it happened before what was said of it; `op` may be a spelling.
 
     A class of somebody else's stays what it is, as who raises it may want to catch it: it gets a
     note instead.
     """
-    if op.elementwise and "broadcast" in str(error):
+    if getattr(op, "elementwise", False) and "broadcast" in str(error):
         where = f"{where} (on every axis, counted from the right, lengths must be equal or 1)"
     from_numpy = type(error).__module__.partition(".")[0] == "numpy"
     for kind in KINDS:

@@ -163,7 +163,7 @@ def augmented(tensor: Any, sign: str, in_place: Callable[..., Any], op: Op, othe
     """
     t: Tensor = tensor
     if t.op is not None or not t.requires_grad:
-        refuse_view(t, sign)
+        refuse_view(t, sign, other)
         return t.record_op(op, (t, other), {})
     name = t.name or "w"
     if RECORDING.get().on:

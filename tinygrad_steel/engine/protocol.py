@@ -9,6 +9,7 @@ import numpy as np
 from ..ops.op import SPELLINGS, Op
 from .answers import refuse_assignment
 from .later import arguments, refusals
+from .messages import asked_by_user, explained
 from .numpy_api import BEYOND, twin, with_method
 from .views import note_copies
 
@@ -23,7 +24,7 @@ class Protocol:
         if kwargs.get("out") is not None:
             raise TypeError(
                 f"np.{ufunc.__name__} cannot write a Tensor into an array (out=, or `z += t` on an "
-                f"ndarray z), since its history would be lost: write z = z + t{refusals.advice()}"
+                f"ndarray z), since its history would be lost: write z = z + t{refusals.advice(inputs[-1])}"
             )
         if method != "__call__":
             return with_method(ufunc, method)(*inputs, **{"axis": 0, **kwargs})
@@ -42,6 +43,10 @@ class Protocol:
             found = meaning(*args, **kwargs)
         except TypeError as error:
             again = in_our_words(function, meaning, args, kwargs, error)
+        except (IndexError, ValueError) as error:
+            if isinstance(meaning, Op) or not asked_by_user(1):
+                raise
+            raise explained(error, f"{name_of(function)} on Tensors", known) from error
         else:
             again = None
         if again is not None:
@@ -62,13 +67,18 @@ class Protocol:
             "use np.stack([t, u]) to join Tensors, np.where or np.concatenate in place of "
             "z[i] = t, t.numpy() for the numbers alone, and in place of a masked array or a "
             "pandas table plain numbers: masked.filled(0) * t, table.to_numpy() @ t"
-            + refusals.advice()
+            + refusals.advice(self)
         )
+
+
+def name_of(function: Any) -> str:
+    """A function of NumPy's as people write it."""
+    return f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
 
 
 def in_our_words(function: Any, meaning: Any, args: Any, kwargs: Any, error: TypeError) -> Any:
     """A call that did not fit, by NumPy's own signature; the error anew where that was not why."""
-    name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+    name = name_of(function)
     try:
         again = None
         if not arguments.fit(meaning, args, kwargs):

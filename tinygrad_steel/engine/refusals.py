@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import linecache
 import os
 from collections.abc import Callable
 from types import FrameType, ModuleType
@@ -12,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..ops.op import is_tensor
+from .filling import instead_of_filling
+from .line import meaning_of, written_at
 from .messages import users_frame
 
 # What makes an array of what it is given.
@@ -23,6 +24,7 @@ INSTEAD = {
     "delete": "t[np.delete(np.arange(len(t)), i)] leaves elements out",
     "insert": "np.concatenate puts elements in between",
     "apply_along_axis": "np.stack([f(row) for row in t]) does the same for rows",
+    "piecewise": "np.where(condition, f(t), g(t)) chooses one of two functions",
     "unique": "np.sort(t) keeps all elements and their gradients",
 }
 # Of methods of ufuncs: a line that does the same.
@@ -51,7 +53,8 @@ def unknown(function: Any) -> TypeError:
             f"np.stack or np.concatenate them, or choose with np.where{advice()}"
         )
     words = INSTEAD.get(function.__name__)
-    instead = advice() or (f"; {words}" if words else "")
+    instead = advice() if function.__name__ in REWRITTEN or not words else ""
+    instead = instead or (f"; {words}" if words else "")
     return TypeError(
         f"{name} has no registered op, so its gradient is not known: write it with functions that "
         f"have one (tinygrad_steel.OPS lists them), register it with "
@@ -67,18 +70,21 @@ def unknown_method(ufunc: np.ufunc, method: str) -> TypeError:
     return TypeError(f"{name}.{method} keeps no history on Tensors: use {write}")
 
 
-def advice() -> str:
-    """What to write in place of the user's line, as the last words of a message; or nothing."""
+def advice(t: Any = None) -> str:
+    """What to write in place of the user's line, as the last words of a message; or nothing.
+
+    `t` is the Tensor that the line is refused for, where that is known.
+    """
     frame = users_frame()
     ours = scipy_function(frame)
     while frame.f_back is not None and is_scipy(frame):
         frame = frame.f_back
-    node = written_at(frame)
+    node, around = written_at(frame)
     text = ""
     if ours:
         text = instead_of_scipy(node, ours, frame)
     elif node is not None:
-        text = instead_of(node, frame)
+        text = instead_of(node, around, frame, t)
     return f". Here: {text}" if text else ""
 
 
@@ -96,29 +102,6 @@ def scipy_function(frame: FrameType) -> str:
     return ""
 
 
-def written_at(frame: FrameType) -> ast.AST | None:
-    """The call, the operation or the assignment that a frame is at; None where it is not known."""
-    at = [*frame.f_code.co_positions()][frame.f_lasti // 2]
-    source = "".join(linecache.getlines(frame.f_code.co_filename, frame.f_globals))
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:  # a cell with a %magic, or a file that has changed
-        return None
-    for node in ast.walk(tree):
-        target = node.targets[0] if isinstance(node, ast.Assign) else node
-        if place_of(target) == at and isinstance(
-            node, ast.Call | ast.BinOp | ast.Subscript | ast.Assign | ast.AugAssign
-        ):
-            return node
-    return None
-
-
-def place_of(node: ast.AST) -> tuple[int | None, ...]:
-    """Where a node stands, as code objects say it."""
-    names = ("lineno", "end_lineno", "col_offset", "end_col_offset")
-    return tuple(getattr(node, name, None) for name in names)
-
-
 def instead_of_scipy(node: ast.AST | None, name: str, frame: FrameType) -> str:
     """Our function in place of SciPy's, along SciPy's axis; nothing for arguments that we lack."""
     if not isinstance(node, ast.Call):
@@ -133,20 +116,16 @@ def instead_of_scipy(node: ast.AST | None, name: str, frame: FrameType) -> str:
     return f"tinygrad_steel.{name}({', '.join([*map(ast.unparse, given), *axis])})"
 
 
-def instead_of(node: ast.AST, frame: FrameType) -> str:
+def instead_of(node: ast.AST, around: list[ast.AST], frame: FrameType, t: Any) -> str:
     """What to write in place of a call, an operation or an assignment."""
     if isinstance(node, ast.AugAssign):
-        if is_tensors_element(node.target, frame):
-            return ""
-        target = ast.unparse(node.target)
-        old = ast.parse(target, mode="eval").body
-        return f"{target} = {ast.unparse(ast.BinOp(old, node.op, node.value))}"
+        return instead_of_in_place(node, around, frame, t)
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
-        return instead_of_filling(node.targets[0], node.value, frame)
+        return instead_of_filling(node, around, frame, t)
     if isinstance(node, ast.Call):
         return instead_of_call(node, frame)
-    if isinstance(node, ast.Subscript):
-        return instead_of_index(node, frame)
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        return instead_of_index(node, frame, t)
     if isinstance(node, ast.BinOp):
         sides = [stacked(node.left, frame), stacked(node.right, frame)]
         return (
@@ -157,33 +136,39 @@ def instead_of(node: ast.AST, frame: FrameType) -> str:
     return ""
 
 
-def is_tensors_element(target: ast.expr, frame: FrameType) -> bool:
-    """Whether a target may be an element of a Tensor, to which nothing can be assigned."""
-    if not isinstance(target, ast.Subscript):
-        return False
-    return not isinstance(meaning_of(target.value, frame), list | dict | np.ndarray)
+def instead_of_in_place(
+    node: ast.AugAssign, around: list[ast.AST], frame: FrameType, t: Any
+) -> str:
+    """What to write for `z += t`."""
+    kept = not isinstance(node.target, ast.Name)
+    if isinstance(node.target, ast.Subscript):
+        owner = meaning_of(node.target.value, frame)
+        if not isinstance(owner, list | dict):
+            return instead_of_filling(node, around, frame, t)
+    target = ast.unparse(node.target)
+    old = ast.parse(target, mode="eval").body
+    anew = f"{target} = {ast.unparse(ast.BinOp(old, node.op, node.value))}"
+    if not kept or not is_tensor(t):
+        return anew
+    call = ast.Call(ast.Attribute(node.value, "numpy", ast.Load()), [], [])
+    plain = ast.unparse(ast.AugAssign(node.target, node.op, call))
+    return f"{anew}; or, for a running mean, through which no gradient flows: {plain}"
 
 
-def instead_of_filling(target: ast.Subscript, value: ast.expr, frame: FrameType) -> str:
-    """What to write for `z[i] = t`."""
-    array, index = ast.unparse(target.value), ast.unparse(target.slice)
-    z, i, t = (meaning_of(x, frame) for x in (target.value, target.slice, value))
-    text = ast.unparse(value)
-    if isinstance(i, np.ndarray) and i.dtype.kind == "b" and is_tensor(t) and not t.ndim:
-        return f"{array} = np.where({index}, {text}, {array})"
-    if not isinstance(i, int | np.integer):
+def instead_of_lookup(node: ast.Subscript, frame: FrameType, t: Any) -> str:
+    """Some elements of an array, by places or a mask that are a Tensor."""
+    known = meaning_of(node.slice, frame)
+    if not is_tensor(t) or t.dtype.kind not in "iub" or not (known is None or known is t):
         return ""
-    collect = f"append each {text} to a list, of which np.stack makes one Tensor"
-    if np.ndim(z) != 1:
-        return collect
-    place = index if i >= 0 else f"{index} % len({array})"
-    return f"{array} = np.where(np.arange(len({array})) == {place}, {text}, {array}); or {collect}"
+    return f"tinygrad_steel.Tensor({ast.unparse(node.value)})[{ast.unparse(node.slice)}]"
 
 
-def instead_of_index(node: ast.Subscript, frame: FrameType) -> str:
-    """What to write for `np.r_[...]` and `np.c_[...]`."""
+def instead_of_index(node: ast.Subscript, frame: FrameType, t: Any) -> str:
+    """What to write for `np.r_[...]`, `np.c_[...]`, and an array that a Tensor is an index of."""
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     name = ast.unparse(node.value)
+    if name not in ("np.r_", "np.c_"):
+        return instead_of_lookup(node, frame, t)
     if any(isinstance(x, ast.Slice) or isinstance(meaning_of(x, frame), str) for x in parts):
         return ""
     text = ", ".join(map(ast.unparse, parts))
@@ -323,6 +308,19 @@ def instead_of_select(node: ast.Call, frame: FrameType) -> str:
     return text
 
 
+def instead_of_take(node: ast.Call, frame: FrameType) -> str:
+    """Of an array, at places that are a Tensor."""
+    if is_method(node, frame):
+        array = ast.unparse(node.func.value)  # type: ignore[attr-defined]
+        given = list(node.args)
+    else:
+        array, given = ast.unparse(node.args[0]) if node.args else "", list(node.args[1:])
+    if not array:
+        return ""
+    table = ast.parse(f"tinygrad_steel.Tensor({array})", mode="eval").body
+    return unparsed("np.take", [table, *given], node)
+
+
 def instead_of_ndenumerate(node: ast.Call, frame: FrameType) -> str:
     """Each element with its place."""
     given = arguments_of(node, "arr")
@@ -338,6 +336,7 @@ REWRITTEN: dict[str, Callable[[ast.Call, FrameType], str]] = {
     "insert": instead_of_insert,
     "apply_along_axis": instead_of_apply,
     "select": instead_of_select,
+    "take": instead_of_take,
     "ndenumerate": instead_of_ndenumerate,
 }
 
@@ -360,15 +359,3 @@ def holds_tensors(node: ast.expr, frame: FrameType) -> bool:
         )
     found = meaning_of(node, frame)
     return isinstance(found, list | tuple) and any(map(is_tensor, found))
-
-
-def meaning_of(node: ast.expr, frame: FrameType) -> Any:
-    """What a name or a number stands for in a frame; None for all that would have to be computed."""
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        inner = meaning_of(node.operand, frame)
-        return -inner if isinstance(inner, int) else None
-    if isinstance(node, ast.Name):
-        return frame.f_locals.get(node.id, frame.f_globals.get(node.id))
-    return None

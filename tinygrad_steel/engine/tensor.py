@@ -24,6 +24,7 @@ from .checks import (
 )
 from .habits import ATTRIBUTES, Elsewhere, refuse
 from .keys import refuse_key
+from .later import refusals
 from .messages import asked_by_user, describe_call, described_result, explained
 from .methods import Methods
 from .operators import Operators
@@ -355,7 +356,7 @@ class Tensor(Operators, Methods, Answers, Protocol):
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
             "a Tensor's elements cannot be assigned: "
-            "use np.where or np.concatenate to make a new Tensor"
+            f"use np.where or np.concatenate to make a new Tensor{refusals.advice(value)}"
         )
 
 

@@ -56,7 +56,7 @@ def note_copies(function: Any, found: Any, args: tuple[Any, ...]) -> None:
             y.viewed = ()
 
 
-def refuse_view(t: Any, sign: str) -> None:
+def refuse_view(t: Any, sign: str, other: Any) -> None:
     """TypeError for an operator in place on a view of what somebody can see."""
     if not is_view(t):
         return
@@ -64,7 +64,7 @@ def refuse_view(t: Any, sign: str) -> None:
     raise TypeError(
         f"`{sign}` on {described_result(t)}, which is a view in NumPy: {seen} would change with "
         f"it, and no Tensor changes in place. For this part alone make a new result; for a new "
-        f"whole, put new parts together by np.stack, np.concatenate or np.where{refusals.advice()}"
+        f"whole, put new parts together by np.stack, np.concatenate or np.where{refusals.advice(other)}"
     )
 
 

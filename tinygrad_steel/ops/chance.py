@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +13,8 @@ from .declare import unlisted
 from .op import Op, describe, is_tensor
 from .states import put_back, state
 
-Generator = np.random.Generator | np.random.RandomState
+if TYPE_CHECKING:  # np.random takes half as long to load as all ops together: not before it is used
+    Generator = np.random.Generator | np.random.RandomState
 
 
 def dropout(x: Any, rate: float, rng: Generator | None = None, name: str = "mask") -> Any:
@@ -22,8 +22,8 @@ def dropout(x: Any, rate: float, rng: Generator | None = None, name: str = "mask
 
     So the mean of each element is what it was (inverted dropout). The mask is drawn anew at each
     call, in the order of the calls, compiled or not: the same state of the generator gives the same
-    masks. It is a value of the graph by itself, and a constant to gradients. `x` stays in the graph
-    for its shape alone.
+    masks. It is a value of the graph by itself (`y.inputs[1]` of the result `y`), and a constant to
+    gradients.
 
     To evaluate without dropout, leave the call out: `h = dropout(h, 0.5, rng) if training else h`.
 
@@ -63,7 +63,7 @@ def dropout(x: Any, rate: float, rng: Generator | None = None, name: str = "mask
     """
     check_generator("dropout", rng)
     check_rate(rate)
-    x = x if is_tensor(x) else np.asarray(x)
+    x = x if hasattr(x, "dtype") else np.asarray(x)
     return multiply(x, drawn(dropout_mask, x, name, rate=float(rate), rng=rng))
 
 
@@ -106,7 +106,7 @@ def noise(x: Any, spread: float, rng: Generator | None = None, name: str = "nois
     """
     check_generator("noise", rng)
     check_spread(spread)
-    x = x if is_tensor(x) else np.asarray(x)
+    x = x if hasattr(x, "dtype") else np.asarray(x)
     return add(x, drawn(normal_noise, x, name, spread=float(spread), rng=rng))
 
 
@@ -154,7 +154,7 @@ normal_noise = draw("normal_noise", normal)
 
 def check_generator(what: str, rng: Any) -> None:
     """TypeError for what is no generator with a state of its own."""
-    if isinstance(rng, Generator):
+    if isinstance(rng, np.random.Generator | np.random.RandomState):
         return
     if rng is np.random:
         given = "the module np.random, which whoever draws anywhere shares"
@@ -198,42 +198,34 @@ def check_number(what: str, x: Any) -> None:
 class OneDraw:
     """Makes each call of a function draw what the first one drew.
 
-    After `close` the generators are where that first call left them.
+    So each leaves the generators where the first one left them, too.
     """
 
     def __init__(self) -> None:
-        self.before: list[tuple[Generator, Any]] = []
-        self.after: list[tuple[Generator, Any]] | None = None
-        self.place = 0
+        self.begins: list[tuple[Generator, Any]] = []
+        self.place: int | None = None  # of the next draw, None in the first call
 
     def same(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, which draws in each call what it drew in the first."""
 
-        @functools.wraps(function)
         def call(*args: Any) -> Any:
-            self.place = 0
             token = AGAIN.set(self)
             try:
                 return function(*args)
             finally:
                 AGAIN.reset(token)
-                if self.after is None:
-                    self.after = [(rng, state(rng)) for rng, _ in self.before]
+                self.place = 0
 
         return call
 
     def begin(self, rng: Generator) -> None:
         """A draw begins: the first time its state is noted, then it is put back to that."""
-        if self.after is None:
-            self.before.append((rng, state(rng)))
-        elif self.place < len(self.before) and self.before[self.place][0] is rng:
-            put_back(*self.before[self.place])
+        if self.place is None:
+            self.begins.append((rng, state(rng)))
+            return
+        if self.place < len(self.begins) and self.begins[self.place][0] is rng:
+            put_back(*self.begins[self.place])
         self.place += 1
-
-    def close(self) -> None:
-        """Leave the generators as the first call did."""
-        for rng, end in self.after or ():
-            put_back(rng, end)
 
 
 AGAIN: ContextVar[OneDraw | None] = ContextVar("again", default=None)

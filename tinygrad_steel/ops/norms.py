@@ -25,12 +25,13 @@ ROWS = [
 ]
 
 
-def check_shapes(x: Any, scale: Any, shift: Any, axes: str) -> None:
-    """ValueError where `x` has fewer axes than these, or scale or shift does not fit into it."""
-    shape = np.shape(x)
-    if len(shape) < len(axes.split(", ")):
-        raise ValueError(f"x is ({axes}), not {shape}")
-    for name, other in (("scale", np.shape(scale)), ("shift", np.shape(shift))):
+def check_shapes(x: Any, scale: Any, shift: Any, layout: str, least: int) -> None:
+    """ValueError where `x` has fewer axes than its layout, or scale or shift does not fit into it."""
+    shape: tuple[int, ...] = getattr(x, "shape", ())
+    if len(shape) < least:
+        raise ValueError(f"x is {layout}, not {shape}")
+    for name, given in (("scale", scale), ("shift", shift)):
+        other = getattr(given, "shape", ())
         pairs = zip(other[::-1], shape[::-1])
         if len(other) > len(shape) or any(n not in (1, full) for n, full in pairs):
             words = f"one number for each place along the last axis of x, ({shape[-1]},)"
@@ -76,7 +77,8 @@ def batch_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     The statistics are those of `x` itself, over all axes but the last, and depend on it: they are
     no constants to a gradient. The variance is that of n elements, not of n - 1.
 
-    To evaluate, use `normalize` with running statistics (see `update_running`).
+    To evaluate, and for a file of ONNX that takes any number of rows, use `normalize` with running
+    statistics (see `update_running`).
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ def batch_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     array([[-1., -1.],
            [ 1.,  1.]])
     """
-    check_shapes(x, scale, shift, "batch, channels")
+    check_shapes(x, scale, shift, "(batch, ..., channels)", least=2)
     axis = over_batch(x)
     centred = centre(x, axis)
     deviation = spread_of(centred, axis, epsilon)
@@ -173,7 +175,7 @@ def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     array([[-1.,  1.],
            [-1.,  1.]])
     """
-    check_shapes(x, scale, shift, "features,")
+    check_shapes(x, scale, shift, "(..., features)", least=1)
     centred = centre(x, -1)
     deviation = spread_of(centred, -1, epsilon)
     normal = centred / deviation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ def state(generator: Any) -> Any:
         return generator.bit_generator.state
     if isinstance(generator, np.random.RandomState):
         return generator.get_state(legacy=False)
-    return generator.getstate() if isinstance(generator, random.Random) else generator.state
+    return generator.getstate() if is_pythons(generator) else generator.state
 
 
 def put_back(generator: Any, old: Any) -> None:
@@ -23,7 +22,12 @@ def put_back(generator: Any, old: Any) -> None:
         generator.bit_generator.state = old
     elif isinstance(generator, np.random.RandomState):
         generator.set_state(old)
-    elif isinstance(generator, random.Random):
+    elif is_pythons(generator):
         generator.setstate(old)
     else:
         generator.state = old
+
+
+def is_pythons(generator: Any) -> bool:
+    """Whether it is a random.Random, a module that no import of ops waits for."""
+    return hasattr(generator, "getstate")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Iterator
 
+from .. import ops
 from ..engine.tensor import Tensor
-from ..program.formulas import vjp_formulas
+from ..program.formulas import short_vjp_formulas, vjp_formulas
 from ..program.given_names import Names
 from .folds import Folds
 from .gradients import Gradients
+
+# One op, one card, and a vjp of many steps
+LAYERS = {ops.batch_norm, ops.layer_norm, ops.conv2d, ops.max_pool, ops.avg_pool}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +123,8 @@ class Codes:
     def written(self, y: Tensor) -> tuple[list[str | None], str]:
         """The vjps of an op; their mere name where they run on arrays alone, and the error."""
         try:
-            return vjp_formulas(y, self.names, self.taken), ""
+            say = short_vjp_formulas if y.op in LAYERS else vjp_formulas
+            return say(y, self.names, self.taken), ""
         except Exception as error:  # of whatever kind a rule of somebody's own raises on Tensors
             name = y.op.name if y.op is not None else ""
             return [f"vjp of {name}"] * len(y.inputs), f"{type(error).__name__}: {error}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
+import string
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,11 +18,15 @@ from ..ops.op import Op
 from .ancestors import refuse_numbers, translated
 from .expressions import FORMULAS, INLINE, WIDTH, Speech, expression
 from .given_names import GivenNames, Names
+from .lines import used_twice
 from .literals import literal, value_text
 from .names import argument_names, first_free, readable
 from .texts import ATOM, SIGN, Text
 from .trace import Traced, for_reader, trace, trace_forward
 from .values import Apply, Constant, Leaf, Value, behind
+
+LONG = 4 * INLINE  # characters at an arrow
+NOTHING: Mapping[Value, str] = MappingProxyType({})
 
 
 def formula(t: Tensor, names: Names = None) -> str:
@@ -140,6 +146,18 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     >>> vjp_formulas(x @ weight), vjp_formulas(np.ones((3, 1)) + bias)
     ([None, 'x.T @ g'], [None, 'g.sum(axis=0)'])
     """
+    return vjp_texts(t, names, taken, lambda traced, g, step: step_text(traced, g, step.g))
+
+
+def short_vjp_formulas(t: Tensor, names: Names, taken: Iterable[str]) -> list[str | None]:
+    """The same for a picture: of a long one, what stands in it several times is said apart."""
+    return vjp_texts(t, names, taken, short_step_text)
+
+
+def vjp_texts(
+    t: Tensor, names: Names, taken: Iterable[str], say: Callable[[Traced, Value, Step], str]
+) -> list[str | None]:
+    """What there is to say of the gradient of each input of a result; None where there is none."""
     refuse_numbers([t])
     if t.op is None or not t.requires_grad:
         return [None] * len(t.inputs)
@@ -147,7 +165,7 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     traced = for_reader(trace(step.result, start=step.start))
     assert isinstance(traced.loss, Apply)
     gradients = [traced.gradient_of.get(x) for x in traced.loss.inputs]
-    return [step_text(traced, g, step.g) if g is not None else None for g in gradients]
+    return [say(traced, g, step) if g is not None else None for g in gradients]
 
 
 class Step:
@@ -183,11 +201,14 @@ class Step:
         return Tensor(x.data, x.requires_grad, name if is_said else None)
 
 
-def step_text(traced: Traced, gradient: Value, start: str) -> str:
-    """A gradient in terms of `g`, the result and the inputs."""
+def step_text(
+    traced: Traced, gradient: Value, start: str, apart: Mapping[Value, str] = NOTHING
+) -> str:
+    """A gradient in terms of `g`, the result and the inputs; `apart`: names for parts of it."""
     if isinstance(gradient, Apply) and gradient.op is broadcast_to:  # as NumPy does by itself
         (gradient,) = gradient.values()
     speech = Speech(FORMULAS, traced.late)
+    said = []
     for y in behind([gradient]):
         if y is traced.start:
             speech.texts[y] = Text(start).of(y)
@@ -195,10 +216,24 @@ def step_text(traced: Traced, gradient: Value, start: str) -> str:
             speech.texts[y] = Text(traced.names[y]).of(y)
         elif isinstance(y, Apply):
             speech.texts[y] = expression(y, speech)
+            if y in apart and y is not gradient:
+                said.append(f"{apart[y]} = {speech.texts[y]}")
+                speech.texts[y] = Text(apart[y]).of(y)
         elif isinstance(y, Constant) and (y.shape or y is gradient):
             text = literal(y.data)
             speech.texts[y] = Text(text if len(text) <= INLINE else f"array{y.shape}").of(y)
-    return speech.texts[gradient].text
+    return "; ".join([speech.texts[gradient].text, *said])
+
+
+def short_step_text(traced: Traced, gradient: Value, step: Step) -> str:
+    """The same, with parts by letters where it is long."""
+    text = step_text(traced, gradient, step.g)
+    if len(text) <= LONG:
+        return text
+    letters = [x for x in string.ascii_lowercase if x not in step.used]
+    twice = used_twice(traced, behind([gradient]))
+    named = dict(zip((y for y in behind([gradient]) if y in twice), letters))
+    return step_text(traced, gradient, step.g, named)
 
 
 # Blocks that come again and again

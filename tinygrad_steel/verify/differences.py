@@ -70,8 +70,7 @@ def check_gradients(
     what = getattr(fn, "__name__", None) or type(fn).__name__
     refuse_tolerances(rtol, atol)
     refuse_nothing(what, arrays, wanted)
-    draws = OneDraw()
-    case = Case(what, draws.same(fn), data, wanted, names_of(fn, inputs), arrays)
+    case = Case(what, OneDraw().same(fn), data, wanted, names_of(fn, inputs), arrays)
     absolute = ATOL if atol is None else atol
     terms = Terms(seed, rtol, absolute, asked=atol is not None)
     try:
@@ -80,8 +79,6 @@ def check_gradients(
         if any(x.dtype.kind in "iu" for x in arrays):
             error.add_note(INTEGERS_BECAME_FLOATS)
         raise
-    finally:
-        draws.close()
 
 
 INTEGERS_BECAME_FLOATS = (
