@@ -41,12 +41,14 @@ class Layout:
 
     def __init__(self, picture, program):
         self.scene = picture.scene
+        # Without drawing operations, "json0": graphviz 2.43 crashes over some of those.
         done = subprocess.run(
-            [program, "-Tjson"], input=picture.source, capture_output=True, text=True, timeout=100
+            [program, "-Tjson0"], input=picture.source, capture_output=True, text=True, timeout=100
         )
         found = json.loads(done.stdout)
         named = {thing["_gvid"]: thing for thing in found["objects"]}
         nodes = {thing["name"]: thing for thing in named.values() if "pos" in thing}
+        self.bounds = tuple(map(float, found["bb"].split(",")))
         self.boxes = {name: box_of(node) for name, node in nodes.items()}
         self.frames = {}  # the ids of all in a scope -> its frame
         for thing in named.values():
@@ -67,6 +69,10 @@ class Layout:
     def upward(self):
         """The arrows whose head does not stand below their tail."""
         return [(a, b) for a, b in self.arrows if self.boxes[a][1] < self.boxes[b][3]]
+
+    def leftward(self):
+        """The arrows whose head does not stand to the right of their tail."""
+        return [(a, b) for a, b in self.arrows if self.boxes[a][2] > self.boxes[b][0]]
 
     def overlapping(self):
         """The pairs of cards and chips that lie on each other."""
@@ -180,6 +186,52 @@ def test_a_recurrence_is_as_wide_as_one_of_its_steps(layout):
     assert far < right + 20
 
 
+# Rows
+
+
+@pytest.mark.parametrize("view", ["forward", "both"])
+@pytest.mark.parametrize("name", shared_scenes.SCENES)
+def test_pictures_to_the_right_go_on_in_rows(name, view, layout):
+    """About 16 to 9, however many cards there are, or less than 14 inches (1000 points).
+
+    The renderer's own widths are not known beforehand: long code on arrows makes a picture wider.
+    """
+    picture = draw(shared_scenes.SCENES[name](), view=view, direction="LR", fold=False)
+    drawn = layout(picture)
+    assert (drawn.leftward(), *faults(drawn)[1:]) == ([], [], [])
+    left, bottom, right, top = drawn.bounds
+    assert right - left < max(16 / 9 * 1.35 * (top - bottom), 1000), (right, top)
+
+
+@pytest.mark.parametrize("direction", ["LR", "RL"])
+def test_rows_stand_below_each_other_in_time(direction, layout):
+    steps = 39
+    drawn = layout(draw(shared_scenes.rnn(steps), direction=direction, fold=False))
+    heights = [drawn.center(f"h{i}") for i in range(1, steps + 1)]
+    rows = [frame for frame in drawn.frames.values()]
+    assert 6 < len(rows) < 12
+    row_of = [
+        next(i for i, (_, low, _, high) in enumerate(rows) if low < y < high) for y in heights
+    ]
+    tops = [rows[row][3] for row in row_of]
+    assert tops == sorted(tops, reverse=True) and len({*tops}) == len(rows)
+
+
+def test_rows_are_cut_between_scopes_and_begin_with_a_name():
+    picture = draw(shared_scenes.lstm(), direction="LR", fold=False)
+    frames = [line for line in picture.source.splitlines() if 'tooltip="scope: ' in line]
+    assert len(frames) == 3 and picture.source.count("subgraph cluster_row") == 3
+    assert all(f">→ {name}<" in picture.source for name in ("h1", "c1", "h2", "c2"))
+    assert ">→ h3<" not in picture.source
+
+
+def test_what_is_short_is_one_row():
+    for name in ("micrograd", "cnn"):
+        picture = draw(shared_scenes.SCENES[name](), direction="LR")
+        assert ("cluster_row" in picture.source) == (name == "cnn")
+    assert "cluster_row" not in draw(shared_scenes.deep()).source
+
+
 # Chips
 
 
@@ -249,8 +301,10 @@ def random_graph(seed):
 
 @pytest.mark.parametrize("seed", RANDOM)
 def test_random_graphs(seed, layout):
-    drawn = layout(draw(random_graph(seed), fold=False))
-    assert faults(drawn) == ([], [], [])
+    graph = random_graph(seed)
+    assert faults(layout(draw(graph, fold=False))) == ([], [], [])
+    drawn = layout(draw(graph, fold=False, direction="LR"))
+    assert (drawn.leftward(), *faults(drawn)[1:]) == ([], [], [])
 
 
 def test_random_graphs_share_much():

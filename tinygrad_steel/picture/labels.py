@@ -7,6 +7,7 @@ import math
 
 from .arrows import Arrow
 from .cards import Card
+from .graph import LEAVES
 from .markup import join, markup, table, wrapped
 from .scene import Scene
 from .text import gradient_text
@@ -74,8 +75,9 @@ def card_label(card: Card, style: Style) -> str:
 
 
 def chip_label(card: Card, style: Style) -> str:
-    """The name of a card that stands elsewhere, else what it holds."""
+    """The name of a card that stands elsewhere, else what it holds; a result comes from there."""
     name = card.name or card.value or card.op or str(card.shape)
+    name = name if card.kind in LEAVES else f"→ {name}"
     return table([markup(line, style.colours[card.kind][1], 10, MONO) for line in wrapped(name)], 0)
 
 
