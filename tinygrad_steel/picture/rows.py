@@ -10,7 +10,7 @@ from .scene import Scene
 
 WIDE = 16 / 9
 SHORT = 700  # points; what is no wider needs no second row
-PITCH = {"forward": 170, "backward": 240, "both": 240}  # points from a level to the next, as a rule
+PITCH = {"forward": 170, "backward": 270, "both": 270}  # points from a level to the next, as a rule
 HEIGHT = 65  # points that a card takes, as a rule
 
 
