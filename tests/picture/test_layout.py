@@ -17,6 +17,7 @@ import shared_scenes
 from helpers import counted, leaf
 
 from tinygrad_steel import Tensor, draw, scope
+from tinygrad_steel.picture.fans import gathered
 
 SCRIPTS = os.pathsep.join(
     [os.environ.get("PATH", ""), sysconfig.get_path("scripts"), str(Path(sys.executable).parent)]
@@ -143,7 +144,7 @@ def faults(drawn):
 def test_scenes_that_use_parts_again(name, fold, layout):
     drawn = layout(draw(shared_scenes.SCENES[name](), fold=fold))
     assert faults(drawn) == ([], [], [])
-    assert len(drawn.arrows) == len(drawn.scene.arrows)
+    assert len(drawn.arrows) == len(gathered(drawn.scene).arrows)
 
 
 @pytest.mark.parametrize("view", ["backward", "both"])
@@ -184,6 +185,28 @@ def test_a_recurrence_is_as_wide_as_one_of_its_steps(layout):
     short, long = (layout(draw(shared_scenes.rnn(n), fold=False)).boxes for n in (2, 39))
     right, far = (max(box[2] for box in boxes.values()) for boxes in (short, long))
     assert far < right + 20
+
+
+# Fans
+
+
+def test_the_data_of_all_steps_stand_on_one_card(layout):
+    picture = draw(shared_scenes.rnn(39), fold=True)
+    shown = gathered(picture.scene)
+    names = [card.name for card in shown.cards if card.kind == "input"]
+    assert names == ["h0", "x0, x1, ..., x38"]
+    assert ">39 inputs<" in picture.source
+    left, _, right, _ = layout(picture).bounds
+    assert right - left < 800  # 39 cards side by side take 4,700
+    assert len(picture.scene.cards) == 46 and "x17  (1, 2)  input" in str(picture)
+
+
+def test_few_data_and_those_of_other_shapes_keep_their_cards():
+    for name, kept in (("rnn of 4 steps", 5), ("lstm", 5)):
+        shown = gathered(draw(shared_scenes.SCENES[name](), fold=True).scene)
+        assert sum(card.kind == "input" for card in shown.cards) == kept
+    scene = draw(shared_scenes.rnn(39), fold=False).scene
+    assert gathered(scene) == scene
 
 
 # Rows
@@ -246,12 +269,14 @@ def test_a_weight_of_four_steps_is_a_card_and_three_chips():
     by_name = {card.name: card.id for card in picture.scene.cards}
     assert chips(picture) == sorted(3 * [by_name[name] for name in "WUb"])
     assert picture.source.count(">4 uses<") == 3
+    assert "small: the same once more" in picture.source
     assert not [card for card in picture.scene.cards if "use" in " ".join(card.facts)]
 
 
 def test_what_is_used_near_by_keeps_its_arrows():
     for name in ("gan", "micrograd", "fan", "cnn"):
-        assert chips(draw(shared_scenes.SCENES[name](), fold=False)) == []
+        picture = draw(shared_scenes.SCENES[name](), fold=False)
+        assert chips(picture) == [] and "once more" not in picture.source
 
 
 def test_a_skip_is_an_arrow():

@@ -11,6 +11,7 @@ import graphviz
 from .arrows import Arrow
 from .cards import Card
 from .chips import Chip, Placed, placed
+from .fans import gathered
 from .labels import (
     BARS,
     Style,
@@ -43,15 +44,16 @@ class Look:
 
 def dot_source(scene: Scene, look: Look, colours: Theme) -> str:
     """The scene as DOT."""
+    scene = gathered(scene)
     style = style_of(scene, colours)
     sideways = look.direction in ("LR", "RL")
-    key = legend(scene, style, sideways) if look.legend else ""
+    shown = placed(scene, in_rows=sideways)
+    key = legend(scene, style, sideways, bool(shown.chips)) if look.legend else ""
     graph = graphviz.Digraph("steel", comment="tinygrad_steel draw()")
     title = title_label(scene, style, look.title, key if sideways else "")
     set_defaults(graph, look, title, colours)
     if len(scene.cards) > MANY:
         graph.attr(nslimit="2", nslimit1="2")
-    shown = placed(scene, in_rows=sideways)
     add_rows(graph, shown, style)
     for arrow, moved in zip(scene.arrows, shown.arrows):
         add_arrow(graph, arrow, shown.starts[moved.tail], scene, style)

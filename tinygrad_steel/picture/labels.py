@@ -163,7 +163,7 @@ def title_label(scene: Scene, style: Style, title: bool | str, key: str) -> str:
     return table(rows, after=after)
 
 
-def legend(scene: Scene, style: Style, sideways: bool) -> str:
+def legend(scene: Scene, style: Style, sideways: bool, has_chips: bool) -> str:
     """The kinds of cards in the picture, and what the bars mean; in long lines or in short ones."""
     most = 6 if sideways else 3
     kinds = {card.kind for card in scene.cards}
@@ -172,6 +172,9 @@ def legend(scene: Scene, style: Style, sideways: bool) -> str:
         captions["target"] = "target, constant"
         del captions["constant"]
     cells = [legend_cell(kind, text, style) for kind, text in captions.items()]
+    if has_chips:
+        captions["chip"] = "small: the same once more"
+        cells.append(f'<TD></TD><TD ALIGN="LEFT">{style.muted(captions["chip"], KEY)}</TD>')
     rows = [f"<TR>{''.join(cells[i : i + most])}</TR>" for i in range(0, len(cells), most)]
     columns = min(most, len(cells))
     widest = sum(sorted(map(len, captions.values()))[-columns:])
