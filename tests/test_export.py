@@ -18,8 +18,11 @@ from tinygrad_steel import (
     SGD,
     Tensor,
     arrays,
+    avg_pool,
+    conv2d,
     export,
     log_softmax,
+    max_pool,
     no_grad,
     op,
     relu,
@@ -413,6 +416,55 @@ def test_rows_of_a_table_by_their_ids(file):
         np.array([2, 0, -1, 2]),
         batches=(1, 9),
     )
+
+
+# Images
+
+STRIDES = [1, 2, (1, 3), (3, 2)]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (2, 5), (4, 1)])
+def test_convolution_and_pooling(size, padding, dtype, file):
+    rng = np.random.default_rng(5)
+    kernel = leaf(rng.normal(size=(*size, 3, 4)), dtype, "kernel")
+    x = rng.normal(size=(2, 7, 6, 3)).astype(dtype)
+    check(
+        file,
+        lambda x: [
+            y
+            for stride in STRIDES
+            for y in (
+                conv2d(x, kernel, stride, padding),
+                max_pool(x - 9, size, stride, padding),
+                avg_pool(x + 9, size, stride, padding),
+            )
+        ],
+        x,
+        batches=(1, 5),
+    )
+
+
+def test_a_small_network_of_images(file):
+    rng = np.random.default_rng(5)
+    kernels = [leaf(rng.normal(size=s), np.float32) for s in [(3, 3, 1, 4), (3, 3, 4, 6)]]
+    weight = leaf(rng.normal(size=(24, 10)), np.float32)
+
+    def network(x):
+        for kernel in kernels:
+            x = max_pool(relu(conv2d(x, kernel)))
+        return softmax(x.reshape(len(x), -1) @ weight)
+
+    check(file, network, rng.normal(size=(4, 8, 8, 1)).astype(np.float32))
+    kinds = [node.op_type for node in onnx.load(file).graph.node]
+    assert kinds.count("Conv") == kinds.count("MaxPool") == 2
+
+
+def test_images_of_integers(file):
+    x = np.random.default_rng(5).integers(0, 256, (2, 5, 5, 3)).astype(np.uint8)
+    kernel = np.arange(36).reshape(2, 2, 3, 3)
+    check(file, lambda x: [conv2d(x, kernel), max_pool(x, 3, 1, "same"), avg_pool(x)], x)
 
 
 # Names

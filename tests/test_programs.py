@@ -29,6 +29,11 @@ NOT_COVERED = {
     "heaviside": "its slope is not zero at a jump alone",
     "astype": "all is float64 here",
     "scatter": "the rule of getitem: only gradients of gradients pass through it",
+    **dict.fromkeys(
+        "conv2d conv2d_transpose max_pool avg_pool im2col col2im sliding_windows "
+        "overlap_add".split(),
+        "of images, with four axes: see tests/ops/test_windows.py",
+    ),
 }
 
 

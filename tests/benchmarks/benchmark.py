@@ -1,6 +1,6 @@
 """How long a training step takes, as a multiple of the same step written by hand in clean NumPy.
 
-    python tests/benchmarks/benchmark.py [--quick] [--peers] [--sweeps] [--json FILE] [--plot FILE]
+    python tests/benchmarks/benchmark.py [--quick] [--peers] [--sweeps] [--only NAME ...] [--json FILE] [--plot FILE]
 
 Every contender's loss and gradients are verified against the clean step first. Then all of them run in turn, round
 after round, in one process and one thread, and the medians of the rounds' ratios are printed: absolute times vary from
@@ -32,6 +32,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 import peers
+from networks import NETWORKS
 from workloads import RATE, SWEEPS, WORKLOADS, Workload
 
 
@@ -130,11 +131,17 @@ def main() -> None:
     parser.add_argument(
         "--sweeps", action="store_true", help="how cost grows with width, batch and depth"
     )
+    parser.add_argument(
+        "--only", metavar="NAME", nargs="+", choices=[*WORKLOADS, *NETWORKS], help="these workloads"
+    )
     parser.add_argument("--json", metavar="FILE", help="write {workload: {contender: ratio}} here")
     parser.add_argument("--plot", metavar="FILE", help="draw the sweeps (needs matplotlib)")
     options = parser.parse_args()
     rounds, seconds = (9, 1.5) if options.quick else (41, 12.0)
-    results = {name: run(name, make, options, rounds, seconds) for name, make in WORKLOADS.items()}
+    chosen = {**WORKLOADS, **NETWORKS}
+    if options.only:
+        chosen = {name: chosen[name] for name in options.only}
+    results = {name: run(name, make, options, rounds, seconds) for name, make in chosen.items()}
     if options.sweeps or options.plot:
         sweeps = {
             name: {

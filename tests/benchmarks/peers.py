@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import other_networks
 from workloads import RATE, Workload
 
 
 def contenders(workload: Workload) -> dict[str, Callable]:
     """A step of each library that is installed, in float64 and one thread."""
     found: dict[str, Callable] = {}
-    for module, makers in PEERS.items():
+    for module, makers in (*PEERS.items(), *PEERS_OF.get(workload.kind, {}).items()):
         if importlib.util.find_spec(module):
             for name, make in makers.items():
                 try:
@@ -27,7 +29,7 @@ def contenders(workload: Workload) -> dict[str, Callable]:
     return found
 
 
-def torch_eager(workload: Workload, compiled: bool = False) -> Callable:
+def torch_eager(workload: Workload, compiled: bool = False, loss: Any = None) -> Callable:
     import torch
 
     torch.set_num_threads(1)
@@ -35,16 +37,7 @@ def torch_eager(workload: Workload, compiled: bool = False) -> Callable:
     parameters = [torch.tensor(p, requires_grad=True) for p in workload.start]
     optimizer = torch.optim.SGD(parameters, RATE)
 
-    def loss_of(x, y, parameters):
-        for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2]):
-            x = torch.relu(x @ weight + bias)
-        output = x @ parameters[-2] + parameters[-1]
-        return (
-            torch.nn.functional.mse_loss(output, y)
-            if workload.square
-            else torch.nn.functional.cross_entropy(output, y)
-        )
-
+    loss_of = functools.partial(loss or TORCH[workload.kind], torch, workload)
     function = torch.compile(loss_of) if compiled else loss_of
 
     def step():
@@ -57,34 +50,53 @@ def torch_eager(workload: Workload, compiled: bool = False) -> Callable:
     return step
 
 
+def torch_mlp(torch: Any, workload: Workload, x: Any, y: Any, parameters: Any) -> Any:
+    for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2]):
+        x = torch.relu(x @ weight + bias)
+    output = x @ parameters[-2] + parameters[-1]
+    return (
+        torch.nn.functional.mse_loss(output, y)
+        if workload.square
+        else torch.nn.functional.cross_entropy(output, y)
+    )
+
+
+TORCH = {"mlp": torch_mlp, **other_networks.TORCH}
+
+
 def torch_compiled(workload: Workload) -> Callable:
     return torch_eager(workload, compiled=True)
 
 
-def jax_parts(workload: Workload) -> tuple[Any, list[Any], Callable]:
+def jax_parts(workload: Workload, loss: Any = None) -> tuple[Any, list[Any], Callable]:
     """JAX, the parameters, and a step as a pure function."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    jnp = jax.numpy
-
-    def loss_of(parameters, x, y):
-        for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2]):
-            x = jax.nn.relu(x @ weight + bias)
-        output = x @ parameters[-2] + parameters[-1]
-        if workload.square:
-            return jnp.mean(jnp.square(output - y))
-        return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(output), axis=1))
+    loss_of = functools.partial(loss or JAX[workload.kind], jax, workload)
 
     def step(parameters, batch):
         loss, gradients = jax.value_and_grad(loss_of)(parameters, *batch)
         return [p - RATE * g for p, g in zip(parameters, gradients)], (loss, gradients)
 
-    return jax, [jnp.asarray(p) for p in workload.start], step
+    return jax, [jax.numpy.asarray(p) for p in workload.start], step
 
 
-def jax_jit(workload: Workload) -> Callable:
-    jax, parameters, pure = jax_parts(workload)
+def jax_mlp(jax: Any, workload: Workload, parameters: Any, x: Any, y: Any) -> Any:
+    jnp = jax.numpy
+    for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2]):
+        x = jax.nn.relu(x @ weight + bias)
+    output = x @ parameters[-2] + parameters[-1]
+    if workload.square:
+        return jnp.mean(jnp.square(output - y))
+    return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(output), axis=1))
+
+
+JAX = {"mlp": jax_mlp, **other_networks.JAX}
+
+
+def jax_jit(workload: Workload, loss: Any = None) -> Callable:
+    jax, parameters, pure = jax_parts(workload, loss)
     jitted, batch = jax.jit(pure), (jax.numpy.asarray(workload.x), jax.numpy.asarray(workload.y))
 
     def step():
@@ -104,7 +116,7 @@ def jax_scan(workload: Workload) -> Callable:
         )
     )
     repeats = max(2, workload.rows // len(workload.x))
-    xs, ys = (jax.numpy.asarray(np.tile(a, (repeats, 1, 1))) for a in (workload.x, workload.y))
+    xs, ys = (jax.numpy.asarray(np.stack([a] * repeats)) for a in (workload.x, workload.y))
 
     def steps():
         nonlocal parameters
@@ -171,9 +183,27 @@ def mygrad_eager(workload: Workload) -> Callable:
     return step
 
 
+def torch_lstm_in_one(workload: Workload) -> Callable:
+    return torch_eager(workload, loss=other_networks.torch_lstm_in_one)
+
+
+def jax_unrolled(workload: Workload) -> Callable:
+    return jax_jit(workload, loss=other_networks.jax_lstm_unrolled)
+
+
+# Those who take part in every network, and in some alone
 PEERS: dict[str, dict[str, Callable[[Workload], Callable]]] = {
-    "torch": {"torch eager": torch_eager, "torch.compile": torch_compiled},
+    "torch": {"torch eager": torch_eager},
     "jax": {"JAX jit": jax_jit, "JAX lax.scan": jax_scan},
-    "autograd": {"HIPS autograd": hips_autograd},
-    "mygrad": {"MyGrad": mygrad_eager},
+}
+PEERS_OF: dict[str, dict[str, dict[str, Callable[[Workload], Callable]]]] = {
+    "mlp": {
+        "torch": {"torch.compile": torch_compiled},
+        "autograd": {"HIPS autograd": hips_autograd},
+        "mygrad": {"MyGrad": mygrad_eager},
+    },
+    "lstm": {
+        "torch": {"torch.lstm": torch_lstm_in_one},
+        "jax": {"JAX jit, unrolled": jax_unrolled},
+    },
 }

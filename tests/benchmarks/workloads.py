@@ -30,6 +30,7 @@ class Workload(NamedTuple):
     loss: Callable[..., Tensor]
     book: Callable[..., Callable] | None = None
     square: bool = False  # mean square instead of softmax cross entropy
+    kind: str = "mlp"  # by which other libraries know the network
     rows: int = 1550  # of the training set, from which an epoch gathers its batches: as many as the real one has
 
     def contenders(self) -> dict[str, Callable]:
@@ -67,7 +68,7 @@ class Workload(NamedTuple):
     def compiled_step(self, backend: str) -> Callable:
         _, _, parameters, loss = self.graph()
         compiled = compile_backprop(loss, optimizer=SGD(parameters, RATE), backend=backend)
-        x, y, gradients = self.x, self.y, [*compiled.gradients.values()]
+        x, y, gradients = self.x, self.y, [compiled.gradients[p.name] for p in parameters]
 
         def step():
             return compiled(x, y), *gradients
@@ -78,7 +79,7 @@ class Workload(NamedTuple):
         x, y, parameters, loss = self.graph()
         epoch = compile_epoch(loss, (x, y), optimizer=SGD(parameters, RATE))
         repeats = max(2, self.rows // len(self.x))
-        xs, ys = np.tile(self.x, (repeats, 1)), np.tile(self.y, (repeats, 1))
+        xs, ys = np.concatenate([self.x] * repeats), np.concatenate([self.y] * repeats)
         order = np.arange(len(xs))
 
         def steps():

@@ -207,6 +207,24 @@ def test_relu_of_odd_numbers():
     assert np.isnan(relu(Tensor([np.nan])).data).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_sigmoid_has_one_value_on_every_road(dtype):
+    """An array takes a shorter road than a Tensor that is traced, or a single number."""
+    x = np.concatenate(
+        [
+            np.random.default_rng(0).normal(size=200) * 20,
+            [0.0, -0.0, np.inf, -np.inf, np.nan, -80.0],
+        ]
+    )
+    x = x.astype(dtype).reshape(2, -1)
+    with np.errstate(all="ignore"):
+        wanted = np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+    assert sigmoid(x).tobytes() == wanted.tobytes()
+    assert sigmoid(x).dtype == dtype
+    for number, y in zip(x[0, :3], wanted[0, :3]):
+        assert sigmoid(number) == sigmoid(np.array(number)) == y
+
+
 def test_sigmoid_is_exact_and_silent_far_out():
     assert sigmoid(np.array([1000.0, -1000.0, 0.0])).tolist() == [1, 0, 0.5]
     assert sigmoid(leaf([1000.0, -1000.0])).data.tolist() == [1, 0]

@@ -12,8 +12,11 @@ from tinygrad_steel import (
     SGD,
     Adam,
     Tensor,
+    avg_pool,
     compare_backprop,
+    conv2d,
     grad,
+    max_pool,
     relu,
     softmax_cross_entropy,
 )
@@ -143,6 +146,7 @@ RNG = np.random.default_rng(3)
 X, IDS = RNG.normal(size=(12, 4)), RNG.integers(0, 3, 12)
 ONE_HOT, TARGET = np.eye(3)[IDS], RNG.normal(size=(12, 2))
 STEEL = [RNG.normal(size=shape) for shape in [(4, 3), (3,)]]
+KERNEL = RNG.normal(size=(1, 3, 1, 2))
 MLP = [RNG.normal(size=shape) for shape in [(4, 5), (5,), (5, 2), (2,)]]
 
 
@@ -304,6 +308,8 @@ def test_a_cluster(dask, chunked, dask_cluster):
         lambda x: np.stack([x, 2 * x]),
         lambda x: np.mean(x, axis=0),
         lambda x: x,
+        lambda x: conv2d(x[:, None, :, None], KERNEL, (1, 2)),
+        lambda x: avg_pool(max_pool(x[:, None, :, None], (1, 3), 1, "same"), (1, 3), 1),
     ],
 )
 @pytest.mark.parametrize("given", ["a sum", "NumPy", "Dask"])

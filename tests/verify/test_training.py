@@ -344,3 +344,44 @@ def test_new_weights_are_judged_as_a_step(fault, back, tmp_path):
     if fault != "right":
         assert "as updated" not in str(found), found
         assert found.faults == (fault,), found
+
+
+class Network:
+    """A step of training in which no variable is called after a parameter; what changes them stands
+    in a method of its own, and knows its rate.
+    """
+
+    def __init__(self, P, share):
+        self.layers, self.rate, self.share = {"kernel": P["W"], "offset": P["b"]}, 0.01, share
+
+    def update(self, key, delta):
+        self.layers[key] -= self.rate * delta
+
+    def step(self):
+        out = X @ self.layers["kernel"] + self.layers["offset"]
+        came = self.share * (out - Y)
+        self.update("kernel", X.T @ came)
+        self.update("offset", came.sum(axis=0))
+
+
+@pytest.mark.parametrize("share, ok", [(1 / 6, True), (1 / 12, False), (1 / 2, False)])
+def test_a_rate_that_the_code_shows_decides_how_large_gradients_are(share, ok):
+    """All gradients together as many times too small: not those of another rate."""
+    found = report(lambda P: Network(P, share).step(), START["random"])
+    assert found.ok is ok, found
+    assert ok or "up to one rate, here 0.01" in str(found)
+
+
+def test_a_local_derivative_of_another_shape_is_not_the_gradient_of_a_leaf():
+    """In the book's notation g_W is that of the product by W: X.T."""
+
+    def code(P):
+        g_W = X.T
+        G_out = (X @ P["W"] + P["b"] - Y) / 12
+        for key, delta in (("W", g_W @ G_out), ("b", G_out.sum(axis=0))):
+            P[key] -= 0.01 * delta
+
+    found = report(code, START["random"])
+    assert not found.ok
+    assert [step.name for step in found.steps if "shape" in step.reason] == []
+    assert "2 times too small everywhere" in str(found)

@@ -21,8 +21,9 @@ def engine_for(program: TrainingStep, backend: str, what: str) -> Engine:
         return NumPyEngine(program)
     try:
         loops = as_loops(program)
-        # NumPy is as good where it does the greater part anyway
-        if backend == "auto" and len(loops.segments) > 1:
+        # NumPy is as good where it does the greater part anyway; and for the steps of a sequence,
+        # which take much longer to compile
+        if backend == "auto" and (len(loops.segments) > 1 or loops.table):
             return NumPyEngine(program)
         return NumbaEngine(program, loops, what)
     except (NoLoops, ImportError):  # numba may be there, but not for this version of NumPy

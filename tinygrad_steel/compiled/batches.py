@@ -98,10 +98,18 @@ def with_longer_inputs(t: Tensor, inputs: list[Any], outside: list[bool], rows: 
                 call = describe_call(t.op, t.inputs, {})
                 raise ValueError(
                     f"{describe(source)} has as many rows as the batch, with which {call} takes it "
-                    f"row by row: {REMEDY}"
+                    f"row by row: {REMEDY}{one_for_all(source)}"
                 )
             found = known if found is None else found
     return found
+
+
+def one_for_all(source: Tensor) -> str:
+    """What to write for a first state that is the same for all rows; nothing for other arrays."""
+    if source.name is not None or not source.shape or np.any(source.data != source.data[:1]):
+        return ""
+    one = (1, *source.shape[1:])
+    return f". If all rows are to be the same, as those of a first state, give one alone, {one}"
 
 
 def with_a_larger_shape(t: Tensor, inputs: list[Any], rows: int) -> Any:

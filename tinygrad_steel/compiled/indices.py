@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from .. import ops
 from ..ops.op import Op
+from ..ops.sliding import steps_of
 from ..program.values import Apply, Value
 from .lowered import REDUCTIONS, is_view
 
@@ -37,18 +39,30 @@ def elements_read(value: Apply) -> list[tuple[Value, bool]]:
     """The arrays that a value reads at each turn of its loops, and whether at the very place of
     that turn.
     """
-    at = loop_variables(loop_shape(value))
+    shape = loop_shape(value)
+    at = loop_variables(shape)
     read = [behind(x, input_index(value, x, at)) for x in value.values()]
-    return [(base, where == at) for base, where in read]
+    return [(base, is_same_place(base, of, where, at)) for base, of, where in read]
 
 
-def behind(x: Value, at: Index) -> tuple[Value, Index]:
-    """The value behind views, and where in it the element `at` of `x` is."""
+def is_same_place(base: Value, shape: Shape, where: Index, at: Index) -> bool:
+    """Whether an element of a base, found in this shape, is the one at the turn `at` of the loops."""
+    return where == at and shape == base.shape
+
+
+def behind(x: Value, at: Index) -> tuple[Value, Shape, Index]:
+    """The value behind views, and where in it the element `at` of `x` is.
+
+    That is an index into the shape of that value, or into another one with the same elements in
+    the same order, where such an index needs no division.
+    """
     while is_view(x):
+        if x.op is ops.reshape and not is_view(x.inputs[0]) and not has_same_axes(x):
+            return x.inputs[0], x.shape, at
         if x.op in BEHIND:
             at = BEHIND[x.op](x, at)
         (x,) = x.inputs
-    return x, at
+    return x, x.shape, at
 
 
 # One function for each op that gives a view: where in its input the element `at` is
@@ -88,8 +102,8 @@ def behind_flip(view: Apply, at: Index) -> Index:
 def behind_reshape(view: Apply, at: Index) -> Index:
     """The same index but for axes of length 1; else what a division of the flat index leaves."""
     old = view.inputs[0].shape
-    long = [i for n, i in zip(view.shape, at) if n != 1]
-    if [n for n in view.shape if n != 1] == [n for n in old if n != 1]:
+    if has_same_axes(view):
+        long = [i for n, i in zip(view.shape, at) if n != 1]
         left = iter(long)
         return tuple("0" if n == 1 else next(left) for n in old)
     position = flat(0, view.shape, at)
@@ -98,6 +112,12 @@ def behind_reshape(view: Apply, at: Index) -> Index:
         found.append("0" if n < 2 else digit(position, step, n))
         step *= n
     return tuple(reversed(found))
+
+
+def has_same_axes(view: Apply) -> bool:
+    """Whether a view has the axes of its input, but for those of length 1."""
+    old = view.inputs[0].shape
+    return [n for n in view.shape if n != 1] == [n for n in old if n != 1]
 
 
 def digit(position: str, step: int, n: int) -> str:
@@ -109,10 +129,14 @@ def digit(position: str, step: int, n: int) -> str:
 
 def behind_slices(view: Apply, at: Index) -> Index:
     """The index before `x[index]`, for numbers, slices, None and Ellipsis."""
-    shape = view.inputs[0].shape
+    return sliced(view.inputs[0].shape, view.params["index"], at)
+
+
+def sliced(shape: Shape, index: Any, at: Index) -> Index:
+    """Where in an array of this shape the element `at` of `x[index]` is."""
     found: list[str] = []
     left = iter(at)
-    for part in ops.full_index(view.params["index"], len(shape)):
+    for part in ops.full_index(index, len(shape)):
         if part is None:
             next(left)
             continue
@@ -125,6 +149,17 @@ def behind_slices(view: Apply, at: Index) -> Index:
     return tuple(found)
 
 
+def behind_windows(view: Apply, at: Index) -> Index:
+    """The place of the window, and the place in it."""
+    ndim, axes = len(view.inputs[0].shape), view.params["axes"]
+    steps = steps_of(axes, view.params.get("stride", 1), ndim)
+    found = [along(0, step, i) for step, i in zip(steps, at)]
+    for axis, i in zip(axes, at[ndim:]):
+        if i != "0":
+            found[axis] = f"({found[axis]} + {i})"
+    return tuple(found)
+
+
 BEHIND: dict[Op | None, Callable[[Apply, Index], Index]] = {
     ops.broadcast_to: behind_broadcast,
     ops.transpose: behind_transpose,
@@ -134,6 +169,7 @@ BEHIND: dict[Op | None, Callable[[Apply, Index], Index]] = {
     ops.expand_dims: behind_reshape,
     ops.squeeze: behind_reshape,
     ops.getitem: behind_slices,
+    ops.sliding_windows: behind_windows,
 }
 
 
@@ -144,8 +180,11 @@ def along(start: int, step: int, i: str) -> str:
     return i if (start, step) == (0, 1) else f"({start} + {step} * {i})"
 
 
-def flat(first: int, shape: Shape, at: Index) -> str:
-    """Where in the block an element is, of an array of this shape that begins at `first`."""
+def flat(first: int, shape: Shape, at: Index, mark: str = "") -> str:
+    """Where in the block an element is, of an array of this shape that begins at `first`.
+
+    `mark`: what stands before the number that is a place in the block (see rolled.py).
+    """
     terms: list[str] = []
     step, offset = 1, first
     for n, i in zip(reversed(shape), reversed(at)):
@@ -154,8 +193,8 @@ def flat(first: int, shape: Shape, at: Index) -> str:
         else:
             terms.append(i if step == 1 else f"{i} * {step}")
         step *= n
-    if offset or not terms:
-        terms.append(str(offset))
+    if offset or mark or not terms:
+        terms.append(f"{mark}{offset}")
     return " + ".join(reversed(terms))
 
 

@@ -6,11 +6,25 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from ..program.values import VALUES, Apply, Leaf, Value
-from .indices import Index, Shape, behind, flat, indented, input_index, loop_shape, loop_variables
+from .indices import (
+    Index,
+    Shape,
+    behind,
+    flat,
+    indented,
+    input_index,
+    is_same_place,
+    loop_shape,
+    loop_variables,
+    sliced,
+)
 from .loop_forms import FOLDS, Element, as_number, form_of
 from .lowered import REDUCTIONS, is_mask, size
 from .memory import Block
+from .pieces import Pieces
 
 UNROLLED = 16  # the most columns of a product that are summed side by side
 
@@ -95,7 +109,7 @@ def add_fold(nest: Nest, value: Apply, block: Block) -> None:
     place = block.element(value, tuple(nest.at[i] for i in kept))
     taken = math.prod(nest.shape[i] for i in axes)
     if kept == [*range(len(kept))]:
-        fold_in_variable(nest, value, element, place, f"r{block.places[value]}", len(kept), taken)
+        fold_in_variable(nest, value, element, place, f"r@{block.places[value]}", len(kept), taken)
     else:
         fold_in_place(nest, value, element, place, block.places[value], taken)
 
@@ -116,7 +130,7 @@ def fold_in_place(
 ) -> None:
     """Add up `count` elements for each result in the block, where the results begin at `first`."""
     fold = FOLDS[value.op]
-    results = f"for j in range({first}, {first + size(value)}):"
+    results = f"for j in range(@{first}, @{first} ++ {size(value)}):"
     nest.start += [results, f"    m[j] = {fold.start}"]
     nest.body.append(f"{place} = {fold.take.format(place, element)}")
     if fold.end != "{}":
@@ -127,17 +141,41 @@ def read_input(value: Apply, x: Any, nest: Nest, block: Block) -> str:
     """The element of an input that a value needs at each turn."""
     if not isinstance(x, VALUES):
         return block.number(x)
-    base, at = behind(x, input_index(value, x, nest.at))
-    if base in nest.names and at == nest.at:
+    base, shape, at = behind(x, input_index(value, x, nest.at))
+    if base in nest.names and is_same_place(base, shape, at, nest.at):
         name = nest.names[base]
         return as_number(name) if is_mask(base) and not is_mask(x) else name
-    return stored(base, at, is_mask(x), block)
+    return stored(base, shape, at, is_mask(x), block)
 
 
-def stored(base: Value, at: Index, as_mask: bool, block: Block) -> str:
+def stored(base: Value, shape: Shape, at: Index, as_mask: bool, block: Block) -> str:
     """An element from the block; a constant number stands in the code itself."""
-    text = block.element(base, at) if base in block.places else block.number(block.arrays[base])
+    text = (
+        block.element(base, at, shape) if base in block.places else block.number(block.arrays[base])
+    )
     return f"({text} != 0.0)" if as_mask else text
+
+
+# Pieces of others
+
+
+def pieces_lines(value: Apply, made: Pieces, block: Block) -> list[list[str]]:
+    """Loops that fill a result, and one nest for each of its pieces."""
+    first = block.places[value]
+    nests = [
+        [
+            f"for j in range(@{first}, @{first} ++ {size(value)}):",
+            f"    m[j] = {block.number(made.fill)}",
+        ]
+    ]
+    for piece in made.pieces:
+        nest = Nest(np.broadcast_to(0, piece.source.shape)[piece.take].shape)
+        taken = sliced(piece.source.shape, piece.take, nest.at)
+        source = stored(*behind(piece.source, taken), False, block)
+        place = block.element(value, sliced(value.shape, piece.put, nest.at))
+        nest.body.append(f"{place} {'+=' if made.overlap else '='} {source}")
+        nests.append(nest.lines())
+    return nests
 
 
 # Matrix products
@@ -165,17 +203,17 @@ class Product:
 
     def left(self, i: str) -> str:
         """The element of `a` in row `i`."""
-        base, at = behind(self.a, (i, "k") if len(self.a.shape) == 2 else ("k",))
-        return stored(base, at, is_mask(self.a), self.block)
+        base, shape, at = behind(self.a, (i, "k") if len(self.a.shape) == 2 else ("k",))
+        return stored(base, shape, at, is_mask(self.a), self.block)
 
     def right(self, j: str) -> str:
         """The element of `b` in column `j`."""
-        base, at = behind(self.b, ("k", j) if len(self.b.shape) == 2 else ("k",))
-        return stored(base, at, is_mask(self.b), self.block)
+        base, shape, at = behind(self.b, ("k", j) if len(self.b.shape) == 2 else ("k",))
+        return stored(base, shape, at, is_mask(self.b), self.block)
 
     def place(self, i: str, j: str) -> str:
         """The element of the result."""
-        return f"m[{flat(self.first, (self.rows, self.columns), (i, j))}]"
+        return f"m[{flat(self.first, (self.rows, self.columns), (i, j), '@')}]"
 
     def by_elements(self) -> list[str]:
         """A variable for each element."""
@@ -201,7 +239,7 @@ class Product:
 
     def in_place(self) -> list[str]:
         """Added up in the block."""
-        place = f"m[{self.first} + i * {self.columns} + j]"
+        place = f"m[@{self.first} + i * {self.columns} + j]"
         return [
             f"for i in range({self.rows}):",
             f"    for j in range({self.columns}):",

@@ -28,7 +28,8 @@ def source(loops: Loops, what: str) -> str:
         lines = epoch(program, block, loops.segments[0], memory)
     else:
         lines = step(program, block, loops.segments[0], memory)
-    return "\n".join([*IMPORTS, *lines])
+    table = [f"PLACES = np.array({loops.table}, dtype=np.int64)", ""] if loops.table else []
+    return "\n".join([*IMPORTS, *table, *lines])
 
 
 def segment_functions(loops: Loops, memory: dict[str, str]) -> list[str]:

@@ -12,10 +12,12 @@ from .. import ops
 from ..program.values import VALUES, Apply, Leaf, Value, behind
 from .indices import elements_read, loop_shape
 from .loop_forms import FOLDS, form_of
-from .loop_nests import nest_lines, product_lines
+from .loop_nests import nest_lines, pieces_lines, product_lines
 from .lower import TrainingStep
 from .lowered import REDUCTIONS, behind_views, is_mask, is_view, size
 from .memory import Block, NoLoops, largest_integer, one_dtype
+from .pieces import Pieces, pieces_of
+from .rolled import rolled
 
 LARGE = 50_000  # multiply-adds from which on a product is left to BLAS
 
@@ -25,12 +27,14 @@ class Loops:
     """A program as source, and the block of memory on which it works.
 
     `segments`: what is to be run in turn: the lines of a function, then a value that is left to
-    NumPy (a large product, for BLAS; an op that has no loop form), and so on.
+    NumPy (a large product, for BLAS; an op that has no loop form), and so on. `table`: places in
+    the block that nests of one form take in turn.
     """
 
     program: TrainingStep
     block: Block
     segments: list[Any]
+    table: list[int]
 
 
 def as_loops(program: TrainingStep) -> Loops:
@@ -48,21 +52,28 @@ def as_loops(program: TrainingStep) -> Loops:
     nests = [*grouped(early, looped), *grouped([x for x in work if x in late], looped)]
     check_updates(nests, looped & late, program)
     place_what_travels(nests, looped, program, block)
-    return Loops(program, block, segments(nests, looped, program, block))
+    table: list[int] = []
+    parts = [
+        rolled(part, table) if isinstance(part, list) else part
+        for part in segments(nests, looped, program, block)
+    ]
+    return Loops(program, block, parts, table)
 
 
 def segments(
     nests: list[list[Apply]], looped: set[Apply], program: TrainingStep, block: Block
 ) -> list[Any]:
-    """Lines of code, and between them the values that are left to NumPy."""
+    """Loop nests, and between them the values that are left to NumPy."""
     renewed = {value: leaf for leaf, value in program.updates}
     found: list[Any] = [[]]
     for nest in nests:
         first = nest[0]
         if first in looped:
-            found[-1] += nest_lines(nest, block, renewed)
+            found[-1].append(nest_lines(nest, block, renewed))
+        elif (made := floating_pieces(first)) is not None:
+            found[-1] += pieces_lines(first, made, block)
         elif is_small_product(first):
-            found[-1] += product_lines(first, block)
+            found[-1].append(product_lines(first, block))
         else:
             found += [first, []]
     return found
@@ -96,6 +107,13 @@ def is_small_product(value: Apply) -> bool:
         return False
     plain = all(isinstance(x, VALUES) and 1 <= len(x.shape) <= 2 for x in value.inputs)
     return plain and size(value) * value.inputs[0].shape[-1] < LARGE
+
+
+def floating_pieces(value: Apply) -> Pieces | None:
+    """The pieces of a value, where all of them are floats; None otherwise."""
+    if any(x.dtype.kind != "f" for x in (value, *value.values())):
+        return None
+    return pieces_of(value)
 
 
 # Which values share a nest

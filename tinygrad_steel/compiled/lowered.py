@@ -12,7 +12,7 @@ from ..ops.op import OPS
 from ..program.values import VALUES, Apply, Value
 
 REDUCTIONS = {op for op in OPS.values() if op.reduction}
-VIEWS = {ops.broadcast_to, *(op for op in OPS.values() if op.moves)}
+VIEWS = {ops.broadcast_to, ops.sliding_windows, *(op for op in OPS.values() if op.moves)}
 
 
 def size(value: Value) -> int:

@@ -12,12 +12,16 @@ from ..program.names import numpy_name
 from ..program.parts import SIMPLER, Arrays, parts_of
 from ..program.rewrite import ALIASES, Known, Row, with_inputs
 from ..program.values import Apply, Constant, apply, compute, constant, exact, inputs_of
-from .lowered import REDUCTIONS
+from .lowered import REDUCTIONS, is_view
+from .pieces import assemble, sum_of_parts
 
 # What `**` does instead, for these exponents.
 POWERS = {2: ops.square, 0.5: ops.sqrt, -1: ops.reciprocal}
 # Ops that stay as they are though NumPy does not have them as functions.
-PRIMITIVE = {ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot}
+PRIMITIVE = {
+    *(ops.astype, ops.asconstant, ops.getitem, ops.scatter, ops.one_hot),
+    *(ops.sliding_windows, ops.overlap_add, assemble),
+}
 
 
 def machine_rows(arrays: Arrays) -> tuple[Row, ...]:
@@ -54,6 +58,8 @@ def machine_rows(arrays: Arrays) -> tuple[Row, ...]:
         ),
         Row("a reduction that keeps its axes", frozenset(REDUCTIONS), reduced_and_reshaped),
         Row("a number that is known beforehand", None, known_number),
+        Row("a sum of gradients of parts", frozenset({ops.add}), sum_of_parts),
+        Row("windows in a row each", frozenset({ops.reshape}), copied_windows),
         Row("x ** 2, x ** 0.5, x ** -1", frozenset({ops.power}), power_by_name),
         Row(
             "what NumPy lacks, or is better off with the parts of",
@@ -109,6 +115,23 @@ def with_params(y: Apply, **changed: Any) -> Apply:
         if params[name] is None:
             del params[name]
     return apply(y.op, y.inputs, params, y)
+
+
+def copied_windows(y: Apply, known: Known) -> Any:
+    """Windows, which a reshape has to copy, copied in their own shape: no index is divided."""
+    x = y.inputs[0]
+    if not is_view(x) or not shows_windows(x):
+        return None
+    return apply(ops.reshape, (apply(ops.add, (x, False), {}, x),), y.params, y)
+
+
+def shows_windows(x: Any) -> bool:
+    """Whether it is a view of windows."""
+    while is_view(x):
+        if x.op is ops.sliding_windows:
+            return True
+        x = x.inputs[0]
+    return False
 
 
 def power_by_name(y: Apply, known: Known) -> Any:

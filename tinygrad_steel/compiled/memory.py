@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..program.values import Value
-from .indices import Index, flat
+from .indices import Index, Shape, flat
 from .lower import TrainingStep
 from .lowered import size
 
@@ -37,9 +37,10 @@ class Block:
             self.places[value] = self.size
             self.size += size(value)
 
-    def element(self, value: Value, at: Index) -> str:
-        """An element of a value as source."""
-        return f"m[{flat(self.places[value], value.shape, at)}]"
+    def element(self, value: Value, at: Index, shape: Shape | None = None) -> str:
+        """An element of a value as source; `at`: in its own shape, or in another one."""
+        shape = value.shape if shape is None else shape
+        return f"m[{flat(self.places[value], shape, at, '@')}]"
 
     def number(self, x: Any) -> str:
         """A constant as source."""

@@ -44,8 +44,9 @@ def compile_backprop(
         Tensors behind the loss whose arrays are wanted, in `step.outputs`.
     backend : {"auto", "numba", "numpy"}
         "numba" (loops in machine code, compiled once and kept on disk), "numpy" (calls into arrays
-        allocated once), or "auto": numba where it is installed, every op has a loop form and no
-        matrix product is so large that it is left to BLAS.
+        allocated once), or "auto": numba where it is installed, every op has a loop form, no
+        matrix product is so large that it is left to BLAS, and nothing is done ten times over, as
+        the steps of a sequence are (numba takes long to compile these).
 
     Returns
     -------

@@ -101,7 +101,9 @@ def refuse_constant(y: Any) -> None:
             )
 
 
-def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ...]) -> Pulled:
+def walk(  # noqa: C901
+    root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ...]
+) -> Pulled:
     """Go back through the graph; `run(vjp, g, y, x)` is what `y` sends to `x`.
 
     Gives the gradients of the leaves. The youngest Tensor comes first, always. Inputs exist before
@@ -110,9 +112,12 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
     it leaves b for a as soon as half of b's gradient has arrived. (It also runs out of stack on
     long chains.)
     """
+    # Long, as is record_op: it goes along every edge, and calls cost more than branches.
     leaves, kind = [], root.__class__
     pending = {root._age: (root, g)}
     ages = [root._age]  # in order, so that the youngest is the last
+    sums: set[int] = set()  # of what the gradient is an array that nobody else has
+    in_place = run is vjp_on_arrays and not watchers
     while ages:
         y, g = pending.pop(ages.pop())
         if watchers:
@@ -131,6 +136,10 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
                 raise changed_since(x, op)
             if not x._requires_grad:
                 continue
+            if op.add_to is not None and age in pending and in_place:
+                if age in sums or take_for_sums(sums, pending, x):
+                    op.add_to(pending[age][1], g, *y._arrays[1:], **y._params)
+                    continue
             try:
                 gx = run(vjp, g, y, x)
             except Exception as error:  # raised again with more words
@@ -141,8 +150,25 @@ def walk(root: Any, g: Any, run: Callable[..., Any], watchers: tuple[Watcher, ..
                 gx = pending[age][1] + gx
             else:
                 insort(ages, age)
+                if op.add_to is not None and in_place and is_own(gx):
+                    sums.add(age)  # its rule has just made it
             pending[age] = x, gx
     return leaves
+
+
+def is_own(g: Any) -> bool:
+    """Whether it is an array with memory of its own."""
+    return g.__class__ is ndarray and g.base is None
+
+
+def take_for_sums(sums: set[int], pending: dict[int, tuple[Any, Any]], x: Any) -> bool:
+    """Make the gradient of `x` an array that parts can be added to in place; False if it is none."""
+    g = pending[x._age][1]
+    if g.__class__ is not ndarray or g.shape != x._shape:
+        return False
+    pending[x._age] = x, g.copy()
+    sums.add(x._age)
+    return True
 
 
 def announced(watchers: tuple[Watcher, ...], y: Any, g: Any) -> Any:

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..ops.op import Op, describe, is_tensor
 
-PLAIN = {int, float, bool, str, type(None)}  # parameters that nobody can change
+# Parameters that nobody can change: an index may have a slice, but hardly a list in its ends
+PLAIN = {int, float, bool, str, type(None), type(Ellipsis), slice}
 
 
 def checked_array(data: Any) -> Any:
@@ -84,9 +85,14 @@ def checked_name(name: Any) -> str | None:
 def frozen_params(op: Op, params: dict[str, Any]) -> dict[str, Any]:
     """The parameters as they are recorded; as they are where nobody can change them."""
     for value in params.values():
-        if value.__class__ not in PLAIN:
+        if value.__class__ not in PLAIN and not is_plain_tuple(value):
             return {name: frozen(value, op, name) for name, value in params.items()}
     return params
+
+
+def is_plain_tuple(value: Any) -> bool:
+    """Whether it is a tuple of what nobody can change."""
+    return value.__class__ is tuple and PLAIN.issuperset(map(type, value))
 
 
 def frozen(value: Any, op: Op, name: str) -> Any:

@@ -177,13 +177,14 @@ def sliding_window_view(
     if len(widths) != len(axes):
         raise ValueError(f"{len(widths)} lengths of windows for {len(axes)} axes")
     axes = [normalize_axis_index(i, x.ndim) for i in axes]
+    lengths = [*x.shape]
     for width, i in zip(widths, axes):
-        n = x.shape[i]
-        if not 0 <= width <= n:
-            raise ValueError(f"a window of {width} does not fit into an axis of length {n}")
-        places = np.arange(n - width + 1)[:, None] + np.arange(width)
-        x = np.moveaxis(np.take(x, places, i), i + 1, -1)
-    return x
+        if not 0 <= width <= lengths[i]:
+            raise ValueError(
+                f"a window of {width} does not fit into an axis of length {lengths[i]}"
+            )
+        lengths[i] += 1 - width
+    return ops.sliding_windows(x, size=tuple(widths), axes=tuple(axes))
 
 
 # In order

@@ -119,6 +119,8 @@ class Operators:
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __getitem__(self, index: Any) -> Tensor:
+        if is_plain_index(index):
+            return self.record_op(ops.getitem, (self,), {"index": index})
         parts = index if isinstance(index, tuple) else (index,)
         parts = tuple(map(index_part, parts))
         arrays = filter(is_array, parts)
@@ -186,6 +188,24 @@ def masks_only(x: Any) -> Any:
     if not isinstance(x, bool) and getattr(getattr(x, "dtype", None), "kind", None) != "b":
         raise TypeError(f"& | ^ ~ on Tensors are for masks (bool), not for {describe(x)}")
     return x
+
+
+NUMBERS = {int, type(None)}
+PLAIN_PARTS = {*NUMBERS, type(Ellipsis)}
+
+
+def is_plain_index(index: Any) -> bool:
+    """Whether an index can be recorded as it is: numbers, slices of numbers, None, Ellipsis."""
+    for part in index if index.__class__ is tuple else (index,):
+        kind = part.__class__
+        if kind is slice:
+            if not NUMBERS.issuperset(
+                (part.start.__class__, part.stop.__class__, part.step.__class__)
+            ):
+                return False
+        elif kind not in PLAIN_PARTS:
+            return False
+    return True
 
 
 def index_part(part: Any) -> Any:

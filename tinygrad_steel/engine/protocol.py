@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..ops.op import SPELLINGS, Op
+from ..ops.op import SPELLINGS, TWINS, Op
 from .answers import refuse_assignment
 from .later import arguments, refusals
 from .messages import asked_by_user, explained
@@ -18,6 +19,7 @@ class Protocol:
     """The methods by which NumPy, and pandas, leave their functions and operators to the Tensor."""
 
     __slots__ = ()
+    record_op: ClassVar[Callable[..., Any]]
     __pandas_priority__ = 10_000
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -28,6 +30,8 @@ class Protocol:
             )
         if method != "__call__":
             return with_method(ufunc, method)(*inputs, **{"axis": 0, **kwargs})
+        if not kwargs and ufunc in TWINS:  # the short way, for most calls there are
+            return self.record_op(TWINS[ufunc], inputs, kwargs)
         if ufunc in SPELLINGS:
             return SPELLINGS[ufunc].function(*inputs, **kwargs)
         return twin(ufunc)(*inputs, **kwargs)

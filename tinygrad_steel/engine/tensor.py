@@ -390,7 +390,10 @@ def lift(x: Any) -> Any:
 
 def unshared(data: Any, y: Tensor, inputs: tuple[Any, ...]) -> Any:
     """A result that is a view; of a leaf, a copy: it would change with the leaf, unnoticed."""
-    if not any(isinstance(x, Tensor) and x._op is None for x in inputs):
+    for x in inputs:
+        if isinstance(x, Tensor) and x._op is None:
+            break
+    else:
         return data
     x = inputs[0]
     y.given_axis = getattr(x, "ndim", 0) == 1 or getattr(x, "given_axis", False)

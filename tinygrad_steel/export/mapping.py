@@ -13,6 +13,7 @@ from ..ops.op import Op
 from ..program.messages import call_of
 from ..program.values import Apply, alias
 from .graph import BOOL, END, INT, Graph, reckoned, unmapped
+from .images import convolved, pooled, sliding_windows
 
 
 def along(kind: str, axis: int) -> Callable[..., Any]:
@@ -250,6 +251,10 @@ MAPPING: dict[Op, str | Callable[..., Any]] = {
     },
     # products
     **{ops.matmul: "MatMul", ops.einsum: einsum},
+    # images
+    ops.conv2d: convolved,
+    ops.max_pool: pooled("MaxPool"),
+    ops.avg_pool: pooled("AveragePool", count_include_pad=0),
     # activations
     **{ops.relu: "Relu", ops.sigmoid: "Sigmoid", ops.tanh: "Tanh"},
     **{ops.softmax: along("Softmax", -1), ops.log_softmax: along("LogSoftmax", -1)},
@@ -388,7 +393,7 @@ PARTS: dict[Op, Callable[..., Any]] = {
     ops.any: lambda x, **params: np.max(x.astype(bool), **params),
     ops.all: lambda x, **params: np.min(x.astype(bool), **params),
     ops.clip: clip,
-    **{ops.flip: flip, ops.roll: roll, ops.diag: diag},
+    **{ops.flip: flip, ops.roll: roll, ops.diag: diag, ops.sliding_windows: sliding_windows},
     ops.swapaxes: lambda x, axis1, axis2: np.transpose(
         x, np.swapaxes(np.empty(range(x.ndim)), axis1, axis2).shape
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..program.trace import Traced, trace_forward
 from ..program.values import Apply, Program, Value, alias, apply, behind, only
 from .batch import batch_axes
 from .graph import Graph, unmapped
+from .images import NARROW
 from .mapping import FLOATS, MAPPING, PARTS
 
 
@@ -112,7 +113,7 @@ def in_mapped_ops(traced: Traced, outputs: Sequence[Tensor]) -> tuple[Program, d
     def rule(y: Apply, kept: Any, within: tuple[Op, ...] = ()) -> Value:
         if has_mapping(y):
             return y
-        found = parts_of(y, PARTS.get(y.op) or SIMPLER.get(y.op, y.op.forward), arrays)
+        found = parts_of(y, in_simpler_terms(y.op), arrays)
         if found is None:
             raise unmapped(y, traced.names, within)
         outside = behind(y.values())
@@ -138,7 +139,16 @@ def in_mapped_ops(traced: Traced, outputs: Sequence[Tensor]) -> tuple[Program, d
     return Program(program.leaves, tuple(applies), tuple(results)), names
 
 
+def in_simpler_terms(op: Op) -> Callable[..., Any]:
+    """A function of arrays that does what the op does."""
+    if op in NARROW:
+        return NARROW[op][1]
+    return PARTS.get(op) or SIMPLER.get(op, op.forward)
+
+
 def has_mapping(y: Apply) -> bool:
-    """Whether ONNX has the op for the dtypes of its inputs."""
+    """Whether ONNX has the op for the dtypes of its inputs, and runtimes as well."""
+    if y.op in NARROW and y.dtype.char not in NARROW[y.op][0]:
+        return False
     integers = all(x.dtype.kind != "f" for x in y.values())
     return y.op in MAPPING and not (integers and MAPPING[y.op] in FLOATS)

@@ -64,6 +64,7 @@ from .functions import (
     sqrt,
     square,
 )
+from .images import col2im, im2col
 from .indexing import HOLE, filled_index, full_index, getitem, scatter
 from .losses import check_ids, one_hot, sigmoid_cross_entropy, softmax_cross_entropy
 from .norms import batch_norm, layer_norm, normalize, update_running
@@ -111,7 +112,7 @@ from .shapes import (
     tril,
     triu,
 )
-from .sliding import overlap_add, windows
+from .sliding import every, overlap_add, sliding_windows
 from .steps import (
     ceil,
     copysign,
@@ -144,7 +145,7 @@ from .trigonometry import (
     tan,
     tanh,
 )
-from .windows import avg_pool, col2im, conv2d, im2col, max_pool
+from .windows import avg_pool, conv2d, conv2d_transpose, max_pool, winners
 
 __all__ = [
     "HOLE",
@@ -178,6 +179,7 @@ __all__ = [
     "col2im",
     "concatenate",
     "conv2d",
+    "conv2d_transpose",
     "convolve",
     "copysign",
     "cos",
@@ -196,6 +198,7 @@ __all__ = [
     "eigvalsh",
     "einsum",
     "equal",
+    "every",
     "exp",
     "exp2",
     "expand_dims",
@@ -282,6 +285,7 @@ __all__ = [
     "sin",
     "sinc",
     "sinh",
+    "sliding_windows",
     "softmax",
     "softmax_cross_entropy",
     "solve",
@@ -306,6 +310,6 @@ __all__ = [
     "update_running",
     "var",
     "where",
-    "windows",
+    "winners",
     "zeros_like",
 ]

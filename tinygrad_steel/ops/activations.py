@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .declare import define
-from .fast import Axis, largest, total
+from .fast import Axis, largest, ndarray, sigmoid_of, total
 from .safe import floats
 from .samples import random_sample
 
@@ -40,6 +40,8 @@ def sigmoid(x: Any) -> Any:
     array([0. , 0.5, 1. ])
     """
     x = floats(x)
+    if x.__class__ is ndarray and x.shape:  # of a single number NumPy gives no array
+        return sigmoid_of(x)
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 

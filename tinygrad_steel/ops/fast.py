@@ -39,6 +39,17 @@ def largest(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
+def sigmoid_of(x: Any) -> Any:
+    """exp(min(x, 0)) / (1 + exp(-abs(x))) of an ndarray, in two arrays instead of seven."""
+    y, below = np.minimum(x, 0), np.abs(x)
+    np.exp(y, y)
+    np.negative(below, below)
+    np.exp(below, below)
+    below += 1
+    y /= below
+    return y
+
+
 def column(x: Any) -> Any:
     """(N,) to (N, 1): np.expand_dims(x, 1); a single number, which stands for all N, stays."""
     if not x.shape:

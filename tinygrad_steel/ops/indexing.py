@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .declare import define
-from .fast import is_numpy
+from .fast import is_numpy, ndarray
 from .samples import random_sample, sample_of
 
 
@@ -27,7 +27,8 @@ HOLE = Hole()
 
 def getitem_vjp(i: int, g: Any, y: Any, x: Any, *arrays: Any, index: Any) -> Any:
     """What was taken goes back to its places."""
-    return scatter(g, *arrays, index=index, shape=x.shape)
+    adjoint = scatter.forward if g.__class__ is ndarray else scatter
+    return adjoint(g, *arrays, index=index, shape=x.shape)
 
 
 @define(
@@ -44,6 +45,21 @@ def getitem_vjp(i: int, g: Any, y: Any, x: Any, *arrays: Any, index: Any) -> Any
 def getitem(x: Any, *arrays: Any, index: Any) -> Any:
     """x[index], for every index NumPy knows; an element taken twice gets both gradients."""
     return x[filled_index(index, arrays)]
+
+
+def add_at(z: Any, g: Any, *arrays: Any, index: Any) -> None:
+    """Add what belongs at an index to an array in place."""
+    if arrays:
+        np.add.at(z, filled_index(index, arrays), g)
+        return
+    part = z[index]
+    if part.__class__ is ndarray:  # a view; z[index] += g would write it back as well
+        part += g
+    else:
+        z[index] += g
+
+
+getitem.add_to = add_at
 
 
 @define(
@@ -73,6 +89,8 @@ def scatter(g: Any, *arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 def filled_index(index: Any, arrays: tuple[Any, ...]) -> Any:
     """The index with the arrays in its holes."""
+    if not arrays:
+        return index
     fill = iter(arrays)
     if isinstance(index, tuple):
         return tuple(next(fill) if i is HOLE else i for i in index)
@@ -82,7 +100,13 @@ def filled_index(index: Any, arrays: tuple[Any, ...]) -> Any:
 def has_only_new_axes(index: Any) -> bool:
     """Whether an index takes every element, once and in order."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(i is None or i is Ellipsis or i == slice(None) for i in parts)
+    for part in parts:
+        if part is not None and part is not Ellipsis and part != EVERYTHING:
+            return False
+    return True
+
+
+EVERYTHING = slice(None)
 
 
 def full_index(index: Any, ndim: int) -> list[Any]:

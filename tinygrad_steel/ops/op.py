@@ -64,6 +64,9 @@ class Op:
     counts: bool = False  # how long its result is, the numbers decide and not the shapes alone
     draws: bool = False  # from a generator, its parameter `rng`; recorded whatever its inputs are
     sawtooth: bool = False  # jumps wherever one input fits into the other, so often for large ones
+    # Adds the gradient of the first input to an array in place: `add_to(z, g, *others, **params)`.
+    # For what reads a small part of its input, whose gradient would be mostly zeros.
+    add_to: Vjp | None = None
 
     def __init__(
         self,

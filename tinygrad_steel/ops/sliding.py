@@ -1,9 +1,8 @@
-"""Windows that slide over an array, and their adjoint, which adds windows up where they overlap."""
+"""Windows that slide over an array, and the adjoint, which adds windows up where they overlap."""
 
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +21,7 @@ def windows_added(g: Any, y: Any, x: Any, *, size: Lengths, axes: Lengths, strid
 
 
 @define(
-    "windows",
+    "sliding_windows",
     samples=[
         random_sample((5,), size=(2,), axes=(0,)),
         random_sample((2, 4, 5), size=(2, 3), axes=(-1, 1)),
@@ -30,7 +29,7 @@ def windows_added(g: Any, y: Any, x: Any, *, size: Lengths, axes: Lengths, strid
         random_sample((5,), size=(2, 3), axes=(0, 0)),
     ],
 )
-def windows(x: Any, *, size: Lengths, axes: Lengths, stride: Any = 1) -> Any:
+def sliding_windows(x: Any, *, size: Lengths, axes: Lengths, stride: Any = 1) -> Any:
     """np.lib.stride_tricks.sliding_window_view(x, size, axes), of which every `stride`-th is taken.
 
     `stride`: 1, or a number for each of the axes.
@@ -39,7 +38,7 @@ def windows(x: Any, *, size: Lengths, axes: Lengths, stride: Any = 1) -> Any:
     return found if stride == 1 else found[every(stride, axes, x.ndim)]
 
 
-windows.vjp(windows_added)
+sliding_windows.vjp(windows_added)
 
 
 def every(stride: Any, axes: Lengths, ndim: int) -> tuple[slice, ...]:
@@ -56,7 +55,7 @@ def every(stride: Any, axes: Lengths, ndim: int) -> tuple[slice, ...]:
     ],
 )
 def overlap_add(g: Any, *, axes: Lengths, shape: Lengths, stride: Any = 1) -> Any:
-    """The adjoint of `windows`: zeros of `shape`, with the windows of `g` added at their places.
+    """The adjoint of sliding_windows: zeros of `shape`, with the windows of `g` added at their places.
 
     A loop over the places in a window, each of which takes all windows at once.
     """
@@ -66,26 +65,24 @@ def overlap_add(g: Any, *, axes: Lengths, shape: Lengths, stride: Any = 1) -> An
         raise ValueError(
             f"windows of {size} in {shape} are {(*expected, *size)}, these are {g.shape}"
         )
-    offsets = np.ndindex(size)
     if not is_numpy(g):
         steps = steps_of(axes, stride, len(shape))
-        parts = (put(g[(..., *i)], starts(i, axes, len(shape)), steps, shape) for i in offsets)
+        parts = (
+            put(g[(..., *place)], starts(place, axes, len(shape)), steps, shape)
+            for place in np.ndindex(size)
+        )
         return functools.reduce(np.add, parts)
     z = np.zeros(shape, g.dtype)
-    for offset in offsets:
-        z[places(offset, axes, g.shape[: len(shape)], stride)] += g[(..., *offset)]
+    seen = np.lib.stride_tricks.sliding_window_view(z, size, axes, writeable=True)
+    seen = seen[every(stride, axes, z.ndim)]
+    for place in np.ndindex(size):
+        seen[(..., *place)] += g[(..., *place)]
     return z
 
 
 @overlap_add.vjp
 def _(g: Any, y: Any, x: Any, *, axes: Lengths, shape: Lengths, stride: Any = 1) -> Any:
-    return windows(g, size=x.shape[len(shape) :], axes=axes, stride=stride)
-
-
-def places(offset: Lengths, axes: Lengths, counts: Lengths, stride: Any) -> tuple[slice, ...]:
-    """Where the elements at one place of all windows lie; `counts`: of windows along each axis."""
-    firsts, steps = starts(offset, axes, len(counts)), steps_of(axes, stride, len(counts))
-    return tuple(slice(a, a + n * s, s) for a, n, s in zip(firsts, counts, steps))
+    return sliding_windows(g, size=x.shape[len(shape) :], axes=axes, stride=stride)
 
 
 def starts(offset: Sequence[int], axes: Lengths, ndim: int) -> list[int]:
@@ -99,7 +96,7 @@ def starts(offset: Sequence[int], axes: Lengths, ndim: int) -> list[int]:
 def steps_of(axes: Lengths, stride: Any, ndim: int) -> list[int]:
     """How far it is from one window to the next along each axis."""
     found = [1] * ndim
-    for axis, n in zip(axes, itertools.repeat(1) if stride == 1 else stride):
+    for axis, n in zip(axes, (1,) * len(axes) if stride == 1 else stride, strict=True):
         found[axis] = n
     return found
 

@@ -13,7 +13,7 @@ from .. import ops
 from ..engine.messages import describe_call
 from ..engine.tensor import Tensor
 from .draws import draw_error
-from .expressions import Speech, expression, is_missing, numpy_source
+from .expressions import SLIDING, Speech, every_text, expression, is_missing, numpy_source
 from .lines import (
     Backprop,
     Function,
@@ -39,6 +39,23 @@ SCATTER = Function(
     ("z = np.zeros(shape, np.result_type(g))", "np.add.at(z, index, g)"),
     ("z",),
 )
+
+
+def added_windows(name: str, y: Apply) -> Function:
+    """The function of overlap_add, whose forward writes in place as well."""
+    shape, axes = y.params["shape"], y.params["axes"]
+    size = y.inputs[0].shape[len(shape) :]
+    view = f"{SLIDING}(z, {size}, {axes}, writeable=True){every_text(y, len(shape))}"
+    body = [
+        f"z = np.zeros({shape}, np.result_type(g))",
+        f"seen = {view}",
+        f"for place in np.ndindex{size}:",
+        "    seen[(..., *place)] += g[(..., *place)]",
+    ]
+    return Function(name, ("g",), tuple(body), ("z",))
+
+
+BY_HAND = {ops.overlap_add: added_windows}
 
 
 class Definitions:
@@ -78,6 +95,8 @@ class Definitions:
 
     def function(self, name: str, y: Apply, traced: Traced, arrays: Arrays) -> Function:
         """The op's forward as a function in NumPy terms."""
+        if y.op in BY_HAND:
+            return BY_HAND[y.op](name, y)
         if y in traced.random:
             raise draw_error(call_of(y, traced.names), "the source")
         names = argument_names(y.op, len(y.inputs))

@@ -18,6 +18,7 @@ from .values import VALUES, Apply, Constant, Value, alias
 
 WIDTH = 100  # characters of a line
 INLINE = 60  # of an expression that may stand inside another
+SLIDING = "np.lib.stride_tricks.sliding_window_view"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,6 +201,26 @@ def subscript(y: Apply, inputs: list[Text], dialect: Dialect) -> Text:
     return joined(array, "[", index_text(y.params["index"], arrays), "]")
 
 
+def in_windows(y: Apply, inputs: list[Text], dialect: Dialect) -> Text | None:
+    """`np.lib.stride_tricks.sliding_window_view(x, (3, 3), (1, 2))[:, ::2, ::2]`."""
+    if not dialect.runs:
+        return None
+    name, (size, axes) = SLIDING, (y.params["size"], y.params["axes"])
+    return joined(
+        f"{name}(", inputs[0], f", {size}, {axes})", every_text(y, len(y.inputs[0].shape))
+    )
+
+
+def every_text(y: Apply, ndim: int) -> str:
+    """The index that takes every so many windows; nothing where it takes all."""
+    index = ops.every(y.params.get("stride", 1), y.params["axes"], ndim)
+    steps = [i.step for i in index]
+    last = max((i for i, n in enumerate(steps) if n > 1), default=None)
+    if last is None:
+        return ""
+    return f"[{', '.join(':' if n == 1 else f'::{n}' for n in steps[: last + 1])}]"
+
+
 def result_of(function: str, name: str, *fixed: str) -> Form:
     """`np.linalg.eigh(x).eigenvectors`: one of several results of a function."""
 
@@ -255,6 +276,7 @@ WRITTEN: Mapping[Op, Form] = {
     ops.astype: with_dtype,
     ops.asconstant: with_dtype,
     ops.getitem: subscript,
+    ops.sliding_windows: in_windows,
     ops.signdet: result_of("np.linalg.slogdet", "sign"),
     ops.logabsdet: result_of("np.linalg.slogdet", "logabsdet"),
     ops.eigenvectors: result_of("np.linalg.eigh", "eigenvectors"),

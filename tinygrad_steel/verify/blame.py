@@ -20,6 +20,7 @@ from .chain import Chain, Found, before, fits
 from .closeness import constant_factor, matches, rounded, same
 from .faults.question import Question
 from .faults.search import reason
+from .in_between import following_a_right_one, is_addend
 from .late_mean import natural_factors, usual_factors
 from .recognise import LocalTable, Match, oriented
 from .report import RIGHT, WRONG
@@ -57,6 +58,13 @@ class Search:
         chain = self.chain
         given = (b for b in chain.made if b.origin.given)
         return {*chain.right, *chain.forward, *given}
+
+    def is_settled(self, b: Binding) -> bool:
+        """Whether an array has been told already, or is no gradient of its own: a local derivative,
+        or one of the parts of which a gradient is the sum.
+        """
+        is_told = b in self.known or b in self.of_leaves
+        return is_told or self.is_helper(b) or is_addend(self.chain, b)
 
     @cached_property
     def confirmed(self) -> set[Binding]:
@@ -165,31 +173,15 @@ class Search:
         off = [g for g in self.handed if g not in self.slots.wrong and self.is_off(g)]
         if off or any(map(self.is_explained, self.slots.wrong)):
             return
-        following = self.following_a_right_one()
+        following = following_a_right_one(self)
         self.handed |= following
         if not following:
             self.recognise_the_rest()
 
-    def following_a_right_one(self) -> dict[Value, Found]:
-        """The first gradient that follows from a right one in the graph, and the last array that was
-        made of that one and can be it, as where a loop makes the same mistake at each step.
-        """
-        found: dict[Value, Found] = {}
-        for b in self.suspects:
-            if b in self.known or b in self.of_leaves or self.is_helper(b):
-                continue
-            right = {m.value for a in b.reads for m in self.chain.right.get(a.made, ())}
-            open_ones = (g for g in self.options(b) if g not in self.right_there)
-            following = [g for g in open_ones if right & self.chain.gradients_before(g)]
-            if len(following) == 1:
-                (g,) = following
-                found[g] = Found(b, how_it_lies(self.chain, b, g), self.scale or 1)
-        return {g: found[g] for g in [g for g in self.on_the_way if g in found][:1]}
-
     def recognise_the_rest(self) -> None:
         """Take suspects that nothing has been said of for gradients that nobody has handed over."""
         for b in self.suspects:
-            if b in self.known or b in self.of_leaves or self.is_helper(b):
+            if self.is_settled(b):
                 continue
             open_ones = [g for g in self.options(b) if g not in self.matched]
             open_ones = [g for g in open_ones if g not in self.handed]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import ops
 from ..program.values import Value
 from .bindings import Binding
 from .gathered import IN_LOOP
@@ -125,13 +126,16 @@ class Chain:
         return x in self.graph.names or x in self.graph.wanted
 
     def gradients_before(self, g: Value) -> set[Value]:
-        """The gradients from which one is computed directly."""
+        """The gradients from which one is computed directly, and those behind that of a part of an
+        array.
+        """
         found, todo = set(), [*g.values()]
         while todo:
             x = todo.pop()
-            if x in self.gradients:
+            is_known = x in self.gradients
+            if is_known:
                 found.add(x)
-            else:
+            if not is_known or self.gradients[x].op is ops.getitem:  # nobody keeps that of a part
                 todo += x.values() if x in self.graph.late else []
         return found
 

@@ -109,7 +109,7 @@ def returned_multiple(chain: Chain, x: Value, back: HandedBack) -> Found | None:
 
 def step_in_place(updates: Updates, x: Value, slot: Found | None, back: HandedBack) -> Found | None:
     """The step of a leaf in place of a variable that is called its gradient, is wrong and held
-    nowhere, as that of one sample alone is.
+    nowhere, as that of one sample alone is, or another thing of another shape.
     """
     chain, g = updates.chain, updates.chain.graph.gradient_of[x]
     if slot is None or is_right(chain, slot, g) or back.holds(slot.binding, x):
@@ -118,7 +118,8 @@ def step_in_place(updates: Updates, x: Value, slot: Found | None, back: HandedBa
     if step is None or b.owner == STEP or is_share(step.binding, b):
         return None
     times = sum(a.path == b.path and a.origin.where is b.origin.where for a in chain.made)
-    return step if times > 1 or is_right(chain, step, g) else None
+    is_another = not any(True for _ in oriented(b.array, g.shape))
+    return step if times > 1 or is_another or is_right(chain, step, g) else None
 
 
 def is_share(step: Binding, b: Binding) -> bool:

@@ -93,6 +93,11 @@ class Graph:
         return {}
 
     @cached_property
+    def seen(self) -> dict[str, Any]:
+        """What a search has recognised in it, by what it has looked for."""
+        return {}
+
+    @cached_property
     def called_alike(self) -> dict[str, dict[Value, int]]:
         """The values of the forward that are called the same, with their numbers."""
         found: dict[str, dict[Value, int]] = {}

@@ -81,9 +81,12 @@ class Updates:
 
     @cached_property
     def rate(self) -> float | None:
-        """The number by which gradients are multiplied in a step: that which explains most of them,
-        then one that stands in the statements, then the first.
+        """The number by which gradients are multiplied in a step: one that the code shows, else that
+        which explains most of them, then one that stands in the statements, then the first.
         """
+        shown = [number for x in self.changes.values() if (number := shown_rate(x.binding))]
+        if shown:
+            return max(shown, key=shown.count)
         numbers = self.chain.graph.numbers
         factors = [self.factor(found, g) for g, found in self.changes.items()]
         sizes = [ratio(found.array(g), numbers[g]) or 0.0 for g, found in self.changes.items()]
@@ -124,6 +127,18 @@ def is_difference(b: Binding, before: Binding) -> bool:
     change = before.array.astype(float) - b.array
     others = (a.made for a in b.reads if a.made is not before and a.array.shape == b.array.shape)
     return any(constant_factor(change, a.array) for a in others if np.any(a.array))
+
+
+def shown_rate(change: Binding) -> float | None:
+    """The number in a statement by which it multiplies an array, where that is the whole change."""
+    arrays = [a.made.array for a in change.reads if a.array.shape == change.array.shape]
+    factors = [constant_factor(change.array, array) for array in arrays if np.any(array)]
+    near = AGREE[change.array.itemsize]
+    stated = numbers_in(change)
+    for factor in filter(None, factors):
+        if any(abs(number - abs(factor)) <= near * number for number in stated):
+            return abs(factor)
+    return None
 
 
 def same_with(b: Binding, array: np.ndarray) -> Binding:

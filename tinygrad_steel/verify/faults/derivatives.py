@@ -42,7 +42,7 @@ def handed_on_unchanged(step: Step) -> Iterator[Mistake]:
 
 
 def shared_evenly(step: Step) -> Iterator[Mistake]:
-    """What comes to the largest element of several, shared by all of them."""
+    """What comes to the largest element of several, shared by all of them, or whole for each."""
     graph, x, y = step.question.graph, step.x, step.y
     if y.op not in (ops.max, ops.min):
         return
@@ -56,6 +56,7 @@ def shared_evenly(step: Step) -> Iterator[Mistake]:
     largest = "largest" if y.op is ops.max else "smallest"
     what = f"{graph.gradient_text(y)} goes to all elements, and not to the {largest} alone"
     yield Mistake(step.g, came / n, f"{what}: shared evenly, as of a mean", "wrong-derivative")
+    yield Mistake(step.g, came, what, "wrong-derivative")
 
 
 def stretched(g: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -13,7 +13,7 @@ import numpy as np
 from ... import ops
 from ...program.values import Apply, Value
 from ..traced_loss import Graph
-from . import axes, derivatives, factors, functions, loops, terms
+from . import axes, derivatives, factors, functions, loops, mixups, terms
 from .at_once import Fault
 from .places import listed, way_to
 from .question import Gradient, Mistake, Question, Step, step_of
@@ -120,9 +120,12 @@ def at_every_step(question: Question, others: bool = False) -> Iterator[Fault]:
     ones = loops.alike(graph)
     every = alike_edges(question, ones, others)
     several = [edges for edges in every if len(first_of(edges)) > 1]
+    gates = siblings(question, alike_edges(question, ones, others, least=1))
     yield from missing_ways(question, several)
-    yield from scaled_ways(question, several, [-1.0])
+    yield from scaled_ways(question, several, [-1.0, 2.0])
     yield from in_steps(question, every, FIRST)
+    for edges in gates:
+        yield from (in_gates(fault, edges) for fault in in_steps(question, [edges], GATES))
     yield from other_values(question, ones, every)
     yield from scaled_ways(question, several, [cause.number for cause in question.causes])
     yield from in_steps(question, every, LAST)
@@ -226,6 +229,16 @@ LAST: tuple[Kind, ...] = (
 )
 
 
+GATES: tuple[Kind, ...] = (
+    derivatives.handed_on_unchanged,
+    derivatives.factor_left_out,
+    altered,
+    mixups.own_values,
+    derivatives.alone,
+    functions.other_derivative,
+)
+
+
 # The steps of a loop
 
 
@@ -236,9 +249,11 @@ def in_a_loop(gradients: list[Gradient]) -> list[Gradient]:
     return [gradient for gradient in gradients if gradient.x in made_in]
 
 
-def alike_edges(question: Question, ones: list[loops.Alike], others: bool = False) -> Ways:
+def alike_edges(
+    question: Question, ones: list[loops.Alike], others: bool = False, least: int = 2
+) -> Ways:
     """The ways to gradients that are alike, the nearest to the loss first, where there are two or
-    more on the way to the one that is asked about; `others`: and elsewhere, but to none that was
+    more (`least`) on the way to the one that is asked about; `others`: and elsewhere, but to none that was
     handed over.
     """
     graph, on_the_way = question.graph, {*way_to(question)}
@@ -254,9 +269,27 @@ def alike_edges(question: Question, ones: list[loops.Alike], others: bool = Fals
                 if graph.gradient_of.get(x) in allowed:
                     before = sum(other is x for other in y.inputs[:i])
                     edges += edges_through(graph, x, y)[before : before + 1]
-            if len(edges) > 1 and any(graph.gradient_of[x] in on_the_way for x, _ in edges):
+            if len(edges) >= least and any(graph.gradient_of[x] in on_the_way for x, _ in edges):
                 found.append(edges)
     return found
+
+
+def in_gates(fault: Fault, edges: list[Edge]) -> Fault:
+    """A mistake in several parts of one value, of one round or of all."""
+    wholes = dict.fromkeys(x.inputs[0] for x, _ in edges)
+    words = f"{fault.words}; the same in {len(edges) // len(wholes)} parts side by side"
+    return fault._replace(words=words, is_in_loop=len(wholes) > 1)
+
+
+def siblings(question: Question, every: Ways) -> Ways:
+    """Ways through the same function of several parts of one value, as of the gates of an LSTM."""
+    groups: dict[Any, Ways] = {}
+    for edges in every:
+        x, k = edges[0]
+        y, _ = question.graph.parts[x][k]
+        if x.op is ops.getitem:
+            groups.setdefault((x.inputs[0], x.shape, y.op), []).append(edges)
+    return [[edge for edges in ones for edge in edges] for ones in groups.values() if len(ones) > 1]
 
 
 def edges_through(graph: Graph, x: Value, y: Apply) -> list[Edge]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...program.values import Value
+from ...program.values import Apply, Value
 from ..traced_loss import Graph
 from .question import Mistake, Question, Step
 
@@ -30,8 +30,64 @@ def other_value(step: Step) -> Iterator[Mistake]:
                 becomes: Any = partial(question.compute, value, {right: other})
                 if right is value:
                     becomes = other
-                words = f"computed with {text} in place of {graph.text(right)}"
+                words = f"computed with {text} in place of {graph.text(turned_back(right))}"
                 yield Mistake(value, becomes, words, "other-value")
+
+
+def own_values(step: Step) -> Iterator[Mistake]:
+    """What goes into a step in place of what comes out of it, or the other way round."""
+    question, graph = step.question, step.question.graph
+    pairs = [(step.y, step.x), (step.x, step.y)] if step.x.shape == step.y.shape else []
+    for right, other in pairs:
+        if right in step.used:
+            words = f"computed with {graph.text(other)} in place of {graph.text(right)}"
+            yield Mistake(right, question.value(other), words, "derivative-of-wrong-argument")
+
+
+def turned_back(value: Value) -> Value:
+    """The value itself where it is turned twice."""
+    if not isinstance(value, Apply) or value.op is not ops.swapaxes:
+        return value
+    (inner,) = value.inputs
+    is_turned = isinstance(inner, Apply) and inner.op is ops.swapaxes
+    return inner.inputs[0] if is_turned and axes_swapped(inner) == axes_swapped(value) else value
+
+
+def axes_swapped(value: Apply) -> set[int]:
+    """The axes that are swapped, counted from the first."""
+    return {value.params[axis] % len(value.shape) for axis in ("axis1", "axis2")}
+
+
+def overwritten(step: Step) -> Iterator[Mistake]:
+    """The sum into which a result was added up in place, where the result itself is needed."""
+    question, graph = step.question, step.question.graph
+    y = step.y
+    sums = [w for w, _ in graph.parts.get(y, ()) if w.op is ops.add and w.shape == y.shape]
+    for value in step.used if sums and len(y.inputs) == 1 else ():
+        if value in graph.late or value.op is None:
+            continue
+        for w in sums:
+            for right, becomes in in_place_of(question, value, y, w):
+                words = (
+                    f"computed with {graph.text(w)} in place of {graph.text(right)}: computed from "
+                    f"a value that was overwritten, as `+=` does"
+                )
+                yield Mistake(value, becomes, words, "other-value")
+
+
+def in_place_of(
+    question: Question, value: Value, y: Apply, w: Value
+) -> Iterator[tuple[Value, Any]]:
+    """What becomes of a value where `y`, or that of which it is made, has become `w`."""
+    (z,) = y.inputs
+    numbers = question.value(w)
+    if value is y:
+        yield y, numbers
+    elif value.op is ops.sign and y.op is ops.relu and y in value.values():  # written as z > 0
+        yield z, np.asarray(numbers > 0, value.dtype)
+    else:
+        for right in (one for one in (z, y) if one in value.values()):
+            yield right, partial(question.compute, value, {right: numbers})
 
 
 def other_gradient(step: Step) -> Iterator[Mistake]:

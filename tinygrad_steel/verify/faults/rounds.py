@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from . import (
     axes,
+    convolutions,
     derivatives,
     functions,
     fused,
@@ -15,7 +16,10 @@ from . import (
     masks,
     mixups,
     normalizations,
+    normalized,
     parentheses,
+    parts,
+    poolings,
     powers,
     probabilities,
     products,
@@ -46,10 +50,13 @@ class Round(NamedTuple):
 # reason given.
 ROUNDS = (
     Round(sums=(written_out.written_out,)),  # else steps within it are blamed
+    Round(sums=(convolutions.of_input, convolutions.of_kernel, poolings.of_pooling)),
+    Round(sums=(normalized.statistics_constant, parts.swapped)),
     Round(sums=(ways.known_factor,)),
     Round(
         sums=(ways.only_one, probabilities.without_jacobian),
         steps=(
+            parts.other_part,
             derivatives.handed_on_unchanged,
             derivatives.shared_evenly,
             derivatives.alone,
@@ -58,6 +65,8 @@ ROUNDS = (
             axes.other_product,
             indices.assigned_and_not_added,
             derivatives.taken_twice,
+            samples.labels_turned,
+            mixups.overwritten,
             terms.altered_value,
             mixups.other_value,
         ),
@@ -127,6 +136,7 @@ RARE = (
         sums=(recurrent.added_besides, functions.extra_row),
         steps=(stand_ins.broadcast_value, mixups.farther_value),
     ),
+    Round(sums=(normalized.other_terms,)),
 )
 LAST = (Round(sums=(ways.any_factor,)),)
 # Two slips at once, and what is said of where it differs, before there is nothing to say.

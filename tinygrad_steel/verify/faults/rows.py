@@ -97,12 +97,15 @@ def part_of_a_sum(step: Step) -> Iterator[Mistake]:
     """One row in place of the sum over all, or a sum that leaves one out."""
     question, graph, x, y = step.question, step.question.graph, step.x, step.y
     *_, value = handed_on(step.g)
-    if x.shape == y.shape or value.op is not ops.sum or not isinstance(value.params["axis"], int):
+    if x.shape == y.shape or value.op is not ops.sum:
         return
     full, axis = question.value(value.inputs[0]), value.params["axis"]
-    n, total, came = full.shape[axis], question.value(step.g), graph.gradient_text(y)
+    came = graph.gradient_text(y)
     words = f"the sum over all of {came}, the same for each element"
     yield Mistake(step.g, np.full(x.shape, np.sum(full)), words, "wrong-axis")
+    if not isinstance(axis, int):
+        return
+    n, total = full.shape[axis], question.value(step.g)
     if total.size * n != full.size:
         return
     words = f"the largest along axis {axis} of {came} in place of the sum"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...program.values import Value
+from ...program.values import VALUES, Value
 from ..closeness import combination
 from ..traced_loss import Graph
 from .products import Product, product_of
@@ -164,3 +164,14 @@ def other_labels(y: np.ndarray, text: str) -> Iterator[tuple[np.ndarray, str]]:
 def is_one_hot(y: np.ndarray) -> bool:
     """Whether each row is 1 once and 0 elsewhere."""
     return bool(np.all((y == 0) | (y == 1)) and np.all(y.sum(axis=1) == 1))
+
+
+def labels_turned(step: Step) -> Iterator[Mistake]:
+    """Labels of a yes or no that are the wrong way round: what is real taken for forged."""
+    if step.y.op is not ops.sigmoid_cross_entropy or not isinstance(step.y.inputs[1], VALUES):
+        return
+    labels = step.y.inputs[1]
+    name = step.question.graph.names.get(labels)
+    called = f"the labels {name} are" if name else "the labels are"
+    words = f"{called} the wrong way round: 0 for 1, and 1 for 0"
+    yield Mistake(labels, 1 - step.question.value(labels), words, "labels")

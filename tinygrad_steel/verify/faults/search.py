@@ -26,6 +26,7 @@ NO_HITS: Iterator[Hit] = iter(())
 NEAREST, TRIES = 40, 10000
 # What these may cost, in the units of a Budget.
 WORK_FOR_MORE, WORK_FOR_MANY, WORK_TWICE = 1e9, 1e9, 5e8
+SOME = 4  # numbers that are the same in another order by no chance
 TWICE = 1000  # faults that are tried once more, together with a factor
 # Gradients for which more is tried, and those mistakes of which there are many.
 NEAREST_FOR_MORE, FEW = 16, 4
@@ -99,6 +100,16 @@ def taken_for(question: Question) -> Named | None:
     return None
 
 
+def in_another_order(question: Question) -> Named | None:
+    """Whether these are the right numbers, but not where they belong."""
+    given, expected = question.given.ravel(), question.expected.ravel()
+    if not question.fits or np.unique(expected[expected != 0]).size < SOME:
+        return None
+    if not matches(np.sort(given), np.sort(expected)):
+        return None
+    return Named("the right numbers in the wrong places: in another order", ("wrong-places",))
+
+
 def search(question: Question) -> Finding:
     """The usual fault that gives just what was handed over, among as many as WORK allows."""
     tried = itertools.count()
@@ -170,6 +181,7 @@ def in_rounds(
         or share(WORK_FOR_MORE, partial(usual, candidates(nearest, MORE)))
         or share(WORK_FOR_MANY, partial(usual, one_by_one))
         or share(WORK_FOR_MANY, partial(usual, candidates(nearest, RARE)))
+        or as_finding(in_another_order(question))
         or usual(candidates(gradients, LAST))
         or share(WORK_TWICE, partial(with_a_factor, question, candidates(nearest, ROUNDS)))
         or share(WORK_TWICE, partial(with_a_factor, question, candidates(nearest[:FEW], MORE[1:])))

@@ -119,6 +119,9 @@ def decay(gradient: Gradient) -> Iterator[Direction]:
     parts = [question.value(part) for y, part in gradient.parts if y in graph.penalties]
     own = constant_factor(np.asarray(sum(parts)), weight) if parts else None
     yield Direction(weight, partial(rate_in_words, text, own or 0), "weight-decay")
+    if not parts:
+        signs = np.sign(weight)
+        yield Direction(signs, partial(rate_in_words, f"sign({text})", 0), "weight-decay")
     for some, where in lines_of(weight) if gradient.g is question.asked else ():
         words = partial(rate_there, f"in {where}", text, bool(parts))
         yield Direction(weight * some, words, "weight-decay", MORE_THAN_ROUNDING)
