@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import sysconfig
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from helpers import leaf
 
 from tinygrad_steel import Picture, RendererNotFound, Tensor, draw, relu, scope
-from tinygrad_steel.picture import render
+from tinygrad_steel.picture import programs, render
 from tinygrad_steel.picture.labels import bar_count
 from tinygrad_steel.picture.themes import DARK, LIGHT
 
@@ -269,7 +270,8 @@ def test_repr_says_what_to_do_with_it():
 def test_a_card_is_a_node_and_an_arrow_an_edge(name, renderer):
     drawn = Drawn(gallery.SCENES[name]())
     assert len(drawn.all("node")) == len(drawn.scene.cards) + 1  # and the legend
-    assert len(drawn.all("edge")) == len(drawn.scene.arrows)
+    gradients = [a for a in drawn.scene.arrows if a.flows and drawn.scene.view == "both"]
+    assert len(drawn.all("edge")) == len(drawn.scene.arrows) + len(gradients)
     assert len(drawn.all("cluster")) == len(
         {card.scope for card in drawn.scene.cards if card.scope}
     )
@@ -622,6 +624,61 @@ def test_a_renderer_that_fails(monkeypatch, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="shell scripts stand for renderers")
+@pytest.mark.parametrize(
+    "script, message",
+    [
+        ("cat", "made no svg: is it a dot program"),
+        ("true", "made no svg"),
+        ("echo usage: ls", "made no svg"),
+        ("exit 3", "failed: exit status 3, and no word of why"),
+        ("kill -SEGV $$", "failed: exit status -11"),
+        ("printf 'one\\ntwo\\n' >&2; exit 1", "failed: one two$"),
+        ("sleep 77", "has not finished in 0.5 s: draw"),
+        ("exec sleep 77", "has not finished in 0.5 s"),
+        ("sleep 77 & wait", "has not finished in 0.5 s"),
+        ("yes", "wrote more than 3 MB"),
+        ("yes >&2", "wrote more than 3 MB"),
+        ("head -c 4000000 /dev/zero", "wrote more than 3 MB"),
+    ],
+)
+def test_what_is_no_renderer_is_one_clear_line(script, message, monkeypatch, tmp_path):
+    """At once or after the time that there is, whatever it does, and also where it reads no DOT."""
+    monkeypatch.setenv("TINYGRAD_STEEL_DOT", program(tmp_path / "dot", script))
+    monkeypatch.setattr(programs, "MOST_SECONDS", 0.5 if "sleep" in script else 60)
+    monkeypatch.setattr(programs, "MOST_BYTES", 3_000_000)
+    start = time.monotonic()
+    with pytest.raises(RuntimeError, match=f"{tmp_path}/dot .*{message}") as error:
+        draw(leaf(1.0, name="x" * 100_000)).svg()
+    assert "\n" not in str(error.value) and time.monotonic() - start < 30
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shell scripts stand for renderers")
+def test_what_cannot_be_run_is_no_renderer(monkeypatch, tmp_path):
+    broken = tmp_path / "dot"
+    broken.write_bytes(b"\x7fELF and nothing more")
+    broken.chmod(0o755)
+    monkeypatch.setenv("TINYGRAD_STEEL_DOT", str(broken))
+    with pytest.raises(RuntimeError, match="dot cannot be run: Exec format error"):
+        draw(leaf(1.0)).svg()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shell scripts stand for renderers")
+def test_a_renderer_that_is_given_up_leaves_nothing_behind(monkeypatch, tmp_path):
+    script = f"sleep 77 & echo $! > {tmp_path}/child; wait"
+    monkeypatch.setenv("TINYGRAD_STEEL_DOT", program(tmp_path / "dot", script))
+    monkeypatch.setattr(programs, "MOST_SECONDS", 1)
+    with pytest.raises(RuntimeError, match="has not finished in 1 s"):
+        draw(leaf(1.0)).svg()
+    pid = (tmp_path / "child").read_text(encoding="ascii").strip()
+    child = Path(f"/proc/{pid}/stat")
+    for _ in range(100):
+        if not child.exists() or child.read_text(encoding="ascii").split(") ")[1][0] == "Z":
+            return
+        time.sleep(0.05)
+    pytest.fail("the renderer's child still runs")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shell scripts stand for renderers")
 def test_where_a_renderer_is_looked_for(no_renderer, monkeypatch, tmp_path):
     scripts, path = tmp_path / "scripts", tmp_path / "path"
     scripts.mkdir(), path.mkdir()
@@ -637,7 +694,7 @@ def test_where_a_renderer_is_looked_for(no_renderer, monkeypatch, tmp_path):
         program(place, "true")
         if place.name == "given":
             monkeypatch.setenv("TINYGRAD_STEEL_DOT", str(place))
-        found.append(render.find_renderer() == str(place))
+        found.append(programs.find_renderer() == str(place))
     assert found == [True] * 4
 
 

@@ -72,6 +72,12 @@ def card_label(card: Card, style: Style) -> str:
     return table(rows)
 
 
+def chip_label(card: Card, style: Style) -> str:
+    """The name of a card that stands elsewhere, else what it holds."""
+    name = card.name or card.value or card.op or str(card.shape)
+    return table([markup(line, style.colours[card.kind][1], 10, MONO) for line in wrapped(name)], 0)
+
+
 def fold_head(card: Card, style: Style) -> list[str]:
     """How often something is done, and what."""
     first, *more = (markup(line, "", 10) for line in wrapped(card.name))
