@@ -18,7 +18,6 @@ from .labels import (
     card_label,
     chip_label,
     legend,
-    style_of,
     title_label,
 )
 from .markup import escaped, markup, table, wrapped
@@ -32,7 +31,7 @@ MANY = 150  # cards from which on the renderer may stop before a layout is as na
 
 def dot_source(scene: Scene, direction: str, colours: Theme) -> str:
     """The scene as DOT."""
-    style = style_of(scene, colours)
+    style = Style(colours)
     sideways, key = direction in ("LR", "RL"), legend(scene, style)
     graph = graphviz.Digraph("steel", comment="tinygrad_steel draw()")
     set_defaults(graph, direction, title_label(scene, style, key if sideways else ""), colours)
@@ -222,7 +221,7 @@ def label_of(arrow: Arrow, style: Style) -> dict[str, str]:
 
 def gradient_look(arrow: Arrow, style: Style) -> dict[str, str]:
     """How the arrow of a gradient looks: thicker for a larger one."""
-    width = 1.1 + 1.9 * bar_count(arrow.size or 0, style.span) / BARS
+    width = 1.1 + 1.9 * bar_count(arrow.size or 0) / BARS
     purple = style.colours["gradient"]
     return {"dir": "back", "arrowtail": "normal", "penwidth": f"{width:.1f}", "color": purple}
 

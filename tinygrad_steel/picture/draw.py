@@ -65,7 +65,7 @@ def draw(
     3 nodes | 1 parameter, 2 values | float64 | gradients of the result
     purple arrow = gradient sent to that operand; ...
     <BLANKLINE>
-    output  sum  = 5  |grad| 1
+    output  sum  = 5  grad 1
     ^ multiply  (2,)  |grad| 1.41  [sent: g]
     |- x  (2,)  parameter  |grad| 4.47  [sent: g * x]
     `- x  (2,)  parameter  |grad| 4.47  [sent: g * x]

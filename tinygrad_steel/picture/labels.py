@@ -13,14 +13,15 @@ from .text import gradient_text
 from .themes import CAPTIONS, MONO, SHAPES, Theme
 
 BARS = 14
+DECADE = 2  # so many bars for a factor of 10
+LOWEST = -5  # the power of 10 above which the first bar stands
 
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """How a scene looks: its colours, and its smallest and largest gradient, for the bars."""
+    """How a scene looks: its colours."""
 
     colours: Theme
-    span: tuple[float, float]
 
     def muted(self, text: str, size: int = 9, face: str = "") -> str:
         """Text that stays in the background."""
@@ -34,27 +35,19 @@ class Style:
         ]
 
 
-def style_of(scene: Scene, colours: Theme) -> Style:
-    """The style of a scene in a theme."""
-    sizes = [card.grad for card in scene.cards if card.grad and math.isfinite(card.grad)]
-    return Style(colours, (min(sizes, default=0.0), max(sizes, default=0.0)))
+def bar_count(size: float) -> int:
+    """How many of the bars a gradient gets: none for 0, two more for a factor of 10.
 
+    The scale is the same in every picture, so that two of them can be laid side by side.
 
-def bar_count(size: float, span: tuple[float, float]) -> int:
-    """How many of the bars a gradient gets.
-
-    On a log scale, from the smallest in the picture to the largest.
-
-    >>> bar_count(1.0, (1.0, 100.0)), bar_count(10.0, (1.0, 1000.0))
-    (1, 5)
+    >>> [bar_count(size) for size in (0, 1e-9, 0.01, 0.1, 1, 10, 100, 1e9)]
+    [0, 1, 6, 8, 10, 12, 14, 14]
     """
-    low, high = span
-    if not size or not math.isfinite(size):
+    if not size or math.isnan(size):
         return 0
-    if high <= low * 1.0001:
+    if math.isinf(size):
         return BARS
-    way = (math.log(size) - math.log(low)) / (math.log(high) - math.log(low))
-    return 1 + round((BARS - 1) * min(1.0, max(0.0, way)))
+    return min(BARS, max(1, round(DECADE * (math.log10(size) - LOWEST))))
 
 
 # Cards
@@ -67,6 +60,10 @@ def card_label(card: Card, style: Style) -> str:
     rows += [style.muted(line, 9, MONO) for fact in card.facts for line in wrapped(fact, 60)]
     if card.grad is not None:
         rows.append(gradient_row(card, card.grad, style))
+        purple = style.colours["gradient"]
+        rows += [
+            markup(line, purple, 9, MONO) for row in card.grad_rows for line in wrapped(row, 60)
+        ]
     elif card.note:
         rows.append(markup(card.note, style.colours["muted"], 9, italic=True))
     return table(rows)
@@ -92,7 +89,7 @@ def op_head(card: Card, style: Style) -> list[str]:
     """The glyph of an op, its name, and the name and shape of the result."""
     op_name = card.op.replace("_", " ") if card.glyph != card.op else ""
     *lines, last = wrapped(card.name) if card.name else [""]
-    lines.append(f"{last} {shape_or_value(card)}".strip())
+    lines.append(f"{last} {shape_and_value(card)}".strip())
     first, *more = (style.muted(line, 10, MONO) for line in lines)
     glyph = markup(card.glyph, "", 13, MONO, bold=True)
     return [join(glyph, markup(op_name, "", 10), first), *more]
@@ -103,23 +100,23 @@ def value_head(card: Card, style: Style) -> list[str]:
     names = wrapped(card.name) if card.name else []
     *more, last = [markup(line, "", 13, MONO, bold=True) for line in names] or [""]
     caption = markup(card.kind.upper(), style.colours[card.kind][1], 7, bold=True)
-    rows = [caption, *more, join(last, style.muted(shape_or_value(card), 10, MONO))]
+    rows = [caption, *more, join(last, style.muted(shape_and_value(card), 10, MONO))]
     if card.kind == "output" and card.op:
         shape = str(card.shape) if card.shape else f"scalar {card.shape}"
         rows.append(markup(f"{card.op.replace('_', ' ')} → {shape}", "", 9))
     return rows
 
 
-def shape_or_value(card: Card) -> str:
-    """The number of a leaf or a scalar that has one, else the shape."""
-    if card.value and not (card.op and card.shape):
-        return f"= {card.value}"
-    return str(card.shape)
+def shape_and_value(card: Card) -> str:
+    """The shape, unless it is that of a scalar, and the number of a value that has one."""
+    if not card.value:
+        return str(card.shape)
+    return f"{card.shape or ''} = {card.value}".strip()
 
 
 def gradient_row(card: Card, size: float, style: Style) -> str:
     """The length of a gradient and its bars."""
-    full = bar_count(size, style.span)
+    full = bar_count(size)
     text = markup(gradient_text(card), style.colours["gradient"], 9)
     return f"{text}  {''.join(style.bars(full, BARS - full))}"
 
@@ -165,12 +162,20 @@ def legend(scene: Scene, style: Style) -> str:
     cells = [legend_cell(kind, text, style) for kind, text in captions.items()]
     rows = [f"<TR>{''.join(cells[i : i + 3])}</TR>" for i in range(0, len(cells), 3)]
     if any(card.grad is not None for card in scene.cards):
-        bars = "".join(style.bars(5, 4))
-        meaning = style.muted("  |grad| = Euclidean length, bar on a log scale")
+        bars = "".join(style.bars(4, BARS - 4))
+        meaning = style.muted(f"  {meaning_of_bars(scene)}")
         columns = 2 * min(3, len(cells))
         rows.append(f'<TR><TD COLSPAN="{columns}" ALIGN="LEFT">{bars}{meaning}</TD></TR>')
     attributes = 'BORDER="0" CELLBORDER="0" CELLSPACING="4" CELLPADDING="1"'
     return f"<TABLE {attributes}>{''.join(rows)}</TABLE>"
+
+
+def meaning_of_bars(scene: Scene) -> str:
+    """What a bar stands for, and `|grad|` where a card has it."""
+    highest = 10 ** (BARS // DECADE + LOWEST)
+    scale = f"{DECADE} strokes = a factor of 10, from 1e{LOWEST} to {highest}"
+    has_length = any(card.grad is not None and not card.signed for card in scene.cards)
+    return f"|grad| = Euclidean length; {scale}" if has_length else scale
 
 
 def legend_cell(kind: str, text: str, style: Style) -> str:

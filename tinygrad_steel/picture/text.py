@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .arrows import Arrow
@@ -58,7 +59,7 @@ def describe_arrow(arrow: Arrow) -> str:
 
 def describe_card(card: Card) -> str:
     """A card in one line."""
-    facts = map(in_text, card.facts)
+    facts = [in_one_line(map(in_text, card.facts))]
     if card.kind == "fold":
         words = [f"{card.count} x {card.name}", *facts]
     else:
@@ -68,15 +69,23 @@ def describe_card(card: Card) -> str:
         words += facts
         words += [f"= {card.value}"] if card.value else []
         words += [card.kind] if card.kind not in ("op", "output") else []
-    words.append(gradient_text(card) or card.note)
+    gradient = in_one_line([gradient_text(card), *card.grad_rows])
+    words.append(gradient or card.note)
     return "  ".join(printable(word) for word in words if word)
 
 
 def gradient_text(card: Card) -> str:
-    """How long the gradient of a card is, or those of a fold; empty where there is none."""
+    """The gradient of a card, or how long it, or those of a fold, are; empty where there is none."""
     if card.grad is None:
         return ""
+    if card.signed:
+        return f"grad {card.signed}"
     return f"|grad| {card.note or f'{card.grad:.3g}'}"
+
+
+def in_one_line(lines: Iterable[str]) -> str:
+    """Lines two spaces apart; the rows of a matrix one."""
+    return re.sub(r",\s+\[", ", [", "  ".join(filter(None, lines)))
 
 
 def in_text(line: str) -> str:
