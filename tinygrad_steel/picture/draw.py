@@ -6,6 +6,7 @@ from ..engine.tensor import Tensor
 from ..program.given_names import Names
 from .render import Picture
 from .scene import scene
+from .verdicts import Report
 
 
 def draw(
@@ -17,6 +18,7 @@ def draw(
     depth: int | None = None,
     direction: str = "TB",
     theme: str = "light",
+    report: Report | None = None,
 ) -> Picture:
     """Draw the graph behind a Tensor: one card for each value, an op's card being its result.
 
@@ -40,6 +42,9 @@ def draw(
         "TB" draws downwards.
     theme : {"light", "dark", "auto"}
         "auto" makes an SVG that follows the reader's preference.
+    report : Report, optional
+        What `compare_backprop` has found: each card says whether the gradient handed over for it is
+        right, wrong, follows from a wrong one, or was not seen, and the first wrong one why.
 
     Returns
     -------
@@ -49,8 +54,8 @@ def draw(
     Raises
     ------
     ValueError
-        For an unknown option, and for a picture of more than 1,000 cards that `depth` does not
-        limit.
+        For an unknown option, for a report about another graph, and for a picture of more than
+        1,000 cards that `depth` does not limit.
     TypeError
         For anything but a Tensor.
     RuntimeError, ValueError
@@ -74,4 +79,4 @@ def draw(
         raise ValueError(f'direction is "TB", "LR", "BT" or "RL", not {direction!r}')
     if theme not in ("light", "dark", "auto"):
         raise ValueError(f'theme is "light", "dark" or "auto", not {theme!r}')
-    return Picture(scene(tensor, view, names, values, fold, depth), direction, theme)
+    return Picture(scene(tensor, view, names, values, fold, depth, report), direction, theme)

@@ -15,6 +15,7 @@ from ..program.blocks import block_formulas
 from .cards import Card
 from .graph import Graph, inputs_first, inputs_of
 from .scope import common
+from .verdicts import together
 from .words import BETWEEN, plural
 
 Block = list[Tensor]
@@ -101,6 +102,7 @@ def fold_card(fold: Fold, graph: Graph, cards: Mapping[Tensor, Card]) -> Card:
         tooltip=f"{len(fold.blocks)} blocks, each: {parts}",
         spine=any(card.spine for card in first),
         count=len(fold.blocks),
+        mark=together(card.mark for card in members),
     )
 
 
