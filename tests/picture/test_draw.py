@@ -19,7 +19,7 @@ from helpers import leaf
 from tinygrad_steel import Picture, RendererNotFound, Tensor, draw, relu, scope
 from tinygrad_steel.picture import programs, render
 from tinygrad_steel.picture.labels import bar_count
-from tinygrad_steel.picture.themes import DARK, LIGHT
+from tinygrad_steel.picture.themes import CAPTIONS, DARK, LIGHT
 
 SVG = "{http://www.w3.org/2000/svg}"
 SCRIPTS = [sysconfig.get_path("scripts"), str(Path(sys.executable).parent)]
@@ -266,6 +266,12 @@ def test_backward_arrows_point_against_the_flow(view, arrowheads):
         ({"direction": "up"}, 'direction is "TB", "LR", "BT" or "RL"'),
         ({"theme": "solarized"}, 'theme is "light", "dark" or "auto"'),
         ({"depth": 0}, "depth is how many steps"),
+        ({"legend": "below"}, "legend is True or False, not 'below'"),
+        ({"title": None}, "title is True, False or a text, not None"),
+        ({"size": 16}, r"size is a width and a height in inches, as \(16, 9\), not 16"),
+        ({"size": (16, 0)}, "size is"),
+        ({"size": (16, np.inf)}, "size is"),
+        ({"size": "16,9"}, "size is"),
     ],
 )
 def test_options_that_are_none(option, message):
@@ -552,6 +558,69 @@ def test_png_in_any_resolution(renderer):
     picture = draw(gallery.steel())
     small, large = (png_size(picture.png(dpi=dpi)) for dpi in (72, 144))
     assert np.allclose(large, np.multiply(small, 2), atol=3)
+
+
+def test_a_png_is_twice_as_large_as_an_svg_in_a_browser(renderer):
+    picture = draw(gallery.steel())
+    width = float(re.search(r' width="([\d.]+)pt"', picture.svg())[1])  # 72 to an inch
+    assert png_size(picture.png())[0] == pytest.approx(width / 72 * 96 * 2, abs=6)
+
+
+# Slides
+
+
+def inches(picture):
+    return (
+        np.array(
+            re.search(r' width="([\d.]+)pt" height="([\d.]+)pt"', picture.svg()).groups(), float
+        )
+        / 72
+    )
+
+
+@pytest.mark.parametrize("make", [gallery.steel, gallery.mlp, lambda: leaf(1.0, name="w")])
+@pytest.mark.parametrize("size", [(16, 9), (4.5, 3)])
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+def test_a_size_is_kept(make, size, direction, renderer):
+    natural = inches(draw(make(), direction=direction))
+    drawn = inches(draw(make(), direction=direction, size=size))
+    assert (drawn <= np.array(size) + 0.02).all()
+    shrunk = min(1, *(np.array(size) / natural))
+    np.testing.assert_allclose(drawn, natural * shrunk, atol=0.03)
+
+
+def test_title_and_legend_may_be_left_out(renderer):
+    def texts(**options):
+        return text_of(Drawn(draw(gallery.steel(), view="backward", **options)).root)
+
+    assert "mean(softmax" in texts() and "8 nodes" in texts() and "operation" in texts()
+    plain = texts(title=False, legend=False)
+    assert not any(text in plain for text in ("mean(softmax", "nodes", "operation", "Euclidean"))
+    assert "x.T @ g" in plain and "PARAMETER" in plain
+    given = texts(title="One <step> of & training", direction="LR")
+    assert "One <step> of & training" in given and "mean(softmax" not in given
+    assert "8 nodes" in given and "operation" in given
+
+
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+def test_the_legend_of_few_cards_is_small(direction, renderer):
+    """It takes a fifth of the picture of five cards or less, in either direction."""
+    total = leaf(2.0, name="x") * leaf(-3.0, name="y") + leaf(10.0, name="z")
+    total.backward()
+    whole, without = (
+        np.prod(inches(draw(total, direction=direction, legend=key))) for key in (True, False)
+    )
+    assert whole - without < 0.22 * whole
+
+
+def test_the_legend_is_not_spread(renderer):
+    """Below a wide title its columns stay together."""
+    drawn = Drawn(draw(gallery.mlp(), view="backward", direction="LR"))
+    words = {e.text: float(e.get("x")) for e in drawn.root.iter(SVG + "text")}
+    places = [
+        x for text, x in words.items() if text.replace("\xa0", " ").strip() in CAPTIONS.values()
+    ]
+    assert len(places) == 5 and max(places) - min(places) < 420
 
 
 def test_pdf(renderer):

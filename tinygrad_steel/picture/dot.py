@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 from typing import Any
 
 import graphviz
@@ -29,30 +30,42 @@ from .words import printable
 MANY = 150  # cards from which on the renderer may stop before a layout is as narrow as can be
 
 
-def dot_source(scene: Scene, direction: str, colours: Theme) -> str:
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """What a picture looks like, whatever it shows; the fields are arguments of `draw`."""
+
+    direction: str = "TB"
+    legend: bool = True
+    title: bool | str = True
+    size: tuple[float, float] | None = None
+
+
+def dot_source(scene: Scene, look: Look, colours: Theme) -> str:
     """The scene as DOT."""
     style = Style(colours)
-    sideways, key = direction in ("LR", "RL"), legend(scene, style)
+    sideways = look.direction in ("LR", "RL")
+    key = legend(scene, style, sideways) if look.legend else ""
     graph = graphviz.Digraph("steel", comment="tinygrad_steel draw()")
-    set_defaults(graph, direction, title_label(scene, style, key if sideways else ""), colours)
-    shown = placed(scene)
+    title = title_label(scene, style, look.title, key if sideways else "")
+    set_defaults(graph, look, title, colours)
     if len(scene.cards) > MANY:
         graph.attr(nslimit="2", nslimit1="2")
+    shown = placed(scene)
     add_scope(graph, (), shown, style)
     for arrow, moved in zip(scene.arrows, shown.arrows):
         add_arrow(graph, arrow, shown.starts[moved.tail], scene, style)
-    if not sideways:
+    if key and not sideways:
         graph.node("legend", label=f"<{key}>", shape="plain", style="", tooltip="legend")
-        graph.edge(scene.cards[-1].id, "legend", style="invis", minlen="1")
+        graph.edge(scene.cards[-1].id, "legend", style="invis", minlen="1", weight="0")
     return str(graph.source)
 
 
-def set_defaults(graph: Any, direction: str, title: str, colours: Theme) -> None:
+def set_defaults(graph: Any, look: Look, title: str, colours: Theme) -> None:
     """What holds for the whole picture, for every card and for every arrow."""
     text = {"fontcolor": colours["text"], "fontname": SANS, "fontsize": "11"}
     graph.attr(
         bgcolor=colours["background"],
-        rankdir=direction,
+        rankdir=look.direction,
         ordering="in",
         nodesep="0.32",
         ranksep="0.36",
@@ -66,6 +79,8 @@ def set_defaults(graph: Any, direction: str, title: str, colours: Theme) -> None
         tooltip=" ",
         **text,
     )
+    if look.size:
+        graph.attr(size=",".join(f"{inches:g}" for inches in look.size))
     graph.attr(
         "node",
         height="0.3",

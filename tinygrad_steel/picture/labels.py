@@ -16,6 +16,7 @@ from .verdicts import Mark
 BARS = 14
 DECADE = 2  # so many bars for a factor of 10
 LOWEST = -5  # the power of 10 above which the first bar stands
+KEY = 8  # how large letters are in the legend
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,34 +157,47 @@ def arrow_label(arrow: Arrow, style: Style) -> str:
 # The title and the legend
 
 
-def title_label(scene: Scene, style: Style, key: str) -> str:
-    """The formula, below it what the subtitle says, and the legend where it belongs here."""
-    rows = [markup(line, "", 13, MONO, bold=True) for line in wrapped(scene.title, 90)]
-    for line in scene.subtitle:
-        colour = style.colours["gradient" if line.startswith("purple") else "muted"]
-        rows += [markup(part, colour, 9) for part in wrapped(line, 120)]
+def title_label(scene: Scene, style: Style, title: bool | str, key: str) -> str:
+    """The formula, or what is given in its place, what the subtitle says, and a legend."""
+    rows = []
+    if title is not False:
+        text = scene.title if title is True else title
+        rows += [markup(line, "", 13, MONO, bold=True) for line in wrapped(text, 90)]
+        for line in scene.subtitle:
+            colour = style.colours["gradient" if line.startswith("purple") else "muted"]
+            rows += [markup(part, colour, 9) for part in wrapped(line, 120)]
+    if not rows and not key:
+        return ""
     after = '<TR><TD HEIGHT="6"></TD></TR>'
     if key:
         after += f'<TR><TD ALIGN="LEFT">{key}</TD></TR>'
     return table(rows, after=after)
 
 
-def legend(scene: Scene, style: Style) -> str:
-    """The kinds of cards in the picture, and what the bars mean."""
+def legend(scene: Scene, style: Style, sideways: bool) -> str:
+    """The kinds of cards in the picture, and what the bars mean; in long lines or in short ones."""
+    most = 6 if sideways else 3
     kinds = {card.kind for card in scene.cards}
     captions = {kind: text for kind, text in CAPTIONS.items() if kind in kinds}
     if {"target", "constant"} <= kinds:
         captions["target"] = "target, constant"
         del captions["constant"]
     cells = [legend_cell(kind, text, style) for kind, text in captions.items()]
-    rows = [f"<TR>{''.join(cells[i : i + 3])}</TR>" for i in range(0, len(cells), 3)]
+    rows = [f"<TR>{''.join(cells[i : i + most])}</TR>" for i in range(0, len(cells), most)]
+    columns = min(most, len(cells))
+    widest = sum(sorted(map(len, captions.values()))[-columns:])
     if any(card.grad is not None for card in scene.cards):
         bars = "".join(style.bars(4, BARS - 4))
-        meaning = style.muted(f"  {meaning_of_bars(scene)}")
-        columns = 2 * min(3, len(cells))
-        rows.append(f'<TR><TD COLSPAN="{columns}" ALIGN="LEFT">{bars}{meaning}</TD></TR>')
-    attributes = 'BORDER="0" CELLBORDER="0" CELLSPACING="4" CELLPADDING="1"'
-    return f"<TABLE {attributes}>{''.join(rows)}</TABLE>"
+        meaning = f"  {meaning_of_bars(scene)}"
+        widest = max(widest, len(meaning) + 8)
+        text = f'<TD COLSPAN="{2 * columns}" ALIGN="LEFT">{bars}{style.muted(meaning, KEY)}</TD>'
+        rows.append(f"<TR>{text}</TR>")
+    fixed = ""
+    if sideways:  # below the title it would be spread over the width of that otherwise
+        room = f'WIDTH="{widest * KEY * 0.55 + columns * 40:.0f}" HEIGHT="{len(rows) * 15 + 4}"'
+        fixed = f'FIXEDSIZE="TRUE" ALIGN="LEFT" {room}'
+    look = 'BORDER="0" CELLBORDER="0" CELLSPACING="2" CELLPADDING="1"'
+    return f"<TABLE {fixed} {look}>{''.join(rows)}</TABLE>"
 
 
 def meaning_of_bars(scene: Scene) -> str:
@@ -202,5 +216,5 @@ def legend_cell(kind: str, text: str, style: Style) -> str:
     border = f'STYLE="{border.upper()}"' if border else ""
     width = 2 if kind in ("parameter", "output") else 1
     look = f'BORDER="{width}" {border} COLOR="{line}" BGCOLOR="{fill}"'
-    box = f'<TD {look} WIDTH="18" HEIGHT="10" FIXEDSIZE="TRUE"></TD>'
-    return f'{box}<TD ALIGN="LEFT">{style.muted(f"{text}  ")}</TD>'
+    box = f'<TD {look} WIDTH="14" HEIGHT="8" FIXEDSIZE="TRUE"></TD>'
+    return f'{box}<TD ALIGN="LEFT">{style.muted(f"{text}  ", KEY)}</TD>'

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .dot import dot_source
+from .dot import Look, dot_source
 from .programs import render
 from .scene import Scene
 from .text import text_tree
@@ -39,10 +39,10 @@ class Picture:
     True
     """
 
-    def __init__(self, scene: Scene, direction: str, theme: str):
+    def __init__(self, scene: Scene, look: Look, theme: str):
         self.scene = scene
         self.theme = theme
-        self.source = dot_source(scene, direction, DARK if theme == "dark" else LIGHT)
+        self.source = dot_source(scene, look, DARK if theme == "dark" else LIGHT)
 
     def svg(self) -> str:
         """The picture as SVG.
@@ -54,13 +54,14 @@ class Picture:
         """
         return finished_svg(render(self.source, "svg").decode("utf-8"), self.theme)
 
-    def png(self, dpi: int = 144) -> bytes:
+    def png(self, dpi: int = 192) -> bytes:
         """The picture as PNG.
 
         Parameters
         ----------
         dpi : int
-            How many points there are to an inch.
+            How many dots there are to an inch; 96 are as large as an SVG in a browser, so that 192
+            are sharp on a screen of twice as many.
 
         Raises
         ------
