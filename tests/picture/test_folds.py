@@ -7,7 +7,11 @@ import pytest
 from helpers import leaf
 
 from tinygrad_steel import Tensor, conv2d, draw, relu, scope, sigmoid
-from tinygrad_steel.program.blocks import as_one
+from tinygrad_steel.picture.cards import cards_of
+from tinygrad_steel.picture.gradients import gradients_of
+from tinygrad_steel.picture.graph import graph_of
+from tinygrad_steel.picture.repetitions import find_folds
+from tinygrad_steel.program import blocks
 
 RNG = np.random.default_rng(7)
 FUNCTIONS = {
@@ -192,6 +196,77 @@ def test_a_number_beside_a_tensor_is_in_its_place():
     assert not folds(h.sum())
 
 
+# Random cells
+
+
+STEPS = {
+    "add": lambda a, b, n: a + b,
+    "subtract": lambda a, b, n: a - b,
+    "multiply": lambda a, b, n: a * b,
+    "matmul": lambda a, b, n: a @ b,
+    "tanh": lambda a, b, n: np.tanh(a),
+    "sigmoid": lambda a, b, n: sigmoid(a),
+    "square": lambda a, b, n: np.square(a),
+    "times": lambda a, b, n: a * n,
+}
+
+
+def random_cells(seed):
+    """The result of equal steps, of one or two states, of whatever else they may use."""
+    r = np.random.default_rng(seed)
+    count, size = r.integers(2, 7), r.integers(1, 3)
+
+    def leaf_of_its_own(name, requires_grad):
+        return Tensor(r.normal(0, 0.5, (3, 3)), bool(requires_grad), name=name)
+
+    states = [leaf_of_its_own(f"s{k}", r.random() < 0.3) for k in range(size)]
+    shared = [leaf_of_its_own(name, True) for name in "WU"[: r.integers(0, 3)]]
+    every = Tensor(r.normal(size=(3, count, 3)), name="x")
+    with_x, with_slice, with_weight, named, named_parts, scoped = (r.random(6) < 0.5).tolist()
+    recipe = [(r.choice([*STEPS]), *r.integers(0, 100, 2)) for _ in range(r.integers(2, 7))]
+    numbers = np.arange(2.0, 2 + count) if r.random() < 0.5 else np.full(count, 1.5)
+    losses = []
+    for i in range(count):
+        made = [*states, *shared]
+        made += [leaf_of_its_own(f"x{i}", False)] * with_x + [every[:, i]] * with_slice
+        made += [leaf_of_its_own(f"w{i}", True)] * with_weight
+        with scope(f"cell[{i}]") if scoped else contextlib.nullcontext():
+            for k, (step, a, b) in enumerate(recipe):
+                first = made[-1] if a < 50 else made[a % len(made)]
+                made.append(STEPS[step](first, made[b % len(made)], float(numbers[i])))
+                if named_parts and a % 3 == 0:
+                    made[-1].name = f"part{k}_{i}"
+        states = made[-size:]
+        for state, name in zip(states, "hc"):
+            if named and state.op is not None and not state.name:
+                state.name = f"{name}{i + 1}"
+        losses.append(np.sum(np.square(states[-1])))
+    return sum(losses) + sum(np.sum(state * state) for state in states)
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_the_lines_of_random_cells_compute_every_block(seed):
+    """Names stand for arrays, block by block; what the lines make of them is what the graph has."""
+    with np.errstate(all="ignore"):
+        graph = graph_of(random_cells(seed), None, None)
+        cards = cards_of(graph, gradients_of(graph, "forward"), "forward", False)
+    for fold in find_folds(graph, cards).found:
+        columns = blocks.columns_of(fold.blocks, graph.names)
+        called = blocks.call_columns(columns)
+        kept = blocks.places_used_outside(columns, graph.users)
+        parts = blocks.call_parts(columns, called, kept)
+        called = blocks.tell_apart(columns, called, parts)
+        if any("..." in name for names in called.values() for name in names):
+            continue  # no name, and so nothing to compute with
+        for k, block in enumerate(fold.blocks):
+            known = FUNCTIONS | {names[k]: x.tensors[k].data for x, names in called.items()}
+            for place, (line, _) in blocks.said(k, columns, called, parts).items():
+                name, _, expression = line.rpartition(" = ")
+                with np.errstate(all="ignore"):
+                    known[name] = eval(expression, {}, known)
+                np.testing.assert_allclose(known[name], block[place].data, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     "lines, text",
     [
@@ -209,4 +284,4 @@ def test_a_number_beside_a_tensor_is_in_its_place():
     ],
 )
 def test_lines_as_one(lines, text):
-    assert as_one(lines) == text
+    assert blocks.as_one(lines) == text

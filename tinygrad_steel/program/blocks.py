@@ -19,7 +19,7 @@ from .formulas import abbreviated
 from .literals import value_text
 from .names import first_free, readable
 from .texts import ATOM, COMPARISON, SIGN, Text
-from .values import Apply, Leaf, Value, apply
+from .values import Apply, Leaf, Value, apply, exact
 
 Block = list[Tensor]
 NUMBER = re.compile(r"\W*\d+\W*$")  # at the end of a name
@@ -214,10 +214,22 @@ def tell_apart(
 def lines_of_all(
     columns: Columns, called: Mapping[Column, list[str]], parts: Mapping[int, str]
 ) -> list[str]:
-    """The lines of all blocks as one, place for place."""
-    blocks = range(len(columns.blocks))
-    of_each = ([line for line, _ in said(k, columns, called, parts).values()] for k in blocks)
+    """The lines of all blocks as one, place for place; blocks alike in all are said once."""
+    known: dict[Any, list[str]] = {}
+    of_each = []
+    for k, block in enumerate(columns.blocks):
+        names = tuple([names[k] for names in called.values()])
+        key = names, tuple([numbers_of(t) for t in block if t.op])
+        if key not in known:
+            known[key] = [line for line, _ in said(k, columns, called, parts).values()]
+        of_each.append(known[key])
     return [*map(as_one, zip(*of_each))]
+
+
+def numbers_of(t: Tensor) -> Any:
+    """What of a result, besides its op, is said in numbers, as a key."""
+    numbers = [exact(x) for x in t.inputs if not isinstance(x, Tensor)]
+    return t.ndim, *numbers, exact(dict(t.params)) if t.params else None
 
 
 def said(
