@@ -17,6 +17,7 @@ import shared_scenes
 from helpers import counted, leaf
 
 from tinygrad_steel import Tensor, draw, scope
+from tinygrad_steel.picture.fans import gathered
 
 SCRIPTS = os.pathsep.join(
     [os.environ.get("PATH", ""), sysconfig.get_path("scripts"), str(Path(sys.executable).parent)]
@@ -41,12 +42,14 @@ class Layout:
 
     def __init__(self, picture, program):
         self.scene = picture.scene
+        # Without drawing operations, "json0": graphviz 2.43 crashes over some of those.
         done = subprocess.run(
-            [program, "-Tjson"], input=picture.source, capture_output=True, text=True, timeout=100
+            [program, "-Tjson0"], input=picture.source, capture_output=True, text=True, timeout=100
         )
         found = json.loads(done.stdout)
         named = {thing["_gvid"]: thing for thing in found["objects"]}
         nodes = {thing["name"]: thing for thing in named.values() if "pos" in thing}
+        self.bounds = tuple(map(float, found["bb"].split(",")))
         self.boxes = {name: box_of(node) for name, node in nodes.items()}
         self.frames = {}  # the ids of all in a scope -> its frame
         for thing in named.values():
@@ -67,6 +70,10 @@ class Layout:
     def upward(self):
         """The arrows whose head does not stand below their tail."""
         return [(a, b) for a, b in self.arrows if self.boxes[a][1] < self.boxes[b][3]]
+
+    def leftward(self):
+        """The arrows whose head does not stand to the right of their tail."""
+        return [(a, b) for a, b in self.arrows if self.boxes[a][2] > self.boxes[b][0]]
 
     def overlapping(self):
         """The pairs of cards and chips that lie on each other."""
@@ -137,7 +144,7 @@ def faults(drawn):
 def test_scenes_that_use_parts_again(name, fold, layout):
     drawn = layout(draw(shared_scenes.SCENES[name](), fold=fold))
     assert faults(drawn) == ([], [], [])
-    assert len(drawn.arrows) == len(drawn.scene.arrows)
+    assert len(drawn.arrows) == len(gathered(drawn.scene).arrows)
 
 
 @pytest.mark.parametrize("view", ["backward", "both"])
@@ -180,6 +187,74 @@ def test_a_recurrence_is_as_wide_as_one_of_its_steps(layout):
     assert far < right + 20
 
 
+# Fans
+
+
+def test_the_data_of_all_steps_stand_on_one_card(layout):
+    picture = draw(shared_scenes.rnn(39), fold=True)
+    shown = gathered(picture.scene)
+    names = [card.name for card in shown.cards if card.kind == "input"]
+    assert names == ["h0", "x0, x1, ..., x38"]
+    assert ">39 inputs<" in picture.source
+    left, _, right, _ = layout(picture).bounds
+    assert right - left < 800  # 39 cards side by side take 4,700
+    assert len(picture.scene.cards) == 46 and "x17  (1, 2)  input" in str(picture)
+
+
+def test_few_data_and_those_of_other_shapes_keep_their_cards():
+    for name, kept in (("rnn of 4 steps", 5), ("lstm", 5)):
+        shown = gathered(draw(shared_scenes.SCENES[name](), fold=True).scene)
+        assert sum(card.kind == "input" for card in shown.cards) == kept
+    scene = draw(shared_scenes.rnn(39), fold=False).scene
+    assert gathered(scene) == scene
+
+
+# Rows
+
+
+@pytest.mark.parametrize("view", ["forward", "both"])
+@pytest.mark.parametrize("name", shared_scenes.SCENES)
+def test_pictures_to_the_right_go_on_in_rows(name, view, layout):
+    """About 16 to 9, however many cards there are, or less than 14 inches (1000 points).
+
+    The renderer's own widths are not known beforehand: long code on arrows makes a picture wider.
+    """
+    picture = draw(shared_scenes.SCENES[name](), view=view, direction="LR", fold=False)
+    drawn = layout(picture)
+    assert (drawn.leftward(), *faults(drawn)[1:]) == ([], [], [])
+    left, bottom, right, top = drawn.bounds
+    assert right - left < max(16 / 9 * 1.4 * (top - bottom), 1000), (right, top)
+
+
+@pytest.mark.parametrize("direction", ["LR", "RL"])
+def test_rows_stand_below_each_other_in_time(direction, layout):
+    steps = 39
+    drawn = layout(draw(shared_scenes.rnn(steps), direction=direction, fold=False))
+    heights = [drawn.center(f"h{i}") for i in range(1, steps + 1)]
+    rows = [frame for frame in drawn.frames.values()]
+    assert 6 < len(rows) < 12
+    row_of = [
+        next(i for i, (_, low, _, high) in enumerate(rows) if low < y < high) for y in heights
+    ]
+    tops = [rows[row][3] for row in row_of]
+    assert tops == sorted(tops, reverse=True) and len({*tops}) == len(rows)
+
+
+def test_rows_are_cut_between_scopes_and_begin_with_a_name():
+    picture = draw(shared_scenes.lstm(), direction="LR", fold=False)
+    frames = [line for line in picture.source.splitlines() if 'tooltip="scope: ' in line]
+    assert len(frames) == 3 and picture.source.count("subgraph cluster_row") == 3
+    assert all(f">→ {name}<" in picture.source for name in ("h1", "c1", "h2", "c2"))
+    assert ">→ h3<" not in picture.source
+
+
+def test_what_is_short_is_one_row():
+    for name in ("micrograd", "cnn"):
+        picture = draw(shared_scenes.SCENES[name](), direction="LR")
+        assert ("cluster_row" in picture.source) == (name == "cnn")
+    assert "cluster_row" not in draw(shared_scenes.deep()).source
+
+
 # Chips
 
 
@@ -194,12 +269,14 @@ def test_a_weight_of_four_steps_is_a_card_and_three_chips():
     by_name = {card.name: card.id for card in picture.scene.cards}
     assert chips(picture) == sorted(3 * [by_name[name] for name in "WUb"])
     assert picture.source.count(">4 uses<") == 3
+    assert "small: the same once more" in picture.source
     assert not [card for card in picture.scene.cards if "use" in " ".join(card.facts)]
 
 
 def test_what_is_used_near_by_keeps_its_arrows():
     for name in ("gan", "micrograd", "fan", "cnn"):
-        assert chips(draw(shared_scenes.SCENES[name](), fold=False)) == []
+        picture = draw(shared_scenes.SCENES[name](), fold=False)
+        assert chips(picture) == [] and "once more" not in picture.source
 
 
 def test_a_skip_is_an_arrow():
@@ -249,8 +326,10 @@ def random_graph(seed):
 
 @pytest.mark.parametrize("seed", RANDOM)
 def test_random_graphs(seed, layout):
-    drawn = layout(draw(random_graph(seed), fold=False))
-    assert faults(drawn) == ([], [], [])
+    graph = random_graph(seed)
+    assert faults(layout(draw(graph, fold=False))) == ([], [], [])
+    drawn = layout(draw(graph, fold=False, direction="LR"))
+    assert (drawn.leftward(), *faults(drawn)[1:]) == ([], [], [])
 
 
 def test_random_graphs_share_much():

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 
 from .arrows import Arrow
 from .cards import Card
+from .graph import LEAVES
+from .rows import rows_of
 from .scene import Scene
 from .scope import Path, common
 from .words import plural
 
-LEAVES = ("input", "parameter", "target", "constant")
 NEAR = 2  # levels over which an arrow to a second use is easily followed
 SKIP = 12  # levels over which one is drawn that shows how data or a result skips others
 
@@ -28,11 +29,15 @@ class Chip:
 
 @dataclasses.dataclass(frozen=True)
 class Placed:
-    """What the renderer places: cards, chips, and arrows that come from the nearest of both."""
+    """What the renderer places: cards, chips, and arrows that come from the nearest of both.
+
+    `rows`: the row of each card and chip, from the top.
+    """
 
     cards: list[Card]
     chips: list[Chip]
     arrows: list[Arrow]
+    rows: dict[str, int]
 
     @functools.cached_property
     def starts(self) -> dict[str, Card | Chip]:
@@ -40,8 +45,15 @@ class Placed:
         cards: dict[str, Card | Chip] = {card.id: card for card in self.cards}
         return cards | {chip.id: chip for chip in self.chips}
 
+    def row(self, row: int) -> Placed:
+        """What stands in one row."""
+        cards = [card for card in self.cards if self.rows[card.id] == row]
+        chips = [chip for chip in self.chips if self.rows[chip.id] == row]
+        arrows = [arrow for arrow in self.arrows if self.rows[arrow.head] == row]
+        return Placed(cards, chips, arrows, self.rows)
 
-def placed(scene: Scene) -> Placed:
+
+def placed(scene: Scene, in_rows: bool) -> Placed:
     """A scene with chips where arrows would be long, and the number of uses on their cards."""
     chips: list[Chip] = []
     starts: dict[tuple[str, str], str] = {}  # (tail, head) of an arrow -> the chip it comes from
@@ -49,28 +61,43 @@ def placed(scene: Scene) -> Placed:
     for arrow in scene.arrows:
         uses[arrow.tail].append(arrow.head)
     levels = levels_of(scene)
-    far = {card.id: far_uses(card, uses[card.id], levels) for card in scene.cards}
+    rows = rows_of(scene, levels) if in_rows else dict.fromkeys(levels, 0)
+    cards = []
     for card in scene.cards:
-        for i, group in enumerate(far[card.id], 1):
+        far = [*far_uses(card, uses[card.id], levels, rows)]
+        for i, group in enumerate(far, 1):
             scope = common(scene.by_id[head].scope for head in group)
             chips.append(Chip(f"{card.id}_{i}", card, scope))
             starts |= {(card.id, head): chips[-1].id for head in group}
+            rows[chips[-1].id] = rows[group[0]]
+        cards.append(with_uses(card, len(uses[card.id])) if far else card)
     arrows = [
         dataclasses.replace(arrow, tail=starts.get((arrow.tail, arrow.head), arrow.tail))
         for arrow in scene.arrows
     ]
-    cards = [with_uses(card, len(uses[card.id])) if far[card.id] else card for card in scene.cards]
-    return Placed(cards, chips, arrows)
+    return Placed(cards, chips, arrows, rows)
 
 
 def with_uses(card: Card, count: int) -> Card:
-    """A card that says how often it is used."""
+    """A card that says how often it is used, if more than once."""
+    if count == 1:
+        return card
     return dataclasses.replace(card, facts=[*card.facts, plural(count, "use")])
 
 
-def far_uses(card: Card, heads: Iterable[str], levels: dict[str, int]) -> list[list[str]]:
-    """Those that use a card far below its first use, those near to each other together."""
-    groups = [*near_each_other(sorted({*heads}, key=levels.__getitem__), levels)]
+def far_uses(
+    card: Card, heads: Iterable[str], levels: dict[str, int], rows: dict[str, int]
+) -> Iterator[list[str]]:
+    """Those that use a card far below its first use or in another row, near ones together."""
+    ordered = sorted({*heads}, key=levels.__getitem__)
+    yield from far_in_a_row(card, [y for y in ordered if rows[y] == rows[card.id]], levels)
+    for row in sorted({rows[y] for y in ordered} - {rows[card.id]}):
+        yield from near_each_other([y for y in ordered if rows[y] == row], levels)
+
+
+def far_in_a_row(card: Card, heads: list[str], levels: dict[str, int]) -> list[list[str]]:
+    """Those in the row of a card that are far below its first use."""
+    groups = [*near_each_other(heads, levels)]
     if card.kind in ("parameter", "constant"):
         return groups[1:]
     if card.kind not in LEAVES and not card.name:

@@ -11,6 +11,7 @@ import graphviz
 from .arrows import Arrow
 from .cards import Card
 from .chips import Chip, Placed, placed
+from .fans import gathered
 from .labels import (
     BARS,
     Style,
@@ -42,16 +43,17 @@ class Look:
 
 def dot_source(scene: Scene, look: Look, colours: Theme) -> str:
     """The scene as DOT."""
+    scene = gathered(scene)
     style = Style(colours)
     sideways = look.direction in ("LR", "RL")
-    key = legend(scene, style, sideways) if look.legend else ""
+    shown = placed(scene, in_rows=sideways)
+    key = legend(scene, style, sideways, bool(shown.chips)) if look.legend else ""
     graph = graphviz.Digraph("steel", comment="tinygrad_steel draw()")
     title = title_label(scene, style, look.title, key if sideways else "")
     set_defaults(graph, look, title, colours)
     if len(scene.cards) > MANY:
         graph.attr(nslimit="2", nslimit1="2")
-    shown = placed(scene)
-    add_scope(graph, (), shown, style)
+    add_rows(graph, shown, style)
     for arrow, moved in zip(scene.arrows, shown.arrows):
         add_arrow(graph, arrow, shown.starts[moved.tail], scene, style)
     if key and not sideways:
@@ -106,8 +108,23 @@ def set_defaults(graph: Any, look: Look, title: str, colours: Theme) -> None:
 # Scopes and cards
 
 
-def add_scope(graph: Any, path: Path, shown: Placed, style: Style) -> None:
-    """The cards and chips of a scope, and the scopes in it where their first card stands."""
+def add_rows(graph: Any, shown: Placed, style: Style) -> None:
+    """All cards and chips; where there are several rows, each in a band of its own."""
+    count = 1 + max(shown.rows.values())
+    if count == 1:
+        add_scope(graph, (), shown, style)
+        return
+    for row in reversed(range(count)):  # sideways, the renderer puts the first one lowest
+        with graph.subgraph(name=f"cluster_row_{row}") as band:
+            band.attr(label="", peripheries="0", margin="6", tooltip=" ")
+            add_scope(band, (), shown.row(row), style, f"{row}_")
+
+
+def add_scope(graph: Any, path: Path, shown: Placed, style: Style, mark: str = "") -> None:
+    """The cards and chips of a scope, and the scopes in it where their first card stands.
+
+    `mark`: what tells the names of its clusters from those in other rows.
+    """
     depth = len(path) + 1
     siblings = sorted({card.scope[:depth] for card in shown.cards if len(card.scope) >= depth})
     done = set()
@@ -117,13 +134,14 @@ def add_scope(graph: Any, path: Path, shown: Placed, style: Style) -> None:
             add_card(graph, card, style)
         elif inner[:-1] == path and inner not in done:
             done.add(inner)
-            with graph.subgraph(name=f"cluster_{depth}_{siblings.index(inner)}") as cluster:
+            with graph.subgraph(name=f"cluster_{mark}{depth}_{siblings.index(inner)}") as cluster:
                 set_scope(cluster, inner, style)
-                add_scope(cluster, inner, shown, style)
+                add_scope(cluster, inner, shown, style, mark)
     for chip in shown.chips:
         if chip.scope == path:
             add_chip(graph, chip, style)
-    put_biases_beside(graph, path, shown)
+    if not mark:  # in bands, the renderer cannot take edges within a rank
+        put_biases_beside(graph, path, shown)
 
 
 def set_scope(cluster: Any, path: Path, style: Style) -> None:
@@ -134,6 +152,7 @@ def set_scope(cluster: Any, path: Path, style: Style) -> None:
     cluster.attr(
         label=table(name, 0),
         style="rounded,filled",
+        peripheries="1",
         margin="12",
         color=line,
         fillcolor=fill,

@@ -46,7 +46,8 @@ def draw(
     depth : int, optional
         Draw this many steps back from the result.
     direction : {"TB", "LR", "BT", "RL"}
-        "TB" draws downwards.
+        "TB" draws downwards. "LR" draws to the right, as on a slide of 16 to 9: what is longer goes
+        on in further rows, each of which begins with the names of what comes from above.
     theme : {"light", "dark", "auto"}
         "auto" makes an SVG that follows the reader's preference.
     legend : bool

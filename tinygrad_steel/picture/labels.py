@@ -7,6 +7,7 @@ import math
 
 from .arrows import Arrow
 from .cards import Card
+from .graph import LEAVES
 from .markup import join, markup, table, wrapped
 from .scene import Scene
 from .text import gradient_text
@@ -72,8 +73,9 @@ def card_label(card: Card, style: Style) -> str:
 
 
 def chip_label(card: Card, style: Style) -> str:
-    """The name of a card that stands elsewhere, else what it holds."""
+    """The name of a card that stands elsewhere, else what it holds; a result comes from there."""
     name = card.name or card.value or card.op or str(card.shape)
+    name = name if card.kind in LEAVES else f"→ {name}"
     return table([markup(line, style.colours[card.kind][1], 10, MONO) for line in wrapped(name)], 0)
 
 
@@ -174,7 +176,7 @@ def title_label(scene: Scene, style: Style, title: bool | str, key: str) -> str:
     return table(rows, after=after)
 
 
-def legend(scene: Scene, style: Style, sideways: bool) -> str:
+def legend(scene: Scene, style: Style, sideways: bool, has_chips: bool) -> str:
     """The kinds of cards in the picture, and what the bars mean; in long lines or in short ones."""
     most = 6 if sideways else 3
     kinds = {card.kind for card in scene.cards}
@@ -183,6 +185,9 @@ def legend(scene: Scene, style: Style, sideways: bool) -> str:
         captions["target"] = "target, constant"
         del captions["constant"]
     cells = [legend_cell(kind, text, style) for kind, text in captions.items()]
+    if has_chips:
+        captions["chip"] = "small: the same once more"
+        cells.append(f'<TD></TD><TD ALIGN="LEFT">{style.muted(captions["chip"], KEY)}</TD>')
     rows = [f"<TR>{''.join(cells[i : i + most])}</TR>" for i in range(0, len(cells), most)]
     columns = min(most, len(cells))
     widest = sum(sorted(map(len, captions.values()))[-columns:])
