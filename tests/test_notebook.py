@@ -195,6 +195,7 @@ def test_each_number_has_its_cell():
     by_size = sorted((abs(value), opacity) for (*_, opacity), value in zip(cells, x.flat))
     assert by_size == sorted(by_size, key=lambda pair: pair[1])
     assert cells[1][2] == cells[5][2]  # -3 and 3
+    assert page(Tensor(x)).all("text") == ["1.5", "-3", "0", "0.75", "-1e-09", "3"]
 
 
 def test_the_gradient_stands_beside():
@@ -229,6 +230,7 @@ def test_a_big_array_is_shown_in_part_which_is_said():
     )
     for (text, *_), (i, j) in zip(cells, places):
         assert text == f"[{i}, {j}] {x[i, j]:.6g}"
+    assert "0 to 7e+05, blue below zero, orange above" in read.all("span")
     assert len(Tensor(x)._repr_html_()) < 120_000
 
 

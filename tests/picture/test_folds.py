@@ -83,8 +83,9 @@ def test_steps_of_one_array_fold_with_their_index(scoped):
     np.testing.assert_allclose(found, states[4].data, rtol=1e-12)
 
 
-def test_the_losses_of_all_steps_fold_and_so_does_their_sum():
-    loss, states, *_ = rnn(9)
+@pytest.mark.parametrize("named", [True, False])
+def test_the_losses_of_all_steps_fold_and_so_does_their_sum(named):
+    loss, states, *_ = rnn(9, named)
     _, losses, total = folds(loss)
     assert (losses.name, losses.count, losses.facts[0]) == ("square -> sum", 9, "sum(square(h))")
     assert (total.count, total.facts[0]) == (

@@ -48,9 +48,10 @@ def heatmap(caption: str, array: Any) -> str:
     rows = array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
     chosen = [spread(n, most) for n, most in zip(rows.shape, (ROWS, COLUMNS))]
     shown = rows[np.ix_(*chosen)]
-    notes = [scale(shown), *sampled(array, rows, shown), *not_numbers(array)]
+    has_numbers = rows.shape[1] <= FEW and len(shown) <= 2 * FEW
+    notes = ["" if has_numbers else scale(shown), *sampled(array, rows, shown), *not_numbers(array)]
     below = "".join(f"<p>{coloured(note, 'muted')}</p>" for note in notes if note)
-    return f"<div>{said}{cells(array, shown, chosen)}{below}</div>"
+    return f"<div>{said}{cells(array, shown, chosen, has_numbers)}{below}</div>"
 
 
 def spread(n: int, most: int) -> np.ndarray:
@@ -85,7 +86,7 @@ def not_numbers(array: np.ndarray) -> list[str]:
 def scale(shown: np.ndarray) -> str:
     """From where to where the numbers go that are shown."""
     finite = shown[np.isfinite(shown)]
-    if finite.size < 2:
+    if not finite.size:
         return ""
     return f"{number(finite.min())} to {number(finite.max())}, blue below zero, orange above"
 
@@ -96,9 +97,10 @@ def number(x: Any, digits: int = 3) -> str:
     return str(x) if is_short else f"{x:.{digits}g}"
 
 
-def cells(array: np.ndarray, shown: np.ndarray, chosen: list[np.ndarray]) -> str:
+def cells(
+    array: np.ndarray, shown: np.ndarray, chosen: list[np.ndarray], with_numbers: bool
+) -> str:
     """The cells as SVG, blue below zero, orange above; each says its index and its number."""
-    with_numbers = array.shape[-1:] <= (FEW,) and shown.shape[0] <= 2 * FEW
     width, height = CELL_WITH_NUMBER if with_numbers else CELL
     finite = np.abs(shown[np.isfinite(shown)].astype(np.float64))
     largest = float(finite.max(initial=0.0))

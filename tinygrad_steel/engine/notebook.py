@@ -52,7 +52,7 @@ RULES = f"""
 .steel pre{{margin:2px 0;line-height:1.4;overflow-x:auto}}
 .steel .parts{{display:flex;flex-wrap:wrap;gap:4px 28px;align-items:flex-start}}
 .steel svg{{display:block;margin:4px 0}}
-.steel svg rect{{stroke:var(--steel-line)}}
+.steel svg rect{{fill:currentColor;stroke:var(--steel-line)}}
 .steel svg text{{font-family:{MONO};fill:var(--steel-text)}}
 """
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..engine.tensor import Tensor
-from ..program.blocks import block_formulas
+from ..program.blocks import block_formulas, names_of_states
 from .cards import Card
 from .graph import Graph, inputs_first, inputs_of
 from .scope import common
@@ -70,7 +70,10 @@ def shown_inputs(graph: Graph, shown: Mapping[Tensor, str]) -> dict[str, list[st
 def shown_cards(folds: Folds) -> list[Card]:
     """The cards to show, inputs first."""
     by_id = {card.id: card for card in folds.cards.values()}
-    by_id |= {fold.id: fold_card(fold, folds.graph, folds.cards) for fold in folds.found}
+    names = {**folds.graph.names}
+    for fold in folds.found:  # what one fold makes has the same name in another
+        names |= names_of_states(fold.blocks, names)
+    by_id |= {fold.id: fold_card(fold, folds, names) for fold in folds.found}
     inputs = shown_inputs(folds.graph, folds.shown)
     return [by_id[id] for id in inputs_first(folds.shown[folds.graph.root], inputs)]
 
@@ -78,12 +81,13 @@ def shown_cards(folds: Folds) -> list[Card]:
 # The card of a fold
 
 
-def fold_card(fold: Fold, graph: Graph, cards: Mapping[Tensor, Card]) -> Card:
-    """One card for equal blocks."""
+def fold_card(fold: Fold, folds: Folds, names: Mapping[Tensor, str]) -> Card:
+    """One card for equal blocks; `names`: what formulas call their values."""
+    cards = folds.cards
     members = [cards[t] for block in fold.blocks for t in block]
     first = members[: len(fold.blocks[0])]
     parameters = [card for card in members if card.kind == "parameter"]
-    facts = block_formulas(fold.blocks, graph.names, graph.users)
+    facts = block_formulas(fold.blocks, names, folds.graph.users)
     facts.append(" -> ".join(shapes(fold)))
     if parameters:
         facts.append(describe_parameters(parameters))

@@ -86,7 +86,21 @@ def block_formulas(
         if len(whole) <= INLINE:
             return [whole]
     parts = call_parts(columns, called, kept)
+    if len(parts) == 1:
+        parts = {columns.last: ""}
     return lines_of_all(columns, tell_apart(columns, called, parts), parts)
+
+
+def names_of_states(blocks: Sequence[Block], names: Mapping[Tensor, str]) -> dict[Tensor, str]:
+    """What goes from block to block, by its name there; single numbers have none that says much."""
+    columns = columns_of(blocks, names)
+    called = call_columns(columns)
+    return {
+        t: called[column][0]
+        for column, place in columns.states.items()
+        for t in columns.at(place).tensors
+        if t.shape and not names[t]
+    }
 
 
 def columns_of(blocks: Sequence[Block], names: Mapping[Tensor, str]) -> Columns:
