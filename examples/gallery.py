@@ -290,7 +290,7 @@ SCENES = {
     "gan": scene(gan),
     "tied": scene(tied, view="backward"),
     "deep": scene(functools.partial(residual, 50)),
-    "slide": scene(steel, direction="LR", legend=False, size=(16, 9)),
+    "slide": scene(mlp, direction="LR", legend=False, size=(16, 9)),
     "verdicts": verdicts,
 }
 PNG = ("steel", "slide", "verdicts")
