@@ -96,6 +96,26 @@ def test_the_losses_of_all_steps_fold_and_so_does_their_sum(named):
     assert computed(losses.facts[:1], h=states[2].data) == np.sum(states[2].data ** 2)
 
 
+def test_both_directions_of_a_recurrence_fold():
+    W, U = parameter(2, 3, name="W"), parameter(3, 3, name="U")
+    V, R = parameter(2, 3, name="V"), parameter(3, 3, name="R")
+    inputs = [given(f"x{t}", 4, 2) for t in range(6)]
+    ahead, back = [given("f0", 4, 3)], [given("b0", 4, 3)]
+    for x in inputs:
+        ahead.append(np.tanh(x @ W + ahead[-1] @ U))
+    for x in reversed(inputs):
+        back.append(np.tanh(x @ V + back[-1] @ R))
+    pairs = zip(ahead[1:], back[:0:-1])
+    loss = sum(np.sum(np.square(np.concatenate(pair, axis=1))) for pair in pairs)
+    found = {fold.facts[0]: fold.count for fold in folds(loss)}
+    assert found.pop("previous + sum(...)") == 4
+    assert found == {
+        "tanh(x @ W + h @ U)": 6,
+        "tanh(x @ V + h @ R)": 6,
+        "sum(square(concatenate([h, h_2], axis=1)))": 6,
+    }
+
+
 def lstm(steps, named):
     """The results of an LSTM: all gates in one product."""
     W, U, b = parameter(2, 12, name="W"), parameter(3, 12, name="U"), parameter(12, name="b")

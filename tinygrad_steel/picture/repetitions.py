@@ -9,18 +9,24 @@ from typing import Any
 from ..engine.tensor import Tensor
 from ..program.blocks import NUMBER
 from .cards import Card
-from .folds import Block, Fold, Folds, main_input, no_folds
+from .folds import Block, Fold, Folds, from_outside, main_input, no_folds
 from .graph import Graph, inputs_of
 
 LONGEST = 32  # steps in a block that is looked for
+MOST_WAYS = 8  # beside the spine that are looked at, as that of an RNN which runs backwards
 
 
 def find_folds(graph: Graph, cards: Mapping[Tensor, Card]) -> Folds:
-    """All that repeats: numbered scopes first, then steps of the spine."""
+    """All that repeats: numbered scopes first, then steps of the spine and of ways beside it."""
     folds = no_folds(graph, cards)
+    tried = {*graph.spine}
     for depth in range(max(len(card.scope) for card in cards.values())):
         fold_scopes(folds, depth)
-    fold_steps(folds)
+    fold_steps(folds, graph.spine)
+    for _ in range(MOST_WAYS):
+        way = longest_way(folds, tried)
+        fold_steps(folds, way)
+        tried |= {*way}
     for fold in folds.found:  # which grow in number meanwhile
         fold_what_follows(fold, folds)
     fold_chains(folds)
@@ -60,9 +66,9 @@ def fold_scopes(folds: Folds, depth: int) -> None:
                 folds.add(base or "block", with_own_inputs(equal, folds))
 
 
-def fold_steps(folds: Folds) -> None:
-    """Fold steps of the spine that come again and again, each with what it alone uses."""
-    names, blocks = steps_of_spine(folds)
+def fold_steps(folds: Folds, way: list[Tensor]) -> None:
+    """Fold steps of a way, such as the spine, that come again and again, each with what it alone uses."""
+    names, blocks = steps_of(way, folds)
     keys = [structure(block, folds.cards) or ("folded", i) for i, block in enumerate(blocks)]
     for start, period, times in repetitions(keys, [*map(len, blocks)]):
         if times > 3:
@@ -71,15 +77,34 @@ def fold_steps(folds: Folds) -> None:
             start, times = start + shift, times if goes_on else times - (shift > 0)
         starts = range(start, start + period * times, period)
         equal = [[*itertools.chain(*blocks[k : k + period])] for k in starts]
-        folds.add(" -> ".join(names[start : start + period]), with_those_before(equal, folds))
+        if not follow_one_fold(equal, folds):
+            folds.add(" -> ".join(names[start : start + period]), with_those_before(equal, folds))
 
 
-def steps_of_spine(folds: Folds) -> tuple[list[str], list[Block]]:
+def follow_one_fold(blocks: list[Block], folds: Folds) -> bool:
+    """Whether each block uses a result of one fold: `fold_what_follows` divides these better."""
+    from_folds = ({folds.shown[x] for x in from_outside(b) if x in folds.folded} for b in blocks)
+    return bool(set.intersection(*from_folds))
+
+
+def longest_way(folds: Folds, tried: set[Tensor]) -> list[Tensor]:
+    """The longest way through results that are not folded nor tried; the root stands before it."""
+    lengths: dict[Tensor, int] = {}
+    for t in folds.graph.tensors:
+        if is_free(t, folds) and t not in tried:
+            lengths[t] = 1 + max([lengths.get(x, 0) for x in folds.graph.inputs[t]], default=0)
+    way = [max(lengths, key=lengths.__getitem__)] if lengths else []
+    while way and lengths[way[-1]] > 1:
+        way.append(max(folds.graph.inputs[way[-1]], key=lambda x: lengths.get(x, 0)))
+    return [folds.graph.root, *way]
+
+
+def steps_of(way: list[Tensor], folds: Folds) -> tuple[list[str], list[Block]]:
     """The steps from the data to the result, which is none; a numbered scope is one step."""
     names: list[str] = []
     steps: dict[Tensor, int] = {}  # the number of the step to which a Tensor belongs
     last: tuple[str, ...] = ()
-    for t in folds.graph.spine[-1:0:-1]:
+    for t in way[-1:0:-1]:
         scope = numbered_part(folds.cards[t].scope)
         if not scope or scope != last:
             base = NUMBER.sub("", scope[-1]) or "block" if scope else folds.cards[t].op
@@ -108,7 +133,7 @@ def add_what_steps_use(steps: dict[Tensor, int], folds: Folds) -> None:
     for t in reversed(folds.graph.tensors):
         card = folds.cards[t]
         may_belong = card.kind in ("op", "parameter", "constant") and not card.spine
-        if may_belong and t not in folds.folded:
+        if may_belong and t not in folds.folded and t not in steps:
             users = {steps.get(y) for y in folds.graph.users[t]}
             step = users.pop() if len(users) == 1 else None
             if step is not None:
@@ -199,9 +224,7 @@ def with_own_inputs(blocks: list[Block], folds: Folds) -> list[Block]:
     while True:
         inside = [{*block} for block in grown]
         for column in columns_before(grown):
-            own = (
-                is_free(x, folds) and its.issuperset(users[x]) for x, its in zip(column, inside)
-            )
+            own = (is_free(x, folds) and its.issuperset(users[x]) for x, its in zip(column, inside))
             if all(own) and len({folds.cards[x].scope for x in column}) == 1:
                 grown = [[x, *block] for x, block in zip(column, grown)]
                 break
@@ -225,7 +248,8 @@ def columns_before(blocks: list[Block]) -> Iterator[tuple[Tensor, ...]]:
 
 def is_free(t: Tensor, folds: Folds) -> bool:
     """Whether a result may be folded, and is not yet."""
-    return t.op is not None and t in folds.cards and t not in folds.folded | {folds.graph.root}
+    is_result = t.op is not None and t is not folds.graph.root
+    return is_result and t in folds.cards and t not in folds.folded
 
 
 def are_equal(blocks: list[Block], folds: Folds) -> bool:
