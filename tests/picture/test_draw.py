@@ -641,7 +641,7 @@ def test_save_goes_by_the_suffix(any_renderer, tmp_path):
     ET.fromstring((tmp_path / "a.svg").read_bytes())
     assert png_size(picture.save(str(tmp_path / "a.PNG")).read_bytes())
     assert picture.save(tmp_path / "a.dot").read_text(encoding="utf-8") == picture.source
-    assert picture.save(tmp_path / "a.txt").read_text(encoding="utf-8") == str(picture)
+    assert picture.save(tmp_path / "a.txt").read_text(encoding="utf-8") == f"{picture}\n"
 
 
 @pytest.mark.parametrize("name", ["a.jpeg", "a", "a.svg.gz", ".svg"])

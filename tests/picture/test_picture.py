@@ -171,12 +171,12 @@ def test_whole_numbers_are_not_rounded():
         (lambda x: x.std(axis=0, ddof=1, keepdims=True), ["axis=0, keepdims=True, ddof=1"]),
         (lambda x: 2 - x, ["2 - _"]),
         (lambda x: x - 2, ["_ - 2"]),
-        (lambda x: x / 3**0.5, ["_ / 1.73205"]),
+        (lambda x: x / 3**0.5, ["_ / 1.732"]),
         (lambda x: x**2, ["_ ** 2"]),
-        (lambda x: np.maximum(x, 0.0), ["0"]),
+        (lambda x: np.maximum(x, 0.0), ["_, 0"]),
         (lambda x: x.clip(-1, 1), ["a_min=-1, a_max=1"]),
         (lambda x: x[1:, 0], ["[1:, 0]"]),
-        (lambda x: x[[0, 0], ::-1], ["[..., ::-1]"]),
+        (lambda x: x[[0, 0], ::-1], ["[_, ::-1]"]),
         (lambda x: x.reshape(3, -1), ["shape=(3, -1)"]),
         (lambda x: x.transpose(1, 0), ["axes=(1, 0)"]),
         (lambda x: x.astype(np.float32), ["dtype=np.float32"]),
@@ -252,9 +252,9 @@ def test_an_op_that_takes_the_name_of_another_has_not_its_sign(registry):
     )
     shown = scene(odd(leaf([1.0, 2.0], name="x"), 3.0).sum())
     assert card(shown, op="subtract").glyph == "subtract" and card(shown, op="subtract").facts == [
-        "3"
+        "_, 3"
     ]
-    assert shown.title == "sum(subtract(x, 3.0))"
+    assert shown.title == "sum(subtract(x, 3))"
 
 
 def test_an_op_of_ones_own_is_drawn_with_its_name():
@@ -267,7 +267,8 @@ def test_an_op_of_ones_own_is_drawn_with_its_name():
     try:
         shown = scene(made(leaf([1.0, 2.0], name="x")).sum(), view="backward")
         assert card(shown, op="scaled_tanh").glyph == "scaled_tanh"
-        assert shown.arrows[0].code == "g * (1.7 - y * y / 1.7)"
+        assert shown.arrows[0].code == "g * (1.7 - t1 * t1 / 1.7)"
+        assert card(shown, op="scaled_tanh").called == "t1"
         assert shown.title == "sum(scaled_tanh(x))"
     finally:
         del OPS["scaled_tanh"]
@@ -339,10 +340,10 @@ def test_every_result_of_one_element_shows_it_and_its_gradient(shape):
 
 def test_the_numbers_of_a_gradient_stand_below_those_of_the_data():
     x = leaf([[0.5, -12.0], [0.00316, 0.0]], name="x")
-    loss = (x * np.array([[-0.25, 1.0], [0.0, 100.0]])).sum()
+    loss = (x * np.array([[-0.25, 1.0], [0.0, 2.0]])).sum()
     shown = card(scene(loss, view="backward", values=True), name="x")
-    assert shown.facts == ["[[  0.5000, -12.0000],", " [  0.0032,        0]]"]
-    assert shown.grad_rows == ["[[ -0.2500,   1.0000],", " [       0, 100.0000]]"]
+    assert shown.facts == ["[[  0.500, -12.000],", " [  0.003,       0]]"]
+    assert shown.grad_rows == ["[[ -0.250,   1.000],", " [      0,   2.000]]"]
     assert card(scene(loss, view="backward"), name="x").grad_rows == []
 
 
@@ -498,7 +499,7 @@ def test_the_backward_of_the_steel_step_in_code():
         "", "x.T @ g", "g", "g.sum(axis=0)", "g[:, None] * (softmax(z) - one_hot(y))", "", "g / 10",
     ]  # fmt: skip
     assert [a.flows for a in shown.arrows] == [bool(a.code) for a in shown.arrows]
-    assert shown.subtitle[-1].startswith("purple arrow = gradient sent to that operand")
+    assert shown.g == "g"
 
 
 def test_a_detached_part_gets_no_gradient():
@@ -1002,7 +1003,8 @@ def test_depth():
         "12 nodes · 1 parameter, 1 value · float64 · gradients of the result"
     )
     assert shown.subtitle[1] == "8 nodes further back than 3 steps left out"
-    assert [a.code for a in shown.arrows] == ["g * cos(x)"] * 2 + ["g"]
+    assert [a.code for a in shown.arrows] == ["g * cos(t8)", "g * cos(t9)", "g"]
+    assert [c.called for c in shown.cards] == ["t8", "t9", "", ""]
     assert len(scene(h.sum(), depth=100).subtitle) == 1
 
 
@@ -1091,7 +1093,9 @@ NAMES = [
 @pytest.mark.parametrize("name", [*NAMES, "x" * 300])
 def test_names_stand_in_the_text_as_they_are(name):
     shown = scene(np.sin(leaf([1.0], name=name)).sum())
-    assert text_tree(shown).splitlines()[-1] == f"^ {name}  (1,)  = 1  parameter  no gradient yet"
+    other = "  _a_1 in formulas" if name == "{a: 1}" else ""  # there it would be a dict
+    line = f"^ {name}  (1,){other}  = 1  parameter  no gradient yet"
+    assert text_tree(shown).splitlines()[-1] == line
 
 
 @pytest.mark.parametrize(

@@ -81,10 +81,10 @@ def draw(
     --------
     >>> from tinygrad_steel import Tensor, draw
     >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
-    >>> print(draw((x * x).sum(), view="backward"))  # doctest: +ELLIPSIS
+    >>> print(draw((x * x).sum(), view="backward"))
     sum(x * x)
     3 nodes | 1 parameter, 2 values | float64 | gradients of the result
-    purple arrow = gradient sent to that operand; ...
+    [sent: ...] = gradient that it gets from above; g = gradient there
     <BLANKLINE>
     output  sum  = 5  grad 1
     ^ multiply  (2,)  |grad| 1.41  [sent: g]

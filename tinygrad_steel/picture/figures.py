@@ -43,7 +43,7 @@ def in_rows(*arrays: np.ndarray) -> list[list[str]]:
 
 
 def notation(arrays: Iterable[np.ndarray]) -> Format:
-    """How to write numbers: three digits of the largest in each array, two of the smallest.
+    """How to write numbers: three digits of the largest in each array, up to five for small ones.
 
     Only 0 itself is written as 0, without decimals.
     """
@@ -54,7 +54,7 @@ def notation(arrays: Iterable[np.ndarray]) -> Format:
     sizes = [x for x in sizes if x.size]
     first = [math.floor(math.log10(x.max())) for x in sizes] or [0]  # as a power of 10
     smallest = min((math.floor(math.log10(x.min())) for x in sizes), default=0)
-    decimals = max(0, 2 - min(first), min(DECIMALS, 1 - smallest))
+    decimals = max(0, 2 - min(first), min(1 - smallest, 4 - max(first)))
     if decimals > DECIMALS or max(first) >= DIGITS:
         return scientific
     every = [x for array in sizes for x in array]

@@ -60,7 +60,8 @@ def card_label(card: Card, style: Style) -> str:
     """The text on a card, line by line."""
     head = {"fold": fold_head, "op": op_head}.get(card.kind, value_head)
     rows = head(card, style)
-    rows += [style.muted(line, 9, MONO) for fact in card.facts for line in wrapped(fact, 60)]
+    facts = [*filter(None, [card.remark]), *card.facts]
+    rows += [style.muted(line, 9, MONO) for fact in facts for line in wrapped(fact, 60)]
     if card.grad is not None:
         rows.append(gradient_row(card, card.grad, style))
         purple = style.colours["gradient"]
@@ -92,7 +93,7 @@ def fold_head(card: Card, style: Style) -> list[str]:
 def op_head(card: Card, style: Style) -> list[str]:
     """The glyph of an op, its name, and the name and shape of the result."""
     op_name = card.op.replace("_", " ") if card.glyph != card.op else ""
-    *lines, last = wrapped(card.name) if card.name else [""]
+    *lines, last = wrapped(card.label) if card.label else [""]
     lines.append(f"{last} {shape_and_value(card)}".strip())
     first, *more = (style.muted(line, 10, MONO) for line in lines)
     glyph = markup(card.glyph, "", 13, MONO, bold=True)
@@ -101,7 +102,7 @@ def op_head(card: Card, style: Style) -> list[str]:
 
 def value_head(card: Card, style: Style) -> list[str]:
     """The kind of a leaf or of the result, its name and its shape."""
-    names = wrapped(card.name) if card.name else []
+    names = wrapped(card.label) if card.label else []
     *more, last = [markup(line, "", 13, MONO, bold=True) for line in names] or [""]
     caption = markup(card.kind.upper(), style.colours[card.kind][1], 7, bold=True)
     rows = [caption, *more, join(last, style.muted(shape_and_value(card), 10, MONO))]
@@ -115,6 +116,8 @@ def shape_and_value(card: Card) -> str:
     """The shape, unless it is that of a scalar, and the number of a value that has one."""
     if not card.value:
         return str(card.shape)
+    if card.value == card.label:
+        return ""
     return f"{card.shape or ''} = {card.value}".strip()
 
 
@@ -148,7 +151,8 @@ def arrow_label(arrow: Arrow, style: Style) -> str:
     texts = [style.muted(arrow.broadcast)] if arrow.broadcast else []
     if arrow.code:
         purple = style.colours["gradient"]
-        texts += [markup(line, purple, 10, MONO) for line in wrapped(arrow.code, 44)]
+        parts = arrow.words.split("; ")
+        texts += [markup(line, purple, 10, MONO) for part in parts for line in wrapped(part, 44)]
     if not texts:
         return ""
     # An arrow on the slant takes up to 10 points of its label's room.
@@ -165,15 +169,20 @@ def title_label(scene: Scene, style: Style, title: bool | str, key: str) -> str:
     if title is not False:
         text = scene.title if title is True else title
         rows += [markup(line, "", 13, MONO, bold=True) for line in wrapped(text, 90)]
-        for line in scene.subtitle:
-            colour = style.colours["gradient" if line.startswith("purple") else "muted"]
-            rows += [markup(part, colour, 9) for part in wrapped(line, 120)]
+        rows += [style.muted(part) for line in scene.subtitle for part in wrapped(line, 120)]
+        if scene.g:
+            rows.append(markup(key_to_arrows(scene.g), style.colours["gradient"], 9))
     if not rows and not key:
         return ""
     after = '<TR><TD HEIGHT="6"></TD></TR>'
     if key:
         after += f'<TR><TD ALIGN="LEFT">{key}</TD></TR>'
     return table(rows, after=after)
+
+
+def key_to_arrows(g: str) -> str:
+    """What the arrows of gradients mean."""
+    return f"purple arrow = gradient sent back; {g} = gradient of the card it leaves; dotted = none"
 
 
 def legend(scene: Scene, style: Style, sideways: bool, has_chips: bool) -> str:

@@ -26,7 +26,12 @@ def text_tree(scene: Scene) -> str:
     arrows: dict[str, list[Arrow]] = {card.id: [] for card in scene.cards}
     for arrow in scene.arrows:
         arrows[arrow.head].append(arrow)
-    lines = [printable(line) for line in (scene.title, *map(in_text, scene.subtitle), "")]
+    subtitle = [*map(in_text, scene.subtitle)]
+    if scene.g:
+        subtitle.append(
+            f"[sent: ...] = gradient that it gets from above; {scene.g} = gradient there"
+        )
+    lines = [printable(line) for line in (scene.title, *subtitle, "")]
     seen = set()
     todo = [Branch(scene.cards[-1].id)]
     while todo:
@@ -53,7 +58,7 @@ def branches(arrows: list[Arrow], indent: str) -> Iterator[Branch]:
 
 def describe_arrow(arrow: Arrow) -> str:
     """What an arrow says, after the card from which it comes."""
-    sent = f"sent: {printable(arrow.code)}" if arrow.code else ""
+    sent = f"sent: {printable(arrow.words)}" if arrow.code else ""
     return "".join(f"  [{text}]" for text in (arrow.broadcast, sent) if text)
 
 
@@ -61,13 +66,13 @@ def describe_card(card: Card) -> str:
     """A card in one line."""
     facts = [in_one_line(map(in_text, card.facts))]
     if card.kind == "fold":
-        words = [f"{card.count} x {card.name}", *facts]
+        words = [f"{card.count} x {card.name}", *facts, card.remark]
     else:
-        words = [card.name]
-        words += [card.op] if card.op != card.name else []
+        words = [card.label]
+        words += [card.op] if card.op != card.label else []
         words += [str(card.shape)] if card.shape else []
-        words += facts
-        words += [f"= {card.value}"] if card.value else []
+        words += [card.remark, *facts]
+        words += [f"= {card.value}"] if card.value and card.value != card.label else []
         words += [card.kind] if card.kind not in ("op", "output") else []
     gradient = in_one_line([gradient_text(card), *card.grad_rows])
     words.append(gradient or card.note)

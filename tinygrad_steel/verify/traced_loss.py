@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from ..program.called import written
 from ..program.lines import owners_of
 from ..program.texts import Text
 from ..program.trace import Traced
 from ..program.values import VALUES, Apply, Value, alias, behind, compute
-from .words import gradient_names, spelled, written
+from .words import gradient_names, spelled
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
