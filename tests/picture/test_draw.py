@@ -634,6 +634,7 @@ def test_pdf(renderer):
             picture.pdf()
 
 
+@pytest.mark.filterwarnings("ignore:the PNG shows boxes")  # as far as there are no Korean fonts
 def test_save_goes_by_the_suffix(any_renderer, tmp_path):
     picture = draw(leaf([1.0], name="가중치") * 2)
     assert picture.save(tmp_path / "a.svg") == tmp_path / "a.svg"

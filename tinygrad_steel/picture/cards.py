@@ -19,6 +19,7 @@ from .figures import FEW, in_rows, single
 from .gradients import Gradients, length
 from .graph import Graph
 from .scope import Path, common, scope_of
+from .verdicts import Mark
 from .words import printable
 
 # What stands largest on the card of an op; for all others it is their name.
@@ -41,6 +42,7 @@ class Card:
     is none. `signed`: its number where it has one. `grad_rows`: its numbers where they are few and
     asked for. `note`: what is said in its place, or beside it. `facts`: further lines. `spine`:
     whether it is on the way from the data to the result. `count`: how many blocks are folded.
+    `mark`: what a report says of its gradient.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Card:
     tooltip: str = ""
     spine: bool = False
     count: int = 1
+    mark: Mark | None = None
 
     @property
     def label(self) -> str:

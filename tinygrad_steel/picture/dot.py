@@ -195,8 +195,19 @@ def add_card(graph: Any, card: Card, style: Style) -> None:
     }
     if card.spine:
         attributes["group"] = "spine"
-    tooltip = escaped(card.tooltip or card.op)
-    graph.node(card.id, label=card_label(card, style), tooltip=tooltip, **attributes)
+    if card.mark is not None and card.mark.status == "wrong":
+        attributes["color"] = style.colours["wrong"]
+        attributes["penwidth"] = "4" if card.mark.is_first else "2.2"
+    tooltip = card_tooltip(card)
+    graph.node(card.id, label=card_label(card, style), tooltip=escaped(tooltip), **attributes)
+
+
+def card_tooltip(card: Card) -> str:
+    """What is known of a card, and all that a report says of its gradient."""
+    lines = [card.tooltip or card.op]
+    if card.mark is not None:
+        lines += [f"{card.mark.of} {card.mark.text}".strip(), card.mark.reason]
+    return "\n".join(filter(None, lines))
 
 
 def add_chip(graph: Any, chip: Chip, style: Style) -> None:

@@ -12,6 +12,7 @@ from .markup import join, markup, table, wrapped
 from .scene import Scene
 from .text import gradient_text
 from .themes import CAPTIONS, MONO, SHAPES, Theme
+from .verdicts import Mark
 
 BARS = 14
 DECADE = 2  # so many bars for a factor of 10
@@ -69,7 +70,7 @@ def card_label(card: Card, style: Style) -> str:
         ]
     elif card.note:
         rows.append(markup(card.note, style.colours["muted"], 9, italic=True))
-    return table(rows)
+    return table(rows + mark_rows(card.mark, style))
 
 
 def chip_label(card: Card, style: Style) -> str:
@@ -125,6 +126,21 @@ def gradient_row(card: Card, size: float, style: Style) -> str:
     full = bar_count(size)
     text = markup(gradient_text(card), style.colours["gradient"], 9)
     return f"{text}  {''.join(style.bars(full, BARS - full))}"
+
+
+def mark_rows(mark: Mark | None, style: Style) -> list[str]:
+    """The verdict on a gradient, and why it is wrong."""
+    if mark is None:
+        return []
+    colour = style.colours[mark.status if mark.status in style.colours else "muted"]
+    is_loud = mark.status == "wrong"
+    rows = [
+        markup(line, colour, 12 if mark.is_first else 10, bold=is_loud)
+        for line in wrapped(mark.words, 44)
+    ]
+    return rows + [
+        markup(line, colour, 9) for line in wrapped(mark.short_reason, 44) if mark.reason
+    ]
 
 
 # Arrows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from contextvars import Context
 
 import numpy as np
@@ -14,9 +15,11 @@ from ..program.formulas import formula_in_picture
 from ..program.given_names import Names
 from .arrows import Arrow, arrows_of
 from .cards import Card, cards_of
-from .folds import Folds, find_folds, no_folds, shown_cards
+from .folds import Folds, no_folds, shown_cards
 from .gradients import Gradients, gradients_of
 from .graph import Graph, graph_of
+from .repetitions import find_folds
+from .verdicts import Mark, Report, marks_of, said_of
 from .words import BETWEEN, plural
 
 AUTO_FOLD, MOST_CARDS = 60, 1000
@@ -51,13 +54,15 @@ def scene(
     values: bool,
     fold: bool | str,
     depth: int | None,
+    report: Report | None = None,
 ) -> Scene:
     """What a picture of `tensor` shows; the arguments are those of `draw`."""
     check_arguments(tensor, view, fold, depth)
 
     @np.errstate(all="ignore")
     def drawn() -> Scene:
-        return scene_of(graph_of(tensor, names, depth), view, names, values, fold, depth)
+        graph = graph_of(tensor, names, depth)
+        return scene_of(graph, view, names, values, fold, depth, report)
 
     # Outside of every `with`: no detect_anomaly() stops a picture of what it has found.
     return Context().run(drawn)
@@ -79,11 +84,19 @@ def check_arguments(tensor: Tensor, view: str, fold: bool | str, depth: int | No
 
 
 def scene_of(
-    graph: Graph, view: str, names: Names, values: bool, fold: bool | str, depth: int | None
+    graph: Graph,
+    view: str,
+    names: Names,
+    values: bool,
+    fold: bool | str,
+    depth: int | None,
+    report: Report | None,
 ) -> Scene:
     """Everything together, folded where it is asked for, or too long otherwise."""
     gradients = gradients_of(graph, view)
     cards = cards_of(graph, gradients, view, values)
+    if report is not None:
+        cards = marked(cards, marks_of(graph, report))
     is_long = len(cards) > AUTO_FOLD
     folding = is_long if fold == "auto" else bool(fold)
     folds = find_folds(graph, cards) if folding else no_folds(graph, cards)
@@ -98,8 +111,14 @@ def scene_of(
     arrows = arrows_of(folds, gradients, view, called)
     title = title_of(folds, called)
     subtitle = counts(graph, gradients, depth) + fold_lines(folds) + advice(graph)
+    subtitle += [] if report is None else said_of(report)
     g = called.g if view != "forward" else ""
     return Scene(title, subtitle, with_names(shown, folds, called), arrows, view, g)
+
+
+def marked(cards: dict[Tensor, Card], marks: Mapping[Tensor, Mark]) -> dict[Tensor, Card]:
+    """The cards with the marks of those that have one."""
+    return {t: dataclasses.replace(card, mark=marks.get(t)) for t, card in cards.items()}
 
 
 def title_of(folds: Folds, called: Called) -> str:

@@ -76,6 +76,8 @@ def describe_card(card: Card) -> str:
         words += [card.kind] if card.kind not in ("op", "output") else []
     gradient = in_one_line([gradient_text(card), *card.grad_rows])
     words.append(gradient or card.note)
+    if card.mark is not None:
+        words.append(f"[{': '.join(filter(None, (card.mark.text, card.mark.reason)))}]")
     return "  ".join(printable(word) for word in words if word)
 
 
