@@ -13,9 +13,10 @@ from ..program.formulas import formula
 from ..program.given_names import Names
 from .arrows import Arrow, arrows_of
 from .cards import Card, cards_of
-from .folds import Folds, find_folds, no_folds, shown_cards
+from .folds import Folds, no_folds, shown_cards
 from .gradients import Gradients, gradients_of
 from .graph import Graph, graph_of
+from .repetitions import find_folds
 from .words import BETWEEN, plural
 
 AUTO_FOLD, MOST_CARDS = 60, 1000

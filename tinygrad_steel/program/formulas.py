@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 import string
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -15,15 +13,15 @@ from ..engine.recording import recording
 from ..engine.tensor import Tensor, record_op
 from ..ops import broadcast_to
 from ..ops.op import Op
-from .ancestors import refuse_numbers, translated
-from .expressions import FORMULAS, INLINE, WIDTH, Speech, expression
+from .ancestors import refuse_numbers
+from .expressions import FORMULAS, INFIX, INLINE, WIDTH, Speech, expression
 from .given_names import GivenNames, Names
 from .lines import used_twice
 from .literals import literal, value_text
 from .names import argument_names, first_free, readable
-from .texts import ATOM, SIGN, Text
+from .texts import ATOM, COMPARISON, SIGN, Text
 from .trace import Traced, for_reader, trace, trace_forward
-from .values import Apply, Constant, Leaf, Value, behind
+from .values import Apply, Constant, Value, behind
 
 LONG = 4 * INLINE  # characters at an arrow
 NOTHING: Mapping[Value, str] = MappingProxyType({})
@@ -95,9 +93,19 @@ def parts(
             if len(text) > WIDTH:
                 fits = False
                 if y is not traced.loss:
-                    text = Text(called.get(y) or f"{y.op.name}(...)").of(y)
+                    text = (Text(called[y]) if y in called else abbreviated(y.op)).of(y)
         speech.texts[y] = text
     return speech.texts, fits
+
+
+def abbreviated(op: Op) -> Text:
+    """What stands for a result that is too long to be said, or has no name.
+
+    >>> from tinygrad_steel import ops
+    >>> str(abbreviated(ops.add)), str(abbreviated(ops.tanh))
+    ('...', 'tanh(...)')
+    """
+    return Text("...", COMPARISON) if op in INFIX else Text(f"{op.name}(...)")
 
 
 def leaf_text(x: Value, called: Mapping[Value, str]) -> Text:
@@ -234,34 +242,3 @@ def short_step_text(traced: Traced, gradient: Value, step: Step) -> str:
     twice = used_twice(traced, behind([gradient]))
     named = dict(zip((y for y in behind([gradient]) if y in twice), letters))
     return step_text(traced, gradient, step.g, named)
-
-
-# Blocks that come again and again
-
-
-def block_formula(block: list[Tensor], name: Callable[[Tensor], str]) -> str:
-    """The last Tensor of a block, by its leaves (`w` for w0) and `h`, which comes from outside."""
-    speech = Speech(FORMULAS)
-    made: dict[Tensor, Value] = {}
-    taken = {"h"}
-    outside = itertools.chain(["h"], iter(lambda: first_free((), taken, "h"), None))
-    for t in block:
-        for x in t.inputs:
-            if isinstance(x, Tensor) and x not in made:
-                add_leaf(x, next(outside), made, speech)
-                taken.add(speech.texts[made[x]].text)
-        if t.op is None:
-            numberless = re.sub(r"\W*\d+\W*$", "", name(t))
-            add_leaf(t, readable(numberless, taken) if numberless else "array", made, speech)
-            taken.add(speech.texts[made[t]].text)
-        else:
-            y = made[t] = translated(t, made)
-            assert isinstance(y, Apply)  # it has an op
-            speech.texts[y] = expression(y, speech)
-    return speech.texts[made[block[-1]]].text
-
-
-def add_leaf(t: Tensor, text: str, made: dict[Tensor, Value], speech: Speech) -> None:
-    """A Tensor as a leaf that is said so."""
-    made[t] = Leaf(t.shape, t.dtype)
-    speech.texts[made[t]] = Text(text).of(made[t])
