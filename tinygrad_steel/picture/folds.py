@@ -15,6 +15,7 @@ from ..program.blocks import block_formulas, names_of_states
 from .cards import Card
 from .graph import Graph, inputs_first, inputs_of
 from .scope import common
+from .verdicts import together
 from .words import BETWEEN, plural
 
 Block = list[Tensor]
@@ -105,6 +106,7 @@ def fold_card(fold: Fold, folds: Folds, names: Mapping[Tensor, str]) -> Card:
         tooltip=f"{len(fold.blocks)} blocks, each: {parts}",
         spine=any(card.spine for card in first),
         count=len(fold.blocks),
+        mark=together(card.mark for card in members),
     )
 
 

@@ -119,7 +119,7 @@ class Picture:
             ".png": self.png,
             ".pdf": self.pdf,
             ".dot": lambda: self.source,
-            ".txt": self.__str__,
+            ".txt": lambda: f"{self}\n",
         }
         path = Path(file)
         suffix = path.suffix.lower()

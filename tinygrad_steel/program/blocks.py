@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..engine.tensor import Tensor
-from .expressions import FORMULAS, INLINE, Speech, expression
+from .expressions import INLINE, PICTURES, Speech, expression
 from .formulas import abbreviated
 from .literals import value_text
 from .names import first_free, readable
@@ -250,7 +250,7 @@ def said(
     k: int, columns: Columns, called: Mapping[Column, list[str]], parts: Mapping[int, str]
 ) -> dict[int, tuple[str, set[Any]]]:
     """Of one block, for each place that has a line, the line and the columns that it speaks of."""
-    speech = Speech(FORMULAS)
+    speech = Speech(PICTURES)
     leaves: dict[Column, Value] = {}
     for column, names in called.items():
         x = column.tensors[k]

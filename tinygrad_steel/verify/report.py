@@ -53,7 +53,8 @@ class Step(NamedTuple):
     that have made parts of it which are not in the graph.
 
     `faults`: the reason for programs, the code that says most first: see `codes.CODES`. `kept`: by
-    which conventions it is right.
+    which conventions it is right. `age`: that of the Tensor whose gradient it is, by which
+    `draw(loss, report=report)` finds its card.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Step(NamedTuple):
     helpers: tuple[Place, ...] = ()
     faults: tuple[Code, ...] = ()
     kept: tuple[Kept, ...] = ()
+    age: int | None = None
 
     @property
     def status(self) -> str:
