@@ -17,6 +17,7 @@ from ...program.values import Apply, Value
 from ..closeness import largest, matches
 from ..codes import Code
 from ..traced_loss import Graph
+from .axes import axes_in_words
 from .question import CALL, ELEMENT, Gradient, Mistake, Question
 
 NEAR = 20  # values of the forward that lie between what is normalized and what it becomes
@@ -112,9 +113,7 @@ def altered(
     yield from of_terms(norm, right, in_words(question.graph, norm), v, g)
     for axes in other_axes(v, norm.axes):
         one, two, three = terms(v, g, axes, norm.deviation)
-        over, all_of = (
-            f"axis {one[0]}" if len(one) == 1 else f"axes {one}" for one in (axes, norm.axes)
-        )
+        over, all_of = axes_in_words(axes), axes_in_words(norm.axes)
         words = f"the means in the backward are taken over {over} instead of {all_of}"
         yield one - two - three, words, "wrong-axis"
 
