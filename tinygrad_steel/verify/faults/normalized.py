@@ -23,6 +23,7 @@ from .question import CALL, ELEMENT, Gradient, Mistake, Question
 NEAR = 20  # values of the forward that lie between what is normalized and what it becomes
 EPSILON = 0.1  # of a variance, by which it may be larger
 NORMS = (ops.batch_norm, ops.layer_norm)
+MEANS = (ops.mean, ops.sum, ops.var, ops.std)
 
 
 class Norm(NamedTuple):
@@ -98,9 +99,13 @@ def constant(
 
 
 def has_centered(graph: Graph, norm: Norm) -> bool:
-    """Whether what is normalized has a name of its own when its mean is taken off."""
-    near = (w for w in graph.behind(norm.y) if w.op is ops.subtract and w in graph.names)
-    return any(norm.u in w.values() for w in near)
+    """Whether what is normalized has a name of its own when its mean is taken off, and the variance
+    is made of that.
+    """
+    near = graph.behind(norm.y)
+    centered = {w for w in near if w.op is ops.subtract and norm.u in w.values()}
+    named = {w for w in centered if w in graph.names}
+    return any(not named.isdisjoint(graph.behind(y)) for y in near if y.op in MEANS)
 
 
 def altered(
