@@ -276,6 +276,13 @@ PLANTED = [
         "dc = dh * outs[t] * (1 - np.tanh(cs[t]) ** 2)",
         "missing",
     ),
+    (
+        gates,
+        "four_matrices",
+        "dc = dh * outs[t] * (1 - np.tanh(cs[t]) ** 2) + dcnext",
+        "dc = dh * outs[t] + dcnext",
+        "the factor tanh'",
+    ),
     (gates, "four_matrices", "dcnext = dc * fs[t]", "dcnext = dc", "unchanged"),
     (
         gates,
