@@ -60,6 +60,51 @@ def other_terms(gradient: Gradient) -> Iterator[Mistake]:
     return mistakes(gradient, altered)
 
 
+def of_scale(gradient: Gradient) -> Iterator[Mistake]:
+    """The gradient of what is multiplied with the normalized values, with other values than these."""
+    question, graph = gradient.question, gradient.question.graph
+    for norm in norms_of(question):
+        for y in dict.fromkeys([norm.y, *(y for y, _ in gradient.parts)]):
+            g = question.value(graph.gradient_of[y])
+            if np.shape(g) != np.shape(norm.normal):
+                continue
+            question.budget.spend(ELEMENT * norm.normal.size)
+            right = summed_to(g * norm.normal, gradient.x.shape)
+            if right is None or not matches(right, question.value(gradient.g)):
+                continue
+            for v, words in other_values(question, norm, g):
+                question.budget.spend(ELEMENT * norm.normal.size)
+                becomes = summed_to(g * v, gradient.x.shape)
+                yield Mistake(gradient.g, becomes, words, "other-value")
+            return
+
+
+def other_values(question: Question, norm: Norm, g: Any) -> Iterator[tuple[Any, str]]:
+    """What people have in place of what is normalized, where that has no name; `g`: the gradient of
+    what is scaled.
+    """
+    graph, u = question.graph, question.value(norm.u)
+    if any(x in graph.names and matches(question.value(x), norm.normal) for x in graph.forward):
+        return
+    text = graph.text(norm.u)
+    yield u, f"computed with {text} itself, which is not normalized"
+    yield norm.normal * norm.deviation, f"{text} less its mean is not divided by the deviation"
+    yield u / norm.deviation, f"the mean of {text} is not subtracted"
+    for y in graph.forward:
+        if y in graph.gradient_of and norm.u in graph.behind(y) and y.shape == norm.u.shape:
+            if np.array_equal(question.value(graph.gradient_of[y]), g):
+                words = f"computed with {graph.text(y)}, which is scaled and shifted already"
+                yield question.value(y), words
+
+
+def summed_to(full: Any, shape: tuple[int, ...]) -> Any:
+    """What is broadcast to this gradient gets its sum; None where it cannot be."""
+    full = full.sum(axis=tuple(range(full.ndim - len(shape))))
+    kept = tuple(i for i, n in enumerate(shape) if n == 1)
+    full = full.sum(axis=kept, keepdims=True) if kept else full
+    return full if full.shape == shape else None
+
+
 def mistakes(gradient: Gradient, kind: Any) -> Iterator[Mistake]:
     """Mistakes of a kind in each normalization of a value."""
     question = gradient.question
