@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 
 import numpy as np
@@ -11,6 +12,7 @@ from .bindings import Binding, Left
 from .blame import Search
 from .chain import before
 from .closeness import constant_factor, matches, rounded
+from .gathered import IN_LOOP
 from .recognise import oriented
 from .rows import ROW
 from .updates import STEP
@@ -131,3 +133,22 @@ def helpers(search: Search, b: Binding) -> list[Binding]:
     found = dict.fromkeys([*(a for a in parts if a is not b), *filter(is_odd, read)])
     mine = (a for a in found if not a.origin.given and not a.origin.is_argument and a in order)
     return sorted(mine, key=order.__getitem__)
+
+
+# Reasons of which a sum has too little: one of its terms, or nothing.
+TOO_LITTLE = ("zero everywhere", "only the gradient that comes through")
+
+
+def assigned_anew(search: Search, b: Binding, g: Value, reason: str) -> Binding | None:
+    """What a loop assigns in place of adding it: what it held before was read by nobody."""
+    graph, chain = search.chain.graph, search.chain
+    if not reason.startswith(TOO_LITTLE) or len(graph.parts[chain.gradients[g]]) < 2:
+        return None
+    seen = [a for a in chain.watched.bindings if a.owner != IN_LOOP and not a.origin.given]
+    read = {a.made for one in seen for a in one.origin.reads}
+    way = before([b], search.known)
+    for a, last in itertools.product(seen, way):
+        same = a.path == last.path and a.owner == last.owner and a.origin.where is last.origin.where
+        if same and a is not last and a.made not in read and last.before is not a:
+            return last
+    return None
