@@ -33,7 +33,7 @@ def culprit(search: Search, b: Binding, g: Value) -> Binding:
             m = search.multiple(a)
             if m is None or m[1] not in search.natural or is_same(b, a):
                 return culprit(search, a, g)  # it was wrong already
-    return wrong_part(search, b, g) or b
+    return wrong_part(search, b, g) or wrong_piece(search, b, g) or b
 
 
 def wrong_part(search: Search, b: Binding, g: Value) -> Binding | None:
@@ -47,6 +47,38 @@ def wrong_part(search: Search, b: Binding, g: Value) -> Binding | None:
                 if any(matches(array - part + own, graph.numbers[g]) for own in addends):
                     return a
     return None
+
+
+def wrong_piece(search: Search, b: Binding, g: Value) -> Binding | None:
+    """Of what was put together side by side, the first piece that is wrong, and right nowhere else."""
+    own = search.chain.graph.numbers[g]
+    if own.shape != b.array.shape:
+        return None
+    for axis in range(own.ndim):
+        pieces = side_by_side(b, axis)
+        rights = [own.take(range(start, start + a.array.shape[axis]), axis) for a, start in pieces]
+        wrong = [a for (a, _), right in zip(pieces, rights) if not matches(a.array, right)]
+        if wrong and not any(matches(a.array, right) for a in wrong for right in rights):
+            return wrong[0]
+    return None
+
+
+def side_by_side(b: Binding, axis: int) -> list[tuple[Binding, int]]:
+    """The arrays of which one was put together along an axis, and where each begins; none where it
+    was not.
+    """
+    pieces, start = [], 0
+    for a in dict.fromkeys(a.made for a in b.reads):
+        if a.array.ndim != b.array.ndim:
+            return []
+        end = start + a.array.shape[axis]
+        if not np.array_equal(
+            b.array.take(range(start, min(end, b.array.shape[axis])), axis), a.array
+        ):
+            return []
+        pieces.append((a, start))
+        start = end
+    return pieces if len(pieces) > 1 and start == b.array.shape[axis] else []
 
 
 def where_taken(search: Search, b: Binding, g: Value, is_other: bool) -> Binding:

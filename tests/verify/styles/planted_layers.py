@@ -406,6 +406,5 @@ ELSEWHERE = {
     "df, di, dg = dc * c_prev, dc * g, dc": ("da =", "df, di, dg"),
     "    G_scores *= 1\n": ("G_k =",),
     "dcnext = dc": ("dc = dh",),
-    "dU[k] += hs[t].T @ dz": ("dWh =",),
     "G_new,": ("G_new =", "G_affine ="),
 }
