@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -151,10 +150,13 @@ def parts_of_given(chain: Chain) -> dict[Value, str]:
     """What arrays without a name are called that are parts of one that the code was given: x[:, 0]."""
     graph, found = chain.graph, dict[Value, str]()
     given = [b for b in chain.watched.bindings if b.origin.given and is_name(b.name)]
-    open_ones = (x for x in graph.forward if x.op is None and x not in graph.names)
-    for x in (x for x in open_ones if math.prod(x.shape) > 1):
-        places = [text for b in given for text in places_in(b, graph.numbers[x])]
-        if len(places) == 1:
+    taken = {*graph.names.values()}
+    for x in (x for x in graph.forward if x.op is None and x not in graph.names):
+        array = graph.numbers[x]
+        if not array.size or np.all(array == array.flat[0]):
+            continue  # it may be anything
+        places = [text for b in given for text in places_in(b, array)]
+        if len(places) == 1 and places[0] not in taken:
             found[x] = places[0]
     return found
 
