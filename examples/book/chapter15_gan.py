@@ -16,7 +16,8 @@ import functools
 from pathlib import Path
 
 import numpy as np
-from digits import digits, save_images
+from digits import digits
+from images import save_images
 from layers import dense, fixed, flat, he
 from training import Settings, main, train
 
