@@ -3,6 +3,7 @@
 import copy
 import functools
 import gc
+import re
 import sys
 import threading
 
@@ -829,6 +830,16 @@ def test_numbers_that_differ_are_said():
     for i in range(1, 9):
         h = h * i
     assert card(scene(h.sum(), fold=True), kind="fold").facts[0] == "h * 1, ..., h * 8"
+
+
+def test_steps_of_a_sequence_are_in_their_order():
+    """The last step's place in the sequence is met first on the way back from the loss."""
+    h, x = leaf(np.zeros((1, 3)), name="start"), leaf(np.ones((5, 4, 3)), name="x")
+    for t in range(4):  # the first is another block: what it begins with is a leaf
+        with scope(f"step[{t}]"):
+            h = np.where(np.sum(x[:, t], axis=1, keepdims=True) > 0, np.tanh(x[:, t] + h), h)
+    fold = card(scene(h.sum(), fold=True), kind="fold")
+    assert re.findall(r"x\[:, (\d)\]", fold.facts[0]) == ["1", "1", "3", "3"]
 
 
 def test_the_result_itself_is_never_folded():

@@ -106,8 +106,11 @@ def fold_scopes(folds: Folds, depth: int) -> None:
             if NUMBER.search(name):
                 blocks = alike.setdefault((card.scope[:depth], NUMBER.sub("", name)), {})
                 blocks.setdefault(name, []).append(t)
+    place = {t: i for i, t in enumerate(folds.cards)}
     for (_, base), blocks in alike.items():
-        runs = itertools.groupby(blocks.values(), lambda block: structure(block, folds.cards))
+        # By their results: what the last step takes of a sequence may come before all others.
+        in_order = sorted(blocks.values(), key=lambda block: place[block[-1]])
+        runs = itertools.groupby(in_order, lambda block: structure(block, folds.cards))
         for _, run in runs:
             equal = [*run]
             if len(equal) > 1:
