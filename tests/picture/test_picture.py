@@ -842,6 +842,20 @@ def test_steps_of_a_sequence_are_in_their_order():
     assert re.findall(r"x\[:, (\d)\]", fold.facts[0]) == ["1", "1", "3", "3"]
 
 
+def test_a_long_formula_is_cut_where_it_is_deep():
+    h, w = data(), weight(8, 32)
+    memory = leaf(np.zeros(8), name="memory")
+    for t in range(4):
+        with scope(f"step[{t}]"):
+            gates = np.hsplit(
+                h @ w + h @ w + h @ w + h @ w + h @ w + h @ w + h @ w + h @ w + h @ w, 4
+            )
+            memory = relu(gates[0]) * memory + relu(gates[1]) * np.tanh(gates[3])
+            h = relu(gates[2]) * np.tanh(memory)
+    said = card(scene(h.sum(), fold=True), kind="fold").facts[0]
+    assert said == "relu((...)[:, 16:24]) * tanh(relu(...) * h_2 + relu(...) * tanh(...))"
+
+
 def test_the_result_itself_is_never_folded():
     shown = scene(layers(4), fold=True)
     assert (card(shown, kind="fold").count, shown.cards[-1].kind) == (3, "output")

@@ -21,6 +21,7 @@ from .words import BETWEEN, plural
 
 NUMBER = re.compile(r"\W*\d+\W*$")  # at the end of a scope's name
 LONGEST = 32  # steps in a block that is looked for
+LONG_FORMULA = 160  # characters
 Block = list[Tensor]
 
 
@@ -252,7 +253,37 @@ def formulas(fold: Fold, graph: Graph) -> list[str]:
     every = dict.fromkeys(x for t in first for x in graph.inputs[t])
     shared = [x for x in every if x.op is None and x in used]
     texts = (block_formula([*shared, *block], graph.names.__getitem__) for block in (first, last))
-    return [*dict.fromkeys(texts)]
+    return [*dict.fromkeys(map(shortened, texts))]
+
+
+def shortened(formula: str, most: int = LONG_FORMULA) -> str:
+    """A formula with `...` for what lies deep in parentheses, where it is too long to be read.
+
+    >>> shortened("tanh(sigmoid((x @ w + b)[:, 0:4]) * h)", most=35)
+    'tanh(sigmoid((...)[:, 0:4]) * h)'
+    """
+    depth = formula.count("(")
+    while len(formula) > most and depth > 0:
+        depth -= 1
+        formula = without_deeper(formula, depth)
+    return formula
+
+
+def without_deeper(formula: str, most: int) -> str:
+    """A formula with `...` in all parentheses that lie in so many others.
+
+    >>> without_deeper("f(g(x) + h(y))", 1), without_deeper("f(g(x) + h(y))", 0)
+    ('f(g(...) + h(...))', 'f(...)')
+    """
+    found, depth = [], 0
+    for character in formula:
+        depth -= character == ")"
+        if depth <= most:
+            found.append(character)
+        if character == "(" and depth == most:
+            found.append("...")
+        depth += character == "("
+    return "".join(found)
 
 
 def shapes(fold: Fold) -> list[str]:
