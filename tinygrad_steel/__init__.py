@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from .engine.derivatives import hessian, hvp, jacobian, value_and_grad
     from .export import export_onnx
     from .picture.draw import draw
-    from .picture.render import Picture, RendererNotFound
+    from .picture.programs import RendererNotFound
+    from .picture.render import Picture
     from .picture.scope import scope
     from .program.formulas import formula, vjp_formulas
     from .verify.check_op import check_op
@@ -57,7 +58,7 @@ __version__ = "0.2.0"
 LATER = {
     "GradientError": "verify.errors",
     "Picture": "picture.render",
-    "RendererNotFound": "picture.render",
+    "RendererNotFound": "picture.programs",
     "assert_backprop": "verify.grading",
     "check_gradients": "verify.differences",
     "check_op": "verify.check_op",

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import sysconfig
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -16,9 +17,9 @@ import pytest
 from helpers import leaf
 
 from tinygrad_steel import Picture, RendererNotFound, Tensor, draw, relu, scope
-from tinygrad_steel.picture import render
+from tinygrad_steel.picture import programs, render
 from tinygrad_steel.picture.labels import bar_count
-from tinygrad_steel.picture.themes import DARK, LIGHT
+from tinygrad_steel.picture.themes import CAPTIONS, DARK, LIGHT
 
 SVG = "{http://www.w3.org/2000/svg}"
 SCRIPTS = [sysconfig.get_path("scripts"), str(Path(sys.executable).parent)]
@@ -241,6 +242,12 @@ def test_backward_arrows_point_against_the_flow(view, arrowheads):
         ({"direction": "up"}, 'direction is "TB", "LR", "BT" or "RL"'),
         ({"theme": "solarized"}, 'theme is "light", "dark" or "auto"'),
         ({"depth": 0}, "depth is how many steps"),
+        ({"legend": "below"}, "legend is True or False, not 'below'"),
+        ({"title": None}, "title is True, False or a text, not None"),
+        ({"size": 16}, r"size is a width and a height in inches, as \(16, 9\), not 16"),
+        ({"size": (16, 0)}, "size is"),
+        ({"size": (16, np.inf)}, "size is"),
+        ({"size": "16,9"}, "size is"),
     ],
 )
 def test_options_that_are_none(option, message):
@@ -269,7 +276,8 @@ def test_repr_says_what_to_do_with_it():
 def test_a_card_is_a_node_and_an_arrow_an_edge(name, renderer):
     drawn = Drawn(gallery.SCENES[name]())
     assert len(drawn.all("node")) == len(drawn.scene.cards) + 1  # and the legend
-    assert len(drawn.all("edge")) == len(drawn.scene.arrows)
+    gradients = [a for a in drawn.scene.arrows if a.flows and drawn.scene.view == "both"]
+    assert len(drawn.all("edge")) == len(drawn.scene.arrows) + len(gradients)
     assert len(drawn.all("cluster")) == len(
         {card.scope for card in drawn.scene.cards if card.scope}
     )
@@ -528,6 +536,69 @@ def test_png_in_any_resolution(renderer):
     assert np.allclose(large, np.multiply(small, 2), atol=3)
 
 
+def test_a_png_is_twice_as_large_as_an_svg_in_a_browser(renderer):
+    picture = draw(gallery.steel())
+    width = float(re.search(r' width="([\d.]+)pt"', picture.svg())[1])  # 72 to an inch
+    assert png_size(picture.png())[0] == pytest.approx(width / 72 * 96 * 2, abs=6)
+
+
+# Slides
+
+
+def inches(picture):
+    return (
+        np.array(
+            re.search(r' width="([\d.]+)pt" height="([\d.]+)pt"', picture.svg()).groups(), float
+        )
+        / 72
+    )
+
+
+@pytest.mark.parametrize("make", [gallery.steel, gallery.mlp, lambda: leaf(1.0, name="w")])
+@pytest.mark.parametrize("size", [(16, 9), (4.5, 3)])
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+def test_a_size_is_kept(make, size, direction, renderer):
+    natural = inches(draw(make(), direction=direction))
+    drawn = inches(draw(make(), direction=direction, size=size))
+    assert (drawn <= np.array(size) + 0.02).all()
+    shrunk = min(1, *(np.array(size) / natural))
+    np.testing.assert_allclose(drawn, natural * shrunk, atol=0.03)
+
+
+def test_title_and_legend_may_be_left_out(renderer):
+    def texts(**options):
+        return text_of(Drawn(draw(gallery.steel(), view="backward", **options)).root)
+
+    assert "mean(softmax" in texts() and "8 nodes" in texts() and "operation" in texts()
+    plain = texts(title=False, legend=False)
+    assert not any(text in plain for text in ("mean(softmax", "nodes", "operation", "Euclidean"))
+    assert "x.T @ g" in plain and "PARAMETER" in plain
+    given = texts(title="One <step> of & training", direction="LR")
+    assert "One <step> of & training" in given and "mean(softmax" not in given
+    assert "8 nodes" in given and "operation" in given
+
+
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+def test_the_legend_of_few_cards_is_small(direction, renderer):
+    """It takes a fifth of the picture of five cards or less, in either direction."""
+    total = leaf(2.0, name="x") * leaf(-3.0, name="y") + leaf(10.0, name="z")
+    total.backward()
+    whole, without = (
+        np.prod(inches(draw(total, direction=direction, legend=key))) for key in (True, False)
+    )
+    assert whole - without < 0.22 * whole
+
+
+def test_the_legend_is_not_spread(renderer):
+    """Below a wide title its columns stay together."""
+    drawn = Drawn(draw(gallery.mlp(), view="backward", direction="LR"))
+    words = {e.text: float(e.get("x")) for e in drawn.root.iter(SVG + "text")}
+    places = [
+        x for text, x in words.items() if text.replace("\xa0", " ").strip() in CAPTIONS.values()
+    ]
+    assert len(places) == 5 and max(places) - min(places) < 420
+
+
 def test_pdf(renderer):
     picture = draw(leaf(1.0, name="w"))
     if renderer == "debian":
@@ -622,6 +693,61 @@ def test_a_renderer_that_fails(monkeypatch, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="shell scripts stand for renderers")
+@pytest.mark.parametrize(
+    "script, message",
+    [
+        ("cat", "made no svg: is it a dot program"),
+        ("true", "made no svg"),
+        ("echo usage: ls", "made no svg"),
+        ("exit 3", "failed: exit status 3, and no word of why"),
+        ("kill -SEGV $$", "failed: exit status -11"),
+        ("printf 'one\\ntwo\\n' >&2; exit 1", "failed: one two$"),
+        ("sleep 77", "has not finished in 0.5 s: draw"),
+        ("exec sleep 77", "has not finished in 0.5 s"),
+        ("sleep 77 & wait", "has not finished in 0.5 s"),
+        ("yes", "wrote more than 3 MB"),
+        ("yes >&2", "wrote more than 3 MB"),
+        ("head -c 4000000 /dev/zero", "wrote more than 3 MB"),
+    ],
+)
+def test_what_is_no_renderer_is_one_clear_line(script, message, monkeypatch, tmp_path):
+    """At once or after the time that there is, whatever it does, and also where it reads no DOT."""
+    monkeypatch.setenv("TINYGRAD_STEEL_DOT", program(tmp_path / "dot", script))
+    monkeypatch.setattr(programs, "MOST_SECONDS", 0.5 if "sleep" in script else 60)
+    monkeypatch.setattr(programs, "MOST_BYTES", 3_000_000)
+    start = time.monotonic()
+    with pytest.raises(RuntimeError, match=f"{tmp_path}/dot .*{message}") as error:
+        draw(leaf(1.0, name="x" * 100_000)).svg()
+    assert "\n" not in str(error.value) and time.monotonic() - start < 30
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shell scripts stand for renderers")
+def test_what_cannot_be_run_is_no_renderer(monkeypatch, tmp_path):
+    broken = tmp_path / "dot"
+    broken.write_bytes(b"\x7fELF and nothing more")
+    broken.chmod(0o755)
+    monkeypatch.setenv("TINYGRAD_STEEL_DOT", str(broken))
+    with pytest.raises(RuntimeError, match="dot cannot be run: Exec format error"):
+        draw(leaf(1.0)).svg()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shell scripts stand for renderers")
+def test_a_renderer_that_is_given_up_leaves_nothing_behind(monkeypatch, tmp_path):
+    script = f"sleep 77 & echo $! > {tmp_path}/child; wait"
+    monkeypatch.setenv("TINYGRAD_STEEL_DOT", program(tmp_path / "dot", script))
+    monkeypatch.setattr(programs, "MOST_SECONDS", 1)
+    with pytest.raises(RuntimeError, match="has not finished in 1 s"):
+        draw(leaf(1.0)).svg()
+    pid = (tmp_path / "child").read_text(encoding="ascii").strip()
+    child = Path(f"/proc/{pid}/stat")
+    for _ in range(100):
+        if not child.exists() or child.read_text(encoding="ascii").split(") ")[1][0] == "Z":
+            return
+        time.sleep(0.05)
+    pytest.fail("the renderer's child still runs")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shell scripts stand for renderers")
 def test_where_a_renderer_is_looked_for(no_renderer, monkeypatch, tmp_path):
     scripts, path = tmp_path / "scripts", tmp_path / "path"
     scripts.mkdir(), path.mkdir()
@@ -637,7 +763,7 @@ def test_where_a_renderer_is_looked_for(no_renderer, monkeypatch, tmp_path):
         program(place, "true")
         if place.name == "given":
             monkeypatch.setenv("TINYGRAD_STEEL_DOT", str(place))
-        found.append(render.find_renderer() == str(place))
+        found.append(programs.find_renderer() == str(place))
     assert found == [True] * 4
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from ..engine.tensor import Tensor
 from ..program.given_names import Names
+from .dot import Look
 from .render import Picture
 from .scene import scene
 
@@ -17,6 +21,9 @@ def draw(
     depth: int | None = None,
     direction: str = "TB",
     theme: str = "light",
+    legend: bool = True,
+    title: bool | str = True,
+    size: tuple[float, float] | None = None,
 ) -> Picture:
     """Draw the graph behind a Tensor: one card for each value, an op's card being its result.
 
@@ -37,9 +44,18 @@ def draw(
     depth : int, optional
         Draw this many steps back from the result.
     direction : {"TB", "LR", "BT", "RL"}
-        "TB" draws downwards.
+        "TB" draws downwards. "LR" draws to the right, as on a slide of 16 to 9: what is longer goes
+        on in further rows, each of which begins with the names of what comes from above.
     theme : {"light", "dark", "auto"}
         "auto" makes an SVG that follows the reader's preference.
+    legend : bool
+        Whether to say what the kinds of cards and the bars mean.
+    title : bool or str
+        Whether to write the formula and some counts above the picture; or what to write in the
+        formula's place.
+    size : tuple of two numbers, optional
+        Width and height in inches, at most: what is larger is made smaller, as `(16, 9)` for a
+        slide. A PNG has 192 dots to an inch.
 
     Returns
     -------
@@ -74,4 +90,23 @@ def draw(
         raise ValueError(f'direction is "TB", "LR", "BT" or "RL", not {direction!r}')
     if theme not in ("light", "dark", "auto"):
         raise ValueError(f'theme is "light", "dark" or "auto", not {theme!r}')
-    return Picture(scene(tensor, view, names, values, fold, depth), direction, theme)
+    check_look(legend, title, size)
+    look = Look(direction, legend, title, size)
+    return Picture(scene(tensor, view, names, values, fold, depth), look, theme)
+
+
+def check_look(legend: bool, title: bool | str, size: tuple[float, float] | None) -> None:
+    """ValueError for what a picture cannot look like."""
+    if legend not in (True, False):
+        raise ValueError(f"legend is True or False, not {legend!r}")
+    if not isinstance(title, bool | str):
+        raise ValueError(f"title is True, False or a text, not {title!r}")
+    if size is not None and not is_size(size):
+        raise ValueError(f"size is a width and a height in inches, as (16, 9), not {size!r}")
+
+
+def is_size(size: Any) -> bool:
+    """Whether these are two lengths."""
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        return False
+    return all(isinstance(x, int | float) and 0 < x < math.inf for x in size)

@@ -14,6 +14,8 @@ from ..program.given_names import GivenNames, Names
 # A leaf with such a name is what the result is compared with.
 TARGETS = re.compile(r"(y|t|y_true|.*(target|label).*)$", re.IGNORECASE)
 
+LEAVES = ("input", "parameter", "target", "constant")  # kinds of what is not computed
+
 T = TypeVar("T")
 
 

@@ -7,12 +7,14 @@ import math
 
 from .arrows import Arrow
 from .cards import Card
+from .graph import LEAVES
 from .markup import join, markup, table, wrapped
 from .scene import Scene
 from .text import gradient_text
 from .themes import CAPTIONS, MONO, SHAPES, Theme
 
 BARS = 14
+KEY = 8  # how large letters are in the legend
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +72,13 @@ def card_label(card: Card, style: Style) -> str:
     elif card.note:
         rows.append(markup(card.note, style.colours["muted"], 9, italic=True))
     return table(rows)
+
+
+def chip_label(card: Card, style: Style) -> str:
+    """The name of a card that stands elsewhere, else what it holds; a result comes from there."""
+    name = card.name or card.value or card.op or str(card.shape)
+    name = name if card.kind in LEAVES else f"→ {name}"
+    return table([markup(line, style.colours[card.kind][1], 10, MONO) for line in wrapped(name)], 0)
 
 
 def fold_head(card: Card, style: Style) -> list[str]:
@@ -137,34 +146,50 @@ def arrow_label(arrow: Arrow, style: Style) -> str:
 # The title and the legend
 
 
-def title_label(scene: Scene, style: Style, key: str) -> str:
-    """The formula, below it what the subtitle says, and the legend where it belongs here."""
-    rows = [markup(line, "", 13, MONO, bold=True) for line in wrapped(scene.title, 90)]
-    for line in scene.subtitle:
-        colour = style.colours["gradient" if line.startswith("purple") else "muted"]
-        rows += [markup(part, colour, 9) for part in wrapped(line, 120)]
+def title_label(scene: Scene, style: Style, title: bool | str, key: str) -> str:
+    """The formula, or what is given in its place, what the subtitle says, and a legend."""
+    rows = []
+    if title is not False:
+        text = scene.title if title is True else title
+        rows += [markup(line, "", 13, MONO, bold=True) for line in wrapped(text, 90)]
+        for line in scene.subtitle:
+            colour = style.colours["gradient" if line.startswith("purple") else "muted"]
+            rows += [markup(part, colour, 9) for part in wrapped(line, 120)]
+    if not rows and not key:
+        return ""
     after = '<TR><TD HEIGHT="6"></TD></TR>'
     if key:
         after += f'<TR><TD ALIGN="LEFT">{key}</TD></TR>'
     return table(rows, after=after)
 
 
-def legend(scene: Scene, style: Style) -> str:
-    """The kinds of cards in the picture, and what the bars mean."""
+def legend(scene: Scene, style: Style, sideways: bool, has_chips: bool) -> str:
+    """The kinds of cards in the picture, and what the bars mean; in long lines or in short ones."""
+    most = 6 if sideways else 3
     kinds = {card.kind for card in scene.cards}
     captions = {kind: text for kind, text in CAPTIONS.items() if kind in kinds}
     if {"target", "constant"} <= kinds:
         captions["target"] = "target, constant"
         del captions["constant"]
     cells = [legend_cell(kind, text, style) for kind, text in captions.items()]
-    rows = [f"<TR>{''.join(cells[i : i + 3])}</TR>" for i in range(0, len(cells), 3)]
+    if has_chips:
+        captions["chip"] = "small: the same once more"
+        cells.append(f'<TD></TD><TD ALIGN="LEFT">{style.muted(captions["chip"], KEY)}</TD>')
+    rows = [f"<TR>{''.join(cells[i : i + most])}</TR>" for i in range(0, len(cells), most)]
+    columns = min(most, len(cells))
+    widest = sum(sorted(map(len, captions.values()))[-columns:])
     if any(card.grad is not None for card in scene.cards):
         bars = "".join(style.bars(5, 4))
-        meaning = style.muted("  |grad| = Euclidean length, bar on a log scale")
-        columns = 2 * min(3, len(cells))
-        rows.append(f'<TR><TD COLSPAN="{columns}" ALIGN="LEFT">{bars}{meaning}</TD></TR>')
-    attributes = 'BORDER="0" CELLBORDER="0" CELLSPACING="4" CELLPADDING="1"'
-    return f"<TABLE {attributes}>{''.join(rows)}</TABLE>"
+        meaning = "  |grad| = Euclidean length, bar on a log scale"
+        widest = max(widest, len(meaning) + 5)
+        text = f'<TD COLSPAN="{2 * columns}" ALIGN="LEFT">{bars}{style.muted(meaning, KEY)}</TD>'
+        rows.append(f"<TR>{text}</TR>")
+    fixed = ""
+    if sideways:  # below the title it would be spread over the width of that otherwise
+        room = f'WIDTH="{widest * KEY * 0.55 + columns * 40:.0f}" HEIGHT="{len(rows) * 15 + 4}"'
+        fixed = f'FIXEDSIZE="TRUE" ALIGN="LEFT" {room}'
+    look = 'BORDER="0" CELLBORDER="0" CELLSPACING="2" CELLPADDING="1"'
+    return f"<TABLE {fixed} {look}>{''.join(rows)}</TABLE>"
 
 
 def legend_cell(kind: str, text: str, style: Style) -> str:
@@ -175,5 +200,5 @@ def legend_cell(kind: str, text: str, style: Style) -> str:
     border = f'STYLE="{border.upper()}"' if border else ""
     width = 2 if kind in ("parameter", "output") else 1
     look = f'BORDER="{width}" {border} COLOR="{line}" BGCOLOR="{fill}"'
-    box = f'<TD {look} WIDTH="18" HEIGHT="10" FIXEDSIZE="TRUE"></TD>'
-    return f'{box}<TD ALIGN="LEFT">{style.muted(f"{text}  ")}</TD>'
+    box = f'<TD {look} WIDTH="14" HEIGHT="8" FIXEDSIZE="TRUE"></TD>'
+    return f'{box}<TD ALIGN="LEFT">{style.muted(f"{text}  ", KEY)}</TD>'

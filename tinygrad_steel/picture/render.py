@@ -1,28 +1,21 @@
-"""DOT rendered by a program that is looked for, and the `Picture` that is shown and saved."""
+"""The `Picture` that is shown and saved."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-import shutil
-import subprocess
-import sys
-import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .dot import dot_source
+from .dot import Look, dot_source
+from .programs import render
 from .scene import Scene
 from .text import text_tree
 from .themes import DARK, LIGHT, pairs
 
 MOST_FOR_PNG = 300
-
-
-class RendererNotFound(RuntimeError):
-    """There is no program here that turns DOT into a picture; the message says how to get one."""
 
 
 class Picture:
@@ -46,10 +39,10 @@ class Picture:
     True
     """
 
-    def __init__(self, scene: Scene, direction: str, theme: str):
+    def __init__(self, scene: Scene, look: Look, theme: str):
         self.scene = scene
         self.theme = theme
-        self.source = dot_source(scene, direction, DARK if theme == "dark" else LIGHT)
+        self.source = dot_source(scene, look, DARK if theme == "dark" else LIGHT)
 
     def svg(self) -> str:
         """The picture as SVG.
@@ -61,13 +54,14 @@ class Picture:
         """
         return finished_svg(render(self.source, "svg").decode("utf-8"), self.theme)
 
-    def png(self, dpi: int = 144) -> bytes:
+    def png(self, dpi: int = 192) -> bytes:
         """The picture as PNG.
 
         Parameters
         ----------
         dpi : int
-            How many points there are to an inch.
+            How many dots there are to an inch; 96 are as large as an SVG in a browser, so that 192
+            are sharp on a screen of twice as many.
 
         Raises
         ------
@@ -147,49 +141,7 @@ class Picture:
         return {"text/plain": text, "image/svg+xml": svg, "text/html": page}
 
 
-# Programs
-
-
-def find_renderer() -> str:
-    """The program to render with.
-
-    $TINYGRAD_STEEL_DOT, else `dot`, else the one of the `draw` extra.
-    """
-    given = os.environ.get("TINYGRAD_STEEL_DOT")
-    if given:
-        found = shutil.which(given)
-        if found is None:
-            raise RendererNotFound(
-                f"TINYGRAD_STEEL_DOT is {given!r}, which is not a program that can be run"
-            )
-        return found
-    scripts = [sysconfig.get_path("scripts"), str(Path(sys.executable).parent)]
-    places = [("dot", None), *(("graphviz-pure", path) for path in (None, *scripts))]
-    for name, path in places:
-        found = shutil.which(name, path=path)
-        if found:
-            return found
-    raise RendererNotFound(
-        "no renderer: pip install 'tinygrad_steel[draw]', or install graphviz (Debian: apt install "
-        "graphviz), or set TINYGRAD_STEEL_DOT to a dot program; .source, .save('graph.dot') and "
-        "print(picture) need none"
-    )
-
-
-def render(source: str, kind: str, *options: str) -> bytes:
-    """DOT as a picture."""
-    program = find_renderer()
-    command = [program, f"-T{kind}", *options]
-    done = subprocess.run(command, input=source.encode("utf-8"), capture_output=True)
-    if done.returncode == 0 and done.stdout:
-        return done.stdout
-    message = done.stderr.decode(errors="replace").strip()
-    if "not recognized" in message:
-        raise RendererNotFound(
-            f"{Path(program).name} cannot make {kind}: install graphviz (Debian: apt install "
-            f"graphviz), or take svg"
-        )
-    raise RuntimeError(f"{program} failed: {message[:500]}")
+# SVG in browsers
 
 
 def finished_svg(svg: str, theme: str) -> str:
