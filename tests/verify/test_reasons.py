@@ -196,6 +196,18 @@ def test_a_mask_that_is_taken_as_0_and_1_has_no_other_reason(keep):
     assert f"the scale {1 / keep:g} that stands in the mask drop is" in report.first_wrong.reason
 
 
+@pytest.mark.parametrize("rate", [0.3, 0.5])
+def test_a_mask_that_dropout_has_drawn_is_taken_as_0_and_1(rate):
+    x, W = RNG.normal(size=(8, 3)), Tensor(RNG.normal(size=(3, 5)), requires_grad=True)
+    h = np.tanh(x @ W)
+    d = ops.dropout(h, rate, np.random.default_rng(0), name="drop")
+    loss = np.sum(np.square(d)) / 8
+    G_d = 2 * d.data / 8
+    report = compare_backprop(loss, locals(), G_d=G_d, G_h=G_d * (d.data != 0))
+    says = f"the mask drop is taken as 0 and 1: the scale {1 / (1 - rate):g} that stands in"
+    assert says in report.first_wrong.reason
+
+
 def test_a_mask_on_one_of_two_ways_is_taken_as_0_and_1():
     x, W = RNG.normal(size=(4, 3)), Tensor(RNG.normal(size=(3, 5)), requires_grad=True)
     kept = np.arange(20).reshape(4, 5) % 3 != 0
