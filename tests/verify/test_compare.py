@@ -966,7 +966,7 @@ def test_report_in_a_notebook_is_escaped():
         leaf([[1.0, 0.5], [2.0, 0.0]], name="W<b>&"),
     )
     page = compare_backprop(np.sum(x @ W), **{"G_W<b>&": x.data @ np.ones((2, 2))})._repr_html_()
-    assert page.startswith("<table><tr><th>gradient</th>")
+    assert "<table><tr><th>gradient</th>" in page
     assert page.count("<tr>") == 2
     assert "&lt;b&gt;x @ " in page
     assert "<b>" not in page

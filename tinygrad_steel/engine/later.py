@@ -36,7 +36,7 @@ class Named:
 
 
 if TYPE_CHECKING:
-    from . import arguments, refusals
+    from . import arguments, heatmap, refusals
     from . import numpy_algebra as algebra
     from . import numpy_elementwise as elementwise
     from . import numpy_joins as joins
@@ -50,6 +50,7 @@ else:
     algebra = Later("numpy_algebra")
     arguments = Later("arguments")
     elementwise = Later("numpy_elementwise")
+    heatmap = Later("heatmap")
     parts = Later("numpy_parts")
     joins = Later("numpy_joins")
     products = Later("numpy_products")
@@ -63,6 +64,7 @@ __all__ = [
     "algebra",
     "arguments",
     "elementwise",
+    "heatmap",
     "joins",
     "parts",
     "products",

@@ -24,7 +24,7 @@ from .checks import (
 )
 from .habits import ATTRIBUTES, Elsewhere, refuse
 from .keys import refuse_key
-from .later import refusals
+from .later import heatmap, refusals
 from .messages import asked_by_user, describe_call, described_result, explained
 from .methods import Methods
 from .operators import Operators
@@ -248,6 +248,10 @@ class Tensor(Operators, Methods, Answers, Protocol):
         facts += [f"op={self.op.name}"] if self.op else []
         facts += ["requires_grad=True"] if self.requires_grad else []
         return f"Tensor({', '.join(facts)})"
+
+    def _repr_html_(self) -> str:
+        page: str = heatmap.tensor_page(self)
+        return page
 
     def __reduce__(self) -> tuple[Any, ...]:
         # For copy, deepcopy and pickle: a leaf of its own age. A result would lose its history

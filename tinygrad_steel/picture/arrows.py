@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Iterator
 
-from .. import ops
 from ..engine.tensor import Tensor
-from ..program.formulas import short_vjp_formulas, vjp_formulas
-from ..program.given_names import Names
+from ..program.called import Called
+from ..program.formulas import vjps_in_picture
 from .folds import Folds
 from .gradients import Gradients
 
-# One op, one card, and a vjp of many steps
-LAYERS = {ops.batch_norm, ops.layer_norm, ops.conv2d, ops.max_pool, ops.avg_pool}
+LONGEST = 320  # characters of code on an arrow
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,17 +19,23 @@ class Arrow:
     """A value on its way into an op, and its gradient on the way back.
 
     `tail`, `head`: ids of cards. `size`: the length of the gradient that is sent back, None where
-    none is shown. `code`: its vjp, from `g`. `failed`: why there is no code for it. `spine`:
-    whether it is on the way from the data to the result.
+    none is shown. `op`: what sends it. `code`: its vjp, from `g`. `failed`: why there is no code
+    for it. `spine`: whether it is on the way from the data to the result.
     """
 
     tail: str
     head: str
     broadcast: str = ""
     size: float | None = None
+    op: str = ""
     code: str = ""
     failed: str = ""
     spine: bool = False
+
+    @property
+    def words(self) -> str:
+        """The code, or what it is of where nobody would read it; a tooltip has all of it."""
+        return self.code if len(self.code) <= LONGEST else f"vjp of {self.op}"
 
     @property
     def flows(self) -> bool:
@@ -49,10 +53,10 @@ class Use:
     size: float | None
 
 
-def arrows_of(folds: Folds, gradients: Gradients, view: str, names: Names) -> list[Arrow]:
+def arrows_of(folds: Folds, gradients: Gradients, view: str, called: Called) -> list[Arrow]:
     """One arrow for each input of each op, in order; between a fold and another card just one."""
     steps = folds.graph.steps
-    codes = Codes(names, {*folds.graph.names.values()})
+    codes = Codes(called)
     arrows = []
     for uses in uses_by_arrow(folds, gradients, view):
         use = next((use for use in uses if use.size is not None), uses[0])
@@ -67,6 +71,7 @@ def arrows_of(folds: Folds, gradients: Gradients, view: str, names: Names) -> li
             head=folds.shown[y],
             broadcast=broadcast,
             size=use.size,
+            op=y.op.name if y.op is not None else "",
             code=code,
             failed=failed,
             spine=any((use.x, use.y) in steps for use in uses),
@@ -109,8 +114,8 @@ def broadcasting(y: Tensor, x: Tensor) -> str:
 class Codes:
     """The vjps of ops in code, each op traced when it is first asked for."""
 
-    def __init__(self, names: Names, taken: set[str]):
-        self.names, self.taken = names, taken
+    def __init__(self, called: Called):
+        self.called = called
         self.known: dict[Tensor, tuple[list[str | None], str]] = {}
 
     def of(self, use: Use) -> tuple[str, str]:
@@ -123,8 +128,7 @@ class Codes:
     def written(self, y: Tensor) -> tuple[list[str | None], str]:
         """The vjps of an op; their mere name where they run on arrays alone, and the error."""
         try:
-            say = short_vjp_formulas if y.op in LAYERS else vjp_formulas
-            return say(y, self.names, self.taken), ""
+            return vjps_in_picture(y, self.called), ""
         except Exception as error:  # of whatever kind a rule of somebody's own raises on Tensors
             name = y.op.name if y.op is not None else ""
             return [f"vjp of {name}"] * len(y.inputs), f"{type(error).__name__}: {error}"

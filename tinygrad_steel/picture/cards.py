@@ -13,12 +13,14 @@ from ..engine.tensor import Tensor
 from ..ops.fast import is_numpy
 from ..ops.op import Op
 from ..program.expressions import INFIX
-from ..program.literals import index_text, value_text
+from ..program.literals import index_text, short_number, value_text
 from ..program.texts import Text
+from .figures import FEW, in_rows, single
 from .gradients import Gradients, length
 from .graph import Graph
 from .scope import Path, common, scope_of
-from .words import number_text, printable
+from .verdicts import Mark
+from .words import printable
 
 # What stands largest on the card of an op; for all others it is their name.
 GLYPHS: dict[Op | None, str] = {
@@ -28,17 +30,19 @@ GLYPHS: dict[Op | None, str] = {
     ops.sigmoid_cross_entropy: "BCE",
     ops.getitem: "[ ]",
 }
-FEW = 12  # a Tensor with no more elements can have its numbers on its card
 
 
 @dataclasses.dataclass(frozen=True)
 class Card:
     """One value: a leaf, or an op whose result it is; or several equal blocks, folded.
 
-    `kind`: input, parameter, target, constant, op, output or fold. `glyph`: what stands largest on
-    the card of an op. `grad`: the Euclidean length of its gradient, None where there is none.
-    `note`: what is said in its place, or beside it. `facts`: further lines. `spine`: whether it is
-    on the way from the data to the result. `count`: how many blocks are folded.
+    `kind`: input, parameter, target, constant, op, output or fold. `called`: what formulas call it,
+    where that is not its name. `glyph`: what stands largest on the card of an op. `value`: the
+    number of a value that has one. `grad`: the Euclidean length of its gradient, None where there
+    is none. `signed`: its number where it has one. `grad_rows`: its numbers where they are few and
+    asked for. `note`: what is said in its place, or beside it. `facts`: further lines. `spine`:
+    whether it is on the way from the data to the result. `count`: how many blocks are folded.
+    `mark`: what a report says of its gradient.
     """
 
     id: str
@@ -47,14 +51,31 @@ class Card:
     op: str
     shape: tuple[int, ...]
     scope: Path
+    called: str = ""
     glyph: str = ""
     value: str = ""
     grad: float | None = None
+    signed: str = ""
+    grad_rows: list[str] = dataclasses.field(default_factory=list)
     note: str = ""
     facts: list[str] = dataclasses.field(default_factory=list)
     tooltip: str = ""
     spine: bool = False
     count: int = 1
+    mark: Mark | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name; a number from outside without one has its value instead."""
+        is_number = not self.op and not self.shape
+        return self.name or self.called or (self.value if is_number else "")
+
+    @property
+    def remark(self) -> str:
+        """What formulas call it, or the result of a fold, where the label does not say it."""
+        if self.kind == "fold":
+            return f"result: {self.called}" if self.called else ""
+        return f"{self.called} in formulas" if self.name and self.called else ""
 
 
 def cards_of(graph: Graph, gradients: Gradients, view: str, values: bool) -> dict[Tensor, Card]:
@@ -70,6 +91,7 @@ def cards_of(graph: Graph, gradients: Gradients, view: str, values: bool) -> dic
         op_name = t.op.name if t.op is not None else ""
         called = printable(name) or op_name or "no name"
         title = f"{called}: {kind} {t.shape} {t.dtype}"
+        rows, grad_rows = small_arrays(t, g) if values else ([], [])
         found[t] = Card(
             id=f"n{i}",
             kind=kind,
@@ -78,10 +100,12 @@ def cards_of(graph: Graph, gradients: Gradients, view: str, values: bool) -> dic
             shape=t.shape,
             scope=scope_in(graph, t),
             glyph=GLYPHS.get(t.op, op_name),
-            value=single_value(t),
+            value=single_number(t.data),
             grad=None if g is None else length(g),
+            signed=single_number(g),
+            grad_rows=grad_rows,
             note=missing_gradient(t, gradients) if g is None else "",
-            facts=settings(t) + (small_array(t) if values else []),
+            facts=settings(t) + rows,
             tooltip="\n".join([title, *statistics(t, gradients)]),
             spine=t in spine,
         )
@@ -117,18 +141,19 @@ def missing_gradient(t: Tensor, gradients: Gradients) -> str:
 # Numbers
 
 
-def single_value(t: Tensor) -> str:
-    """The number of a Tensor that has one."""
-    if t.size != 1 or not is_numpy(t.data):
-        return ""
-    return f"{t.item():.5g}" if t.dtype.kind == "f" else str(t.item())
+def single_number(x: Any) -> str:
+    """The number of an array that has one; empty for any other, and where there is none."""
+    return single(x) if x is not None and is_numpy(x) and x.size == 1 else ""
 
 
-def small_array(t: Tensor) -> list[str]:
-    """The numbers of a Tensor that has few."""
-    if t.size == 1 or t.size > FEW or not is_numpy(t.data):
-        return []
-    return np.array2string(t.data, precision=3, separator=", ").splitlines()
+def small_arrays(t: Tensor, g: Any) -> tuple[list[str], list[str]]:
+    """The numbers of a Tensor that has few, and those of its gradient, as lines."""
+    if not 1 < t.size <= FEW or not is_numpy(t.data):
+        return [], []
+    if g is None or not is_numpy(g):
+        return in_rows(t.data)[0], []
+    rows, grad_rows = in_rows(t.data, g)
+    return rows, grad_rows
 
 
 def statistics(t: Tensor, gradients: Gradients) -> list[str]:
@@ -154,7 +179,7 @@ def settings(t: Tensor) -> list[str]:
         if key == "rng" and t.op is not None and t.op.draws:
             continue  # which one it is, its address alone would tell
         if key == "index":
-            words.append(f"[{index_text(value, [Text('...')] * len(t.inputs))}]")
+            words.append(f"[{index_text(value, [Text('_')] * len(t.inputs))}]")
         elif t.op is not None and repr(value) != repr(t.op.defaults[key]):
             words.append(f"{key}={without_addresses(value_text(value))}")
     return [", ".join(words)] if words else []
@@ -164,9 +189,10 @@ def plain_numbers(t: Tensor) -> list[str]:
     """The inputs that are no Tensors; beside the sign of an op where they stand, as in `2 - _`."""
     numbers = [x for x in t.inputs if not isinstance(x, Tensor)]
     if numbers and len(t.inputs) == 2 and t.op in GLYPHS:
-        sides = ("_" if isinstance(x, Tensor) else number_text(x) for x in t.inputs)
+        sides = ("_" if isinstance(x, Tensor) else short_number(x) for x in t.inputs)
         return [f" {GLYPHS[t.op]} ".join(sides)]
-    return [number_text(x) for x in numbers]
+    words = ["_" if isinstance(x, Tensor) else short_number(x) for x in t.inputs]
+    return [", ".join(words)] if numbers else []
 
 
 def without_addresses(text: str) -> str:

@@ -20,7 +20,6 @@ from .labels import (
     card_label,
     chip_label,
     legend,
-    style_of,
     title_label,
 )
 from .markup import escaped, markup, table, wrapped
@@ -45,7 +44,7 @@ class Look:
 def dot_source(scene: Scene, look: Look, colours: Theme) -> str:
     """The scene as DOT."""
     scene = gathered(scene)
-    style = style_of(scene, colours)
+    style = Style(colours)
     sideways = look.direction in ("LR", "RL")
     shown = placed(scene, in_rows=sideways)
     key = legend(scene, style, sideways, bool(shown.chips)) if look.legend else ""
@@ -196,8 +195,19 @@ def add_card(graph: Any, card: Card, style: Style) -> None:
     }
     if card.spine:
         attributes["group"] = "spine"
-    tooltip = escaped(card.tooltip or card.op)
-    graph.node(card.id, label=card_label(card, style), tooltip=tooltip, **attributes)
+    if card.mark is not None and card.mark.status == "wrong":
+        attributes["color"] = style.colours["wrong"]
+        attributes["penwidth"] = "4" if card.mark.is_first else "2.2"
+    tooltip = card_tooltip(card)
+    graph.node(card.id, label=card_label(card, style), tooltip=escaped(tooltip), **attributes)
+
+
+def card_tooltip(card: Card) -> str:
+    """What is known of a card, and all that a report says of its gradient."""
+    lines = [card.tooltip or card.op]
+    if card.mark is not None:
+        lines += [f"{card.mark.of} {card.mark.text}".strip(), card.mark.reason]
+    return "\n".join(filter(None, lines))
 
 
 def add_chip(graph: Any, chip: Chip, style: Style) -> None:
@@ -256,7 +266,7 @@ def label_of(arrow: Arrow, style: Style) -> dict[str, str]:
 
 def gradient_look(arrow: Arrow, style: Style) -> dict[str, str]:
     """How the arrow of a gradient looks: thicker for a larger one."""
-    width = 1.1 + 1.9 * bar_count(arrow.size or 0, style.span) / BARS
+    width = 1.1 + 1.9 * bar_count(arrow.size or 0) / BARS
     purple = style.colours["gradient"]
     return {"dir": "back", "arrowtail": "normal", "penwidth": f"{width:.1f}", "color": purple}
 

@@ -10,6 +10,7 @@ from ..program.given_names import Names
 from .dot import Look
 from .render import Picture
 from .scene import scene
+from .verdicts import Report
 
 
 def draw(
@@ -24,6 +25,7 @@ def draw(
     legend: bool = True,
     title: bool | str = True,
     size: tuple[float, float] | None = None,
+    report: Report | None = None,
 ) -> Picture:
     """Draw the graph behind a Tensor: one card for each value, an op's card being its result.
 
@@ -56,6 +58,9 @@ def draw(
     size : tuple of two numbers, optional
         Width and height in inches, at most: what is larger is made smaller, as `(16, 9)` for a
         slide. A PNG has 192 dots to an inch.
+    report : Report, optional
+        What `compare_backprop` has found: each card says whether the gradient handed over for it is
+        right, wrong, follows from a wrong one, or was not seen, and the first wrong one why.
 
     Returns
     -------
@@ -65,8 +70,8 @@ def draw(
     Raises
     ------
     ValueError
-        For an unknown option, and for a picture of more than 1,000 cards that `depth` does not
-        limit.
+        For an unknown option, for a report about another graph, and for a picture of more than
+        1,000 cards that `depth` does not limit.
     TypeError
         For anything but a Tensor.
     RuntimeError, ValueError
@@ -76,12 +81,12 @@ def draw(
     --------
     >>> from tinygrad_steel import Tensor, draw
     >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
-    >>> print(draw((x * x).sum(), view="backward"))  # doctest: +ELLIPSIS
+    >>> print(draw((x * x).sum(), view="backward"))
     sum(x * x)
     3 nodes | 1 parameter, 2 values | float64 | gradients of the result
-    purple arrow = gradient sent to that operand; ...
+    [sent: ...] = gradient that it gets from above; g = gradient there
     <BLANKLINE>
-    output  sum  = 5  |grad| 1
+    output  sum  = 5  grad 1
     ^ multiply  (2,)  |grad| 1.41  [sent: g]
     |- x  (2,)  parameter  |grad| 4.47  [sent: g * x]
     `- x  (2,)  parameter  |grad| 4.47  [sent: g * x]
@@ -92,7 +97,7 @@ def draw(
         raise ValueError(f'theme is "light", "dark" or "auto", not {theme!r}')
     check_look(legend, title, size)
     look = Look(direction, legend, title, size)
-    return Picture(scene(tensor, view, names, values, fold, depth), look, theme)
+    return Picture(scene(tensor, view, names, values, fold, depth, report), look, theme)
 
 
 def check_look(legend: bool, title: bool | str, size: tuple[float, float] | None) -> None:

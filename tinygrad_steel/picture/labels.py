@@ -12,17 +12,19 @@ from .markup import join, markup, table, wrapped
 from .scene import Scene
 from .text import gradient_text
 from .themes import CAPTIONS, MONO, SHAPES, Theme
+from .verdicts import Mark
 
 BARS = 14
+DECADE = 2  # so many bars for a factor of 10
+LOWEST = -5  # the power of 10 above which the first bar stands
 KEY = 8  # how large letters are in the legend
 
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """How a scene looks: its colours, and its smallest and largest gradient, for the bars."""
+    """How a scene looks: its colours."""
 
     colours: Theme
-    span: tuple[float, float]
 
     def muted(self, text: str, size: int = 9, face: str = "") -> str:
         """Text that stays in the background."""
@@ -36,27 +38,19 @@ class Style:
         ]
 
 
-def style_of(scene: Scene, colours: Theme) -> Style:
-    """The style of a scene in a theme."""
-    sizes = [card.grad for card in scene.cards if card.grad and math.isfinite(card.grad)]
-    return Style(colours, (min(sizes, default=0.0), max(sizes, default=0.0)))
+def bar_count(size: float) -> int:
+    """How many of the bars a gradient gets: none for 0, two more for a factor of 10.
 
+    The scale is the same in every picture, so that two of them can be laid side by side.
 
-def bar_count(size: float, span: tuple[float, float]) -> int:
-    """How many of the bars a gradient gets.
-
-    On a log scale, from the smallest in the picture to the largest.
-
-    >>> bar_count(1.0, (1.0, 100.0)), bar_count(10.0, (1.0, 1000.0))
-    (1, 5)
+    >>> [bar_count(size) for size in (0, 1e-9, 0.01, 0.1, 1, 10, 100, 1e9)]
+    [0, 1, 6, 8, 10, 12, 14, 14]
     """
-    low, high = span
-    if not size or not math.isfinite(size):
+    if not size or math.isnan(size):
         return 0
-    if high <= low * 1.0001:
+    if math.isinf(size):
         return BARS
-    way = (math.log(size) - math.log(low)) / (math.log(high) - math.log(low))
-    return 1 + round((BARS - 1) * min(1.0, max(0.0, way)))
+    return min(BARS, max(1, round(DECADE * (math.log10(size) - LOWEST))))
 
 
 # Cards
@@ -66,12 +60,17 @@ def card_label(card: Card, style: Style) -> str:
     """The text on a card, line by line."""
     head = {"fold": fold_head, "op": op_head}.get(card.kind, value_head)
     rows = head(card, style)
-    rows += [style.muted(line, 9, MONO) for fact in card.facts for line in wrapped(fact, 60)]
+    facts = [*filter(None, [card.remark]), *card.facts]
+    rows += [style.muted(line, 9, MONO) for fact in facts for line in wrapped(fact, 60)]
     if card.grad is not None:
         rows.append(gradient_row(card, card.grad, style))
+        purple = style.colours["gradient"]
+        rows += [
+            markup(line, purple, 9, MONO) for row in card.grad_rows for line in wrapped(row, 60)
+        ]
     elif card.note:
         rows.append(markup(card.note, style.colours["muted"], 9, italic=True))
-    return table(rows)
+    return table(rows + mark_rows(card.mark, style))
 
 
 def chip_label(card: Card, style: Style) -> str:
@@ -94,8 +93,8 @@ def fold_head(card: Card, style: Style) -> list[str]:
 def op_head(card: Card, style: Style) -> list[str]:
     """The glyph of an op, its name, and the name and shape of the result."""
     op_name = card.op.replace("_", " ") if card.glyph != card.op else ""
-    *lines, last = wrapped(card.name) if card.name else [""]
-    lines.append(f"{last} {shape_or_value(card)}".strip())
+    *lines, last = wrapped(card.label) if card.label else [""]
+    lines.append(f"{last} {shape_and_value(card)}".strip())
     first, *more = (style.muted(line, 10, MONO) for line in lines)
     glyph = markup(card.glyph, "", 13, MONO, bold=True)
     return [join(glyph, markup(op_name, "", 10), first), *more]
@@ -103,28 +102,45 @@ def op_head(card: Card, style: Style) -> list[str]:
 
 def value_head(card: Card, style: Style) -> list[str]:
     """The kind of a leaf or of the result, its name and its shape."""
-    names = wrapped(card.name) if card.name else []
+    names = wrapped(card.label) if card.label else []
     *more, last = [markup(line, "", 13, MONO, bold=True) for line in names] or [""]
     caption = markup(card.kind.upper(), style.colours[card.kind][1], 7, bold=True)
-    rows = [caption, *more, join(last, style.muted(shape_or_value(card), 10, MONO))]
+    rows = [caption, *more, join(last, style.muted(shape_and_value(card), 10, MONO))]
     if card.kind == "output" and card.op:
         shape = str(card.shape) if card.shape else f"scalar {card.shape}"
         rows.append(markup(f"{card.op.replace('_', ' ')} → {shape}", "", 9))
     return rows
 
 
-def shape_or_value(card: Card) -> str:
-    """The number of a leaf or a scalar that has one, else the shape."""
-    if card.value and not (card.op and card.shape):
-        return f"= {card.value}"
-    return str(card.shape)
+def shape_and_value(card: Card) -> str:
+    """The shape, unless it is that of a scalar, and the number of a value that has one."""
+    if not card.value:
+        return str(card.shape)
+    if card.value == card.label:
+        return ""
+    return f"{card.shape or ''} = {card.value}".strip()
 
 
 def gradient_row(card: Card, size: float, style: Style) -> str:
     """The length of a gradient and its bars."""
-    full = bar_count(size, style.span)
+    full = bar_count(size)
     text = markup(gradient_text(card), style.colours["gradient"], 9)
     return f"{text}  {''.join(style.bars(full, BARS - full))}"
+
+
+def mark_rows(mark: Mark | None, style: Style) -> list[str]:
+    """The verdict on a gradient, and why it is wrong."""
+    if mark is None:
+        return []
+    colour = style.colours[mark.status if mark.status in style.colours else "muted"]
+    is_loud = mark.status == "wrong"
+    rows = [
+        markup(line, colour, 12 if mark.is_first else 10, bold=is_loud)
+        for line in wrapped(mark.words, 44)
+    ]
+    return rows + [
+        markup(line, colour, 9) for line in wrapped(mark.short_reason, 44) if mark.reason
+    ]
 
 
 # Arrows
@@ -135,7 +151,8 @@ def arrow_label(arrow: Arrow, style: Style) -> str:
     texts = [style.muted(arrow.broadcast)] if arrow.broadcast else []
     if arrow.code:
         purple = style.colours["gradient"]
-        texts += [markup(line, purple, 10, MONO) for line in wrapped(arrow.code, 44)]
+        parts = arrow.words.split("; ")
+        texts += [markup(line, purple, 10, MONO) for part in parts for line in wrapped(part, 44)]
     if not texts:
         return ""
     # An arrow on the slant takes up to 10 points of its label's room.
@@ -152,15 +169,20 @@ def title_label(scene: Scene, style: Style, title: bool | str, key: str) -> str:
     if title is not False:
         text = scene.title if title is True else title
         rows += [markup(line, "", 13, MONO, bold=True) for line in wrapped(text, 90)]
-        for line in scene.subtitle:
-            colour = style.colours["gradient" if line.startswith("purple") else "muted"]
-            rows += [markup(part, colour, 9) for part in wrapped(line, 120)]
+        rows += [style.muted(part) for line in scene.subtitle for part in wrapped(line, 120)]
+        if scene.g:
+            rows.append(markup(key_to_arrows(scene.g), style.colours["gradient"], 9))
     if not rows and not key:
         return ""
     after = '<TR><TD HEIGHT="6"></TD></TR>'
     if key:
         after += f'<TR><TD ALIGN="LEFT">{key}</TD></TR>'
     return table(rows, after=after)
+
+
+def key_to_arrows(g: str) -> str:
+    """What the arrows of gradients mean."""
+    return f"purple arrow = gradient sent back; {g} = gradient of the card it leaves; dotted = none"
 
 
 def legend(scene: Scene, style: Style, sideways: bool, has_chips: bool) -> str:
@@ -179,9 +201,9 @@ def legend(scene: Scene, style: Style, sideways: bool, has_chips: bool) -> str:
     columns = min(most, len(cells))
     widest = sum(sorted(map(len, captions.values()))[-columns:])
     if any(card.grad is not None for card in scene.cards):
-        bars = "".join(style.bars(5, 4))
-        meaning = "  |grad| = Euclidean length, bar on a log scale"
-        widest = max(widest, len(meaning) + 5)
+        bars = "".join(style.bars(4, BARS - 4))
+        meaning = f"  {meaning_of_bars(scene)}"
+        widest = max(widest, len(meaning) + 8)
         text = f'<TD COLSPAN="{2 * columns}" ALIGN="LEFT">{bars}{style.muted(meaning, KEY)}</TD>'
         rows.append(f"<TR>{text}</TR>")
     fixed = ""
@@ -190,6 +212,14 @@ def legend(scene: Scene, style: Style, sideways: bool, has_chips: bool) -> str:
         fixed = f'FIXEDSIZE="TRUE" ALIGN="LEFT" {room}'
     look = 'BORDER="0" CELLBORDER="0" CELLSPACING="2" CELLPADDING="1"'
     return f"<TABLE {fixed} {look}>{''.join(rows)}</TABLE>"
+
+
+def meaning_of_bars(scene: Scene) -> str:
+    """What a bar stands for, and `|grad|` where a card has it."""
+    highest = 10 ** (BARS // DECADE + LOWEST)
+    scale = f"{DECADE} strokes = a factor of 10, from 1e{LOWEST} to {highest}"
+    has_length = any(card.grad is not None and not card.signed for card in scene.cards)
+    return f"|grad| = Euclidean length; {scale}" if has_length else scale
 
 
 def legend_cell(kind: str, text: str, style: Style) -> str:

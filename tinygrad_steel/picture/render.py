@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .dot import Look, dot_source
-from .programs import render
+from .fonts import warn_of_missing_letters
+from .programs import find_renderer, render
 from .scene import Scene
 from .text import text_tree
 from .themes import DARK, LIGHT, pairs
@@ -69,12 +70,18 @@ class Picture:
             Above 300 cards, of which none could be read.
         RendererNotFound
             Where there is no program that renders it.
+
+        Warns
+        -----
+        UserWarning
+            Where no font has the letters of a name, as of a Korean one, and what to install.
         """
         if len(self.scene.cards) > MOST_FOR_PNG:
             raise ValueError(
                 f"{len(self.scene.cards)} cards are too many for a PNG: save an SVG, fold scopes, "
                 f"or draw with depth=20"
             )
+        warn_of_missing_letters(self.source, find_renderer())
         return render(self.source, "png", f"-Gdpi={dpi}")
 
     def pdf(self) -> bytes:
@@ -112,7 +119,7 @@ class Picture:
             ".png": self.png,
             ".pdf": self.pdf,
             ".dot": lambda: self.source,
-            ".txt": self.__str__,
+            ".txt": lambda: f"{self}\n",
         }
         path = Path(file)
         suffix = path.suffix.lower()
@@ -151,6 +158,8 @@ def finished_svg(svg: str, theme: str) -> str:
     svg = re.sub(titled, r"<title>\2</title>\1", svg)
     svg = re.sub(r'\bid="([^"]*)"', rf'id="{mark}-\1"', svg)
     svg = svg.replace("<svg ", f'<svg id="{mark}" ', 1)
+    # Browsers leave out blanks at the beginning, as of the rows of a matrix.
+    svg = re.sub(r"<text (?!xml:space)(?=[^>]*> )", '<text xml:space="preserve" ', svg)
     if theme != "auto":
         return svg
     return re.sub(r"(<svg [^>]*>)", lambda match: match[1] + both_themes(mark), svg, count=1)

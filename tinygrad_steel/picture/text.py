@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .arrows import Arrow
@@ -25,7 +26,12 @@ def text_tree(scene: Scene) -> str:
     arrows: dict[str, list[Arrow]] = {card.id: [] for card in scene.cards}
     for arrow in scene.arrows:
         arrows[arrow.head].append(arrow)
-    lines = [printable(line) for line in (scene.title, *map(in_text, scene.subtitle), "")]
+    subtitle = [*map(in_text, scene.subtitle)]
+    if scene.g:
+        subtitle.append(
+            f"[sent: ...] = gradient that it gets from above; {scene.g} = gradient there"
+        )
+    lines = [printable(line) for line in (scene.title, *subtitle, "")]
     seen = set()
     todo = [Branch(scene.cards[-1].id)]
     while todo:
@@ -52,31 +58,41 @@ def branches(arrows: list[Arrow], indent: str) -> Iterator[Branch]:
 
 def describe_arrow(arrow: Arrow) -> str:
     """What an arrow says, after the card from which it comes."""
-    sent = f"sent: {printable(arrow.code)}" if arrow.code else ""
+    sent = f"sent: {printable(arrow.words)}" if arrow.code else ""
     return "".join(f"  [{text}]" for text in (arrow.broadcast, sent) if text)
 
 
 def describe_card(card: Card) -> str:
     """A card in one line."""
-    facts = map(in_text, card.facts)
+    facts = [in_one_line(map(in_text, card.facts))]
     if card.kind == "fold":
-        words = [f"{card.count} x {card.name}", *facts]
+        words = [f"{card.count} x {card.name}", *facts, card.remark]
     else:
-        words = [card.name]
-        words += [card.op] if card.op != card.name else []
+        words = [card.label]
+        words += [card.op] if card.op != card.label else []
         words += [str(card.shape)] if card.shape else []
-        words += facts
-        words += [f"= {card.value}"] if card.value else []
+        words += [card.remark, *facts]
+        words += [f"= {card.value}"] if card.value and card.value != card.label else []
         words += [card.kind] if card.kind not in ("op", "output") else []
-    words.append(gradient_text(card) or card.note)
+    gradient = in_one_line([gradient_text(card), *card.grad_rows])
+    words.append(gradient or card.note)
+    if card.mark is not None:
+        words.append(f"[{': '.join(filter(None, (card.mark.text, card.mark.reason)))}]")
     return "  ".join(printable(word) for word in words if word)
 
 
 def gradient_text(card: Card) -> str:
-    """How long the gradient of a card is, or those of a fold; empty where there is none."""
+    """The gradient of a card, or how long it, or those of a fold, are; empty where there is none."""
     if card.grad is None:
         return ""
+    if card.signed:
+        return f"grad {card.signed}"
     return f"|grad| {card.note or f'{card.grad:.3g}'}"
+
+
+def in_one_line(lines: Iterable[str]) -> str:
+    """Lines two spaces apart; the rows of a matrix one."""
+    return re.sub(r",\s+\[", ", [", "  ".join(filter(None, lines)))
 
 
 def in_text(line: str) -> str:

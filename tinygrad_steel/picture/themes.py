@@ -25,6 +25,9 @@ LIGHT: Theme = {
     "muted": "#5F6B7A",
     "gradient": "#8A2F6B",
     "faint": "#DCC9D6",
+    "right": "#17692F",
+    "wrong": "#B3261E",
+    "follows": "#7A5200",
 }
 DARK: Theme = {
     "input": ("#12324A", "#62B5EA"),
@@ -40,6 +43,9 @@ DARK: Theme = {
     "muted": "#9AA7B4",
     "gradient": "#E9A3CC",
     "faint": "#5A3F50",
+    "right": "#7BE0A0",
+    "wrong": "#FF9C93",
+    "follows": "#F0CE7A",
 }
 SHAPES = {
     "input": {"style": "filled"},

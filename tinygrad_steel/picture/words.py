@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from ..program.literals import value_text
-
 BETWEEN = " · "  # between facts in a line; in text " | ", which every console can show
 
 
@@ -27,8 +21,3 @@ def plural(n: int, what: str) -> str:
     ('1 node', '1,200 nodes')
     """
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
-
-
-def number_text(x: Any) -> str:
-    """A plain number, not longer than it needs to be."""
-    return f"{x:.6g}" if isinstance(x, float | np.floating) else value_text(x)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..ops.op import Op
-from .literals import PYTHONS, dtype_name, index_text, is_long, literal, value_text
+from .literals import PYTHONS, dtype_name, index_text, is_long, literal, short_number, value_text
 from .messages import call_of
 from .names import numpy_name, words
 from .texts import ATOM, COMPARISON, POWER, PRODUCT, SIGN, SUM, Text, joined, separated
@@ -27,15 +27,22 @@ class Dialect:
 
     `runs`: whether Python is to run it, so that functions are NumPy's and numbers have their dtype.
     `defined`: the functions that stand before, for what NumPy does not have. `generators`: what
-    that is called which draws a value.
+    that is called which draws a value. `short`: whether numbers have few digits.
     """
 
     runs: bool
     defined: Mapping[Value, str] = dataclasses.field(default_factory=dict)
     generators: Mapping[Value, str] = dataclasses.field(default_factory=dict)
+    short: bool = False
+
+    def value(self, x: Any) -> str:
+        """A number, or a parameter's value."""
+        is_float = isinstance(x, float | np.floating)
+        return short_number(x) if self.short and is_float else value_text(x, self.runs)
 
 
 FORMULAS = Dialect(runs=False)
+PICTURES = Dialect(runs=False, short=True)
 
 
 def numpy_source(defined: Mapping[Value, str]) -> Dialect:
@@ -92,7 +99,7 @@ def operand(x: Any, user: Apply, speech: Speech) -> Text:
 def number_text(x: Any, user: Apply, dialect: Dialect) -> Text:
     """A number among the inputs of `user`, typed where a plain one would have another dtype."""
     x = x[()] if isinstance(x, np.ndarray) else x
-    text = value_text(x)
+    text = dialect.value(x) if dialect.short else value_text(x)
     if (
         dialect.runs
         and isinstance(x, np.generic)
@@ -379,7 +386,7 @@ def named_arguments(y: Apply, inputs: list[Text], name: str, dialect: Dialect) -
     params = {k: v for k, v in y.params.items() if v is not y.op.defaults[k]}
     known = words(name) if name.startswith("np.") else None
     by_place = y.op in POSITIONAL or (known is not None and not {*params} <= known)
-    texts = {k: value_text(v, dialect.runs) for k, v in params.items()}
+    texts = {k: dialect.value(v) for k, v in params.items()}
     return [*inputs, *(text if by_place else f"{k}={text}" for k, text in texts.items())]
 
 

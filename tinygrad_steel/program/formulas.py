@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 import string
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,18 +13,17 @@ from ..engine.recording import recording
 from ..engine.tensor import Tensor, record_op
 from ..ops import broadcast_to
 from ..ops.op import Op
-from .ancestors import refuse_numbers, translated
-from .expressions import FORMULAS, INLINE, WIDTH, Speech, expression
+from .ancestors import refuse_numbers
+from .called import Called
+from .expressions import FORMULAS, INFIX, INLINE, PICTURES, WIDTH, Dialect, Speech, expression
 from .given_names import GivenNames, Names
+from .guards import guarded
 from .lines import used_twice
-from .literals import literal, value_text
+from .literals import literal
 from .names import argument_names, first_free, readable
-from .texts import ATOM, SIGN, Text
+from .texts import ATOM, COMPARISON, SIGN, Text
 from .trace import Traced, for_reader, trace, trace_forward
-from .values import Apply, Constant, Leaf, Value, behind
-
-LONG = 4 * INLINE  # characters at an arrow
-NOTHING: Mapping[Value, str] = MappingProxyType({})
+from .values import Apply, Constant, Value
 
 
 def formula(t: Tensor, names: Names = None) -> str:
@@ -60,11 +57,54 @@ def formula(t: Tensor, names: Names = None) -> str:
     'mean(softmax_cross_entropy(x @ weight + bias, y))'
     """
     traced = trace_forward(t, names)
-    called = readable_names(traced)
-    texts, fits = parts(traced, called, stand_for_themselves=False)
-    if not fits:
-        texts, _ = parts(traced, called, stand_for_themselves=True)
+    text, _ = in_one_expression(traced, readable_names(traced), FORMULAS)
+    return text
+
+
+def formula_in_picture(t: Tensor, called: Called, is_shown: Callable[[Tensor], bool]) -> str:
+    """The same in the words of a picture: what is too long stands there by the name of its card."""
+    traced = trace_forward(t, called.names)
+    tensors = {y: x for x, y in traced.made.items() if is_shown(x)}
+    has_letters = bool(called.said)  # a forward view needs none for its arrays
+    names = {}
+    for x, y in traced.made.items():
+        is_letter = has_letters and x.op is None and y in tensors
+        name = called.own_name(x) or (called.of(x) if is_letter else "")
+        if name:
+            names[y] = name
+    text, cut = in_one_expression(traced, names, PICTURES)
+    if not cut:
+        return text
+    units = {y for y, x in tensors.items() if x in called.source.tensors}
+    options = [cut_parts(traced, names, ones, tensors) for ones in (set(), units)]
+    _, needed = max(options, key=lambda option: len(option[0]))  # the longer one says more
+    letters = {y: called.of(tensors[y]) for y in needed}
+    texts, _ = parts(traced, {**names, **letters}, PICTURES, True)
     return texts[traced.loss].text
+
+
+def cut_parts(
+    traced: Traced, names: Mapping[Value, str], units: Container[Value], shown: Container[Value]
+) -> tuple[Text, list[Value]]:
+    """A formula in which `units`, and what is too long, are cut, and those that need a name."""
+    texts, cut = parts(traced, names, PICTURES, True, units)
+    cut -= {traced.loss}
+    needed = [y for *_, y in texts[traced.loss].spans if y in cut and y in shown]
+    texts, _ = parts(traced, {**names, **dict.fromkeys(needed, "t1")}, PICTURES, True)
+    return texts[traced.loss], needed
+
+
+def in_one_expression(
+    traced: Traced, called: Mapping[Value, str], dialect: Dialect
+) -> tuple[str, set[Value]]:
+    """How the result was computed; its named parts stand for themselves if it is too long.
+
+    With it all that is cut, as it still is too long.
+    """
+    texts, cut = parts(traced, called, dialect)
+    if cut:
+        texts, cut = parts(traced, called, dialect, True)
+    return texts[traced.loss].text, cut
 
 
 def readable_names(traced: Traced) -> dict[Value, str]:
@@ -77,38 +117,52 @@ def readable_names(traced: Traced) -> dict[Value, str]:
 
 
 def parts(
-    traced: Traced, called: Mapping[Value, str], stand_for_themselves: bool
-) -> tuple[Mapping[Value, Text], bool]:
-    """The text of each part of a formula, shortened where too long, and whether all fit.
+    traced: Traced,
+    called: Mapping[Value, str],
+    dialect: Dialect,
+    stand_for_themselves: bool = False,
+    units: Container[Value] = (),
+) -> tuple[Mapping[Value, Text], set[Value]]:
+    """The text of each part of a formula, and those that are cut: `units`, and what is too long.
 
     `stand_for_themselves`: whether named parts do.
     """
-    speech = Speech(FORMULAS)
-    fits = True
+    speech = Speech(dialect)
+    cut: set[Value] = set()
     for y in traced.forward:
         if not isinstance(y, Apply):
-            text = leaf_text(y, called)
+            text = leaf_text(y, called, dialect)
         elif stand_for_themselves and y in called and y is not traced.loss:
             text = Text(called[y])
         else:
             text = expression(y, speech)
-            if len(text) > WIDTH:
-                fits = False
+            if len(text) > WIDTH or y in units:
+                cut.add(y)
                 if y is not traced.loss:
-                    text = Text(called.get(y) or f"{y.op.name}(...)").of(y)
+                    text = (Text(called[y]) if y in called else abbreviated(y.op)).of(y)
         speech.texts[y] = text
-    return speech.texts, fits
+    return speech.texts, cut
 
 
-def leaf_text(x: Value, called: Mapping[Value, str]) -> Text:
+def abbreviated(op: Op) -> Text:
+    """What stands for a result that is too long to be said, or has no name.
+
+    >>> from tinygrad_steel import ops
+    >>> str(abbreviated(ops.add)), str(abbreviated(ops.tanh))
+    ('...', 'tanh(...)')
+    """
+    return Text("...", COMPARISON) if op in INFIX else Text(f"{op.name}(...)")
+
+
+def leaf_text(x: Value, called: Mapping[Value, str], dialect: Dialect) -> Text:
     """What comes from outside, by its name, as a number, or as an array of some shape."""
     if x in called:
         text = called[x]
     elif isinstance(x, Constant) and not x.shape:
-        text = value_text(x.data.item())
+        text = dialect.value(x.data.item())
     else:
         text = f"array{x.shape}"
-    return Text(text, SIGN if text.startswith("-") else ATOM).of(x)
+    return name_text(text).of(x)
 
 
 # The gradients of one step
@@ -146,30 +200,15 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     >>> vjp_formulas(x @ weight), vjp_formulas(np.ones((3, 1)) + bias)
     ([None, 'x.T @ g'], [None, 'g.sum(axis=0)'])
     """
-    return vjp_texts(t, names, taken, lambda traced, g, step: step_text(traced, g, step.g))
-
-
-def short_vjp_formulas(t: Tensor, names: Names, taken: Iterable[str]) -> list[str | None]:
-    """The same for a picture: of a long one, what stands in it several times is said apart."""
-    return vjp_texts(t, names, taken, short_step_text)
-
-
-def vjp_texts(
-    t: Tensor, names: Names, taken: Iterable[str], say: Callable[[Traced, Value, Step], str]
-) -> list[str | None]:
-    """What there is to say of the gradient of each input of a result; None where there is none."""
     refuse_numbers([t])
     if t.op is None or not t.requires_grad:
         return [None] * len(t.inputs)
-    step = Step(t, t.op, GivenNames(names), taken)
-    traced = for_reader(trace(step.result, start=step.start))
-    assert isinstance(traced.loss, Apply)
-    gradients = [traced.gradient_of.get(x) for x in traced.loss.inputs]
-    return [say(traced, g, step) if g is not None else None for g in gradients]
+    step = StepNames(t, t.op, GivenNames(names), taken)
+    return written_vjps(t, step.g, [partial(str, name) for name in step.names], FORMULAS)
 
 
-class Step:
-    """One op by itself, on leaves: what its inputs, its result and its gradient are called."""
+class StepNames:
+    """What stands in the formulas of one op by itself: `g`, its inputs, and its result at the end."""
 
     def __init__(self, t: Tensor, op: Op, given: GivenNames, taken: Iterable[str]):
         self.given = given
@@ -181,87 +220,124 @@ class Step:
         named = {*self.called.values()}
         self.g = first_free(("g", "G", "gradient"), named)
         self.used = {self.g, *taken, *named}
-        self.start = Tensor(np.ones(t.shape, t.dtype), name=self.g)
-        arguments = argument_names(op, len(t.inputs))
-        self.inputs = [*map(self.leaf, t.inputs, arguments)]
-        with recording("all"):
-            self.result = record_op(op, tuple(self.inputs), t.params)
+        self.names = [*map(self.input_name, t.inputs, argument_names(op, len(t.inputs)))]
         own = given.of(t)
-        name = readable(own, {self.g, *named}) if own else first_free(("y", "result"), self.used)
-        self.result.name = name
+        last = readable(own, {self.g, *named}) if own else first_free(("y", "result"), self.used)
+        self.names.append(last)
 
-    def leaf(self, x: Any, argument: str) -> Any:
-        """An input as a leaf with a name; a number that nobody has named stays one."""
+    def input_name(self, x: Any, argument: str) -> str:
+        """Its own name, or that of the argument; a plain number needs none."""
         if not isinstance(x, Tensor):
-            return x
+            return ""
         own = self.called.get(self.given.key(x))
         name = own or first_free((argument, "h", "z", "u", f"{argument}_"), self.used)
         self.used.add(name)
-        is_said = x.op or x.name or x.requires_grad or x.shape
-        return Tensor(x.data, x.requires_grad, name if is_said else None)
+        return name
 
 
-def step_text(
-    traced: Traced, gradient: Value, start: str, apart: Mapping[Value, str] = NOTHING
-) -> str:
-    """A gradient in terms of `g`, the result and the inputs; `apart`: names for parts of it."""
-    if isinstance(gradient, Apply) and gradient.op is broadcast_to:  # as NumPy does by itself
+LONG = 2 * INLINE  # characters at an arrow
+Says = Mapping[Any, Callable[[], str]]
+Asked = Sequence[Callable[[], str]]  # of the inputs of a step, and of its result at the end
+
+
+def vjps_in_picture(t: Tensor, called: Called) -> list[str | None]:
+    """The vjp of each input in the words of a picture; None where there is none.
+
+    Of a long one, what stands in it several times is said apart, by a letter.
+    """
+    if t.op is None or not t.requires_grad:
+        return [None] * len(t.inputs)
+    letters = [x for x in string.ascii_lowercase if x not in called.taken]
+    names = [partial(called.of, x) for x in (*t.inputs, t)]
+    return written_vjps(t, called.g, names, PICTURES, letters)
+
+
+def written_vjps(
+    t: Tensor, g: str, called: Asked, dialect: Dialect, letters: Sequence[str] = ()
+) -> list[str | None]:
+    """The vjp of each input of an op by itself; only what is said is asked for its name."""
+    assert t.op is not None
+    inputs = [*map(alone, t.inputs)]
+    with recording("all"):
+        result = record_op(t.op, tuple(inputs), t.params)
+    result.name = "y"
+    traced = for_reader(trace(result, start=Tensor(np.ones(t.shape, t.dtype), name="g")))
+    assert isinstance(traced.loss, Apply)
+    says: dict[Any, Callable[[], str]] = {traced.start: partial(str, g)}
+    for x, name in zip((*inputs, result), called):
+        if isinstance(x, Tensor) and traced.made[x] in traced.names:
+            says[traced.made[x]] = name
+    gradients = [traced.gradient_of.get(x) for x in traced.loss.inputs]
+    return [
+        None if y is None else in_parts(traced, bare(y), says, dialect, letters) for y in gradients
+    ]
+
+
+def bare(gradient: Value) -> Value:
+    """A gradient without the broadcast that NumPy does by itself."""
+    if isinstance(gradient, Apply) and gradient.op is broadcast_to:
         (gradient,) = gradient.values()
-    speech = Speech(FORMULAS, traced.late)
+    return gradient
+
+
+def in_parts(
+    traced: Traced, gradient: Value, says: Says, dialect: Dialect, letters: Sequence[str]
+) -> str:
+    """A gradient in terms of `g`, the result and the inputs, with parts by letters if it is long."""
+    text = vjp_text(traced, gradient, says, dialect, {})
+    if len(text) <= LONG or not letters:
+        return text
+    order = said_for(gradient, says, dialect)
+    twice = used_twice(traced, order)
+    parts = (y for y in order if y in twice and y not in says)
+    return vjp_text(traced, gradient, says, dialect, dict(zip(parts, letters)))
+
+
+def alone(x: Any) -> Any:
+    """An input as a leaf with a name, so that it is kept; a number that nobody has named is one."""
+    if not isinstance(x, Tensor):
+        return x
+    is_said = x.op or x.name or x.requires_grad or x.shape
+    return Tensor(x.data, x.requires_grad, "x" if is_said else None)
+
+
+def vjp_text(
+    traced: Traced, gradient: Value, says: Says, dialect: Dialect, apart: Mapping[Value, str]
+) -> str:
+    """A gradient in one expression, and behind it the parts that have a name in `apart`."""
+    speech = Speech(dialect, traced.late)
     said = []
-    for y in behind([gradient]):
-        if y is traced.start:
-            speech.texts[y] = Text(start).of(y)
-        elif y in traced.names:
-            speech.texts[y] = Text(traced.names[y]).of(y)
+    for y in said_for(gradient, says, dialect):
+        if y in says:
+            speech.texts[y] = name_text(says[y]()).of(y)
         elif isinstance(y, Apply):
-            speech.texts[y] = expression(y, speech)
+            inner = guarded(y) if dialect.short else None
+            speech.texts[y] = expression(y, speech) if inner is None else speech.texts[inner]
             if y in apart and y is not gradient:
                 said.append(f"{apart[y]} = {speech.texts[y]}")
                 speech.texts[y] = Text(apart[y]).of(y)
         elif isinstance(y, Constant) and (y.shape or y is gradient):
-            text = literal(y.data)
+            text = literal(y.data) if y.shape else dialect.value(y.data[()])
             speech.texts[y] = Text(text if len(text) <= INLINE else f"array{y.shape}").of(y)
     return "; ".join([speech.texts[gradient].text, *said])
 
 
-def short_step_text(traced: Traced, gradient: Value, step: Step) -> str:
-    """The same, with parts by letters where it is long."""
-    text = step_text(traced, gradient, step.g)
-    if len(text) <= LONG:
-        return text
-    letters = [x for x in string.ascii_lowercase if x not in step.used]
-    twice = used_twice(traced, behind([gradient]))
-    named = dict(zip((y for y in behind([gradient]) if y in twice), letters))
-    return step_text(traced, gradient, step.g, named)
+def said_for(gradient: Value, known: Container[Value], dialect: Dialect) -> dict[Value, None]:
+    """What is said in the text of a gradient, inputs first; what is known is not looked behind.
+
+    A picture says nothing of guards against NaN, as a report does not.
+    """
+    order: dict[Value, None] = {}
+    todo = [gradient]
+    while todo:
+        y = todo[-1]
+        inner = guarded(y) if dialect.short else None
+        inputs = [] if y in known else [*y.values()] if inner is None else [inner]
+        waiting = [x for x in inputs if x not in order]
+        todo.extend(waiting) if waiting else order.setdefault(todo.pop())
+    return order
 
 
-# Blocks that come again and again
-
-
-def block_formula(block: list[Tensor], name: Callable[[Tensor], str]) -> str:
-    """The last Tensor of a block, by its leaves (`w` for w0) and `h`, which comes from outside."""
-    speech = Speech(FORMULAS)
-    made: dict[Tensor, Value] = {}
-    taken = {"h"}
-    outside = itertools.chain(["h"], iter(lambda: first_free((), taken, "h"), None))
-    for t in block:
-        for x in t.inputs:
-            if isinstance(x, Tensor) and x not in made:
-                add_leaf(x, next(outside), made, speech)
-                taken.add(speech.texts[made[x]].text)
-        if t.op is None:
-            numberless = re.sub(r"\W*\d+\W*$", "", name(t))
-            add_leaf(t, readable(numberless, taken) if numberless else "array", made, speech)
-            taken.add(speech.texts[made[t]].text)
-        else:
-            y = made[t] = translated(t, made)
-            assert isinstance(y, Apply)  # it has an op
-            speech.texts[y] = expression(y, speech)
-    return speech.texts[made[block[-1]]].text
-
-
-def add_leaf(t: Tensor, text: str, made: dict[Tensor, Value], speech: Speech) -> None:
-    """A Tensor as a leaf that is said so."""
-    made[t] = Leaf(t.shape, t.dtype)
-    speech.texts[made[t]] = Text(text).of(made[t])
+def name_text(text: str) -> Text:
+    """A name, or a negative number in its place."""
+    return Text(text, SIGN if text.startswith("-") else ATOM)

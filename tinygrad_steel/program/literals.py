@@ -12,6 +12,7 @@ import numpy as np
 from .. import ops
 from .texts import Text, joined, separated
 
+WHOLE = 1e6  # floats below it that are whole are written in full
 PYTHONS = (np.float64, np.int64, bool)  # the dtypes that NumPy gives to Python's own numbers
 
 
@@ -50,6 +51,19 @@ def numpy_number(v: np.generic, runs: bool) -> str:
         return f'np.longdouble("{v!s}")'
     text = value_text(v.item())
     return f"{dtype_name(v.dtype)}({text})" if runs and v.dtype.kind == "f" else text
+
+
+def short_number(x: Any) -> str:
+    """A number for a reader, with four digits; whole ones in full.
+
+    >>> short_number(3**0.5), short_number(784.0), short_number(0.001), short_number(123456)
+    ('1.732', '784', '0.001', '123456')
+    """
+    x = x.item() if isinstance(x, np.generic | np.ndarray) else x
+    if not isinstance(x, float) or not math.isfinite(x):
+        return value_text(x)
+    is_whole = x == int(x) and abs(x) < WHOLE
+    return str(int(x)) if is_whole else f"{x:.4g}"
 
 
 def special_float(v: float, runs: bool) -> str | None:

@@ -277,6 +277,7 @@ def step(graph: Graph, name: str, g: Value, given: np.ndarray, found: Judgement)
         code,
         faults=found.codes,
         kept=found.kept,
+        age=graph.age_of_owner(g),
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import itertools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..engine import notebook
 from .bindings import Place
 from .codes import Code
 from .errors import GradientError
@@ -24,6 +24,16 @@ NOT_FINITE, EMPTY = "not finite, not judged", "empty, not judged"
 UNKNOWN, NO_SUCH = "not in the graph", "the graph has no such gradient"
 
 HEAD = ("gradient", "shape", "largest difference", "relative", "verdict")
+# What stands before a verdict, and its colour; before all others a question mark.
+SIGNS = {
+    "right, ": ("≈", "right"),
+    "right": ("✓", "right"),
+    "yes": ("✓", "right"),
+    "wrong": ("✗", "wrong"),
+    "not ": ("?", "muted"),
+    "no": ("✗", "wrong"),
+    "follows": ("↳", "follows"),
+}
 MANY = 12  # how many names are listed
 
 
@@ -43,7 +53,8 @@ class Step(NamedTuple):
     that have made parts of it which are not in the graph.
 
     `faults`: the reason for programs, the code that says most first: see `codes.CODES`. `kept`: by
-    which conventions it is right.
+    which conventions it is right. `age`: that of the Tensor whose gradient it is, by which
+    `draw(loss, report=report)` finds its card.
     """
 
     name: str
@@ -58,6 +69,7 @@ class Step(NamedTuple):
     helpers: tuple[Place, ...] = ()
     faults: tuple[Code, ...] = ()
     kept: tuple[Kept, ...] = ()
+    age: int | None = None
 
     @property
     def status(self) -> str:
@@ -347,12 +359,21 @@ def finite_or_none(number: float) -> float | None:
 
 
 def as_html(rows: list[tuple[str, ...]], lines: Iterable[str]) -> str:
-    """Rows as a table of HTML, and the lines below it."""
+    """Rows as a table of HTML in which verdicts have a sign and a colour, and the lines below it."""
     head, *others = rows
-    table = "".join([html_row(head, "th"), *(html_row(row, "td") for row in others)])
-    return f"<table>{table}</table><p>{'<br>'.join(map(html.escape, lines))}</p>"
+    cells = [
+        [as_cell(text, column) for text, column in zip(one, head, strict=True)] for one in others
+    ]
+    return notebook.page(
+        notebook.table([[*map(notebook.escaped, head)], *cells]), notebook.lines(lines)
+    )
 
 
-def html_row(cells: tuple[str, ...], tag: str) -> str:
-    """A row of the table as HTML."""
-    return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+def as_cell(text: str, column: str) -> str:
+    """A cell as HTML; a verdict has a sign, so that its colour is not all that tells it."""
+    if column not in ("verdict", "right"):
+        return notebook.escaped(text)
+    sign, colour = next(
+        (look for start, look in SIGNS.items() if text.startswith(start)), ("?", "muted")
+    )
+    return notebook.coloured(f"{sign} {text}", colour)

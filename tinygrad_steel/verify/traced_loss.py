@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from ..program.called import written
 from ..program.lines import owners_of
 from ..program.texts import Text
 from ..program.trace import Traced
 from ..program.values import VALUES, Apply, Value, alias, behind, compute
-from .words import gradient_names, spelled, written
+from .words import gradient_names, spelled
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
@@ -35,7 +36,8 @@ class Graph:
     `start`, the gradient of the loss. `random`: theirs are the numbers of the one draw that was
     recorded. `names`: those that were given. `called`: what the written source calls the gradients
     of named values, each of which has one of its `lines`. `texts`: how each value is called in a
-    sentence. `declared`: the conventions that somebody's chain is said to keep.
+    sentence. `ages`: of the Tensors of the loss, by the values that stand for them. `declared`: the
+    conventions that somebody's chain is said to keep.
     """
 
     start: Value
@@ -54,6 +56,7 @@ class Graph:
     called: Mapping[Value, str]
     lines: Mapping[str, str]
     texts: Mapping[Value, Text]
+    ages: Mapping[Value, int]
     declared: tuple[str, ...] = ()
 
     def name(self, g: Value) -> str:
@@ -61,6 +64,11 @@ class Graph:
         names nobody knows.
         """
         return self.called.get(g, "")
+
+    def age_of_owner(self, g: Value) -> int | None:
+        """The age of the Tensor whose gradient this is; None where it is nobody's."""
+        owner = self.owner_of.get(g)
+        return None if owner is None else self.ages.get(owner)
 
     def text(self, x: Any, level: int = 0) -> str:
         """A value in a sentence, for a place where it must hold together so tightly."""
@@ -154,6 +162,7 @@ def graph_of(traced: Traced) -> Graph:
         called=called,
         lines=lines,
         texts=spelled(on_the_way, traced, called, numbers),
+        ages={x: t.age for t, x in [*traced.made.items()][::-1]},
     )
 
 

@@ -6,24 +6,12 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from .. import ops
-from ..program.definitions import numpy_backprop, reserved_names
 from ..program.expressions import FORMULAS, WIDTH, Speech, expression
-from ..program.lines import backprop, owners_of, reading_order
+from ..program.guards import guarded
+from ..program.lines import owners_of
 from ..program.texts import Text
 from ..program.trace import Traced
-from ..program.values import VALUES, Apply, Constant, Value
-
-
-def written(traced: Traced) -> tuple[Mapping[Value, Text], dict[str, str]]:
-    """What everything is called in the written source, and the line of each name."""
-    try:
-        found, _ = numpy_backprop(traced)
-    except TypeError:  # an op that cannot be written out still has a name
-        names = reserved_names(traced)
-        return backprop(traced, reading_order(traced), FORMULAS, names).speech.texts, {}
-    texts = found.speech.texts
-    return texts, {texts[x].text: f"{texts[x]} = {text}" for x, text in found.lines.items()}
+from ..program.values import Apply, Constant, Value
 
 
 def gradient_names(traced: Traced, texts: Mapping[Value, Text]) -> dict[Value, str]:
@@ -88,21 +76,3 @@ def spelling(x: Value, name: str, speech: Speech) -> Text:
     else:
         text = Text(f"array{x.shape}")
     return text if len(text) <= WIDTH or not isinstance(x, Apply) else Text(f"{x.op.name}(...)")
-
-
-def guarded(x: Value) -> Value | None:
-    """The value that is handed on but for NaN, which nobody writes by hand: `where(isnan(z), nan,
-    value)`, or `logical_or(value, isnan(z))`; None for anything else.
-    """
-    if x.op is ops.logical_or and is_isnan(x.inputs[1]) and isinstance(x.inputs[0], Apply):
-        return x.inputs[0]
-    if x.op is not ops.where or not is_isnan(x.inputs[0]) or not isinstance(x.inputs[2], Apply):
-        return None
-    nan = x.inputs[1].data if isinstance(x.inputs[1], Constant) else x.inputs[1]
-    is_nan = not isinstance(nan, VALUES) and not np.ndim(nan) and bool(np.isnan(nan))
-    return x.inputs[2] if is_nan else None
-
-
-def is_isnan(x: object) -> bool:
-    """Whether it says where something is NaN."""
-    return isinstance(x, Apply) and x.op is ops.isnan

@@ -16,6 +16,7 @@ from ..program.draws import no_draws_in_vjps
 from ..program.given_names import GivenNames, Names
 from ..program.redrawn import Sequence
 from ..program.trace import for_reader, trace
+from .highlighted import source_page
 from .layout import function_text
 
 FILES = itertools.count(1)  # the numbers of what is run
@@ -127,6 +128,9 @@ class Source(str):
         if not self.generators:
             return self.arrays
         return self.arrays | {name: x.again() for name, x in self.generators.items()}
+
+    def _repr_html_(self) -> str:
+        return source_page(self)
 
     def function(self) -> Callable[..., Any]:
         """The function `backprop` itself; its lines show up in tracebacks."""

@@ -1,0 +1,138 @@
+"""Verdicts on cards: what `compare_backprop` says of each gradient, and that it has not seen others."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from ..engine.tensor import Tensor
+from .graph import Graph
+from .words import BETWEEN, plural
+
+# From best to worst, what stands before the words: none but letters that every font has.
+ICONS = {
+    "not-seen": "-",
+    "right": "\N{SQUARE ROOT}",
+    "not-judged": "?",
+    "follows": "\N{RIGHTWARDS ARROW}",
+    "wrong": "\N{MULTIPLICATION SIGN}",
+}
+SHORT = 110  # letters of a reason on a card; its tooltip has all
+
+
+class Step(Protocol):
+    """What a picture reads of a step of a report; `age`: that of the Tensor whose gradient it is."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def called(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def verdict(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def age(self) -> int | None: ...
+
+
+class Report(Protocol):
+    """What a picture reads of a report of `compare_backprop`."""
+
+    @property
+    def steps(self) -> Sequence[Step]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """What is said of the gradient of a card.
+
+    `status`: one of the `ICONS`. `of`: what the gradient is called in the report. `reason`: why it
+    is wrong, or not judged. `is_first`: whether it is the first wrong one.
+    """
+
+    status: str
+    text: str
+    of: str = ""
+    reason: str = ""
+    is_first: bool = False
+
+    @property
+    def words(self) -> str:
+        """The verdict behind its icon."""
+        return f"{ICONS[self.status]} {self.text}"
+
+    @property
+    def short_reason(self) -> str:
+        """The reason, as far as it has room on a card."""
+        return textwrap.shorten(self.reason, SHORT, placeholder=" ...")
+
+
+NOT_SEEN = Mark("not-seen", "not seen")
+
+
+def marks_of(graph: Graph, report: Report) -> dict[Tensor, Mark]:
+    """The mark of each Tensor through which a gradient flows, the loss perhaps apart."""
+    if not hasattr(report, "steps"):
+        kind = type(report).__name__
+        raise TypeError(f"report is what compare_backprop returns, not {kind}")
+    by_age = {t.age: t for t in graph.every}
+    steps = [step for step in report.steps if step.age is not None]
+    unknown = [step.called for step in steps if step.age not in by_age]
+    if unknown:
+        raise ValueError(
+            f"the report is not about this graph as it is now: {', '.join(unknown[:5])}; draw the "
+            f"loss that was compared, before any data or requires_grad changes"
+        )
+    found = {t: NOT_SEEN for t in graph.tensors if t.requires_grad and t is not graph.root}
+    first = first_wrong(report)
+    for step in steps:
+        t = by_age[step.age or 0]
+        mark = mark_of(step, step is first)
+        found[t] = worst([found.get(t, NOT_SEEN), mark])
+    return found
+
+
+def mark_of(step: Step, is_first: bool) -> Mark:
+    """What a step says on a card."""
+    text = "first wrong step" if is_first else step.verdict
+    return Mark(step.status, text, step.called, step.reason, is_first)
+
+
+def first_wrong(report: Report) -> Step | None:
+    """The first wrong step, from the loss backwards."""
+    return next((step for step in report.steps if step.status == "wrong"), None)
+
+
+def worst(marks: Iterable[Mark]) -> Mark:
+    """The mark that is to be seen first."""
+    rank = [*ICONS]
+    return max(marks, key=lambda mark: (rank.index(mark.status), mark.is_first))
+
+
+def together(marks: Iterable[Mark | None]) -> Mark | None:
+    """The mark of a card that stands for several: the worst of theirs, and whose it is."""
+    known = [mark for mark in marks if mark is not None]
+    if not known:
+        return None
+    mark = worst(known)
+    if len(known) == 1 or mark.status in ("right", "not-seen"):
+        return mark
+    return dataclasses.replace(mark, text=f"{mark.of}: {mark.text}")
+
+
+def said_of(report: Report) -> list[str]:
+    """What the subtitle says of a report."""
+    counts: dict[str, int] = {}
+    for step in report.steps:
+        counts[step.status] = counts.get(step.status, 0) + 1
+    words = {"follows": "from a wrong one", "not-judged": "not judged"}
+    each = [f"{counts[k]} {words.get(k, k)}" for k in reversed(ICONS) if k in counts]
+    lines = [BETWEEN.join([f"{plural(len(report.steps), 'gradient')} compared", *each])]
+    wrong = first_wrong(report)
+    if wrong is not None:
+        lines.append(f"first wrong step: {wrong.called}, {wrong.reason}")
+    return lines
