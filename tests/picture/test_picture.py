@@ -1008,7 +1008,16 @@ def test_depth():
     assert len(scene(h.sum(), depth=100).subtitle) == 1
 
 
-@pytest.mark.parametrize("depth", [0, -1])
+def test_a_card_says_which_inputs_depth_leaves_out():
+    """One of two that is drawn for another reason is not all that a product has."""
+    a, b = leaf(2.0, name="a"), leaf(-3.0, name="b")
+    facts = {card.op or card.name: card.facts for card in scene(a * b + a, depth=1).cards}
+    assert facts == {"add": [], "multiply": ["1 input left out"], "a": []}
+    product, total = scene(np.square(a * b).sum(), depth=2).cards[0], scene(a * b).cards[-1]
+    assert product.facts == ["2 inputs left out"] and total.facts == []
+
+
+@pytest.mark.parametrize("depth", [0, -1, 1.5, "3"])
 def test_depth_is_at_least_one(depth):
     with pytest.raises(ValueError, match="at least 1"):
         scene(leaf(1.0), depth=depth)

@@ -75,9 +75,9 @@ def check_arguments(tensor: Tensor, view: str, fold: bool | str, depth: int | No
         raise TypeError(f"draw takes a Tensor, the result to be drawn, not {kind}")
     if view not in ("forward", "backward", "both"):
         raise ValueError(f'view is "forward", "backward" or "both", not {view!r}')
-    if depth is not None and depth < 1:
+    if depth is not None and not (isinstance(depth, int | np.integer) and depth >= 1):
         raise ValueError(
-            f"depth is how many steps back from the result are drawn, at least 1, not {depth}"
+            f"depth is how many steps back from the result are drawn, at least 1, not {depth!r}"
         )
     if fold not in (True, False, "auto"):
         raise ValueError(f'fold is True, False or "auto", not {fold!r}')
