@@ -18,6 +18,7 @@ from helpers import leaf
 
 from tinygrad_steel import Picture, RendererNotFound, Tensor, draw, relu, scope
 from tinygrad_steel.picture import programs, render
+from tinygrad_steel.picture.fans import gathered
 from tinygrad_steel.picture.labels import bar_count
 from tinygrad_steel.picture.themes import CAPTIONS, DARK, LIGHT
 
@@ -78,7 +79,7 @@ class Drawn:
         self.svg, self.scene = picture.svg(), picture.scene
         self.root = ET.fromstring(self.svg.encode())
         self.groups = {g.get("id").split("-", 2)[-1]: g for g in self.root.iter(SVG + "g")}
-        self.cards = {card.id: self.groups[card.id] for card in self.scene.cards}
+        self.cards = {card.id: self.groups[card.id] for card in gathered(self.scene).cards}
 
     def all(self, kind):
         return [g for g in self.root.iter(SVG + "g") if g.get("class", "").split(" ")[0] == kind]
@@ -298,19 +299,29 @@ def test_repr_says_what_to_do_with_it():
 
 @pytest.mark.parametrize("name", gallery.SCENES)
 def test_a_card_is_a_node_and_an_arrow_an_edge(name, renderer):
-    drawn = Drawn(gallery.SCENES[name]())
-    assert len(drawn.all("node")) == len(drawn.scene.cards) + 1  # and the legend
-    gradients = [a for a in drawn.scene.arrows if a.flows and drawn.scene.view == "both"]
-    assert len(drawn.all("edge")) == len(drawn.scene.arrows) + len(gradients)
-    assert len(drawn.all("cluster")) == len(
-        {card.scope for card in drawn.scene.cards if card.scope}
-    )
+    """And a chip and the legend are nodes, too; a row of cards that look alike is one."""
+    picture = gallery.SCENES[name]()
+    drawn, shown = Drawn(picture), gathered(picture.scene)
+    chips = picture.source.count("steel-chip")
+    has_legend = "tooltip=legend" in picture.source
+    assert len(drawn.all("node")) == len(shown.cards) + chips + has_legend
+    gradients = [a for a in shown.arrows if a.flows and shown.view == "both"]
+    assert len(drawn.all("edge")) == len(shown.arrows) + len(gradients)
+    scopes = {card.scope[:depth] for card in shown.cards for depth in range(1, 9)} - {()}
+    rows = picture.source.count("cluster_row_")
+    assert len(drawn.all("cluster")) == len(scopes) + rows
 
 
-@pytest.mark.parametrize("name", gallery.SCENES)
+NOT_STRAIGHT = {
+    "slide",  # it goes on in rows
+    "tied",  # it leaves one scope for another, both of which hang on the shared weight
+}
+
+
+@pytest.mark.parametrize("name", sorted(gallery.SCENES.keys() - NOT_STRAIGHT))
 def test_the_spine_is_straight(name, renderer):
     drawn = Drawn(gallery.SCENES[name]())
-    centers = [drawn.center(card) for card in drawn.scene.cards if card.spine]
+    centers = [drawn.center(card) for card in gathered(drawn.scene).cards if card.spine]
     assert len(centers) > 3 and max(centers) - min(centers) < 4
 
 
@@ -623,6 +634,32 @@ def test_the_legend_is_not_spread(renderer):
     assert len(places) == 5 and max(places) - min(places) < 420
 
 
+@pytest.mark.parametrize(
+    ("product", "kinds"),
+    [(lambda w, x: w @ w, 2), (lambda w, x: w @ x, 3), (lambda w, x: (w * x).sum(), 4)],
+)
+def test_the_words_of_the_legend_stand_beside_their_boxes(product, kinds, renderer):
+    """What the bars mean is a long line, over whose width few short columns are not spread."""
+    x, w = Tensor([1.0, 2.0], name="x"), leaf([3.0, 4.0], name="w")
+    drawn = Drawn(draw(product(w, x), view="backward"))
+    legend = next(g for g in drawn.root.iter(SVG + "g") if g.findtext(SVG + "title") == "legend")
+    boxes, words = [], []
+    for thing in legend.iter():
+        numbers = [
+            *map(float, re.findall(r"-?[\d.]+", thing.get("points") or thing.get("d") or ""))
+        ]
+        if numbers:
+            boxes.append((max(numbers[::2]), np.mean(numbers[1::2])))
+        elif (
+            thing.tag == SVG + "text"
+            and thing.text.replace("\xa0", " ").strip() in CAPTIONS.values()
+        ):
+            words.append((float(thing.get("x")), float(thing.get("y"))))
+    assert len(words) == kinds
+    for left, height in words:
+        assert min(left - x for x, y in boxes if abs(y - height) < 6 and x <= left) < 8
+
+
 def test_pdf(renderer):
     picture = draw(leaf(1.0, name="w"))
     if renderer == "debian":
@@ -800,7 +837,9 @@ def test_the_gallery_and_the_pictures_of_the_readme(any_renderer, tmp_path, monk
         gallery, "SCENES", {k: v for k, v in gallery.SCENES.items() if k.startswith("steel")}
     )
     gallery.gallery(tmp_path / "all")
-    assert len([*(tmp_path / "all").iterdir()]) == 4 * len(gallery.SCENES)
+    as_png = gallery.SCENES.keys() & {*gallery.PNG}
+    files = 2 * (len(gallery.SCENES) + len(as_png)) + 1  # in two themes, and the page
+    assert len([*(tmp_path / "all").iterdir()]) == files and as_png
     monkeypatch.setattr(gallery, "HERE", tmp_path)
     (tmp_path / "pictures").mkdir()
     gallery.readme()
