@@ -24,6 +24,7 @@ from tinygrad_steel import (
     op,
     relu,
     scope,
+    sigmoid_cross_entropy,
     softmax_cross_entropy,
 )
 from tinygrad_steel.picture.gradients import length
@@ -174,6 +175,7 @@ def test_whole_numbers_are_not_rounded():
         (lambda x: x / 3**0.5, ["_ / 1.732"]),
         (lambda x: x**2, ["_ ** 2"]),
         (lambda x: np.maximum(x, 0.0), ["_, 0"]),
+        (lambda x: sigmoid_cross_entropy(x, 1.0), ["_, 1"]),  # BCE is no sign between two
         (lambda x: x.clip(-1, 1), ["a_min=-1, a_max=1"]),
         (lambda x: x[1:, 0], ["[1:, 0]"]),
         (lambda x: x[[0, 0], ::-1], ["[_, ::-1]"]),
@@ -1015,6 +1017,12 @@ def test_a_card_says_which_inputs_depth_leaves_out():
     assert facts == {"add": [], "multiply": ["1 input left out"], "a": []}
     product, total = scene(np.square(a * b).sum(), depth=2).cards[0], scene(a * b).cards[-1]
     assert product.facts == ["2 inputs left out"] and total.facts == []
+
+
+@pytest.mark.parametrize("names", [5, ["x"], "x", leaf(1.0)])
+def test_names_are_a_dict(names):
+    with pytest.raises(TypeError, match=r"names is a dict of variables, such as locals\(\), not "):
+        draw(leaf(1.0) * 2, names=names)
 
 
 @pytest.mark.parametrize("depth", [0, -1, 1.5, "3"])

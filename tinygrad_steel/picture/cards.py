@@ -194,9 +194,9 @@ def settings(t: Tensor) -> list[str]:
 def plain_numbers(t: Tensor) -> list[str]:
     """The inputs that are no Tensors; beside the sign of an op where they stand, as in `2 - _`."""
     numbers = [x for x in t.inputs if not isinstance(x, Tensor)]
-    if numbers and len(t.inputs) == 2 and t.op in GLYPHS:
+    if numbers and t.op in INFIX:
         sides = ("_" if isinstance(x, Tensor) else short_number(x) for x in t.inputs)
-        return [f" {GLYPHS[t.op]} ".join(sides)]
+        return [f" {INFIX[t.op][0]} ".join(sides)]
     words = ["_" if isinstance(x, Tensor) else short_number(x) for x in t.inputs]
     return [", ".join(words)] if numbers else []
 
