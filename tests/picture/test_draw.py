@@ -236,7 +236,7 @@ def test_a_gradient_has_the_same_bars_in_every_picture():
         picture = draw(w * -0.1 + u * other + v * 0.0, view="backward")
         bars = bars_of(picture)
         assert (bars["w"], bars["v"], bars["output"]) == (8, 0, 10)
-        assert "2 strokes = a factor of 10, from 1e-5 to 100" in picture.source
+        assert "2 strokes = times 10, 1e-5 to 100" in picture.source
 
 
 def test_a_range_of_gradients_without_bounds_is_drawn():

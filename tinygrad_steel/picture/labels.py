@@ -75,7 +75,7 @@ def card_label(card: Card, style: Style) -> str:
 
 def chip_label(card: Card, style: Style) -> str:
     """The name of a card that stands elsewhere, else what it holds; a result comes from there."""
-    name = card.name or card.value or card.op or str(card.shape)
+    name = card.label or card.value or card.op or str(card.shape)
     name = name if card.kind in LEAVES else f"→ {name}"
     return table([markup(line, style.colours[card.kind][1], 10, MONO) for line in wrapped(name)], 0)
 
@@ -201,9 +201,9 @@ def legend(scene: Scene, style: Style, sideways: bool, has_chips: bool) -> str:
     columns = min(most, len(cells))
     widest = sum(sorted(map(len, captions.values()))[-columns:])
     if any(card.grad is not None for card in scene.cards):
-        bars = "".join(style.bars(4, BARS - 4))
+        bars = "".join(style.bars(4, 4))
         meaning = f"  {meaning_of_bars(scene)}"
-        widest = max(widest, len(meaning) + 8)
+        widest = max(widest, len(meaning) + 4)
         text = f'<TD COLSPAN="{2 * columns}" ALIGN="LEFT">{bars}{style.muted(meaning, KEY)}</TD>'
         rows.append(f"<TR>{text}</TR>")
     fixed = ""
@@ -217,9 +217,9 @@ def legend(scene: Scene, style: Style, sideways: bool, has_chips: bool) -> str:
 def meaning_of_bars(scene: Scene) -> str:
     """What a bar stands for, and `|grad|` where a card has it."""
     highest = 10 ** (BARS // DECADE + LOWEST)
-    scale = f"{DECADE} strokes = a factor of 10, from 1e{LOWEST} to {highest}"
+    scale = f"{DECADE} strokes = times 10, 1e{LOWEST} to {highest}"
     has_length = any(card.grad is not None and not card.signed for card in scene.cards)
-    return f"|grad| = Euclidean length; {scale}" if has_length else scale
+    return f"|grad| = length; {scale}" if has_length else scale
 
 
 def legend_cell(kind: str, text: str, style: Style) -> str:

@@ -52,7 +52,7 @@ class Called:
             if own:
                 self.own[t] = of_key[key]
         self.taken = {*of_key.values()}
-        self.g = first_free(("g", "G", "gradient"), self.taken)
+        self.g = first_free(("g", "G", "gy"), self.taken)
         self.taken.add(self.g)
 
     def of(self, t: Tensor) -> str:
