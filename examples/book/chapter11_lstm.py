@@ -67,12 +67,17 @@ def spectra(sound, rate=RATE):
 
 def recorded(file):
     """The first channel of a .wav file, from -1 to 1, and how many numbers it has a second."""
-    with wave.open(str(file)) as f:
+    refused = ValueError(
+        f"{file}: a sound is a .wav file of 16 bits, 8000 Hz or more, and a second or longer"
+    )
+    try:
+        opened = wave.open(str(file))
+    except (wave.Error, EOFError) as error:
+        raise refused from error
+    with opened as f:
         rate = f.getframerate()
         if f.getsampwidth() != 2 or rate < 2 * HIGHEST or f.getnframes() < rate:
-            raise ValueError(
-                f"{file}: a sound is a .wav file of 16 bits, 8000 Hz or more, and a second or longer"
-            )
+            raise refused
         numbers = np.frombuffer(f.readframes(rate), "<i2")
         return numbers[:: f.getnchannels()] / 2**15, rate
 

@@ -13,7 +13,7 @@ convolution sees all frames of all films as one batch of images.
 import functools
 
 import numpy as np
-from digits import save_images
+from images import save_images
 from layers import convolution, dense, he
 from recurrent import lstm_cell, recurrent, start, step
 from training import Data, main, train

@@ -13,7 +13,8 @@ small a data set is learned, but of little use to the classifier.
 import functools
 
 import numpy as np
-from digits import digits, save_images
+from digits import digits
+from images import save_images
 from layers import dense, fixed, flat, he
 from training import Data, main, train
 

@@ -13,7 +13,8 @@ divided once by their number, and not by that of the alphabet as well.
 import functools
 
 import numpy as np
-from digits import digits, save_images
+from digits import digits
+from images import save_images
 from layers import dense, he
 from recurrent import lstm_cell, recurrent, start, step
 from training import Data, main, train

@@ -16,7 +16,8 @@ import functools
 from pathlib import Path
 
 import numpy as np
-from digits import digits, save_images
+from digits import digits
+from images import save_images
 from layers import dense, fixed, flat, he
 from training import Settings, main, train
 
@@ -119,7 +120,7 @@ def losses(g, d, batch, noise):
 
 
 def compiled_steps(g, d, d_optimizer, g_optimizer):
-    """The same in machine code: a fixed discriminator is data of the generator's step, given anew at each."""
+    """The same, compiled: a fixed discriminator is data of the generator's step, given anew at each."""
     d_loss, g_loss = losses(g, d, np.zeros((BATCH, 64)), np.zeros((BATCH, NOISE)))
     d_step = compile_backprop(d_loss, optimizer=d_optimizer)
     step = compile_backprop(g_loss, optimizer=g_optimizer)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+from images import figure_for
 
 from tinygrad_steel import (
     Optimizer,
@@ -211,7 +212,16 @@ def main(
     settings = Settings(**vars(parser.parse_args()))
     if settings.epochs < 1:
         parser.error("--epochs is at least 1")
+    if settings.seed < 0:
+        parser.error("--seed is at least 0")
+    if settings.view != "forward" and not settings.graph:
+        parser.error("--view is one of the picture: --graph FILE says where it is drawn")
+    sys.stdout.reconfigure(line_buffering=True)  # each epoch's line at once, through a pipe as well
     try:
+        if settings.samples is not None:
+            figure_for(settings.samples)  # what is wrong with it is said before the training
         run(settings)
     except (ValueError, OSError, ImportError, RendererNotFound) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, f"{parser.prog}: stopped by Ctrl-C\n")

@@ -38,7 +38,7 @@ class Mistake:
     proof: Proof
     chain: Callable[..., tuple[float, Arrays]]
     at: str
-    says: str = ""
+    says: str
 
     def mistaken(self) -> tuple[float, Arrays]:
         """The loss and the gradients of the chain with the mistake."""
@@ -302,6 +302,8 @@ ROWS, SEQUENCES, IMAGES = batch_norm.PROOFS
 BORDERED = average_pooling.PROOFS[2]
 L1, L2 = penalty("an L1 penalty", 0.01, 0.0), penalty("an L2 penalty", 0.0, 0.1)
 
+HELD_CONSTANT = "the mean and the variance depend on x too"
+
 MISTAKES = {
     mistake.name: mistake
     for mistake in (
@@ -312,9 +314,15 @@ MISTAKES = {
             "G_logits",
             "this gradient belongs to the exact cross entropy",
         ),
-        Mistake("batch norm, rows", ROWS, constant_statistics, "G_x"),
-        Mistake("batch norm, images", IMAGES, constant_statistics, "G_x"),
-        Mistake("batch norm, axes", SEQUENCES, over_all_axes, "G_scale"),
+        Mistake("batch norm, rows", ROWS, constant_statistics, "G_x", HELD_CONSTANT),
+        Mistake("batch norm, images", IMAGES, constant_statistics, "G_x", HELD_CONSTANT),
+        Mistake(
+            "batch norm, axes",
+            SEQUENCES,
+            over_all_axes,
+            "G_scale",
+            "summed over axes (0, 1, 2) instead of axes (0, 1)",
+        ),
         Mistake(
             "L1",
             L1,
@@ -336,14 +344,26 @@ MISTAKES = {
             "G_weight1",
             "`+ 0.1 * weight1` is too much, as of a weight decay",
         ),
-        Mistake("parallel branches", inception.PROOFS[0], first_channels, "G_wide"),
-        Mistake("average pooling", BORDERED, tiled, "G_x"),
+        Mistake(
+            "parallel branches",
+            inception.PROOFS[0],
+            first_channels,
+            "G_wide",
+            "the gradient of concatenate(...)[..., 0:2] in place of the gradient of concatenate(...)[..., 6:8]",
+        ),
+        Mistake(
+            "average pooling",
+            BORDERED,
+            tiled,
+            "G_x",
+            "spread over the wrong places: each element goes to its own window, as by tile where repeat is needed",
+        ),
         Mistake(
             "residual sum",
             SKIP,
             overwritten,
             "G_kernel",
-            "relu(conv2d(x, kernel) + bias) + x in place of relu(conv2d(x, kernel) + bias)",
+            "computed from a value that was overwritten, as `+=` does",
         ),
         Mistake(
             "relu, then batch norm",

@@ -42,7 +42,7 @@ def test_compare_backprop_finds_the_mistake(mistake):
     assert not report.ok
     verdicts = {step.name: step.verdict for step in report.steps}
     assert verdicts[mistake.at] != "right"
-    assert mistake.says in str(report)
+    assert mistake.says in report.first_wrong.reason
     assert mistake.proof.report(mistake.proof.by_hand()[1]).ok
 
 

@@ -138,6 +138,7 @@ def test_places_in_an_array_that_are_a_tensor(line, instead, value):
             [0, 1, 2 * A],
         ),
         ("z[mask] = b", "z = np.where(mask, b, z)", [B, 1, B]),
+        ("z[i - 2] = a", "z = np.where(np.arange(len(z)) == (i - 2) % len(z), a, z)", [0, 1, A]),
         ("z[:2] = v", "z = np.concatenate([v, z[2:]])", [0.5, 1, 2]),
         ("z += a", "z = z + a", [A, 1 + A, 2 + A]),
         ("z *= a + 1", "z = z * (a + 1)", [0, A + 1, 2 * A + 2]),
@@ -177,6 +178,30 @@ def test_rows_are_collected(line):
 def test_no_words_where_they_may_be_wrong(line):
     _, said = refused(line)
     assert "Here:" not in said
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "y = z[:2]\ny[...] = v",  # a new y would leave z as it is
+        "y = z\nz[1] = a",
+        "rows = [z, z]\nz[1] = a",
+        "y = z\ny[z > 1] = a",
+        "for row in zz: row[1] = a",
+        "def f():\n    y = np.ones(3)\n    x = y[1:]\n    y[1] = a\n    return x\nf()",
+        "zz[:, -i] = v",  # another i, another end
+        "zz *= -1e9\nzz[1:, 1:] = w[1:, 1:]",  # nothing would be left of it in the difference
+    ],
+)
+def test_no_words_where_numbers_would_be_lost(lines):
+    _, said = refused(lines)
+    assert "Here:" not in said
+
+
+def test_what_is_around_a_filled_part_is_what_it_is_now():
+    names, said = refused("z = np.zeros((3, 3))\nz += 7\nz[1:, :-1] = w")
+    exec(said.partition("Here: ")[2], names)
+    close(names["z"].data, np.array([[7, 7, 7], [1, 2, 7], [3, 5, 7.0]]))
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])

@@ -230,6 +230,41 @@ def test_a_script_says_what_is_wrong_in_one_line(tmp_path):
     assert len(done.stderr.splitlines()) == 1 and "no such file" in done.stderr
 
 
+WRONG_OPTIONS = {
+    "--epochs 0": "--epochs is at least 1",
+    "--seed -1": "--seed is at least 0",
+    "--view backward": "--graph FILE",
+    "--samples mistakes.xyz": "samples.png or samples.svg",
+    "--samples none/mistakes.png": "none/mistakes.png cannot be written",
+    "--samples folder.png": "folder.png cannot be written",
+}
+
+
+@pytest.mark.parametrize("options", WRONG_OPTIONS)
+def test_a_wrong_option_is_said_before_the_training(options, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.png").mkdir()
+    told = command_line(options, monkeypatch, capsys, lambda settings: pytest.fail("it trains"))
+    assert told == (2, WRONG_OPTIONS[options])
+
+
+def test_ctrl_c_ends_it_in_one_line(monkeypatch, capsys):
+    def run(settings):
+        raise KeyboardInterrupt
+
+    assert command_line("", monkeypatch, capsys, run) == (130, "stopped by Ctrl-C")
+
+
+def command_line(options, monkeypatch, capsys, run):
+    """The exit code of a chapter that does this, and its last line, as far as the tests know it."""
+    monkeypatch.setattr(sys, "argv", ["chapter", *options.split()])
+    with pytest.raises(SystemExit) as end:
+        training.main(run, None, epochs=1, samples="images")
+    *_, line = capsys.readouterr().err.splitlines()
+    known = [text for text in (*WRONG_OPTIONS.values(), "stopped by Ctrl-C") if text in line]
+    return end.value.code, *known
+
+
 def test_without_scikit_learn_a_line_says_so(monkeypatch):
     import digits
 
@@ -264,6 +299,8 @@ def test_images_of_ones_own(tmp_path, capsys):
     trained = chapter.run(settings)
     assert trained.output.shape == (9, 2) and trained.history[-1][2] == 1
     (tmp_path / "one").mkdir()
+    chapter.run(settings._replace(samples=str(tmp_path / "mistakes.png")))
+    assert "no mistake to draw" in capsys.readouterr().out
     with pytest.raises(ValueError, match="at least two classes"):
         chapter.run(settings._replace(data=str(tmp_path / "one")))
 
@@ -276,8 +313,8 @@ def test_fewer_rows_than_a_batch_are_refused():
 
 
 def test_without_matplotlib_a_line_says_so(monkeypatch, tmp_path):
-    import digits
+    import images
 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'pip install "tinygrad_steel\[plot\]"'):
-        digits.save_images(str(tmp_path / "x.png"), np.zeros((1, 8, 8)))
+        images.save_images(str(tmp_path / "x.png"), np.zeros((1, 8, 8)))

@@ -297,6 +297,9 @@ def test_recordings_that_do_not_fit_are_named(tmp_path):
         save_wav(folder / "b" / "bad.wav", np.zeros(7999 if name == "short" else 20000), **options)
         with pytest.raises(ValueError, match=r"bad\.wav: a sound is"):
             lstm.recordings(folder)
+        (folder / "b" / "bad.wav").write_bytes(b"no sound" * (name != "short"))
+        with pytest.raises(ValueError, match=r"bad\.wav: a sound is"):
+            lstm.recordings(folder)
 
 
 # Chapter 12

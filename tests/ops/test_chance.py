@@ -580,6 +580,9 @@ def test_a_file_refuses(tmp_path):
         TypeError, match=r"mask \(dropout_mask\) is drawn anew .* if training else h"
     ):
         export_onnx(net.loss(), tmp_path / "net.onnx", [net.x, net.y])
+    noisy = noise(net.x, 0.1, np.random.default_rng(0))
+    with pytest.raises(TypeError, match=r"h = noise\(h, spread, rng\) if training else h"):
+        export_onnx(noisy, tmp_path / "net.onnx", [net.x])
 
 
 def test_to_import_the_library_loads_no_generators():

@@ -335,7 +335,9 @@ def test_a_file_for_any_number_of_rows_takes_running_statistics(tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     x, w, file = Tensor(numbers(5, 4), name="x"), numbers(4, 3, seed=1), str(tmp_path / "net.onnx")
     scale, shift = numbers(3, seed=2), numbers(3, seed=3)
-    with pytest.raises(ValueError, match="takes the rows of a batch together"):
+    with pytest.raises(
+        ValueError, match="takes the rows of a batch together.* of batch_norm, write normalize with"
+    ):
         export_onnx(batch_norm(x @ w, scale, shift), file, [x])
     mean, variance = update_running(np.zeros(3), np.ones(3), x @ w, momentum=0.5)
     for y in (normalize(x @ w, mean, variance, scale, shift), layer_norm(x @ w, scale, shift)):
@@ -360,7 +362,28 @@ def test_a_file_for_any_number_of_rows_takes_running_statistics(tmp_path):
             r"scale is one number .* \(3,\)",
         ),
         (lambda: layer_norm(numbers(4, 3), 1.0, np.ones((2, 4, 3))), r"shift is one number"),
+        (lambda: batch_norm(numbers(4, 3), 1.0, 0.0, -1.0), "epsilon .* not -1.0"),
+        (lambda: layer_norm(leaf(numbers(4, 3)), 1.0, 0.0, np.nan), "epsilon .* not nan"),
         (lambda: update_running(np.zeros(2), np.ones(2), np.ones(2)), r"not \(2,\)"),
+        (
+            lambda: update_running(np.zeros(3), np.ones(3), np.ones((4, 2))),
+            r"mean is one number for each channel of x, \(2,\), not \(3,\)",
+        ),
+        (
+            lambda: update_running(np.zeros(2), np.ones((2, 1)), np.ones((4, 2))),
+            r"variance is one number for each channel of x, \(2,\), not \(2, 1\)",
+        ),
+        (lambda: update_running(0.0, 1.0, np.ones((4, 2)), momentum=1.1), "0 to 1, not 1.1"),
+        (lambda: update_running(0.0, 1.0, np.ones((4, 2)), momentum=-0.1), "0 to 1, not -0.1"),
+        (
+            lambda: normalize(leaf(numbers(4, 3)), np.zeros(2), np.ones(2), 1.0, 0.0),
+            r"mean is one number .* \(3,\), not \(2,\)",
+        ),
+        (
+            lambda: normalize(numbers(4, 3), np.zeros(3), np.ones(3), 1.0, leaf(np.zeros(4))),
+            r"shift is one number .* \(3,\), not \(4,\)",
+        ),
+        (lambda: normalize(numbers(4, 3), 0.0, 1.0, 1.0, 0.0, -1.0), "epsilon .* not -1.0"),
     ],
 )
 def test_what_does_not_fit_is_refused(call, words):

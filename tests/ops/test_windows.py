@@ -551,3 +551,10 @@ def test_what_adjoints_refuse():
     with pytest.raises(ValueError, match=r"are not \(1, 4, 4, 2\)"):
         shape = (1, 3, 3, 2)
         OPS["conv2d_transpose"](np.ones((1, 4, 4, 2)), np.ones((2, 2, 2, 2)), shape=shape)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8])
+def test_the_mean_of_a_window_at_the_edge_counts_in_any_dtype(dtype):
+    x = np.ones((1, 20, 20, 1), dtype)
+    means = avg_pool(x, 19, stride=1, padding="same")  # up to 361 elements, more than int8 holds
+    np.testing.assert_array_equal(means, np.ones((1, 20, 20, 1)))

@@ -1426,3 +1426,33 @@ def test_a_joint_rule_that_returns_another_number_of_gradients(registry, count):
         ValueError, match=f"the vjp of added.*it returned {count} gradients for 2 inputs"
     ):
         added(Tensor([1.0, 2.0], True), Tensor([3.0, 4.0], True)).sum().backward()
+
+
+PARAMETERS = {"w": Tensor([1.0, 2.0], requires_grad=True), "b": Tensor(1.0, requires_grad=True)}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (PARAMETERS, r"in a dict, .* check_gradients\(fn, \*p\.values\(\)\)"),
+        (PARAMETERS.values(), r"in a dict_values, .* check_gradients\(fn, \*p\.values\(\)\)"),
+        ([*PARAMETERS.values()], r"in a list, .* check_gradients\(fn, \*tensors\)"),
+        ((*PARAMETERS.values(),), r"in a tuple, .* check_gradients\(fn, \*tensors\)"),
+    ],
+)
+def test_inputs_are_handed_over_one_by_one(given, words):
+    with pytest.raises(TypeError, match=words):
+        check_gradients(lambda p: p, given)
+
+
+def test_the_function_is_wanted_and_not_its_result():
+    w, b = PARAMETERS.values()
+    with pytest.raises(TypeError, match="takes the function, not its result, a Tensor"):
+        check_gradients(np.sum(w * b), w, b)
+
+
+def test_a_model_of_a_dict_as_the_message_says():
+    def loss(p):
+        return np.sum(np.square(p["w"]) * p["b"])
+
+    check_gradients(lambda *tensors: loss(dict(zip(PARAMETERS, tensors))), *PARAMETERS.values())

@@ -8,6 +8,7 @@ import pytest
 from tinygrad_steel import (
     Tensor,
     compare_backprop,
+    conv2d,
     grad,
     ops,
     sigmoid_cross_entropy,
@@ -195,6 +196,18 @@ def test_a_mask_that_is_taken_as_0_and_1_has_no_other_reason(keep):
     assert f"the scale {1 / keep:g} that stands in the mask drop is" in report.first_wrong.reason
 
 
+@pytest.mark.parametrize("rate", [0.3, 0.5])
+def test_a_mask_that_dropout_has_drawn_is_taken_as_0_and_1(rate):
+    x, W = RNG.normal(size=(8, 3)), Tensor(RNG.normal(size=(3, 5)), requires_grad=True)
+    h = np.tanh(x @ W)
+    d = ops.dropout(h, rate, np.random.default_rng(0), name="drop")
+    loss = np.sum(np.square(d)) / 8
+    G_d = 2 * d.data / 8
+    report = compare_backprop(loss, locals(), G_d=G_d, G_h=G_d * (d.data != 0))
+    says = f"the mask drop is taken as 0 and 1: the scale {1 / (1 - rate):g} that stands in"
+    assert says in report.first_wrong.reason
+
+
 def test_a_mask_on_one_of_two_ways_is_taken_as_0_and_1():
     x, W = RNG.normal(size=(4, 3)), Tensor(RNG.normal(size=(3, 5)), requires_grad=True)
     kept = np.arange(20).reshape(4, 5) % 3 != 0
@@ -362,3 +375,39 @@ def test_values_whose_text_is_too_long_are_told_apart_by_their_number():
     assert reason.endswith(
         "with tanh(add(...) + 1.25) (number 2 of 3) in place of tanh(add(...) + 1.25)"
     )
+
+
+@pytest.mark.parametrize("begins_at", [0.0, 0.3])
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        ((0, 1, 2), "40 times too small everywhere: the mean of G_h over axes 0, 1, 2"),
+        ((1, 2), "20 times too small everywhere: the mean of G_h over axes 1, 2"),
+        ((1,), "4 times too small everywhere: the mean of G_h over axis 1"),
+        ((2,), "5 times too small everywhere: the mean of G_h over axis 2"),
+        ((0,), "2 times too small everywhere: divided by the batch size 2"),
+    ],
+)
+def test_a_bias_of_a_convolution_that_takes_a_mean(axes, said, begins_at):
+    rng = np.random.default_rng(0)
+    x = Tensor(rng.normal(size=(2, 4, 5, 1)), name="x")
+    kernel = Tensor(rng.normal(size=(3, 3, 1, 3)), requires_grad=True)
+    bias = Tensor(np.full(3, begins_at), requires_grad=True)
+    h = conv2d(x, kernel) + bias
+    loss = np.mean(np.sum(np.tanh(h), axis=(1, 2, 3)))
+    G_h = (1 - np.tanh(h.numpy()) ** 2) / 2
+    G_bias = np.sum(G_h, axis=(0, 1, 2)) / np.prod([G_h.shape[axis] for axis in axes])
+    found = compare_backprop(loss, locals(), G_h=G_h, G_bias=G_bias)
+    assert found.first_wrong.name == "G_bias"
+    assert said in found.first_wrong.reason, found
+
+
+@pytest.mark.parametrize(("rate", "says"), [(0.1, "b - 0.1 * G_b"), (-0.1, "b + 0.1 * G_b")])
+def test_an_updated_weight_is_said_with_its_sign(rate, says):
+    rng = np.random.default_rng(0)
+    x = Tensor(rng.normal(size=(7, 2)), name="x")
+    b = Tensor(rng.normal(size=2), requires_grad=True)
+    loss = np.mean(np.square(x + b))
+    right = np.sum(2 * (x + b).numpy() / 14, axis=0)
+    found = compare_backprop(loss, locals(), G_b=b.numpy() - rate * right)
+    assert says in found.first_wrong.reason, found

@@ -157,14 +157,14 @@ def walk(  # noqa: C901
 
 
 def is_own(g: Any) -> bool:
-    """Whether it is an array with memory of its own."""
-    return g.__class__ is ndarray and g.base is None
+    """Whether it is an array with memory of its own, which stays one: sums of single numbers do not."""
+    return g.__class__ is ndarray and g.base is None and g.ndim > 0
 
 
 def take_for_sums(sums: set[int], pending: dict[int, tuple[Any, Any]], x: Any) -> bool:
     """Make the gradient of `x` an array that parts can be added to in place; False if it is none."""
     g = pending[x._age][1]
-    if g.__class__ is not ndarray or g.shape != x._shape:
+    if g.__class__ is not ndarray or g.shape != x._shape or not g.ndim:
         return False
     pending[x._age] = x, g.copy()
     sums.add(x._age)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..ops.op import is_tensor
-from .line import LOOPS, is_integer, made_in, meaning_of, scope_of
+from .holders import is_out_of_sight, is_seen_elsewhere
+from .line import LOOPS, is_integer, made_in, meaning_of, scope_of, written_out
 from .loops_as_windows import READY, instead_of_windows
 
 # What makes an array of one value.
@@ -29,6 +30,8 @@ ONE_VALUE = {
     "full_like",
     "ndarray",
 }
+# What may be subtracted and added again: with -1e9, say, nothing would be left of a small number.
+LARGEST = 1000
 OPERATORS = {"+": ast.Add(), "-": ast.Sub()}
 
 
@@ -54,7 +57,7 @@ class Place:
 class Filling:
     """`z[...] = value`, or `z[...] += value`, and what is known about it."""
 
-    name: str
+    owner: ast.expr
     array: Any
     places: list[Place]
     value: ast.expr
@@ -62,6 +65,11 @@ class Filling:
     statement: ast.stmt
     target: ast.Subscript
     around: list[ast.AST]
+
+    @property
+    def name(self) -> str:
+        """The array as it is written."""
+        return ast.unparse(self.owner)
 
     @property
     def text(self) -> str:
@@ -83,18 +91,13 @@ def instead_of_filling(
         return ""
     filling = read(statement, around, frame, t)
     if filling is None:
-        return by_mask(statement, frame, t)
-    if is_out_of_sight(filling, frame):
+        return by_mask(statement, around, frame, t)
+    if is_out_of_sight(filling.name, around, frame):
+        return ""
+    if is_seen_elsewhere(filling.array, filling.owner, statement, around, frame):
         return ""
     text = instead_of_windows(filling, frame) or in_a_loop(filling) or at_once(filling)
     return text + with_return(filling) if text else ""
-
-
-def is_out_of_sight(filling: Filling, frame: FrameType) -> bool:
-    """Whether it is a name of outside, which would become one of the function's own."""
-    names = {*frame.f_code.co_varnames, *frame.f_code.co_cellvars}
-    inside = isinstance(scope_of(filling.around)[0], ast.FunctionDef)
-    return inside and filling.name.isidentifier() and filling.name not in names
 
 
 def with_return(filling: Filling) -> str:
@@ -124,7 +127,9 @@ def at_once(filling: Filling) -> str:
     return joined(filling, proper[0]) if len(proper) == 1 else framed(filling)
 
 
-def by_mask(statement: ast.Assign | ast.AugAssign, frame: FrameType, t: Any) -> str:
+def by_mask(
+    statement: ast.Assign | ast.AugAssign, around: list[ast.AST], frame: FrameType, t: Any
+) -> str:
     """One number where a mask says so."""
     target = statement.targets[0] if isinstance(statement, ast.Assign) else None
     if not isinstance(target, ast.Subscript) or np.ndim(t):
@@ -132,6 +137,8 @@ def by_mask(statement: ast.Assign | ast.AugAssign, frame: FrameType, t: Any) -> 
     array, index = ast.unparse(target.value), ast.unparse(target.slice)
     axes, known = axes_of_mask(target.slice, frame), meaning_of(target.value, frame)
     if axes is None or not is_fillable(known) or axes > known.ndim:
+        return ""
+    if is_seen_elsewhere(known, target.value, statement, around, frame):
         return ""
     if axes < known.ndim:
         index = f"np.expand_dims({index}, {(*range(axes, known.ndim),)})"
@@ -153,7 +160,9 @@ def one_row(filling: Filling, at: Place) -> str:
     collect = f"append each {text} to a list, of which np.stack makes one Tensor"
     if len(filling.places) > 1:
         return framed(filling) if filling.loops and not at.from_end else collect
-    i = f"{at.before} % len({name})" if at.from_end or at.before[:1] == "-" else at.before or "0"
+    i = at.before or "0"
+    if at.from_end or i[:1] == "-":
+        i = f"({i}) % len({name})" if " " in i else f"{i} % len({name})"
     return f"{name} = np.where(np.arange(len({name})) == {i}, {text}, {name}); or {collect}"
 
 
@@ -178,7 +187,7 @@ def read(
     if isinstance(statement, ast.AugAssign):
         sign = {ast.Add: "+", ast.Sub: "-"}.get(type(statement.op), "")
         value = value if sign else ast.BinOp(copied(target), statement.op, statement.value)
-    return Filling(ast.unparse(owner), z, places, value, sign, statement, target, around)
+    return Filling(owner, z, places, value, sign, statement, target, around)
 
 
 def is_fillable(z: Any) -> bool:
@@ -250,17 +259,13 @@ def place(index: ast.expr, axis: int, length: int, frame: FrameType) -> Place | 
     for end, known in zip((index.lower, index.upper), ends):
         if end is None:
             continue
-        if not is_integer(known) or abs(known) > length or (known < 0 and not written_out(end)):
+        negated = isinstance(end, ast.UnaryOp)  # -n, which stays what it is in `z[:-n]`
+        if not is_integer(known) or abs(known) > length or (known < 0 and not negated):
             return None
     first, last, _ = slice(*ends).indices(length)
     before, behind = (ast.unparse(x) if x else "" for x in (index.lower, index.upper))
     before = "" if before == "0" else before
     return Place(axis, max(0, last - first), length, False, before, behind)
-
-
-def written_out(node: ast.expr) -> bool:
-    """Whether it is a number, and no name."""
-    return isinstance(node, ast.Constant | ast.UnaryOp)
 
 
 # In loops: a list, of which np.stack makes one Tensor
@@ -377,11 +382,11 @@ def framed(filling: Filling) -> str:
     made = made_in(scope_of(filling.around)[0], name)
     if len(made) == 1 and is_first(filling) and np.all(np.equal(data_of(z), data_of(z).flat[0])):
         kind = maker(made[0])
-        if kind in ("zeros", "zeros_like"):
+        if kind in ("zeros", "zeros_like") and not data_of(z).any():
             return f"{name} = {padded(filling, filling.text)}"
         if kind and not is_tensor(z):
             return f"{name} = {padded(filling, filling.text, f'{name}.flat[0]')}"
-    if not np.all(np.isfinite(data_of(z))):
+    if not np.all(np.abs(data_of(z)) <= LARGEST):
         return ""
     there = ast.unparse(ast.BinOp(filling.value, ast.Sub(), copied(filling.target)))
     return f"{name} = {name} + {padded(filling, there)}"

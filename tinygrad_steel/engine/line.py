@@ -101,6 +101,12 @@ def meaning_of(node: ast.AST, frame: FrameType) -> Any:
     return None
 
 
+def written_out(node: ast.expr) -> bool:
+    """Whether it is a number, and no name."""
+    number = node.operand if isinstance(node, ast.UnaryOp) else node
+    return isinstance(number, ast.Constant)
+
+
 def is_integer(x: Any) -> bool:
     """Whether it is a whole number of Python's or NumPy's."""
     return isinstance(x, int | np.integer) and not isinstance(x, bool)

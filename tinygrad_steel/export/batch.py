@@ -14,11 +14,16 @@ from ..program.values import Apply, Program, Value, compute, inputs_of
 
 
 def batch_axes(
-    program: Program, fed: Sequence[Value], arrays: Mapping[Value, Any], names: Mapping[Value, str]
+    program: Program,
+    fed: Sequence[Value],
+    arrays: Mapping[Value, Any],
+    names: Mapping[Value, str],
+    is_normed: bool = False,
 ) -> dict[Value, int | None]:
     """Which axis of each value counts the rows of a batch, found by computing everything for another number of rows.
 
-    Raises ValueError, with the op, where that fails, or where the rows are not one axis of the result.
+    Raises ValueError, with the op, where that fails, or where the rows are not one axis of the result. `is_normed`: the
+    means may be those of a `batch_norm`, which nobody wrote as a mean.
     """
     rows = next((x.shape[0] for x in fed if x.shape), 0)
     more = 2 * rows + 3
@@ -37,10 +42,12 @@ def batch_axes(
         except Exception as error:  # it does not work for other rows: the reason is shown below
             cause = error
         if y not in axes:
+            way = "keep the rows apart (-1 is their number in a reshape)"
+            if is_normed and y.op is ops.mean:
+                way = "of batch_norm, write normalize with the statistics that update_running has kept"
             raise ValueError(
                 f"{call_of(y, names)} takes the rows of a batch together, or needs as many as were traced, and "
-                f"may be wrong for other batches: keep the rows apart (-1 is their number in a reshape), or export for "
-                f"batches of {rows} alone, with batch=None"
+                f"may be wrong for other batches: {way}, or export for batches of {rows} alone, with batch=None"
             ) from (cause if not isinstance(cause, RowsTogether) else None)
     return axes
 

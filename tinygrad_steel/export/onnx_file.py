@@ -10,6 +10,7 @@ import numpy as np
 
 from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor
+from ..ops.norms import batch_norm
 from ..ops.op import Op, describe
 from ..program.ancestors import ancestors
 from ..program.draws import refuse_draws
@@ -59,7 +60,8 @@ def export_onnx(
         traced = traced_outputs(outputs, inputs, names)
         fed = [traced.made[x] for x in inputs]
         program, called = in_mapped_ops(traced, outputs)
-        axes = batch_axes(program, fed, traced.arrays, called) if batch else {}
+        is_normed = any(y.op is batch_norm for y in traced.program.applies)
+        axes = batch_axes(program, fed, traced.arrays, called, is_normed) if batch else {}
     graph = Graph(onnx, fed, program.results, axes, called, traced.arrays, batch)
     for y in program.applies:
         graph.write(y, MAPPING[y.op])

@@ -53,9 +53,9 @@ def add_at(z: Any, g: Any, *arrays: Any, index: Any) -> None:
         np.add.at(z, filled_index(index, arrays), g)
         return
     part = z[index]
-    if part.__class__ is ndarray:  # a view; z[index] += g would write it back as well
-        part += g
-    else:
+    if part.__class__ is ndarray and np.may_share_memory(part, z):
+        part += g  # a view; z[index] += g would write it back as well
+    else:  # a number, or a copy, as z[True] is
         z[index] += g
 
 

@@ -25,13 +25,18 @@ ROWS = [
 ]
 
 
-def check_shapes(x: Any, scale: Any, shift: Any, layout: str, least: int) -> None:
-    """ValueError where `x` has fewer axes than its layout, or scale or shift does not fit into it."""
-    shape: tuple[int, ...] = getattr(x, "shape", ())
+def check(x: Any, layout: str, least: int, epsilon: float, **others: Any) -> None:
+    """ValueError where `x` has fewer axes than its layout, or another one does not fit into it.
+
+    And for an epsilon below 0, with which a small variance has no root.
+    """
+    shape: tuple[int, ...] = np.shape(data_of(x))
     if len(shape) < least:
         raise ValueError(f"x is {layout}, not {shape}")
-    for name, given in (("scale", scale), ("shift", shift)):
-        other = getattr(given, "shape", ())
+    if not epsilon >= 0:
+        raise ValueError(f"epsilon is a small number, 0 or more, not {epsilon}")
+    for name, given in others.items():
+        other = np.shape(data_of(given))
         pairs = zip(other[::-1], shape[::-1])
         if len(other) > len(shape) or any(n not in (1, full) for n, full in pairs):
             words = f"one number for each place along the last axis of x, ({shape[-1]},)"
@@ -97,7 +102,7 @@ def batch_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     Raises
     ------
     ValueError
-        For a vector, which has no batch, and where scale and shift do not fit.
+        For a vector, which has no batch, where scale and shift do not fit, and for an epsilon below 0.
 
     References
     ----------
@@ -111,7 +116,7 @@ def batch_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     array([[-1., -1.],
            [ 1.,  1.]])
     """
-    check_shapes(x, scale, shift, "(batch, ..., channels)", least=2)
+    check(x, "(batch, ..., channels)", 2, epsilon, scale=scale, shift=shift)
     axis = over_batch(x)
     centred = centre(x, axis)
     deviation = spread_of(centred, axis, epsilon)
@@ -161,7 +166,7 @@ def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     Raises
     ------
     ValueError
-        For a single number, and where scale and shift do not fit.
+        For a single number, where scale and shift do not fit, and for an epsilon below 0.
 
     References
     ----------
@@ -175,7 +180,7 @@ def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     array([[-1.,  1.],
            [-1.,  1.]])
     """
-    check_shapes(x, scale, shift, "(..., features)", least=1)
+    check(x, "(..., features)", 1, epsilon, scale=scale, shift=shift)
     centred = centre(x, -1)
     deviation = spread_of(centred, -1, epsilon)
     normal = centred / deviation
@@ -230,12 +235,17 @@ def update_running(
     x : Tensor or array
         What `batch_norm` is given, (batch, ..., channels).
     momentum : float
-        The share of the new batch.
+        The share of the new batch, 0 to 1.
 
     Returns
     -------
     mean, variance : array
         (channels,), those after the batch.
+
+    Raises
+    ------
+    ValueError
+        For an `x` without a batch, a mean or variance of other channels, and for other momenta.
 
     Examples
     --------
@@ -250,6 +260,14 @@ def update_running(
     x, mean, variance = map(np.asarray, map(data_of, (x, mean, variance)))
     if x.ndim < 2 or not x.size:
         raise ValueError(f"x is (batch, ..., channels) with something in it, not {x.shape}")
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"momentum is the share of the new batch, 0 to 1, not {momentum}")
+    for name, given in (("mean", mean), ("variance", variance)):
+        if given.shape not in ((), x.shape[-1:]):
+            raise ValueError(
+                f"{name} is one number for each channel of x, {x.shape[-1:]}, not {given.shape}: "
+                f"x is {x.shape}"
+            )
     axis = over_batch(x)
     new_mean = mean + momentum * (np.mean(x, axis=axis) - mean)
     new_variance = variance + momentum * (np.var(x, axis=axis) - variance)
@@ -280,6 +298,11 @@ def normalize(
     Tensor or array
         Of the shape of `x`.
 
+    Raises
+    ------
+    ValueError
+        Where one of the others does not fit into `x`, and for an epsilon below 0.
+
     Examples
     --------
     >>> import numpy as np
@@ -287,4 +310,6 @@ def normalize(
     >>> normalize(np.array([[3.0, 20.0]]), np.array([1.0, 10.0]), np.array([4.0, 25.0]), 1.0, 0.0).round(3)
     array([[1., 2.]])
     """
+    given = {"mean": mean, "variance": variance, "scale": scale, "shift": shift}
+    check(x, "(..., channels)", 1, epsilon, **given)
     return (x - mean) / np.sqrt(variance + epsilon) * scale + shift

@@ -409,7 +409,7 @@ def counted(at: Places, x: Any) -> Any:
     """How many elements of the images are in each window."""
     if at.widths == NOTHING:
         return at.size[0] * at.size[1]
-    return at.reduced(np.add, np.sum, at.inside(x))
+    return at.reduced(np.add, np.sum, at.inside(floats(x)))  # truth values would not be counted
 
 
 @avg_pool.vjp

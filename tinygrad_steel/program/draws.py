@@ -16,6 +16,11 @@ from .generators import is_maker, moved
 from .reachable import reachable
 
 TRIES = 3
+# How a call is left out to evaluate, by the op that draws for it.
+LEFT_OUT = {
+    "dropout_mask": "h = dropout(h, rate, rng) if training else h",
+    "normal_noise": "h = noise(h, spread, rng) if training else h",
+}
 
 
 def draws(function: Callable[..., Any], inputs: tuple[Any, ...], params: dict[str, Any]) -> bool:
@@ -65,7 +70,7 @@ def refuse_draws(t: Tensor, what: str) -> None:
         raise TypeError(
             f"{t.name or 'this'} ({t.op.name}) is drawn anew at each call, and {what} would hold "
             f"the numbers of one: leave the draw out, as one does to evaluate, with "
-            f"h = dropout(h, rate, rng) if training else h"
+            f"{LEFT_OUT[t.op.name]}"
         )
     if is_random(t):
         raise draw_error(describe_call(t.op, t.inputs, t.params), what)

@@ -18,7 +18,7 @@ from .blame import Search
 from .cells import refuse_path, run_cell
 from .chain import Chain, Found
 from .contents import items
-from .culprits import culprit, helpers
+from .culprits import assigned_anew, culprit, helpers
 from .faults.question import Pool
 from .judging import judged, question
 from .kept import Applied
@@ -143,7 +143,33 @@ def names_in_code(chain: Chain) -> dict[Value, str]:
         name = next((name for name in names if holds[name] == 1), "")
         if name:
             found[x] = name
+    return parts_of_given(chain) | found
+
+
+def parts_of_given(chain: Chain) -> dict[Value, str]:
+    """What arrays without a name are called that are parts of one that the code was given: x[:, 0]."""
+    graph, found = chain.graph, dict[Value, str]()
+    given = [b for b in chain.watched.bindings if b.origin.given and is_name(b.name)]
+    taken = {*graph.names.values()}
+    for x in (x for x in graph.forward if x.op is None and x not in graph.names):
+        array = graph.numbers[x]
+        if not array.size or np.all(array == array.flat[0]):
+            continue  # it may be anything
+        places = [text for b in given for text in places_in(b, array)]
+        if len(places) == 1 and places[0] not in taken:
+            found[x] = places[0]
     return found
+
+
+def places_in(b: Binding, array: np.ndarray) -> Iterator[str]:
+    """Where a part of an array of one more axis has these numbers."""
+    for axis in range(b.array.ndim):
+        parts = np.moveaxis(b.array, axis, 0)
+        if parts.shape[1:] == array.shape:
+            first = np.array([part.flat[0] for part in parts])
+            maybe = np.flatnonzero(first == array.flat[0])
+            same = (i for i in maybe if np.array_equal(parts[i], array))
+            yield from (f"{b.name}[{':, ' * axis}{i}]" for i in same)
 
 
 def placed(step: Step, chain: Chain, search: Search, g: Value) -> Step:
@@ -151,15 +177,21 @@ def placed(step: Step, chain: Chain, search: Search, g: Value) -> Step:
     found = search.handed[g]
     made = found.binding.made
     parts: list[Binding] = []
+    reason = step.reason
     name = chain.spoken(made)
     if step.verdict == WRONG:
         parts = helpers(search, made)
+        anew = assigned_anew(search, made, g, step.reason)
         made = culprit(search, made, g)
         name = made.name if made.made is not made else name
+        if anew is not None:
+            made = anew
+            reason += f"; {anew.name} is assigned in each round, where it has to be added (+=)"
     variable = name + (f" / {found.scale:g}" if found.scale != 1 else "")
     places = [p for p in dict.fromkeys(b.origin.where for b in parts) if p is not made.origin.where]
     return step._replace(
         name=chain.graph.name(g) or name,
+        reason=reason,
         variable=variable,
         where=made.origin.where if made.origin.where.file else None,
         helpers=tuple(places),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 
 import numpy as np
@@ -11,6 +12,7 @@ from .bindings import Binding, Left
 from .blame import Search
 from .chain import before
 from .closeness import constant_factor, matches, rounded
+from .gathered import IN_LOOP
 from .recognise import oriented
 from .rows import ROW
 from .updates import STEP
@@ -31,7 +33,7 @@ def culprit(search: Search, b: Binding, g: Value) -> Binding:
             m = search.multiple(a)
             if m is None or m[1] not in search.natural or is_same(b, a):
                 return culprit(search, a, g)  # it was wrong already
-    return wrong_part(search, b, g) or b
+    return wrong_part(search, b, g) or wrong_piece(search, b, g) or b
 
 
 def wrong_part(search: Search, b: Binding, g: Value) -> Binding | None:
@@ -45,6 +47,38 @@ def wrong_part(search: Search, b: Binding, g: Value) -> Binding | None:
                 if any(matches(array - part + own, graph.numbers[g]) for own in addends):
                     return a
     return None
+
+
+def wrong_piece(search: Search, b: Binding, g: Value) -> Binding | None:
+    """Of what was put together side by side, the first piece that is wrong, and right nowhere else."""
+    own = search.chain.graph.numbers[g]
+    if own.shape != b.array.shape:
+        return None
+    for axis in range(own.ndim):
+        pieces = side_by_side(b, axis)
+        rights = [own.take(range(start, start + a.array.shape[axis]), axis) for a, start in pieces]
+        wrong = [a for (a, _), right in zip(pieces, rights) if not matches(a.array, right)]
+        if wrong and not any(matches(a.array, right) for a in wrong for right in rights):
+            return wrong[0]
+    return None
+
+
+def side_by_side(b: Binding, axis: int) -> list[tuple[Binding, int]]:
+    """The arrays of which one was put together along an axis, and where each begins; none where it
+    was not.
+    """
+    pieces, start = [], 0
+    for a in dict.fromkeys(a.made for a in b.reads):
+        if a.array.ndim != b.array.ndim:
+            return []
+        end = start + a.array.shape[axis]
+        if not np.array_equal(
+            b.array.take(range(start, min(end, b.array.shape[axis])), axis), a.array
+        ):
+            return []
+        pieces.append((a, start))
+        start = end
+    return pieces if len(pieces) > 1 and start == b.array.shape[axis] else []
 
 
 def where_taken(search: Search, b: Binding, g: Value, is_other: bool) -> Binding:
@@ -131,3 +165,22 @@ def helpers(search: Search, b: Binding) -> list[Binding]:
     found = dict.fromkeys([*(a for a in parts if a is not b), *filter(is_odd, read)])
     mine = (a for a in found if not a.origin.given and not a.origin.is_argument and a in order)
     return sorted(mine, key=order.__getitem__)
+
+
+# Reasons of which a sum has too little: one of its terms, or nothing.
+TOO_LITTLE = ("zero everywhere", "only the gradient that comes through")
+
+
+def assigned_anew(search: Search, b: Binding, g: Value, reason: str) -> Binding | None:
+    """What a loop assigns in place of adding it: what it held before was read by nobody."""
+    graph, chain = search.chain.graph, search.chain
+    if not reason.startswith(TOO_LITTLE) or len(graph.parts[chain.gradients[g]]) < 2:
+        return None
+    seen = [a for a in chain.watched.bindings if a.owner != IN_LOOP and not a.origin.given]
+    read = {a.made for one in seen for a in one.origin.reads}
+    way = before([b], search.known)
+    for a, last in itertools.product(seen, way):
+        same = a.path == last.path and a.owner == last.owner and a.origin.where is last.origin.where
+        if same and a is not last and a.made not in read and last.before is not a:
+            return last
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,6 +64,7 @@ def check_gradients(
     >>> from tinygrad_steel import check_gradients
     >>> check_gradients(lambda x, weight: np.tanh(x @ weight), [[1.0, 2.0]], [[0.1], [0.2]])
     """
+    refuse_other_calls(fn, inputs)
     arrays = [as_array(x) for x in inputs]
     data = [x if x.dtype == bool else x.astype(float) for x in arrays]
     wanted = [i for i, x in enumerate(data) if x.dtype != bool]
@@ -89,6 +90,26 @@ INTEGERS_BECAME_FLOATS = (
 def as_array(x: Any) -> np.ndarray:
     """A copy of an input as an array, as a Tensor of it would hold it."""
     return x.numpy() if isinstance(x, Tensor) else Tensor(x).numpy()
+
+
+def refuse_other_calls(fn: Any, inputs: Sequence[Any]) -> None:
+    """TypeError for a result in place of the function, and for a collection of parameters."""
+    if not callable(fn):
+        raise TypeError(
+            f"check_gradients computes it anew for other numbers, and takes the function, not its "
+            f"result, a {type(fn).__name__}: check_gradients(lambda x, w: np.tanh(x @ w), x, w)"
+        )
+    for x in inputs:
+        members = x.values() if isinstance(x, Mapping) else x
+        if isinstance(members, list | tuple | ValuesView) and any(
+            isinstance(member, Tensor) for member in members
+        ):
+            stars = "*p.values()" if isinstance(x, Mapping | ValuesView) else "*tensors"
+            raise TypeError(
+                f"check_gradients takes its inputs one by one, not in a {type(x).__name__}, and "
+                f"hands them to fn in this order: check_gradients(fn, {stars}). A model of a dict "
+                f"makes one of them: lambda *tensors: loss(dict(zip(p, tensors)))"
+            )
 
 
 def refuse_tolerances(rtol: float, atol: float | None) -> None:

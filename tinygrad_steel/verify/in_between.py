@@ -13,6 +13,8 @@ from .chain import Chain, Found, fits
 from .recognise import Table
 from .slots import how_it_lies
 
+ENOUGH = 2  # arrays that tell what another one is used as
+
 if TYPE_CHECKING:
     from .blame import Search
 
@@ -33,9 +35,38 @@ def following_a_right_one(search: Search) -> dict[Value, Found]:
         if len(following) == 1:
             (g,) = following
             found[g] = Found(b, how_it_lies(search.chain, b, g), search.scale or 1)
-    for g, b in by_name.items():
+    for g, b in (used_as_the_next(search, open_ones) | by_name).items():
         found[g] = Found(b, how_it_lies(search.chain, b, g), search.scale or 1)
     return {g: found[g] for g in [g for g in search.on_the_way if g in found][:1]}
+
+
+def used_as_the_next(search: Search, open_ones: Iterable[Value]) -> dict[Value, Binding]:
+    """Right arrays that are used as the gradient after the one that they are by their numbers: what
+    is made of them is what it would be then.
+    """
+    chain, found = search.chain, dict[Value, Binding]()
+    for g in open_ones:
+        for b in (b for b in search.behind_leaves if b in chain.right and fits(b, g)):
+            right = {m.value for m in chain.right[b]}
+            if right & chain.gradients_before(g) and g not in found and is_used_as(search, b, g):
+                found[g] = b
+    return found
+
+
+def is_used_as(search: Search, b: Binding, g: Value) -> bool:
+    """Whether two or more wrong arrays that were made of an array follow from it as this gradient."""
+    graph = search.chain.graph
+    made = [a for a in search.suspects if b in {read.made for read in a.reads}]
+    made = [a for a in made if not search.is_settled(a)]
+    if len(made) < ENOUGH:
+        return False
+    after = {g: Found(b, how_it_lies(search.chain, b, g), search.scale or 1).array(g)}
+    for x in graph.order:
+        if x not in after and any(i in after for i in x.values()):
+            after[x] = graph.computed(x, after)
+    search.computed += len(after)
+    table = Table({x: array for x, array in after.items() if x is not g})
+    return sum(bool(table.matches(a.array / (search.scale or 1))) for a in made) >= ENOUGH
 
 
 def is_addend(chain: Chain, b: Binding) -> bool:

@@ -257,11 +257,38 @@ PLANTED = [
         "dcentered += 0",
         "the variance",
     ),
+    (
+        norms,
+        "compact",
+        "dgamma = (dout * xhat).sum(axis=0)",
+        "dgamma = (dout * u).sum(axis=0)",
+        "u itself",
+    ),
+    (
+        norms,
+        "staged",
+        "dgamma = np.sum(dout * xhat, axis=0)",
+        "dgamma = np.sum(dout * (u - mu), axis=0)",
+        "not divided by the deviation",
+    ),
+    (
+        norms,
+        "compact",
+        "dgamma = (dout * xhat).sum(axis=0)",
+        "dgamma = (dout * out).sum(axis=0)",
+        "scaled and shifted already",
+    ),
     # gates
     (gates, "stacked", "dc = dc + dh * o * (1 - tc**2)", "dc = dc + dh * o", "tanh'"),
     (gates, "stacked", "dc = dc + dh * o * (1 - tc**2)", "dc = dh * o * (1 - tc**2)", "missing"),
     (gates, "stacked", "dh = da @ Wh.T", "dh = 0 * dh", "the gradient does not arrive"),
-    (gates, "stacked", "dWx += x[:, t].T @ da", "dWx = x[:, t].T @ da", "only the gradient"),
+    (
+        gates,
+        "stacked",
+        "dWx += x[:, t].T @ da",
+        "dWx = x[:, t].T @ da",
+        "through x[:, 0] @ Wx is there; dWx is assigned in each round",
+    ),
     (
         gates,
         "stacked",
@@ -275,6 +302,13 @@ PLANTED = [
         "dc = dh * outs[t] * (1 - np.tanh(cs[t]) ** 2) + dcnext",
         "dc = dh * outs[t] * (1 - np.tanh(cs[t]) ** 2)",
         "missing",
+    ),
+    (
+        gates,
+        "four_matrices",
+        "dc = dh * outs[t] * (1 - np.tanh(cs[t]) ** 2) + dcnext",
+        "dc = dh * outs[t] + dcnext",
+        "the factor tanh'",
     ),
     (gates, "four_matrices", "dcnext = dc * fs[t]", "dcnext = dc", "unchanged"),
     (
@@ -291,7 +325,13 @@ PLANTED = [
         "dzf = dc * cs[t - 1] * fs[t]",
         "(1 - ",
     ),
-    (gates, "four_matrices", "dU[k] += hs[t - 1].T @ dz", "dU[k] = hs[t - 1].T @ dz", "zero"),
+    (
+        gates,
+        "four_matrices",
+        "dU[k] += hs[t - 1].T @ dz",
+        "dU[k] = hs[t - 1].T @ dz",
+        "zero everywhere: the gradient does not arrive here; dU['f'] is assigned in each round",
+    ),
     (gates, "four_matrices", "dU[k] += hs[t - 1].T @ dz", "dU[k] += hs[t].T @ dz", "in place of"),
     (
         gates,
@@ -366,7 +406,5 @@ ELSEWHERE = {
     "df, di, dg = dc * c_prev, dc * g, dc": ("da =", "df, di, dg"),
     "    G_scores *= 1\n": ("G_k =",),
     "dcnext = dc": ("dc = dh",),
-    "dU[k] = hs[t - 1].T @ dz": ("dWh =",),
-    "dU[k] += hs[t].T @ dz": ("dWh =",),
     "G_new,": ("G_new =", "G_affine ="),
 }

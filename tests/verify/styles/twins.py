@@ -6,7 +6,20 @@ import importlib.util
 import linecache
 
 import numpy as np
-from verify.styles import attending, gates, norms, pictures, pooling
+from verify.styles import (
+    attending,
+    gan_artist,
+    gan_judge,
+    gates,
+    gru,
+    masked,
+    norms,
+    pictures,
+    pooling,
+    rnn_each,
+    rnn_last,
+    two_halves,
+)
 
 from tinygrad_steel import (
     Tensor,
@@ -113,6 +126,7 @@ TWINS = {
     norms: (norms_with_numpy, norms_with_ops),
     gates: (gates_with_numpy, gates_by_split),
     attending: (attending_with_numpy, attending_in_einsum),
+    **{m: (m.loss,) for m in (rnn_last, rnn_each, gru, masked, two_halves, gan_judge, gan_artist)},
 }
 STYLES = {
     pictures: ("by_columns", "by_places", "by_pixels", "by_turned_kernel", "in_g_notation"),
@@ -120,6 +134,13 @@ STYLES = {
     norms: ("staged", "compact", "as_a_class"),
     gates: ("stacked", "four_matrices", "in_g_notation"),
     attending: ("in_einsum", "in_matmul", "sample_by_sample"),
+    rnn_last: ("with_a_dict_of_states", "with_a_cell"),
+    rnn_each: ("by_characters", "at_once_where_it_can_be"),
+    gru: ("gate_by_gate", "in_g_notation"),
+    masked: ("with_a_large_number", "query_by_query"),
+    two_halves: ("in_one_function", "with_two_layers"),
+    gan_judge: ("one_half_after_the_other", "both_halves_stacked"),
+    gan_artist: ("through_the_judge", "line_by_line"),
 }
 
 

@@ -33,9 +33,14 @@ def sum_over_others(step: Step) -> Iterator[Mistake]:
     yield Mistake(step.g, full, f"not summed over {was}", "broadcast-not-summed")
     for count in range(1, full.ndim + 1):
         for chosen in itertools.combinations(range(full.ndim), count):
-            over = f"axis {chosen[0]}" if count == 1 else f"axes {chosen}"
             becomes = partial(np.sum, full, axis=chosen)
-            yield Mistake(step.g, becomes, f"summed over {over} instead of {was}", "wrong-axis")
+            words = f"summed over {axes_in_words(chosen)} instead of {was}"
+            yield Mistake(step.g, becomes, words, "wrong-axis")
+
+
+def axes_in_words(axes: tuple[int, ...]) -> str:
+    """One axis, or several."""
+    return f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes}"
 
 
 def other_product(step: Step) -> Iterator[Mistake]:

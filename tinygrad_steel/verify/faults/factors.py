@@ -139,7 +139,8 @@ def scale_of_mask(x: Value, numbers: Any) -> float | None:
     """The one number other than 1 that stands beside 0 in a mask that is no result; None where it
     is anything else.
     """
-    if x.op is not None or len(x.shape) < 2 or x.dtype.kind != "f":
+    is_result = x.op is not None and not x.op.draws
+    if is_result or len(x.shape) < 2 or x.dtype.kind != "f":
         return None
     scale = float(np.max(numbers, initial=0))
     zero = numbers == 0

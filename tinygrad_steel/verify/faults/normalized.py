@@ -17,11 +17,13 @@ from ...program.values import Apply, Value
 from ..closeness import largest, matches
 from ..codes import Code
 from ..traced_loss import Graph
+from .axes import axes_in_words
 from .question import CALL, ELEMENT, Gradient, Mistake, Question
 
 NEAR = 20  # values of the forward that lie between what is normalized and what it becomes
 EPSILON = 0.1  # of a variance, by which it may be larger
 NORMS = (ops.batch_norm, ops.layer_norm)
+MEANS = (ops.mean, ops.sum, ops.var, ops.std)
 
 
 class Norm(NamedTuple):
@@ -56,6 +58,51 @@ def statistics_constant(gradient: Gradient) -> Iterator[Mistake]:
 def other_terms(gradient: Gradient) -> Iterator[Mistake]:
     """What else people make of the gradient of what is normalized."""
     return mistakes(gradient, altered)
+
+
+def of_scale(gradient: Gradient) -> Iterator[Mistake]:
+    """The gradient of what is multiplied with the normalized values, with other values than these."""
+    question, graph = gradient.question, gradient.question.graph
+    for norm in norms_of(question):
+        for y in dict.fromkeys([norm.y, *(y for y, _ in gradient.parts)]):
+            g = question.value(graph.gradient_of[y])
+            if np.shape(g) != np.shape(norm.normal):
+                continue
+            question.budget.spend(ELEMENT * norm.normal.size)
+            right = summed_to(g * norm.normal, gradient.x.shape)
+            if right is None or not matches(right, question.value(gradient.g)):
+                continue
+            for v, words in other_values(question, norm, g):
+                question.budget.spend(ELEMENT * norm.normal.size)
+                becomes = summed_to(g * v, gradient.x.shape)
+                yield Mistake(gradient.g, becomes, words, "other-value")
+            return
+
+
+def other_values(question: Question, norm: Norm, g: Any) -> Iterator[tuple[Any, str]]:
+    """What people have in place of what is normalized, where that has no name; `g`: the gradient of
+    what is scaled.
+    """
+    graph, u = question.graph, question.value(norm.u)
+    if any(x in graph.names and matches(question.value(x), norm.normal) for x in graph.forward):
+        return
+    text = graph.text(norm.u)
+    yield u, f"computed with {text} itself, which is not normalized"
+    yield norm.normal * norm.deviation, f"{text} less its mean is not divided by the deviation"
+    yield u / norm.deviation, f"the mean of {text} is not subtracted"
+    for y in graph.forward:
+        if y in graph.gradient_of and norm.u in graph.behind(y) and y.shape == norm.u.shape:
+            if np.array_equal(question.value(graph.gradient_of[y]), g):
+                words = f"computed with {graph.text(y)}, which is scaled and shifted already"
+                yield question.value(y), words
+
+
+def summed_to(full: Any, shape: tuple[int, ...]) -> Any:
+    """What is broadcast to this gradient gets its sum; None where it cannot be."""
+    full = full.sum(axis=tuple(range(full.ndim - len(shape))))
+    kept = tuple(i for i, n in enumerate(shape) if n == 1)
+    full = full.sum(axis=kept, keepdims=True) if kept else full
+    return full if full.shape == shape else None
 
 
 def mistakes(gradient: Gradient, kind: Any) -> Iterator[Mistake]:
@@ -97,9 +144,13 @@ def constant(
 
 
 def has_centered(graph: Graph, norm: Norm) -> bool:
-    """Whether what is normalized has a name of its own when its mean is taken off."""
-    near = (w for w in graph.behind(norm.y) if w.op is ops.subtract and w in graph.names)
-    return any(norm.u in w.values() for w in near)
+    """Whether what is normalized has a name of its own when its mean is taken off, and the variance
+    is made of that.
+    """
+    near = graph.behind(norm.y)
+    centered = {w for w in near if w.op is ops.subtract and norm.u in w.values()}
+    named = {w for w in centered if w in graph.names}
+    return any(not named.isdisjoint(graph.behind(y)) for y in near if y.op in MEANS)
 
 
 def altered(
@@ -112,9 +163,7 @@ def altered(
     yield from of_terms(norm, right, in_words(question.graph, norm), v, g)
     for axes in other_axes(v, norm.axes):
         one, two, three = terms(v, g, axes, norm.deviation)
-        over, all_of = (
-            f"axis {one[0]}" if len(one) == 1 else f"axes {one}" for one in (axes, norm.axes)
-        )
+        over, all_of = axes_in_words(axes), axes_in_words(norm.axes)
         words = f"the means in the backward are taken over {over} instead of {all_of}"
         yield one - two - three, words, "wrong-axis"
 

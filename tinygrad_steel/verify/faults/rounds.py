@@ -51,7 +51,7 @@ class Round(NamedTuple):
 ROUNDS = (
     Round(sums=(written_out.written_out,)),  # else steps within it are blamed
     Round(sums=(convolutions.of_input, convolutions.of_kernel, poolings.of_pooling)),
-    Round(sums=(normalized.statistics_constant, parts.swapped)),
+    Round(sums=(normalized.statistics_constant, normalized.of_scale, parts.swapped)),
     Round(sums=(ways.known_factor,)),
     Round(
         sums=(ways.only_one, probabilities.without_jacobian),

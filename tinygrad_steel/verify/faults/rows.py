@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import ops
+from .axes import axes_in_words
 from .question import Gradient, Mistake, Step, handed_on
 
 MOST = 12  # other gradients that are looked at
@@ -100,8 +101,12 @@ def part_of_a_sum(step: Step) -> Iterator[Mistake]:
     if x.shape == y.shape or value.op is not ops.sum:
         return
     full, axis = question.value(value.inputs[0]), value.params["axis"]
-    came = graph.gradient_text(y)
+    is_handed_on = value.inputs[0] in step.start
+    came = graph.gradient_text(y) if is_handed_on else f"what comes through {graph.text(y)}"
     words = f"the sum over all of {came}, the same for each element"
+    if isinstance(axis, tuple):
+        over, right = axes_in_words(tuple(range(full.ndim))), axes_in_words(axis)
+        words = f"summed over {over} instead of {right}, the same for each element"
     yield Mistake(step.g, np.full(x.shape, np.sum(full)), words, "wrong-axis")
     if not isinstance(axis, int):
         return

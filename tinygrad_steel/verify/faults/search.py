@@ -25,7 +25,7 @@ NO_HITS: Iterator[Hit] = iter(())
 # Steps that are looked at for a fault between two gradients handed over, and faults in all.
 NEAREST, TRIES = 40, 10000
 # What these may cost, in the units of a Budget.
-WORK_FOR_MORE, WORK_FOR_MANY, WORK_TWICE = 1e9, 1e9, 5e8
+WORK_FOR_MORE, WORK_FOR_MANY, WORK_TWICE = 1.2e9, 1e9, 5e8
 SOME = 4  # numbers that are the same in another order by no chance
 TWICE = 1000  # faults that are tried once more, together with a factor
 # Gradients for which more is tried, and those mistakes of which there are many.

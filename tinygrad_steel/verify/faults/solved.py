@@ -69,8 +69,12 @@ def updated_itself(gradient: Gradient) -> Iterator[Mistake]:
     before, weight = question.value(gradient.g), question.value(x)
     rate = ratio(question.given - weight, -before)
     if rate is not None and 1e-6 < abs(rate) < np.inf and several(before):
-        text = graph.text(x)
-        words = f"this is {text} as updated, {text} - {rate:.6g} * {graph.name(gradient.g)}"
+        if rate < 0 and not np.any(weight):
+            return  # of a bias that begins at 0, it is the gradient with a factor, and no more
+        text, sign = graph.text(x), "-" if rate > 0 else "+"
+        words = (
+            f"this is {text} as updated, {text} {sign} {abs(rate):.6g} * {graph.name(gradient.g)}"
+        )
         yield Mistake(gradient.g, weight - rate * before, words, "not-the-gradient")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +14,7 @@ from ..closeness import constant_factor, distance, largest, several, tolerance
 from . import factors
 from .factors import Named
 from .places import between, interval
-from .question import Question
+from .question import Question, handed_on
 from .roles import counts_of
 
 
@@ -42,6 +45,9 @@ def as_if(question: Question, factor: float) -> str:
     """What a factor without a known cause may come from: another divisor, or a whole number."""
     if any(factors.is_about(factor, number) for number, *_ in question.causes):
         return ""
+    averaged = next(averaged_sum(question, factor), None)
+    if averaged:
+        return f": {averaged}"
     guesses = [
         *averaged_uses(question, factor),
         *other_count(question, factor),
@@ -52,6 +58,29 @@ def as_if(question: Question, factor: float) -> str:
     elif is_whole(1 / factor):
         guesses.append(f"without a factor {round(1 / factor)}")
     return f": as if {', or '.join(guesses)}" if guesses else ""
+
+
+def averaged_sum(question: Question, factor: float) -> Iterator[str]:
+    """The mean along some axes in place of the sum, as of the bias of a convolution."""
+    *_, value = handed_on(question.asked)
+    if value.op is not ops.sum:
+        return
+    (summed,) = value.inputs
+    axes = over(value.params["axis"], len(summed.shape))
+    for count in range(len(axes), 0, -1):
+        for along in combinations(axes, count):
+            n = math.prod(summed.shape[axis] for axis in along)
+            if factors.is_about(1 / factor, n):
+                what = "axes" if count > 1 else "axis"
+                names = ", ".join(map(str, along))
+                came = question.graph.name(summed) or "what comes"
+                yield f"the mean of {came} over {what} {names} in place of the sum"
+
+
+def over(axis: Any, ndim: int) -> tuple[int, ...]:
+    """The axes of a reduction, counted from the first."""
+    axes = range(ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    return tuple(i % ndim for i in axes)
 
 
 def averaged_uses(question: Question, factor: float) -> Iterator[str]:
