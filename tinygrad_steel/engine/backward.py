@@ -128,6 +128,7 @@ def walk(  # noqa: C901
             continue
         if g.shape != y._shape:
             g = stretched(g, y)
+        add_to = op.add_to if in_place else None
         for x, vjp in zip(y._inputs, op.vjps if op.joint is None else joint_vjps(run, g, y)):
             age = x._age if x.__class__ is kind else getattr(x, "_age", None)
             if age is None:  # a plain number
@@ -136,10 +137,9 @@ def walk(  # noqa: C901
                 raise changed_since(x, op)
             if not x._requires_grad:
                 continue
-            if op.add_to is not None and age in pending and in_place:
-                if age in sums or take_for_sums(sums, pending, x):
-                    op.add_to(pending[age][1], g, *y._arrays[1:], **y._params)
-                    continue
+            if add_to is not None and age in pending and is_sum(sums, pending, x):
+                add_to(pending[age][1], g, *y._arrays[1:], **y._params)
+                continue
             try:
                 gx = run(vjp, g, y, x)
             except Exception as error:  # raised again with more words
@@ -150,7 +150,7 @@ def walk(  # noqa: C901
                 gx = pending[age][1] + gx
             else:
                 insort(ages, age)
-                if op.add_to is not None and in_place and is_own(gx):
+                if add_to is not None and is_own(gx):
                     sums.add(age)  # its rule has just made it
             pending[age] = x, gx
     return leaves
@@ -161,8 +161,10 @@ def is_own(g: Any) -> bool:
     return g.__class__ is ndarray and g.base is None and g.ndim > 0
 
 
-def take_for_sums(sums: set[int], pending: dict[int, tuple[Any, Any]], x: Any) -> bool:
-    """Make the gradient of `x` an array that parts can be added to in place; False if it is none."""
+def is_sum(sums: set[int], pending: dict[int, tuple[Any, Any]], x: Any) -> bool:
+    """Whether parts can be added in place to the gradient of `x`; an array of others is copied."""
+    if x._age in sums:
+        return True
     g = pending[x._age][1]
     if g.__class__ is not ndarray or g.shape != x._shape or not g.ndim:
         return False
