@@ -349,3 +349,31 @@ def test_random_graphs_share_much():
     ]
     assert sum(n > 4 for n in uses) > 10 and sum(bool(chips(p)) for p in graphs) > 10
     assert sum(any(card.scope for card in p.scene.cards) for p in graphs) > 5
+
+
+# The gallery
+
+
+@pytest.mark.parametrize("name", gallery.SCENES)
+def test_no_card_of_the_gallery_is_lost_and_none_overlaps(name, layout):
+    picture = gallery.SCENES[name]()
+    drawn, shown = layout(picture), gathered(picture.scene)
+    assert {card.id for card in shown.cards} <= {*drawn.boxes}
+    both = sum(arrow.flows for arrow in shown.arrows) if shown.view == "both" else 0
+    assert len(drawn.arrows) == len(shown.arrows) + both
+    wrong_way = drawn.leftward() if name == "slide" else drawn.upward()
+    assert (wrong_way, drawn.overlapping(), drawn.misplaced()) == ([], [], [])
+
+
+def test_what_is_multiplied_from_the_left_stands_there(layout):
+    drawn = layout(gallery.SCENES["broadcast"]())
+    left, row, column, t3 = (
+        next(drawn.boxes[card.id] for card in drawn.scene.cards if name in (card.name, card.called))
+        for name in ("scale", "row", "column", "t3")
+    )
+    assert left[2] < t3[0] < t3[2] < column[2] and left[2] < row[0]
+
+
+def test_a_slide_is_at_most_as_large_as_it_is_said():
+    source = gallery.SCENES["slide"]().source
+    assert 'size="16,9' in source and "legend [" not in source

@@ -90,6 +90,20 @@ def draw(
     ^ multiply  (2,)  |grad| 1.41  [sent: g]
     |- x  (2,)  parameter  |grad| 4.47  [sent: g * x]
     `- x  (2,)  parameter  |grad| 4.47  [sent: g * x]
+
+    What `compare_backprop` says of a chain of one's own, where it belongs:
+
+    >>> from tinygrad_steel import compare_backprop
+    >>> loss = x.exp().sum()
+    >>> print(draw(loss, report=compare_backprop(loss, G_x=-x.exp().numpy())))
+    sum(exp(x))
+    3 nodes | 1 parameter, 2 values | float64 | no backward() yet
+    1 gradient compared | 1 wrong
+    first wrong step: G_x, the sign is wrong
+    <BLANKLINE>
+    output  sum  = 10.107
+    ^ exp  (2,)  [not seen]
+    ^ x  (2,)  parameter  no gradient yet  [first wrong step: the sign is wrong]
     """
     if direction not in ("TB", "LR", "BT", "RL"):
         raise ValueError(f'direction is "TB", "LR", "BT" or "RL", not {direction!r}')

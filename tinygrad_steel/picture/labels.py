@@ -198,7 +198,7 @@ def legend(scene: Scene, style: Style, sideways: bool, has_chips: bool) -> str:
     cells = [(legend_cell(kind, text, style), text) for kind, text in captions.items()]
     if has_chips:
         text = "small: the same once more"
-        cells.append((f'<TD ALIGN="LEFT">{style.muted(text, KEY)}</TD>', text))
+        cells.append((chip_cell(text, style), text))
     rows = [legend_row(cells[i : i + most]) for i in range(0, len(cells), most)]
     if any(card.grad is not None for card in scene.cards):
         bars = "".join(style.bars(4, 4))
@@ -230,5 +230,16 @@ def legend_cell(kind: str, text: str, style: Style) -> str:
     border = f'STYLE="{border.upper()}"' if border else ""
     width = 2 if kind in ("parameter", "output") else 1
     look = f'BORDER="{width}" {border} COLOR="{line}" BGCOLOR="{fill}"'
-    box = f'<TD {look} WIDTH="14" HEIGHT="8" FIXEDSIZE="TRUE"></TD>'
+    return boxed(f'{look} WIDTH="14" HEIGHT="8"', text, style)
+
+
+def chip_cell(text: str, style: Style) -> str:
+    """A small chip, and what it stands for."""
+    fill, line = style.colours["op"]
+    return boxed(f'BORDER="1" COLOR="{line}" BGCOLOR="{fill}" WIDTH="8" HEIGHT="8"', text, style)
+
+
+def boxed(look: str, text: str, style: Style) -> str:
+    """A box and what it stands for."""
+    box = f'<TD {look} FIXEDSIZE="TRUE"></TD>'
     return f'{box}<TD ALIGN="LEFT">{style.muted(f"{text}  ", KEY)}</TD>'
