@@ -90,7 +90,7 @@ def test_the_cards_of_the_steel_step():
     ]
     assert shown.title == "loss = mean(softmax_cross_entropy(x @ w + b, y))"
     assert shown.subtitle == [
-        "8 nodes · 2 parameters, 196 values · float64 · gradients from loss.backward()"
+        "8 nodes · 2 parameters, 196 numbers · float64 · gradients from loss.backward()"
     ]
     assert_inputs_come_first(shown)
 
@@ -751,7 +751,7 @@ def test_equal_scopes_fold_into_one_card():
     assert fold.facts == [
         "relu(h @ w + b)",
         "(10, 27) -> (10, 32) -> (10, 32) -> (10, 32)",
-        "w0, b0, ..., w2, b2 · 3,008 values",
+        "w0, b0, ..., w2, b2 · 3,008 numbers",
     ]
     sizes = [
         c.grad for c in scene(loss).cards if c.name[:1] in "wb" and c.name[1:] in "012" and c.name
@@ -1002,7 +1002,7 @@ def test_depth():
     shown = scene(h.sum(), depth=3, view="backward")
     assert [c.op for c in shown.cards] == ["sin", "sin", "sin", "sum"]
     assert shown.subtitle[0].startswith(
-        "12 nodes · 1 parameter, 1 value · float64 · gradients of the result"
+        "12 nodes · 1 parameter, 1 number · float64 · gradients of the result"
     )
     assert shown.subtitle[1] == "8 nodes further back than 3 steps left out"
     assert [a.code for a in shown.arrows] == ["g * cos(t8)", "g * cos(t9)", "g"]
@@ -1053,7 +1053,7 @@ def test_a_chain_deeper_than_the_stack(step):
 def test_the_text_tree():
     assert text_tree(scene(gallery.mlp(), fold=True)).splitlines() == [
         "loss = mean(softmax_cross_entropy(relu(relu(relu(x @ w0 + b0) @ w1 + b1) @ w2 + b2) @ wo + bo, y))",
-        "23 nodes | 8 parameters, 3,239 values | float64 | gradients from loss.backward()",
+        "23 nodes | 8 parameters, 3,239 numbers | float64 | gradients from loss.backward()",
         "3 repeated blocks folded; draw(..., fold=False) shows all",
         "",
         "loss  mean  = 1.9534  grad 1",
@@ -1061,7 +1061,7 @@ def test_the_text_tree():
         "|- add  (10, 7)  |grad| 0.293",
         "|  |- matmul  (10, 7)  |grad| 0.293",
         "|  |  |- 3 x hidden  relu(h @ w + b)  (10, 27) -> (10, 32) -> (10, 32) -> (10, 32)  w0, b0, ..., w2, b2 | "
-        "3,008 values  |grad| 0.108 to 0.643",
+        "3,008 numbers  |grad| 0.108 to 0.643",
         "|  |  |  ^ x  (10, 27)  input  no gradient",
         "|  |  `- wo  (32, 7)  parameter  |grad| 0.465",
         "|  `- bo  (7,)  parameter  |grad| 0.371  [broadcast to (10, 7)]",

@@ -170,7 +170,7 @@ def counts(graph: Graph, gradients: Gradients, depth: int | None) -> list[str]:
     facts = [plural(len(graph.every), "node")]
     if graph.parameters:
         size = sum(t.size for t in graph.parameters)
-        facts.append(f"{plural(len(graph.parameters), 'parameter')}, {plural(size, 'value')}")
+        facts.append(f"{plural(len(graph.parameters), 'parameter')}, {plural(size, 'number')}")
     facts += sorted({str(t.dtype) for t in graph.tensors if t.dtype.kind == "f"})
     lines = [BETWEEN.join([*facts, gradients.said])]
     if gradients.failed:
