@@ -655,6 +655,18 @@ def test_the_words_of_the_legend_stand_beside_their_boxes(product, kinds, render
         assert min(left - x for x, y in boxes if abs(y - height) < 6 and x <= left) < 8
 
 
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+def test_what_stands_in_the_legend_fits(direction):
+    """Its lines have a size of their own, and Debian's renderer says where that is too small."""
+    if RENDERERS["debian"] is None:
+        pytest.skip("the renderer of Debian is not installed")
+    for name in ("steel_both", "rnn", "korean", "deep"):
+        source = gallery.SCENES[name](direction=direction).source
+        command = [RENDERERS["debian"], "-Tpng", "-Gdpi=192"]
+        done = subprocess.run(command, input=source.encode(), capture_output=True, timeout=100)
+        assert b"too small" not in done.stderr
+
+
 def test_pdf(renderer):
     picture = draw(leaf(1.0, name="w"))
     if renderer == "debian":

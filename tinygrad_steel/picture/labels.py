@@ -203,14 +203,14 @@ def legend(scene: Scene, style: Style, sideways: bool, has_chips: bool) -> str:
     if any(card.grad is not None for card in scene.cards):
         bars = "".join(style.bars(4, 4))
         rows.append(f"{bars}{style.muted(f'  {meaning_of_bars(scene)}', KEY)}")
-    return table(rows)[1:-1]
+    return table(rows, 0)[1:-1]
 
 
 def legend_row(cells: list[tuple[str, str]]) -> str:
     """A line of the legend, of a width of its own: the renderer spreads it over that of a longer one otherwise."""
     width = sum(len(text) * KEY * 0.5 + 32 for _, text in cells)
     look = 'BORDER="0" CELLBORDER="0" CELLSPACING="2" CELLPADDING="1"'
-    room = f'FIXEDSIZE="TRUE" ALIGN="LEFT" WIDTH="{width:.0f}" HEIGHT="13"'
+    room = f'FIXEDSIZE="TRUE" ALIGN="LEFT" WIDTH="{width:.0f}" HEIGHT="17"'
     return f"<TABLE {room} {look}><TR>{''.join(cell for cell, _ in cells)}</TR></TABLE>"
 
 
