@@ -629,6 +629,44 @@ def test_the_legend_is_not_spread(renderer):
     assert len(places) == 5 and max(places) - min(places) < 420
 
 
+@pytest.mark.parametrize(
+    ("product", "kinds"),
+    [(lambda w, x: w @ w, 2), (lambda w, x: w @ x, 3), (lambda w, x: (w * x).sum(), 4)],
+)
+def test_the_words_of_the_legend_stand_beside_their_boxes(product, kinds, renderer):
+    """What the bars mean is a long line, over whose width few short columns are not spread."""
+    x, w = Tensor([1.0, 2.0], name="x"), leaf([3.0, 4.0], name="w")
+    drawn = Drawn(draw(product(w, x), view="backward"))
+    legend = next(g for g in drawn.root.iter(SVG + "g") if g.findtext(SVG + "title") == "legend")
+    boxes, words = [], []
+    for thing in legend.iter():
+        numbers = [
+            *map(float, re.findall(r"-?[\d.]+", thing.get("points") or thing.get("d") or ""))
+        ]
+        if numbers:
+            boxes.append((max(numbers[::2]), np.mean(numbers[1::2])))
+        elif (
+            thing.tag == SVG + "text"
+            and thing.text.replace("\xa0", " ").strip() in CAPTIONS.values()
+        ):
+            words.append((float(thing.get("x")), float(thing.get("y"))))
+    assert len(words) == kinds
+    for left, height in words:
+        assert min(left - x for x, y in boxes if abs(y - height) < 6 and x <= left) < 8
+
+
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+def test_what_stands_in_the_legend_fits(direction):
+    """Its lines have a size of their own, and Debian's renderer says where that is too small."""
+    if RENDERERS["debian"] is None:
+        pytest.skip("the renderer of Debian is not installed")
+    for name in ("steel_both", "rnn", "korean", "deep"):
+        source = gallery.SCENES[name](direction=direction).source
+        command = [RENDERERS["debian"], "-Tpng", "-Gdpi=192"]
+        done = subprocess.run(command, input=source.encode(), capture_output=True, timeout=100)
+        assert b"too small" not in done.stderr
+
+
 def test_pdf(renderer):
     picture = draw(leaf(1.0, name="w"))
     if renderer == "debian":

@@ -292,6 +292,14 @@ def test_a_chip_stands_in_the_scope_in_which_it_is_used(layout):
     assert len(frames) == 3 and all(len([n for n in f if "_" in n]) == 3 for f in frames)
 
 
+def test_a_chip_is_called_as_in_formulas():
+    """In a second row, the product that `g * t1` speaks of is t1, and not one of its numbers."""
+    a, b, c, f = (leaf(x, name=name) for x, name in zip((2.0, -3.0, 10.0, -2.0), "abcf"))
+    picture = draw((a * b + c) * f, view="both", direction="LR")
+    labels = [line for line in picture.source.splitlines() if "steel-chip" in line]
+    assert len(labels) == 1 and ">→ t1<" in labels[0]
+
+
 def test_a_chip_of_a_constant_without_a_name_says_what_it_is():
     half = Tensor(0.5)
     h = leaf([1.0, 2.0], name="x")

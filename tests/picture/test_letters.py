@@ -250,10 +250,26 @@ def test_the_first_thing_one_types_says_what_to_do():
     assert "names" not in named and named.startswith("x * y + z\n")
 
 
-def test_the_text_speaks_of_no_colours():
+def test_no_colour_is_called_by_its_name():
+    """The dark theme has another one, and text none."""
     for view in ("forward", "backward", "both"):
-        assert "purple" not in str(draw(gallery.steel(), view=view))
-    assert "purple arrow" in draw(gallery.steel(), view="backward").source
+        picture = draw(gallery.steel(), view=view, theme="dark")
+        assert "purple" not in str(picture) + picture.source
+        assert ("arrow in this colour = gradient sent back" in picture.source) == (
+            view != "forward"
+        )
+        assert "this colour" not in str(picture)
+
+
+def test_dotted_arrows_are_explained_where_there_are_any():
+    x, w = Tensor(2.0, name="x"), leaf(3.0, name="w")
+    for loss, view, is_dotted in [
+        (x * w, "backward", True),
+        (x * w, "both", False),  # the data's arrow is there, and no other
+        (w * w, "backward", False),
+    ]:
+        source = draw(loss, view=view).source
+        assert ("style=dotted" in source) == is_dotted == ("dotted = none" in source)
 
 
 def test_masks_are_told_apart():

@@ -24,6 +24,7 @@ from tinygrad_steel import (
     op,
     relu,
     scope,
+    sigmoid_cross_entropy,
     softmax_cross_entropy,
 )
 from tinygrad_steel.picture.gradients import length
@@ -89,7 +90,7 @@ def test_the_cards_of_the_steel_step():
     ]
     assert shown.title == "loss = mean(softmax_cross_entropy(x @ w + b, y))"
     assert shown.subtitle == [
-        "8 nodes · 2 parameters, 196 values · float64 · gradients from loss.backward()"
+        "8 nodes · 2 parameters, 196 numbers · float64 · gradients from loss.backward()"
     ]
     assert_inputs_come_first(shown)
 
@@ -174,6 +175,7 @@ def test_whole_numbers_are_not_rounded():
         (lambda x: x / 3**0.5, ["_ / 1.732"]),
         (lambda x: x**2, ["_ ** 2"]),
         (lambda x: np.maximum(x, 0.0), ["_, 0"]),
+        (lambda x: sigmoid_cross_entropy(x, 1.0), ["_, 1"]),  # BCE is no sign between two
         (lambda x: x.clip(-1, 1), ["a_min=-1, a_max=1"]),
         (lambda x: x[1:, 0], ["[1:, 0]"]),
         (lambda x: x[[0, 0], ::-1], ["[_, ::-1]"]),
@@ -749,7 +751,7 @@ def test_equal_scopes_fold_into_one_card():
     assert fold.facts == [
         "relu(h @ w + b)",
         "(10, 27) -> (10, 32) -> (10, 32) -> (10, 32)",
-        "w0, b0, ..., w2, b2 · 3,008 values",
+        "w0, b0, ..., w2, b2 · 3,008 numbers",
     ]
     sizes = [
         c.grad for c in scene(loss).cards if c.name[:1] in "wb" and c.name[1:] in "012" and c.name
@@ -1000,7 +1002,7 @@ def test_depth():
     shown = scene(h.sum(), depth=3, view="backward")
     assert [c.op for c in shown.cards] == ["sin", "sin", "sin", "sum"]
     assert shown.subtitle[0].startswith(
-        "12 nodes · 1 parameter, 1 value · float64 · gradients of the result"
+        "12 nodes · 1 parameter, 1 number · float64 · gradients of the result"
     )
     assert shown.subtitle[1] == "8 nodes further back than 3 steps left out"
     assert [a.code for a in shown.arrows] == ["g * cos(t8)", "g * cos(t9)", "g"]
@@ -1008,7 +1010,22 @@ def test_depth():
     assert len(scene(h.sum(), depth=100).subtitle) == 1
 
 
-@pytest.mark.parametrize("depth", [0, -1])
+def test_a_card_says_which_inputs_depth_leaves_out():
+    """One of two that is drawn for another reason is not all that a product has."""
+    a, b = leaf(2.0, name="a"), leaf(-3.0, name="b")
+    facts = {card.op or card.name: card.facts for card in scene(a * b + a, depth=1).cards}
+    assert facts == {"add": [], "multiply": ["1 input left out"], "a": []}
+    product, total = scene(np.square(a * b).sum(), depth=2).cards[0], scene(a * b).cards[-1]
+    assert product.facts == ["2 inputs left out"] and total.facts == []
+
+
+@pytest.mark.parametrize("names", [5, ["x"], "x", leaf(1.0)])
+def test_names_are_a_dict(names):
+    with pytest.raises(TypeError, match=r"names is a dict of variables, such as locals\(\), not "):
+        draw(leaf(1.0) * 2, names=names)
+
+
+@pytest.mark.parametrize("depth", [0, -1, 1.5, "3"])
 def test_depth_is_at_least_one(depth):
     with pytest.raises(ValueError, match="at least 1"):
         scene(leaf(1.0), depth=depth)
@@ -1036,7 +1053,7 @@ def test_a_chain_deeper_than_the_stack(step):
 def test_the_text_tree():
     assert text_tree(scene(gallery.mlp(), fold=True)).splitlines() == [
         "loss = mean(softmax_cross_entropy(relu(relu(relu(x @ w0 + b0) @ w1 + b1) @ w2 + b2) @ wo + bo, y))",
-        "23 nodes | 8 parameters, 3,239 values | float64 | gradients from loss.backward()",
+        "23 nodes | 8 parameters, 3,239 numbers | float64 | gradients from loss.backward()",
         "3 repeated blocks folded; draw(..., fold=False) shows all",
         "",
         "loss  mean  = 1.9534  grad 1",
@@ -1044,7 +1061,7 @@ def test_the_text_tree():
         "|- add  (10, 7)  |grad| 0.293",
         "|  |- matmul  (10, 7)  |grad| 0.293",
         "|  |  |- 3 x hidden  relu(h @ w + b)  (10, 27) -> (10, 32) -> (10, 32) -> (10, 32)  w0, b0, ..., w2, b2 | "
-        "3,008 values  |grad| 0.108 to 0.643",
+        "3,008 numbers  |grad| 0.108 to 0.643",
         "|  |  |  ^ x  (10, 27)  input  no gradient",
         "|  |  `- wo  (32, 7)  parameter  |grad| 0.465",
         "|  `- bo  (7,)  parameter  |grad| 0.371  [broadcast to (10, 7)]",

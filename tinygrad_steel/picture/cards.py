@@ -17,10 +17,10 @@ from ..program.literals import index_text, short_number, value_text
 from ..program.texts import Text
 from .figures import FEW, in_rows, single
 from .gradients import Gradients, length
-from .graph import Graph
+from .graph import Graph, inputs_of
 from .scope import Path, common, scope_of
 from .verdicts import Mark
-from .words import printable
+from .words import plural, printable
 
 # What stands largest on the card of an op; for all others it is their name.
 GLYPHS: dict[Op | None, str] = {
@@ -105,7 +105,7 @@ def cards_of(graph: Graph, gradients: Gradients, view: str, values: bool) -> dic
             signed=single_number(g),
             grad_rows=grad_rows,
             note=missing_gradient(t, gradients) if g is None else "",
-            facts=settings(t) + rows,
+            facts=settings(t) + left_out(t, graph) + rows,
             tooltip="\n".join([title, *statistics(t, gradients)]),
             spine=t in spine,
         )
@@ -136,6 +136,12 @@ def missing_gradient(t: Tensor, gradients: Gradients) -> str:
         return "no gradient"
     arrives = not gradients.pulled or t in gradients.whole
     return "no gradient yet" if arrives else "no gradient arrives"
+
+
+def left_out(t: Tensor, graph: Graph) -> list[str]:
+    """How many inputs are further back than is drawn; else those that are drawn seem to be all."""
+    count = sum(x not in graph.inputs for x in dict.fromkeys(inputs_of(t)))
+    return [f"{plural(count, 'input')} left out"] if count else []
 
 
 # Numbers
@@ -188,9 +194,9 @@ def settings(t: Tensor) -> list[str]:
 def plain_numbers(t: Tensor) -> list[str]:
     """The inputs that are no Tensors; beside the sign of an op where they stand, as in `2 - _`."""
     numbers = [x for x in t.inputs if not isinstance(x, Tensor)]
-    if numbers and len(t.inputs) == 2 and t.op in GLYPHS:
+    if numbers and t.op in INFIX:
         sides = ("_" if isinstance(x, Tensor) else short_number(x) for x in t.inputs)
-        return [f" {GLYPHS[t.op]} ".join(sides)]
+        return [f" {INFIX[t.op][0]} ".join(sides)]
     words = ["_" if isinstance(x, Tensor) else short_number(x) for x in t.inputs]
     return [", ".join(words)] if numbers else []
 

@@ -83,7 +83,7 @@ def draw(
     >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> print(draw((x * x).sum(), view="backward"))
     sum(x * x)
-    3 nodes | 1 parameter, 2 values | float64 | gradients of the result
+    3 nodes | 1 parameter, 2 numbers | float64 | gradients of the result
     [sent: ...] = gradient that it gets from above; g = gradient there
     <BLANKLINE>
     output  sum  = 5  grad 1
@@ -97,7 +97,7 @@ def draw(
     >>> loss = x.exp().sum()
     >>> print(draw(loss, report=compare_backprop(loss, G_x=-x.exp().numpy())))
     sum(exp(x))
-    3 nodes | 1 parameter, 2 values | float64 | no backward() yet
+    3 nodes | 1 parameter, 2 numbers | float64 | no backward() yet
     1 gradient compared | 1 wrong
     first wrong step: G_x, the sign is wrong
     <BLANKLINE>

@@ -124,7 +124,7 @@ def describe_parameters(parameters: list[Card]) -> str:
     names = [card.name for card in parameters if card.name]
     if len(names) > 4:
         names = [*names[:2], "...", *names[-2:]]
-    size = plural(sum(math.prod(card.shape) for card in parameters), "value")
+    size = plural(sum(math.prod(card.shape) for card in parameters), "number")
     return BETWEEN.join([", ".join(names), size]) if names else size
 
 

@@ -171,7 +171,7 @@ def title_label(scene: Scene, style: Style, title: bool | str, key: str) -> str:
         rows += [markup(line, "", 13, MONO, bold=True) for line in wrapped(text, 90)]
         rows += [style.muted(part) for line in scene.subtitle for part in wrapped(line, 120)]
         if scene.g:
-            rows.append(markup(key_to_arrows(scene.g), style.colours["gradient"], 9))
+            rows.append(markup(key_to_arrows(scene), style.colours["gradient"], 9))
     if not rows and not key:
         return ""
     after = '<TR><TD HEIGHT="6"></TD></TR>'
@@ -180,9 +180,11 @@ def title_label(scene: Scene, style: Style, title: bool | str, key: str) -> str:
     return table(rows, after=after)
 
 
-def key_to_arrows(g: str) -> str:
-    """What the arrows of gradients mean."""
-    return f"purple arrow = gradient sent back; {g} = gradient of the card it leaves; dotted = none"
+def key_to_arrows(scene: Scene) -> str:
+    """What the arrows of gradients mean; themes differ in their colour, which is that of the text."""
+    text = f"arrow in this colour = gradient sent back; {scene.g} = gradient of the card it leaves"
+    has_dotted = scene.view == "backward" and not all(arrow.flows for arrow in scene.arrows)
+    return f"{text}; dotted = none" if has_dotted else text
 
 
 def legend(scene: Scene, style: Style, sideways: bool, has_chips: bool) -> str:
@@ -193,25 +195,23 @@ def legend(scene: Scene, style: Style, sideways: bool, has_chips: bool) -> str:
     if {"target", "constant"} <= kinds:
         captions["target"] = "target, constant"
         del captions["constant"]
-    cells = [legend_cell(kind, text, style) for kind, text in captions.items()]
+    cells = [(legend_cell(kind, text, style), text) for kind, text in captions.items()]
     if has_chips:
-        captions["chip"] = "small: the same once more"
-        cells.append(chip_cell(captions["chip"], style))
-    rows = [f"<TR>{''.join(cells[i : i + most])}</TR>" for i in range(0, len(cells), most)]
-    columns = min(most, len(cells))
-    widest = sum(sorted(map(len, captions.values()))[-columns:])
+        text = "small: the same once more"
+        cells.append((chip_cell(text, style), text))
+    rows = [legend_row(cells[i : i + most]) for i in range(0, len(cells), most)]
     if any(card.grad is not None for card in scene.cards):
         bars = "".join(style.bars(4, 4))
-        meaning = f"  {meaning_of_bars(scene)}"
-        widest = max(widest, len(meaning) + 4)
-        text = f'<TD COLSPAN="{2 * columns}" ALIGN="LEFT">{bars}{style.muted(meaning, KEY)}</TD>'
-        rows.append(f"<TR>{text}</TR>")
-    fixed = ""
-    if sideways:  # below the title it would be spread over the width of that otherwise
-        room = f'WIDTH="{widest * KEY * 0.55 + columns * 40:.0f}" HEIGHT="{len(rows) * 15 + 4}"'
-        fixed = f'FIXEDSIZE="TRUE" ALIGN="LEFT" {room}'
+        rows.append(f"{bars}{style.muted(f'  {meaning_of_bars(scene)}', KEY)}")
+    return table(rows, 0)[1:-1]
+
+
+def legend_row(cells: list[tuple[str, str]]) -> str:
+    """A line of the legend, of a width of its own: the renderer spreads it over that of a longer one otherwise."""
+    width = sum(len(text) * KEY * 0.5 + 32 for _, text in cells)
     look = 'BORDER="0" CELLBORDER="0" CELLSPACING="2" CELLPADDING="1"'
-    return f"<TABLE {fixed} {look}>{''.join(rows)}</TABLE>"
+    room = f'FIXEDSIZE="TRUE" ALIGN="LEFT" WIDTH="{width:.0f}" HEIGHT="17"'
+    return f"<TABLE {room} {look}><TR>{''.join(cell for cell, _ in cells)}</TR></TABLE>"
 
 
 def meaning_of_bars(scene: Scene) -> str:

@@ -75,9 +75,9 @@ def check_arguments(tensor: Tensor, view: str, fold: bool | str, depth: int | No
         raise TypeError(f"draw takes a Tensor, the result to be drawn, not {kind}")
     if view not in ("forward", "backward", "both"):
         raise ValueError(f'view is "forward", "backward" or "both", not {view!r}')
-    if depth is not None and depth < 1:
+    if depth is not None and not (isinstance(depth, int | np.integer) and depth >= 1):
         raise ValueError(
-            f"depth is how many steps back from the result are drawn, at least 1, not {depth}"
+            f"depth is how many steps back from the result are drawn, at least 1, not {depth!r}"
         )
     if fold not in (True, False, "auto"):
         raise ValueError(f'fold is True, False or "auto", not {fold!r}')
@@ -170,7 +170,7 @@ def counts(graph: Graph, gradients: Gradients, depth: int | None) -> list[str]:
     facts = [plural(len(graph.every), "node")]
     if graph.parameters:
         size = sum(t.size for t in graph.parameters)
-        facts.append(f"{plural(len(graph.parameters), 'parameter')}, {plural(size, 'value')}")
+        facts.append(f"{plural(len(graph.parameters), 'parameter')}, {plural(size, 'number')}")
     facts += sorted({str(t.dtype) for t in graph.tensors if t.dtype.kind == "f"})
     lines = [BETWEEN.join([*facts, gradients.said])]
     if gradients.failed:

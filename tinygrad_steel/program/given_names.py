@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,9 @@ class GivenNames:
 
 def variables(names: Names) -> dict[str, Any]:
     """The variables that give names: not the results that IPython keeps in _, Out and the like."""
-    given = names or {}
+    given = {} if names is None else names
+    if not isinstance(given, Mapping):
+        kind = type(given).__name__
+        raise TypeError(f"names is a dict of variables, such as locals(), not {kind}")
     own = [k for k in given if not k.startswith("_") and k not in ("In", "Out")]
     return {k: given[k] for k in own}
