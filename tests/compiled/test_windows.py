@@ -12,6 +12,7 @@ import types
 
 import numpy as np
 import pytest
+from helpers import FULL
 
 from tinygrad_steel import (
     SGD,
@@ -40,15 +41,35 @@ def uncompiled(monkeypatch, tmp_path):
     monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path))
 
 
-@pytest.fixture(params=["numpy", "loops", pytest.param("numba", marks=pytest.mark.slow)])
-def backend(request):
-    """NumPy's calls, the loops run by Python, and the loops compiled."""
+def in_each(request):
+    """The name of a back end, which is ready to be used."""
     if request.param == "loops":
         request.getfixturevalue("uncompiled")
     elif request.param == "numba" and importlib.util.find_spec("numba") is None:
         missing = "the numba back end is not installed"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     return "numpy" if request.param == "numpy" else "numba"
+
+
+MACHINE_CODE = pytest.param("numba", marks=pytest.mark.slow)
+
+
+@pytest.fixture(params=["numpy", "loops", MACHINE_CODE])
+def backend(request):
+    """NumPy's calls, the loops run by Python, and the loops compiled."""
+    return in_each(request)
+
+
+@pytest.fixture(params=[MACHINE_CODE])
+def machine_code(request):
+    """The loops compiled."""
+    return in_each(request)
+
+
+@pytest.fixture(params=["numpy", "loops", *([MACHINE_CODE] if FULL else [])])
+def quick_backend(request):
+    """The same where to compile the loops takes many seconds: in the full form alone."""
+    return in_each(request)
 
 
 def random(*shape, seed=0):
@@ -230,7 +251,16 @@ def made(name, rows=4):
 
 @pytest.mark.parametrize("optimizer", [SGD, Adam])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_an_epoch_trains_as_eager_does(name, optimizer, backend):
+def test_an_epoch_trains_as_eager_does(name, optimizer, quick_backend):
+    check_epoch(name, optimizer, quick_backend)
+
+
+@pytest.mark.parametrize("name", ["cnn", "rnn"])
+def test_an_epoch_in_machine_code_does(name, machine_code):
+    check_epoch(name, SGD, machine_code)
+
+
+def check_epoch(name, optimizer, backend):
     """10 rows in batches of 4: the last one is shorter."""
     function, x, y, parameters, loss = made(name)
     epoch = compile_epoch(loss, (x, y), optimizer=optimizer(parameters, 0.1), backend=backend)
@@ -268,8 +298,9 @@ def test_float32_stays_float32(backend):
 
 @pytest.mark.parametrize("name", ["lstm", "attention"])
 @pytest.mark.parametrize("steps", [1, 3, 6, 10])
-def test_a_sequence_of_another_length_is_refused(name, steps, backend):
+def test_a_sequence_of_another_length_is_refused(name, steps, quick_backend):
     """A step holds its number of steps: another one is an error, and nothing is trained."""
+    backend = quick_backend
     function, x, y, parameters, loss = made(name)
     optimizer = SGD(parameters, 0.1)
     step = compile_backprop(loss, optimizer=optimizer, backend=backend)
@@ -287,10 +318,10 @@ def test_a_sequence_of_another_length_is_refused(name, steps, backend):
 
 
 @pytest.mark.parametrize("name", ["lstm", "attention"])
-def test_fewer_rows_of_a_whole_step_are_refused(name, backend):
+def test_fewer_rows_of_a_whole_step_are_refused(name, quick_backend):
     """A step has no shorter batch, other than an epoch; nor are steps of time taken for rows."""
     _, x, y, parameters, loss = made(name)
-    step = compile_backprop(loss, optimizer=SGD(parameters, 0.1), backend=backend)
+    step = compile_backprop(loss, optimizer=SGD(parameters, 0.1), backend=quick_backend)
     with pytest.raises(ValueError, match="compiled for"):
         step(x.data[:2], y.data[:2])
     with pytest.raises(ValueError, match="compiled for"):
