@@ -30,17 +30,23 @@ def check(x: Any, layout: str, least: int, epsilon: float, **others: Any) -> Non
 
     And for an epsilon below 0, with which a small variance has no root.
     """
-    shape: tuple[int, ...] = np.shape(data_of(x))
+    shape = shape_of(x)
     if len(shape) < least:
         raise ValueError(f"x is {layout}, not {shape}")
     if not epsilon >= 0:
         raise ValueError(f"epsilon is a small number, 0 or more, not {epsilon}")
     for name, given in others.items():
-        other = np.shape(data_of(given))
+        other = shape_of(given)
         pairs = zip(other[::-1], shape[::-1])
         if len(other) > len(shape) or any(n not in (1, full) for n, full in pairs):
             words = f"one number for each place along the last axis of x, ({shape[-1]},)"
             raise ValueError(f"{name} is {words}, not {other}: x is {shape}")
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of a Tensor, of an array of any library, or of a plain number."""
+    shape: tuple[int, ...] = x.shape if hasattr(x, "shape") else np.shape(x)
+    return shape
 
 
 def over_batch(x: Any) -> Axis:
