@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.op import is_tensor
+from ..ops.op import data_of, is_tensor
 from .holders import is_out_of_sight, is_seen_elsewhere
 from .line import LOOPS, is_integer, made_in, meaning_of, scope_of, written_out
 from .loops_as_windows import READY, instead_of_windows
@@ -380,13 +380,17 @@ def framed(filling: Filling) -> str:
     """The value with what is around it: one value, or what is there."""
     name, z = filling.name, filling.array
     made = made_in(scope_of(filling.around)[0], name)
-    if len(made) == 1 and is_first(filling) and np.all(np.equal(data_of(z), data_of(z).flat[0])):
+    if (
+        len(made) == 1
+        and is_first(filling)
+        and np.all(np.equal(numbers_of(z), numbers_of(z).flat[0]))
+    ):
         kind = maker(made[0])
-        if kind in ("zeros", "zeros_like") and not data_of(z).any():
+        if kind in ("zeros", "zeros_like") and not numbers_of(z).any():
             return f"{name} = {padded(filling, filling.text)}"
         if kind and not is_tensor(z):
             return f"{name} = {padded(filling, filling.text, f'{name}.flat[0]')}"
-    if not np.all(np.abs(data_of(z)) <= LARGEST):
+    if not np.all(np.abs(numbers_of(z)) <= LARGEST):
         return ""
     there = ast.unparse(ast.BinOp(filling.value, ast.Sub(), copied(filling.target)))
     return f"{name} = {name} + {padded(filling, there)}"
@@ -404,9 +408,9 @@ def is_first(filling: Filling) -> bool:
     return not earlier and not filling.loops
 
 
-def data_of(z: Any) -> np.ndarray:
+def numbers_of(z: Any) -> np.ndarray:
     """The numbers of an array or a Tensor."""
-    return np.asarray(z.data if is_tensor(z) else z)
+    return np.asarray(data_of(z))
 
 
 def maker(node: ast.expr) -> str:

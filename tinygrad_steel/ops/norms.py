@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .declare import define
 from .fast import Axis
-from .op import data_of
+from .op import Op, data_of
 from .reductions import mean
 from .safe import floats, wide
 from .samples import random_sample
@@ -130,25 +131,6 @@ def batch_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     return scaled(normal, scale, shift, x), (normal, deviation)
 
 
-@batch_norm.vjp
-def _(
-    g: Any, y: Any, x: Any, scale: Any, shift: Any, kept: Any = None, epsilon: float = 1e-5
-) -> Any:
-    normal, deviation = kept or standard(x, over_batch(x), epsilon)
-    return slope(g * scale, normal, deviation, over_batch(x))
-
-
-@batch_norm.vjp
-def _(
-    g: Any, y: Any, x: Any, scale: Any, shift: Any, kept: Any = None, epsilon: float = 1e-5
-) -> Any:
-    normal, _ = kept or standard(x, over_batch(x), epsilon)
-    return g * normal
-
-
-batch_norm.vjp(lambda g, y, x, scale, shift, kept=None, epsilon=1e-5: g)
-
-
 @define("layer_norm", samples=ROWS, keeps=True)
 def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     """Each row, along the last axis, with mean 0 and variance 1, times `scale`, plus `shift`.
@@ -193,23 +175,28 @@ def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     return scaled(normal, scale, shift, x), (normal, deviation)
 
 
-@layer_norm.vjp
-def _(
-    g: Any, y: Any, x: Any, scale: Any, shift: Any, kept: Any = None, epsilon: float = 1e-5
-) -> Any:
-    normal, deviation = kept or standard(x, -1, epsilon)
-    return slope(g * scale, normal, deviation, -1)
+def give_rules(norm: Op, axis_of: Callable[[Any], Axis]) -> None:
+    """The vjps of a norm whose statistics are over the axes `axis_of(x)`."""
+
+    @norm.vjp
+    def _(
+        g: Any, y: Any, x: Any, scale: Any, shift: Any, kept: Any = None, epsilon: float = 1e-5
+    ) -> Any:
+        normal, deviation = kept or standard(x, axis_of(x), epsilon)
+        return slope(g * scale, normal, deviation, axis_of(x))
+
+    @norm.vjp
+    def _(
+        g: Any, y: Any, x: Any, scale: Any, shift: Any, kept: Any = None, epsilon: float = 1e-5
+    ) -> Any:
+        normal, _ = kept or standard(x, axis_of(x), epsilon)
+        return g * normal
+
+    norm.vjp(lambda g, y, x, scale, shift, kept=None, epsilon=1e-5: g)
 
 
-@layer_norm.vjp
-def _(
-    g: Any, y: Any, x: Any, scale: Any, shift: Any, kept: Any = None, epsilon: float = 1e-5
-) -> Any:
-    normal, _ = kept or standard(x, -1, epsilon)
-    return g * normal
-
-
-layer_norm.vjp(lambda g, y, x, scale, shift, kept=None, epsilon=1e-5: g)
+give_rules(batch_norm, over_batch)
+give_rules(layer_norm, lambda x: -1)
 
 
 def scaled(normal: Any, scale: Any, shift: Any, x: Any) -> Any:

@@ -44,6 +44,8 @@ class Report(Protocol):
 
     @property
     def steps(self) -> Sequence[Step]: ...
+    @property
+    def first_wrong(self) -> Step | None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +90,7 @@ def marks_of(graph: Graph, report: Report) -> dict[Tensor, Mark]:
             f"loss that was compared, before any data or requires_grad changes"
         )
     found = {t: NOT_SEEN for t in graph.tensors if t.requires_grad and t is not graph.root}
-    first = first_wrong(report)
+    first = report.first_wrong
     for step in steps:
         t = by_age[step.age or 0]
         mark = mark_of(step, step is first)
@@ -100,11 +102,6 @@ def mark_of(step: Step, is_first: bool) -> Mark:
     """What a step says on a card."""
     text = "first wrong step" if is_first else step.verdict
     return Mark(step.status, text, step.called, step.reason, is_first)
-
-
-def first_wrong(report: Report) -> Step | None:
-    """The first wrong step, from the loss backwards."""
-    return next((step for step in report.steps if step.status == "wrong"), None)
 
 
 def worst(marks: Iterable[Mark]) -> Mark:
@@ -132,7 +129,7 @@ def said_of(report: Report) -> list[str]:
     words = {"follows": "from a wrong one", "not-judged": "not judged"}
     each = [f"{counts[k]} {words.get(k, k)}" for k in reversed(ICONS) if k in counts]
     lines = [BETWEEN.join([f"{plural(len(report.steps), 'gradient')} compared", *each])]
-    wrong = first_wrong(report)
+    wrong = report.first_wrong
     if wrong is not None:
         lines.append(f"first wrong step: {wrong.called}, {wrong.reason}")
     return lines
