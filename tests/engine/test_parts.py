@@ -26,3 +26,16 @@ def test_a_single_number_is_read_in_many_ways():
     loss = np.sum(y[None] * 3) + y * y + np.sum(y[None] * 4) + y[()] * 5 + np.sum(y[True]) + y[...]
     loss.backward()
     assert x.grad == 3 + 2 * 2 + 4 + 5 + 1 + 1
+
+
+@pytest.mark.parametrize("whole", [lambda a: a, lambda a: a[:]], ids=["itself", "a view"])
+def test_a_part_is_not_added_to_what_somebody_else_was_sent(whole):
+    """A sum sends one array to both of its inputs; only one of them is read in part as well."""
+    p, q = Tensor([1.0, 2.0, 3.0], True), Tensor([4.0, 5.0, 6.0], True)
+    a, b = p * 2, q * 3
+    part = a[1:]  # before the sum, so that its gradient comes after that of the sum
+    weights = np.array([0.5, -1.5, 2.5])
+    loss = np.sum((whole(a) + b) * weights) + np.sum(part * np.array([7.0, -9.0]))
+    loss.backward()
+    np.testing.assert_allclose(p.grad, 2 * (weights + [0, 7, -9]))
+    np.testing.assert_allclose(q.grad, 3 * weights)
