@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from outputs import as_text
 from settings import OPTIMIZERS
+from stopping import CTRL_C, TERMINATED, Terminated, sigterm_as_interrupt
 
 from tinygrad_steel import RendererNotFound
 
 if TYPE_CHECKING:
     from experiment import Run
 
-WRONG = 2  # exit codes: something given is wrong,
-STOPPED = 130  # stopped by Ctrl-C, as shells have it: what depends on the training does not begin
+WRONG = 2  # the exit code for what cannot be done as it was given
 
 
 class Parser(argparse.ArgumentParser):
@@ -101,8 +101,10 @@ def parser_for(description: str | None, choices: dict[str, list[str]]) -> Parser
     curves = "curves of loss and accuracy (.png, .svg, .pdf; needs matplotlib)"
     add("--plot", type=file, metavar="FILE", help=curves)
     add("--save", type=file, metavar="FILE", help="keep the trained model (.npz)")
+    often = "write it every N epochs, too, so that no more is lost"
+    add("--save-every", type=whole, default=0, metavar="N", help=often)
     add("--onnx", type=file, metavar="FILE", help="export the trained model (needs onnx)")
-    kept = "go on from a kept model: its weights, scaling and test rows"
+    kept = "go on from a kept model as if never stopped, for --epochs more"
     add("--load", type=file, metavar="FILE", dest="load_from", help=kept)
     add("--quiet", action="store_true", help="no progress bar (there is none without a terminal)")
     on = "train on when the loss is not finite"
@@ -125,16 +127,19 @@ def main(execute: Callable[..., Run], description: str | None, **choices: list[s
     counts = [given.pop(name) for name in ("epochs", "batch_size", "report")]
     prepare_console()
     try:
-        if seeds == 1:
-            stopped = execute(*counts, explain=True, **given).stopped
-        else:
-            stopped = train_seeds(execute, counts, given, seeds)
+        with sigterm_as_interrupt():
+            if seeds == 1:
+                stopped = execute(*counts, explain=True, **given).stopped
+            else:
+                stopped = train_seeds(execute, counts, given, seeds)
     except (ValueError, OSError, ImportError, MemoryError, RendererNotFound, ArithmeticError) as e:
         parser.fail(e)
+    except Terminated:
+        parser.fail("stopped by SIGTERM", TERMINATED)
     except KeyboardInterrupt:
-        parser.fail("stopped by Ctrl-C", STOPPED)
-    if stopped:
-        sys.exit(STOPPED)
+        parser.fail("stopped by Ctrl-C", CTRL_C)
+    if stopped:  # so that what depends on the whole training does not begin
+        sys.exit(TERMINATED if stopped == "SIGTERM" else CTRL_C)
 
 
 def prepare_console() -> None:
@@ -145,14 +150,14 @@ def prepare_console() -> None:
 
 def train_seeds(
     execute: Callable[..., Run], counts: list[int], given: dict[str, Any], seeds: int
-) -> bool:
-    """Train once for each seed; say its figures, at last their means and spreads; whether Ctrl-C came."""
+) -> str:
+    """Train once for each seed; say its figures, at last their means and spreads; by what it was stopped."""
     epochs, batch_size, _ = counts
     found: dict[str, list[float]] = {}
     for seed in range(given["seed"], given["seed"] + seeds):
         run = execute(epochs, batch_size, 0, **{**given, "seed": seed, "say": silent})
         if run.stopped:
-            return True
+            return run.stopped
         figures = {"accuracy": run.test_accuracy, **run.figures()}
         print(f"seed {seed}: {as_text(figures)}")
         for name, value in figures.items():
@@ -163,7 +168,7 @@ def train_seeds(
         )
     if run.dataset.synthetic:
         print(run.dataset.synthetic)
-    return False
+    return ""
 
 
 def silent(*_: Any, **__: Any) -> None:

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import outputs
+import resuming
 from compiled_epoch import compiled_epoch
 from datasets import Dataset, load
 from model import Model, Scaling
-from progress import Progress
+from progress import Progress, check_finite
 from settings import OPTIMIZERS, Settings
+from stopping import Terminated
 
 from tinygrad_steel import Tensor, no_grad
 from tinygrad_steel.engine.optim import Optimizer
@@ -58,12 +60,17 @@ class Run:
     epochs_before: int = 0  # of the model that was loaded
     history: list[Epoch] = field(default_factory=list)
     seconds: float = 0.0  # of the epochs, without compiling
-    stopped: bool = False  # by Ctrl-C
+    stopped: str = ""  # by "Ctrl-C" or "SIGTERM"
 
     @property
     def parameters(self) -> dict[str, Tensor]:
         """The Tensors that are trained, by name."""
         return self.model.parameters
+
+    @property
+    def epochs(self) -> int:
+        """How many are finished, those of earlier runs included."""
+        return self.epochs_before + len(self.history)
 
     @functools.cached_property
     def x(self) -> Array:
@@ -111,8 +118,9 @@ def train(
 ) -> Run:
     """Train as the book does, print a line every `report` epochs (0: none) and the final accuracy.
 
-    The options are those of `Settings`. Ctrl-C ends the training, but nothing else. Raises
-    ValueError, OSError and ImportError, before any step, for what cannot be trained or kept.
+    The options are those of `Settings`. Ctrl-C ends the training, but nothing else: the run is that
+    of its last finished epoch then. Raises ValueError, OSError and ImportError, before any step, for
+    what cannot be trained or kept.
     """
     settings = Settings(epoch_count, mb_size, report, **options)
     outputs.check(settings)
@@ -122,27 +130,28 @@ def train(
         return run
     run_epoch = compiled_epoch(run) if settings.compiled else run.epoch
     step_count = len(run.training) // mb_size
-    progress, watchers = Progress(run), outputs.watchers(settings)
+    progress, saver, watchers = Progress(run), resuming.saver(run), outputs.watchers(settings)
     start = time.perf_counter()
     try:
         for watch in watchers:
             watch(run)
-        for epoch in range(epoch_count):
+        for _ in range(epoch_count):
             run.rng.shuffle(run.training)
             batches = run.training[: step_count * mb_size].reshape(step_count, mb_size)
             loss, accuracy = run_epoch(batches)
-            run.history.append(
-                Epoch(run.epochs_before + epoch + 1, loss, accuracy, run.test_accuracy)
-            )
-            progress.after_epoch()
+            run.history.append(Epoch(run.epochs + 1, loss, accuracy, run.test_accuracy))
+            check_finite(run)
+            saver.epoch_done(run.epochs)
+            progress.epoch_done()
             for watch in watchers:
                 watch(run)
-    except KeyboardInterrupt:
-        run.stopped = True
+    except KeyboardInterrupt as stop:
+        run.stopped = "SIGTERM" if isinstance(stop, Terminated) else "Ctrl-C"
+        saver.go_back()
     finally:
         progress.close()
     run.seconds = time.perf_counter() - start
-    outputs.finish(run)
+    outputs.finish(run, saver)
     return run
 
 
@@ -162,11 +171,10 @@ def prepare(experiment: Experiment, settings: Settings) -> Run:
     training, test = np.split(order, [whole_batches])
     run = Run(experiment, settings, dataset, model, optimizer, training, test, rng)
     if settings.load_from is not None:
-        outputs.go_on(run)
-    elif settings.standardize:
-        model.scaling = Scaling.of(dataset.x[training])
-    if settings.balance:
-        run.training = balanced(dataset.y, run.training)
+        resuming.go_on(run)
+    else:
+        model.scaling = Scaling.of(dataset.x[training]) if settings.standardize else model.scaling
+        run.training = balanced(dataset.y, training) if settings.balance else training
     if len(run.training) < settings.mb_size:
         raise ValueError(
             f"a batch of {settings.mb_size} is more than the {len(run.training)} training rows"

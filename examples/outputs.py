@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from whole_file import place_of, whole_file
 
 from tinygrad_steel import Tensor, draw, write_backprop
 from tinygrad_steel.export.onnx_file import find_onnx
 from tinygrad_steel.program.definitions import locals_of
 
 if TYPE_CHECKING:
+    from checkpoint import Saver
     from experiment import Epoch, Run
     from settings import Settings
 
@@ -40,19 +40,13 @@ def check(settings: Settings) -> None:
 
 
 def check_place(option: str, file: str) -> None:
-    """ValueError or OSError where no file can be written."""
-    path = Path(file)
-    if not file:
-        raise ValueError(f"--{option} needs the name of a file")
-    if path.exists() and not path.is_file():
-        raise OSError(f"{file} cannot be written: it is no file, but a folder or a device")
+    """OSError where no file can be written."""
+    target, _ = place_of(file)
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
+        with tempfile.TemporaryFile(dir=target.parent):
             pass
-    except OSError as error:
-        raise OSError(f"{file} cannot be written: {path.parent}: {error.strerror}") from error
-    if path.exists() and not os.access(path, os.W_OK):
-        raise OSError(f"{file} cannot be written: no permission")
+    except OSError as error:  # of a folder that only looks as if one could
+        raise OSError(f"{file} cannot be written: {error.strerror}") from error
 
 
 def watchers(settings: Settings) -> list[Callable[[Run], None]]:
@@ -60,22 +54,24 @@ def watchers(settings: Settings) -> list[Callable[[Run], None]]:
     return [settings.watch] if settings.watch is not None else []
 
 
-def finish(run: Run) -> None:
+def finish(run: Run, saver: Saver) -> None:
     """Say what the training has come to, and write what was asked for."""
     settings, experiment, say = run.settings, run.experiment, run.settings.say
     say(f"\nFinal Test: final accuracy = {run.test_accuracy:5.3f}")
     if settings.metrics:
         say_metrics(run)
     if settings.save is not None:
-        keep(run, settings.save)
+        saver.write()
         say(f"saved: {settings.save}")
     if settings.onnx is not None:
-        run.model.export(settings.onnx, experiment.model, experiment.prediction)
+        with whole_file(settings.onnx) as part:
+            run.model.export(part, experiment.model, experiment.prediction)
         say(f"exported: {settings.onnx}")
     if settings.plot is not None:
         figure = empty_figure(settings.plot)
         draw_curves(figure, run.history)
-        figure.savefig(settings.plot, dpi=120)
+        with whole_file(settings.plot) as part:
+            figure.savefig(part, dpi=120)
         say(f"plotted: {settings.plot}")
     if run.dataset.synthetic:
         say(run.dataset.synthetic)
@@ -93,41 +89,6 @@ def say_metrics(run: Run) -> None:
 def as_text(figures: Mapping[str, float]) -> str:
     """Figures as one line."""
     return ", ".join(f"{name} = {value:5.3f}" for name, value in figures.items())
-
-
-# Kept models
-
-
-def keep(run: Run, file: str) -> None:
-    """Write the model and what it was trained by into a file."""
-    run.model.save(
-        file,
-        run.test,
-        data=run.experiment.data,
-        synthetic=bool(run.dataset.synthetic),
-        loss=run.experiment.loss.__name__,
-        epochs=run.epochs_before + len(run.history),  # in all
-        **run.settings.to_keep(),
-    )
-
-
-def go_on(run: Run) -> None:
-    """Take over the model in a file, with its scaling and its test rows.
-
-    With other test rows, a model would be tested on what it was trained with.
-    """
-    file, rows = run.settings.load_from, len(run.dataset.x)
-    synthetic, order = bool(run.dataset.synthetic), np.concatenate([run.training, run.test])
-    run.test, kept = run.model.load(file, rows, data=run.experiment.data, synthetic=synthetic)
-    if run.settings.standardize and not kept["standardize"]:
-        raise ValueError(f"{file} was trained without --standardize, and can only go on without it")
-    run.training = order[~np.isin(order, run.test)]
-    run.epochs_before = kept["epochs"]
-    earlier = {name: kept[name] for name in ("init", "standardize")}
-    run.settings = dataclasses.replace(run.settings, **earlier)
-    if not run.settings.instead_of_training:
-        inputs = "standardised" if kept["standardize"] else "raw"
-        run.settings.say(f"loaded: {file} (epochs: {kept['epochs']}, inputs: {inputs})")
 
 
 # Instead of training

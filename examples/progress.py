@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from experiment import Epoch, Run
+    from experiment import Run
 
 
 class Progress:
@@ -27,10 +27,9 @@ class Progress:
                 total=self.settings.epoch_count, unit=" epochs", leave=False, dynamic_ncols=True
             )
 
-    def after_epoch(self) -> None:
+    def epoch_done(self) -> None:
         """Say what the last epoch gave."""
         last = self.run.history[-1]
-        check_finite(self.run, last)
         line = f"loss={last.loss:5.3f}, accuracy={last.accuracy:5.3f}/{last.test_accuracy:5.3f}"
         if self.bar is not None:
             self.bar.set_postfix_str(line, refresh=False)
@@ -41,8 +40,8 @@ class Progress:
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self.run.stopped:
-            begun, count = len(self.run.history) + 1, self.settings.epoch_count
-            self.print(f"stopped by Ctrl-C in epoch {begun} of {count}")
+            epoch, count = self.run.epochs + 1, self.run.epochs_before + self.settings.epoch_count
+            self.print(f"stopped by {self.run.stopped} in epoch {epoch} of {count}")
         if self.bar is not None:
             self.bar.close()
 
@@ -54,9 +53,9 @@ def explanation(run: Run) -> str:
     return f"accuracy=a/b is {what[0].lower()}{what[1:]}: a in training, b on {rows}"
 
 
-def check_finite(run: Run, last: Epoch) -> None:
+def check_finite(run: Run) -> None:
     """FloatingPointError, with advice, for a loss that is not finite."""
-    settings = run.settings
+    settings, last = run.settings, run.history[-1]
     if not settings.check_loss or math.isfinite(last.loss):
         return
     raise FloatingPointError(

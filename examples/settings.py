@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from datasets import Dataset
@@ -54,6 +54,7 @@ class Settings:
     quiet: bool = True  # no progress bar
     explain: bool = False  # say first what the report's accuracies are
     metrics: bool = False  # more figures of the test rows
+    save_every: int = 0  # epochs, 0: at the end alone
     save: str | None = None  # files: the trained model (.npz),
     onnx: str | None = None  # the same for other programs, its outputs being probabilities,
     plot: str | None = None  # curves of loss and accuracy
@@ -69,6 +70,9 @@ class Settings:
             raise ValueError(
                 f"the learning rate must be above 0 and finite, not {self.learning_rate}"
             )
+
+        if self.save_every < 0 or (self.save_every and self.save is None):
+            raise ValueError("save-every is at least 0, and needs save, a file to write")
 
     @property
     def instead_of_training(self) -> bool:
@@ -94,15 +98,3 @@ class Settings:
         """The one that draws weights and shuffles rows."""
         given = self.seed
         return given if isinstance(given, np.random.RandomState) else np.random.RandomState(given)
-
-    def to_keep(self) -> dict[str, Any]:
-        """Those by which a kept model was trained."""
-        return {
-            "init": self.init,
-            "standardize": self.standardize,
-            "balance": self.balance,
-            "optimizer": self.optimizer,
-            "learning_rate": self.learning_rate,
-            "batch_size": self.mb_size,
-            "seed": None if isinstance(self.seed, np.random.RandomState) else self.seed,
-        }

@@ -373,17 +373,47 @@ def test_a_loaded_model_predicts_the_same_for_raw_inputs(standardize, tmp_path, 
     np.testing.assert_array_equal(loaded.output, trained.output)
 
 
-def test_training_goes_on_from_a_loaded_model(tmp_path, capsys):
-    first = execute("steel", 1, hidden=(5,), init="he", save=tmp_path / "a.npz")
-    start = [p.copy() for p in arrays(first)]
+def test_training_goes_on_from_a_loaded_model_as_if_never_stopped(tmp_path, capsys):
+    start = [p.copy() for p in arrays(execute("steel", 0, hidden=(5,), init="he"))]
+    execute("steel", 1, hidden=(5,), init="he", save=tmp_path / "a.npz")
     capsys.readouterr()
     second = execute("steel", 2, hidden=(5,), load_from=tmp_path / "a.npz", save=tmp_path / "b.npz")
-    lines, parameters, _ = by_hand("steel", (5,), 2, start=start)
-    lines = [re.sub(r"Epoch (\d)", lambda m: f"Epoch {1 + int(m[1])}", line) for line in lines]
-    assert capsys.readouterr().out.splitlines()[2:-2] == lines
+    lines, parameters, _ = by_hand("steel", (5,), 3, start=start)
+    assert capsys.readouterr().out.splitlines()[2:-2] == lines[1:]
     assert_same(arrays(second), parameters)
     kept = kept_settings(tmp_path / "b.npz")
     assert (kept["epochs"], kept["init"]) == (3, "he")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_two_epochs_and_two_more_are_four_to_the_last_bit(
+    compiled, optimizer, tmp_path, monkeypatch
+):
+    compile_epoch = compiled_epoch.compile_epoch
+    monkeypatch.setattr(
+        compiled_epoch, "compile_epoch", lambda *a, **k: compile_epoch(*a, **k, backend="numpy")
+    )
+    files = [tmp_path / f"{name}.npz" for name in ("half", "whole", "at once")]
+    settings = {"hidden": (4, 3), "standardize": True, "optimizer": optimizer, "balance": True}
+    settings |= {**PULSAR, "compiled": compiled, "learning_rate": 0.01}
+    first = execute("pulsar", 2, **settings, save=files[0], seed=5)
+    second = execute("pulsar", 2, **settings, save=files[1], load_from=files[0], seed=6)
+    once = execute("pulsar", 4, **settings, save=files[2], seed=5)
+    assert [*first.history, *second.history] == once.history
+    kept = [np.load(file) for file in files[1:]]
+    with kept[0], kept[1]:
+        assert kept[0].files == kept[1].files and len(kept[0].files) > 10
+        for name in set(kept[0].files) - {"settings"}:
+            assert kept[0][name].tobytes() == kept[1][name].tobytes(), name
+    assert kept_settings(files[1]) == {**kept_settings(files[2]), "seed": 6}
+
+
+def test_another_optimizer_begins_anew_and_it_is_said(tmp_path, capsys):
+    execute("steel", 1, optimizer="adam", save=tmp_path / "a.npz")
+    loaded = execute("steel", 0, load_from=tmp_path / "a.npz")
+    assert "(epochs: 1, inputs: raw, sgd begins anew after adam)" in capsys.readouterr().out
+    assert loaded.optimizer.steps == 0
 
 
 def test_the_test_rows_of_a_loaded_model_were_never_trained_with(tmp_path):
@@ -427,9 +457,10 @@ def test_the_file_has_all_settings_and_nothing_pickled(tmp_path):
         "pulsar", 1, 500, hidden=np.array([4, 3]), seed=np.int64(0), save=file, **choices
     )
     widths = {"widths": [8, 4, 3, 1], "data": "pulsar", "loss": "loss", "synthetic": True}
+    widths["labels"] = ["target_class"]
     assert kept_settings(file) == {**choices, **widths, "batch_size": 500, "epochs": 1, "seed": 0}
     with np.load(file, allow_pickle=False) as found:
-        assert all(found[name].dtype.kind in "fiU" for name in found.files)
+        assert all(found[name].dtype.kind in "fiuU" for name in found.files)
         np.testing.assert_array_equal(found["test"], trained.test)
         np.testing.assert_array_equal(found["mean"], trained.model.scaling.mean)
         for name, p in trained.parameters.items():
