@@ -34,7 +34,6 @@ HEADER = re.compile(
 # What `zipfile` raises for something that only looks like an archive
 BROKEN = (
     zipfile.BadZipFile,
-    NotImplementedError,
     RuntimeError,
     EOFError,
     ValueError,
