@@ -1,12 +1,11 @@
-"""The network of the experiments: its layers, their first weights, standardised inputs, and its file."""
+"""The network of the experiments: its layers, their first weights, standardised inputs, and its export."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -113,58 +112,3 @@ class Model:
             output = prediction(output)
         output.name = "output"
         export_onnx(output, file, inputs=x, names=self.scaling._asdict())
-
-    def save(self, file: str | Path, test: np.ndarray, **settings: Any) -> None:
-        """Write parameters, scaling, numbers of the test rows and settings into an .npz file; nothing is pickled."""
-        arrays = {f"parameter {name}": p.data for name, p in self.parameters.items()}
-        text = json.dumps(
-            {**settings, "widths": self.widths}, default=lambda x: x.tolist()
-        )  # numbers of NumPy's
-        with open(file, "wb") as f:  # as np.savez would add a suffix of its own
-            np.savez(
-                f,
-                mean=self.scaling.mean,
-                std=self.scaling.std,
-                test=test,
-                settings=np.array(text),
-                **arrays,
-            )
-
-    def load(
-        self, file: str | Path, rows: int, **settings: Any
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Take parameters and scaling from a file; return the test rows, of so many `rows`, and the settings in it.
-
-        Raises ValueError where the file is none of `save`'s, and where names, shapes or these settings differ.
-        """
-        try:
-            with (
-                open(file, "rb") as f,
-                np.load(f, allow_pickle=False) as found,
-            ):  # np.load would leave half of one open
-                arrays = {name: found[name] for name in found.files}
-            kept = dict(json.loads(str(arrays.pop("settings"))))
-            test = arrays.pop("test").astype(int, casting="safe").reshape(-1)
-            sound = {"epochs", "init", "standardize"} <= {*kept}
-            sound = sound and 0 < len(test) < rows and np.isin(test, np.arange(rows)).all()
-        except OSError:
-            raise
-        except Exception:  # of many kinds, as anything may be in a file
-            sound = False
-        if not sound:
-            raise ValueError(f"{file} is not a model saved by these examples, or not a whole one")
-        for name, value in {**settings, "widths": self.widths}.items():
-            if kept.get(name) != value:
-                raise ValueError(f"{file} has {name} {kept.get(name)!r}, this run has {value!r}")
-        own = {f"parameter {name}": p.data for name, p in self.parameters.items()}
-        own |= {"mean": self.scaling.mean, "std": self.scaling.std}
-        for name in sorted({*own, *arrays}):
-            given, wanted = (
-                f"{x[name].shape} {x[name].dtype}" if name in x else "none" for x in (arrays, own)
-            )
-            if given != wanted:
-                raise ValueError(f"{file} has {name}: {given}, this model {wanted}")
-        for name, p in self.parameters.items():
-            p.data = arrays[f"parameter {name}"]
-        self.scaling = Scaling(arrays["mean"], arrays["std"])
-        return test, kept
