@@ -34,7 +34,6 @@ HEADER = re.compile(
 # What `zipfile` raises for something that only looks like an archive
 BROKEN = (
     zipfile.BadZipFile,
-    NotImplementedError,
     RuntimeError,
     EOFError,
     ValueError,
@@ -235,6 +234,17 @@ def refuse_differences(
             raise ValueError(f"{file} has {name}: {given or 'none'}, this model {wanted}")
 
 
+def refuse_size(
+    file: str | os.PathLike[str], kinds: Mapping[str, Kind], own_arrays: Mapping[str, np.ndarray]
+) -> None:
+    """ValueError where a file has far more numbers than any run like this one: before they are read."""
+    claimed = sum(math.prod(kind.shape) * kind.dtype.itemsize for kind in kinds.values())
+    if claimed > 8 * sum(x.nbytes for x in own_arrays.values()):
+        raise ValueError(
+            f"{file} is not a model saved by these examples, or not of such a run: it has {claimed} bytes of numbers"
+        )
+
+
 def refuse_rows(file: str | os.PathLike[str], rows: Any, count: int, what: str) -> None:
     """ValueError where an array does not hold numbers of some of `count` rows."""
     sound = isinstance(rows, np.ndarray) and rows.dtype.kind in "iu" and rows.ndim == 1
@@ -282,14 +292,18 @@ def restore_training(
     optimizer: Optimizer,
     rng: np.random.RandomState,
     training: np.ndarray,
+    whose: str | os.PathLike[str] = "the state",
 ) -> None:
-    """Go back, or on, to a state of `training_state`; ValueError, and nothing has changed, where it does not fit."""
+    """Go back, or on, to a state of `training_state`; ValueError, and nothing has changed, where it does not fit.
+
+    `whose`: what the message begins with, such as the file that it is from.
+    """
     own = training_state(parameters, optimizer, rng, training)
     kinds = {name: Kind(x.shape, x.dtype) for name, x in arrays.items()}
-    refuse_differences("the state", {}, kinds, {}, own)
+    refuse_differences(whose, {}, kinds, {}, own)
     place, has_normal = arrays["generator place"].tolist()
-    if not (0 <= place <= 624 and has_normal in (0, 1)):
-        raise ValueError("the state has no sound generator")
+    if not (0 <= place <= 624 and has_normal in (0, 1) and arrays["optimizer steps"] >= 0):
+        raise ValueError(f"{whose} has no sound generator, or steps below 0")
     optimizer.load_state(
         {
             name.removeprefix("optimizer "): x
@@ -320,8 +334,13 @@ class Saver:
         put_back: Callable[[Arrays], None],
     ):
         self.file, self.every, self.take, self.put_back = file, every, take, put_back
-        self.latest = take()
+        self.latest = self.first = take()
         self.written: tuple[Arrays, Settings] | None = None
+
+    @property
+    def saved(self) -> bool:
+        """Whether the file has what was kept last."""
+        return self.written is self.latest
 
     def epoch_done(self, epoch: int) -> None:
         """To be called after each epoch, with its number."""
@@ -329,13 +348,19 @@ class Saver:
         if self.every and epoch % self.every == 0:
             self.write()
 
-    def go_back(self) -> None:
-        """To the end of the last finished epoch, out of the middle of one."""
-        self.put_back(self.latest[0])
+    def stop(self) -> None:
+        """Go back to the end of the last finished epoch, out of the middle of one, and write that.
+
+        Where none is finished, nothing is written: an old file is worth more than an untrained model.
+        """
+        with uninterrupted():  # whoever presses Ctrl-C twice wants no less than once
+            self.put_back(self.latest[0])
+            if self.latest is not self.first:
+                self.write()
 
     def write(self) -> None:
         """What was kept last, into the file, unless it is there; Ctrl-C and SIGTERM wait for it."""
-        if self.file and self.written is not self.latest:
+        if self.file and not self.saved:
             with uninterrupted():
                 save_checkpoint(self.file, *self.latest)
                 self.written = self.latest

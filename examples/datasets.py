@@ -11,14 +11,12 @@ import contextlib
 import hashlib
 import math
 import os
-import tempfile
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from whole_file import kind_of
+from downloads import unpacked
+from whole_file import kind_of, whole_file
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,6 @@ class Table:
 
 
 LONGEST = 2**24  # bytes of a table; the longest has 1.6 million
-TIMEOUT = 15  # seconds without a word from UCI
 
 # All three are from the UCI Machine Learning Repository, under CC BY 4.0.
 TABLES = {
@@ -164,39 +161,20 @@ def from_uci(name: str) -> Dataset:
     table = TABLES[name]
     try:
         import pooch
-        from requests import RequestException
     except ImportError as error:
         raise ConnectionError("pooch is not installed") from error
     cache = Path(pooch.os_cache("tinygrad_steel"))
     if found := find(name, cache):
         return real(name, found.read_bytes(), str(found), "UCI")
-    pooch.get_logger().setLevel("WARNING")  # it would announce each download
     member = table.files[1]
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            # No hash: UCI may pack its archive anew. What counts are the numbers, and they are checked below.
-            # No stream: pooch would leave the connection open after an error.
-            loader = pooch.HTTPDownloader(timeout=TIMEOUT, stream=False)
-            archive = pooch.retrieve(
-                table.url, None, fname="archive.zip", path=folder, downloader=loader
-            )
-        except RequestException as error:
-            raise ConnectionError("UCI could not be reached") from error
-        try:
-            with zipfile.ZipFile(archive) as opened:
-                content = opened.read(member)
-        except (zipfile.BadZipFile, zlib.error, KeyError) as error:
-            raise ValueError(
-                f"{table.url} did not send a sound zip archive with {member} in it"
-            ) from error
+    # No hash: UCI may pack its archive anew. What counts are the numbers, and they are checked.
+    content = unpacked(table.url, member)
     dataset = real(name, content, f"{table.url} ({member})", "UCI")
-    # Only now, and in one step, so that the cache never holds a wrong or half a file. No cache is no reason to stop.
+    # Only now, and whole, so that the cache never holds a wrong or half a file. No cache is no reason to stop.
     with contextlib.suppress(OSError):
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            part = Path(folder, member)
+        with whole_file(cache / member) as part:
             part.write_bytes(content)
-            part.replace(cache / member)
     return dataset
 
 

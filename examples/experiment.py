@@ -147,7 +147,7 @@ def train(
                 watch(run)
     except KeyboardInterrupt as stop:
         run.stopped = "SIGTERM" if isinstance(stop, Terminated) else "Ctrl-C"
-        saver.go_back()
+        saver.stop()
     finally:
         progress.close()
     run.seconds = time.perf_counter() - start

@@ -13,6 +13,7 @@ from checkpoint import (
     refuse_differences,
     refuse_rows,
     refuse_scaling,
+    refuse_size,
     restore_training,
     training_state,
 )
@@ -92,7 +93,7 @@ def go_on(run: Run) -> None:
     if not same:
         arrays = {name: x for name, x in arrays.items() if not name.startswith("optimizer ")}
         arrays |= {f"optimizer {name}": x for name, x in run.optimizer.state().items()}
-    restore_training(arrays, run.parameters, run.optimizer, run.rng, run.training)
+    restore_training(arrays, run.parameters, run.optimizer, run.rng, run.training, file)
     if not settings.instead_of_training:
         inputs = "standardised" if kept["standardize"] else "raw"
         anew = "" if same else f", {settings.optimizer} begins anew after {kept['optimizer']}"
@@ -114,6 +115,7 @@ def check(run: Run, kept: dict[str, Any], kinds: dict[str, Kind]) -> None:
     for name, kind in kinds.items():
         if name.startswith("parameter ") and name not in wanted:
             raise ValueError(f"{file} has {name}: {kind}, this model none")
+    refuse_size(file, kinds, own)
     for name in ("standardize", "balance"):
         if getattr(settings, name) and not kept[name]:
             raise ValueError(f"{file} was trained without --{name}, and can only go on without it")
