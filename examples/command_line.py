@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from tinygrad_steel import RendererNotFound
 if TYPE_CHECKING:
     from experiment import Run
 
+ONE_MODEL = ("save", "plot", "onnx", "load_from", "source", "graph")  # options for one training
+LONGEST = 500  # characters of a message
 WRONG = 2  # the exit code for what cannot be done as it was given
 
 
@@ -28,8 +31,14 @@ class Parser(argparse.ArgumentParser):
         self.fail(f"{message} (--help lists the options)")
 
     def fail(self, message: object, code: int = WRONG) -> NoReturn:
-        """End with this message, whatever characters are in it."""
-        line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(message))
+        """End with this message as one line, whatever is in it."""
+        text = str(message)
+        if isinstance(message, OSError) and message.filename and message.strerror:
+            text = f"{message.filename}: {message.strerror}"
+        if len(text) > LONGEST:
+            text = f"{text[: LONGEST - 100]} ... {text[-95:]}"
+        line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        drop_output()
         self.exit(code, f"{self.prog}: {line}\n")
 
 
@@ -41,10 +50,13 @@ def whole(text: str) -> int:
 
 
 def rate(text: str) -> float:
-    """A finite number."""
-    if not re.fullmatch(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?", text, re.IGNORECASE):
-        raise argparse.ArgumentTypeError(f"a number, not {text[:40]!r}")
-    return float(text)
+    """A number, as it is written in English and in Python."""
+    try:
+        if "_" in text or not text.isascii():
+            raise ValueError
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a number, not {text[:40]!r}") from None
 
 
 def widths(text: str) -> tuple[int, ...]:
@@ -59,8 +71,8 @@ def widths(text: str) -> tuple[int, ...]:
 
 def file(text: str) -> str:
     """The name of a file."""
-    if not text:
-        raise argparse.ArgumentTypeError("the name of a file, not an empty one")
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"the name of a file, not {text[:40]!r}")
     return text
 
 
@@ -124,6 +136,9 @@ def main(execute: Callable[..., Run], description: str | None, **choices: list[s
     seeds = given.pop("seeds")
     if seeds < 1:
         parser.fail(f"seeds are at least 1, not {seeds}")
+    single = [name for name in ONE_MODEL if given[name]]
+    if seeds > 1 and single:
+        parser.fail(f"--seeds trains {seeds} models: without --{single[0].replace('_from', '')}")
     counts = [given.pop(name) for name in ("epochs", "batch_size", "report")]
     prepare_console()
     try:
@@ -140,6 +155,15 @@ def main(execute: Callable[..., Run], description: str | None, **choices: list[s
         parser.fail("stopped by Ctrl-C", CTRL_C)
     if stopped:  # so that what depends on the whole training does not begin
         sys.exit(TERMINATED if stopped == "SIGTERM" else CTRL_C)
+
+
+def drop_output() -> None:
+    """Where nobody takes the lines any more, or no disk: be silent about it when Python ends, too."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def prepare_console() -> None:

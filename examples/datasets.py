@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from downloads import unpacked
-from whole_file import whole_file
+from whole_file import kind_of, whole_file
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Table:
             (name.strip(), float(low), float(high), "." not in high) for name, low, high in entries
         ]
 
+
+LONGEST = 2**24  # bytes of a table; the longest has 1.6 million
 
 # All three are from the UCI Machine Learning Repository, under CC BY 4.0.
 TABLES = {
@@ -125,10 +127,10 @@ def load(name: str, data: str | os.PathLike[str] | None = None) -> Dataset:
             raise FileNotFoundError(
                 f"{path}: no such file, and no folder with {' or '.join(table.files)} in it"
             )
-        return real(name, found.read_bytes(), str(found), str(found))
+        return real(name, read_file(found), str(found), str(found))
     folder = os.environ.get("TINYGRAD_STEEL_DATA")
     if folder and (found := find(name, Path(folder))):
-        return real(name, found.read_bytes(), str(found), str(found))
+        return real(name, read_file(found), str(found), str(found))
     try:
         return from_uci(name)
     except ConnectionError as error:
@@ -142,6 +144,16 @@ def load(name: str, data: str | os.PathLike[str] | None = None) -> Dataset:
 def find(name: str, folder: Path) -> Path | None:
     """The data set's file in a folder, if it has one."""
     return next((folder / file for file in TABLES[name].files if (folder / file).is_file()), None)
+
+
+def read_file(path: Path) -> bytes:
+    """A file's bytes; OSError for a pipe or a device, and for what is too long to be a table."""
+    status = path.stat()
+    if kind := kind_of(status):
+        raise OSError(f"{path} is no file: it is {kind}")
+    if status.st_size > LONGEST:
+        raise OSError(f"{path} is no table: it has {status.st_size} bytes, more than {LONGEST}")
+    return path.read_bytes()
 
 
 def from_uci(name: str) -> Dataset:

@@ -13,7 +13,7 @@ import outputs
 import resuming
 from compiled_epoch import compiled_epoch
 from datasets import Dataset, load
-from model import Model, Scaling
+from model import Model, Scaling, check_size
 from progress import Progress, check_finite
 from settings import OPTIMIZERS, Settings
 from stopping import Terminated
@@ -163,7 +163,9 @@ def prepare(experiment: Experiment, settings: Settings) -> Run:
     if dataset.synthetic and not settings.instead_of_training:
         settings.say(dataset.synthetic)
     rng = settings.generator()
-    model = Model(dataset.x.shape[1], settings.hidden, dataset.y.shape[1], rng, settings.init)
+    columns, classes = dataset.x.shape[1], dataset.y.shape[1]
+    check_size([columns, *settings.hidden, classes], len(dataset.x))
+    model = Model(columns, settings.hidden, classes, rng, settings.init)
     optimizer = OPTIMIZERS[settings.optimizer](model.parameters.values(), settings.learning_rate)
     order = np.arange(len(dataset.x))
     rng.shuffle(order)

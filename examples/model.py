@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +14,7 @@ import numpy as np
 from tinygrad_steel import Tensor, export_onnx, no_grad, relu, scope
 
 BOOK_SPREAD = 0.0030
+MOST_LAYERS = 1000
 
 
 class Scaling(NamedTuple):
@@ -38,6 +41,32 @@ class Scaling(NamedTuple):
         return np.where(flat, 0.0, (x - self.mean) / np.where(flat, 1.0, self.std))
 
 
+def check_size(widths: list[int], rows: int = 0) -> None:
+    """ValueError for layers without units, and for a network that memory cannot hold with so many rows."""
+    if min(widths) < 1:
+        raise ValueError(f"a layer has at least one unit, got widths {widths}")
+    if len(widths) > MOST_LAYERS:
+        raise ValueError(f"a network has at most {MOST_LAYERS} layers, not {len(widths)}")
+    parameters = sum((before + 1) * after for before, after in itertools.pairwise(widths))
+    # each with its gradient, what an optimizer remembers of it (2), and a copy to go back to
+    needed = 8 * (5 * parameters + 2 * rows * max(widths))
+    if needed > memory():
+        raise ValueError(
+            f"widths {widths} need {needed / 2**30:,.0f} GiB of memory, "
+            f"and there are {memory() / 2**30:,.0f}"
+        )
+
+
+def memory() -> int:
+    """How many bytes this machine has, or this process may take; 16 GiB where nobody says so."""
+    found = 2**34
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # there is no sysconf on Windows
+        found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(ValueError, OSError):  # a container's limit, or "max"
+        found = min(found, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
+    return found
+
+
 class Model:
     """Hidden layers with relu, then a linear output: `parameters` by name, drawn from `rng` in that order.
 
@@ -54,8 +83,7 @@ class Model:
         init: str = "book",
     ):
         self.widths = [int(width) for width in (inputs, *hidden, outputs)]
-        if min(self.widths) < 1:
-            raise ValueError(f"a layer has at least one unit, got widths {self.widths}")
+        check_size(self.widths)
         if init not in ("book", "he"):
             raise ValueError(f'init is "book" or "he", not {init!r}')
         self.scaling = Scaling.none(inputs)

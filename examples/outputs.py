@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from whole_file import place_of, whole_file
 
 from tinygrad_steel import Tensor, draw, write_backprop
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from experiment import Epoch, Run
     from settings import Settings
 
+PICTURES = (".svg", ".png", ".pdf", ".dot", ".txt")
+
 
 def check(settings: Settings) -> None:
     """ValueError, OSError or ImportError, before the training, for what could not be written after it."""
@@ -27,19 +30,23 @@ def check(settings: Settings) -> None:
         raise ValueError(
             "source and graph train nothing: there is nothing to save, to export or to plot"
         )
-    taken: dict[str, str] = {}
+    taken = {os.path.realpath(file): option for option, file in settings.sources.items()}
     for option, file in places.items():
-        check_place(option, file)
+        check_place(file)
         other = taken.setdefault(os.path.realpath(file), option)
-        if other != option:
-            raise ValueError(f"--{other} and --{option} cannot both be written into {file}")
+        if other != option and (other, option) != ("load", "save"):
+            raise ValueError(f"--{other} and --{option} cannot be the same file: {file}")
+    if "graph" in places and Path(places["graph"]).suffix.lower() not in PICTURES:
+        raise ValueError(
+            f"{places['graph']}: the suffix says the format, one of {', '.join(PICTURES)}"
+        )
     if "onnx" in places:
         find_onnx()
     if "plot" in places:
         empty_figure(places["plot"])
 
 
-def check_place(option: str, file: str) -> None:
+def check_place(file: str) -> None:
     """OSError where no file can be written."""
     target, _ = place_of(file)
     try:
@@ -50,7 +57,7 @@ def check_place(option: str, file: str) -> None:
 
 
 def watchers(settings: Settings) -> list[Callable[[Run], None]]:
-    """What is told of a run before its first epoch and after each."""
+    """What is told of a run before its first epoch and after each; here is the place for more."""
     return [settings.watch] if settings.watch is not None else []
 
 
@@ -99,17 +106,24 @@ def show(run: Run) -> None:
     """Print the first batch's backprop, and draw its loss."""
     settings = run.settings
     run.rng.shuffle(run.training)
-    batch = run.training[: settings.mb_size]
-    x, y = Tensor(run.x[batch], name="x"), Tensor(run.dataset.y[batch], name="y")
-    output = run.model(x, run.experiment.model, explained=True)
-    with locals_of(run.experiment.loss) as names:
-        loss = run.experiment.loss(output, y)
-    names = {**names, "loss": loss}
+    loss, names = explained_loss(run, run.training[: settings.mb_size])
     if settings.source:
         settings.say(write_backprop(loss, names), end="")
     if settings.graph is not None:
         loss.backward()
-        settings.say(f"drawn: {draw(loss, settings.view, names).save(settings.graph)}")
+        picture = draw(loss, settings.view, names)
+        with whole_file(settings.graph) as part:
+            picture.save(part)
+        settings.say(f"drawn: {settings.graph}")
+
+
+def explained_loss(run: Run, batch: np.ndarray) -> tuple[Tensor, dict[str, Any]]:
+    """The loss of these rows in scopes, and the names that its function gives to what it computes on the way."""
+    x, y = Tensor(run.x[batch], name="x"), Tensor(run.dataset.y[batch], name="y")
+    output = run.model(x, run.experiment.model, explained=True)
+    with locals_of(run.experiment.loss) as names:
+        loss = run.experiment.loss(output, y)
+    return loss, {**names, "loss": loss}
 
 
 # Curves

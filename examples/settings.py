@@ -85,6 +85,12 @@ class Settings:
         named = {name: getattr(self, name) for name in ("save", "onnx", "plot", "graph")}
         return {name: os.fspath(file) for name, file in named.items() if file is not None}
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """The files that are read, in the same way."""
+        named = {"data": self.data, "load": self.load_from}
+        return {k: os.fspath(v) for k, v in named.items() if isinstance(v, str | os.PathLike)}
+
     def check_rows(self, rows: int) -> None:
         """ValueError where so many rows cannot be trained in such batches."""
         most = int(rows * 0.8)
