@@ -145,6 +145,7 @@ def train(
             progress.epoch_done()
             for watch in watchers:
                 watch(run)
+        saver.write()
     except KeyboardInterrupt as stop:
         run.stopped = "SIGTERM" if isinstance(stop, Terminated) else "Ctrl-C"
         saver.stop()

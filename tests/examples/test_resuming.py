@@ -227,17 +227,31 @@ def test_a_second_signal_loses_nothing(number, tmp_path, command, monkeypatch):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_a_signal_after_the_last_epoch_loses_nothing(tmp_path, command, monkeypatch):
+@pytest.mark.parametrize("place", ["Progress.close", "outputs.say_metrics", "outputs.finish"])
+def test_a_signal_after_the_last_epoch_loses_nothing(place, tmp_path, command, monkeypatch):
     execute(2, save=tmp_path / "two")
-    finish = experiment.outputs.say_metrics
 
-    def interrupted(run):
+    def interrupted(*_):
         signal.raise_signal(signal.SIGTERM)
-        finish(run)
 
-    monkeypatch.setattr(experiment.outputs, "say_metrics", interrupted)
+    monkeypatch.setattr(f"experiment.{place}", interrupted)
     code, _, (line,) = command("--epochs", 2, "--metrics", "--save", tmp_path / "a")
     assert (code, line) == (143, "steel.py: stopped by SIGTERM")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_signal_while_the_end_is_saved(tmp_path, command, monkeypatch):
+    execute(2, save=tmp_path / "two")
+    replace = Path.replace
+
+    def interrupted(part, target):
+        signal.raise_signal(signal.SIGINT)
+        return replace(part, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    code, lines, errors = command("--epochs", 2, "--save", tmp_path / "a")
+    assert (code, errors) == (130, []) and "stopped by Ctrl-C after epoch 2" in lines
+    assert lines.count(f"saved: {tmp_path / 'a'}") == 1
     assert (tmp_path / "a").read_bytes() == (tmp_path / "two").read_bytes()
 
 
