@@ -143,6 +143,7 @@ def train(
             saver.epoch_done(run.epochs)
             progress.epoch_done()
             watch(run)
+        saver.write()
     except KeyboardInterrupt as stop:
         run.stopped = "SIGTERM" if isinstance(stop, Terminated) else "Ctrl-C"
         saver.stop()

@@ -70,8 +70,6 @@ def watcher(settings: Settings) -> Callable[[Run], None]:
 def finish(run: Run, saver: Saver) -> None:
     """Say what the training has come to, and write what was asked for."""
     settings, experiment, say = run.settings, run.experiment, run.settings.say
-    if not run.stopped:  # else it is written
-        saver.write()
     say(f"\nFinal Test: final accuracy = {run.test_accuracy:5.3f}")
     if settings.metrics:
         say_metrics(run)

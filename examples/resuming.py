@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from checkpoint import Kind
     from experiment import Run
 
+MOST_EPOCHS = 10**15  # more are nobody's
 FIXED = ("init", "standardize", "balance")  # settings that stay what they are in the file
 
 
@@ -97,15 +99,27 @@ def go_on(run: Run, file: str) -> None:
     if not settings.instead_of_training:
         inputs = "standardised" if kept["standardize"] else "raw"
         anew = "" if same else f", {settings.optimizer} begins anew after {kept['optimizer']}"
-        settings.say(f"loaded: {file} (epochs: {kept['epochs']}, inputs: {inputs}{anew})")
+        other = "".join(differences(run, kept))
+        settings.say(f"loaded: {file} (epochs: {kept['epochs']}, inputs: {inputs}{anew}{other})")
+
+
+def differences(run: Run, kept: dict[str, Any]) -> Iterator[str]:
+    """What is not as in the file, where that is allowed: a run that was never stopped would be another one."""
+    for name, own in [
+        ("learning_rate", run.settings.learning_rate),
+        ("batch_size", run.settings.mb_size),
+    ]:
+        if kept.get(name) != own:
+            yield f", {name.replace('_', ' ')} {own} after {kept.get(name)!r:.40}"
 
 
 def check(run: Run, file: str, kept: dict[str, Any], kinds: dict[str, Kind]) -> None:
     """ValueError where a file is not of such a run; before its arrays are read."""
-    sound = kept.get("init") in ("book", "he") and kept.get("optimizer") in OPTIMIZERS
+    sound = kept.get("init") in ("book", "he") and kept.get("optimizer") in [*OPTIMIZERS]
     sound = sound and all(isinstance(kept.get(name), bool) for name in ("standardize", "balance"))
     epochs = kept.get("epochs")
-    sound = sound and isinstance(epochs, int) and not isinstance(epochs, bool) and epochs >= 0
+    sound = sound and isinstance(epochs, int) and not isinstance(epochs, bool)
+    sound = sound and 0 <= epochs < MOST_EPOCHS
     if not sound or not {"test", "training"} <= kinds.keys():
         raise ValueError(f"{file} is not a model saved by these examples, or not a whole one")
     own, _ = state_of(run)
