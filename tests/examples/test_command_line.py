@@ -13,6 +13,7 @@ from pathlib import Path
 import abalone
 import command_line
 import experiment
+import model
 import numpy as np
 import pulsar
 import pytest
@@ -273,6 +274,13 @@ def test_what_is_wrong_is_one_clear_line(number, place, capsys, monkeypatch):
     assert line.isprintable() and len(line) < 600 and "Errno 22" not in line
     assert "Epoch" not in out and state(place) == before
     assert time.perf_counter() - start < 20
+
+
+def test_memory_is_counted_for_all_rows(monkeypatch):
+    monkeypatch.setattr(model, "memory", lambda: 2**20)
+    model.check_size([27, 100, 7])  # 3507 parameters, five numbers each: 0.13 MiB
+    with pytest.raises(ValueError, match=r"widths \[27, 100, 7\] need 0 GiB of memory"):
+        model.check_size([27, 100, 7], 1941)  # 100 numbers a row, and their gradients: 2.96 MiB
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
