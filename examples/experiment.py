@@ -1,8 +1,8 @@
 """What an experiment is, and its training: the book's protocol, the same for all experiments.
 
-`train` is the loop. What can be set is in `settings.py`, what is said meanwhile in `progress.py`, what is written and drawn
-in `outputs.py`, a run in a file in `resuming.py` and `checkpoint.py`, machine code in `compiled_epoch.py`, the options of
-the command line in `command_line.py`.
+`train` is the loop. What can be set is in `settings.py`, what is said meanwhile in `progress.py`, what is written and
+drawn in `outputs.py`, a run in a file in `resuming.py` and `checkpoint.py`, machine code in `compiled_epoch.py`, and
+the options of the command line in `command_line.py`.
 """
 
 from __future__ import annotations
