@@ -1,0 +1,95 @@
+"""The functions of somebody's code in which gradients were made, as they stand in their source."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections.abc import Iterable, Iterator
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from .bindings import Place, name_of_file
+from .statements import first_line
+
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+class Source(NamedTuple):
+    """A function of somebody's own, or a whole cell.
+
+    `file`: where it is, as a `Place` has it. `function`: what it is called, with its class.
+    `start`: the number of its first line. `lines`: its text.
+    """
+
+    file: str
+    function: str
+    start: int
+    lines: tuple[str, ...]
+
+    @property
+    def called(self) -> str:
+        """What the file is called: its base name, or the cell's number in a notebook."""
+        return name_of_file(self.file)
+
+    def holds(self, place: Place | None) -> bool:
+        """Whether a line is one of these."""
+        if place is None or place.file != self.file:
+            return False
+        return 0 <= place.line - self.start < len(self.lines)
+
+
+def sources_of(frames: Iterable[FrameType], places: Iterable[Place | None]) -> list[Source]:
+    """The functions in which these lines stand, each once, in the order of the lines; nothing of
+    code without a source.
+    """
+    codes = {id(frame.f_code): frame for frame in frames}.values()
+    found: dict[Source, None] = {}
+    for place in filter(None, places):
+        if any(source.holds(place) and is_of(source, place) for source in found):
+            continue
+        sources = (source_of(frame.f_code, frame.f_globals) for frame in running(codes, place))
+        source = next((source for source in sources if source and source.holds(place)), None)
+        if source is not None:
+            found[source] = None
+    return [*found]
+
+
+def is_of(source: Source, place: Place) -> bool:
+    """Whether a line is one of this function, and not one of a function inside it."""
+    return source.function.rpartition(".")[2] == place.function
+
+
+def running(frames: Iterable[FrameType], place: Place) -> Iterator[FrameType]:
+    """The frames that may have run a line, the innermost of several functions of a name first."""
+    codes = [(frame, frame.f_code) for frame in frames]
+    called = [f for f, c in codes if (c.co_filename, c.co_name) == (place.file, place.function)]
+    first = sorted(called, key=lambda frame: -frame.f_code.co_firstlineno)
+    yield from (frame for frame in first if frame.f_code.co_firstlineno <= place.line)
+
+
+def source_of(code: CodeType, namespace: dict[str, Any]) -> Source | None:
+    """The lines of a function; None where there are none, or they are no Python."""
+    lines = linecache.getlines(code.co_filename, namespace)
+    span = range(1, len(lines) + 1) if code.co_name == "<module>" else lines_of(code, lines)
+    if not span:
+        return None
+    name = code.co_qualname.rpartition("<locals>.")[2]
+    text = tuple(line.rstrip("\n") for line in lines[span.start - 1 : span.stop - 1])
+    return Source(code.co_filename, name, span.start, text)
+
+
+def lines_of(code: CodeType, lines: list[str]) -> range:
+    """Over which lines a function goes; a lambda with the statement in which it stands."""
+    try:
+        tree = ast.parse("".join(lines))
+    except (SyntaxError, ValueError):
+        return range(0)
+    line = code.co_firstlineno
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+    spans = [range(first_line(node), (node.end_lineno or node.lineno) + 1) for node in nodes]
+    if code.co_name == "<lambda>":
+        around = [span for span in spans if line in span]
+    else:
+        defined = zip(nodes, spans)
+        around = [s for node, s in defined if isinstance(node, DEFINITIONS) and s.start == line]
+    return min(around, key=len, default=range(0))
