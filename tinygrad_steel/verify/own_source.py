@@ -39,24 +39,19 @@ class Source(NamedTuple):
 
 
 def sources_of(frames: Iterable[FrameType], places: Iterable[Place | None]) -> list[Source]:
-    """The functions in which these lines stand, each once, in the order of the lines; nothing of
-    code without a source.
+    """The functions in which these lines stand, each once, in the order of the lines; one inside
+    another is a part of that. Nothing of code without a source.
     """
     codes = {id(frame.f_code): frame for frame in frames}.values()
     found: dict[Source, None] = {}
     for place in filter(None, places):
-        if any(source.holds(place) and is_of(source, place) for source in found):
+        if any(source.holds(place) for source in found):
             continue
         sources = (source_of(frame.f_code, frame.f_globals) for frame in running(codes, place))
         source = next((source for source in sources if source and source.holds(place)), None)
         if source is not None:
             found[source] = None
     return [*found]
-
-
-def is_of(source: Source, place: Place) -> bool:
-    """Whether a line is one of this function, and not one of a function inside it."""
-    return source.function.rpartition(".")[2] == place.function
 
 
 def running(frames: Iterable[FrameType], place: Place) -> Iterator[FrameType]:
