@@ -115,6 +115,15 @@ NESTED = """
         return of_weights(), dz.sum(axis=0)
 """
 
+NESTED_FIRST = """
+    def backward():
+        def of_z():
+            dz = (X @ W0 + b0 - Y) / 12  # here
+            return dz
+
+        dz = of_z()
+        return X.T @ dz, dz.sum(axis=0)
+"""
 APART = """
     def of_weights(dz):
         dW = X.T @ dz * 2  # here
@@ -155,8 +164,9 @@ def test_a_lambda_is_shown_with_its_statement():
     assert row["line"] <= line_in(text, "# here") <= row["until"]
 
 
-def test_a_function_inside_another_is_shown_with_that():
-    text, found = chain(NESTED)
+@pytest.mark.parametrize("code", [NESTED, NESTED_FIRST])
+def test_a_function_inside_another_is_shown_with_that(code):
+    text, found = chain(code)
     assert (found["own"]["function"], found["own"]["start"]) == ("backward", 1)
     assert first_of(found)["line"] == line_in(text, "# here")
 
@@ -344,15 +354,20 @@ def test_one_report_or_several_by_name():
 
 
 def test_what_is_wrong_has_room_before_what_is_right():
+    """Each number is written in nine characters at most: there is room for W and b, and not for z."""
     loss, names = problem()
-    report = compare_backprop(
-        loss, names, **{f"G_{n}": -RIGHT[n] if n == "b" else RIGHT[n] for n in RIGHT}
-    )
-    found = chain_of(story_of(loss, names), "mine", report, room=30)
+    arrays = {"G_z": RIGHT["z"], "G_W": -RIGHT["W"], "G_b": 3 * RIGHT["b"]}
+    report = compare_backprop(loss, names, **arrays)
+    found = chain_of(story_of(loss, names), "mine", report, room=80)
     rows = {row["name"]: row for row in found["rows"]}
-    assert [rows[name]["a"] is None for name in ("G_z", "G_W", "G_b")] == [True, True, False]
+    assert {name: row["a"] is not None for name, row in rows.items()} == {
+        "G_z": False,
+        "G_W": True,
+        "G_b": True,
+    }
     assert rows["G_z"]["verdict"] == "right"
-    assert "2 arrays of yours did not come with it" in found["note"]
+    assert "1 array of yours did not come with it" in found["note"]
+    assert [row["first"] for row in found["rows"]].count(True) == 1
 
 
 def test_a_report_of_another_graph_is_refused():
