@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from .sources import Place
 
 T = TypeVar("T")
+START = Place(0, 0, 0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,22 +63,24 @@ def needs_first(needs: Mapping[T, Sequence[T]]) -> list[T]:
 
 def forward_steps(moves: Sequence[Move]) -> Iterator[dict[str, Any]]:
     """What is given, then one step for each card that is computed."""
-    start = Place(0, 0, 0)
-    yield {"k": "given", "line": 0}
-    for move, place in down_the_source(moves, start):
+    yield {"k": "given", "line": START.line}
+    for move, place in down_the_source(moves, START):
         yield {"k": "forward", "n": move.card, **where(move, place)}
 
 
-def backward_steps(moves: Sequence[Move], root: str, seed: Place) -> Iterator[dict[str, Any]]:
-    """The gradient of the result, then one step for each arrow along which a gradient goes back."""
-    yield {"k": "seed", "n": root, "line": seed.line, "span": [seed.start, seed.end]}
-    parts: dict[str, int] = {}
-    for move in moves:
-        parts[move.card] = parts.get(move.card, 0) + 1
-    seen: dict[str, int] = {}
-    for move, place in down_the_source(moves, seed):
-        step = {"k": "backward", "n": move.card, "a": move.id, **where(move, place)}
-        seen[move.card] = seen.get(move.card, 0) + 1
+def backward_steps(
+    moves: Sequence[Move], root: str, seed: Place | None
+) -> Iterator[dict[str, Any]]:
+    """The gradient of the result, then one step for each arrow along which a gradient goes back.
+
+    Without a place in the source where it begins, none of them has one.
+    """
+    yield {"k": "seed", "n": root, **({"line": None} if seed is None else at(seed))}
+    parts, seen = Counter(move.card for move in moves), Counter[str]()
+    for move, place in down_the_source(moves, seed or START):
+        seen[move.card] += 1
+        step: dict[str, Any] = {"k": "backward", "n": move.card, "a": move.id}
+        step |= {"line": None} if seed is None else where(move, place)
         if parts[move.card] > 1:
             step["part"] = [seen[move.card], parts[move.card]]
         if move.same:
@@ -84,11 +88,15 @@ def backward_steps(moves: Sequence[Move], root: str, seed: Place) -> Iterator[di
         yield step
 
 
+def at(place: Place) -> dict[str, Any]:
+    """A line, and some of its characters."""
+    return {"line": place.line, "span": [place.start, place.end]}
+
+
 def where(move: Move, reached: Place) -> dict[str, Any]:
     """The line of a move, all lines of a fold, and the characters, if they stand in that line."""
-    found: dict[str, Any] = {"line": reached.line}
     if move.is_folded:
-        found["lines"] = sorted({place.line for place in (*move.places, *move.inside)})
-    elif move.places and move.places[0].line == reached.line:
-        found["span"] = [move.places[0].start, move.places[0].end]
-    return found
+        lines = sorted({place.line for place in (*move.places, *move.inside)})
+        return {"line": reached.line, "lines": lines}
+    own = [place for place in move.places if place.line == reached.line]
+    return at(own[0]) if own else {"line": reached.line}
