@@ -37,6 +37,7 @@ function verdictOfLine(i) {
   const named = rows.filter((row) => lines[i].t.startsWith(`${row.name} =`));
   return worst(named.length || rows.length > 1 ? named : rows)?.verdict ?? null;
 }
+const isOutside = (row) => !has(row.n) && row.text === "not in the graph";
 const refOf = (row) => (has(row.n) ? (row.of === "value" ? row.n : `g:${row.n}`) : null);
 const stepOfRow = (row) => (has(row.n) && (row.of === "value" || partSteps.get(row.n)?.length) ? readyAt(refOf(row)) : null);
 function verdictSteps() {
@@ -83,7 +84,7 @@ function renderComparison() {
 }
 function fillBanner(banner, { rows, ok, note }) {
   const first = rows.find((row) => row.first);
-  const judged = rows.filter((row) => has(row.n) || row.text !== "not in the graph");
+  const judged = rows.filter((row) => !isOutside(row));
   banner.className = first ? "wrong" : ok ? "right" : "not-judged";
   const head = first
     ? [el("b", {}, `First wrong step: ${first.called}`), `, ${first.reason}.`]
@@ -105,6 +106,7 @@ function visit(row) {
 }
 function groupOf(text, rows) {
   if (!rows.length) return null;
+  if (rows[0].verdict === "right") return el("p", { class: "group right" }, mark("right"), `${rows.length} right`);
   const shown = rows.slice(0, 8).map((row) => jumpTo(row, cut(row.name, 24)) || el("span", { dir: "auto" }, cut(row.name, 24)));
   const more = rows.length > 8 && el("span", {}, `and ${rows.length - 8} more`);
   return el("p", { class: `group ${rows[0].verdict}` }, mark(rows[0].verdict), `${rows.length} ${rows.length === 1 ? text.replace(/^follow /, "follows ") : text}: `, shown, more);
