@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 LETTER, SMALL = 7.8, 6.7  # the width of a letter of a name, and of all others
 CELL, TALL, LOW = 84, 38, 22  # a picture of an array, and a single number
 EDGE, GAP, ROW = 10, 8, 13
+NUMBERS = ("()", "(1,)", "(1, 1)")  # shapes of what is one number
 LONG_NAME, LONG_FACT, LONG_CODE = 28, 44, 60  # letters that are shown
 
 
-def box(
-    kind: str, glyph: str, words: str, name: str, shape: str, facts: Sequence[str], cells: int
-) -> tuple[int, int]:
-    """The width and height of a card with so many cells: its value, and its gradient."""
-    is_number = shape in ("()", "(1,)", "(1, 1)")
-    is_op = kind == "op"
-    head = LETTER * (len(name[:LONG_NAME]) + (len(glyph[:LONG_NAME]) if is_op else 0))
-    head += SMALL * len(words[:LONG_NAME]) + SMALL * (0 if shape == "()" else len(shape))
-    head += EDGE * 2 + GAP * 3
-    below = SMALL * max((len(fact[:LONG_FACT]) for fact in facts), default=0) + 2 * EDGE
-    width = max(2 * EDGE + cells * CELL + (cells - 1) * GAP, head, below)
-    top = (19 if is_op else 29) + GAP
-    return round(width), top + ROW * len(facts) + (LOW + 12 if is_number else TALL + 27)
+def box(card: Mapping[str, Any]) -> tuple[int, int]:
+    """The width and height of a card of a page: its words above its cells, value and gradient."""
+    is_number, is_op = card["shape"] in NUMBERS, card["kind"] == "op"
+    glyph = card["glyph"] if is_op else ""
+    is_said = glyph == card["op"] or (not is_op and card["kind"] != "output")
+    head = LETTER * (len(card["name"][:LONG_NAME]) + len(glyph[:LONG_NAME]))
+    head += SMALL * (0 if is_said else len(card["op"][:LONG_NAME]))
+    head += SMALL * (0 if card["shape"] == "()" else len(card["shape"])) + 2 * EDGE + 3 * GAP
+    facts = [len(fact[:LONG_FACT]) for fact in card["facts"]]
+    cells = 1 if card["g"] is None else 2
+    width = max(
+        2 * EDGE + cells * (CELL + GAP) - GAP, head, SMALL * max(facts, default=0) + 2 * EDGE
+    )
+    height = (19 if is_op else 29) + GAP + ROW * len(facts) + (LOW + 12 if is_number else TALL + 27)
+    return round(width), height
 
 
 def label(rows: Sequence[str]) -> tuple[int, int]:

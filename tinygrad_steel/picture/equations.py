@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 
+import numpy as np
+
 from .. import ops
+from ..engine.tensor import Tensor
 from ..program.expressions import INLINE, PICTURES, Speech, expression
 from ..program.formulas import abbreviated, bare, said_for
 from ..program.guards import guarded
@@ -15,6 +18,7 @@ from ..program.texts import Text
 from ..program.trace import Traced
 from ..program.values import Apply, Constant, Value
 from .sources import is_named
+from .vjps import Single
 
 # What an equation looks behind: all else is a symbol, as `softmax(z)`.
 OPERATORS = frozenset(
@@ -38,43 +42,52 @@ Equation = list[str | Symbol]
 class Equations:
     """The equations of a traced loss, in which values are called as in its source.
 
-    `g`: what the gradient of a result is called that has no name there.
+    `g`: what the gradient of a result is called that has no name there. `short`: how the values of
+    the forward are said. `single`: the ops, one by one.
     """
 
-    def __init__(self, traced: Traced, texts: Mapping[Value, Text]):
+    def __init__(
+        self, traced: Traced, numbers: dict[Value, np.ndarray], texts: Mapping[Value, Text]
+    ):
         self.traced, self.texts = traced, texts
+        self.single = Single(traced, numbers)
         names = {text.text for text in texts.values() if is_named(text)}
         self.g = first_free(("g", "G", "gy"), names)
         self.short = short_texts(traced, texts)
 
     def forward(self, y: Apply) -> Equation:
         """What an op makes of its inputs."""
-        inputs = y.values()
-        known = {x: self.short[x] for x in inputs if x in self.short}
-        symbols = {x for x in inputs if x in known or x.shape}
-        return tokens(expression(y, Speech(PICTURES, (), known)), {x: x for x in symbols})
+        known = {x: self.short[x] for x in y.values() if x in self.short}
+        symbols = {x for x in y.values() if x in known or x.shape}
+        return tokens(expression(y, Speech(PICTURES, (), known)), symbols)
 
-    def backward(self, y: Apply, sent: Value) -> tuple[Equation, str]:
-        """What `y` sends back, once by the names of the source and once in terms of `g`."""
-        whole = self.traced.gradient_of[y]
-        said = [self.texts[x] for x in (whole, bare(whole)) if x in self.texts]
-        name = next((text.text for text in said if is_named(text)), "")
-        equation, text = self.sent(y, sent, self.g)
-        if name:
-            return self.sent(y, sent, name)[0], text
-        return equation, text
+    def backward(self, t: Tensor, place: int) -> tuple[Equation, str] | None:
+        """What an op sends back to an input: by the names of the source, and in terms of `g`.
 
-    def sent(self, y: Apply, sent: Value, g: str) -> tuple[Equation, str]:
-        """What `y` sends back in terms of `g`, as an equation and as one text."""
-        whole = self.traced.gradient_of[y]
+        None where its rule was not traced.
+        """
+        vjps = self.single.vjps(t)
+        sent = None if vjps is None else vjps.sent[place]
+        if vjps is None or sent is None:
+            return None
+        g = self.traced.gradient_of[self.traced.made[t]]
+        said = [self.texts[x] for x in (g, bare(g)) if x in self.texts]
+        name = next((text.text for text in said if is_named(text)), self.g)
+        texts, symbols = zip(*(self.sent(t, sent, vjps.late, word) for word in (name, self.g)))
+        return tokens(texts[0], symbols[0]), texts[1].text
+
+    def sent(
+        self, t: Tensor, sent: Value, late: Collection[Value], g: str
+    ) -> tuple[Text, set[Value]]:
+        """What is sent back in terms of `g`, and the values that are symbols in it."""
+        y = self.traced.made[t]
         known = {x: self.short[x] for x in (*y.values(), y) if x in self.short}
-        known |= {x: Text(g).of(x) for x in (bare(whole), whole)}
+        known[self.traced.gradient_of[y]] = Text(g).of(self.traced.gradient_of[y])
         for limit in LIMITS:
-            text, symbols = vjp_text(bare(sent), known, self.traced.late, limit)
+            text, symbols = vjp_text(bare(sent), known, late, limit)
             if len(text) <= LONGEST:
                 break
-        shown = {x: x for x in symbols} | {bare(whole): whole}
-        return tokens(text, shown), text.text
+        return text, symbols
 
 
 def short_texts(traced: Traced, texts: Mapping[Value, Text]) -> dict[Value, Text]:
@@ -116,12 +129,12 @@ def vjp_text(
     return speech.texts[sent], symbols
 
 
-def tokens(text: Text, symbols: Mapping[Value, Value]) -> Equation:
-    """A text cut where its outermost symbols begin and end; `symbols`: with what they show."""
+def tokens(text: Text, symbols: Collection[Value]) -> Equation:
+    """A text cut where its outermost symbols begin and end."""
     return [*cut(text, symbols)]
 
 
-def cut(text: Text, symbols: Mapping[Value, Value]) -> Iterator[str | Symbol]:
+def cut(text: Text, symbols: Collection[Value]) -> Iterator[str | Symbol]:
     """The pieces of a text, one after the other."""
     at = 0
     for start, end, value in sorted(text.spans, key=lambda span: (span[0], -span[1])):
@@ -129,7 +142,7 @@ def cut(text: Text, symbols: Mapping[Value, Value]) -> Iterator[str | Symbol]:
             continue
         if start > at:
             yield text.text[at:start]
-        yield Symbol(text.text[start:end], symbols[value])
+        yield Symbol(text.text[start:end], value)
         at = end
     if at < len(text):
         yield text.text[at:]

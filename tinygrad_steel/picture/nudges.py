@@ -16,7 +16,7 @@ CLOSE = 0.02  # how close the slopes on both sides must be: at a kink they are n
 WORK = 20_000_000  # numbers that may be computed again for all of a page
 
 
-def nudges(traced: Traced, numbers: Mapping[Value, np.ndarray]) -> dict[Value, dict[str, str]]:
+def nudges_of(traced: Traced, numbers: Mapping[Value, np.ndarray]) -> dict[Value, dict[str, str]]:
     """For each value with a gradient what happens to the result; leaves come first."""
     if traced.loss.dtype.kind != "f" or math.prod(traced.loss.shape) != 1:
         return {}

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from .sources import Place
 
 T = TypeVar("T")
+START = Place(0, 0, 0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Move:
     """One card computed, or one arrow sending a gradient back.
 
-    `id`: of the card or arrow. `card`: of what it computes, or of what gets a part of its gradient.
-    `needs`: the ids of the moves before it. `places`: where it stands in the source. `inside`: the
-    places of what happens inside of a fold meanwhile. `same`: whether the gradient is handed on as
-    it is.
+    `id`: of the card or arrow. `card`: what is computed, or gets a part of its gradient. `head`:
+    the card from which that part comes. `needs`: the ids of the moves before it. `places`: where it
+    stands in the source. `same`: whether the gradient is handed on as it is.
     """
 
     id: str
     card: str
     needs: Sequence[str]
     places: Sequence[Place]
-    inside: Sequence[Place] = ()
+    head: str = ""
     same: bool = False
     is_folded: bool = False
 
@@ -61,22 +62,28 @@ def needs_first(needs: Mapping[T, Sequence[T]]) -> list[T]:
 
 def forward_steps(moves: Sequence[Move]) -> Iterator[dict[str, Any]]:
     """What is given, then one step for each card that is computed."""
-    start = Place(0, 0, 0)
-    yield {"k": "given", "line": 0}
-    for move, place in down_the_source(moves, start):
+    yield {"k": "given", "line": START.line}
+    for move, place in down_the_source(moves, START):
         yield {"k": "forward", "n": move.card, **where(move, place)}
 
 
-def backward_steps(moves: Sequence[Move], root: str, seed: Place) -> Iterator[dict[str, Any]]:
-    """The gradient of the result, then one step for each arrow along which a gradient goes back."""
-    yield {"k": "seed", "n": root, "line": seed.line, "span": [seed.start, seed.end]}
-    parts: dict[str, int] = {}
-    for move in moves:
-        parts[move.card] = parts.get(move.card, 0) + 1
-    seen: dict[str, int] = {}
-    for move, place in down_the_source(moves, seed):
-        step = {"k": "backward", "n": move.card, "a": move.id, **where(move, place)}
-        seen[move.card] = seen.get(move.card, 0) + 1
+def backward_steps(
+    moves: Sequence[Move], root: str, seed: Place | None, inside: Mapping[str, Sequence[Place]]
+) -> Iterator[dict[str, Any]]:
+    """The gradient of the result, then one step for each arrow along which a gradient goes back.
+
+    Without a place in the source where it begins, none of them has one. `inside`: where the
+    gradients inside of each fold stand, which are computed before the first leaves it.
+    """
+    yield {"k": "seed", "n": root, **({"line": None} if seed is None else at(seed))}
+    parts, seen = Counter(move.card for move in moves), Counter[str]()
+    order = down_the_source(moves, seed or START)
+    meanwhile = inner_work([move for move, _ in order], inside)
+    for move, place in order:
+        seen[move.card] += 1
+        step: dict[str, Any] = {"k": "backward", "n": move.card, "a": move.id}
+        inner = meanwhile.get(move.id, ())
+        step |= {"line": None} if seed is None else where(move, place, inner)
         if parts[move.card] > 1:
             step["part"] = [seen[move.card], parts[move.card]]
         if move.same:
@@ -84,11 +91,32 @@ def backward_steps(moves: Sequence[Move], root: str, seed: Place) -> Iterator[di
         yield step
 
 
-def where(move: Move, reached: Place) -> dict[str, Any]:
-    """The line of a move, all lines of a fold, and the characters, if they stand in that line."""
-    found: dict[str, Any] = {"line": reached.line}
-    if move.is_folded:
-        found["lines"] = sorted({place.line for place in (*move.places, *move.inside)})
-    elif move.places and move.places[0].line == reached.line:
-        found["span"] = [move.places[0].start, move.places[0].end]
+def inner_work(
+    order: Sequence[Move], inside: Mapping[str, Sequence[Place]]
+) -> dict[str, Sequence[Place]]:
+    """With which move the work inside of each fold is done: the first that leaves it.
+
+    Where none does, as all that it needs is inside, it is the last that comes in.
+    """
+    last_in = {move.card: move.id for move in order}
+    first_out = {move.head: move.id for move in reversed(order)}
+    by_fold = last_in | first_out
+    found: dict[str, Sequence[Place]] = {}
+    for fold, places in inside.items():
+        if fold in by_fold:
+            found[by_fold[fold]] = [*found.get(by_fold[fold], ()), *places]
     return found
+
+
+def at(place: Place) -> dict[str, Any]:
+    """A line, and some of its characters."""
+    return {"line": place.line, "span": [place.start, place.end]}
+
+
+def where(move: Move, reached: Place, inner: Sequence[Place] = ()) -> dict[str, Any]:
+    """The line of a move, all lines of a fold, and the characters, if they stand in that line."""
+    if move.is_folded:
+        lines = sorted({place.line for place in (*move.places, *inner)})
+        return {"line": reached.line, "lines": lines}
+    own = [place for place in move.places if place.line == reached.line]
+    return at(own[0]) if own else {"line": reached.line}

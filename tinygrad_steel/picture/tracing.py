@@ -27,7 +27,7 @@ class Followed:
     """
 
     traced: Traced
-    numbers: Mapping[Value, np.ndarray]
+    numbers: dict[Value, np.ndarray]
     sent: Mapping[tuple[Tensor, int], Value]
     note: str = ""
 
