@@ -86,18 +86,21 @@ function fillBanner(banner, { rows, ok, note }) {
   const first = rows.find((row) => row.first);
   const judged = rows.filter((row) => !isOutside(row));
   banner.className = first ? "wrong" : ok ? "right" : "not-judged";
-  const head = first
-    ? [el("b", {}, `First wrong step: ${first.called}`), `, ${first.reason}.`]
-    : ok
-      ? [el("b", {}, judged.length === 1 ? "The gradient is right." : `All ${judged.length} gradients are right.`)]
-      : [el("b", {}, judged.length ? "None of your gradients is wrong, and not all of them could be judged." : "Nothing could be judged.")];
+  const head = first ? [el("b", {}, `First wrong step: ${first.called}`), `, ${first.reason}.`] : el("b", {}, ok ? allRight(judged.length) : unsure(judged));
   const others = judged.filter((row) => row !== first);
   const groups = first || !ok ? [["wrong", "wrong as well"], ["follows", "follow from it"], ["not-judged", "not judged"], ["right", "right"]] : [];
-  banner.replaceChildren(
-    tag(first || { verdict: ok ? "right" : "not-judged", text: "not judged" }),
+  banner.replaceChildren();
+  fill(banner, {}, [
+    tag(first || { verdict: ok ? "right" : "not-judged", text: "not all judged" }),
     el("div", { class: "said" }, el("p", { dir: "auto" }, head), groups.map(([verdict, text]) => groupOf(text, others.filter((row) => row.verdict === verdict))), (note || "").split("\n").map((text) => text && el("p", { class: "note", dir: "auto" }, text))),
     jumpTo(first, "go to it"),
-  );
+  ]);
+}
+const allRight = (n) => (n === 1 ? "The gradient is right." : `All ${n} gradients are right.`);
+function unsure(judged) {
+  if (!judged.length) return "Nothing could be judged.";
+  if (judged.some((row) => row.verdict === "not-judged")) return "No step is wrong, and not all of them could be judged.";
+  return "No step is wrong, but not all gradients were seen.";
 }
 const jumpTo = (row, text) => row && has(stepOfRow(row)) && el("button", { type: "button", dir: "auto", onclick: () => visit(row) }, text);
 function visit(row) {
@@ -153,7 +156,7 @@ function comparedMaps(c, room) {
   const mates = [];
   const left = heatmap(yours, `yours: ${row.called}`, { kind, room, mates, scale, name: "yours" });
   const right = own && heatmap(own, `the graph's ${name}`, { kind, room, mates: same ? mates : [], scale, name });
-  if (same && row.off) pointAt(mates, yours, row.at);
+  if (same && row.off && row.verdict !== "right") pointAt(mates, yours, row.at);
   return [left, right, ...differencesOf(row, yours, own, same)].filter(Boolean);
 }
 function differencesOf(row, yours, own, same) {
@@ -161,6 +164,7 @@ function differencesOf(row, yours, own, same) {
   if (!own) said.push("The graph's own array is not on this page.");
   else if (!same) said.push(`The shapes differ: yours is ${shapeText(yours)}, the graph's ${shapeText(own)}.`);
   else if (!row.off) said.push("The two are the same.");
+  else if (row.verdict === "right") said.push(`The largest difference is ${short(row.off)}.`);
   else said.push(`Largest difference ${short(row.off)}${row.at?.length ? ` at [${row.at.join(", ")}]` : ""}${row.there ? `: yours ${short4(row.there[0])}, the graph's ${short4(row.there[1])}` : ""}.`);
   if (yours.bad) said.push(`Of yours ${yours.bad} ${yours.bad === 1 ? "number is" : "numbers are"} not finite.`);
   if (has(row.factor) && row.factor !== 1) said.push(`Yours is divided by ${short(row.factor)} here: by so much your chain is more than the graph's.`);
