@@ -339,6 +339,16 @@ def test_a_step_in_a_fold_has_the_card_of_the_fold():
     assert row["off"] == pytest.approx(2 * np.abs(given["G_w2"]).max())
 
 
+def test_what_cannot_be_seen_in_a_line_is_written_out():
+    """Such as a mark by which a line reads otherwise than it is run; a tab is room."""
+    text = "def backward():\n\tdz = 2 * (X @ W0 + b0 - Y) / 12  # \u202e1 * zd\n"
+    text += "\tdW = -X.T @ dz  # </script>\n\treturn dW, dz.sum(axis=0)"
+    _, found = chain(text)
+    assert found["own"]["lines"][1].endswith(r"/ 12  # \u202e1 * zd")
+    assert found["own"]["lines"][2] == "    dW = -X.T @ dz  # </script>"
+    assert first_of(found)["own"][-1].startswith("dW = -X.T @ dz  # </script>")
+
+
 # What is handed to a page
 
 

@@ -138,6 +138,22 @@ def test_a_lambda_is_kept_with_its_statement():
     assert [*source.lines] == text.splitlines()[1:5] and source.start == 2
 
 
+def test_a_lambda_in_a_function_is_kept_with_that():
+    text, report = compared("""
+        class Maker:
+            def made(self):
+                of_z = lambda: 2 * (X @ W0 + b0 - Y) / 12
+                of_W = lambda: X.T @ of_z() * 2
+                return lambda: (of_W(), of_z().sum(axis=0))
+
+        backward = Maker().made()
+    """)
+    source = only(report)
+    assert (source.function, source.start) == ("made", 2)
+    assert [*source.lines] == text.splitlines()[1:5]
+    assert source.lines[report.first_wrong.where.line - 2].strip().startswith("of_W = ")
+
+
 def test_a_cell_is_kept_whole():
     cell = "%matplotlib inline\ndz = 2 * (X @ W0 + b0 - Y) / 12\ndW = X.T @ dz\n\ndb = dz.sum(axis=1)\n"
     loss, names = problem()

@@ -13,7 +13,7 @@ from . import verdicts
 from .numbers import characters, in_json
 from .story import Story
 from .verdicts import tensors_of
-from .words import plural
+from .words import plural, printable
 
 MOST_LINES = 400  # so many of a function are shown, around the first wrong one
 MOST_LETTERS = 400  # of a line
@@ -121,7 +121,20 @@ def chain_of(story: Story, title: str, report: Report, room: int = ROOM) -> JSON
     notes = [*report.agreed(), *report.besides(), *left_out(len(rows) - len(fitting))]
     own = source and shown(source, first.where if first else None)
     rows += others
-    return {"title": title, "ok": report.ok, "note": "\n".join(notes), "rows": rows, "own": own}
+    found = {"title": title, "ok": report.ok, "note": notes, "rows": rows, "own": own}
+    chain: JSON = in_print(found)
+    return chain | {"note": "\n".join(chain["note"])}
+
+
+def in_print(x: Any) -> Any:
+    """The same with nothing in its texts that cannot be seen, as what turns all that follows to the
+    left.
+    """
+    if isinstance(x, dict):
+        return {key: in_print(inner) for key, inner in x.items()}
+    if isinstance(x, list):
+        return [*map(in_print, x)]
+    return printable(x.expandtabs(4)) if isinstance(x, str) else x
 
 
 def row_of(step: Step, source: Source | None) -> JSON:

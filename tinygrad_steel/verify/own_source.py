@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from .bindings import Place, name_of_file
 from .statements import first_line
 
-DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 
 
 class Source(NamedTuple):
@@ -65,26 +66,36 @@ def running(frames: Iterable[FrameType], place: Place) -> Iterator[FrameType]:
 def source_of(code: CodeType, namespace: dict[str, Any]) -> Source | None:
     """The lines of a function; None where there are none, or they are no Python."""
     lines = linecache.getlines(code.co_filename, namespace)
-    span = range(1, len(lines) + 1) if code.co_name == "<module>" else lines_of(code, lines)
+    name, span = code.co_qualname.rpartition("<locals>.")[2], range(1, len(lines) + 1)
+    if code.co_name != "<module>":
+        name, span = definition(code, lines, name)
     if not span:
         return None
-    name = code.co_qualname.rpartition("<locals>.")[2]
     text = tuple(line.rstrip("\n") for line in lines[span.start - 1 : span.stop - 1])
     return Source(code.co_filename, name, span.start, text)
 
 
-def lines_of(code: CodeType, lines: list[str]) -> range:
-    """Over which lines a function goes; a lambda with the statement in which it stands."""
+def definition(code: CodeType, lines: list[str], name: str) -> tuple[str, range]:
+    """What a function is called, and over which lines it goes; a lambda with the function in which
+    it stands, or else with its statement.
+    """
     try:
         tree = ast.parse("".join(lines))
     except (SyntaxError, ValueError):
-        return range(0)
+        return name, range(0)
     line = code.co_firstlineno
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
-    spans = [range(first_line(node), (node.end_lineno or node.lineno) + 1) for node in nodes]
-    if code.co_name == "<lambda>":
-        around = [span for span in spans if line in span]
-    else:
-        defined = zip(nodes, spans)
-        around = [s for node, s in defined if isinstance(node, DEFINITIONS) and s.start == line]
-    return min(around, key=len, default=range(0))
+    if code.co_name != "<lambda>":
+        spans = [lines_of(node) for node in nodes if isinstance(node, DEFINITIONS)]
+        return name, next((span for span in spans if span.start == line), range(0))
+    around = [node for node in nodes if line in lines_of(node)]
+    functions = [node for node in around if isinstance(node, FUNCTIONS)]
+    inner = min(functions or around, key=lambda node: len(lines_of(node)), default=None)
+    if inner is None:
+        return name, range(0)
+    return getattr(inner, "name", name), lines_of(inner)
+
+
+def lines_of(node: ast.stmt) -> range:
+    """Over which lines a statement goes, with its decorators."""
+    return range(first_line(node), (node.end_lineno or node.lineno) + 1)

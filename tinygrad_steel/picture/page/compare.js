@@ -37,6 +37,7 @@ function verdictOfLine(i) {
   const named = rows.filter((row) => lines[i].t.startsWith(`${row.name} =`));
   return worst(named.length || rows.length > 1 ? named : rows)?.verdict ?? null;
 }
+const isOutside = (row) => !has(row.n) && row.text === "not in the graph";
 const refOf = (row) => (has(row.n) ? (row.of === "value" ? row.n : `g:${row.n}`) : null);
 const stepOfRow = (row) => (has(row.n) && (row.of === "value" || partSteps.get(row.n)?.length) ? readyAt(refOf(row)) : null);
 function verdictSteps() {
@@ -83,20 +84,23 @@ function renderComparison() {
 }
 function fillBanner(banner, { rows, ok, note }) {
   const first = rows.find((row) => row.first);
-  const judged = rows.filter((row) => has(row.n) || row.text !== "not in the graph");
+  const judged = rows.filter((row) => !isOutside(row));
   banner.className = first ? "wrong" : ok ? "right" : "not-judged";
-  const head = first
-    ? [el("b", {}, `First wrong step: ${first.called}`), `, ${first.reason}.`]
-    : ok
-      ? [el("b", {}, judged.length === 1 ? "The gradient is right." : `All ${judged.length} gradients are right.`)]
-      : [el("b", {}, judged.length ? "None of your gradients is wrong, and not all of them could be judged." : "Nothing could be judged.")];
+  const head = first ? [el("b", {}, `First wrong step: ${first.called}`), `, ${first.reason}.`] : el("b", {}, ok ? allRight(judged.length) : unsure(judged));
   const others = judged.filter((row) => row !== first);
   const groups = first || !ok ? [["wrong", "wrong as well"], ["follows", "follow from it"], ["not-judged", "not judged"], ["right", "right"]] : [];
-  banner.replaceChildren(
-    tag(first || { verdict: ok ? "right" : "not-judged", text: "not judged" }),
+  banner.replaceChildren();
+  fill(banner, {}, [
+    tag(first || { verdict: ok ? "right" : "not-judged", text: "not all judged" }),
     el("div", { class: "said" }, el("p", { dir: "auto" }, head), groups.map(([verdict, text]) => groupOf(text, others.filter((row) => row.verdict === verdict))), (note || "").split("\n").map((text) => text && el("p", { class: "note", dir: "auto" }, text))),
     jumpTo(first, "go to it"),
-  );
+  ]);
+}
+const allRight = (n) => (n === 1 ? "The gradient is right." : `All ${n} gradients are right.`);
+function unsure(judged) {
+  if (!judged.length) return "Nothing could be judged.";
+  if (judged.some((row) => row.verdict === "not-judged")) return "No step is wrong, and not all of them could be judged.";
+  return "No step is wrong, but not all gradients were seen.";
 }
 const jumpTo = (row, text) => row && has(stepOfRow(row)) && el("button", { type: "button", dir: "auto", onclick: () => visit(row) }, text);
 function visit(row) {
@@ -105,6 +109,7 @@ function visit(row) {
 }
 function groupOf(text, rows) {
   if (!rows.length) return null;
+  if (rows[0].verdict === "right") return el("p", { class: "group right" }, mark("right"), `${rows.length} right`);
   const shown = rows.slice(0, 8).map((row) => jumpTo(row, cut(row.name, 24)) || el("span", { dir: "auto" }, cut(row.name, 24)));
   const more = rows.length > 8 && el("span", {}, `and ${rows.length - 8} more`);
   return el("p", { class: `group ${rows[0].verdict}` }, mark(rows[0].verdict), `${rows.length} ${rows.length === 1 ? text.replace(/^follow /, "follows ") : text}: `, shown, more);
@@ -151,7 +156,7 @@ function comparedMaps(c, room) {
   const mates = [];
   const left = heatmap(yours, `yours: ${row.called}`, { kind, room, mates, scale, name: "yours" });
   const right = own && heatmap(own, `the graph's ${name}`, { kind, room, mates: same ? mates : [], scale, name });
-  if (same && row.off) pointAt(mates, yours, row.at);
+  if (same && row.off && row.verdict !== "right") pointAt(mates, yours, row.at);
   return [left, right, ...differencesOf(row, yours, own, same)].filter(Boolean);
 }
 function differencesOf(row, yours, own, same) {
@@ -159,6 +164,7 @@ function differencesOf(row, yours, own, same) {
   if (!own) said.push("The graph's own array is not on this page.");
   else if (!same) said.push(`The shapes differ: yours is ${shapeText(yours)}, the graph's ${shapeText(own)}.`);
   else if (!row.off) said.push("The two are the same.");
+  else if (row.verdict === "right") said.push(`The largest difference is ${short(row.off)}.`);
   else said.push(`Largest difference ${short(row.off)}${row.at?.length ? ` at [${row.at.join(", ")}]` : ""}${row.there ? `: yours ${short4(row.there[0])}, the graph's ${short4(row.there[1])}` : ""}.`);
   if (yours.bad) said.push(`Of yours ${yours.bad} ${yours.bad === 1 ? "number is" : "numbers are"} not finite.`);
   if (has(row.factor) && row.factor !== 1) said.push(`Yours is divided by ${short(row.factor)} here: by so much your chain is more than the graph's.`);

@@ -17,24 +17,28 @@ function buildYours() {
 }
 function ownLine(text, number) {
   const rows = rowsOnLine(number);
-  const row = worst(rows);
+  const shown = worst(rows);
   const begins = rows.some((r) => r.line === number);
   const isPart = chain().rows.some((r) => r.verdict === "wrong" && r.parts?.includes(number));
-  const shown = row && isWorthAMark(row) ? row : null;
   const ref = shown && refOf(shown);
   const line = el(
     "div",
     { class: `line${shown?.first ? " first" : ""}${isPart && !shown ? " part" : ""}`, role: "listitem", "data-line": number, "data-verdict": shown?.verdict, "data-ref": ref },
     el("span", { class: "gutter", "aria-hidden": "true" }, shown && begins ? mark(shown.verdict) : String(number)),
     el("span", { class: "text" }, text || " "),
-    el("span", { class: "out" }, begins ? rows.filter(isWorthAMark).map(nameTag) : isPart && !shown ? "a part of it" : ""),
+    el("span", { class: "out" }, begins ? rows.map(nameTag) : isPart && !shown ? "a part of it" : ""),
   );
   ownLines.set(number, line);
   const ends = rows.filter((r) => r.until === number && r.verdict === "wrong");
   return [line, ...ends.sort((a, b) => rankOf(b) - rankOf(a)).map(reasonUnder)];
 }
-const rowsOnLine = (number) => chain().rows.filter((row) => has(row.line) && row.line <= number && number <= (row.until ?? row.line));
-const isWorthAMark = (row) => row.text !== "not in the graph" || row.reason !== ""; // a mask of one's own is no question
+const isAt = (row, number) => has(row.line) && row.line <= number && number <= (row.until ?? row.line);
+function rowsOnLine(number) {
+  // What is not in the graph is a question only where its name says that it is a gradient, and nothing else is there.
+  const rows = chain().rows.filter((row) => isAt(row, number));
+  const known = rows.filter((row) => !isOutside(row));
+  return known.length ? known : rows.filter((row) => row.reason);
+}
 const nameTag = (row) => jumpTag(row, el("span", { class: `word ${row.verdict}` }, `${cut(row.name, 18)}: ${saidOf(row)}`));
 function jumpTag(row, said) {
   const k = stepOfRow(row);
@@ -51,10 +55,10 @@ function renderYours() {
   const now = rowsOf(steps[state.step].n ?? "").filter((row) => (row.of === "value") === (steps[state.step].k === "forward"));
   const selected = rowsOf(state.card);
   for (const [number, line] of ownLines) {
-    const isIn = (row) => has(row.line) && row.line <= number && number <= (row.until ?? row.line);
-    toggle(line, "now", now.some(isIn));
-    toggle(line, "sel", selected.some(isIn));
-    if (now.some(isIn)) line.setAttribute("aria-current", "step");
+    const isNow = now.some((row) => isAt(row, number));
+    toggle(line, "now", isNow);
+    toggle(line, "sel", selected.some((row) => isAt(row, number)));
+    if (isNow) line.setAttribute("aria-current", "step");
     else line.removeAttribute("aria-current");
   }
   const current = now.find((row) => has(row.line));
