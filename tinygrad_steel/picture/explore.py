@@ -20,6 +20,7 @@ from .layout import layouts
 from .page_file import frame, page_file
 from .render import Drawn, Picture
 from .story import make_story
+from .words import printable
 
 if TYPE_CHECKING:
     from .chains import Chains
@@ -205,7 +206,7 @@ def explore(
     story = make_story(tensor, names, fold, depth, traced)
     data = story.data
     if title is not True:
-        data["title"] = title or ""
+        data["title"] = printable(title or "")
     data["layouts"] = layouts(data)
     data["notes"] += dict.fromkeys(each["note"] for each in data["layouts"] if "note" in each)
     data["record"] = None
