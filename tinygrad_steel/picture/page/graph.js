@@ -15,7 +15,7 @@ function build() {
   const thickness = thicknesses();
   for (const a of arrows) if (placed.arrows[a.id]) keep(drawn.arrows, a.id, drawArrow(a, placed.arrows[a.id], thickness(a)));
   for (const c of cards) if (placed.cards[c.id]) keep(drawn.cards, c.id, drawCard(c, placed.cards[c.id]));
-  document.querySelector(".view").replaceChildren(picture);
+  document.querySelector(".view").replaceChildren(); // it comes in when it has its size: no layout is done twice
 }
 function keep(all, id, g) {
   all.set(id, g);
@@ -100,9 +100,9 @@ function drawArrow(a, { pts, label: at }, width) {
 function rowsAt(a) {
   // What stands at an arrow: as much as its label has room for.
   const rows = [];
-  const columns = a.label ? a.label.w / 7 : 40;
+  const columns = a.label ? (a.label.w - 18) / 7.2 : 40;
   const value = arrayOf(cardOf.get(a.tail).v);
-  const most = a.label ? Math.floor((a.label.h + 10) / 16) : 1;
+  const most = a.label ? Math.round((a.label.h - 6) / 16) : 0;
   if (a.broadcast) rows.push(["broadcast", a.broadcast]);
   if (a.flows && a.code) rows.push(["vjp m", cut(a.code, columns)]);
   if (rows.length < most && isScalar(value) && !has(value.text)) rows.unshift(["passed m", scalarText(value)]);
@@ -163,16 +163,19 @@ function heading(g, c) {
   const shape = c.shape === "()" ? "" : c.shape;
   if (captioned) g.append(label("kind", 10, 14, `${c.kind.toUpperCase()}${times}`));
   const line = svg("text", { x: 10, y });
-  let room = c.w - 20 - (shape ? 7 * shape.length + 8 : 0);
+  let room = c.w - 20 - (shape ? 7 * shape.length + 7 : 0);
   const part = (cls, text, each) => {
     const shown = cut(text, Math.max(3, room / each));
-    room -= each * columnsOf(shown) + 8;
-    line.append(svg("tspan", { class: cls, dx: line.childNodes.length ? 7 : 0 }, shown));
+    room -= each * columnsOf(shown) + 7;
+    return svg("tspan", { class: cls }, shown);
   };
   const op = words(c.op);
-  if (c.kind === "op") part("glyph m", c.glyph || op, 9);
-  if (c.name) part("name m", c.name, 8.4);
-  if (op && op !== c.glyph && c.kind !== "fold" && room > 24) part("words", op, 6.6);
+  const named = c.kind === "op" ? op !== c.glyph : c.kind === "output" && c.op; // whether the op's name says more than its glyph
+  const glyph = c.kind === "op" && part("glyph m", c.glyph || op, 9);
+  const name = c.name && part("name m", c.name, 8.4); // before the op's name, which gives way
+  const about = named && room > 24 && part("words", op, 6.6);
+  fill(line, {}, c.kind === "op" ? [glyph, about, name] : [name, about]);
+  [...line.children].forEach((node, i) => node.setAttribute("dx", i ? 7 : 0));
   g.append(line, label("shape m", c.w - 10, y, shape, "end"));
   return y + 8;
 }

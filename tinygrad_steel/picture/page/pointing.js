@@ -42,7 +42,7 @@ function tip(part) {
 }
 function tipStep(part) {
   // A part without a card is there as soon as its line is.
-  const line = readyAt(lines[part.closest("li").dataset.line].ref);
+  const line = lineStep(+part.closest("li").dataset.line);
   return part.dataset.ref ? Math.min(line, readyAt(part.dataset.ref)) : line;
 }
 const refAt = (node) => node.closest?.("[data-ref]")?.dataset.ref;
@@ -86,9 +86,9 @@ const stepOf = (key) => ({ ArrowLeft: state.step - 1, ArrowRight: state.step + 1
 const zoomOf = { "+": () => zoom(state.scale * 1.2), "=": () => zoom(state.scale * 1.2), "-": () => zoom(state.scale / 1.2), 0: fitAll };
 
 document.addEventListener("keydown", (e) => {
-  if (e.ctrlKey || e.metaKey || e.altKey || e.isComposing || e.target.closest("select, [data-own-keys]")) return;
-  const done = pressed(e.key, e.target);
-  if (done) e.preventDefault();
+  const target = e.target instanceof Element ? e.target : document.body;
+  if (e.ctrlKey || e.metaKey || e.altKey || e.isComposing || target.closest("select, [data-own-keys]")) return;
+  if (pressed(e.key, target)) e.preventDefault();
 });
 function pressed(key, target) {
   // Whether the key was one of the page's.

@@ -45,18 +45,24 @@ function nest(parent, text, from, to, parts, span) {
   parent.append(text.slice(from, to));
 }
 
+function lineStep(i) {
+  // When the value of a line is there; one without a card, as soon as a step has come as far down.
+  if (lines[i].ref) return readyAt(lines[i].ref);
+  const k = steps.findIndex((s) => s.line >= i);
+  return k < 0 ? LAST : k;
+}
 function renderSource() {
   const s = steps[state.step];
   const also = s.lines || [];
   lines.forEach((l, i) => {
     const row = rows[i];
     const now = s.line === i || also.includes(i);
-    const done = !!l.ref && state.step >= readyAt(l.ref);
+    const done = state.step >= lineStep(i);
     const selected = !!l.ref && (l.ref === state.card || l.ref === `g:${state.card}`);
     const verdict = verdictOfLine(i);
     const span = s.line === i ? s.span : null;
     if (!changed(row, [now, span, done, selected, verdict, state.frame].join())) return;
-    for (const [name, on] of Object.entries({ now, todo: l.ref && !done && !now, sel: selected })) toggle(row, name, on);
+    for (const [name, on] of Object.entries({ now, todo: has(l.a) && !done && !now, sel: selected })) toggle(row, name, on);
     row.dataset.verdict = verdict || "";
     row.setAttribute("aria-selected", String(now));
     if (now) row.setAttribute("aria-current", "step");

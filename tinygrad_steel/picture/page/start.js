@@ -43,6 +43,7 @@ addEventListener("beforeprint", () => {
   Object.assign(state, { step: LAST, closed: new Set() });
   setTheme("light");
   build();
+  zoom(1);
   render();
 });
 addEventListener("afterprint", () => {
@@ -62,22 +63,23 @@ function start() {
   document.querySelector(".pop").append(...KEYS.flatMap(([key, text]) => [el("kbd", {}, key), el("span", {}, text)]));
   setTheme(wantedTheme());
   buildZoom();
-  buildSource();
   buildStepper();
   buildComparison();
   buildTraining();
   build();
   fitReadable();
+  buildSource();
   render();
+  lastSize = sizeNow();
   view.scrollTo({ left: (view.scrollWidth - view.clientWidth) / 2, top: 0, behavior: "instant" });
 }
 
 // A frame may have no size when this runs, and one out of sight gets its size late: watch, do not assume.
 let lastSize = "";
+const sizeNow = () => `${innerWidth} ${innerHeight} ${document.body.clientWidth}`;
 function sized() {
-  const now = `${innerWidth} ${innerHeight} ${document.body.clientWidth}`;
-  if (now === lastSize || !document.body.clientWidth) return;
-  lastSize = now;
+  if (sizeNow() === lastSize || !document.body.clientWidth) return;
+  lastSize = sizeNow();
   fitReadable();
   render();
   followStep();

@@ -12,6 +12,7 @@ function zoom(scale, at) {
   state.scale = clamp(scale, 0.1, 3);
   picture.setAttribute("width", Math.round(w * state.scale));
   picture.setAttribute("height", Math.round(h * state.scale));
+  if (!picture.parentNode) view.append(picture);
   view.scrollTo({ left: fx * state.scale - x, top: fy * state.scale - y, behavior: "instant" });
   document.querySelector(".zoom .at").textContent = `${Math.round(state.scale * 100)}%`;
 }
@@ -70,8 +71,8 @@ function buildZoom() {
     followStep(true);
   }, { "aria-pressed": "true" });
   const foldAll = () => {
-    const shut = outermost.every((s) => state.closed.has(s.id));
-    state.closed = new Set(shut ? [] : outermost.map((s) => s.id));
+    const all = layouts[1]?.closed ?? outermost.map((s) => s.id);
+    state.closed = new Set(all.every((id) => state.closed.has(id)) ? [] : all);
     rebuild();
   };
   document.querySelector(".zoom").append(
