@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .export import export_onnx
     from .picture.draw import draw
     from .picture.programs import RendererNotFound
+    from .picture.record import Record
     from .picture.render import Picture
     from .picture.scope import scope
     from .program.formulas import formula, vjp_formulas
@@ -58,6 +59,7 @@ __version__ = "0.2.0"
 LATER = {
     "GradientError": "verify.errors",
     "Picture": "picture.render",
+    "Record": "picture.record",
     "RendererNotFound": "picture.programs",
     "assert_backprop": "verify.grading",
     "check_gradients": "verify.differences",
@@ -87,6 +89,7 @@ __all__ = [
     "GradientError",
     "Optimizer",
     "Picture",
+    "Record",
     "RendererNotFound",
     "Tensor",
     "arrays",
