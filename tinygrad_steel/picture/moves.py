@@ -19,7 +19,7 @@ def steps_of(known: Known) -> list[dict[str, Any]]:
     if start is not None:
         root = known.folds.shown[known.graph.root]
         seed = known.places.get(start)
-        steps += backward_steps(backward_moves(known), root, seed)
+        steps += backward_steps(backward_moves(known), root, seed, inner_places(known))
     return steps
 
 
@@ -63,7 +63,6 @@ def backward_moves(known: Known) -> list[Move]:
         """When the last of it is sent."""
         return max(rank[made[use.y], made[use.x]] for use in known.sent(id))
 
-    inside = inner_places(known)
     moves = []
     for id in sorted(flowing, key=walked):
         tail, head = known.ends(id)
@@ -73,7 +72,7 @@ def backward_moves(known: Known) -> list[Move]:
                 card=tail,
                 needs=into.get(head, []),
                 places=places_at(known, sent[id]),
-                inside=inside.pop(head, ()),  # what leaves a fold first
+                head=head,
                 is_folded=known.is_folded(id),
                 same=not known.is_folded(id) and is_handed_on(known, id),
             )

@@ -17,17 +17,16 @@ START = Place(0, 0, 0)
 class Move:
     """One card computed, or one arrow sending a gradient back.
 
-    `id`: of the card or arrow. `card`: of what it computes, or of what gets a part of its gradient.
-    `needs`: the ids of the moves before it. `places`: where it stands in the source. `inside`: the
-    places of what happens inside of a fold meanwhile. `same`: whether the gradient is handed on as
-    it is.
+    `id`: of the card or arrow. `card`: what is computed, or gets a part of its gradient. `head`:
+    the card from which that part comes. `needs`: the ids of the moves before it. `places`: where it
+    stands in the source. `same`: whether the gradient is handed on as it is.
     """
 
     id: str
     card: str
     needs: Sequence[str]
     places: Sequence[Place]
-    inside: Sequence[Place] = ()
+    head: str = ""
     same: bool = False
     is_folded: bool = False
 
@@ -69,18 +68,22 @@ def forward_steps(moves: Sequence[Move]) -> Iterator[dict[str, Any]]:
 
 
 def backward_steps(
-    moves: Sequence[Move], root: str, seed: Place | None
+    moves: Sequence[Move], root: str, seed: Place | None, inside: Mapping[str, Sequence[Place]]
 ) -> Iterator[dict[str, Any]]:
     """The gradient of the result, then one step for each arrow along which a gradient goes back.
 
-    Without a place in the source where it begins, none of them has one.
+    Without a place in the source where it begins, none of them has one. `inside`: where the
+    gradients inside of each fold stand, which are computed before the first leaves it.
     """
     yield {"k": "seed", "n": root, **({"line": None} if seed is None else at(seed))}
     parts, seen = Counter(move.card for move in moves), Counter[str]()
-    for move, place in down_the_source(moves, seed or START):
+    order = down_the_source(moves, seed or START)
+    meanwhile = inner_work([move for move, _ in order], inside)
+    for move, place in order:
         seen[move.card] += 1
         step: dict[str, Any] = {"k": "backward", "n": move.card, "a": move.id}
-        step |= {"line": None} if seed is None else where(move, place)
+        inner = meanwhile.get(move.id, ())
+        step |= {"line": None} if seed is None else where(move, place, inner)
         if parts[move.card] > 1:
             step["part"] = [seen[move.card], parts[move.card]]
         if move.same:
@@ -88,15 +91,32 @@ def backward_steps(
         yield step
 
 
+def inner_work(
+    order: Sequence[Move], inside: Mapping[str, Sequence[Place]]
+) -> dict[str, Sequence[Place]]:
+    """With which move the work inside of each fold is done: the first that leaves it.
+
+    Where none does, as all that it needs is inside, it is the last that comes in.
+    """
+    last_in = {move.card: move.id for move in order}
+    first_out = {move.head: move.id for move in reversed(order)}
+    by_fold = last_in | first_out
+    found: dict[str, Sequence[Place]] = {}
+    for fold, places in inside.items():
+        if fold in by_fold:
+            found[by_fold[fold]] = [*found.get(by_fold[fold], ()), *places]
+    return found
+
+
 def at(place: Place) -> dict[str, Any]:
     """A line, and some of its characters."""
     return {"line": place.line, "span": [place.start, place.end]}
 
 
-def where(move: Move, reached: Place) -> dict[str, Any]:
+def where(move: Move, reached: Place, inner: Sequence[Place] = ()) -> dict[str, Any]:
     """The line of a move, all lines of a fold, and the characters, if they stand in that line."""
     if move.is_folded:
-        lines = sorted({place.line for place in (*move.places, *move.inside)})
+        lines = sorted({place.line for place in (*move.places, *inner)})
         return {"line": reached.line, "lines": lines}
     own = [place for place in move.places if place.line == reached.line]
     return at(own[0]) if own else {"line": reached.line}

@@ -111,13 +111,24 @@ def arrow_told(known: Known, id: str, codes: Codes) -> dict[str, Any]:
 
 
 def flow_told(known: Known, sent: Mapping[Use, Value]) -> dict[str, Any]:
-    """What is sent back: of several parts at once, as from a fold, the length of the largest."""
+    """What is sent back: of several parts at once, as from a fold, their sum if it is all."""
     numbers = known.followed.numbers
-    sizes = [length(numbers[g]) for g in sent.values()]
-    if len(sent) != 1:
-        return {"a": None, "size": in_json(max(sizes)) if sizes else None}
-    (g,) = sent.values()
-    return {"a": known.arrays.of(g), "size": in_json(sizes[0])}
+    values = [*sent.values()]
+    whole = all_of_it(known, sent)
+    if len(values) > 1 and whole is not None:
+        values = [whole]
+    sizes = [length(numbers[g]) for g in values]
+    array = known.arrays.of(values[0]) if len(values) == 1 else None
+    return {"a": array, "size": in_json(max(sizes)) if sizes else None}
+
+
+def all_of_it(known: Known, sent: Mapping[Use, Value]) -> Value | None:
+    """The gradient of which these are all parts, if it is that of one Tensor."""
+    if len({use.x for use in sent}) != 1:
+        return None
+    x = next(iter(sent)).x
+    every = [y for y, place in known.followed.sent if y.inputs[place] is x]
+    return known.followed.gradient(x) if len(every) == len(sent) else None
 
 
 def vjp_told(known: Known, use: Use, codes: Codes) -> dict[str, Any]:
