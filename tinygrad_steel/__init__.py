@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .engine.derivatives import hessian, hvp, jacobian, value_and_grad
     from .export import export_onnx
     from .picture.draw import draw
+    from .picture.explore import Page, explore
     from .picture.programs import RendererNotFound
     from .picture.render import Picture
     from .picture.scope import scope
@@ -57,6 +58,7 @@ __version__ = "0.2.0"
 # These load when one of their names is first asked for: who trains a model does not wait for them.
 LATER = {
     "GradientError": "verify.errors",
+    "Page": "picture.explore",
     "Picture": "picture.render",
     "RendererNotFound": "picture.programs",
     "assert_backprop": "verify.grading",
@@ -66,6 +68,7 @@ LATER = {
     "compile_backprop": "compiled.step",
     "compile_epoch": "compiled.epoch",
     "draw": "picture.draw",
+    "explore": "picture.explore",
     "export_onnx": "export",
     "formula": "program.formulas",
     "grade_backprop": "verify.grading",
@@ -86,6 +89,7 @@ __all__ = [
     "FrozenNumberWarning",
     "GradientError",
     "Optimizer",
+    "Page",
     "Picture",
     "RendererNotFound",
     "Tensor",
@@ -102,6 +106,7 @@ __all__ = [
     "detect_anomaly",
     "draw",
     "dropout",
+    "explore",
     "export_onnx",
     "formula",
     "grad",

@@ -85,6 +85,7 @@ const ICONS = {
   wrong: "M2 2l8 8M10 2l-8 8",
   follows: "M2 1v6h8M7 4l3 3-3 3",
   "not-judged": "M4 4a2 2 0 1 1 2.6 2L6 7v1M6 10v1",
+  "not-seen": "M2 6h8",
 };
 const icon = (name, box = 16) =>
   svg("svg", { viewBox: `0 0 ${box} ${box}`, "aria-hidden": "true" }, svg("path", { d: ICONS[name] }));

@@ -220,19 +220,18 @@ const gradientSoFar = (c, { parts, whole }) =>
 
 function renderCard(c, g, { now, back }) {
   const at = progress(c);
-  const verdict = verdictOf(c.id)?.verdict;
+  const row = verdictOf(c.id);
+  const verdict = row?.verdict;
   const selected = state.card === c.id;
-  if (!changed(g, [at.done, at.parts, at.whole, now, back && now, selected, verdict, state.frame, state.theme].join())) return;
+  if (!changed(g, [at.done, at.parts, at.whole, now, back && now, selected, verdict, state.chain, state.frame, state.theme].join())) return;
   const partly = at.parts > 0 && !at.whole;
   for (const [name, on] of Object.entries({ done: at.done, whole: at.whole, partly, now, back: now && back, sel: selected, judged: verdict })) toggle(g, name, on);
-  g.dataset.verdict = verdict || "";
   if (has(c.v)) showIn(g, "v", at.done && arrayOf(c.v));
   if (has(c.g)) showIn(g, "g", gradientSoFar(c, at), partly && `${at.parts} of ${flowingFrom(c.id).length} parts`);
-  g.querySelector(".badge")?.remove();
-  if (verdict) g.append(badge(verdict, c.w));
+  showBadge(g, row, c.w);
   g.setAttribute("tabindex", selected ? 0 : -1);
   const gradient = !has(c.g) ? "" : at.whole ? ", gradient arrived" : partly ? `, ${at.parts} parts of the gradient arrived` : ", no gradient yet";
-  g.setAttribute("aria-label", `${nameOf(c)}, ${c.kind}${c.op ? ` ${words(c.op)}` : ""}, ${c.shape}, ${at.done ? "computed" : "not computed yet"}${gradient}${verdict ? `, ${verdict}` : ""}`);
+  g.setAttribute("aria-label", `${nameOf(c)}, ${c.kind}${c.op ? ` ${words(c.op)}` : ""}, ${c.shape}, ${at.done ? "computed" : "not computed yet"}${gradient}${verdict ? `, ${saidOf(row)}` : ""}`);
 }
 function showIn(g, kind, a, caption) {
   // Pictures are made when they are first seen; what is not there yet has none.
@@ -244,9 +243,15 @@ function showIn(g, kind, a, caption) {
   if (number) number.textContent = a ? cut(scalarText(a), 12) : "";
   if (text) text.textContent = !a ? "" : caption || (kind === "g" ? `|grad| ${short(a.norm)}` : a.dtype.startsWith("int") ? "" : `${short(a.min)} … ${short(a.max)}`);
 }
-function badge(verdict, w) {
-  const width = 34 + 6.3 * verdict.length;
-  return svg("g", { class: `badge ${verdict}`, transform: `translate(${w + 5 - width} -14)` }, rectangle("", [0, 0, width, 20], 10), svg("path", { d: ICONS[verdict], transform: "translate(8 4.5)" }), label("", 23, 14, verdict.replace("-", " ")));
+function showBadge(g, row, right, top = 0) {
+  // The verdict, by icon and word, at a corner.
+  g.querySelector(".badge")?.remove();
+  toggle(g, "first", row?.first);
+  g.dataset.verdict = row?.verdict || "";
+  if (!row) return;
+  const said = cut(saidOf(row), 22);
+  const width = 34 + 6.3 * columnsOf(said);
+  g.append(svg("g", { class: `badge ${row.verdict}`, transform: `translate(${right + 5 - width} ${top - 14})` }, rectangle("", [0, 0, width, 20], 10), svg("path", { d: ICONS[row.verdict], transform: "translate(8 4.5)" }), label("", 23, 14, said)));
 }
 function renderArrow(a, g, s) {
   const passing = s.k === "forward" && s.n === a.head;
@@ -262,7 +267,9 @@ function renderShut(scope, g, s, back) {
   const last = cards.filter((c) => inScope(c, scope) && c.op).at(-1);
   const now = has(s.n) && inScope(cardOf.get(s.n), scope);
   const at = last ? progress(last) : {};
-  if (!changed(g, [now, now && back, at.done, at.whole, state.frame, state.theme].join())) return;
+  if (!changed(g, [now, now && back, at.done, at.whole, state.chain, state.frame, state.theme].join())) return;
+  const [x, y, w] = placed.scopes.find((other) => other.scope === scope).box;
+  showBadge(g, verdictIn(scope), x + w - 4, y);
   for (const [name, on] of Object.entries({ now, back: now && back, done: at.done, whole: at.whole })) toggle(g, name, on);
   if (!last) return;
   showIn(g, "v", at.done && arrayOf(last.v));

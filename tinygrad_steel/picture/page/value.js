@@ -6,13 +6,15 @@ function renderValue() {
   const top = box.dataset.card === c.id ? box.scrollTop : 0;
   const key = box.contains(document.activeElement) && document.activeElement.dataset.key;
   box.dataset.card = c.id;
-  box.replaceChildren(headOf(c), ...comparisonOf(c), ...equationsOf(c), mapsOf(c, box.clientWidth - 34), ...meaningOf(c));
+  const maps = mapsOf(c, box.clientWidth - 34);
+  const both = [...equationsOf(c), maps]; // what is compared is seen first
+  box.replaceChildren(headOf(c), ...comparisonOf(c), ...(isCompared(c) ? both.reverse() : both), ...meaningOf(c));
   box.scrollTop = top;
   if (key) (box.querySelector(`[data-key="${CSS.escape(key)}"]`) || box.querySelector(".pin")).focus({ preventScroll: true });
 }
 function followValue() {
   const box = $("value");
-  const now = box.querySelector(".eqbox.now");
+  const now = !isCompared(cardOf.get(state.card)) && box.querySelector(".eqbox.now");
   if (now && (now.offsetTop + now.offsetHeight > box.scrollTop + box.clientHeight || now.offsetTop < box.scrollTop + 36)) box.scrollTop = Math.max(0, now.offsetTop - 44);
 }
 
