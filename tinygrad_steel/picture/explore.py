@@ -211,7 +211,7 @@ def explore(
     data["notes"] += dict.fromkeys(each["note"] for each in data["layouts"] if "note" in each)
     data["record"] = None
     if record is not None:
-        from .record import frames_of  # type: ignore[import-not-found]
+        from .record import frames_of
 
         data["record"] = frames_of(story, record)
     from .chains import chains_of
