@@ -52,5 +52,5 @@ def opened(browser: Any, tmp_path: Any) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture
 def seen() -> Callable[[Any], str]:
-    """What is seen of a page, as text."""
+    """What is seen of a page, as one number."""
     return lambda page: pages.probe(page, "seen")

@@ -59,10 +59,11 @@ def test_play_by_space_to_the_end(opened):
     page.locator("body").press("Space")
     page.wait_for_selector("html[data-step='4']")
     page.wait_for_selector('.buttons [aria-label="play (space)"]')
+    page.locator(".drive select").select_option("0.5")
     page.locator("body").press("Space")  # from the start again
     page.wait_for_selector("html[data-step='1']")
     page.locator("body").press("Space")
-    page.wait_for_timeout(700)
+    page.wait_for_selector('.buttons [aria-label="play (space)"]')
     assert page.evaluate("document.documentElement.dataset.step") == "1"
 
 
