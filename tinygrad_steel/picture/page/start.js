@@ -64,11 +64,13 @@ function start() {
   setTheme(wantedTheme());
   buildZoom();
   buildStepper();
+  buildSource();
   buildComparison();
   buildTraining();
+  renderComparison(); // what stands above and below leaves the rest to the graph
+  renderTraining();
   build();
   fitReadable();
-  buildSource();
   render();
   lastSize = sizeNow();
   view.scrollTo({ left: (view.scrollWidth - view.clientWidth) / 2, top: 0, behavior: "instant" });

@@ -86,7 +86,10 @@ function play() {
     state.timer = 0;
   } else {
     if (state.step === LAST) go(0);
-    state.timer = setInterval(() => (state.step < LAST ? go(state.step + 1, true) : play()), 1300 / state.speed);
+    state.timer = setInterval(() => {
+      go(state.step + 1, true);
+      if (state.step === LAST) play();
+    }, 1300 / state.speed);
   }
   playButton.replaceChildren(icon(state.timer ? "pause" : "play"));
   playButton.setAttribute("aria-label", state.timer ? "pause (space)" : "play (space)");
