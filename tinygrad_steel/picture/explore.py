@@ -24,6 +24,7 @@ from .words import printable
 
 if TYPE_CHECKING:
     from .chains import Chains
+    from .record import Record
 
 THEMES = ("auto", "light", "dark")
 
@@ -139,7 +140,7 @@ def explore(
     names: Names = None,
     *,
     chains: Chains | None = None,
-    record: Any = None,
+    record: Record | None = None,
     fold: bool | str = "auto",
     depth: int | None = None,
     title: bool | str = True,
