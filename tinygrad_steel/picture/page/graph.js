@@ -100,7 +100,7 @@ function drawArrow(a, { pts, label: at }, width) {
 function rowsAt(a) {
   // What stands at an arrow: as much as its label has room for.
   const rows = [];
-  const columns = a.label ? (a.label.w - 18) / 7.2 : 40;
+  const columns = a.label ? (a.label.w - 10) / 7 : 40;
   const value = arrayOf(cardOf.get(a.tail).v);
   const most = a.label ? Math.round((a.label.h - 6) / 16) : 0;
   if (a.broadcast) rows.push(["broadcast", a.broadcast]);
