@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .picture.draw import draw
     from .picture.explore import Page, explore
     from .picture.programs import RendererNotFound
+    from .picture.record import Record
     from .picture.render import Picture
     from .picture.scope import scope
     from .program.formulas import formula, vjp_formulas
@@ -60,6 +61,7 @@ LATER = {
     "GradientError": "verify.errors",
     "Page": "picture.explore",
     "Picture": "picture.render",
+    "Record": "picture.record",
     "RendererNotFound": "picture.programs",
     "assert_backprop": "verify.grading",
     "check_gradients": "verify.differences",
@@ -91,6 +93,7 @@ __all__ = [
     "Optimizer",
     "Page",
     "Picture",
+    "Record",
     "RendererNotFound",
     "Tensor",
     "arrays",

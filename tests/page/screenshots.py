@@ -45,23 +45,16 @@ def compared() -> ts.explore:
 def trained() -> Any:
     """The steel loss while it is trained."""
     loss = gallery.steel()
+    leaves = {t.name: t for t in pages.leaves(loss)}
+    x, y, w, b = (leaves[name] for name in "xywb")
     run = ts.Record(loss, every=5)
-    parameters = [t for t in pages.leaves(loss) if t.requires_grad]
     for step in range(200):
-        for p in parameters:
-            p.grad = None
-        again(loss, parameters)
         run.keep(step)
+        w.grad = b.grad = None
+        ts.softmax_cross_entropy(x @ w + b, y).mean().backward()
+        w.data -= 0.2 * w.grad
+        b.data -= 0.2 * b.grad
     return ts.explore(loss, record=run)
-
-
-def again(loss: Any, parameters: list[Any]) -> None:
-    """A step of gradient descent on the same batch."""
-    x, y = (t for t in pages.leaves(loss) if not t.requires_grad)
-    w, b = parameters
-    ts.softmax_cross_entropy(x @ w + b, y).mean().backward()
-    for p in parameters:
-        p.data -= 0.5 * p.grad
 
 
 def press(*keys: str) -> Act:

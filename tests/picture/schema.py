@@ -35,7 +35,7 @@ STEP_MORE = {"n": str, "a": str, "lines": list, "span": list, "part": list, "sam
 ARRAY = {"shape": list, "dtype": str, "rows": int, "cols": int, "v": str}
 STATISTIC = (int, float, str)
 ARRAY_MORE = {
-    **{"of": list, "ri": list, "ci": list, "bad": int, "text": str},
+    **{"of": list, "ri": list, "ci": list, "bad": int, "text": str, "dead": list},
     **dict.fromkeys(("min", "max", "mean", "norm"), STATISTIC),
 }
 STORY = {
@@ -264,7 +264,9 @@ def check_record(record, data):
     fields("record", record, {"frames": list, "scale": dict})
     for i, frame in enumerate(record["frames"]):
         where = f"frame {i}"
-        fields(where, frame, {"step": int, "loss": str, "arrays": dict})
+        fields(where, frame, {"step": int, "loss": str, "arrays": dict, "hints": list})
+        for hint in frame["hints"]:
+            fields(f"{where}: hint", hint, {"text": str}, {"ref": str})
         for key, array in frame["arrays"].items():
             index(where, int(key), data)
             base = data["arrays"][int(key)]

@@ -20,9 +20,11 @@ from .layout import layouts
 from .page_file import frame, page_file
 from .render import Drawn, Picture
 from .story import make_story
+from .words import printable
 
 if TYPE_CHECKING:
     from .chains import Chains
+    from .record import Record
 
 THEMES = ("auto", "light", "dark")
 
@@ -138,7 +140,7 @@ def explore(
     names: Names = None,
     *,
     chains: Chains | None = None,
-    record: Any = None,
+    record: Record | None = None,
     fold: bool | str = "auto",
     depth: int | None = None,
     title: bool | str = True,
@@ -205,12 +207,12 @@ def explore(
     story = make_story(tensor, names, fold, depth, traced)
     data = story.data
     if title is not True:
-        data["title"] = title or ""
+        data["title"] = printable(title or "")
     data["layouts"] = layouts(data)
     data["notes"] += dict.fromkeys(each["note"] for each in data["layouts"] if "note" in each)
     data["record"] = None
     if record is not None:
-        from .record import frames_of  # type: ignore[import-not-found]
+        from .record import frames_of
 
         data["record"] = frames_of(story, record)
     from .chains import chains_of

@@ -31,7 +31,8 @@ class Known:
     """A graph and all tables beside it.
 
     `shown`: the cards, inputs first. `tensors`: the Tensor of each, of a fold its result. `uses`:
-    those for which each arrow stands. `refs`: value -> the card that shows it, gradients as `g:n4`.
+    those for which each arrow stands. `spine`: the steps from the data to the result. `refs`:
+    value -> the card that shows it, gradients as `g:n4`.
     """
 
     graph: Graph
@@ -41,6 +42,7 @@ class Known:
     shown: list[Card]
     tensors: Mapping[str, Tensor]
     uses: Mapping[str, list[Use]]
+    spine: frozenset[tuple[Tensor, Tensor]]
     source: Source
     places: Mapping[Value, Place]
     called: Called
@@ -92,6 +94,7 @@ def know(
         shown,
         tensors,
         uses={f"a{i}": each for i, each in enumerate(uses)},
+        spine=frozenset(graph.steps),
         source=source,
         places=places_of(source, followed.traced),
         called=Called(tensor, names, source_names(source, followed.traced)),

@@ -12,8 +12,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .words import printable
-
 # Put together as one strict function, in this order: what a file says, the next ones see.
 SCRIPTS = (
     "data.js",
@@ -44,7 +42,7 @@ def page_file(data: Mapping[str, Any], text: str, theme: str) -> str:
     parts = {
         "theme": theme,
         "policy": policy(style, script),
-        "title": html.escape(printable(data["title"] or UNTITLED)),
+        "title": html.escape(data["title"] or UNTITLED),
         "style": style,
         "text": html.escape(text),
         "data": in_script(data),
@@ -100,10 +98,10 @@ def frame(page: str, title: str, text: str) -> str:
 
     The text below is what remains where a front end shows no frames.
     """
-    said = f"tinygrad_steel: forward and backward of {printable(title) or 'a graph'}, step by step"
+    said = f"tinygrad_steel: forward and backward of {title or 'a graph'}, step by step"
     return (
         f'<iframe title="{html.escape(said)}" sandbox="allow-scripts" width="100%" '
-        f'height="{HIGH}" style="border: 0" srcdoc="{html.escape(page)}"></iframe>\n'
+        f'height="{HIGH}" style="border: 1px solid #8888" srcdoc="{html.escape(page)}"></iframe>\n'
         f"<details><summary>the same graph as text</summary>\n"
         f"<pre>{html.escape(text)}</pre></details>"
     )

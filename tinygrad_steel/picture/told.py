@@ -40,7 +40,7 @@ def card_told(known: Known, card: Card, nudges: Mapping[Value, dict[str, str]]) 
         "spine": card.spine,
         "v": known.arrays.of(value),
         "g": None if g is None else known.arrays.of(g),
-        "note": "" if g is not None else missing(t, card),
+        "note": "" if g is not None else missing(known, t),
         "code": printable(code_of(known, value)),
         "gcode": printable(gradient_code(known, t)),
         "eq": None,
@@ -58,11 +58,11 @@ def name_of(known: Known, t: Tensor) -> str:
     return known.graph.names[t] or known.called.source.tensors.get(t, "")
 
 
-def missing(t: Tensor, card: Card) -> str:
+def missing(known: Known, t: Tensor) -> str:
     """Why a card has no gradient."""
-    if card.note and card.kind != "fold":
-        return card.note
-    return "no gradient arrives" if t.requires_grad else "no gradient"
+    if not t.requires_grad:
+        return "no gradient"
+    return "no gradient arrives" if known.traced.gradient_of else "no backward here"
 
 
 def code_of(known: Known, value: Value) -> str:
@@ -92,14 +92,13 @@ def arrow_told(known: Known, id: str, codes: Codes) -> dict[str, Any]:
     is_single = use.y not in known.folds.folded
     broadcast = broadcasting(use.y, use.x) if is_single else ""
     tail, head = known.ends(id)
-    steps = known.graph.steps
     found: dict[str, Any] = {
         "id": id,
         "tail": tail,
         "head": head,
         "broadcast": broadcast,
         "flows": bool(sent),
-        "spine": any((each.x, each.y) in steps for each in known.uses[id]),
+        "spine": any((each.x, each.y) in known.spine for each in known.uses[id]),
         "code": "",
         "eq": None,
         **flow_told(known, sent),

@@ -57,6 +57,10 @@ def follow_forward(graph: Graph, names: Names, error: Exception) -> Followed:
     """The forward as it was computed; gradients where the rules run on arrays at least."""
     traced = trace_forward(graph.root, names)
     known = {x: np.asarray(t.data) for t, x in traced.made.items()}
+    for y in traced.made:  # a leaf as it was when it was used: its data may have changed since
+        for x, array in zip(y.inputs, y.arrays):
+            if isinstance(x, Tensor):
+                known[traced.made[x]] = np.asarray(array)
     traced = dataclasses.replace(traced, arrays={**traced.arrays, **known})
     note = f"there is no backward here: {error}"
     if not graph.root.requires_grad:
@@ -129,7 +133,7 @@ def gradients_on_cards(graph: Graph, followed: Followed) -> Gradients:
     if not graph.parameters:
         return Gradients(said="nothing requires a gradient")
     if not followed.traced.gradient_of:
-        return Gradients(said="no gradients", failed=followed.note)
+        return Gradients(said="no gradients")
     found = Gradients(pulled=True, said=f"gradients of {graph.names[graph.root] or 'the result'}")
     for t in graph.every:
         g = followed.gradient(t)

@@ -91,7 +91,7 @@ function fillBanner(banner, { rows, ok, note }) {
   const groups = first || !ok ? [["wrong", "wrong as well"], ["follows", "follow from it"], ["not-judged", "not judged"], ["right", "right"]] : [];
   banner.replaceChildren();
   fill(banner, {}, [
-    tag(first || { verdict: ok ? "right" : "not-judged", text: "not all judged" }),
+    tag(first || { verdict: ok ? "right" : "not-judged", text: judged.some((row) => row.verdict === "not-judged") ? "not all judged" : "not all seen" }),
     el("div", { class: "said" }, el("p", { dir: "auto" }, head), groups.map(([verdict, text]) => groupOf(text, others.filter((row) => row.verdict === verdict))), (note || "").split("\n").map((text) => text && el("p", { class: "note", dir: "auto" }, text))),
     jumpTo(first, "go to it"),
   ]);

@@ -23,6 +23,7 @@ const state = {
   theme: "light",
   speed: 1,
   timer: 0, // not 0 while playing
+  training: 0, // the same of the frames
 };
 
 // ---- when each value is there

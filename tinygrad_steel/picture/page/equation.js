@@ -3,8 +3,8 @@
 function equation(left, tokens, at, leftAt = at) {
   // `tokens` as Python wrote them; numbers are shown from step `at` on, the left side's from `leftAt`.
   const all = [left, ...tokens].filter((t) => has(t.a)).map((t) => arrayOf(t.a));
-  const largest = (key) => Math.max(1, ...all.map((a) => a[key]));
-  const pixel = Math.min(9, 88 / largest("cols"), 56 / largest("rows"));
+  const largest = (axis) => Math.max(1, ...all.map((a) => proportions(a)[axis]));
+  const pixel = Math.min(9, 88 / largest(1), 56 / largest(0));
   const shown = (t) => state.step >= at || (has(t.ref) && state.step >= readyAt(t.ref));
   return el(
     "div",
@@ -25,7 +25,8 @@ function symbol(t, pixel, shown) {
   if (isScalar(a) || has(a.text)) node.append(el("span", { class: "n" }, shown ? scalarText(a) : "·"));
   else {
     const box = shown ? el("img", { src: thumb(a), alt: "" }) : el("span", { class: "blank" });
-    node.append(size(box, Math.max(6, a.cols * pixel), Math.max(6, a.rows * pixel)));
+    const [high, broad] = proportions(a);
+    node.append(size(box, Math.max(6, broad * pixel), Math.max(6, high * pixel)));
   }
   node.append(el("span", { class: "s" }, shapeText(a)));
   return node;

@@ -2,6 +2,7 @@
 
 let picture = null; // the svg element
 let placed = null; // arrangement()
+let thickness = null; // arrow -> px
 const drawn = { cards: new Map(), arrows: new Map(), scopes: new Map() }; // id -> its g element
 const seen = new WeakMap(); // g -> what it shows, as one text
 
@@ -12,8 +13,8 @@ function build() {
   picture = svg("svg", { viewBox: `0 0 ${w} ${h}`, role: "group", "aria-label": `Graph of ${data.title}` });
   picture.append(svg("defs", {}, marker("tip-value"), marker("tip-now"), marker("tip-gradient")));
   for (const s of placed.scopes) keep(drawn.scopes, s.scope.id, s.shut ? drawShut(s) : drawScope(s));
-  const thickness = thicknesses();
-  for (const a of arrows) if (placed.arrows[a.id]) keep(drawn.arrows, a.id, drawArrow(a, placed.arrows[a.id], thickness(a)));
+  thickness = thicknesses();
+  for (const a of arrows) if (placed.arrows[a.id]) keep(drawn.arrows, a.id, drawArrow(a, placed.arrows[a.id]));
   for (const c of cards) if (placed.cards[c.id]) keep(drawn.cards, c.id, drawCard(c, placed.cards[c.id]));
   document.querySelector(".view").replaceChildren(); // it comes in when it has its size: no layout is done twice
 }
@@ -78,21 +79,22 @@ function drawShut(s) {
 
 function thicknesses() {
   // The thicker, the larger the gradient, on a logarithmic scale.
-  const sizes = arrows.map((a) => numeric(a.size)).filter((x) => x > 0 && Number.isFinite(x)).map(Math.log);
+  const sizes = arrows.flatMap(lengthsOf).filter((x) => x > 0 && Number.isFinite(x)).map(Math.log);
   const [low, high] = [Math.min(...sizes), Math.max(...sizes)];
   return (a) => {
-    const x = Math.log(numeric(a.size));
+    if (lengthNow(a) === 0) return 0.8;
+    const x = Math.log(lengthNow(a) ?? NaN);
     return Number.isFinite(x) && high > low ? 1.4 + (2.2 * (x - low)) / (high - low) : 2;
   };
 }
-function drawArrow(a, { pts, label: at }, width) {
+function drawArrow(a, { pts, label: at }) {
   const [tail, head] = [cardOf.get(a.tail), cardOf.get(a.head)];
   const name = `${nameOf(tail)} to ${nameOf(head)}${a.code ? `; backward: ${a.code}` : ""}`;
   const g = svg("g", { class: "arrow", "data-ref": a.id, role: "button", tabindex: -1, "aria-label": `arrow from ${name}` });
   const forward = pathOf(pts);
   toggle(g, "inner", tail.scope.length && head.scope.length);
   g.append(svg("title", {}, name), svg("path", { class: "f", d: forward, "marker-end": "url(#tip-value)" }));
-  if (a.flows) g.append(svg("path", { class: "b", d: pathOf(beside(reversed(pts), -6)), "marker-end": "url(#tip-gradient)", "stroke-width": width.toFixed(1) }));
+  if (a.flows) g.append(svg("path", { class: "b", d: pathOf(beside(reversed(pts), -6)), "marker-end": "url(#tip-gradient)" }));
   g.append(svg("path", { class: "hit", d: forward }));
   if (at) rowsAt(a).forEach(([cls, text], i) => g.append(label(cls, at[0] + (a.flows ? 12 : 6), at[1] + 15 + 16 * i, text)));
   return g;
@@ -223,7 +225,7 @@ function renderCard(c, g, { now, back }) {
   const row = verdictOf(c.id);
   const verdict = row?.verdict;
   const selected = state.card === c.id;
-  if (!changed(g, [at.done, at.parts, at.whole, now, back && now, selected, verdict, state.chain, state.frame, state.theme].join())) return;
+  if (!changed(g, [at.done, at.parts, at.whole, now, back && now, selected, verdict, state.chain, frameShown(), state.theme].join())) return;
   const partly = at.parts > 0 && !at.whole;
   for (const [name, on] of Object.entries({ done: at.done, whole: at.whole, partly, now, back: now && back, sel: selected, judged: verdict })) toggle(g, name, on);
   if (has(c.v)) showIn(g, "v", at.done && arrayOf(c.v));
@@ -241,7 +243,7 @@ function showIn(g, kind, a, caption) {
     else image.removeAttribute("href");
   }
   if (number) number.textContent = a ? cut(scalarText(a), 12) : "";
-  if (text) text.textContent = !a ? "" : caption || (kind === "g" ? `|grad| ${short(a.norm)}` : a.dtype.startsWith("int") ? "" : `${short(a.min)} … ${short(a.max)}`);
+  if (text) text.textContent = !a ? "" : caption || (!has(a.min) && a.bad ? "not finite" : kind === "g" ? `|grad| ${short(a.norm)}` : a.dtype.startsWith("int") ? "" : `${short(a.min)} … ${short(a.max)}`);
 }
 function showBadge(g, row, right, top = 0) {
   // The verdict, by icon and word, at a corner.
@@ -259,15 +261,17 @@ function renderArrow(a, g, s) {
   const passed = state.step >= valueStep.get(a.head);
   const lit = arrowStep.has(a.id) && state.step >= arrowStep.get(a.id);
   const selected = state.arrow === a.id;
-  if (!changed(g, [passing, flowing, passed, lit, selected, state.frame].join())) return;
+  if (!changed(g, [passing, flowing, passed, lit, selected, frameShown()].join())) return;
   for (const [name, on] of Object.entries({ passing, flowing, passed, lit, sel: selected })) toggle(g, name, on);
   g.querySelector(".f").setAttribute("marker-end", `url(#tip-${passing ? "now" : "value"})`);
+  g.querySelector(".b")?.setAttribute("stroke-width", thickness(a).toFixed(1));
+  rowsAt(a).forEach(([, text], i) => (g.querySelectorAll("text")[i] ?? {}).textContent = text);
 }
 function renderShut(scope, g, s, back) {
   const last = cards.filter((c) => inScope(c, scope) && c.op).at(-1);
   const now = has(s.n) && inScope(cardOf.get(s.n), scope);
   const at = last ? progress(last) : {};
-  if (!changed(g, [now, now && back, at.done, at.whole, state.chain, state.frame, state.theme].join())) return;
+  if (!changed(g, [now, now && back, at.done, at.whole, state.chain, frameShown(), state.theme].join())) return;
   const [x, y, w] = placed.scopes.find((other) => other.scope === scope).box;
   showBadge(g, verdictIn(scope), x + w - 4, y);
   for (const [name, on] of Object.entries({ now, back: now && back, done: at.done, whole: at.whole })) toggle(g, name, on);

@@ -8,7 +8,7 @@ function heatmap(a, title, options) {
   const box = el("div", { class: `map ${options.kind}` }, el("h3", { dir: "auto" }, title));
   if (has(a.text) || isScalar(a)) return fill(box, {}, [el("p", { class: "big" }, scalarText(a))]);
   const stats = statistics(a);
-  const cells = cellsOf(a, options.scale || reach(a), options.room);
+  const cells = cellsOf(a, options.scale || reach(a), options.room, options.scale);
   const label = `${title}: heatmap of ${shapeText(a)}; ${stats}. Arrow keys read single numbers.`;
   const canvas = el("canvas", { tabindex: 0, role: "img", "aria-label": label, "data-key": `map ${title}` });
   const out = el("output", { dir: "auto" });
@@ -24,12 +24,12 @@ function heatmap(a, title, options) {
   return box;
 }
 
-function cellsOf(a, scale, room) {
+function cellsOf(a, scale, room, same) {
   // How large the cells are, and what stands in them if that can be read.
   const v = numbersOf(a);
   const cw = clamp(room / a.cols, 1, 44);
   const ch = Math.max(1, Math.min(cw > 26 ? 22 : cw, 216 / a.rows, 26));
-  const form = decimals(a, scale);
+  const form = decimals(a, same ? scale : ownReach(a));
   const longest = v.reduce((most, x) => Math.max(most, inCell(x, form).length), 1);
   const font = Math.min(11, ch * 0.62, (0.9 * cw) / (0.61 * longest));
   return { a, v, scale, cw, ch, form, font: font >= 7.5 ? font : 0, w: Math.floor(cw * a.cols), h: Math.floor(ch * a.rows) };

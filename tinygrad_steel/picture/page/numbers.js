@@ -13,17 +13,17 @@ function numbersOf(a) {
 const isScalar = (a) => a.rows * a.cols === 1 && !a.of;
 const shapeText = (a) => (a.shape.length === 1 ? `(${a.shape[0]},)` : `(${a.shape.join(", ")})`);
 const countOf = (a) => a.shape.reduce((n, d) => n * d, 1);
-function reach(a) {
-  // What has full colour: the largest absolute value, over all frames where there are some.
+function ownReach(a) {
   const own = Math.max(Math.abs(numeric(a.min ?? 0)), Math.abs(numeric(a.max ?? 0)));
-  return scaleOf(a) || (Number.isFinite(own) && own) || 1;
+  return (Number.isFinite(own) && own) || 1;
 }
+const reach = (a) => scaleOf(a) || ownReach(a); // what has full colour: the largest absolute value, over all frames
 const sums = new Map();
 function sumOf(indices) {
   // The running sum of a gradient's parts: all have one shape, and so one way of sampling.
   const all = indices.map(arrayOf);
   if (all.length === 1) return all[0];
-  const key = `${state.frame} ${indices}`;
+  const key = `${frameShown()} ${indices}`;
   if (!sums.has(key)) {
     const sum = Float64Array.from(numbersOf(all[0]), (x, j) => all.reduce((total, a) => total + (numbersOf(a)[j] ?? 0), 0));
     const finite = sum.filter(Number.isFinite);
@@ -101,8 +101,11 @@ function thumb(a, scale = reach(a)) {
   }
   return made.get(scale);
 }
+const LONGEST = 64; // what is longer in one direction looks no longer
+const proportions = (a) => (a.of ?? [a.rows, a.cols]).map((n) => clamp(n, 1, LONGEST)); // a sample has those of the whole
 function fitted(a, w, h, least = 9) {
   // The size of a picture of `a` in a room: wide stays wide, tall stays tall.
-  const p = Math.min(w / (a.cols || 1), h / (a.rows || 1), 12);
-  return [Math.min(w, Math.max(least, a.cols * p)), Math.min(h, Math.max(least, a.rows * p))];
+  const [high, broad] = proportions(a);
+  const p = Math.min(w / broad, h / high, 12);
+  return [Math.min(w, Math.max(least, broad * p)), Math.min(h, Math.max(least, high * p))];
 }

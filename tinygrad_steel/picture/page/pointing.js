@@ -88,7 +88,7 @@ const zoomOf = { "+": () => zoom(state.scale * 1.2), "=": () => zoom(state.scale
 document.addEventListener("keydown", (e) => {
   const target = e.target instanceof Element ? e.target : document.body;
   if (e.ctrlKey || e.metaKey || e.altKey || e.isComposing || target.closest("select, [data-own-keys]")) return;
-  if (pressed(e.key, target)) e.preventDefault();
+  if ((e.shiftKey && pressedInTraining(e.key)) || pressed(e.key, target)) e.preventDefault();
 });
 function pressed(key, target) {
   // Whether the key was one of the page's.

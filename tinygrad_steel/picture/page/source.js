@@ -62,7 +62,7 @@ function renderSource() {
     const selected = !!l.ref && (l.ref === state.card || l.ref === `g:${state.card}`);
     const verdict = verdictOfLine(i);
     const span = s.line === i ? s.span : null;
-    if (!changed(row, [now, together, span, done, selected, verdict, state.frame].join())) return;
+    if (!changed(row, [now, together, span, done, selected, verdict, frameShown()].join())) return;
     for (const [name, on] of Object.entries({ now, also: together, todo: has(l.a) && !done && !now, sel: selected })) toggle(row, name, on);
     row.dataset.verdict = verdict || "";
     row.setAttribute("aria-selected", String(now));

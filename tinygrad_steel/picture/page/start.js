@@ -60,7 +60,7 @@ function start() {
   $("subtitle").textContent = data.subtitle.join(" · ");
   $("notes").textContent = (data.notes || []).join(" ");
   $("notes").hidden = !data.notes?.length;
-  document.querySelector(".pop").append(...KEYS.flatMap(([key, text]) => [el("kbd", {}, key), el("span", {}, text)]));
+  document.querySelector(".pop").append(...[...KEYS, ...TRAINING_KEYS].flatMap(([key, text]) => [el("kbd", {}, key), el("span", {}, text)]));
   setTheme(wantedTheme());
   buildZoom();
   buildStepper();

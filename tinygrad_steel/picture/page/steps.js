@@ -85,6 +85,7 @@ function play() {
     clearInterval(state.timer);
     state.timer = 0;
   } else {
+    if (state.training) playTraining();
     if (state.step === LAST) go(0);
     state.timer = setInterval(() => {
       go(state.step + 1, true);
