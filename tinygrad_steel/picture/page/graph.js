@@ -265,7 +265,6 @@ function renderArrow(a, g, s) {
   for (const [name, on] of Object.entries({ passing, flowing, passed, lit, sel: selected })) toggle(g, name, on);
   g.querySelector(".f").setAttribute("marker-end", `url(#tip-${passing ? "now" : "value"})`);
   g.querySelector(".b")?.setAttribute("stroke-width", thickness(a).toFixed(1));
-  rowsAt(a).forEach(([, text], i) => (g.querySelectorAll("text")[i] ?? {}).textContent = text);
 }
 function renderShut(scope, g, s, back) {
   const last = cards.filter((c) => inScope(c, scope) && c.op).at(-1);
