@@ -91,3 +91,16 @@ def unrequired() -> Tensor:
 def alone() -> Tensor:
     """One card and nothing else."""
     return Tensor([1.0, np.nan, np.inf, 1e300], name="alone")
+
+
+def leaves(t: Tensor) -> list[Tensor]:
+    """What a Tensor is computed from, each once."""
+    found: dict[Tensor, None] = {}
+    todo, seen = [t], set()
+    while todo:
+        each = todo.pop()
+        if each.op is None:
+            found[each] = None
+        todo += [x for x in each.inputs if x not in seen]
+        seen.update(each.inputs)
+    return [*found]

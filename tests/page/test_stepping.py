@@ -130,7 +130,7 @@ def test_a_part_of_a_line_tells_its_numbers(opened):
 
 def test_a_heatmap_tells_its_numbers(opened):
     loss = gallery.steel()
-    w = next(t for t in leaves(loss) if t.name == "w")
+    w = next(t for t in pages.leaves(loss) if t.name == "w")
     page = opened(explore(loss).html)
     page.keyboard.press("End")
     card(page, "w").click()
@@ -144,10 +144,6 @@ def test_a_heatmap_tells_its_numbers(opened):
     np.testing.assert_allclose(float(value.split("= ")[1]), w.data[11, 1], rtol=1e-3)
     np.testing.assert_allclose(float(gradient.split("= ")[1]), w.grad[11, 1], rtol=1e-3)
     assert page.evaluate("document.documentElement.dataset.step") == str(steps_of(page))
-
-
-def leaves(t):
-    return [*t.inputs, *(x for i in t.inputs for x in leaves(i))] if t.op else []
 
 
 def test_the_way_of_a_gradient_and_what_it_promises(opened):

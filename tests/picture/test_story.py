@@ -9,6 +9,7 @@ import warnings
 import gallery
 import numpy as np
 import pytest
+import shared_scenes
 import training
 from picture import stories
 
@@ -371,6 +372,41 @@ def test_an_ops_name_passes_as_well():
     assert story.data["cards"][1]["op"] == "</script>\\n]]>"
 
 
+def test_a_name_in_a_source_that_is_read_alone(in_place):
+    """Its function stands there by the op's own name, which may have two lines."""
+    in_place.vjp(lambda g, y, x: 2 * g)
+    in_place.name = "two\nlines \ud800"
+    try:
+        story = stories.check(np.sum(in_place(leaf([1.0, 2.0], "w")) * 3))
+    finally:
+        in_place.name = "in_place"
+    lines = [line["t"] for line in story.data["lines"]]
+    (line,) = (line for line in lines if "lines" in line)
+    assert line == "loss = sum(two\\nlines \\ud800(w) * 3)"
+    (step,) = (s for s in story.data["steps"] if s.get("n") == "n1" and s["k"] == "forward")
+    assert line[slice(*step["span"])] == "two\\nlines \\ud800(w)"
+
+
+def test_a_line_that_nobody_can_read_to_its_end():
+    """A large array of the op's own, in the function that is written for it."""
+    table = np.arange(2000.0)
+
+    @op("looked_up", samples=[])
+    def looked_up(x):
+        return np.sum(x * table)
+
+    looked_up.vjp(lambda g, y, x: g * table)
+    try:
+        story = stories.check(looked_up(leaf(np.ones(2000), "w")))
+    finally:
+        del OPS["looked_up"]
+    texts = [line["t"] for line in story.data["lines"]] + "\n".join(story.data["helpers"]).split(
+        "\n"
+    )
+    assert max(map(len, texts)) < 1100
+    assert "longest lines are cut" in story.data["notes"][0]
+
+
 def test_two_leaves_of_one_name():
     a, b = leaf([1.0], "w"), leaf([2.0], "w")
     stories.check(np.sum(a * b))
@@ -432,6 +468,32 @@ def test_further_arrays():
     assert story.data["arrays"][i]["v"] == "1 nan"
 
 
+def test_a_fold_gets_gradients_that_are_no_parts_of_one():
+    """One loss a step: each goes to the state of another step."""
+    story = stories.check(shared_scenes.rnn_with_losses(), fold=True)
+    folds = [c["id"] for c in story.data["cards"] if c["kind"] == "fold"]
+    into = [s for s in story.data["steps"] if s["k"] == "backward" and s["n"] in folds]
+    assert len(into) > 2 and all("part" not in step for step in into)
+    assert any("lines" in step and len(step["lines"]) > 3 for step in story.data["steps"])
+
+
+def test_no_generator_is_further_on():
+    rng = np.random.default_rng(1)
+
+    @op("drawn", samples=[], random=True)
+    def drawn(x):
+        return x * rng.random(x.shape)
+
+    drawn.vjp(lambda g, y, x: g * y / x)
+    try:
+        loss = np.sum(drawn(leaf([1.0, 2.0], "w")))
+        before = rng.bit_generator.state
+        assert "nudge" not in card(make_story(loss), "w")  # with other draws it is another function
+        assert rng.bit_generator.state == before
+    finally:
+        del OPS["drawn"]
+
+
 def test_neither_data_nor_gradients_change():
     w = leaf([1.0, 2.0], "w")
     loss = np.sum(np.exp(w))
@@ -481,6 +543,21 @@ def test_the_slope_is_measured():
     np.testing.assert_allclose(float(found["grad"]), 2 / np.cosh(0.6) ** 2, rtol=5e-4)
     up = (np.tanh(0.602) - np.tanh(0.6)) / 0.001
     np.testing.assert_allclose(float(found["slope"]), up, rtol=5e-4)
+
+
+def test_an_op_may_refuse_numbers_that_are_raised():
+    @op("strict", samples=[])
+    def strict(x):
+        if np.any(x != np.round(x)):
+            raise ValueError("whole numbers alone")
+        return x * 2
+
+    strict.vjp(lambda g, y, x: g * 2)
+    try:
+        story = make_story(np.sum(strict(leaf([1.0], "w"))))
+    finally:
+        del OPS["strict"]
+    assert "nudge" not in card(story, "w")
 
 
 # How much fits

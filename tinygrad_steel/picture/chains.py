@@ -89,22 +89,31 @@ class Report(Protocol):
 Chains = Report | Mapping[str, Report]
 
 
-def chains_of(story: Story, chains: Chains | None) -> list[JSON]:
+def chains_of(
+    story: Story, chains: Chains | None, ages: Mapping[Tensor, int] | None = None
+) -> list[JSON]:
     """Each report as the page takes it, under its name; the first is `shown` when it opens.
 
-    `chains`: one report, or several by name.
+    `chains`: one report, or several by name. `ages`: those of the Tensors when they were compared,
+    where they have been trained since.
     """
     if chains is None:
         return []
     named = chains if isinstance(chains, Mapping) else {YOURS: chains}
     room = ROOM // max(1, len(named))
-    found = [chain_of(story, str(title), report, room) for title, report in named.items()]
+    found = [chain_of(story, str(title), report, room, ages) for title, report in named.items()]
     return [chain | {"shown": chain is found[0]} for chain in found]
 
 
-def chain_of(story: Story, title: str, report: Report, room: int = ROOM) -> JSON:
+def chain_of(
+    story: Story,
+    title: str,
+    report: Report,
+    room: int = ROOM,
+    ages: Mapping[Tensor, int] | None = None,
+) -> JSON:
     """A report as the page takes it; `room`: how many characters its arrays may take."""
-    owners = tensors_of(story.graph, report)
+    owners = tensors_of(story.graph, report, ages)
     source = source_shown(report)
     first = report.first_wrong
     fitting = within(room, report, story)

@@ -217,7 +217,7 @@ def explore(
         data["record"] = frames_of(story, record)
     from .chains import chains_of
 
-    data["chains"] = chains_of(story, chains)
+    data["chains"] = chains_of(story, chains, None if record is None else record.ages)
     return Page(data, draw(tensor, names=names, fold=fold, depth=depth), theme)
 
 

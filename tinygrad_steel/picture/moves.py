@@ -74,6 +74,7 @@ def backward_moves(known: Known) -> list[Move]:
                 places=places_at(known, sent[id]),
                 head=head,
                 is_folded=known.is_folded(id),
+                is_part=known.uses[id][0].x not in known.folds.folded,
                 same=not known.is_folded(id) and is_handed_on(known, id),
             )
         )

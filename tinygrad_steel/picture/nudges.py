@@ -11,8 +11,13 @@ import numpy as np
 from ..program.trace import Traced
 from ..program.values import Apply, Program, Value, evaluate, only
 
-STEPS = (1e-3, 1e-4, 1e-5)  # of the element's size, at least of 1
-CLOSE = 0.02  # how close the slopes on both sides must be: at a kink they are not
+STEPS = (
+    1e-3,
+    1e-4,
+    1e-5,
+    1e-2,
+)  # of the size of the element, at least of 1; the first that is good
+CLOSE = 0.005  # how close the slopes on both sides must be: at a kink they are not
 WORK = 20_000_000  # numbers that may be computed again for all of a page
 
 
@@ -27,7 +32,12 @@ def nudges_of(traced: Traced, numbers: Mapping[Value, np.ndarray]) -> dict[Value
     every.sort(key=lambda x: isinstance(x, Apply))
     found = {}
     for x in every[:most]:
-        nudge = nudged(x, traced, program, numbers)
+        try:
+            nudge = nudged(x, traced, program, numbers)
+        except Exception:
+            # An op that refuses the changed numbers, as a Cholesky factor does, or a mask that takes
+            # another number of them: nothing can be said of this value.
+            continue
         if nudge is not None:
             found[x] = nudge
     return found
@@ -47,7 +57,9 @@ def nudged(
     before = float(numbers[traced.loss].item())
     if g[at] == 0 or not math.isfinite(before):
         return None
-    fixed = dict(held(x, traced, program, numbers))
+    fixed = held(x, traced, program, numbers)
+    if fixed is None:
+        return None
     for by, up, down in raised(x, at, traced, program, numbers[x], fixed):
         slopes = (up - before) / by, (before - down) / by
         largest = max(map(abs, slopes))
@@ -64,19 +76,23 @@ def nudged(
 
 def held(
     x: Value, traced: Traced, program: Program, numbers: Mapping[Value, np.ndarray]
-) -> Iterator[tuple[Value, Any]]:
-    """What stays as it is: all that does not depend on `x`, and what no gradient flows through."""
+) -> dict[Value, Any] | None:
+    """What stays as it is: all that does not depend on `x`, and what no gradient flows through.
+
+    None where random numbers would be drawn anew.
+    """
+    found: dict[Value, Any] = {leaf: numbers[leaf] for leaf in program.leaves if leaf in numbers}
     moved: set[Value] = {x}
-    for leaf in program.leaves:
-        if leaf in numbers:
-            yield leaf, numbers[leaf]
     for y in program.applies:
         if y is x:
             continue
-        if y in traced.gradient_of and not moved.isdisjoint(y.values()):
-            moved.add(y)
+        if y not in traced.gradient_of or moved.isdisjoint(y.values()):
+            found[y] = numbers[y]
+        elif y in traced.random:
+            return None
         else:
-            yield y, numbers[y]
+            moved.add(y)
+    return found
 
 
 def raised(

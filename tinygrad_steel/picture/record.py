@@ -113,6 +113,7 @@ class Record:
         self.moving = {*parameters, *self.computed_from(parameters)}
         shapes = [y.shape for y in self.moving if y.op is not alias]
         self.side, self.most = samples(shapes, checked_count("most", most, 2))
+        self.ages = {t: t.age for t in self.leaves.values()}
         self.told: tuple[int, list[int]] | None = None
 
     # Keeping
@@ -145,7 +146,7 @@ class Record:
             Where a number in the loss has changed, a Tensor without a name.
         """
         step = self.checked_step(step)
-        self.told = step, self.ages()
+        self.told = step, self.ages_now()
         if self.frames and step < self.frames[-1].step + self.every:
             return False
         self.frames.append(self.frame(step))
@@ -172,7 +173,7 @@ class Record:
             )
         return found
 
-    def ages(self) -> list[int]:
+    def ages_now(self) -> list[int]:
         """When each leaf got its data."""
         return [t.age for t in self.leaves.values()]
 
@@ -269,7 +270,7 @@ class Record:
                 "each step"
             )
         step, ages = self.told
-        is_missing = step > self.frames[-1].step and ages == self.ages()
+        is_missing = step > self.frames[-1].step and ages == self.ages_now()
         return [*self.frames, self.frame(step)] if is_missing else self.frames
 
     def __len__(self) -> int:

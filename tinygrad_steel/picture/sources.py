@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
 from .. import ops
@@ -26,8 +27,10 @@ from ..program.redrawn import names_of, sequences
 from ..program.texts import Text, joined, separated
 from ..program.trace import Traced
 from ..program.values import Value
+from .words import printable
 
 Span = tuple[int, int, Value]
+MOST_LETTERS = 1000  # of a line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,14 +66,41 @@ def source_of(traced: Traced, names: Names) -> Source:
     """The backprop of a traced loss as it is written; of a forward alone, that."""
     write = forward_source if traced.start is None else backward_source
     try:
-        return write(traced, names, True)
+        source = write(traced, names, True)
     except Exception as error:
         # A rule of somebody's own raises whatever it likes on Tensors. What cannot be written out
         # still has lines, in which it stands by its name.
-        source = write(traced, names, False)
-        return dataclasses.replace(
-            source, note=f"this source is for reading, Python cannot run it: {error}"
-        )
+        note = f"this source is for reading, Python cannot run it: {error}"
+        source = dataclasses.replace(write(traced, names, False), note=note)
+    return shown_whole(source)
+
+
+def shown_whole(source: Source) -> Source:
+    """A source as a page can show it: no line is longer than MOST_LETTERS, and all are printable."""
+    lines = [shown_line(line) for line in source.lines]
+    helpers = ["\n".join(map(shortened, helper.split("\n"))) for helper in source.helpers]
+    is_cut = any(len(line.text) > MOST_LETTERS for line in source.lines)
+    note = source.note
+    if not note and (is_cut or helpers != source.helpers):
+        note = "this source is for reading, Python cannot run it: its longest lines are cut"
+    return Source(lines, helpers, source.texts, note)
+
+
+def shown_line(line: Line) -> Line:
+    """A line that is cut where it is too long, and what its characters say then."""
+    if line.text.isprintable() and len(line.text) <= MOST_LETTERS:
+        return line
+    letters = [*map(printable, line.text)]
+    at = [0, *itertools.accumulate(map(len, letters))]
+    text = shortened("".join(letters))
+    end = min(at[-1], MOST_LETTERS)
+    spans = [(at[a], min(at[b], end), value) for a, b, value in line.spans if at[a] < end]
+    return dataclasses.replace(line, text=text, spans=tuple(spans))
+
+
+def shortened(text: str) -> str:
+    """A line that is cut where nobody would read on."""
+    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]} ..."
 
 
 def backward_source(traced: Traced, names: Names, runs: bool) -> Source:

@@ -19,7 +19,9 @@ class Move:
 
     `id`: of the card or arrow. `card`: what is computed, or gets a part of its gradient. `head`:
     the card from which that part comes. `needs`: the ids of the moves before it. `places`: where it
-    stands in the source. `same`: whether the gradient is handed on as it is.
+    stands in the source. `same`: whether the gradient is handed on as it is. `is_folded`: whether
+    the card, or the head, is a fold. `is_part`: whether it is one of the parts of one gradient, as
+    those that come into a fold are not.
     """
 
     id: str
@@ -29,6 +31,7 @@ class Move:
     head: str = ""
     same: bool = False
     is_folded: bool = False
+    is_part: bool = True
 
 
 def down_the_source(moves: Sequence[Move], first: Place) -> list[tuple[Move, Place]]:
@@ -84,7 +87,7 @@ def backward_steps(
         step: dict[str, Any] = {"k": "backward", "n": move.card, "a": move.id}
         inner = meanwhile.get(move.id, ())
         step |= {"line": None} if seed is None else where(move, place, inner)
-        if parts[move.card] > 1:
+        if parts[move.card] > 1 and move.is_part:
             step["part"] = [seen[move.card], parts[move.card]]
         if move.same:
             step["same"] = True

@@ -79,7 +79,8 @@ def story_of(known: Known, depth: int | None) -> Story:
     graph, folds, source = known.graph, known.folds, known.source
     nudges = nudges_of(known.traced, known.followed.numbers)
     codes = Codes(known.called)
-    subtitle = counts(graph, known.gradients, depth) + fold_lines(folds) + advice(graph)
+    subtitle = counts(graph, known.gradients, depth)
+    subtitle += fold_lines(folds, "explore") + advice(graph, "explore")
     data: dict[str, Any] = {
         "version": VERSION,
         "title": printable(title_of(folds, known.called)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..engine.tensor import Tensor
@@ -104,30 +104,43 @@ def arrow_told(known: Known, id: str, codes: Codes) -> dict[str, Any]:
         **flow_told(known, sent),
     }
     if sent and is_single:
-        found |= vjp_told(known, use, codes)
+        found |= vjps_told([vjp_told(known, each, codes) for each in sent])
     rows = [text for text in (broadcast, found["code"]) if text]
     return found | {"label": dict(zip(("w", "h"), label(rows)))}
 
 
 def flow_told(known: Known, sent: Mapping[Use, Value]) -> dict[str, Any]:
-    """What is sent back: of several parts at once, as from a fold, their sum if it is all."""
-    numbers = known.followed.numbers
-    values = [*sent.values()]
-    whole = all_of_it(known, sent)
-    if len(values) > 1 and whole is not None:
-        values = [whole]
-    sizes = [length(numbers[g]) for g in values]
-    array = known.arrays.of(values[0]) if len(values) == 1 else None
-    return {"a": array, "size": in_json(max(sizes)) if sizes else None}
+    """What is sent back, and its length: from a fold to one Tensor, the sum of several parts.
+
+    What several Tensors inside of a fold get has no sum: then it is the length of the longest.
+    """
+    if not sent:
+        return {"a": None, "size": None}
+    if len({use.x for use in sent}) == 1:
+        whole = whole_of(known, sent)
+        return {
+            "a": known.arrays.of(whole),
+            "size": in_json(length(known.followed.numbers[whole])),
+        }
+    sizes = (length(known.followed.numbers[g]) for g in sent.values())
+    return {"a": None, "size": in_json(max(sizes))}
 
 
-def all_of_it(known: Known, sent: Mapping[Use, Value]) -> Value | None:
-    """The gradient of which these are all parts, if it is that of one Tensor."""
-    if len({use.x for use in sent}) != 1:
-        return None
+def whole_of(known: Known, sent: Mapping[Use, Value]) -> Value:
+    """The sum of these parts of one gradient: the gradient itself, where they are all of it."""
     x = next(iter(sent)).x
+    g = known.followed.gradient(x)
     every = [y for y, place in known.followed.sent if y.inputs[place] is x]
-    return known.followed.gradient(x) if len(every) == len(sent) else None
+    if g is not None and len(every) == len(sent) > 1:
+        return g
+    return known.equations.single.total(sent.values())
+
+
+def vjps_told(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What an op sends back to one input; to several inside of a fold, in few words."""
+    if len(each) == 1:
+        return each[0]
+    return {"code": ", ".join(dict.fromkeys(vjp["code"] for vjp in each))}
 
 
 def vjp_told(known: Known, use: Use, codes: Codes) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from ..engine.tensor import Tensor
@@ -87,12 +87,17 @@ def marks_of(graph: Graph, report: Report) -> dict[Tensor, Mark]:
     return found
 
 
-def tensors_of(graph: Graph, report: Report) -> list[Tensor | None]:
-    """For each step the Tensor of which it speaks; None where it is nobody's."""
+def tensors_of(
+    graph: Graph, report: Report, ages: Mapping[Tensor, int] | None = None
+) -> list[Tensor | None]:
+    """For each step the Tensor of which it speaks; None where it is nobody's.
+
+    `ages`: those of Tensors that have been trained since the graph was compared.
+    """
     if not hasattr(report, "steps"):
         kind = type(report).__name__
         raise TypeError(f"report is what compare_backprop returns, not {kind}")
-    by_age = {t.age: t for t in graph.every}
+    by_age = {(ages or {}).get(t, t.age): t for t in graph.every}
     steps = [step for step in report.steps if step.age is not None]
     unknown = [step.called for step in steps if step.age not in by_age]
     if unknown:

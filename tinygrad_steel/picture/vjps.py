@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ..engine.recording import recording
 from ..engine.tensor import Tensor, record_op
+from ..ops import add
+from ..program.generators import moved
+from ..program.reachable import reachable
 from ..program.rewrite import with_inputs
 from ..program.trace import Traced, for_reader, trace
 from ..program.values import (
@@ -16,6 +21,7 @@ from ..program.values import (
     Constant,
     Program,
     Value,
+    apply,
     compute,
     inputs_of,
     key,
@@ -68,7 +74,8 @@ class Single:
         made = self.traced.made
         g = self.traced.gradient_of[made[t]]
         inputs = [self.alone(x) for x in t.inputs]
-        with recording("all"):
+        drawn = reachable(t.op.forward) if made[t] in self.traced.random else ()
+        with recording("all"), moved(drawn):  # nobody's generator is further on afterwards
             result = record_op(t.op, tuple(inputs), t.params)
         result.name = "y"
         alone = for_reader(trace(result, start=Tensor(self.numbers[g], name="g")))
@@ -92,6 +99,10 @@ class Single:
         if isinstance(value, Constant):
             return Tensor(value.data)
         return Tensor(self.numbers[value], x.requires_grad, "x")
+
+    def total(self, parts: Iterable[Value]) -> Value:
+        """The sum of several parts of a gradient, as a value."""
+        return functools.reduce(lambda a, b: self.add(apply(add, (a, b), {}, a)), parts)
 
     def add(self, y: Apply) -> Apply:
         """A value, which the program may have already."""

@@ -53,6 +53,7 @@ const flowingFrom = (id) =>
 const words = (op) => op.replaceAll("_", " ");
 const nameOf = (c) => c.name || c.code || words(c.op) || c.kind;
 const briefly = (c) => c.name || c.glyph || words(c.op) || c.kind;
+const whatIs = (c) => (c.kind === "fold" ? `${c.count} × ${c.name || "the same"}` : words(c.op) || c.kind); // what computes it
 const inScope = (c, scope) => scope.path.every((name, i) => c.scope[i] === name);
 
 // ---- elements: strings become text, never markup

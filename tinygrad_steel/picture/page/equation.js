@@ -8,12 +8,13 @@ function equation(left, tokens, at, leftAt = at) {
   const shown = (t) => state.step >= at || (has(t.ref) && state.step >= readyAt(t.ref));
   return el(
     "div",
-    { class: "eq", dir: "ltr", tabindex: 0, role: "group", "aria-label": `${left.t} = ${saying(tokens)}` },
+    { class: "eq", dir: "ltr", tabindex: 0, role: "group", "aria-label": equationText(left.t, tokens) },
     symbol(left, pixel, state.step >= leftAt),
-    el("span", { class: "o" }, " = "),
+    tokens.length > 0 && el("span", { class: "o" }, " = "),
     tokens.map((t) => (typeof t === "string" ? el("span", { class: "o" }, t) : symbol(t, pixel, shown(t)))),
   );
 }
+const equationText = (left, tokens, sign = "=") => (tokens.length ? `${left} ${sign} ${saying(tokens)}` : left);
 const saying = (tokens) => tokens.map((t) => (typeof t === "string" ? t : t.t)).join("");
 
 function symbol(t, pixel, shown) {

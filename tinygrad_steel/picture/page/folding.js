@@ -83,8 +83,10 @@ function outOf(pts, box) {
       if (inside(box, rest[0], rest[1])) return [...rest, ...pts.slice(i + 8)];
     }
   }
-  return pts;
+  return [...straight(nearest(pts, box), pts), ...pts.slice(2)];
 }
+const nearest = ([px, py], [x, y, w, h]) => [clamp(px, x, x + w), clamp(py, y, y + h)];
+const straight = ([x0, y0], [x1, y1]) => [x0, y0, x0, y0, x1, y1, x1, y1]; // a line, as a curve
 function split([x0, y0, x1, y1, x2, y2, x3, y3], t) {
   // The part of a cubic Bézier curve after `t` (de Casteljau).
   const mix = (a, b) => a + (b - a) * t;

@@ -102,7 +102,7 @@ function drawArrow(a, { pts, label: at }) {
 function rowsAt(a) {
   // What stands at an arrow: as much as its label has room for.
   const rows = [];
-  const columns = a.label ? (a.label.w - 18) / 7.2 : 40;
+  const columns = a.label ? (a.label.w - 10) / 7 : 40;
   const value = arrayOf(cardOf.get(a.tail).v);
   const most = a.label ? Math.round((a.label.h - 6) / 16) : 0;
   if (a.broadcast) rows.push(["broadcast", a.broadcast]);
@@ -265,7 +265,6 @@ function renderArrow(a, g, s) {
   for (const [name, on] of Object.entries({ passing, flowing, passed, lit, sel: selected })) toggle(g, name, on);
   g.querySelector(".f").setAttribute("marker-end", `url(#tip-${passing ? "now" : "value"})`);
   g.querySelector(".b")?.setAttribute("stroke-width", thickness(a).toFixed(1));
-  rowsAt(a).forEach(([, text], i) => (g.querySelectorAll("text")[i] ?? {}).textContent = text);
 }
 function renderShut(scope, g, s, back) {
   const last = cards.filter((c) => inScope(c, scope) && c.op).at(-1);

@@ -109,7 +109,7 @@ function listen(canvas, a, tell) {
   canvas.addEventListener("blur", () => tell());
   canvas.addEventListener("keydown", (e) => {
     const by = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[e.key];
-    if (!by || e.ctrlKey || e.metaKey || e.altKey) return;
+    if (!by || e.ctrlKey || e.metaKey || e.altKey || e.shiftKey) return;
     e.preventDefault();
     e.stopPropagation();
     if (at) go(at[0] + by[0], at[1] + by[1]);

@@ -56,13 +56,14 @@ function renderSource() {
   const also = s.lines || [];
   lines.forEach((l, i) => {
     const row = rows[i];
-    const now = s.line === i || also.includes(i);
+    const now = s.line === i;
+    const together = !now && also.includes(i); // of a fold, what is computed with it
     const done = state.step >= lineStep(i);
     const selected = !!l.ref && (l.ref === state.card || l.ref === `g:${state.card}`);
     const verdict = verdictOfLine(i);
     const span = s.line === i ? s.span : null;
-    if (!changed(row, [now, span, done, selected, verdict, frameShown()].join())) return;
-    for (const [name, on] of Object.entries({ now, todo: has(l.a) && !done && !now, sel: selected })) toggle(row, name, on);
+    if (!changed(row, [now, together, span, done, selected, verdict, frameShown()].join())) return;
+    for (const [name, on] of Object.entries({ now, also: together, todo: has(l.a) && !done && !now, sel: selected })) toggle(row, name, on);
     row.dataset.verdict = verdict || "";
     row.setAttribute("aria-selected", String(now));
     if (now) row.setAttribute("aria-current", "step");

@@ -15,9 +15,9 @@ function sentence(k) {
   if (s.k === "given") return { phase: "GIVEN", code: cut(cards.filter((x) => valueStep.get(x.id) === 0 && x.name).map((x) => x.name).join(", "), 90), note: given() };
   if (s.k === "seed") return { phase: "BACKWARD", code: `${c.gcode} = 1`, note: "Backward begins at the end: the derivative of the result with respect to itself." };
   if (s.k === "forward") {
-    const code = `${c.name ? `${c.name} = ` : ""}${c.eq ? saying(c.eq) : c.code || words(c.op)}`;
+    const code = c.name && c.eq ? `${c.name} = ${saying(c.eq)}` : c.eq ? saying(c.eq) : c.code || nameOf(c);
     const value = has(c.v) && arrayOf(c.v);
-    return { phase, code, note: `${words(c.op) || c.kind} gives ${value && isScalar(value) ? scalarText(value) : c.shape}` };
+    return { phase, code, note: `${whatIs(c)} gives ${value && isScalar(value) ? scalarText(value) : c.shape}` };
   }
   return { phase, ...backward(s) };
 }
@@ -26,11 +26,11 @@ function backward(s) {
   const a = arrowOf.get(s.a);
   const c = cardOf.get(a.tail);
   const numbers = numbersIn(a).replace(/^= /, "");
-  const code = `${c.gcode} ${s.part ? "gets" : "="} ${a.eq ? saying(a.eq) : a.code || "g"}`;
+  const code = equationText(c.gcode, a.eq || (a.code ? [a.code] : []), s.part ? "gets" : "=");
   return { code, note: [numbers, why(s, a, c)].filter(Boolean).join(" · ") };
 }
 function why(s, a, c) {
-  const op = words(cardOf.get(a.head).op);
+  const op = whatIs(cardOf.get(a.head));
   if (s.part) return `the ${NTH[s.part[0] - 1] || `${s.part[0]}th`} of ${s.part[1]} parts, which are added up`;
   if (a.code === "g") return `${op} hands its gradient on as it is`;
   if (a.broadcast) return `${nameOf(c)} was ${a.broadcast}, so its gradient is the sum over the copies`;

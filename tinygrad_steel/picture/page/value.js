@@ -8,14 +8,17 @@ function renderValue() {
   box.dataset.card = c.id;
   const maps = mapsOf(c, box.clientWidth - 34);
   const both = [...equationsOf(c), maps]; // what is compared is seen first
-  box.replaceChildren(headOf(c), ...comparisonOf(c), ...(isCompared(c) ? both.reverse() : both), ...meaningOf(c));
+  box.replaceChildren(headOf(c), ...comparisonOf(c), ...(isCompared(c) ? both.reverse() : both), ...missingOf(c), ...meaningOf(c));
   box.scrollTop = top;
   if (key) (box.querySelector(`[data-key="${CSS.escape(key)}"]`) || box.querySelector(".pin")).focus({ preventScroll: true });
 }
 function followValue() {
   const box = $("value");
   const now = !isCompared(cardOf.get(state.card)) && box.querySelector(".eqbox.now");
-  if (now && (now.offsetTop + now.offsetHeight > box.scrollTop + box.clientHeight || now.offsetTop < box.scrollTop + 36)) box.scrollTop = Math.max(0, now.offsetTop - 44);
+  if (!now) return;
+  const head = box.querySelector(".head").offsetHeight; // it stays above what is scrolled
+  const below = now.offsetTop + now.offsetHeight > box.scrollTop + box.clientHeight;
+  if (below || now.offsetTop < box.scrollTop + head) box.scrollTop = Math.max(0, now.offsetTop - head - 6);
 }
 
 function headOf(c) {
@@ -58,15 +61,17 @@ function eqbox(kind, now, title, at, body, note) {
 function partOf(c, a, i, n, s) {
   const at = arrowStep.get(a.id);
   const head = cardOf.get(a.head);
-  const title = `backward, through ${head.glyph || words(head.op)}${head.name ? ` of ${head.name}` : ""}${n > 1 ? `, part ${i + 1} of ${n}` : ""}`;
+  const through = head.kind === "fold" ? whatIs(head) : `${head.glyph || words(head.op)}${head.name ? ` of ${head.name}` : ""}`;
+  const title = `backward, through ${through}${n > 1 ? `, part ${i + 1} of ${n}` : ""}`;
   const left = n > 1 ? { t: "part", a: a.a, g: true } : { t: c.gcode, a: a.a, g: true, ref: `g:${c.id}` };
-  const body = a.eq ? equation(left, a.eq, at) : equation(left, [a.code || "g"], at);
+  const body = equation(left, a.eq || (a.code ? [a.code] : []), at);
   const box = eqbox("b", s.a === a.id, title, at, body, noteOf(c, a, head));
   box.dataset.ref = a.id;
   return box;
 }
 function noteOf(c, a, head) {
   if (a.failed) return a.failed;
+  if (!a.code && head.kind === "fold") return "What all of them send, added up.";
   if (a.code === "g") return "The gradient is handed on as it is.";
   if ((a.eq || []).some((t) => t.t && /\bg\b/.test(t.t))) return `g: the gradient of ${nameOf(head)}.`;
   return a.broadcast ? `${nameOf(c)} was ${a.broadcast}: its gradient is the sum over the copies.` : "";
@@ -85,15 +90,16 @@ function mapsOf(c, inner) {
   const at = progress(c);
   const name = c.name || words(c.op);
   if (has(c.v)) maps.append(at.done ? heatmap(arrayOf(c.v), "value", { kind: "v", room, mates, name }) : blankMap("v", "value", "not computed yet"));
-  if (!has(c.g)) {
-    if (c.note || c.op) maps.append(el("p", { class: "note" }, c.note || "No gradient flows here."));
-  } else if (at.whole) maps.append(heatmap(arrayOf(c.g), `gradient ${c.gcode}`, { kind: "g", room, mates, name: c.gcode }));
+  const title = c.gcode.startsWith("G of ") ? `gradient ${c.gcode.slice(2)}` : `gradient ${c.gcode}`;
+  if (!has(c.g)) return maps;
+  if (at.whole) maps.append(heatmap(arrayOf(c.g), title, { kind: "g", room, mates, name: c.gcode }));
   else if (at.parts) {
     const title = `${c.gcode}, the sum of ${at.parts} of ${flowingFrom(c.id).length} parts`;
     maps.append(heatmap(gradientSoFar(c, at), title, { kind: "g", room, mates, name: "the sum so far" }));
-  } else maps.append(blankMap("g", `gradient ${c.gcode}`, "has not arrived yet"));
+  } else maps.append(blankMap("g", title, "has not arrived yet"));
   return maps;
 }
+const missingOf = (c) => (has(c.g) ? [] : [el("p", { class: "note" }, c.note || "no gradient flows here")]);
 const blankMap = (kind, title, text) => el("div", { class: `map ${kind}` }, el("h3", { dir: "auto" }, title), el("p", { class: "none" }, text));
 
 // ---- what a gradient means: the way it came, and what it promises
@@ -123,7 +129,7 @@ function wayOf(c) {
   const stop = (w) => {
     if (!w) return el("li", {}, `→ ${way.length - 6} more →`);
     const [a, x, others] = w;
-    return el("li", {}, el("code", { title: a.code }, `→ ${cut(a.code || "g", 40)} →`), station(x, arrowStep.get(a.id)), others > 0 && el("span", { class: "note" }, `+${others} more`));
+    return el("li", {}, el("code", { title: a.code }, a.code ? `→ ${cut(a.code, 40)} →` : "→"), station(x, arrowStep.get(a.id)), others > 0 && el("span", { class: "note" }, `+${others} more`));
   };
   return el("div", { class: "more" }, el("h3", {}, "The way of this gradient"), el("ol", { class: "way" }, el("li", {}, station(root, gradientStep(root.id))), shown.map(stop)));
 }
