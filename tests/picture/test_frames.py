@@ -250,6 +250,20 @@ def test_a_loss_that_is_nan_from_some_step_on():
     assert any(text.startswith("The first value that is not finite is") for text in found[-1])
 
 
+def test_a_loss_that_grows():
+    w = leaf([1.0], name="w")
+    loss = np.sum(np.square(w))
+    run = Record(loss)
+    for step, x in enumerate((1.0, 3.0, 4.0)):
+        w.data = np.array([x])
+        run.keep(step)
+    assert hints(paged(loss, run)) == [
+        [],
+        [],
+        ["The loss grew from 1 to 16: steps are too large, or go uphill."],
+    ]
+
+
 def test_parameters_that_stand_still():
     """Made anew instead of changed: the graph does not know of them."""
     network = Network()
@@ -312,3 +326,20 @@ def test_symbols_of_a_step_alone_are_those_of_their_moment():
         shown = seen(data, frame, g)
         assert shown["shape"] == [5, 1]
         np.testing.assert_allclose(numbers(shown), np.full(5, right), rtol=6e-3)
+
+
+def test_names_that_the_page_is_told_or_the_record():
+    """Either is enough, and both give the page that there is without a record."""
+    rng = np.random.default_rng(0)
+    x, w, b = Tensor(rng.normal(size=(5, 3))), leaf(rng.normal(size=(3, 2))), leaf(np.zeros(2))
+    z = x @ w + b
+    loss = np.mean(np.square(z))
+    names = {"x": x, "w": w, "b": b, "z": z, "loss": loss}
+    lines = [line["t"] for line in explore(loss, names).data["lines"]]
+    assert "    G_w = x.T @ G_z" in lines or "G_w = x.T @ G_z" in lines
+    for told, later in ((names, None), (None, names), (names, names)):
+        run = Record(loss, told)
+        run.keep(0)
+        data = explore(loss, later, record=run).data
+        assert [line["t"] for line in data["lines"]] == lines
+        assert {"x", "w", "b", "z", "loss"} <= {c["name"] for c in data["cards"]}

@@ -203,7 +203,9 @@ def explore(
     'wrong'
     """
     check_arguments(tensor, chains, record, title, theme)
-    traced = None if record is None else record.traced
+    if record is not None:
+        names = record.names if names is None else names
+    traced = None if record is None else record.named(names)
     story = make_story(tensor, names, fold, depth, traced)
     data = story.data
     if title is not True:
