@@ -331,10 +331,10 @@ def test_the_reports_of_a_class_hold_no_arrays():
         return loss, {"x": x}, (x.numpy(),)
 
     def right(x):
-        return {"x": 2 * (x - np.array([1.0, 2.0, 4.0]))}
+        return {"dx": 2 * (x - np.array([1.0, 2.0, 4.0]))}
 
     def wrong(x):
-        return {"x": x - np.array([1.0, 2.0, 4.0])}
+        return {"dx": x - np.array([1.0, 2.0, 4.0])}
 
     grades = grade_backprop(problem, {"one": right, "two": wrong})
     steps = [step for name in ("one", "two") for step in grades[name].report.steps]

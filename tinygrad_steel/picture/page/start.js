@@ -74,6 +74,7 @@ function start() {
   render();
   lastSize = sizeNow();
   view.scrollTo({ left: (view.scrollWidth - view.clientWidth) / 2, top: 0, behavior: "instant" });
+  followStep(); // a comparison begins at its first wrong step
 }
 
 // A frame may have no size when this runs, and one out of sight gets its size late: watch, do not assume.
