@@ -203,7 +203,7 @@ def test_a_script_only_adds_text(name):
 
 def test_every_piece_is_used_and_comes_with_the_package():
     names = {file.name for file in FOLDER.iterdir()}
-    assert names == {*page_file.SCRIPTS, "page.html", "page.css"}
+    assert names == {*page_file.SCRIPTS, *page_file.STYLES, "page.html"}
     config = configparser.ConfigParser()
     config.read(FOLDER.parents[2] / "setup.cfg")
     patterns = config["options.package_data"]["tinygrad_steel.picture"].split()
