@@ -176,10 +176,16 @@ def test_the_first_wrong_line_stands_out_in_ones_own_source(style, opened):
 
 def test_the_page_opens_at_the_first_wrong_step_with_its_reason(opened):
     found, _ = compared(FUNCTION, *SIGN)
-    page = opened(found.html)
+    page = opened(found.html, 1000, 640)
     banner = page.locator("#banner").inner_text()
     assert "First wrong step: do (G_o), the sign is wrong." in banner
     assert at(page) == "o" and "5 follow from it" in banner
+    box, window = card(page, "o").bounding_box(), page.locator(".view").bounding_box()
+    assert window["y"] <= box["y"] and box["y"] + box["height"] <= window["y"] + window["height"]
+    assert "first wrong step" in page.locator(".say").inner_text()
+    assert (
+        page.locator(".scrub input").get_attribute("aria-valuetext").endswith(", first wrong step")
+    )
     assert page.locator("h2").inner_text() == "o"
 
 
@@ -198,6 +204,10 @@ def test_lines_have_their_verdicts_and_that_of_the_step_is_marked(opened):
         go_to(page, name)
         current = page.locator('.own [aria-current="step"]')
         assert [int(one.get_attribute("data-line")) for one in current.all()] == [line], name
+        # Beside each other: that line, and the graph's code for it.
+        both = page.locator("#value .both dd").all_inner_texts()
+        assert own_line(page, line).locator(".text").inner_text().strip() in both[0]
+        assert both[-1].startswith(f"G_{name} = ")
     page.keyboard.press("Home")
     assert page.locator('.own [aria-current="step"]').count() == 0
 

@@ -49,6 +49,16 @@ function verdictSteps() {
   return [...found].map(([k, row]) => [k, row.verdict]);
 }
 
+function rowsNow() {
+  // Of what the current step computes.
+  const { k, n } = steps[state.step];
+  return rowsOf(n ?? "").filter((row) => (row.of === "value") === (k === "forward"));
+}
+function verdictNow() {
+  const row = worst(rowsNow());
+  return row && state.step === stepOfRow(row) ? [tag(row)] : [];
+}
+
 // ---- the choice and the banner
 
 function buildComparison() {
@@ -134,7 +144,7 @@ function verdictOn(row) {
   }[row.verdict];
   const said = el("div", { class: `why ${row.verdict}${row.first ? " first" : ""}`, "data-key": `why ${row.name}` }, tag(row), " ", el("span", { dir: "auto" }, sentence));
   const yours = row.own?.length ? row.own : [];
-  if (row.verdict !== "right" && (yours.length || row.code.length)) {
+  if (yours.length || (row.verdict !== "right" && row.code.length)) {
     said.append(el("dl", { class: "both" }, ...codeRows("you have", yours), ...codeRows("the graph has", row.code)));
   }
   return said;

@@ -118,9 +118,9 @@ function render() {
   renderTraining();
   renderGraph();
   renderSource();
-  document.querySelector(".say").replaceChildren(el("span", { class: `phase ${steps[state.step].k}` }, said.phase), el("code", { dir: "auto" }, said.code), el("i", { dir: "auto" }, said.note));
+  document.querySelector(".say").replaceChildren(el("span", { class: `phase ${steps[state.step].k}` }, said.phase), el("code", { dir: "auto" }, said.code), el("i", { dir: "auto" }, said.note), ...verdictNow());
   range.value = state.step;
-  range.setAttribute("aria-valuetext", `step ${state.step} of ${LAST}: ${said.phase} ${said.code}`);
+  range.setAttribute("aria-valuetext", `step ${state.step} of ${LAST}: ${said.phase} ${said.code}${verdictNow().map((node) => `, ${node.textContent}`)}`);
   count.textContent = `${state.step} / ${LAST}`;
   renderRail();
   renderValue();

@@ -52,7 +52,7 @@ function reasonUnder(row) {
 function renderYours() {
   // The lines of the current step, and of the selected card.
   if (!ownLines.size) return;
-  const now = rowsOf(steps[state.step].n ?? "").filter((row) => (row.of === "value") === (steps[state.step].k === "forward"));
+  const now = rowsNow();
   const selected = rowsOf(state.card);
   for (const [number, line] of ownLines) {
     const isNow = now.some((row) => isAt(row, number));
