@@ -4,9 +4,11 @@ import gallery
 import numpy as np
 import pages
 import pytest
+import shared_scenes
 from pages import probe
 
 from tinygrad_steel import explore
+from tinygrad_steel.picture.page_file import page_file
 
 MODELS = {
     "scalars": gallery.micrograd,
@@ -181,3 +183,79 @@ def test_what_is_kept_in_view(opened):
     page.keyboard.press("End")
     assert page.locator("h2").inner_text() == "w"
     assert page.evaluate("document.activeElement.className") == "pin"  # the focus stays
+
+
+def test_an_arrow_of_single_numbers_says_them(opened):
+    page = opened(explore(gallery.micrograd()).html)
+    page.keyboard.press("End")
+    arrow = page.locator('.arrow[aria-label^="arrow from d to L"] text')
+    assert arrow.all_text_contents() == ["4", "g * f", "= 1 * -2 = -2"]
+
+
+def test_each_line_has_its_step(opened):
+    """Gradients that are handed on as they are, under names of their own, come in their own lines."""
+    page = opened(explore(gallery.micrograd()).html)
+    met = []
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+        met.append(page.locator("#code li[aria-current] .text").inner_text())
+    backward = ["G_L = 1.0", "G_f = G_L * d", "G_d = G_L * f", "G_c = G_d", "G_e = G_d"]
+    assert met == [
+        *("e = a * b", "d = e + c", "L = d * f"),
+        *backward,
+        *("G_a = G_e * b", "G_b = G_e * a"),
+    ]
+
+
+def test_a_fold_says_what_it_is(opened):
+    page = opened(explore(shared_scenes.rnn(39)).html)
+    fold = page.locator(".card.k-fold")
+    assert fold.locator(".kind").text_content() == "FOLD \N{MULTIPLICATION SIGN} 39"
+    page.keyboard.press("End")
+    assert "39 \N{MULTIPLICATION SIGN} matmul" in say(page) and "back to b" in say(page)
+    assert page.locator("#code li.also.backward").count() > 10  # all lines that it stands for
+    assert "What all of them send, added up." in page.locator("#value").inner_text()
+    np.testing.assert_allclose(first_number(page), loss_gradient("b"), rtol=1e-3)
+
+
+def first_number(page):
+    """The first number of the gradient in the panel, read by keyboard."""
+    page.locator("#value canvas").last.focus()
+    page.keyboard.press("ArrowRight")
+    return float(page.locator("#value output").last.inner_text().split("= ")[1])
+
+
+def loss_gradient(name):
+    loss = shared_scenes.rnn(39)
+    return next(t for t in pages.leaves(loss) if t.name == name).grad[0]
+
+
+def test_without_source_lines(opened):
+    data = dict(explore(gallery.micrograd()).data)
+    data["lines"] = []
+    data["steps"] = [{**step, "line": None, "span": None} for step in data["steps"]]
+    page = opened(page_file(data, "", "auto"))
+    assert not page.locator("#code").is_visible()
+    page.keyboard.press("End")
+    assert card(page, "a").locator(".num").all_text_contents() == ["2", "6"]
+
+
+def test_zoom_and_follow(opened):
+    page = opened(explore(gallery.mlp()).html)
+    width = "document.querySelector('.view svg').getBoundingClientRect().width"
+    first = page.evaluate(width)
+    page.keyboard.press("+")
+    np.testing.assert_allclose(page.evaluate(width), 1.2 * first, rtol=0.01)
+    page.keyboard.press("0")
+    fits = "(() => { const v = document.querySelector('.view'); return v.scrollHeight <= v.clientHeight; })()"
+    assert page.evaluate(fits)
+    page.keyboard.press("+")
+    for _ in range(5):
+        page.keyboard.press("+")
+    page.locator(".zoom button", has_text="follow").click()
+    page.keyboard.press("Home")
+    top = page.evaluate("document.querySelector('.view').scrollTop")
+    page.keyboard.press("End")
+    assert page.evaluate("document.querySelector('.view').scrollTop") == top
+    page.locator(".zoom button", has_text="follow").click()
+    assert page.evaluate("document.querySelector('.view').scrollTop") != top
