@@ -82,11 +82,11 @@ def point_at_part(page: Any) -> None:
 
 
 def slide(page: Any) -> None:
-    """The training slider in the middle, at the gradient of w."""
+    """The training slider not far from the beginning, at the gradient of w."""
     press("End")(page)
     page.locator('.card[aria-label^="w,"]').click()
     slider = page.locator("#training input[type=range]")
-    slider.fill(str(int(slider.get_attribute("max")) // 3))
+    slider.fill(str(int(slider.get_attribute("max")) // 6))
 
 
 def fold_all(page: Any) -> None:

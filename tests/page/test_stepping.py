@@ -4,9 +4,10 @@ import gallery
 import numpy as np
 import pages
 import pytest
-from pages import probe
+import shared_scenes
 
-from tinygrad_steel import explore
+from tinygrad_steel import Tensor, explore
+from tinygrad_steel.picture.page_file import page_file
 
 MODELS = {
     "scalars": gallery.micrograd,
@@ -96,15 +97,22 @@ def test_parts_of_a_gradient_are_added_up(opened):
     assert "All 2 parts have arrived" in page.locator("#value").inner_text()
 
 
-def test_running_sums_of_arrays(opened):
-    """What is shown in between is the sum of what has come so far, from first to last."""
-    loss = gallery.residual(1)
-    page = opened(explore(loss, fold=False).html)
-    page.keyboard.press("End")
-    for parts, whole in probe(page, "parts"):
-        numbers = [np.array([float(x) for x in part.split()]) for part in parts]
-        right = np.array([float(x) for x in whole.split()])
-        np.testing.assert_allclose(sum(numbers), right, rtol=1e-3, atol=1e-4)
+def test_a_running_sum_of_arrays(opened):
+    """Of 2 x + 3 x + 4 x parts come in some order; what is shown in between is what has come so far."""
+    x = Tensor([1.0, -1.0], requires_grad=True, name="x")
+    page = opened(explore(gallery.done((2 * x + 3 * x + 4 * x).sum(), "y")).html)
+    card(page, "x").click()
+    page.locator(".pin").click()
+    shown = []
+    for _ in range(steps_of(page)):
+        page.keyboard.press("ArrowRight")
+        if page.locator("#value .map.g canvas").count():
+            page.locator("#value .map.g canvas").focus()
+            page.locator("#value .map.g canvas").press("ArrowRight")
+            shown.append(float(page.locator("#value .map.g output").inner_text().split("= ")[1]))
+            page.locator(".pin").focus()
+    sums = np.diff([0.0, *dict.fromkeys(shown)])
+    assert sorted(sums) == [2, 3, 4] and shown[-1] == 9
 
 
 def test_the_current_part_of_the_current_line(opened):
@@ -181,3 +189,79 @@ def test_what_is_kept_in_view(opened):
     page.keyboard.press("End")
     assert page.locator("h2").inner_text() == "w"
     assert page.evaluate("document.activeElement.className") == "pin"  # the focus stays
+
+
+def test_an_arrow_of_single_numbers_says_them(opened):
+    page = opened(explore(gallery.micrograd()).html)
+    page.keyboard.press("End")
+    arrow = page.locator('.arrow[aria-label^="arrow from d to L"] text')
+    assert arrow.all_text_contents() == ["4", "g * f", "= 1 * -2 = -2"]
+
+
+def test_each_line_has_its_step(opened):
+    """Gradients that are handed on as they are, under names of their own, come in their own lines."""
+    page = opened(explore(gallery.micrograd()).html)
+    met = []
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+        met.append(page.locator("#code li[aria-current] .text").inner_text())
+    backward = ["G_L = 1.0", "G_f = G_L * d", "G_d = G_L * f", "G_c = G_d", "G_e = G_d"]
+    assert met == [
+        *("e = a * b", "d = e + c", "L = d * f"),
+        *backward,
+        *("G_a = G_e * b", "G_b = G_e * a"),
+    ]
+
+
+def test_a_fold_says_what_it_is(opened):
+    page = opened(explore(shared_scenes.rnn(39)).html)
+    fold = page.locator(".card.k-fold")
+    assert fold.locator(".kind").text_content() == "FOLD \N{MULTIPLICATION SIGN} 39"
+    page.keyboard.press("End")
+    assert "39 \N{MULTIPLICATION SIGN} matmul" in say(page) and "back to b" in say(page)
+    assert page.locator("#code li.also.backward").count() > 10  # all lines that it stands for
+    assert "What all of them send, added up." in page.locator("#value").inner_text()
+    np.testing.assert_allclose(first_number(page), loss_gradient("b"), rtol=1e-3)
+
+
+def first_number(page):
+    """The first number of the gradient in the panel, read by keyboard."""
+    page.locator("#value canvas").last.focus()
+    page.keyboard.press("ArrowRight")
+    return float(page.locator("#value output").last.inner_text().split("= ")[1])
+
+
+def loss_gradient(name):
+    loss = shared_scenes.rnn(39)
+    return next(t for t in pages.leaves(loss) if t.name == name).grad[0]
+
+
+def test_without_source_lines(opened):
+    data = dict(explore(gallery.micrograd()).data)
+    data["lines"] = []
+    data["steps"] = [{**step, "line": None, "span": None} for step in data["steps"]]
+    page = opened(page_file(data, "", "auto"))
+    assert not page.locator("#code").is_visible()
+    page.keyboard.press("End")
+    assert card(page, "a").locator(".num").all_text_contents() == ["2", "6"]
+
+
+def test_zoom_and_follow(opened):
+    page = opened(explore(gallery.mlp()).html)
+    width = "document.querySelector('.view svg').getBoundingClientRect().width"
+    first = page.evaluate(width)
+    page.keyboard.press("+")
+    np.testing.assert_allclose(page.evaluate(width), 1.2 * first, rtol=0.01)
+    page.keyboard.press("0")
+    fits = "(() => { const v = document.querySelector('.view'); return v.scrollHeight <= v.clientHeight; })()"
+    assert page.evaluate(fits)
+    page.keyboard.press("+")
+    for _ in range(5):
+        page.keyboard.press("+")
+    page.locator(".zoom button", has_text="follow").click()
+    page.keyboard.press("Home")
+    top = page.evaluate("document.querySelector('.view').scrollTop")
+    page.keyboard.press("End")
+    assert page.evaluate("document.querySelector('.view').scrollTop") == top
+    page.locator(".zoom button", has_text="follow").click()
+    assert page.evaluate("document.querySelector('.view').scrollTop") != top

@@ -136,6 +136,6 @@ function wayOf(c) {
 function promiseOf(c) {
   const n = c.nudge;
   if (!n || !isTraced()) return null; // it was tried with the numbers of the trace
-  const sentence = `Raise ${c.name}${n.at === "[]" ? "" : n.at} by ${n.by}, and ${root.name || "the result"} goes from ${n.from} to ${n.to}: `;
+  const sentence = `Raise ${nameOf(c)}${n.at === "[]" ? "" : n.at} by ${n.by}, and ${root.name || "the result"} goes from ${n.from} to ${n.to}: `;
   return el("div", { class: "more" }, el("h3", {}, "What it promises"), el("p", { dir: "auto" }, sentence, el("b", {}, `a slope of ${n.slope}`), ". The gradient there is ", el("b", {}, n.grad), "."));
 }
