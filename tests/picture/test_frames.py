@@ -7,7 +7,17 @@ import pytest
 from helpers import leaf
 from picture.schema import check, numbers
 
-from tinygrad_steel import SGD, Record, Tensor, relu, scope, sigmoid, softmax_cross_entropy
+from tinygrad_steel import (
+    SGD,
+    Record,
+    Tensor,
+    compare_backprop,
+    explore,
+    relu,
+    scope,
+    sigmoid,
+    softmax_cross_entropy,
+)
 from tinygrad_steel.picture.record import frames_of
 from tinygrad_steel.picture.story import make_story
 
@@ -15,10 +25,10 @@ from tinygrad_steel.picture.story import make_story
 class Network:
     """A perceptron by its parameters, which can be computed for any of them."""
 
-    def __init__(self, sizes=(5, 8, 3), rows=6, activation=relu, size=1.0):
+    def __init__(self, sizes=(5, 8, 3), rows=6, activation=relu, size=1.0, squared=False):
         rng = np.random.default_rng(4)
         self.xs, self.ys = rng.normal(size=(rows, sizes[0])), rng.integers(0, sizes[-1], rows)
-        self.activation = activation
+        self.activation, self.squared = activation, squared
         self.parameters = {}
         for i, pair in enumerate(itertools.pairwise(sizes), 1):
             self.parameters[f"w{i}"] = leaf(size * rng.normal(size=pair), name=f"w{i}")
@@ -30,7 +40,8 @@ class Network:
         for i in range(0, len(p) - 2, 2):
             with scope(f"hidden[{i // 2}]"):
                 h = self.activation(h @ p[i] + p[i + 1])
-        loss = softmax_cross_entropy(h @ p[-2] + p[-1], Tensor(self.ys, name="y")).mean()
+        z, y = h @ p[-2] + p[-1], Tensor(self.ys, name="y")
+        loss = np.mean(np.square(z - 1.0)) if self.squared else softmax_cross_entropy(z, y).mean()
         loss.name = "loss"
         return loss
 
@@ -83,11 +94,14 @@ def alike(one, other):
         np.testing.assert_allclose(one[name], other[name], rtol=2e-3, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.parametrize(
+    "squared", [False, True]
+)  # two rules of one expression, 2 * (z - 1) * G / 18
 @pytest.mark.parametrize("activation", [relu, sigmoid, lambda z: np.maximum(0, z), np.tanh])
-def test_each_frame_is_the_page_of_a_fresh_graph(activation):
+def test_each_frame_is_the_page_of_a_fresh_graph(activation, squared):
     """Every array of a frame, of cards, arrows, symbols and lines, is that of a page of its own."""
-    network = Network(activation=activation)
-    loss, run, past = trained(network, 0.5)
+    network = Network(activation=activation, squared=squared, size=0.5)
+    loss, run, past = trained(network, 0.2)
     data = paged(loss, run)
     assert run.side == 40 and len(data["record"]["frames"]) == 6
     for frame, arrays in zip(data["record"]["frames"], past):
@@ -236,6 +250,20 @@ def test_a_loss_that_is_nan_from_some_step_on():
     assert any(text.startswith("The first value that is not finite is") for text in found[-1])
 
 
+def test_a_loss_that_grows():
+    w = leaf([1.0], name="w")
+    loss = np.sum(np.square(w))
+    run = Record(loss)
+    for step, x in enumerate((1.0, 3.0, 4.0)):
+        w.data = np.array([x])
+        run.keep(step)
+    assert hints(paged(loss, run)) == [
+        [],
+        [],
+        ["The loss grew from 1 to 16: steps are too large, or go uphill."],
+    ]
+
+
 def test_parameters_that_stand_still():
     """Made anew instead of changed: the graph does not know of them."""
     network = Network()
@@ -260,3 +288,58 @@ def test_what_is_not_trained_any_more_is_no_standstill():
     run.keep(0)
     run.keep(1)
     assert hints(paged(loss, run)) == [[], []]
+
+
+def test_a_report_of_before_the_training_is_on_the_page_as_well():
+    network = Network()
+    loss = network.loss()
+    run = Record(loss)
+    report = compare_backprop(loss, G_w2=np.zeros((8, 3)), G_b2=np.zeros(3))
+    for step in range(2):
+        run.keep(step)
+        for t in network.parameters.values():
+            t.data = t.data * 0.9
+    data = explore(loss, record=run, chains=report).data
+    names = {c["id"]: c["name"] for c in data["cards"]}
+    rows = data["chains"][0]["rows"]
+    assert {names[row["n"]] for row in rows} == {"w2", "b2"}
+    assert [frame["step"] for frame in data["record"]["frames"]] == [0, 1]
+    with pytest.raises(ValueError, match="not about this graph as it is now"):
+        explore(loss, chains=report)
+
+
+def test_symbols_of_a_step_alone_are_those_of_their_moment():
+    """`g[:, None]` of a cross entropy: the source has no such value, an equation of the page has."""
+    rng = np.random.default_rng(2)
+    xs, ys, w0 = rng.normal(size=(5, 4)), rng.integers(0, 3, 5), rng.normal(size=(4, 3))
+    s, w = leaf(1.0, name="s"), leaf(w0, name="w")
+    loss = np.mean(softmax_cross_entropy(Tensor(xs, name="x") @ w, Tensor(ys, name="y"))) * s
+    run = Record(loss)
+    run.keep(0)
+    s.data = np.array(3.0)
+    run.keep(1)
+    data = paged(loss, run)
+    symbols = [each for a in data["arrows"] for each in a["eq"] or () if isinstance(each, dict)]
+    (g,) = {each["a"] for each in symbols if each["t"].endswith("[:, None]")}
+    assert not any("[:, None]" in line["t"] for line in data["lines"])
+    for frame, right in zip(data["record"]["frames"], (1 / 5, 3 / 5)):
+        shown = seen(data, frame, g)
+        assert shown["shape"] == [5, 1]
+        np.testing.assert_allclose(numbers(shown), np.full(5, right), rtol=6e-3)
+
+
+def test_names_that_the_page_is_told_or_the_record():
+    """Either is enough, and both give the page that there is without a record."""
+    rng = np.random.default_rng(0)
+    x, w, b = Tensor(rng.normal(size=(5, 3))), leaf(rng.normal(size=(3, 2))), leaf(np.zeros(2))
+    z = x @ w + b
+    loss = np.mean(np.square(z))
+    names = {"x": x, "w": w, "b": b, "z": z, "loss": loss}
+    lines = [line["t"] for line in explore(loss, names).data["lines"]]
+    assert "    G_w = x.T @ G_z" in lines or "G_w = x.T @ G_z" in lines
+    for told, later in ((names, None), (None, names), (names, names)):
+        run = Record(loss, told)
+        run.keep(0)
+        data = explore(loss, later, record=run).data
+        assert [line["t"] for line in data["lines"]] == lines
+        assert {"x", "w", "b", "z", "loss"} <= {c["name"] for c in data["cards"]}

@@ -25,7 +25,8 @@ RANDOM = range(counted(full=200, short=25))
 def layouts(request, monkeypatch):
     """The layouts of a page by each renderer that is installed, and by none; CI must have both."""
     if request.param == "our own":
-        return lambda data: [plain_layout(plan_of(data, closed)) for closed in closings(data)]
+        monkeypatch.setattr(layout, "layout_by_renderer", plain_layout)
+        return layout.layouts
     program = RENDERERS[request.param]
     if program is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(
@@ -151,6 +152,35 @@ def test_random_graphs(seed, layouts):
         check(data, each)
 
 
+def curve(points):
+    """The way of an arrow as points."""
+    t = np.linspace(0, 1, 25)[:, None]
+    pieces = (points[i : i + 4] for i in range(0, len(points) - 1, 3))
+    return np.concatenate(
+        [
+            (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d
+            for a, b, c, d in pieces
+        ]
+    )
+
+
+@pytest.mark.parametrize("seed", RANDOM[::5])
+def test_arrows_of_our_own_lead_past_boxes(seed):
+    """And labels lie on none; a renderer's arrow may cut a corner."""
+    plan = plan_of(page_data(shared_scenes.random_graph(seed)), ())
+    found = plain_layout(plan)
+    labels = {link.id: link.label for link in plan.links}
+    for id, way in found["arrows"].items():
+        points = curve(np.reshape(way["pts"], (-1, 2)))
+        assert (np.diff(points[:, 1]) >= -0.2).all(), "downwards all the way"
+        for box in found["cards"].values():
+            left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
+            x, y = points.T
+            met = (left + 1 < x) & (x < right - 1) & (top + 1 < y) & (y < bottom - 1)
+            assert not met.any()
+            assert labels[id] is None or not overlap([*way["label"], *labels[id]], box)
+
+
 def test_a_leaf_alone(layouts):
     data = page_data(leaf([1.0], name="w"))
     (found,) = layouts(data)
@@ -188,6 +218,32 @@ def mlp():
             w, b = leaf(rng.normal(size=(4, 4)), name=f"w{i}"), leaf(np.ones(4), name=f"b{i}")
             h = np.tanh(h @ w + b)
     return np.square(h).mean()
+
+
+def test_the_data_of_all_steps_stand_in_rows(layouts):
+    """39 cards of 144 side by side take more than 5,600."""
+    data = page_data(shared_scenes.rnn(39), fold=True)
+    (found,) = layouts(data)
+    inputs = [c["id"] for c in data["cards"] if c["kind"] == "input" and not c["spine"]]
+    tops = [found["cards"][id][1] for id in inputs]
+    assert len(inputs) == 39 and tops == sorted(tops)
+    assert sorted(tops.count(top) for top in {*tops}) == [3, *[6] * 6]
+    assert found["size"][0] < 1600
+    ends = {
+        tuple(found["arrows"][a["id"]]["pts"][-2:]) for a in data["arrows"] if a["tail"] in inputs
+    }
+    assert len(ends) == 1  # their arrows meet
+
+
+def test_many_labelled_leaves(layouts):
+    data = page_data(np.concatenate([leaf(np.ones(i + 1), name=f"w{i}") for i in range(15)]).sum())
+    (found,) = layouts(data)
+    check(data, found)
+    labelled = [(a, found["arrows"][a["id"]]) for a in data["arrows"] if a["label"]]
+    assert len(labelled) == 16
+    for arrow, way in labelled:
+        label = [*way["label"], arrow["label"]["w"], arrow["label"]["h"]]
+        assert not any(overlap(label, box) for box in found["cards"].values())
 
 
 # Closed scopes

@@ -16,7 +16,7 @@ import pytest
 from helpers import leaf
 
 import tinygrad_steel
-from tinygrad_steel import SGD, Page, Tensor, compare_backprop, draw, explore, scope
+from tinygrad_steel import SGD, Page, Record, Tensor, compare_backprop, draw, explore, scope
 from tinygrad_steel.picture import page_file
 from tinygrad_steel.picture.words import printable
 
@@ -129,6 +129,11 @@ def test_what_can_end_a_script_or_a_line_is_escaped():
     assert text == r'{"a":"\u003c\u003e\u0026\u2028\u2029\ud83d\udc4d한"}'
 
 
+def test_no_number_beyond_json_is_written():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        page_file.in_script({"a": float("nan")})
+
+
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e300, -1e-300, 5e-324, 0.0])
 def test_any_number_is_json(number):
     x = leaf([number, 1.0, -2.0], name="x")
@@ -203,7 +208,7 @@ def test_a_script_only_adds_text(name):
 
 def test_every_piece_is_used_and_comes_with_the_package():
     names = {file.name for file in FOLDER.iterdir()}
-    assert names == {*page_file.SCRIPTS, "page.html", "page.css"}
+    assert names == {*page_file.SCRIPTS, *page_file.STYLES, "page.html"}
     config = configparser.ConfigParser()
     config.read(FOLDER.parents[2] / "setup.cfg")
     patterns = config["options.package_data"]["tinygrad_steel.picture"].split()
@@ -470,6 +475,23 @@ def test_a_report_about_another_graph():
     report = compare_backprop(mine(), G_w=np.array([[-12.0]]))
     with pytest.raises(ValueError, match="the report is not about this graph as it is now: G_w"):
         explore(mine(), chains={"mine": report})
+
+
+def test_a_record():
+    loss = mine()
+    run = Record(loss)
+    with pytest.raises(ValueError, match="the Record has no frames"):
+        explore(loss, record=run)
+    run.keep(0)
+    page = explore(loss, record=run)
+    assert [frame["step"] for frame in page.data["record"]["frames"]] == [0]
+    assert data_in(page.html) == page.data
+    with pytest.raises(
+        ValueError, match=r"the record is of another loss.*explore\(run.loss, record"
+    ):
+        explore(mine(), record=run)
+    with pytest.raises(TypeError, match=r"not Record: explore\(run.loss, record=run\)"):
+        explore(run)
 
 
 def test_public_names():

@@ -252,6 +252,7 @@ def test_the_masks_of_dropout_stay():
         w.data = np.full((4, 4), step + 1.0)
         run.keep(step)
     assert run.losses == [4.0 * (step + 1) * mask.sum() for step in range(4)]
+    assert run.traced.made[y.inputs[1]] not in run.frames[-1].arrays
 
 
 def test_it_works_while_a_generator_goes_on():

@@ -203,7 +203,9 @@ def explore(
     'wrong'
     """
     check_arguments(tensor, chains, record, title, theme)
-    traced = None if record is None else record.traced
+    if record is not None:
+        names = record.names if names is None else names
+    traced = None if record is None else record.named(names)
     story = make_story(tensor, names, fold, depth, traced)
     data = story.data
     if title is not True:
@@ -233,7 +235,9 @@ def page_of(drawn: Drawn) -> Page:
     page = explore(drawn.tensor, drawn.names, chains=drawn.report, **asked)
     changed = drawn.changed()
     if changed:
-        names = ", ".join(map(describe, changed[:5])) + (", ..." if len(changed) > 5 else "")
+        names = ", ".join(printable(describe(t)) for t in changed[:5]) + (
+            ", ..." if len(changed) > 5 else ""
+        )
         note = f"data has changed since draw(): {names}; to have one moment, compute the loss anew"
         page.data["notes"].insert(0, note)
         warnings.warn(note, stacklevel=4)

@@ -11,6 +11,7 @@ from .. import ops
 from ..program.values import VALUES, Apply, Constant, Value
 
 FEW_ROWS = 4  # with fewer rows than the four of XOR, a relu that is 0 for all of them says nothing
+LARGER = 10  # times the first loss: what is below comes and goes with the batches
 DECADES = 1e3  # by so much a gradient has to fall before it is said to
 
 Json = Mapping[str, Any]
@@ -48,6 +49,7 @@ def hints_of(data: Json, frames: Sequence[Json], since: Sequence[int]) -> list[l
         [
             *not_finite(moments, k),
             *standing_still(moments[k], since[k]),
+            *larger_loss(moments[0], moments[k]),
             *dead(moments[k]),
             *smaller_than_at_first(moments[0], moments[k]),
             *smaller_on_its_way(moments[k]),
@@ -104,6 +106,15 @@ def standing_still(now: Moment, since: int) -> Iterator[Json]:
         yield hint(
             f"No parameter has changed since step {since}, though there are gradients: the "
             f"optimizer's step is missing, or parameters were made anew (w = w - rate * w.grad)."
+        )
+
+
+def larger_loss(first: Moment, now: Moment) -> Iterator[Json]:
+    """That training makes it worse."""
+    if np.isfinite(now.loss) and 0 < LARGER * first.loss < now.loss:
+        yield hint(
+            f"The loss grew from {first.loss:.3g} to {now.loss:.3g}: steps are too large, or go "
+            f"uphill."
         )
 
 

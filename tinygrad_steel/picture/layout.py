@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,7 @@ import graphviz
 
 from .beside import biases_beside
 from .dot import MANY, put_beside
+from .fan_rows import spread, with_fans
 from .plain_layout import plain_layout
 from .plan import Box, Link, Plan, closable, levels_of, plan_of
 from .programs import RendererNotFound, render
@@ -42,6 +44,14 @@ def layouts(data: Mapping[str, Any]) -> list[Layout]:
 
 
 def layout_of(plan: Plan) -> Layout:
+    """A layout of a plan, with its fans in rows."""
+    gathered, fans = with_fans(plan)
+    layout = layout_by_renderer(gathered)
+    spread(layout, fans)
+    return layout
+
+
+def layout_by_renderer(plan: Plan) -> Layout:
     """A layout by the renderer; one of our own where there is none, or where it fails."""
     try:
         return read(plan, json.loads(render(dot_of(plan), "json0")))
@@ -74,11 +84,12 @@ def dot_of(plan: Plan) -> str:
         graph.attr(nslimit="2", nslimit1="2")
     add_scope(graph, (), plan)
     scopes = {box.id: box.scope for box in plan.boxes}
+    uses = collections.Counter(link.tail for link in plan.links)
     with_labels = is_short(plan)
     if not with_labels:
         graph.attr(ranksep=f"{0.36 + highest_label(plan) / INCH:.2f}")
     for link in plan.links:
-        add_link(graph, link, scopes, with_labels)
+        add_link(graph, link, scopes, with_labels, uses[link.tail] > 1)
     return str(graph.source)
 
 
@@ -119,15 +130,22 @@ def add_box(graph: Any, box: Box) -> None:
 
 
 def add_link(
-    graph: Any, link: Link, scopes: Mapping[str, tuple[str, ...]], with_label: bool
+    graph: Any,
+    link: Link,
+    scopes: Mapping[str, tuple[str, ...]],
+    with_label: bool,
+    is_shared: bool,
 ) -> None:
-    """A link as an edge, with a blank label where something is written beside it."""
+    """A link as an edge, with a blank label where something is written beside it.
+
+    What only one box uses stands near it, rather than near what it shares with others: in a
+    recurrence `x @ u` is at its step, not at `u`.
+    """
     around = scopes[link.head]
     attributes = {"id": link.id}
     if link.label is not None and with_label:
         attributes["label"] = blank(*link.label)
-    if link.spine:
-        attributes["weight"] = "20"
+    attributes["weight"] = "20" if link.spine else "1" if is_shared else "3"
     if scopes[link.tail][: len(around)] != around:
         attributes["minlen"] = "2"  # into a scope: its first parameters need a rank of their own
     graph.edge(link.tail, link.head, **attributes)

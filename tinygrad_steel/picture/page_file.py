@@ -30,6 +30,7 @@ SCRIPTS = (
     "pointing.js",
     "start.js",
 )
+STYLES = ("page.css", "compare.css")
 UNTITLED = "tinygrad_steel"
 HIGH = 600  # pixels of a frame in a notebook
 # What could end the element around the data, or a line of it, and what no file can hold.
@@ -61,7 +62,7 @@ def piece(name: str) -> str:
 
 def style_of_page() -> str:
     """The style sheet."""
-    return piece("page.css")
+    return "\n".join(map(piece, STYLES))
 
 
 def script_of_page() -> str:

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from .fan_rows import bend
 from .plan import Box, Link, Plan, levels_of
 
 BESIDE = 28  # between boxes of a level
@@ -286,9 +287,3 @@ def way(stops: list[tuple[float, int]], rows: Rows, top: float, bottom: float) -
             points += bend(here, there)
             here = there
     return points + bend(here, (here[0], bottom))
-
-
-def bend(start: tuple[float, float], end: tuple[float, float]) -> list[float]:
-    """A curve that leaves and arrives straight down."""
-    middle = (start[1] + end[1]) / 2
-    return [start[0], middle, end[0], middle, *end]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor
 from ..ops.op import describe
 from ..program.draws import draw_error, no_draws_in_vjps
-from ..program.given_names import Names, named_leaves
+from ..program.given_names import GivenNames, Names, named_leaves
 from ..program.lines import picks_by_mask
 from ..program.messages import call_of
 from ..program.trace import Traced
@@ -101,7 +101,7 @@ class Record:
     """
 
     def __init__(self, loss: Tensor, names: Names = None, every: int = 1, most: int = 40):
-        self.loss = loss
+        self.loss, self.names = loss, names
         self.every = checked_count("every", every, 1)
         self.traced = followable(loss, names)
         self.frames: list[Frame] = []
@@ -250,6 +250,12 @@ class Record:
         dead = dead_units(y, array)
         return text | {"dead": dead} if dead else text
 
+    def named(self, names: Names) -> Traced:
+        """The traced loss, in which Tensors that had no name when it was recorded have one."""
+        given = GivenNames(names)
+        found = {x: name for t, x in self.traced.made.items() if (name := given.of(t))}
+        return dataclasses.replace(self.traced, names={**found, **self.traced.names})
+
     # What was kept
 
     @property
@@ -288,7 +294,7 @@ class Record:
         )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Frame:
     """One moment: what of the graph differs from when it was traced, each array as JSON.
 

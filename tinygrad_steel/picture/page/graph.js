@@ -263,6 +263,8 @@ function renderArrow(a, g, s) {
   const selected = state.arrow === a.id;
   if (!changed(g, [passing, flowing, passed, lit, selected, frameShown()].join())) return;
   for (const [name, on] of Object.entries({ passing, flowing, passed, lit, sel: selected })) toggle(g, name, on);
+  const said = rowsAt(a); // a frame of training has other numbers
+  g.querySelectorAll("text").forEach((text, i) => (text.textContent = said[i]?.[1] ?? ""));
   g.querySelector(".f").setAttribute("marker-end", `url(#tip-${passing ? "now" : "value"})`);
   g.querySelector(".b")?.setAttribute("stroke-width", thickness(a).toFixed(1));
 }

@@ -22,7 +22,7 @@ function legend() {
     pen.fillRect(i, 0, 1, 1);
   }
   const arrow = (cls) => svg("svg", { class: `key ${cls}`, width: 26, height: 10, "aria-hidden": "true" }, svg("path", { class: "shaft", d: "M0 5H18" }), svg("path", { class: "head", d: "M16 1L25 5L16 9z" }));
-  const parts = [el("span", {}, arrow("f"), "value"), el("span", { title: "the thicker, the larger" }, arrow("b"), "gradient"), el("span", { title: "each array has its own scale; 0 is neutral" }, "−max", bar, "+max")];
+  const parts = [el("span", {}, arrow("f"), "value"), el("span", { title: "the thicker, the larger" }, arrow("b"), "gradient"), el("span", { title: `each array has its own scale${frames.length ? ", one for all of the training" : ""}; 0 is neutral` }, "−max", bar, "+max")];
   document.querySelector(".legend").replaceChildren(...parts.filter((_, i) => i !== 1 || arrowStep.size));
 }
 dark.addEventListener("change", () => {
