@@ -54,6 +54,7 @@ def trained() -> Any:
         ts.softmax_cross_entropy(x @ w + b, y).mean().backward()
         w.data -= 0.03 * w.grad
         b.data -= 0.03 * b.grad
+    run.keep(200)
     return ts.explore(loss, record=run)
 
 

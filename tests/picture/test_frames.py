@@ -1,10 +1,13 @@
 """The frames of a Record on the page of its graph: which array shows what, one scale, and hints in words."""
 
+import functools
 import itertools
 
+import gallery
 import numpy as np
 import pytest
-from helpers import leaf
+import shared_scenes
+from helpers import counted, leaf
 from picture.schema import check, numbers
 
 from tinygrad_steel import (
@@ -18,8 +21,10 @@ from tinygrad_steel import (
     sigmoid,
     softmax_cross_entropy,
 )
+from tinygrad_steel.engine.tensor import record_op
 from tinygrad_steel.picture.record import frames_of
 from tinygrad_steel.picture.story import make_story
+from tinygrad_steel.program.ancestors import ancestors
 
 
 class Network:
@@ -238,6 +243,17 @@ def test_a_gradient_that_vanishes_on_its_way():
     assert f"{g[0]:.2g}" in found[0] and f"{g[1]:.2g}" in found[0]
 
 
+def test_small_inputs_are_no_vanishing_gradient():
+    network = Network((6, 6, 6, 3), activation=np.tanh, size=0.5)
+    network.xs = network.xs * 1e-6
+    network.parameters["b1"].data = np.ones(6)
+    network.loss().backward()
+    g = [np.linalg.norm(network.parameters[name].grad) for name in ("w1", "w3")]
+    assert g[1] > 1000 * g[0]
+    loss, run, _ = trained(network, 0.1)
+    assert not any("on its way" in text for texts in hints(paged(loss, run)) for text in texts)
+
+
 def test_a_loss_that_is_nan_from_some_step_on():
     network = Network((5, 6, 3), activation=np.square, size=2.0)
     loss, run, _ = trained(network, 500.0, steps=12)
@@ -260,7 +276,7 @@ def test_a_loss_that_grows():
     assert hints(paged(loss, run)) == [
         [],
         [],
-        ["The loss grew from 1 to 16: steps are too large, or go uphill."],
+        ["The loss grew from 1 to 16: if it is to fall, steps are too large, or go uphill."],
     ]
 
 
@@ -343,3 +359,58 @@ def test_names_that_the_page_is_told_or_the_record():
         data = explore(loss, later, record=run).data
         assert [line["t"] for line in data["lines"]] == lines
         assert {"x", "w", "b", "z", "loss"} <= {c["name"] for c in data["cards"]}
+
+
+# Every model
+
+
+def elsewhere(loss, size=0.9):
+    """The same graph with other parameters, and these by the Tensors whose place they take."""
+    made = {}
+    for t in ancestors([loss]):
+        if t.op is not None:
+            inputs = tuple(made.get(x, x) if isinstance(x, Tensor) else x for x in t.inputs)
+            made[t] = record_op(t.op, inputs, t.params)
+            made[t].name = t.name
+        elif t.requires_grad:
+            made[t] = leaf(size * t.numpy() + 0.01, t.dtype, t.name)
+    return made[loss], {t: new.numpy() for t, new in made.items() if t.op is None}
+
+
+MODELS = {
+    **{f.__name__: f for f in (gallery.steel, gallery.mlp, gallery.logistic, gallery.tied)},
+    **{f.__name__: f for f in (gallery.residual, gallery.attention, gallery.cnn, gallery.gan)},
+    **{f.__name__: f for f in (gallery.lstm, gallery.rnn, gallery.diamond, gallery.broadcast)},
+    **{
+        f"random {i}": functools.partial(shared_scenes.random_graph, i)
+        for i in range(counted(200, 12))
+    },
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_frame_of_any_model_is_its_page_with_other_parameters(model):
+    loss = MODELS[model]()
+    if not loss.requires_grad:  # a random graph without parameters
+        with pytest.raises(RuntimeError, match="no gradient flows here"):
+            Record(loss)
+        return
+    fresh_loss, arrays = elsewhere(loss)
+    run = Record(loss)
+    for t, array in arrays.items():
+        t.data = array
+    run.keep(0)
+    data, fresh = paged(loss, run), make_story(fresh_loss).data
+    assert [c["op"] for c in data["cards"]] == [c["op"] for c in fresh["cards"]]
+    (frame,) = data["record"]["frames"]
+    pairs = [(c[kind], d[kind]) for c, d in zip(data["cards"], fresh["cards"]) for kind in "vg"]
+    pairs += [(a["a"], b["a"]) for a, b in zip(data["arrows"], fresh["arrows"])]
+    for one, other in pairs:
+        assert (one is None) == (other is None)
+        if one is not None:
+            mine, right = seen(data, frame, one), fresh["arrays"][other]
+            size = max(abs(right.get("max", 0)), abs(right.get("min", 0)))
+            for name in ("min", "max", "mean", "norm"):
+                np.testing.assert_allclose(
+                    mine.get(name, 0), right.get(name, 0), rtol=2e-3, atol=1e-3 * size + 1e-12
+                )

@@ -63,6 +63,7 @@ class Moment:
 
     def __init__(self, data: Json, frame: Json):
         self.cards, self.base, self.frame = data["cards"], data["arrays"], frame
+        self.heads = {a["tail"]: a["head"] for a in data["arrows"] if a["flows"]}
         self.step, self.loss = frame["step"], float(frame["loss"])
 
     def array(self, i: int) -> Json:
@@ -79,6 +80,11 @@ class Moment:
         """The length of the gradient of a card; NaN where that is not finite."""
         array = self.array(card["g"])
         return float(array.get("norm", np.nan)) if not array.get("bad") else np.nan
+
+    def length_of_use(self, card: Json) -> float:
+        """The length of the gradient of what a card is used for."""
+        head = next((c for c in self.cards if c["id"] == self.heads.get(card["id"])), card)
+        return np.nan if head.get("g") is None else self.length(head)
 
 
 def hint(text: str, ref: str | None = None) -> Json:
@@ -104,8 +110,9 @@ def standing_still(now: Moment, since: int) -> Iterator[Json]:
     """That nothing was trained, although there are gradients."""
     if since < now.step and any(now.length(c) > 0 for c in now.parameters):
         yield hint(
-            f"No parameter has changed since step {since}, though there are gradients: the "
-            f"optimizer's step is missing, or parameters were made anew (w = w - rate * w.grad)."
+            f"No parameter has changed since step {since}, though there are gradients. If that was "
+            f"not meant, the optimizer's step is missing, or parameters were made anew "
+            f"(w = w - rate * w.grad)."
         )
 
 
@@ -113,8 +120,8 @@ def larger_loss(first: Moment, now: Moment) -> Iterator[Json]:
     """That training makes it worse."""
     if np.isfinite(now.loss) and 0 < LARGER * first.loss < now.loss:
         yield hint(
-            f"The loss grew from {first.loss:.3g} to {now.loss:.3g}: steps are too large, or go "
-            f"uphill."
+            f"The loss grew from {first.loss:.3g} to {now.loss:.3g}: if it is to fall, steps are too "
+            f"large, or go uphill."
         )
 
 
@@ -149,13 +156,16 @@ def smaller_than_at_first(first: Moment, now: Moment) -> Iterator[Json]:
 
 
 def smaller_on_its_way(now: Moment) -> Iterator[Json]:
-    """That the gradient becomes smaller by decades from the last matrix back to the first."""
+    """That the gradient becomes smaller by decades from the last matrix back to the first.
+
+    So it must be where the matrices are used as well: else the first one merely has small inputs.
+    """
     matrices = [c for c in now.parameters if len(now.base[c["v"]]["shape"]) > 1]
     if len(matrices) < 2:
         return
     first, last = matrices[0], matrices[-1]
     a, b = now.length(first), now.length(last)
-    if 0 < DECADES * a < b:
+    if 0 < DECADES * a < b and DECADES * now.length_of_use(first) < now.length_of_use(last):
         yield hint(
             f"The gradient vanishes on its way back: |{last['gcode']}| is {b:.2g}, and "
             f"|{first['gcode']}| {a:.2g}, {b / a:,.0f} times smaller.",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+from .scope import Path
 
 CLOSED = (400, 60)  # width and height of a closed scope
 NAME_ROOM, LETTER, MOST_LETTERS = 34, 6.6, 40  # how wide the name of a scope is above its frame
@@ -20,7 +22,6 @@ class Box:
     h: float
     scope: tuple[str, ...]
     kind: str
-    op: str
     spine: bool
 
 
@@ -55,12 +56,11 @@ class Cycle(ValueError):
 
 def plan_of(data: Mapping[str, Any], closed: Collection[str]) -> Plan:
     """What is to be placed where these scopes are closed; Cycle where that has no order."""
-    paths = {scope["id"]: tuple(scope["path"]) for scope in data["scopes"]}
-    by_depth = sorted(paths, key=lambda id: len(paths[id]))
+    scopes = {tuple(scope["path"]): scope["id"] for scope in data["scopes"]}
     boxes: dict[str, Box] = {}
     stands_in: dict[str, str] = {}  # card -> its own box, or the closed scope that it is in
     for card in data["cards"]:
-        around = [id for id in by_depth if is_in(card["scope"], paths[id])]
+        around = scopes_around(card["scope"], scopes)
         box = closed_box(card, around, closed) or card_box(card, around)
         before = boxes.get(box.id, box)
         boxes[box.id] = dataclasses.replace(box, spine=box.spine or before.spine)
@@ -68,27 +68,31 @@ def plan_of(data: Mapping[str, Any], closed: Collection[str]) -> Plan:
     links = [link_of(arrow, stands_in) for arrow in data["arrows"]]
     links = [link for link in links if link.tail != link.head]
     open_scopes = {id for box in boxes.values() for id in box.scope}
-    frames = {id: name_width(paths[id][-1]) for id in by_depth if id in open_scopes}
-    shut = [id for id in by_depth if id in boxes]
+    by_depth = sorted(scopes, key=len)
+    frames = {
+        scopes[path]: name_width(path[-1]) for path in by_depth if scopes[path] in open_scopes
+    }
+    shut = [scopes[path] for path in by_depth if scopes[path] in boxes]
     return Plan(inputs_first([*boxes.values()], links), links, frames, shut)
 
 
-def is_in(scope: Collection[str], path: tuple[str, ...]) -> bool:
-    """Whether a card of this scope is in that of `path`."""
-    return tuple(scope)[: len(path)] == path
+def scopes_around(path: Sequence[str], scopes: Mapping[Path, str]) -> list[str]:
+    """The ids of the scopes around a card, the outermost first."""
+    outer = (tuple(path[:i]) for i in range(1, len(path) + 1))
+    return [scopes[each] for each in outer if each in scopes]
 
 
 def card_box(card: Mapping[str, Any], around: list[str]) -> Box:
     """The box of a card."""
-    kind, op = card["kind"], card.get("op") or ""
-    return Box(card["id"], card["w"], card["h"], tuple(around), kind, op, bool(card.get("spine")))
+    spine = bool(card.get("spine"))
+    return Box(card["id"], card["w"], card["h"], tuple(around), card["kind"], spine)
 
 
 def closed_box(card: Mapping[str, Any], around: list[str], closed: Collection[str]) -> Box | None:
     """The box of the outermost closed scope around a card, if there is one."""
     for i, id in enumerate(around):
         if id in closed:
-            return Box(id, *CLOSED, tuple(around[:i]), "scope", "scope", bool(card.get("spine")))
+            return Box(id, *CLOSED, tuple(around[:i]), "scope", bool(card.get("spine")))
     return None
 
 
@@ -154,14 +158,22 @@ def closable(data: Mapping[str, Any]) -> list[str]:
     Where a scope is left and entered again, what is computed in between would have to stand both
     above and below its box: it stays open, and those in it are closed.
     """
+    scopes = {tuple(scope["path"]): scope["id"] for scope in data["scopes"]}
+    outermost = [id for path, id in scopes.items() if len(path) == 1]
+    if has_order(data, outermost):
+        return plan_of(data, outermost).closed
     closed: list[str] = []
-    paths = {scope["id"]: tuple(scope["path"]) for scope in data["scopes"]}
-    for id in sorted(paths, key=lambda id: len(paths[id])):
-        if any(is_in(paths[id], paths[outer]) for outer in closed):
-            continue
-        try:
-            plan = plan_of(data, [*closed, id])
-        except Cycle:
-            continue
-        closed = plan.closed
-    return closed
+    for path in sorted(scopes, key=len):
+        *outer, id = scopes_around(path, scopes)
+        if {*outer}.isdisjoint(closed) and has_order(data, [*closed, id]):
+            closed.append(id)
+    return plan_of(data, closed).closed
+
+
+def has_order(data: Mapping[str, Any], closed: Collection[str]) -> bool:
+    """Whether these scopes can be closed together."""
+    try:
+        plan_of(data, closed)
+    except Cycle:
+        return False
+    return True

@@ -78,6 +78,15 @@ class Record:
     FrozenNumberWarning
         Where a number was read which may, or may not, be in the loss.
 
+    Attributes
+    ----------
+    steps : list of int
+        The steps of the frames.
+    losses : list of float
+        The loss of the one batch in each.
+    every, most : int
+        As they are by now.
+
     Examples
     --------
     >>> import numpy as np
@@ -97,7 +106,7 @@ class Record:
     >>> run.steps, [round(loss, 3) for loss in run.losses]
     ([0, 2, 4], [17.0, 0.434, 0.107])
 
-    `explore(loss, record=run)` makes the page of it.
+    `explore(run.loss, record=run)` makes the page of it.
     """
 
     def __init__(self, loss: Tensor, names: Names = None, every: int = 1, most: int = 40):
@@ -123,7 +132,8 @@ class Record:
 
         No data, no gradient and no generator changes. Where no frame is kept it takes a microsecond
         or two. The step that was told last becomes a frame of the page in any case, as long as its
-        parameters are still there when the page is made.
+        parameters are still there when the page is made: say one more after the training, and the
+        page ends where it did.
 
         Parameters
         ----------
