@@ -9,8 +9,7 @@ from typing import Any
 
 import graphviz
 
-from .beside import biases_beside
-from .dot import MANY, put_beside
+from .dot import MANY
 from .fan_rows import spread, with_fans
 from .plain_layout import plain_layout
 from .plan import Box, Link, Plan, closable, levels_of, plan_of
@@ -118,9 +117,6 @@ def add_scope(graph: Any, scope: tuple[str, ...], plan: Plan) -> None:
                 name = blank(plan.frames[inner[-1]], 18)
                 cluster.attr(label=name, labeljust="l", labelloc="t", margin="12")
                 add_scope(cluster, inner, plan)
-    here = [box for box in plan.boxes if box.scope == scope]
-    for beside in biases_beside(here, (), plan.links):
-        put_beside(graph, *beside)
 
 
 def add_box(graph: Any, box: Box) -> None:

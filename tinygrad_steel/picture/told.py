@@ -191,7 +191,7 @@ def tokens(known: Known, equation: Equation, refs: Mapping[Value, str] | None = 
 
 
 def line_told(known: Known, line: Line) -> dict[str, Any]:
-    """A line of the source, and what its characters say; of the same characters one value."""
+    """A line of the source, and what its characters say: of the same ones the last that is computed."""
     found: dict[str, Any] = {"t": line.text, "k": line.kind}
     if line.value is not None:
         found["a"] = known.arrays.of(line.value)
@@ -199,9 +199,7 @@ def line_told(known: Known, line: Line) -> dict[str, Any]:
             found["ref"] = known.refs[line.value]
     values: dict[tuple[int, int], Value] = {}
     for start, end, value in line.spans:
-        first = values.setdefault((start, end), value)
-        if first not in known.refs and value in known.refs:
-            values[start, end] = value
+        values.setdefault((start, end), value)
     found["spans"] = [
         [*place, known.refs.get(value), known.arrays.of(value)] for place, value in values.items()
     ]
