@@ -120,7 +120,7 @@ def larger_loss(first: Moment, now: Moment) -> Iterator[Json]:
     """That training makes it worse."""
     if np.isfinite(now.loss) and 0 < LARGER * first.loss < now.loss:
         yield hint(
-            f"The loss grew from {first.loss:.3g} to {now.loss:.3g}: if it is to fall, steps are too "
+            f"The loss grew from {first.loss:.4g} to {now.loss:.4g}: if it is to fall, steps are too "
             f"large, or go uphill."
         )
 
@@ -149,7 +149,7 @@ def smaller_than_at_first(first: Moment, now: Moment) -> Iterator[Json]:
         return
     card, a, b = min(falls, key=lambda fall: fall[2] / fall[1])
     others = f", and {len(falls) - 1} more so" if len(falls) > 1 else ""
-    loss = f"the loss went from {first.loss:.3g} to {now.loss:.3g}"
+    loss = f"the loss went from {first.loss:.4g} to {now.loss:.4g}"
     yield hint(
         f"|{card['gcode']}| fell from {a:.2g} to {b:.2g}{others}; {loss}.", f"g:{card['id']}"
     )
