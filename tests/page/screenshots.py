@@ -52,8 +52,8 @@ def trained() -> Any:
         run.keep(step)
         w.grad = b.grad = None
         ts.softmax_cross_entropy(x @ w + b, y).mean().backward()
-        w.data -= 0.2 * w.grad
-        b.data -= 0.2 * b.grad
+        w.data -= 0.03 * w.grad
+        b.data -= 0.03 * b.grad
     run.keep(200)
     return ts.explore(loss, record=run)
 
