@@ -210,6 +210,21 @@ def test_a_stop_in_the_first_epoch_keeps_an_old_model(tmp_path, command, monkeyp
     assert (tmp_path / "a").read_bytes() == before and len([*tmp_path.iterdir()]) == 1
 
 
+def test_an_epoch_whose_state_is_not_kept_yet_does_not_count(tmp_path, command, monkeypatch):
+    execute(2, save=tmp_path / "two")
+    check = experiment.check_finite
+
+    def interrupted(run):
+        check(run)
+        if len(run.history) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(experiment, "check_finite", interrupted)
+    _, lines, _ = command("--epochs", 4, "--save", tmp_path / "a")
+    assert "stopped by Ctrl-C in epoch 3 of 4" in lines
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "two").read_bytes()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_loses_nothing(number, tmp_path, command, monkeypatch):
     """One in a step, the next while the model is put back."""
