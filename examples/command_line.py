@@ -175,23 +175,26 @@ def prepare_console() -> None:
 def train_seeds(
     execute: Callable[..., Run], counts: list[int], given: dict[str, Any], seeds: int
 ) -> str:
-    """Train once for each seed; say its figures, at last their means and spreads; by what it was stopped."""
+    """Train once for each seed; say its figures, at last means and spreads; by what it was stopped."""
     epochs, batch_size, _ = counts
     found: dict[str, list[float]] = {}
     for seed in range(given["seed"], given["seed"] + seeds):
         run = execute(epochs, batch_size, 0, **{**given, "seed": seed, "say": silent})
+        synthetic = run.dataset.synthetic
+        if synthetic and not found:
+            print(synthetic)
         if run.stopped:
+            print(f"stopped by {run.stopped} in the training with seed {seed}")
             return run.stopped
         figures = {"accuracy": run.test_accuracy, **run.figures()}
         print(f"seed {seed}: {as_text(figures)}")
         for name, value in figures.items():
             found.setdefault(name, []).append(value)
     for name, values in found.items():
-        print(
-            f"{name} of {seeds} seeds = {np.mean(values):5.3f} {plus_minus()} {np.std(values):5.3f}"
-        )
-    if run.dataset.synthetic:
-        print(run.dataset.synthetic)
+        mean, spread = np.mean(values), np.std(values)
+        print(f"{name} of {seeds} seeds = {mean:5.3f} {plus_minus()} {spread:5.3f}")
+    if synthetic:
+        print(synthetic)
     return ""
 
 

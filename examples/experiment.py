@@ -130,11 +130,10 @@ def train(
         return run
     run_epoch = compiled_epoch(run) if settings.compiled else run.epoch
     step_count = len(run.training) // mb_size
-    progress, saver, watchers = Progress(run), resuming.saver(run), outputs.watchers(settings)
+    progress, saver, watch = Progress(run), resuming.saver(run), outputs.watcher(settings)
     start = time.perf_counter()
     try:
-        for watch in watchers:
-            watch(run)
+        watch(run)
         for _ in range(epoch_count):
             run.rng.shuffle(run.training)
             batches = run.training[: step_count * mb_size].reshape(step_count, mb_size)
@@ -143,8 +142,7 @@ def train(
             check_finite(run)
             saver.epoch_done(run.epochs)
             progress.epoch_done()
-            for watch in watchers:
-                watch(run)
+            watch(run)
         saver.write()
     except KeyboardInterrupt as stop:
         run.stopped = "SIGTERM" if isinstance(stop, Terminated) else "Ctrl-C"
@@ -174,7 +172,7 @@ def prepare(experiment: Experiment, settings: Settings) -> Run:
     training, test = np.split(order, [whole_batches])
     run = Run(experiment, settings, dataset, model, optimizer, training, test, rng)
     if settings.load_from is not None:
-        resuming.go_on(run)
+        resuming.go_on(run, settings.load_from)
     else:
         model.scaling = Scaling.of(dataset.x[training]) if settings.standardize else model.scaling
         run.training = balanced(dataset.y, training) if settings.balance else training

@@ -56,9 +56,15 @@ def check_place(file: str) -> None:
         raise OSError(f"{file} cannot be written: {error.strerror}") from error
 
 
-def watchers(settings: Settings) -> list[Callable[[Run], None]]:
-    """What is told of a run before its first epoch and after each; here is the place for more."""
-    return [settings.watch] if settings.watch is not None else []
+def watcher(settings: Settings) -> Callable[[Run], None]:
+    """What is told of a run before its first epoch and after each: the place for what looks at a training."""
+    watching = [settings.watch] if settings.watch is not None else []
+
+    def watch(run: Run) -> None:
+        for look in watching:
+            look(run)
+
+    return watch
 
 
 def finish(run: Run, saver: Saver) -> None:

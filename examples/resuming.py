@@ -72,14 +72,14 @@ def put_back(run: Run, arrays: Arrays) -> None:
     del run.history[int(arrays["epochs"]) - run.epochs_before :]
 
 
-def go_on(run: Run) -> None:
+def go_on(run: Run, file: str) -> None:
     """Take over what a file has: parameters, scaling, rows, the states of optimizer and generator.
 
     Its test rows stay what they are, as others have been trained with. Another optimizer than that
     of the file begins anew.
     """
-    settings, file = run.settings, run.settings.load_from
-    arrays, kept = load_checkpoint(file, lambda kept, kinds: check(run, kept, kinds))
+    settings = run.settings
+    arrays, kept = load_checkpoint(file, lambda kept, kinds: check(run, file, kept, kinds))
     for name in ("test", "training"):
         refuse_rows(file, arrays[name], len(run.dataset.x), f"{name} rows")
     if np.isin(arrays["training"], arrays["test"]).any():
@@ -113,9 +113,8 @@ def differences(run: Run, kept: dict[str, Any]) -> Iterator[str]:
             yield f", {name.replace('_', ' ')} {own} after {kept.get(name)!r:.40}"
 
 
-def check(run: Run, kept: dict[str, Any], kinds: dict[str, Kind]) -> None:
+def check(run: Run, file: str, kept: dict[str, Any], kinds: dict[str, Kind]) -> None:
     """ValueError where a file is not of such a run; before its arrays are read."""
-    file, settings = run.settings.load_from, run.settings
     sound = kept.get("init") in ("book", "he") and kept.get("optimizer") in [*OPTIMIZERS]
     sound = sound and all(isinstance(kept.get(name), bool) for name in ("standardize", "balance"))
     epochs = kept.get("epochs")
@@ -131,5 +130,5 @@ def check(run: Run, kept: dict[str, Any], kinds: dict[str, Kind]) -> None:
             raise ValueError(f"{file} has {name}: {kind}, this model none")
     refuse_size(file, kinds, own)
     for name in ("standardize", "balance"):
-        if getattr(settings, name) and not kept[name]:
+        if getattr(run.settings, name) and not kept[name]:
             raise ValueError(f"{file} was trained without --{name}, and can only go on without it")

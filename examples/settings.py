@@ -70,7 +70,6 @@ class Settings:
             raise ValueError(
                 f"the learning rate must be above 0 and finite, not {self.learning_rate}"
             )
-
         if self.save_every < 0 or (self.save_every and self.save is None):
             raise ValueError("save-every is at least 0, and needs save, a file to write")
 

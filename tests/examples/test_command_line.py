@@ -12,6 +12,8 @@ from pathlib import Path
 
 import abalone
 import command_line
+import experiment
+import model
 import numpy as np
 import pulsar
 import pytest
@@ -274,6 +276,13 @@ def test_what_is_wrong_is_one_clear_line(number, place, capsys, monkeypatch):
     assert time.perf_counter() - start < 20
 
 
+def test_memory_is_counted_for_all_rows(monkeypatch):
+    monkeypatch.setattr(model, "memory", lambda: 2**20)
+    model.check_size([27, 100, 7])  # 3507 parameters, five numbers each: 0.13 MiB
+    with pytest.raises(ValueError, match=r"widths \[27, 100, 7\] need 0 GiB of memory"):
+        model.check_size([27, 100, 7], 1941)  # 100 numbers a row, and their gradients: 2.96 MiB
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 @pytest.mark.parametrize(
     "options",
@@ -315,8 +324,9 @@ def test_seeds_say_each_and_then_mean_and_spread(encoding, sign, capsys, monkeyp
     ]
     accuracy = [run.history[-1].test_accuracy for run in runs]
     errors_of = [np.abs(run.output - run.dataset.y[run.test]).mean() for run in runs]
-    *each, first, second, sentence = out.splitlines()
-    assert (code, errors) == (0, [""]) and sentence == load("abalone", "synthetic").synthetic
+    sentence, *each, first, second, last = out.splitlines()
+    assert (code, errors) == (0, [""])
+    assert sentence == last == load("abalone", "synthetic").synthetic
     for seed, line, a, e in zip((7, 8, 9), each, accuracy, errors_of, strict=True):
         assert line == f"seed {seed}: accuracy = {a:5.3f}, mean absolute error in rings = {e:5.3f}"
     for line, name, values in [
@@ -326,6 +336,22 @@ def test_seeds_say_each_and_then_mean_and_spread(encoding, sign, capsys, monkeyp
         mean = sum(values) / 3
         spread = (sum((x - mean) ** 2 for x in values) / 3) ** 0.5
         assert line == f"{name} of 3 seeds = {mean:5.3f} {sign} {spread:5.3f}"
+
+
+def test_ctrl_c_ends_all_seeds(capsys, monkeypatch):
+    epoch, calls = experiment.Run.epoch, []
+
+    def interrupted(run, batches):
+        calls.append(batches)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return epoch(run, batches)
+
+    monkeypatch.setattr(experiment.Run, "epoch", interrupted)
+    few = ["--epochs", "3", "--batch-size", "100", "--data", "synthetic"]
+    code, out, errors = run("steel", capsys, monkeypatch, *few, "--seeds", "3")
+    assert (code, errors, len(calls)) == (130, [""], 4)
+    assert out.splitlines()[-1] == "stopped by Ctrl-C in the training with seed 1235"
 
 
 # A console, a pipe or a machine that lacks something
