@@ -16,6 +16,7 @@ from pathlib import Path
 import checkpoint
 import numpy as np
 import pytest
+import stopping
 from checkpoint import (
     Kind,
     Saver,
@@ -677,6 +678,30 @@ def test_sigterm_stops_as_ctrl_c_does():
     with pytest.raises(Terminated), sigterm_as_interrupt():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before and issubclass(Terminated, KeyboardInterrupt)
+
+
+def test_a_signal_right_after_the_first_is_the_same_wish(monkeypatch):
+    """And one of a second later is another one: whoever waits for what hangs is heard."""
+    times = iter([10.0, 10.0, 10.5, 10.9, 11.1, 11.1, 12.0])
+    monkeypatch.setattr(stopping.time, "monotonic", lambda: next(times))
+    with sigterm_as_interrupt():
+        with pytest.raises(KeyboardInterrupt) as caught:
+            signal.raise_signal(signal.SIGINT)
+        assert caught.type is KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Terminated):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_who_ignores_ctrl_c_goes_on_doing_so(monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with sigterm_as_interrupt():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(

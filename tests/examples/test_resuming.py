@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import abalone
@@ -253,9 +254,32 @@ def test_a_second_signal_loses_nothing(number, tmp_path, command, monkeypatch, t
 
     monkeypatch.setattr(experiment.resuming, "put_back", again)
     stopping(monkeypatch, 2 * STEPS + 3, lambda: signal.raise_signal(signal.SIGINT))
-    code, _, (line,) = command("--epochs", 4, "--save", tmp_path / "a")
-    assert code == 128 + number and line.startswith("steel.py: stopped by ")
+    code, lines, errors = command("--epochs", 4, "--save", tmp_path / "a")
+    assert (code, errors) == (130, []) and lines.count(f"saved: {tmp_path / 'a'}") == 1
     assert (tmp_path / "a").read_bytes() == two
+
+
+@POSIX
+@pytest.mark.parametrize("grace", [1, 0], ids=["at once", "long after"])
+def test_two_signals_that_have_waited_for_machine_code(grace, tmp_path, command, monkeypatch, two):
+    """The second one comes right after the first, before anything of what that one begins."""
+
+    def both():
+        signals = {signal.SIGINT, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        try:
+            for number in signals:
+                signal.pthread_kill(threading.get_ident(), number)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+
+    stopping(monkeypatch, 2 * STEPS + 3, both)
+    monkeypatch.setattr("stopping.GRACE", grace)
+    code, lines, _ = command("--epochs", 4, "--save", tmp_path / "a")
+    if grace:  # without it, the second one ends the program at once
+        assert code in (130, 143) and lines.count(f"saved: {tmp_path / 'a'}") == 1
+        assert (tmp_path / "a").read_bytes() == two
+    assert code in (130, 143)
 
 
 @pytest.mark.parametrize("place", ["Progress.close", "outputs.say_metrics", "outputs.finish"])
