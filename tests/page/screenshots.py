@@ -113,7 +113,7 @@ def states() -> Iterator[tuple[str, Any, Act, dict[str, Any]]]:
     yield "7_narrow", steel, press(*["ArrowRight"] * 9), narrow
     yield "8_perceptron", ts.explore(gallery.mlp()), press(*["ArrowRight"] * 19), {}
     yield "9_folded_dark", ts.explore(gallery.mlp()), fold_all, dark
-    yield "10_sum", ts.explore(gallery.residual()), press(*["ArrowRight"] * 30), {}
+    yield "10_sum", ts.explore(gallery.residual()), press(*["ArrowRight"] * 29), {}
 
 
 def main() -> None:
