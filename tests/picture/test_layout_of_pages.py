@@ -132,9 +132,8 @@ def check_arrow(arrow, way, tail, head, everything):
         assert within([x, y, 0, 0], near), f"{arrow['id']} does not end at its box"
         inner = [box[0] + 2, box[1] + 2, box[2] - 4, box[3] - 4]
         assert not within([x, y, 0, 0], inner), f"{arrow['id']} ends in its box"
-    assert ("label" in way) == (arrow["label"] is not None)
-    if arrow["label"]:
-        assert within([*way["label"], arrow["label"]["w"], arrow["label"]["h"]], everything)
+    size = arrow["label"] or {"w": 0, "h": 0}
+    assert within([*way["label"], size["w"], size["h"]], everything)
 
 
 # Scenes and random graphs

@@ -446,6 +446,8 @@ def test_what_is_no_loss():
             TypeError, match=f"explore takes a Tensor, the loss to be shown, {words}"
         ):
             explore(given)
+    with pytest.raises(TypeError, match=r"not Picture: picture\.save\('loss.html'\)"):
+        explore(draw(mine()))
     with pytest.raises(TypeError, match=r"not ndarray$"):
         explore(np.ones(2))
     with pytest.raises(TypeError, match=r"not Report: explore\(loss, chains=report\)"):

@@ -47,7 +47,15 @@ def layout_of(plan: Plan) -> Layout:
     gathered, fans = with_fans(plan)
     layout = layout_by_renderer(gathered)
     spread(layout, fans)
+    for way in layout["arrows"].values():
+        way.setdefault("label", middle(way["pts"]))
     return layout
+
+
+def middle(points: list[float]) -> list[float]:
+    """A point about halfway, where a label would be if there were one."""
+    half = len(points) // 4 * 2
+    return points[half : half + 2]
 
 
 def layout_by_renderer(plan: Plan) -> Layout:
