@@ -54,8 +54,8 @@ def is_scaled(chain: Chain, b: Binding, x: Value) -> bool:
 
 
 def has_direction(array: np.ndarray, own: np.ndarray) -> bool:
-    """Whether an array is another one but for a number, however it lies."""
-    return any(constant_factor(a, own) for _, a in oriented(array, own.shape))
+    """Whether an array is another one but for a number, perhaps 0, however it lies."""
+    return any(constant_factor(a, own) is not None for _, a in oriented(array, own.shape))
 
 
 def is_state(chain: Chain, b: Binding) -> bool:
