@@ -29,8 +29,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from abalone import abalone_exec, mean_absolute_error
+from command_line import add_training_options, widths
 from datasets import load
-from experiment import Trained, add_training_options, widths
+from experiment import Run
 from pulsar import pulsar_exec, scores
 from steel import LOSSES, steel_exec
 
@@ -46,7 +47,7 @@ COLUMNS = [*SETTINGS, "status", "test_accuracy", "last_loss", "metric", "value",
 class Kind(NamedTuple):
     """What a sweep knows of an experiment: how to run it, the losses to choose from, and its main metric."""
 
-    execute: Callable[..., Trained]
+    execute: Callable[..., Run]
     losses: Sequence[str]
     metric: str
     value: Callable[[np.ndarray, np.ndarray], float]

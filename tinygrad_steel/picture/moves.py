@@ -71,7 +71,8 @@ def backward_moves(known: Known) -> list[Move]:
                 id=id,
                 card=tail,
                 needs=into.get(head, []),
-                places=places_at(known, sent[id]),
+                places=places_at(known, own_of(known, id, len(into[tail])))
+                or places_at(known, sent[id]),
                 head=head,
                 is_folded=known.is_folded(id),
                 is_part=known.uses[id][0].x not in known.folds.folded,
@@ -84,6 +85,18 @@ def backward_moves(known: Known) -> list[Move]:
 def places_at(known: Known, values: Iterable[Value]) -> list[Place]:
     """Where these stand in the source, as far as they do."""
     return [known.places[x] for x in values if x in known.places]
+
+
+def own_of(known: Known, id: str, arrows: int) -> list[Value]:
+    """The gradient that what goes back along an arrow is, where no other arrow brings a part of it.
+
+    What is handed on as it is has a line of its own where its Tensor has a name: `G_c = G_d`.
+    """
+    sent = known.sent(id)
+    if arrows > 1 or len(sent) > 1:
+        return []
+    g = known.followed.gradient(next(iter(sent)).x)
+    return [] if g is None else [g]
 
 
 def is_handed_on(known: Known, id: str) -> bool:

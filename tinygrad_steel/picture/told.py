@@ -13,7 +13,7 @@ from .cards import Card
 from .equations import Equation, Symbol
 from .gradients import length
 from .known import Known
-from .numbers import in_json
+from .numbers import SHOWN, in_json
 from .sources import Line, Source
 from .words import printable
 
@@ -109,8 +109,24 @@ def arrow_told(known: Known, id: str, codes: Codes) -> dict[str, Any]:
     }
     if sent and is_single:
         found |= vjps_told([vjp_told(known, each, codes) for each in sent])
-    rows = [text for text in (broadcast, found["code"]) if text]
+    rows = [text for text in (broadcast, found["code"], *numbers_told(known, found, use.x)) if text]
     return found | {"label": dict(zip(("w", "h"), label(rows)))}
+
+
+def numbers_told(known: Known, arrow: Mapping[str, Any], x: Tensor) -> list[str]:
+    """What else a page writes on an arrow of a single number: it, and its vjp in numbers."""
+
+    def said(i: int | None) -> str:
+        """The number at an index, empty for what is none."""
+        array = None if i is None else known.arrays.every[i]
+        is_number = array is not None and array.size == 1 and array.dtype.kind in SHOWN
+        return f"{array.item():.4g}" if array is not None and is_number else ""
+
+    value, sent = said(known.arrays.of(known.traced.made[x])), said(arrow["a"])
+    symbols = [each if isinstance(each, str) else said(each["a"]) for each in arrow["eq"] or []]
+    if not value or not sent or len(symbols) < 2 or not all(symbols):
+        return [value] if value else []
+    return [value, f"= {''.join(symbols)} = {sent}"]
 
 
 def flow_told(known: Known, sent: Mapping[Use, Value]) -> dict[str, Any]:
