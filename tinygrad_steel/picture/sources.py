@@ -30,7 +30,7 @@ from ..program.values import Value
 from .words import printable
 
 Span = tuple[int, int, Value]
-MOST_LETTERS = 1000  # of a line
+MOST_LETTERS = 2000  # of a line
 
 
 @dataclasses.dataclass(frozen=True)
