@@ -24,10 +24,10 @@ from tinygrad_steel import (
     relu,
     scope,
 )
-from tinygrad_steel.picture.known import MOST_CARDS
-from tinygrad_steel.picture.story import make_story
-from tinygrad_steel.picture.tracing import traced_for_page
-from tinygrad_steel.picture.vjps import Single
+from tinygrad_steel.picture.page.known import MOST_CARDS
+from tinygrad_steel.picture.page.story import make_story
+from tinygrad_steel.picture.page.tracing import traced_for_page
+from tinygrad_steel.picture.page.vjps import Single
 from tinygrad_steel.program.values import evaluate
 
 GRAPHS = (

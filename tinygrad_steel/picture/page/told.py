@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..engine.tensor import Tensor
-from ..program.values import Apply, Value
-from .arrows import Codes, Use, broadcasting
+from ...engine.tensor import Tensor
+from ...program.values import Apply, Value
+from ..arrows import Codes, Use, broadcasting
+from ..cards import Card
+from ..gradients import length
+from ..words import printable
 from .boxes import box, label
-from .cards import Card
 from .equations import Equation, Symbol
-from .gradients import length
 from .known import Known
 from .numbers import SHOWN, in_json
 from .sources import Line, Source
-from .words import printable
 
 LONG = 16  # letters of code in the name of a gradient that has none
 MOST_SPANS = 4000  # of a source, all of which can be pointed at

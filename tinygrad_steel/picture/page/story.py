@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tensor import Tensor
-from ..program.given_names import Names
-from ..program.trace import Traced
-from ..program.values import Value
-from .arrows import Codes
-from .graph import Graph
+from ...engine.tensor import Tensor
+from ...program.given_names import Names
+from ...program.trace import Traced
+from ...program.values import Value
+from ..arrows import Codes
+from ..graph import Graph
+from ..scene import advice, check_arguments, counts, fold_lines, title_of
+from ..words import printable
 from .known import Known, know
 from .moves import steps_of
 from .nudges import nudges_of
 from .numbers import Arrays
-from .scene import advice, check_arguments, counts, fold_lines, title_of
 from .told import WITHOUT, arrow_told, card_told, is_long, lines_told, scopes_told
-from .words import printable
 
 VERSION = 1
 
