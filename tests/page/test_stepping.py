@@ -195,7 +195,23 @@ def test_an_arrow_of_single_numbers_says_them(opened):
     page = opened(explore(gallery.micrograd()).html)
     page.keyboard.press("End")
     arrow = page.locator('.arrow[aria-label^="arrow from d to L"] text')
-    assert arrow.all_text_contents() == ["4", "g * f", "= 1 * -2 = -2"]
+    assert arrow.all_text_contents() == ["4", "g * f", "= 1 * (-2) = -2"]
+
+
+def test_what_is_handed_on_says_so_whatever_a_result_is_called(opened):
+    x, w = Tensor(-3.0, requires_grad=True, name="x"), Tensor(2.0, requires_grad=True, name="w")
+    g = -(x * x * w) + w
+    page = opened(explore(g, names={"g": g}).html)
+    said, notes = [], []
+    for _ in range(steps_of(page)):
+        page.keyboard.press("ArrowRight")
+        said.append(say(page).replace("\n", " "))
+        notes += page.locator("#value .eqbox.now .note").all_inner_texts()
+    assert any("add hands its gradient on as it is: the first of 2 parts" in s for s in said)
+    assert any(note.startswith("The gradient is handed on as it is.") for note in notes)
+    assert any("G is the gradient of " in note for note in notes)
+    assert any("-2 * (-3) = 6 · through multiply: the second of 2 parts" in s for s in said)
+    assert not any("-1 = -1" in s for s in said)
 
 
 def test_each_line_has_its_step(opened):

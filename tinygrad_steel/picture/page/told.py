@@ -19,9 +19,7 @@ from .sources import Line, Source
 
 LONG = 16  # letters of code in the name of a gradient that has none
 MOST_SPANS = 4000  # of a source, all of which can be pointed at
-WITHOUT = (
-    "so that this page stays small, only what a card shows can be pointed at in its long source"
-)
+WITHOUT = "so that this page stays small, in its long source only values that have a card can be pointed at"
 
 # Cards
 
@@ -126,7 +124,8 @@ def numbers_told(known: Known, arrow: Mapping[str, Any], x: Tensor) -> list[str]
     symbols = [each if isinstance(each, str) else said(each["a"]) for each in arrow["eq"] or []]
     if not value or not sent or len(symbols) < 2 or not all(symbols):
         return [value] if value else []
-    return [value, f"= {''.join(symbols)} = {sent}"]
+    brackets = "()" * sum(not isinstance(each, str) for each in arrow["eq"])  # -(-3)
+    return [value, f"= {''.join(symbols)}{brackets} = {sent}"]
 
 
 def flow_told(known: Known, sent: Mapping[Use, Value]) -> dict[str, Any]:
@@ -160,7 +159,9 @@ def vjps_told(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def vjp_told(known: Known, use: Use, codes: Codes) -> dict[str, Any]:
     """The code of what is sent back, and where a rule cannot be read, why."""
-    backward = known.equations.backward(use.y, use.place)
+    called = gradient_code(known, use.y)
+    called = called if called.isidentifier() else ""
+    backward = known.equations.backward(use.y, use.place, called)
     if backward is None:
         code, failed = codes.of(use)
         return {"code": printable(code)} | ({"failed": printable(failed)} if failed else {})

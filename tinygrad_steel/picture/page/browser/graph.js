@@ -115,7 +115,13 @@ function numbersIn(a) {
   // A vjp of scalars with its numbers: "= 1 * -6 = -6".
   const all = a.eq || [];
   if (!has(a.a) || !isScalar(arrayOf(a.a)) || all.length < 2 || !all.every((t) => typeof t === "string" || (has(t.a) && isScalar(arrayOf(t.a))))) return "";
-  return `= ${all.map((t) => (typeof t === "string" ? t : scalarText(arrayOf(t.a)))).join("")} = ${scalarText(arrayOf(a.a))}`;
+  const number = (t, i) => {
+    const text = scalarText(arrayOf(t.a));
+    const isInside = i > 0 || String(all[1]).startsWith(" **"); // 2 * (-7), -(-3), (-2) ** 2
+    return isInside && text.startsWith("-") ? `(${text})` : text;
+  };
+  const [said, result] = [all.map((t, i) => (typeof t === "string" ? t : number(t, i))).join(""), scalarText(arrayOf(a.a))];
+  return said === result ? "" : `= ${said} = ${result}`;
 }
 const pairsOf = (pts) => Array.from({ length: pts.length / 2 }, (_, i) => [pts[2 * i], pts[2 * i + 1]]);
 function pathOf(pts) {

@@ -69,12 +69,15 @@ function partOf(c, a, i, n, s) {
   box.dataset.ref = a.id;
   return box;
 }
+const NAMELESS = new RegExp(`\\b${INCOMING}\\b`); // a gradient that has no name, in an equation
 function noteOf(c, a, head) {
   if (a.failed) return a.failed;
   if (!a.code && head.kind === "fold") return "What all of them send, added up.";
-  if (a.code === "g") return "The gradient is handed on as it is.";
-  if ((a.eq || []).some((t) => t.t && /\bg\b/.test(t.t))) return `g: the gradient of ${nameOf(head)}.`;
-  return a.broadcast ? `${nameOf(c)} was ${a.broadcast}: its gradient is the sum over the copies.` : "";
+  const notes = [];
+  if (isHandedOn(a)) notes.push("The gradient is handed on as it is.");
+  else if (a.broadcast) notes.push(`${nameOf(c)} was ${a.broadcast}: its gradient is the sum over the copies.`);
+  if ((a.eq || []).some((t) => t.t && NAMELESS.test(t.t))) notes.push(`${INCOMING} is the gradient of ${nameOf(head)}.`);
+  return notes.join(" ");
 }
 
 // ---- heatmaps
@@ -136,6 +139,7 @@ function wayOf(c) {
 function promiseOf(c) {
   const n = c.nudge;
   if (!n || !isTraced()) return null; // it was tried with the numbers of the trace
-  const sentence = `Raise ${nameOf(c)}${n.at === "[]" ? "" : n.at} by ${n.by}, and ${root.name || "the result"} goes from ${n.from} to ${n.to}: `;
+  const whole = n.at && !c.name && /[^\w.]/.test(nameOf(c)) ? `(${nameOf(c)})` : nameOf(c);
+  const sentence = `Raise ${whole}${n.at} by ${n.by}, and ${root.name || "the result"} goes from ${n.from} to ${n.to}: `;
   return el("div", { class: "more" }, el("h3", {}, "What it promises"), el("p", { dir: "auto" }, sentence, el("b", {}, `a slope of ${n.slope}`), ". The gradient there is ", el("b", {}, n.grad), "."));
 }
