@@ -136,6 +136,25 @@ def test_a_part_of_a_line_tells_its_numbers(opened):
     assert page.locator("#tip img").get_attribute("src").startswith("data:image/png")
 
 
+def test_parts_of_a_line_tell_their_numbers_by_keyboard(opened):
+    page = opened(explore(gallery.steel()).html)
+    page.keyboard.press("End")
+    row = page.locator(".source li", has_text="G_w = x.T @ G_z")
+    page.locator(".source li[tabindex='0']").focus()
+    while not row.evaluate("row => row === document.activeElement"):
+        page.keyboard.press("ArrowDown")
+    tips = []
+    for _ in range(4):
+        page.keyboard.press(".")
+        tips.append(page.locator("#tip").inner_text().split("\n")[0])
+    assert tips == ["x.T @ G_z", "x.T", "x", "G_z"]
+    page.keyboard.press(",")
+    assert page.locator("#tip").inner_text().startswith("x")
+    page.keyboard.press("Escape")
+    assert page.locator("#tip").is_hidden()
+    assert row.evaluate("row => row === document.activeElement")
+
+
 def test_a_heatmap_tells_its_numbers(opened):
     loss = gallery.steel()
     w = next(t for t in pages.leaves(loss) if t.name == "w")

@@ -63,7 +63,7 @@ def name_of(known: Known, t: Tensor) -> str:
 def missing(known: Known, t: Tensor) -> str:
     """Why a card has no gradient."""
     if not t.requires_grad:
-        return "no gradient"
+        return "no gradient flows here" if t.op is not None else "no gradient is asked for here"
     return "no gradient arrives" if known.traced.gradient_of else "no backward here"
 
 
