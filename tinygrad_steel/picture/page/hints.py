@@ -151,9 +151,9 @@ def smaller_than_at_first(first: Moment, now: Moment) -> Iterator[Json]:
     if not falls or not np.isfinite(now.loss):
         return
     card, a, b = min(falls, key=lambda fall: fall[2] / fall[1])
-    others = {1: "", 2: ", and one more gradient fell so far"}.get(
-        len(falls), f", and {len(falls) - 1} more gradients fell so far"
-    )
+    many = len(falls) - 1
+    whose = "another gradient" if many == 1 else f"{many} other gradients"
+    others = f", and {whose} fell more than {DECADES:,.0f}-fold" if many else ""
     loss = f"the loss went from {first.loss:.4g} to {now.loss:.4g}"
     yield hint(
         f"|{card['gcode']}| fell from {a:.2g} to {b:.2g}{others}; {loss}.", f"g:{card['id']}"
