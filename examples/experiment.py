@@ -119,6 +119,7 @@ def train(  # noqa: C901 (to be split with the command line)
     source: bool = False,
     graph: str | None = None,
     view: str = "forward",
+    watch: Callable[[Epoch], None] | None = None,
 ) -> Trained:
     """Train as the book does, print a line every `report` epochs (0: none) and the final accuracy.
 
@@ -225,6 +226,8 @@ def train(  # noqa: C901 (to be split with the command line)
             history.append(Epoch(epoch, loss, accuracy, run.test_accuracy(test)))
             line = f"loss={loss:5.3f}, accuracy={accuracy:5.3f}/{history[-1].test_accuracy:5.3f}"
             bar.advance(line)
+            if watch is not None:
+                watch(history[-1])
             if report and epoch % report == 0:
                 bar.print(f"Epoch {epoch}: {line}")
     except KeyboardInterrupt:
