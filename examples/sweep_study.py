@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import functools
 import itertools
@@ -13,7 +14,7 @@ import statistics
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,7 +148,7 @@ def begin(task: Task, retry: bool = False) -> optuna.Study:
         what = "; ".join(f"{name} {there.get(name)}, here {mine[name]}" for name in differ)
         raise ValueError(f"study {task.study!r} has {what}: choose another name by --study")
     if retry and not isinstance(storage, RDBStorage):
-        give_back(study, lambda trial: True)
+        give_back(study, study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
     fill(study, task, retry)
     study.set_user_attr("plan", mine)
     return study
@@ -229,14 +230,14 @@ def fill(study: optuna.Study, task: Task, retry: bool = False) -> int:
     return len(wanted)
 
 
-def give_back(study: optuna.Study, is_lost: Callable[[FrozenTrial], bool]) -> None:
-    """Have those running trials wait again that are lost."""
-    for trial in filter(is_lost, study.get_trials(states=(TrialState.RUNNING,))):
+def give_back(study: optuna.Study, lost: Iterable[FrozenTrial]) -> None:
+    """Have these running trials wait again."""
+    for trial in lost:
         try:
             study.tell(trial.number, state=TrialState.FAIL)
         except (ValueError, UpdateFinishedTrialError):
             continue  # finished, or given back by another
-        RETRY(study, trial)
+        RETRY(study, copy.deepcopy(trial))
 
 
 def never_begun(task: Task, trial: FrozenTrial) -> bool:
@@ -251,9 +252,10 @@ def work(task: Task) -> bool:
     """Run one trial, if there is one; return whether there is, or may be, more to do."""
     study = open_study(task.storage, task.study, task.heartbeat, task.prune)
     unwarned(optuna.storages.fail_stale_trials, study)
-    give_back(study, functools.partial(never_begun, task))
-    live = Counter(status(trial) for trial in counted(study).values())
-    if study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+    trials = study.get_trials(deepcopy=False)
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    give_back(study, [trial for trial in running if never_begun(task, trial)])
+    if any(trial.state == TrialState.WAITING for trial in trials):
         try:
             study.optimize(functools.partial(objective, task), n_trials=1, catch=(NoResult,))
         except (ValueError, AssertionError, UpdateFinishedTrialError) as error:
@@ -261,8 +263,8 @@ def work(task: Task) -> bool:
             if "Cannot tell" not in f"{error} {error.__context__}" and "finished" not in str(error):
                 raise
         return True
-    if live["under way"] and isinstance(open_storage(task.storage, task.heartbeat), RDBStorage):
-        time.sleep(1)  # whoever runs it may die
+    if running and isinstance(open_storage(task.storage, task.heartbeat), RDBStorage):
+        time.sleep(1)  # its worker may die
         return True
     return fill(study, task) > 0
 

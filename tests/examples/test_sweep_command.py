@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -280,6 +279,7 @@ def test_a_sweep_in_which_every_run_failed_exits_1(tmp_path):
 @pytest.mark.parametrize("storage", ["sweep.db", "journal:sweep.log"])
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path, storage):
     options = ["--seeds", "8", "--epochs", "20", "--storage", storage]
+    options += ["--heartbeat", "1000"]  # who waits for one waits for too long
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": tmp_path}
     with subprocess.Popen(command(tmp_path, *options), start_new_session=True, **pipes) as process:
         for _ in range(4):
@@ -288,12 +288,10 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path, st
         errors = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert errors.strip() == "stopped: the same command goes on from what is finished"
-    start = time.monotonic()
     done = called(tmp_path, *options, cwd=tmp_path)
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "") and 2 <= int(lines[1].split()[2]) < 8
     assert "elsewhere" not in done.stdout and lines[-3].split()[0] == "8"
-    assert time.monotonic() - start < 25  # nobody's heartbeat was waited for
 
 
 @of_processes
