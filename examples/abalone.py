@@ -1,7 +1,8 @@
 """Abalone: how many rings has the shell? A linear regression, or a perceptron, with a mean square loss."""
 
 import numpy as np
-from experiment import Experiment, Trained, main, same_shape, train
+from command_line import main
+from experiment import Experiment, Run, same_shape, train
 
 
 def model(x, weight, bias):
@@ -17,27 +18,22 @@ def loss(output, y):
 
 @same_shape
 def accuracy(output, y):
+    """1 less the mean relative error."""
     return 1 - np.mean(np.abs((output - y) / y))
 
 
 def mean_absolute_error(output, y):
-    """By how many rings the estimate is off."""
     return np.mean(np.abs(output - y))
 
 
-def metrics(output, y, names):
-    return [f"mean absolute error = {mean_absolute_error(output, y):5.3f} {names[0]}"]
+def metrics(output, y):
+    return {"mean absolute error in rings": mean_absolute_error(output, y)}
 
 
-def abalone_exec(epoch_count=10, mb_size=10, report=1, **settings) -> Trained:
-    """Train and report; further settings as in `experiment.train`."""
-    return train(
-        Experiment("abalone", model, loss, accuracy, metrics),
-        epoch_count,
-        mb_size,
-        report,
-        **settings,
-    )
+def abalone_exec(epoch_count=10, mb_size=10, report=1, **options) -> Run:
+    """Train and report; further options as in `Settings`."""
+    abalone = Experiment("abalone", model, loss, accuracy, metrics=metrics)
+    return train(abalone, epoch_count, mb_size, report, **options)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,20 @@
-"""The network of the experiments: its layers, their first weights, standardised inputs, and its file."""
+"""The network of the experiments: its layers, their first weights, standardised inputs, and its export."""
 
 from __future__ import annotations
 
 import contextlib
-import json
+import itertools
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tinygrad_steel import Tensor, export_onnx, no_grad, relu, scope
 
 BOOK_SPREAD = 0.0030
+MOST_LAYERS = 1000
 
 
 class Scaling(NamedTuple):
@@ -39,6 +41,32 @@ class Scaling(NamedTuple):
         return np.where(flat, 0.0, (x - self.mean) / np.where(flat, 1.0, self.std))
 
 
+def check_size(widths: list[int], rows: int = 0) -> None:
+    """ValueError for layers without units, and for a network that memory cannot hold with so many rows."""
+    if min(widths) < 1:
+        raise ValueError(f"a layer has at least one unit, got widths {widths}")
+    if len(widths) > MOST_LAYERS:
+        raise ValueError(f"a network has at most {MOST_LAYERS} layers, not {len(widths)}")
+    parameters = sum((before + 1) * after for before, after in itertools.pairwise(widths))
+    # each with its gradient, what an optimizer remembers of it (2), and a copy to go back to
+    needed = 8 * (5 * parameters + 2 * rows * max(widths))
+    if needed > memory():
+        raise ValueError(
+            f"widths {widths} need {needed / 2**30:,.0f} GiB of memory, "
+            f"and there are {memory() / 2**30:,.0f}"
+        )
+
+
+def memory() -> int:
+    """How many bytes this machine has, or this process may take; 16 GiB where nobody says so."""
+    found = 2**34
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # there is no sysconf on Windows
+        found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(ValueError, OSError):  # a container's limit, or "max"
+        found = min(found, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
+    return found
+
+
 class Model:
     """Hidden layers with relu, then a linear output: `parameters` by name, drawn from `rng` in that order.
 
@@ -55,8 +83,7 @@ class Model:
         init: str = "book",
     ):
         self.widths = [int(width) for width in (inputs, *hidden, outputs)]
-        if min(self.widths) < 1:
-            raise ValueError(f"a layer has at least one unit, got widths {self.widths}")
+        check_size(self.widths)
         if init not in ("book", "he"):
             raise ValueError(f'init is "book" or "he", not {init!r}')
         self.scaling = Scaling.none(inputs)
@@ -113,58 +140,3 @@ class Model:
             output = prediction(output)
         output.name = "output"
         export_onnx(output, file, inputs=x, names=self.scaling._asdict())
-
-    def save(self, file: str | Path, test: np.ndarray, **settings: Any) -> None:
-        """Write parameters, scaling, numbers of the test rows and settings into an .npz file; nothing is pickled."""
-        arrays = {f"parameter {name}": p.data for name, p in self.parameters.items()}
-        text = json.dumps(
-            {**settings, "widths": self.widths}, default=lambda x: x.tolist()
-        )  # numbers of NumPy's
-        with open(file, "wb") as f:  # as np.savez would add a suffix of its own
-            np.savez(
-                f,
-                mean=self.scaling.mean,
-                std=self.scaling.std,
-                test=test,
-                settings=np.array(text),
-                **arrays,
-            )
-
-    def load(
-        self, file: str | Path, rows: int, **settings: Any
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Take parameters and scaling from a file; return the test rows, of so many `rows`, and the settings in it.
-
-        Raises ValueError where the file is none of `save`'s, and where names, shapes or these settings differ.
-        """
-        try:
-            with (
-                open(file, "rb") as f,
-                np.load(f, allow_pickle=False) as found,
-            ):  # np.load would leave half of one open
-                arrays = {name: found[name] for name in found.files}
-            kept = dict(json.loads(str(arrays.pop("settings"))))
-            test = arrays.pop("test").astype(int, casting="safe").reshape(-1)
-            sound = {"epochs", "init", "standardize"} <= {*kept}
-            sound = sound and 0 < len(test) < rows and np.isin(test, np.arange(rows)).all()
-        except OSError:
-            raise
-        except Exception:  # of many kinds, as anything may be in a file
-            sound = False
-        if not sound:
-            raise ValueError(f"{file} is not a model saved by these examples, or not a whole one")
-        for name, value in {**settings, "widths": self.widths}.items():
-            if kept.get(name) != value:
-                raise ValueError(f"{file} has {name} {kept.get(name)!r}, this run has {value!r}")
-        own = {f"parameter {name}": p.data for name, p in self.parameters.items()}
-        own |= {"mean": self.scaling.mean, "std": self.scaling.std}
-        for name in sorted({*own, *arrays}):
-            given, wanted = (
-                f"{x[name].shape} {x[name].dtype}" if name in x else "none" for x in (arrays, own)
-            )
-            if given != wanted:
-                raise ValueError(f"{file} has {name}: {given}, this model {wanted}")
-        for name, p in self.parameters.items():
-            p.data = arrays[f"parameter {name}"]
-        self.scaling = Scaling(arrays["mean"], arrays["std"])
-        return test, kept

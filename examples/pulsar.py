@@ -1,7 +1,8 @@
 """Pulsar: is the candidate a pulsar? A logistic regression, or a perceptron, with the cross entropy of a sigmoid."""
 
 import numpy as np
-from experiment import Experiment, Trained, main, same_shape, train
+from command_line import main
+from experiment import Experiment, Run, same_shape, train
 
 from tinygrad_steel import sigmoid, sigmoid_cross_entropy
 
@@ -18,6 +19,7 @@ def loss(output, y):
 
 @same_shape
 def accuracy(output, y):
+    """The share of right answers."""
     return np.mean((output > 0) == (y > 0.5))
 
 
@@ -30,15 +32,14 @@ def scores(output, y):
     return precision, recall, 2 * hits / max(1, np.sum(found) + np.sum(true))
 
 
-def metrics(output, y, names):
-    precision, recall, f1 = scores(output, y)
-    return [f"precision = {precision:5.3f}, recall = {recall:5.3f}, F1 = {f1:5.3f}"]
+def metrics(output, y):
+    return dict(zip(["precision", "recall", "F1"], scores(output, y)))
 
 
-def pulsar_exec(epoch_count=10, mb_size=10, report=1, **settings) -> Trained:
-    """Train and report; further settings as in `experiment.train`."""
-    pulsar = Experiment("pulsar", model, loss, accuracy, metrics, prediction=sigmoid)
-    return train(pulsar, epoch_count, mb_size, report, **settings)
+def pulsar_exec(epoch_count=10, mb_size=10, report=1, **options) -> Run:
+    """Train and report; further options as in `Settings`."""
+    pulsar = Experiment("pulsar", model, loss, accuracy, sigmoid, metrics)
+    return train(pulsar, epoch_count, mb_size, report, **options)
 
 
 if __name__ == "__main__":

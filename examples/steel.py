@@ -1,7 +1,8 @@
 """Steel plates: which of seven faults is it? A linear layer, or a perceptron, under one of three losses."""
 
 import numpy as np
-from experiment import Experiment, Trained, main, same_shape, train
+from command_line import main
+from experiment import Experiment, Run, same_shape, train
 
 from tinygrad_steel import op, sample_of, sigmoid, sigmoid_cross_entropy, softmax
 
@@ -53,32 +54,30 @@ def sigmoid_mse_loss(output, y):
 
 @same_shape
 def accuracy(output, y):
+    """The share of right answers."""
     return np.mean(np.argmax(output, axis=1) == np.argmax(y, axis=1))
 
 
-def metrics(output, y, names):
-    """The confusion matrix: a row for each fault, a column for what it was taken for."""
-    counts = np.zeros((len(names), len(names)), int)
-    np.add.at(counts, (np.argmax(y, axis=1), np.argmax(output, axis=1)), 1)
+def confusion(output, y, names):
+    """A row for each fault, a column for what it was taken for."""
     title = "is / taken for"
     width = max(map(len, [title, *names]))
-    head = " ".join(f"{name[:6]:>6}" for name in names)
-    lines = [
-        f"{name:{width}} {' '.join(f'{n:6}' for n in row)}" for name, row in zip(names, counts)
-    ]
-    return [f"{title:{width}} {head}", *lines]
+    counts = y.T.astype(int) @ np.eye(len(names), dtype=int)[np.argmax(output, axis=1)]
+    yield f"{title:{width}} {' '.join(f'{name[:6]:>6}' for name in names)}"
+    for name, row in zip(names, counts):
+        yield f"{name:{width}} {' '.join(f'{n:6}' for n in row)}"
 
 
 LOSSES = {"softmax": softmax_loss, "sigmoid": sigmoid_loss, "sigmoid-mse": sigmoid_mse_loss}
 
 
-def steel_exec(epoch_count=10, mb_size=10, report=1, loss="softmax", **settings) -> Trained:
-    """Train and report; `loss` is "softmax", "sigmoid" or "sigmoid-mse", further settings as in `experiment.train`."""
+def steel_exec(epoch_count=10, mb_size=10, report=1, loss="softmax", **options) -> Run:
+    """Train and report; `loss` is one of `LOSSES`, further options as in `Settings`."""
     if loss not in LOSSES:
         raise ValueError(f"loss is one of {', '.join(LOSSES)}, not {loss!r}")
     prediction = softmax if loss == "softmax" else sigmoid
-    steel = Experiment("steel", model, LOSSES[loss], accuracy, metrics, prediction)
-    return train(steel, epoch_count, mb_size, report, **settings)
+    steel = Experiment("steel", model, LOSSES[loss], accuracy, prediction, table=confusion)
+    return train(steel, epoch_count, mb_size, report, **options)
 
 
 if __name__ == "__main__":

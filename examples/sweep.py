@@ -19,11 +19,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import command_line as cl
 from datasets import load
-from experiment import add_training_options, empty_figure, widths
+from outputs import check_place, empty_figure
+from stopping import CTRL_C, TERMINATED, Terminated, sigterm_as_interrupt
 from sweep_run import KINDS, LOSSES
 from sweep_tables import COLUMNS, FIXED, Row, draw, export, line, notes, summary
 from sweep_workers import Cluster, Processes, has_died
+from whole_file import whole_file
 
 THREADS = ["OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"]
 DEATHS = 100  # of workers, one after the other
@@ -86,54 +89,60 @@ def address_of(storage: str) -> str:
     return f"sqlite:///{Path(storage).resolve()}"
 
 
-def rates(given: str) -> list[float]:
+def rates(text: str) -> list[float]:
     """`0.001,0.0005` as numbers."""
-    found = sorted({float(part) for part in given.split(",")})
+    found = sorted({cl.rate(part) for part in text.split(",")})
     if not all(0 < rate < math.inf for rate in found):
-        raise argparse.ArgumentTypeError(f"learning rates are above 0 and finite, got {given}")
+        raise argparse.ArgumentTypeError(f"numbers above 0 and finite, not {text[:40]!r}")
     return found
 
 
-def count(given: str) -> int:
+def count(text: str) -> int:
     """A whole number above 0."""
-    if not given.isdecimal() or not int(given):
-        raise argparse.ArgumentTypeError(f"a whole number above 0, not {given!r}")
-    return int(given)
+    if cl.whole(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
+    return cl.whole(text)
 
 
 OPTIONS = [  # type, default, metavar, help
     ("--trials", count, 20, "N", "configurations of random and tpe (default 20)"),
     ("--seeds", count, 5, "N", "how many (default 5)"),
-    ("--first-seed", int, 1234, "N", "the others follow it (default 1234)"),
+    ("--first-seed", cl.whole, 1234, "N", "the others follow it (default 1234)"),
     ("--learning-rates", rates, [0.001], "0.001,0.0005", "default 0.001"),
     ("--losses", str, "softmax", "LOSS,LOSS", f"of steel: {', '.join(LOSSES)} (default softmax)"),
     ("--study", str, "sweep", "NAME", "one for each sweep in a storage (default sweep)"),
-    ("--storage", str, "sweep.db", "PLACE", "a SQLite file, URL, journal:FILE or redis://..."),
+    ("--storage", cl.file, "sweep.db", "PLACE", "a SQLite file, URL, journal:FILE or redis://..."),
     ("--heartbeat", count, 10, "SECONDS", "who misses three is taken for dead (default 10)"),
     ("--workers", count, os.cpu_count(), "N", "processes (default: one for each core)"),
     ("--dask", str, None, "ADDRESS", "a cluster instead, such as tcp://127.0.0.1:8786"),
-    ("--export", str, None, "FILE", "write all runs as CSV in the end"),
-    ("--plot", str, None, "FILE", "draw the best in the end (.png, .svg, .pdf; needs matplotlib)"),
+    ("--export", cl.file, None, "FILE", "write all runs as CSV in the end"),
+    (
+        "--plot",
+        cl.file,
+        None,
+        "FILE",
+        "draw the best in the end (.png, .svg, .pdf; needs matplotlib)",
+    ),
 ]
 SAMPLER = (
     "all combinations (default), or rates from the least to the greatest, and one of each other"
 )
 
 
-def parse(arguments: Sequence[str] | None) -> tuple[argparse.ArgumentParser, dict[str, Any]]:
+def parse(arguments: Sequence[str] | None) -> tuple[cl.Parser, dict[str, Any]]:
     """The command line."""
     shape = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=shape)
+    parser = cl.Parser(description=__doc__, formatter_class=shape)
     add = parser.add_argument
     add("experiments", nargs="+", choices=[*KINDS], metavar="experiment", help=", ".join(KINDS))
     for option, kind, default, metavar, words in OPTIONS:
         add(option, type=kind, default=default, metavar=metavar, help=words)
     add("--sampler", choices=["grid", "random", "tpe"], default="grid", help=SAMPLER)
     layers = {"nargs": "+", "default": [()], "metavar": "12,6,4"}
-    add("--hidden", type=widths, help='widths of hidden layers, "": none', **layers)
+    add("--hidden", type=cl.widths, help='widths of hidden layers, "": none', **layers)
     add("--prune", action="store_true", help="stop runs that are worse than the median, midway")
     add("--retry", action="store_true", help="run again what has failed or was lost")
-    add_training_options(parser)
+    cl.add_training_options(parser)
     return parser, vars(parser.parse_args(arguments))
 
 
@@ -166,36 +175,59 @@ def tasks(given: dict[str, Any]) -> Iterable[Any]:
         )
 
 
+def check_outputs(given: dict[str, Any]) -> None:
+    """OSError, ValueError or ImportError where the results could not be written."""
+    from sweep_study import check_file
+
+    files = [given["storage"], *filter(None, (given["export"], given["plot"]))]
+    if len({os.path.realpath(file) for file in files}) < len(files):
+        raise ValueError(f"storage, export and plot are files of their own, not {', '.join(files)}")
+    for file in files[1:]:
+        check_place(file)
+    if given["export"]:
+        check_file(given["export"], ",".join(COLUMNS).encode())
+    if given["plot"]:
+        empty_figure(given["plot"])
+
+
+def run_all(given: dict[str, Any]) -> bool:
+    """Sweep all experiments, and say and write what they come to; whether any run has succeeded."""
+    check_outputs(given)
+    sweeps = []
+    for task in [*tasks(given)]:  # all data first: one download, and its error before any run
+        address = given["dask"]
+        workers = Processes(given["workers"]) if address is None else Cluster(address)
+        sweeps.append(sweep(task, workers, given["retry"]))
+    rows = [row for own in sweeps for row in own]
+    print(*map(summary, sweeps), *notes(rows), sep="\n\n")
+    if given["export"]:
+        export(given["export"], rows)
+    if given["plot"]:
+        figure = empty_figure(given["plot"])
+        draw(figure, sweeps)
+        with whole_file(given["plot"]) as part:
+            figure.savefig(part, dpi=120)
+    return any(row["status"] in ("done", "pruned") for row in rows)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a sweep from the command line."""
+    """Run sweeps from the command line."""
     parser, given = parse(arguments)
+    cl.prepare_console()
     os.environ |= {name: "1" for name in THREADS if name not in os.environ}  # of the workers
-    sys.stdout.reconfigure(errors="replace", line_buffering=True)  # a console may not have "±"
     try:
-        import sweep_study as studies
-    except ImportError as error:
-        parser.exit(2, f'{parser.prog}: pip install "tinygrad_steel[sweep]" ({error})\n')
+        import sweep_study
+    except ImportError:
+        parser.fail('sweeps need Optuna: pip install "tinygrad_steel[sweep]"')
     try:
-        figure = empty_figure(given["plot"]) if given["plot"] else None
-        if given["export"]:
-            studies.check_file(given["export"], ",".join(COLUMNS).encode())
-        sweeps, address = [], given["dask"]
-        for task in [*tasks(given)]:  # all data first: one download, and its error before any run
-            workers = Processes(given["workers"]) if address is None else Cluster(address)
-            sweeps.append(sweep(task, workers, given["retry"]))
-        rows = [row for own in sweeps for row in own]
-        print(*map(summary, sweeps), *notes(rows), sep="\n\n")
-        if given["export"]:
-            export(given["export"], rows)
-        if figure is not None:
-            draw(figure, sweeps)
-            figure.savefig(given["plot"], dpi=120)
-        if not any(row["status"] in ("done", "pruned") for row in rows):
-            sys.exit(1)
-    except (ValueError, OSError, ImportError, *studies.ERRORS) as error:
-        parser.exit(2, f"{parser.prog}: {studies.in_words(error)}\n")
-    except KeyboardInterrupt:
-        parser.exit(130, "\nstopped: the same command goes on from what is finished\n")
+        with sigterm_as_interrupt():
+            succeeded = run_all(given)
+    except (ValueError, OSError, ImportError, *sweep_study.ERRORS) as error:
+        parser.fail(sweep_study.in_words(error))
+    except KeyboardInterrupt as stop:
+        code = TERMINATED if isinstance(stop, Terminated) else CTRL_C
+        parser.fail("stopped: the same command goes on from what is finished", code)
+    sys.exit(0 if succeeded else 1)
 
 
 if __name__ == "__main__":

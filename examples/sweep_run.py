@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from abalone import abalone_exec, mean_absolute_error
-from experiment import Epoch, Trained, widths
+from command_line import silent, widths
+from experiment import Run
 from pulsar import pulsar_exec, scores
 from steel import LOSSES, steel_exec
 
@@ -16,7 +17,7 @@ from steel import LOSSES, steel_exec
 class Kind(NamedTuple):
     """What a sweep knows of an experiment: how to run it, the losses to choose from, and its main metric."""
 
-    execute: Callable[..., Trained]
+    execute: Callable[..., Run]
     losses: Sequence[str]
     metric: str
     value: Callable[[np.ndarray, np.ndarray], float]
@@ -39,19 +40,19 @@ def run(
     settings: Mapping[str, Any],
     seed: int,
     data: str | None = None,
-    watch: Callable[[Epoch], None] | None = None,
+    watch: Callable[[Run], None] | None = None,
 ) -> dict[str, Any]:
     """Train in silence and return the results, which depend on the settings and the seed alone.
 
     `settings["data"]` says "real" or "synthetic", `data` where this machine has the real one.
-    `watch` is called after each epoch. Whatever the training raises is raised.
+    `watch` sees the training before its first epoch and after each. Whatever the training raises is raised.
     """
     given = {**settings, "seed": seed, "hidden": widths(settings["hidden"]), "watch": watch}
     kind = KINDS[given.pop("experiment")]
     counts = given.pop("epochs"), given.pop("batch_size")
     if settings["data"] == "real":
         given["data"] = data
-    trained = kind.execute(*counts, 0, say=lambda *_, **__: None, **given)
+    trained = kind.execute(*counts, 0, say=silent, **given)
     if trained.stopped:
         raise KeyboardInterrupt
     if trained.dataset.synthetic and settings["data"] == "real":

@@ -23,7 +23,7 @@ import sqlalchemy
 from optuna.exceptions import OptunaError, StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, journal
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sweep_run import run
+from sweep_run import Run, run
 
 ERRORS = (OptunaError, sqlalchemy.exc.SQLAlchemyError, RuntimeError)  # of a storage
 PATIENCE = 120  # seconds, for a SQLite file that somebody has locked
@@ -281,8 +281,10 @@ def objective(task: Task, trial: Trial) -> float:
     settings = {**given["settings"], **(trial.params or suggest(trial, task.space))}
     steps, results = itertools.count(), []
 
-    def watch(epoch: Any) -> None:
-        trial.report(epoch.test_accuracy, next(steps))
+    def watch(training: Run) -> None:
+        if not training.history:
+            return
+        trial.report(training.history[-1].test_accuracy, next(steps))
         if trial.should_prune():
             raise optuna.TrialPruned
 
@@ -318,9 +320,9 @@ def rows(study: optuna.Study) -> dict[tuple[int, int], dict[str, Any]]:
     return found
 
 
-def in_words(error: BaseException) -> str:
-    """An error in one line: of a database's, what it says itself, without the statement."""
+def in_words(error: BaseException) -> BaseException | str:
+    """An error as it is to be said: of a database's, what it says itself, without the statement."""
     cause = error.__cause__ or error
     if isinstance(cause, sqlalchemy.exc.DBAPIError):
         return f"the storage says: {cause.orig}"
-    return " ".join(f"{error} ({cause})".split() if cause is not error else str(error).split())
+    return f"{error} {cause}" if isinstance(cause, ImportError) and cause is not error else error

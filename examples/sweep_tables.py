@@ -6,10 +6,11 @@ import csv
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from command_line import plus_minus
 from sweep_run import KINDS
+from whole_file import whole_file
 
 Row = Mapping[str, Any]  # of `sweep_study.rows`
 
@@ -36,7 +37,7 @@ def mean_and_spread(values: Sequence[float]) -> str:
     """The mean and, of several, the standard deviation."""
     if not values:
         return "-"
-    spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    spread = f" {plus_minus()} {statistics.stdev(values):.4f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.4f}{spread}"
 
 
@@ -73,13 +74,11 @@ def summary(rows: Sequence[Row]) -> str:
 
 
 def export(file: str, rows: Iterable[Row]) -> None:
-    """Write all rows as CSV, in one step."""
-    part = Path(f"{file}.part")
-    with part.open("w", encoding="utf-8", newline="") as f:
+    """Write all rows as CSV."""
+    with whole_file(file) as part, part.open("w", encoding="utf-8", newline="") as f:
         writer = csv.DictWriter(f, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
-    part.replace(file)
 
 
 def draw(figure: Any, sweeps: Sequence[Sequence[Row]]) -> None:

@@ -10,6 +10,8 @@ import signal
 import threading
 from typing import Any
 
+from stopping import sigterm_as_interrupt
+
 
 def start_process() -> None:
     """End when the sweep's own process is gone, and print no traceback of a heartbeat that was missed."""
@@ -22,11 +24,8 @@ def work_until_terminated(task: Any) -> bool:
     """`sweep_study.work`, which SIGTERM interrupts as Ctrl-C would: it can say that its trial is free."""
     from sweep_study import work
 
-    idle = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with sigterm_as_interrupt():
         return work(task)
-    finally:
-        signal.signal(signal.SIGTERM, idle)
 
 
 class Processes:

@@ -1,11 +1,12 @@
 """Optimizers: their steps against numbers by hand and scalar formulas, and what they refuse."""
 
+import io
 import math
 
 import numpy as np
 import pytest
 
-from tinygrad_steel import SGD, Adam, Optimizer, Tensor, compile_backprop
+from tinygrad_steel import SGD, Adam, Optimizer, Tensor, compile_backprop, compile_epoch
 
 pytestmark = pytest.mark.filterwarnings("error")
 OPTIMIZERS = [
@@ -271,3 +272,235 @@ def test_an_optimizer_of_ones_own_that_lacks_a_method(methods, missing):
     p.grad = np.ones(1)
     with pytest.raises(NotImplementedError, match=missing):
         mine([p], learning_rate=0.1).step()
+
+
+# The state, out and in
+
+
+class Growing(Optimizer):
+    """Keeps two things for each parameter, and names but one of them."""
+
+    remembered = ("sum",)
+
+    def __init__(self, parameters, learning_rate=0.1):
+        super().__init__(parameters, learning_rate)
+        self.states = [[np.zeros(p.shape, p.dtype), np.ones((), p.dtype)] for p in self.parameters]
+
+    def numbers(self, dtype):
+        return (np.array(self.learning_rate / (1 + self.steps), dtype),)
+
+    def rule(self, g, state, rate):
+        total, factor = state
+        return rate * factor * (g + total), [total + g, factor * 0.75]
+
+
+STATEFUL = [*OPTIMIZERS, pytest.param(Growing, id="own")]
+
+
+def a_model(dtype=float):
+    """Two parameters, their names equal, and a loss of a batch."""
+    rng = np.random.default_rng(5)
+    weight = Tensor(rng.normal(size=(3, 2)).astype(dtype), requires_grad=True, name="w")
+    bias = Tensor(rng.normal(size=2).astype(dtype), requires_grad=True, name="w")
+    x, y = (
+        Tensor(rng.normal(size=(4, n)).astype(dtype), name=name) for n, name in [(3, "x"), (2, "y")]
+    )
+    return [weight, bias], (x, y), np.mean(np.square(np.tanh(x @ weight + bias) - y))
+
+
+def batches(dtype=float):
+    rng = np.random.default_rng(6)
+    return [tuple(rng.normal(size=(8, n)).astype(dtype) for n in (3, 2)) for _ in range(6)]
+
+
+def eager_runner(make, dtype=float):
+    """Parameters, their optimizer, and what trains them on 8 rows in two steps."""
+    parameters, _, _ = a_model(dtype)
+    optimizer = make(parameters)
+    weight, bias = parameters
+
+    def run(xs, ys):
+        for rows in (slice(0, 4), slice(4, 8)):
+            optimizer.zero_grad()
+            out = np.tanh(Tensor(xs[rows]) @ weight + bias)
+            np.mean(np.square(out - ys[rows])).backward()
+            optimizer.step()
+
+    return parameters, optimizer, run
+
+
+def step_runner(backend):
+    def runner(make, dtype=float):
+        parameters, _, loss = a_model(dtype)
+        optimizer = make(parameters)
+        step = compile_backprop(loss, optimizer=optimizer, backend=backend)
+
+        def run(xs, ys):
+            for rows in (slice(0, 4), slice(4, 8)):
+                step(xs[rows], ys[rows])
+
+        return parameters, optimizer, run
+
+    return runner
+
+
+def epoch_runner(backend):
+    def runner(make, dtype=float):
+        parameters, batch, loss = a_model(dtype)
+        optimizer = make(parameters)
+        return (
+            parameters,
+            optimizer,
+            compile_epoch(loss, batch, optimizer=optimizer, backend=backend),
+        )
+
+    return runner
+
+
+RUNNERS = {
+    "eager": eager_runner,
+    "a step of NumPy": step_runner("numpy"),
+    "an epoch of NumPy": epoch_runner("numpy"),
+    "a step of numba": step_runner("numba"),
+    "an epoch of numba": epoch_runner("numba"),
+}
+
+
+def rate_as_argument(make):
+    return lambda parameters: make(parameters, 0.1)
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["in a new optimizer", "in a used one"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("make", STATEFUL)
+def test_training_goes_on_to_the_last_bit(make, runner, dtype, fresh):
+    """Three and three calls are six, with the state through a file in between."""
+    build, data = RUNNERS[runner], batches(dtype)
+    parameters, optimizer, run = build(rate_as_argument(make), dtype)
+    for batch in data[:3]:
+        run(*batch)
+    file = io.BytesIO()
+    np.savez(file, **optimizer.state())
+    middle = [p.numpy() for p in parameters]
+    for batch in data[3:]:
+        run(*batch)
+    right, at_the_end = [p.numpy() for p in parameters], optimizer.state()
+
+    if fresh:
+        parameters, optimizer, run = build(rate_as_argument(make), dtype)
+    for p, x in zip(parameters, middle):
+        p.data = x.copy()
+    file.seek(0)
+    with np.load(file) as arrays:
+        optimizer.load_state(arrays)
+    for batch in data[3:]:
+        run(*batch)
+    for p, x in zip(parameters, right):
+        assert p.data.tobytes() == x.tobytes()
+    for (name, x), (other, y) in zip(optimizer.state().items(), at_the_end.items()):
+        assert name == other and x.dtype == y.dtype and x.tobytes() == y.tobytes()
+    assert optimizer.steps == 12
+
+
+def used(make, steps=2):
+    """An optimizer that has done some steps on a parameter of two numbers, and one of three."""
+    parameters = [parameter([1, 2]), parameter([3, 4, 5])]
+    optimizer = make(parameters)
+    for _ in range(steps):
+        for p in parameters:
+            p.grad = np.arange(1.0, p.size + 1)
+        optimizer.step()
+    return optimizer
+
+
+def test_what_a_state_says():
+    """v = g, then 0.5 g + g; Adam's mean after two equal gradients is 0.75 g with beta1 = 0.5."""
+    g = np.arange(1.0, 4)
+    assert {name: x.tolist() for name, x in used(SGD).state().items()} == {"steps": 2}
+    state = used(lambda ps: SGD(ps, 0.1, momentum=0.5)).state()
+    assert [*state] == ["steps", "velocity 0", "velocity 1"]
+    np.testing.assert_array_equal(state["velocity 1"], 1.5 * g)
+    state = used(lambda ps: Adam(ps, 0.1, beta1=0.5, beta2=0.75)).state()
+    assert [*state] == ["steps", "mean 0", "square 0", "mean 1", "square 1"]
+    np.testing.assert_array_equal(state["mean 0"], 0.75 * g[:2])
+    np.testing.assert_array_equal(state["square 1"], 0.4375 * g**2)
+    assert state["steps"] == 2 and state["steps"].dtype == np.int64
+    assert [*used(Growing).state()] == ["steps", "sum 0", "state1 0", "sum 1", "state1 1"]
+
+
+@pytest.mark.parametrize("make", STATEFUL)
+def test_a_state_is_a_copy_on_both_sides(make):
+    make = rate_as_argument(make)
+    first, second = used(make), used(make, 1)
+    state, right = first.state(), first.state()
+    second.load_state(state)
+    for x in state.values():
+        x[...] = 77
+    for optimizer in (first, second):
+        for name, x in optimizer.state().items():
+            np.testing.assert_array_equal(x, right[name])
+
+
+def test_a_state_is_not_the_memory_of_a_compiled_step():
+    _, optimizer, run = step_runner("numpy")(Adam)
+    first, second = batches()[:2]
+    run(*first)
+    state, right = optimizer.state(), optimizer.state()
+    run(*second)
+    for name, x in state.items():
+        np.testing.assert_array_equal(x, right[name])
+    assert np.any(optimizer.state()["mean 0"] != right["mean 0"])
+
+
+WRONG_STATES = {
+    "nothing": (
+        lambda s: {},
+        "lacks 'steps', and Adam .* remembers steps, mean 0, square 0, mean 1",
+    ),
+    "one missing": (lambda s: drop(s, "mean 1"), "lacks 'mean 1'"),
+    "one too many": (lambda s: {**s, "mean 2": s["mean 1"]}, "has 'mean 2'"),
+    "of another kind": (
+        lambda s: used(lambda ps: SGD(ps, 0.1, momentum=0.5)).state(),
+        "lacks 'mean 0'",
+    ),
+    "a shape": (
+        lambda s: {**s, "mean 1": s["mean 0"]},
+        r"'mean 1' as \(2,\) float64, and Adam needs \(3,\) float64",
+    ),
+    "one that would broadcast": (lambda s: {**s, "mean 1": np.zeros(1)}, r"as \(1,\) float64"),
+    "a dtype": (lambda s: {**s, "square 0": s["square 0"].astype("f4")}, r"as \(2,\) float32"),
+    "objects": (lambda s: {**s, "square 0": np.array([None, None])}, r"as \(2,\) object"),
+    "half a step": (lambda s: {**s, "steps": np.array(0.5)}, r"'steps' as \(\) float64"),
+    "many steps": (lambda s: {**s, "steps": np.array([2])}, r"'steps' as \(1,\) int64"),
+    "steps below 0": (lambda s: {**s, "steps": np.array(-1)}, "has -1 steps"),
+}
+
+
+def drop(state, name):
+    return {key: x for key, x in state.items() if key != name}
+
+
+@pytest.mark.parametrize("wrong", WRONG_STATES)
+def test_a_wrong_state_changes_nothing(wrong):
+    change, message = WRONG_STATES[wrong]
+    optimizer, other = used(Adam, 1), used(Adam, 3)
+    before = optimizer.state()
+    with pytest.raises(ValueError, match=message):
+        optimizer.load_state(change(other.state()))
+    after = optimizer.state()
+    assert [*after] == [*before]
+    for name, x in before.items():
+        np.testing.assert_array_equal(after[name], x)
+
+
+def test_a_loaded_count_is_that_of_the_bias_correction():
+    """By hand: with equal gradients, and epsilon 0, each of Adam's steps is the learning rate."""
+    state = used(lambda ps: Adam(ps, 1.0, epsilon=0.0)).state()
+    fresh = used(lambda ps: Adam(ps, 1.0, epsilon=0.0), steps=0)
+    p, q = fresh.parameters
+    before = p.numpy()
+    p.grad, q.grad = np.arange(1.0, 3), np.arange(1.0, 4)
+    fresh.load_state(state)
+    fresh.step()
+    np.testing.assert_allclose(before - p.data, 1, rtol=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -9,7 +10,10 @@ import re
 import socket
 import sys
 import threading
+import time
+import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -17,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import datasets
+import downloads
 import numpy as np
 import pooch
 import pytest
@@ -423,11 +428,17 @@ def test_stand_in_can_be_learned(name: str, wanted: float) -> None:
 # Where it is looked for.
 
 
+Answer = tuple[int, bytes] | Callable[[], Iterator[bytes]]
+
+
 class Server:
-    """UCI on the loopback: `answers` maps a path to a status and a body; `asked` lists the paths asked for."""
+    """UCI on the loopback: `answers` maps a path to a status and a body; `asked` lists the paths asked for.
+
+    A function in place of an answer writes what it likes, piece by piece, into the socket.
+    """
 
     def __init__(self) -> None:
-        self.answers: dict[str, tuple[int, bytes]] = {}
+        self.answers: dict[str, Answer] = {}
         self.asked: list[str] = []
         self.missing_bytes = 0
         self.delay = 0.0
@@ -438,7 +449,15 @@ class Server:
             def do_GET(self) -> None:
                 server.asked.append(self.path)
                 server.stopped.wait(server.delay)
-                status, body = server.answers.get(self.path, (404, b"not here"))
+                with contextlib.suppress(OSError):  # whoever asked has gone
+                    self.answer(server.answers.get(self.path, (404, b"not here")))
+
+            def answer(self, answer: Answer) -> None:
+                if callable(answer):
+                    for piece in answer():
+                        self.wfile.write(piece)
+                    return
+                status, body = answer
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body) + server.missing_bytes))
                 self.end_headers()
@@ -573,9 +592,203 @@ def test_offline(name: str, kept: Path, capfd: pytest.CaptureFixture[str]) -> No
     assert capfd.readouterr() == ("", "")
 
 
-def test_server_error(server: Server, kept: Path) -> None:
-    server.answers["/steel.zip"] = (503, b"later")
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (503, "503 Service Unavailable"),
+        (500, "500 Internal Server Error"),
+        (404, "404 Not Found"),
+        (403, "403 Forbidden"),
+        (204, "204 No Content"),
+        (599, "599"),
+    ],
+)
+def test_an_answer_that_is_no_file_is_told_from_no_network(
+    status: int, said: str, server: Server, kept: Path
+) -> None:
+    server.answers["/steel.zip"] = (status, b"" if status == 204 else b"later")
+    assert_unreachable("steel", f"UCI answered {said}", kept)
+
+
+def test_a_servers_own_words_are_not_printed(server: Server, kept: Path) -> None:
+    server.answers["/steel.zip"] = lambda: iter([b"HTTP/1.0 418 \x1b[31mred\x07\r\n\r\n"])
+    assert_unreachable("steel", "UCI answered 418 I'm a Teapot", kept)
+
+
+def trickle(server: Server, *start: bytes) -> Callable[[], Iterator[bytes]]:
+    """Bytes at once, then one now and then, for ever: no single pause is long."""
+
+    def answer() -> Iterator[bytes]:
+        yield from start
+        while not server.stopped.wait(0.02):
+            yield b"x"
+
+    return answer
+
+
+HEAD = b"HTTP/1.0 200 OK\r\n"
+SLOW = {
+    "in the status": (),
+    "in the headers": (HEAD, b"X-Long: "),
+    "in the body": (HEAD, b"\r\n"),
+    "in a body of known length": (HEAD, b"Content-Length: 1000000\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("place", SLOW)
+def test_a_server_that_sends_a_byte_now_and_then(
+    place: str, server: Server, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers["/steel.zip"] = trickle(server, *SLOW[place])
+    monkeypatch.setattr(downloads, "PATIENCE", 0.3)
+    start = time.monotonic()
+    assert_unreachable("steel", "UCI was too slow, 0.3 seconds were not enough", kept)
+    assert 0.6 <= time.monotonic() - start < 5  # twice
+
+
+def pieces(*start: bytes) -> Callable[[], Iterator[bytes]]:
+    """Bytes, then more and more of them."""
+
+    def answer() -> Iterator[bytes]:
+        yield from start
+        while True:
+            yield bytes(65536)
+
+    return answer
+
+
+def packed_endlessly() -> Iterator[bytes]:
+    """A body that says of itself that it is packed, and unpacks to a thousand times its length."""
+    packer = zlib.compressobj(wbits=31)
+    yield HEAD + b"Content-Encoding: gzip\r\n\r\n"
+    while True:
+        yield packer.compress(bytes(2**24))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pieces(HEAD, b"\r\n"),
+        pieces(HEAD, b"Content-Length: 100000000000\r\n\r\n"),
+    ],
+    ids=["no end", "a long length"],
+)
+def test_a_body_without_an_end(
+    answer: Callable[[], Iterator[bytes]],
+    server: Server,
+    kept: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server.answers["/steel.zip"] = answer
+    monkeypatch.setattr(downloads, "LARGEST", 1_000_000)
+    with pytest.raises(ValueError, match=r"/steel.zip sent more than 1000000 bytes$"):
+        datasets.load("steel", "uci")
+    assert not kept.exists()
+
+
+def test_a_packed_body_is_not_unpacked(server: Server, kept: Path) -> None:
+    """It would be gigabytes."""
+    first = b"".join(part for part, _ in zip(packed_endlessly(), range(8)))
+    server.answers["/steel.zip"] = lambda: iter([first])
+    most = peak_of(lambda: refused("steel", "did not send a sound zip archive"))
+    assert most < 20_000_000 and not kept.exists()
+
+
+def refused(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        datasets.load(name, "uci")
+
+
+def peak_of(function: Callable[[], None]) -> int:
+    """The most bytes that a function holds at a time."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def bomb(method: int) -> bytes:
+    """Some kilobytes of an archive with sixty million in it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive, archive.open("Faults.NNA", "w") as f:
+        for _ in range(60):
+            f.write(bytes(1_000_000))
+    return buffer.getvalue()
+
+
+def lying(archive: bytes, size: int) -> bytes:
+    """The same archive, saying of its file that it has so many bytes."""
+    changed = bytearray(archive)
+    at = changed.rindex(b"PK\x01\x02")
+    changed[at + 24 : at + 28] = size.to_bytes(4, "little")
+    return bytes(changed)
+
+
+def flagged(archive: bytes) -> bytes:
+    """The same archive, saying that it is encrypted."""
+    changed = bytearray(archive)
+    changed[6] |= 1
+    changed[changed.rindex(b"PK\x01\x02") + 8] |= 1
+    return bytes(changed)
+
+
+ODD: dict[str, Callable[[], bytes]] = {
+    "a bomb": lambda: bomb(zipfile.ZIP_DEFLATED),
+    "a bomb that says it is none": lambda: lying(bomb(zipfile.ZIP_DEFLATED), 100_000),
+    "a bomb of bz2": lambda: bomb(zipfile.ZIP_BZIP2),
+    "a bomb of bz2 that says it is none": lambda: lying(bomb(zipfile.ZIP_BZIP2), 100_000),
+    "a bomb of lzma that says it is none": lambda: lying(bomb(zipfile.ZIP_LZMA), 100_000),
+    "one that says it is huge": lambda: lying(zipped("Faults.NNA", b"1"), 2**32 - 2),
+    "encrypted": lambda: flagged(zipped("Faults.NNA", b"1\n")),
+    "a name outside": lambda: zipped("../Faults.NNA", b"1\n"),
+    "a folder of that name": lambda: zipped("Faults.NNA/", b""),
+    "gzip": lambda: zlib.compress(b"1\n", wbits=31),
+    "an end alone": lambda: b"PK\x05\x06" + bytes(18),
+    "an end with a wild offset": lambda: b"PK\x05\x06" + b"\xff" * 16 + bytes(2),
+    "a directory cut off": lambda: zipped("Faults.NNA", b"1\n" * 99)[-60:],
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_archive_is_one_line(odd: str, server: Server, kept: Path) -> None:
+    archive = ODD[odd]()
+    server.answers["/steel.zip"] = (200, archive)
+    message = f"{server.address}/steel.zip did not send a sound zip archive with Faults.NNA in it"
+    most = peak_of(lambda: refused("steel", f"^{re.escape(message)}$"))
+    assert most < 20_000_000 + 3 * len(archive)
+    assert not kept.exists()
+
+
+def test_redirected_for_ever(server: Server, kept: Path) -> None:
+    again = f"HTTP/1.0 302 Found\r\nLocation: {server.address}/steel.zip\r\n\r\n".encode()
+    server.answers["/steel.zip"] = lambda: iter([again])
     assert_unreachable("steel", "UCI could not be reached", kept)
+
+
+@pytest.mark.parametrize("noise", [b"", b"\r\n" * 50, b"\x00" * 2000, b"SSH-2.0-OpenSSH\r\n"])
+def test_something_else_than_http(noise: bytes, server: Server, kept: Path) -> None:
+    server.answers["/steel.zip"] = lambda: iter([noise])
+    assert_unreachable("steel", "UCI could not be reached", kept)
+
+
+def test_a_disk_that_is_full_leaves_no_half_file_in_the_cache(
+    server: Server, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(server, "steel", publish("steel", monkeypatch))
+
+    def half(path: Path, content: bytes) -> None:
+        with open(path, "wb") as f:
+            f.write(content[: len(content) // 2])
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", half)
+        assert datasets.load("steel").source == "UCI"
+    assert [*kept.iterdir()] == []
+    assert datasets.load("steel").source == "UCI"
+    assert [path.name for path in kept.iterdir()] == ["Faults.NNA"]
 
 
 def test_connection_lost(server: Server, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -586,7 +799,7 @@ def test_connection_lost(server: Server, kept: Path, monkeypatch: pytest.MonkeyP
 
 def test_no_answer(server: Server, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(server, "abalone", publish("abalone", monkeypatch))
-    monkeypatch.setattr(datasets, "TIMEOUT", 0.1)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.1)
     server.delay = 2
     assert_unreachable("abalone", "UCI could not be reached", kept)
 

@@ -252,7 +252,56 @@ def test_script_on_the_stand_in_says_so_first_and_last(name):
         and "synthetic stand-in" in lines[0]
         and "not the published ones" in lines[0]
     )
-    assert lines[1].startswith("Epoch 1: ")
+    rows, what = {
+        "abalone.py": (837, "1 less the mean relative error"),
+        "pulsar.py": (3588, "the share of right answers"),
+        "steel.py": (391, "the share of right answers"),
+    }[name]
+    assert lines[1] == (
+        f"accuracy=a/b is {what}: a in training, "
+        f"b on {rows} test rows, which are never trained with"
+    )
+    assert lines[2].startswith("Epoch 1: ")
+
+
+@pytest.mark.parametrize("seed", [1234, 1, 2])
+@pytest.mark.parametrize(
+    ("name", "loss", "falls_below", "margin"),
+    [
+        ("abalone", {}, 0.1, 0.08),  # better than always the mean of the training rows
+        ("pulsar", {}, 0.3, 0.03),  # better than always the largest class, which has 0.908
+        ("steel", {"loss": "softmax"}, 0.7, 0.25),
+        ("steel", {"loss": "sigmoid"}, 0.8, 0.15),
+    ],
+)
+def test_the_stand_in_is_learned_at_the_books_settings(name, loss, falls_below, margin, seed):
+    execute = {"abalone": abalone, "pulsar": pulsar, "steel": steel}[name]
+    run = getattr(execute, f"{name}_exec")(data="synthetic", seed=seed, **loss)
+    y, tested = run.dataset.y[run.training], run.dataset.y[run.test]
+    if name == "steel":
+        baseline = np.mean(tested.argmax(axis=1) == np.bincount(y.argmax(axis=1)).argmax())
+    elif name == "pulsar":
+        baseline = np.mean(tested == 0)
+    else:
+        baseline = 1 - np.mean(np.abs(y.mean() - tested) / tested)
+    assert run.history[-1].loss < falls_below * run.history[0].loss
+    assert run.test_accuracy > baseline + margin
+
+
+def test_the_readmes_first_command_learns_on_a_bare_machine(tmp_path):
+    """Without data, without the extra packages, and with a cache in an empty home."""
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    first = next(line for line in readme.splitlines() if line.startswith("python3 -m venv"))
+    script = Path(first.split()[-1])
+    (tmp_path / "pooch.py").write_text("raise ImportError", encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), str(EXAMPLES.parent)])
+    bare = {"TINYGRAD_STEEL_DATA": "", "HOME": str(tmp_path), "PYTHONPATH": path}
+    done = run_script(script.name, **bare)
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines[0] == lines[-1] and "pooch is not installed" in lines[0]
+    accuracy = float(lines[-2].removeprefix("Final Test: final accuracy = "))
+    assert accuracy > 0.347 + 0.25  # 673 of 1941 plates are of the largest class
 
 
 def test_script_takes_the_options(data_folder, reference):
@@ -272,7 +321,8 @@ def test_script_takes_the_options(data_folder, reference):
         "steel.py", *options, "--seed", "1234", "--data", str(data_folder / "faults.csv")
     )
     expected = reference["steel_sigmoid"]["transcript"]
-    assert done.stdout.splitlines()[:2] == [expected[1], expected[3]]
+    explained, *lines = done.stdout.splitlines()
+    assert explained.startswith("accuracy=a/b is ") and lines[:2] == [expected[1], expected[3]]
 
 
 def test_script_says_what_is_wrong_in_one_line():

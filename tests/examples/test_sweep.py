@@ -7,6 +7,7 @@ import sqlite3
 import statistics
 import threading
 import time
+import types
 from collections import Counter
 
 import optuna
@@ -196,9 +197,10 @@ def test_what_a_training_raises_is_its_result_and_run_again_only_if_asked_for(ta
 
 def test_an_error_of_the_storage_is_no_result(task, counted_runs, monkeypatch):
     begin(task)
+    training = types.SimpleNamespace(history=[types.SimpleNamespace(test_accuracy=0.5)])
     broken = optuna.exceptions.StorageInternalError("full")
     monkeypatch.setattr(optuna.Trial, "report", lambda *_: (_ for _ in ()).throw(broken))
-    monkeypatch.setattr(sweep_study, "run", lambda *given: given[-1](sweep_run.Epoch(1, 1, 1, 1)))
+    monkeypatch.setattr(sweep_study, "run", lambda *given: given[-1](training))
     with pytest.raises(optuna.exceptions.StorageInternalError):
         quietly(task._replace(prune=True))
     assert not any("error" in t.user_attrs for t in study_of(task).trials)

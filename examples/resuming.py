@@ -1,0 +1,121 @@
+"""A run in a file: what is kept of it, and how a later run goes on from there, as if never stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from checkpoint import (
+    Arrays,
+    Saver,
+    load_checkpoint,
+    refuse_differences,
+    refuse_rows,
+    refuse_scaling,
+    refuse_size,
+    restore_training,
+    training_state,
+)
+from model import Scaling
+from settings import OPTIMIZERS
+
+if TYPE_CHECKING:
+    from checkpoint import Kind
+    from experiment import Run
+
+FIXED = ("init", "standardize", "balance")  # settings that stay what they are in the file
+
+
+def saver(run: Run) -> Saver:
+    """What keeps this run's state after each epoch, and writes it where that is wanted."""
+    settings = run.settings
+    return Saver(
+        settings.save, settings.save_every, lambda: state_of(run), lambda kept: put_back(run, kept)
+    )
+
+
+def state_of(run: Run) -> tuple[Arrays, dict[str, Any]]:
+    """All on which the coming epochs depend, in copies, and the settings of the run."""
+    state = training_state(run.parameters, run.optimizer, run.rng, run.training)
+    scaling = {"mean": run.model.scaling.mean, "std": run.model.scaling.std}
+    arrays = {**state, **scaling, "test": run.test, "epochs": np.array(run.epochs)}
+    settings = run.settings
+    kept = {
+        **must_agree(run),
+        **{name: getattr(settings, name) for name in FIXED},
+        "optimizer": settings.optimizer,
+        "learning_rate": settings.learning_rate,
+        "batch_size": settings.mb_size,
+        "seed": None if isinstance(settings.seed, np.random.RandomState) else settings.seed,
+        "epochs": run.epochs,
+    }
+    return arrays, kept
+
+
+def must_agree(run: Run) -> dict[str, Any]:
+    """The settings that a run and a file from which it goes on have in common."""
+    return {
+        "data": run.experiment.data,
+        "synthetic": bool(run.dataset.synthetic),
+        "labels": [*run.dataset.y_names],
+        "loss": run.experiment.loss.__name__,
+        "widths": run.model.widths,
+    }
+
+
+def put_back(run: Run, arrays: Arrays) -> None:
+    """Go back to the end of the last epoch whose state was taken."""
+    restore_training(arrays, run.parameters, run.optimizer, run.rng, run.training)
+    del run.history[int(arrays["epochs"]) - run.epochs_before :]
+
+
+def go_on(run: Run) -> None:
+    """Take over what a file has: parameters, scaling, rows, the states of optimizer and generator.
+
+    Its test rows stay what they are, as others have been trained with. Another optimizer than that
+    of the file begins anew.
+    """
+    settings, file = run.settings, run.settings.load_from
+    arrays, kept = load_checkpoint(file, lambda kept, kinds: check(run, kept, kinds))
+    for name in ("test", "training"):
+        refuse_rows(file, arrays[name], len(run.dataset.x), f"{name} rows")
+    if np.isin(arrays["training"], arrays["test"]).any():
+        raise ValueError(
+            f"{file} is not a model saved by these examples: it was trained with test rows"
+        )
+    refuse_scaling(file, arrays["std"])
+    run.model.scaling = Scaling(arrays["mean"], arrays["std"])
+    run.test, run.training = arrays["test"], arrays["training"].copy()
+    run.epochs_before = kept["epochs"]
+    run.settings = dataclasses.replace(settings, **{name: kept[name] for name in FIXED})
+    same = kept["optimizer"] == settings.optimizer
+    if not same:
+        arrays = {name: x for name, x in arrays.items() if not name.startswith("optimizer ")}
+        arrays |= {f"optimizer {name}": x for name, x in run.optimizer.state().items()}
+    restore_training(arrays, run.parameters, run.optimizer, run.rng, run.training, file)
+    if not settings.instead_of_training:
+        inputs = "standardised" if kept["standardize"] else "raw"
+        anew = "" if same else f", {settings.optimizer} begins anew after {kept['optimizer']}"
+        settings.say(f"loaded: {file} (epochs: {kept['epochs']}, inputs: {inputs}{anew})")
+
+
+def check(run: Run, kept: dict[str, Any], kinds: dict[str, Kind]) -> None:
+    """ValueError where a file is not of such a run; before its arrays are read."""
+    file, settings = run.settings.load_from, run.settings
+    sound = kept.get("init") in ("book", "he") and kept.get("optimizer") in OPTIMIZERS
+    sound = sound and all(isinstance(kept.get(name), bool) for name in ("standardize", "balance"))
+    epochs = kept.get("epochs")
+    sound = sound and isinstance(epochs, int) and not isinstance(epochs, bool) and epochs >= 0
+    if not sound or not {"test", "training"} <= kinds.keys():
+        raise ValueError(f"{file} is not a model saved by these examples, or not a whole one")
+    own, _ = state_of(run)
+    wanted = {name: own[name] for name in own if name.startswith(("parameter ", "mean", "std"))}
+    refuse_differences(file, kept, kinds, must_agree(run), wanted)
+    for name, kind in kinds.items():
+        if name.startswith("parameter ") and name not in wanted:
+            raise ValueError(f"{file} has {name}: {kind}, this model none")
+    refuse_size(file, kinds, own)
+    for name in ("standardize", "balance"):
+        if getattr(settings, name) and not kept[name]:
+            raise ValueError(f"{file} was trained without --{name}, and can only go on without it")
