@@ -177,7 +177,7 @@ def tasks(given: dict[str, Any]) -> Iterable[Any]:
 
 def check_outputs(given: dict[str, Any]) -> None:
     """OSError, ValueError or ImportError where the results could not be written."""
-    from sweep_study import check_file
+    from sweep_storage import check_file
 
     files = [given["storage"], *filter(None, (given["export"], given["plot"]))]
     if len({os.path.realpath(file) for file in files}) < len(files):
@@ -216,14 +216,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cl.prepare_console()
     os.environ |= {name: "1" for name in THREADS if name not in os.environ}  # of the workers
     try:
-        import sweep_study
+        import sweep_storage
     except ImportError:
         parser.fail('sweeps need Optuna: pip install "tinygrad_steel[sweep]"')
     try:
         with sigterm_as_interrupt():
             succeeded = run_all(given)
-    except (ValueError, OSError, ImportError, *sweep_study.ERRORS) as error:
-        parser.fail(sweep_study.in_words(error))
+    except (ValueError, OSError, ImportError, *sweep_storage.ERRORS) as error:
+        parser.fail(sweep_storage.in_words(error))
     except KeyboardInterrupt as stop:
         code = TERMINATED if isinstance(stop, Terminated) else CTRL_C
         parser.fail("stopped: the same command goes on from what is finished", code)

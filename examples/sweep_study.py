@@ -1,4 +1,4 @@
-"""A sweep's study in a database: what it plans, and how workers share that, whichever of them dies."""
+"""A sweep's study: what it plans, how a worker takes a trial and runs it, and what is known in the end."""
 
 from __future__ import annotations
 
@@ -8,29 +8,19 @@ import functools
 import itertools
 import json
 import math
-import os
-import re
 import statistics
 import time
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import optuna
-import sqlalchemy
-from optuna.exceptions import OptunaError, StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage, journal
+from optuna.exceptions import OptunaError, UpdateFinishedTrialError
+from optuna.samplers import GridSampler, RandomSampler
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sweep_run import Run, run
-
-ERRORS = (OptunaError, sqlalchemy.exc.SQLAlchemyError, RuntimeError)  # of a storage
-PATIENCE = 120  # seconds, for a SQLite file that somebody has locked
-MISSED = 3  # heartbeats, and a worker is taken for dead
-TRIES = 10  # of a run whose worker dies each time: it may be the run that kills it
-SQLITE = rb"SQLite format 3\0.*CREATE TABLE studies \(\s*study_id INTEGER"
-JOURNAL = rb'\{"op_code":'
+from sweep_storage import MISSED, RETRY, TRIES, open_storage, open_study, unwarned
 
 
 class NoResult(Exception):
@@ -50,77 +40,6 @@ class Task(NamedTuple):
     space: dict[str, list[Any]]  # what to choose from, by the name of the setting
     settings: dict[str, Any]  # those that are the same for all
     data: str | None  # where this machine has the real data
-
-
-def unwarned(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Call what Optuna calls experimental, without hearing that it is."""
-    with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
-        return function(*args, **options)
-
-
-RETRY = unwarned(optuna.storages.RetryHeartbeatStaleTrialCallback, max_retry=TRIES)
-
-
-def check_file(file: str | Path, beginning: bytes) -> None:
-    """OSError for a file that cannot be written, ValueError for one that does not begin like this."""
-    path = Path(file)
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise OSError(f"{file} cannot be written: its folder is missing or closed to you")
-    if path.exists():
-        if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
-            raise OSError(f"{file} cannot be written: it is no file, or closed to you")
-        with path.open("rb") as f:
-            head = f.read(1 << 18)
-        if head and not re.match(beginning, head, re.DOTALL):
-            raise ValueError(f"{file} is no sweep's file, and stays as it is: name another one")
-
-
-@functools.cache
-def open_storage(address: str, heartbeat: int) -> BaseStorage:
-    """The storage at an address, see `Task`; for a place without one, what `check_file` raises, and `ERRORS`."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    kind, _, file = address.partition(":")
-    if kind == "journal":
-        check_file(file, JOURNAL)
-        return JournalStorage(journal.JournalFileBackend(file))
-    if kind.startswith("redis"):
-        return JournalStorage(journal.JournalRedisBackend(address))
-    if kind.startswith("sqlite"):
-        check_file(sqlalchemy.make_url(address).database or "", SQLITE)
-    for tries_left in reversed(range(5)):
-        try:
-            storage = unwarned(
-                RDBStorage,
-                address,
-                {"connect_args": {"timeout": PATIENCE}} if kind.startswith("sqlite") else {},
-                heartbeat_interval=heartbeat,
-                grace_period=MISSED * heartbeat,
-                heartbeat_stale_trial_callback=RETRY,
-            )
-            break
-        except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError):
-            if not tries_left:
-                raise
-            time.sleep(0.2)  # others may be making the same tables
-    if kind.startswith("sqlite"):
-        # SQLite has no SELECT FOR UPDATE, by which Optuna gives a trial to one worker only.
-        listen = functools.partial(sqlalchemy.event.listen, storage.engine)
-        listen("connect", lambda connection, _: setattr(connection, "isolation_level", None))
-        listen("begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-        storage.engine.dispose()  # of the connections made before
-    return storage
-
-
-@functools.cache
-def open_study(address: str, name: str, heartbeat: int, prune: bool) -> optuna.Study:
-    """The study of this name, which is there."""
-    return optuna.load_study(
-        study_name=name,
-        storage=open_storage(address, heartbeat),
-        # many ask at once: not all for one place (grid and random leave nothing to sample)
-        sampler=unwarned(optuna.samplers.TPESampler, constant_liar=True),
-        pruner=optuna.pruners.MedianPruner() if prune else optuna.pruners.NopPruner(),
-    )
 
 
 def begin(task: Task, retry: bool = False) -> optuna.Study:
@@ -170,12 +89,10 @@ def planned(task: Task) -> dict[str, FrozenTrial]:
     else:
         # Drawn here, in one place: workers with a sampler each would draw some twice, and lose others.
         grid = task.sampler == "grid"
-        samplers, count = optuna.samplers, math.prod(map(len, task.space.values()))
-        sampler = (
-            samplers.GridSampler(task.space) if grid else samplers.RandomSampler(task.seeds[0])
-        )
+        sampler = GridSampler(task.space) if grid else RandomSampler(task.seeds[0])
+        count = math.prod(map(len, task.space.values())) if grid else task.trials
         study = optuna.create_study(sampler=sampler)
-        draws = [study.ask() for _ in range(count if grid else task.trials)]
+        draws = [study.ask() for _ in range(count)]
         chosen = [(suggest(draw, task.space), draw.distributions) for draw in draws]
         slots = [
             ({**task.settings, **params, "seed": seed}, [seed], params, distributions)
@@ -206,7 +123,8 @@ def counted(study: optuna.Study) -> dict[str, FrozenTrial]:
     found: dict[str, FrozenTrial] = {}
     for trial in study.get_trials(deepcopy=False):
         slot = trial.user_attrs.get("slot")
-        if slot and ranks[status(trial)] < ranks[status(found[slot])] if slot in found else slot:
+        known = found.get(slot)
+        if slot and (known is None or ranks[status(trial)] < ranks[status(known)]):
             found[slot] = trial
     return found
 
@@ -318,11 +236,3 @@ def rows(study: optuna.Study) -> dict[tuple[int, int], dict[str, Any]]:
         for result in results:
             found[trial.number, result["seed"]] |= result
     return found
-
-
-def in_words(error: BaseException) -> BaseException | str:
-    """An error as it is to be said: of a database's, what it says itself, without the statement."""
-    cause = error.__cause__ or error
-    if isinstance(cause, sqlalchemy.exc.DBAPIError):
-        return f"the storage says: {cause.orig}"
-    return f"{error} {cause}" if isinstance(cause, ImportError) and cause is not error else error

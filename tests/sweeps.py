@@ -9,7 +9,8 @@ from pathlib import Path
 
 import sweep_run
 from sweep import sweep
-from sweep_study import Task, open_study, work
+from sweep_storage import open_study
+from sweep_study import Task, work
 
 RESULTS = ("test_accuracy", "last_loss", "value", "parameters")
 

@@ -13,9 +13,11 @@ from collections import Counter
 import optuna
 import pytest
 import sweep_run
+import sweep_storage
 import sweep_study
 from optuna.trial import TrialState
-from sweep_study import RETRY, begin, open_storage, planned
+from sweep_storage import RETRY, open_storage
+from sweep_study import begin, planned
 from sweep_tables import notes
 from sweeps import check_alone, quietly, small_task, states, study_of
 
@@ -249,7 +251,7 @@ def test_a_run_that_kills_its_worker_each_time_is_lost_in_the_end(task, counted_
         RETRY(study, study.trials[trial.number])
     rows = quietly(task)
     assert Counter(row["status"] for row in rows) == {"lost": 4} and counted_runs[0] == []
-    assert states(task) == {"FAIL": 4 * (sweep_study.TRIES + 1)}
+    assert states(task) == {"FAIL": 4 * (sweep_storage.TRIES + 1)}
     assert Counter(row["status"] for row in quietly(task, retry=True)) == {"done": 4}
 
 
@@ -318,15 +320,15 @@ def test_a_locked_file_is_waited_for(task, tmp_path, counted_runs):
 
 
 def test_a_file_that_stays_locked_is_an_error_in_one_line(task, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep_study, "PATIENCE", 0.1)
+    monkeypatch.setattr(sweep_storage, "PATIENCE", 0.1)
     begin(task)
     with sqlite3.connect(tmp_path / "sweep.db", isolation_level=None) as locked:
         locked.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(sweep_study.ERRORS) as caught:
+        with pytest.raises(sweep_storage.ERRORS) as caught:
             quietly(task)
         locked.execute("COMMIT")
     locked.close()
-    assert sweep_study.in_words(caught.value) == "the storage says: database is locked"
+    assert sweep_storage.in_words(caught.value) == "the storage says: database is locked"
 
 
 def test_a_journal_says_what_it_cannot_know(task, tmp_path, counted_runs):

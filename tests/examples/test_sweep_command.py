@@ -122,7 +122,7 @@ def test_what_is_wrong_is_said_in_one_line(options, words, tmp_path, monkeypatch
 
 def test_without_optuna_the_way_to_it_is_said(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    monkeypatch.delitem(sys.modules, "sweep_study")
+    monkeypatch.delitem(sys.modules, "sweep_storage")
     code, errors = called_here(capsys=capsys)
     assert code == 2 and 'pip install "tinygrad_steel[sweep]"' in errors and errors.count("\n") == 1
 
