@@ -174,6 +174,7 @@ def test_rates_that_are_written_alike_are_two_configurations():
 
 
 def test_the_export_has_each_number_to_the_bit(tmp_path, task):
+    task = task._replace(storage=f"journal:{tmp_path}/sweep.log")
     rows = quietly(task)
     export(str(tmp_path / "rows.csv"), rows)
     with open(tmp_path / "rows.csv", newline="", encoding="utf-8") as f:
@@ -200,7 +201,8 @@ def test_the_picture_has_each_configuration(tmp_path):
     figure.savefig(tmp_path / "best.png")
 
 
-def test_nothing_but_its_own_lines_is_said(task, capfd):
+def test_nothing_but_its_own_lines_is_said(tmp_path, task, capfd):
+    task = task._replace(storage=f"journal:{tmp_path}/sweep.log")
     sweep(task, Inline())
     lines = capfd.readouterr()
     assert lines.err == "" and len(lines.out.splitlines()) == 1 + 4
