@@ -273,15 +273,17 @@ def training_state(
 
     `training`: the numbers of the training rows in their present order, as each epoch shuffles them further.
     """
-    kind, keys, place, has_normal, normal = rng.get_state()
-    if kind != "MT19937":
-        raise ValueError(f"the state of a generator of the kind {kind} has no place in a file")
+    generator = rng.get_state(legacy=False)
+    if generator["bit_generator"] != "MT19937":
+        raise ValueError(
+            f"the state of a generator of the kind {generator['bit_generator']} has no place in a file"
+        )
     return {
         **{f"parameter {name}": np.array(p.data) for name, p in parameters.items()},
         **{f"optimizer {name}": x for name, x in optimizer.state().items()},
-        "generator keys": np.array(keys),
-        "generator place": np.array([place, has_normal], np.int64),
-        "generator normal": np.array(normal),
+        "generator keys": np.array(generator["state"]["key"]),
+        "generator place": np.array([generator["state"]["pos"], generator["has_gauss"]], np.int64),
+        "generator normal": np.array(generator["gauss"]),
         "training": np.array(training),
     }
 

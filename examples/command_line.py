@@ -19,7 +19,15 @@ from tinygrad_steel import RendererNotFound
 if TYPE_CHECKING:
     from experiment import Run
 
-ONE_MODEL = ("save", "plot", "onnx", "load_from", "source", "graph")  # options for one training
+ONE_MODEL = (
+    "save",
+    "plot",
+    "onnx",
+    "page",
+    "load_from",
+    "source",
+    "graph",
+)  # options for one training
 LONGEST = 500  # characters of a message
 WRONG = 2  # the exit code for what cannot be done as it was given
 
@@ -112,6 +120,9 @@ def parser_for(description: str | None, choices: dict[str, list[str]]) -> Parser
     add("--metrics", action="store_true", help=more)
     curves = "curves of loss and accuracy (.png, .svg, .pdf; needs matplotlib)"
     add("--plot", type=file, metavar="FILE", help=curves)
+    seen = "a page to step through: the first batch, before and after each epoch (.html)"
+    add("--page", type=file, metavar="FILE", help=seen)
+    add("--open", action="store_true", dest="open_page", help="show that page in a browser")
     add("--save", type=file, metavar="FILE", help="keep the trained model (.npz)")
     often = "write it every N epochs, too, so that no more is lost"
     add("--save-every", type=whole, default=0, metavar="N", help=often)
@@ -175,23 +186,26 @@ def prepare_console() -> None:
 def train_seeds(
     execute: Callable[..., Run], counts: list[int], given: dict[str, Any], seeds: int
 ) -> str:
-    """Train once for each seed; say its figures, at last their means and spreads; by what it was stopped."""
+    """Train once for each seed; say its figures, at last means and spreads; by what it was stopped."""
     epochs, batch_size, _ = counts
     found: dict[str, list[float]] = {}
     for seed in range(given["seed"], given["seed"] + seeds):
         run = execute(epochs, batch_size, 0, **{**given, "seed": seed, "say": silent})
+        synthetic = run.dataset.synthetic
+        if synthetic and not found:
+            print(synthetic)
         if run.stopped:
+            print(f"stopped by {run.stopped} in the training with seed {seed}")
             return run.stopped
         figures = {"accuracy": run.test_accuracy, **run.figures()}
         print(f"seed {seed}: {as_text(figures)}")
         for name, value in figures.items():
             found.setdefault(name, []).append(value)
     for name, values in found.items():
-        print(
-            f"{name} of {seeds} seeds = {np.mean(values):5.3f} {plus_minus()} {np.std(values):5.3f}"
-        )
-    if run.dataset.synthetic:
-        print(run.dataset.synthetic)
+        mean, spread = np.mean(values), np.std(values)
+        print(f"{name} of {seeds} seeds = {mean:5.3f} {plus_minus()} {spread:5.3f}")
+    if synthetic:
+        print(synthetic)
     return ""
 
 

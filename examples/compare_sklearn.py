@@ -1,12 +1,13 @@
 """The experiments with good settings, beside scikit-learn's multilayer perceptron of the same architecture.
 
-Both see the same training and test rows, standardised in the same way, over five seeds; mean and spread of the figure
-that counts for each data set, and the mean seconds of a training (without compiling, which is done once and kept).
+Both see the same training and test rows, standardised in the same way, over five seeds, those of the experiments' own
+`--seeds 5`; mean and spread of the figure that counts for each data set, and the mean seconds of a training (without
+compiling, which is done once and kept).
 Needs scikit-learn: pip install "tinygrad_steel[sklearn]".
 """
 
 import argparse
-import sys
+import importlib.util
 import time
 import warnings
 
@@ -14,9 +15,10 @@ import abalone
 import numpy as np
 import pulsar
 import steel
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier, MLPRegressor
+from command_line import Parser, file, plus_minus, prepare_console, silent, whole
+from stopping import CTRL_C
 
+FIRST_SEED = 1234
 GOOD = {"hidden": (64, 32), "init": "he", "standardize": True, "optimizer": "adam"}
 # name: how to train it, epochs, learning rate, what the figure is called, and the figure from outputs and targets
 EXPERIMENTS = {
@@ -35,11 +37,14 @@ EXPERIMENTS = {
 def ours(execute, epochs, rate, seed, data, compiled):
     """Train in silence."""
     settings = {"learning_rate": rate, "seed": seed, "data": data, "compiled": compiled, **GOOD}
-    return execute(epochs, 10, 0, say=lambda *_, **__: None, **settings)
+    return execute(epochs, 10, 0, say=silent, **settings)
 
 
 def theirs(trained, epochs, rate, seed):
     """The output of scikit-learn's perceptron for the same test rows, and the seconds its training took."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
     x, y = trained.model.scaling(trained.dataset.x), trained.dataset.y
     classes = trained.dataset.name != "abalone"
     kind = MLPClassifier if classes else MLPRegressor
@@ -71,7 +76,7 @@ def compare(name, seeds, data=None, epochs=None, compiled=True):
     execute, default_epochs, rate, _, figure = EXPERIMENTS[name]
     epochs = epochs or default_epochs
     rows = []
-    for seed in range(seeds):
+    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
         trained = ours(execute, epochs, rate, seed, data, compiled)
         if trained.stopped:
             raise KeyboardInterrupt  # which ended that training, and is meant for all
@@ -82,33 +87,33 @@ def compare(name, seeds, data=None, epochs=None, compiled=True):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="default 5")
-    parser.add_argument(
-        "--epochs", type=int, metavar="N", help="instead of those that are good for each data set"
-    )
-    parser.add_argument(
-        "--data", help="a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)"
-    )
-    parser.add_argument("--eager", action="store_true", help="without compiling")
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = Parser(description=__doc__, formatter_class=formatter)
+    add = parser.add_argument
+    add("--seeds", type=whole, default=5, metavar="N", help="default 5")
+    add("--epochs", type=whole, metavar="N", help="instead of what is good for each data set")
+    where = "a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)"
+    add("--data", type=file, help=where)
+    add("--eager", action="store_true", help="without compiling")
     given = parser.parse_args()
     if given.seeds < 1 or (given.epochs is not None and given.epochs < 1):
         parser.error("seeds and epochs are at least 1")
-    sys.stdout.reconfigure(errors="replace")  # a console may not have "±"
-    print(f"{'':10}{'':22}{'tinygrad_steel':>18}{'scikit-learn':>18}   seconds", flush=True)
+    if importlib.util.find_spec("sklearn") is None:
+        parser.fail('this needs scikit-learn: pip install "tinygrad_steel[sklearn]"')
+    prepare_console()
+    print(f"{'':10}{'':22}{'tinygrad_steel':>18}{'scikit-learn':>18}   seconds")
     try:
         for name, (*_, title, _) in EXPERIMENTS.items():
             rows, synthetic = compare(name, given.seeds, given.data, given.epochs, not given.eager)
             mean, spread = rows.mean(axis=0), rows.std(axis=0)
-            figures = "".join(f"{mean[i]:10.3f} ± {spread[i]:.3f}" for i in (0, 1))
+            sign = plus_minus()
+            figures = "".join(f"{mean[i]:10.3f} {sign} {spread[i]:.3f}" for i in (0, 1))
             note = f"   {synthetic}" if synthetic else ""
-            print(f"{name:10}{title:22}{figures}   {mean[2]:.1f} / {mean[3]:.1f}{note}", flush=True)
-    except (ValueError, OSError, FloatingPointError) as error:
-        parser.exit(2, f"{parser.prog}: {error}\n")
+            print(f"{name:10}{title:22}{figures}   {mean[2]:.1f} / {mean[3]:.1f}{note}")
+    except (ValueError, OSError, ImportError, FloatingPointError) as error:
+        parser.fail(error)
     except KeyboardInterrupt:
-        parser.exit(130, f"{parser.prog}: stopped by Ctrl-C\n")
+        parser.fail("stopped by Ctrl-C", CTRL_C)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,9 @@
-"""What an experiment is, and its training: the book's protocol, the same for all experiments."""
+"""What an experiment is, and its training: the book's protocol, the same for all experiments.
+
+`train` is the loop. What can be set is in `settings.py`, what is said meanwhile in `progress.py`, what is written and
+drawn in `outputs.py`, a run in a file in `resuming.py` and `checkpoint.py`, machine code in `compiled_epoch.py`, and
+the options of the command line in `command_line.py`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +23,7 @@ from progress import Progress, check_finite
 from settings import OPTIMIZERS, Settings
 from stopping import Terminated
 
-from tinygrad_steel import Tensor, no_grad
+from tinygrad_steel import Record, Tensor, no_grad
 from tinygrad_steel.engine.optim import Optimizer
 
 Array = np.ndarray
@@ -61,6 +66,7 @@ class Run:
     history: list[Epoch] = field(default_factory=list)
     seconds: float = 0.0  # of the epochs, without compiling
     stopped: str = ""  # by "Ctrl-C" or "SIGTERM"
+    record: Record | None = None  # what its page shows
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -130,11 +136,10 @@ def train(
         return run
     run_epoch = compiled_epoch(run) if settings.compiled else run.epoch
     step_count = len(run.training) // mb_size
-    progress, saver, watchers = Progress(run), resuming.saver(run), outputs.watchers(settings)
+    progress, saver, watch = Progress(run), resuming.saver(run), outputs.watcher(run)
     start = time.perf_counter()
     try:
-        for watch in watchers:
-            watch(run)
+        watch(run)
         for _ in range(epoch_count):
             run.rng.shuffle(run.training)
             batches = run.training[: step_count * mb_size].reshape(step_count, mb_size)
@@ -143,8 +148,8 @@ def train(
             check_finite(run)
             saver.epoch_done(run.epochs)
             progress.epoch_done()
-            for watch in watchers:
-                watch(run)
+            watch(run)
+        saver.write()
     except KeyboardInterrupt as stop:
         run.stopped = "SIGTERM" if isinstance(stop, Terminated) else "Ctrl-C"
         saver.stop()
@@ -164,7 +169,7 @@ def prepare(experiment: Experiment, settings: Settings) -> Run:
         settings.say(dataset.synthetic)
     rng = settings.generator()
     columns, classes = dataset.x.shape[1], dataset.y.shape[1]
-    check_size([columns, *settings.hidden, classes], len(dataset.x))
+    check_size([columns, *map(int, settings.hidden), classes], len(dataset.x))
     model = Model(columns, settings.hidden, classes, rng, settings.init)
     optimizer = OPTIMIZERS[settings.optimizer](model.parameters.values(), settings.learning_rate)
     order = np.arange(len(dataset.x))
@@ -173,7 +178,7 @@ def prepare(experiment: Experiment, settings: Settings) -> Run:
     training, test = np.split(order, [whole_batches])
     run = Run(experiment, settings, dataset, model, optimizer, training, test, rng)
     if settings.load_from is not None:
-        resuming.go_on(run)
+        resuming.go_on(run, settings.load_from)
     else:
         model.scaling = Scaling.of(dataset.x[training]) if settings.standardize else model.scaling
         run.training = balanced(dataset.y, training) if settings.balance else training

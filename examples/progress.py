@@ -41,7 +41,8 @@ class Progress:
         """Leave the terminal as it was."""
         if self.run.stopped:
             epoch, count = self.run.epochs + 1, self.run.epochs_before + self.settings.epoch_count
-            self.print(f"stopped by {self.run.stopped} in epoch {epoch} of {count}")
+            where = f"in epoch {epoch} of" if epoch <= count else "after epoch"
+            self.print(f"stopped by {self.run.stopped} {where} {count}")
         if self.bar is not None:
             self.bar.close()
 

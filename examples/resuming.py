@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from checkpoint import Kind
     from experiment import Run
 
+MOST_EPOCHS = 10**15  # more are nobody's
 FIXED = ("init", "standardize", "balance")  # settings that stay what they are in the file
 
 
@@ -70,14 +72,14 @@ def put_back(run: Run, arrays: Arrays) -> None:
     del run.history[int(arrays["epochs"]) - run.epochs_before :]
 
 
-def go_on(run: Run) -> None:
+def go_on(run: Run, file: str) -> None:
     """Take over what a file has: parameters, scaling, rows, the states of optimizer and generator.
 
     Its test rows stay what they are, as others have been trained with. Another optimizer than that
     of the file begins anew.
     """
-    settings, file = run.settings, run.settings.load_from
-    arrays, kept = load_checkpoint(file, lambda kept, kinds: check(run, kept, kinds))
+    settings = run.settings
+    arrays, kept = load_checkpoint(file, lambda kept, kinds: check(run, file, kept, kinds))
     for name in ("test", "training"):
         refuse_rows(file, arrays[name], len(run.dataset.x), f"{name} rows")
     if np.isin(arrays["training"], arrays["test"]).any():
@@ -97,16 +99,27 @@ def go_on(run: Run) -> None:
     if not settings.instead_of_training:
         inputs = "standardised" if kept["standardize"] else "raw"
         anew = "" if same else f", {settings.optimizer} begins anew after {kept['optimizer']}"
-        settings.say(f"loaded: {file} (epochs: {kept['epochs']}, inputs: {inputs}{anew})")
+        other = "".join(differences(run, kept))
+        settings.say(f"loaded: {file} (epochs: {kept['epochs']}, inputs: {inputs}{anew}{other})")
 
 
-def check(run: Run, kept: dict[str, Any], kinds: dict[str, Kind]) -> None:
+def differences(run: Run, kept: dict[str, Any]) -> Iterator[str]:
+    """What is not as in the file, where that is allowed: a run that was never stopped would be another one."""
+    for name, own in [
+        ("learning_rate", run.settings.learning_rate),
+        ("batch_size", run.settings.mb_size),
+    ]:
+        if kept.get(name) != own:
+            yield f", {name.replace('_', ' ')} {own} after {kept.get(name)!r:.40}"
+
+
+def check(run: Run, file: str, kept: dict[str, Any], kinds: dict[str, Kind]) -> None:
     """ValueError where a file is not of such a run; before its arrays are read."""
-    file, settings = run.settings.load_from, run.settings
-    sound = kept.get("init") in ("book", "he") and kept.get("optimizer") in OPTIMIZERS
+    sound = kept.get("init") in ("book", "he") and kept.get("optimizer") in [*OPTIMIZERS]
     sound = sound and all(isinstance(kept.get(name), bool) for name in ("standardize", "balance"))
     epochs = kept.get("epochs")
-    sound = sound and isinstance(epochs, int) and not isinstance(epochs, bool) and epochs >= 0
+    sound = sound and isinstance(epochs, int) and not isinstance(epochs, bool)
+    sound = sound and 0 <= epochs < MOST_EPOCHS
     if not sound or not {"test", "training"} <= kinds.keys():
         raise ValueError(f"{file} is not a model saved by these examples, or not a whole one")
     own, _ = state_of(run)
@@ -117,5 +130,5 @@ def check(run: Run, kept: dict[str, Any], kinds: dict[str, Kind]) -> None:
             raise ValueError(f"{file} has {name}: {kind}, this model none")
     refuse_size(file, kinds, own)
     for name in ("standardize", "balance"):
-        if getattr(settings, name) and not kept[name]:
+        if getattr(run.settings, name) and not kept[name]:
             raise ValueError(f"{file} was trained without --{name}, and can only go on without it")

@@ -1,9 +1,8 @@
 """A hand-written backprop checked against the graph: right, with three classic mistakes, with the book's epsilon."""
 
-import argparse
-
 import numpy as np
 import steel
+from command_line import Parser, file, prepare_console
 from datasets import load
 from model import Model
 
@@ -65,10 +64,14 @@ def verify(data=None):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data",
-        help="a file, a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)",
-    )
-    for title, report in verify(parser.parse_args().data).items():
+    parser = Parser(description=__doc__)
+    where = "a file, a folder, 'uci' or 'synthetic' (default: looked for, then downloaded)"
+    parser.add_argument("--data", type=file, help=where)
+    given = parser.parse_args()
+    prepare_console()
+    try:
+        reports = verify(given.data)
+    except (ValueError, OSError) as error:
+        parser.fail(error)
+    for title, report in reports.items():
         print(f"== {title}\n{report}\n")

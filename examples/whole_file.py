@@ -35,8 +35,11 @@ def whole_file(file: str | os.PathLike[str]) -> Iterator[Path]:
     target, old = place_of(file)
     remove_leftovers(target)
     part = part_of(target, secrets.token_hex(8))  # another one each time, as two may write at once
-    # What was private is private while it is written, too
-    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if old else 0o666))
+    try:
+        # What was private is private while it is written, too
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if old else 0o666))
+    except OSError as error:
+        raise cannot(file, error.strerror or str(error)) from error
     try:
         yield part
         if old is not None:
@@ -61,7 +64,7 @@ def place_of(file: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]
         raise OSError("a file to write needs a name, not an empty one")
     try:
         target = Path(os.path.realpath(file))
-        old = status_of(target)
+        old = status_of(Path(file))  # of /dev/stdout, no path leads to what it is
     except (OSError, ValueError) as error:  # a loop of links, a name too long, a zero byte in it
         raise cannot(file, getattr(error, "strerror", None) or str(error)) from error
     if old is not None and (kind := kind_of(old)):

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import abalone
 import command_line
+import experiment
+import model
 import numpy as np
 import pulsar
 import pytest
 import steel
 from datasets import load
+from helpers import FULL
 
 EXAMPLES = Path(command_line.__file__).parent
 SCRIPTS = {"abalone": abalone, "pulsar": pulsar, "steel": steel}
@@ -140,7 +143,7 @@ NO_PLACE = {
 }
 PLACES = [
     ([option, place, "--data", "{}/table.csv"], what)
-    for option in ["--save", "--plot", "--onnx", "--graph"]
+    for option in ["--save", "--plot", "--onnx", "--page", "--graph"]
     for place, what in NO_PLACE.items()
 ]
 
@@ -158,6 +161,11 @@ TWICE = [
     (["--graph", "{}/a.dot", "--plot", "{}/a.png"], "nothing to save, to export or to plot"),
     (["--plot", "{}/a.xyz"], "a file such as curves.png"),
     (["--plot", "{}/a"], "a file such as curves.png"),
+    (["--page", "{}/a.png"], "/place/a.png: a page is a file such as page.html"),
+    (["--page", "{}/a.html", "--save", "{}/a.html"], f"--save and --page {SAME}"),
+    (["--page", "{}/a.html", "--source"], "nothing to save, to export or to plot"),
+    (["--page", "{}/a.html", "--seeds", "2"], "--seeds trains 2 models: without --page"),
+    (["--open"], "open needs page"),
     (["--graph", "{}/a.xyz"], "/place/a.xyz: the suffix says the format, one of .svg, .png"),
     (["--graph", "{}/a"], "/place/a: the suffix says the format, one of .svg, .png"),
 ]
@@ -274,6 +282,13 @@ def test_what_is_wrong_is_one_clear_line(number, place, capsys, monkeypatch):
     assert time.perf_counter() - start < 20
 
 
+def test_memory_is_counted_for_all_rows(monkeypatch):
+    monkeypatch.setattr(model, "memory", lambda: 2**20)
+    model.check_size([27, 100, 7])  # 3507 parameters, five numbers each: 0.13 MiB
+    with pytest.raises(ValueError, match=r"widths \[27, 100, 7\] need 0 GiB of memory"):
+        model.check_size([27, 100, 7], 1941)  # 100 numbers a row, and their gradients: 2.96 MiB
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 @pytest.mark.parametrize(
     "options",
@@ -315,8 +330,9 @@ def test_seeds_say_each_and_then_mean_and_spread(encoding, sign, capsys, monkeyp
     ]
     accuracy = [run.history[-1].test_accuracy for run in runs]
     errors_of = [np.abs(run.output - run.dataset.y[run.test]).mean() for run in runs]
-    *each, first, second, sentence = out.splitlines()
-    assert (code, errors) == (0, [""]) and sentence == load("abalone", "synthetic").synthetic
+    sentence, *each, first, second, last = out.splitlines()
+    assert (code, errors) == (0, [""])
+    assert sentence == last == load("abalone", "synthetic").synthetic
     for seed, line, a, e in zip((7, 8, 9), each, accuracy, errors_of, strict=True):
         assert line == f"seed {seed}: accuracy = {a:5.3f}, mean absolute error in rings = {e:5.3f}"
     for line, name, values in [
@@ -326,6 +342,47 @@ def test_seeds_say_each_and_then_mean_and_spread(encoding, sign, capsys, monkeyp
         mean = sum(values) / 3
         spread = (sum((x - mean) ** 2 for x in values) / 3) ** 0.5
         assert line == f"{name} of 3 seeds = {mean:5.3f} {sign} {spread:5.3f}"
+
+
+def test_ctrl_c_ends_all_seeds(capsys, monkeypatch):
+    epoch, calls = experiment.Run.epoch, []
+
+    def interrupted(run, batches):
+        calls.append(batches)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return epoch(run, batches)
+
+    monkeypatch.setattr(experiment.Run, "epoch", interrupted)
+    few = ["--epochs", "3", "--batch-size", "100", "--data", "synthetic"]
+    code, out, errors = run("steel", capsys, monkeypatch, *few, "--seeds", "3")
+    assert (code, errors, len(calls)) == (130, [""], 4)
+    assert out.splitlines()[-1] == "stopped by Ctrl-C in the training with seed 1235"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FULL, reason="15 trainings of 20 to 60 epochs")
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_readmes_good_figures_are_what_its_commands_print(name, data_folder):
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    row = rf"\| {name} \| `(\S+) ([^`]+)` \| (?:(?:accuracy|F1|off by) )(\S+) ± (\S+)"
+    ((file, options, mean, spread),) = re.findall(row, readme)
+    command = [sys.executable, EXAMPLES.parent / file, *options.split(), "--data", str(data_folder)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=1200)
+    figure = {"steel": "accuracy", "abalone": "mean absolute error in rings", "pulsar": "F1"}[name]
+    (found,) = re.findall(rf"^{figure} of 5 seeds = (\S+) ± ", done.stdout, re.MULTILINE)
+    # other machines add up in other orders, and training spreads the last digit
+    assert abs(float(found) - float(mean)) <= float(spread)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pipes in folders")
+def test_what_is_wrong_is_one_line_of_the_other_scripts_as_well(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("verify_manual.py", "compare_sklearn.py"):
+        for data, what in [("", "the name of a file"), (str(tmp_path / "pipe"), "it is a pipe")]:
+            command = [sys.executable, EXAMPLES / name, "--data", data]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            assert done.returncode == 2 and done.stderr.count("\n") == 1 and what in done.stderr
 
 
 # A console, a pipe or a machine that lacks something
