@@ -342,7 +342,7 @@ def test_a_dask_cluster_gives_the_same(dask_cluster, tmp_path, task):
     rows = sweep(task, script.Cluster(dask_cluster.scheduler_address), say=lambda line: None)
     assert Counter(row["status"] for row in rows) == {"done": 4}
     check_alone(rows)
-    done = called(tmp_path, "--dask", dask_cluster.scheduler_address)
+    done = called(tmp_path, "--study", "other", "--dask", dask_cluster.scheduler_address)
     assert (done.returncode, done.stderr) == (0, "") and "2/2" in done.stdout
 
 
