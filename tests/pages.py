@@ -31,7 +31,7 @@ HOSTILE = (
 def missing() -> str:
     """Why no page can be opened here, or nothing."""
     if importlib.util.find_spec("playwright") is None:
-        return "pages are opened by playwright, which is not installed: pip install playwright"
+        return "pages are opened by playwright, which is not installed: pip install 'tinygrad_steel[page-tests]'"
     if CHROMIUM is None:
         return (
             "pages are opened in Chromium, which is not on PATH: install chromium, or set "

@@ -108,15 +108,6 @@
     return [...document.querySelectorAll(".arrow .f")].flatMap(points).filter((p) => boxes.some(isIn(p))).length;
   },
 
-  // Of gradients of several parts: what the parts are, and the gradient.
-  parts() {
-    const data = JSON.parse(document.getElementById("data").textContent);
-    const of = (all, id) => all.find((x) => x.id === id);
-    const sent = {};
-    for (const s of data.steps) if (s.part) (sent[s.n] ||= []).push(of(data.arrows, s.a).a);
-    return Object.entries(sent).map(([n, parts]) => [parts.map((i) => data.arrays[i].v), data.arrays[of(data.cards, n).g].v]);
-  },
-
   // When the next frame is on the screen, in ms since the page was opened.
   framed() {
     return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))));

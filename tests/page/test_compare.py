@@ -241,6 +241,20 @@ def test_both_sources_stand_side_by_side_where_there_is_room(width, is_beside, o
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_long_function_is_shown_around_its_wrong_line(opened):
+    """Steps beyond what is shown have no line to mark."""
+    lines = FUNCTION.replace("dW = x", "pass\n" * 450 + "dW = x").replace(
+        "\npass", "\n        pass"
+    )
+    found, number = compared(lines.replace("\ndW", "\n        dW"), *SIGN)
+    page = opened(found.html)
+    assert page.locator(".yours h3").inner_text().endswith("400 of 461 lines")
+    assert "first wrong step" in own_line(page, number).inner_text()
+    go_to(page, "W")
+    assert page.locator('.own [aria-current="step"]').count() == 0
+    assert "x.T @ dz" in page.locator("#value .both").inner_text()
+
+
 def test_arrays_have_no_source_and_the_graphs_has_all_the_room(opened):
     page = opened(handed(o=-G_O).html)
     assert page.locator(".yours").count() == 0

@@ -5,6 +5,10 @@ import pages
 
 from tinygrad_steel import explore
 
+# How large the graph is, and how its window is divided.
+PLACES = """[document.querySelector(".view svg").getAttribute("width"),
+    document.querySelector("main").style.gridTemplateColumns]"""
+
 
 def drawn(frame):
     frame.wait_for_selector(".view svg .card", state="attached")
@@ -39,6 +43,9 @@ def test_a_frame_with_no_size_at_first(opened):
     page.evaluate("document.getElementById('box').style.display = 'block'")
     page.wait_for_timeout(500)
     assert drawn(page.frames[1])
+    at_once = opened(f"<!doctype html><div>{html}</div>", 1000, 700)
+    assert drawn(at_once.frames[1])
+    assert page.frames[1].evaluate(PLACES) == at_once.frames[1].evaluate(PLACES)
 
 
 def test_hostile_names_come_out_literally(opened):

@@ -49,9 +49,11 @@ CHAIN = {"title": str, "ok": bool, "note": str, "rows": list, "own": (dict, MAYB
 ROW = {
     **dict.fromkeys(("name", "called", "verdict", "text", "reason"), str),
     **{"n": (str, MAYBE), "code": list, "a": (int, MAYBE), "off": (*STATISTIC, MAYBE)},
-    **{"first": bool, "line": (int, MAYBE)},
+    **{"first": bool, "line": (int, MAYBE), "until": (int, MAYBE), "parts": list, "own": list},
+    **{"shape": str, "of": str, "graph": (int, MAYBE), "factor": (int, float)},
+    **{"at": (list, MAYBE), "there": (list, MAYBE)},
 }
-OWN = {"file": str, "function": str, "start": int, "lines": list}
+OWN = {"file": str, "function": str, "start": int, "lines": list, "of": int}
 VERDICTS = {"right", "wrong", "follows", "not-judged"}
 
 
@@ -249,12 +251,20 @@ def check_layout(where, layout, data):
 
 
 def check_chain(where, chain, data):
-    fields(where, chain, CHAIN)
+    fields(where, chain, CHAIN, {"shown": bool})
     cards = {card["id"] for card in data["cards"]}
     for row in chain["rows"]:
         fields(where, row, ROW)
         assert row["verdict"] in VERDICTS and (row["n"] is None or row["n"] in cards), where
         index(where, row["a"], data)
+        index(where, row["graph"], data)
+        assert row["of"] in ("gradient", "value") and (row["line"] is None) == (
+            row["until"] is None
+        )
+        if row["line"] is not None:
+            own = chain["own"]
+            last = own["start"] + own["of"]  # of a long function a part is shown
+            assert own["start"] <= row["line"] <= row["until"] < last, where
     assert sum(row["first"] for row in chain["rows"]) <= 1, where
     if chain["own"] is not None:
         fields(where, chain["own"], OWN)

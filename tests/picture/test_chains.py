@@ -11,8 +11,9 @@ import textwrap
 
 import numpy as np
 import pytest
+from picture.schema import check_chain
 
-from tinygrad_steel import Tensor, compare_backprop, scope
+from tinygrad_steel import Tensor, compare_backprop, explore, scope
 from tinygrad_steel.picture import chains
 from tinygrad_steel.picture.chains import chain_of, chains_of
 from tinygrad_steel.picture.story import make_story
@@ -36,8 +37,10 @@ def story_of(loss, names, **options):
     return make_story(loss, names, **{"fold": False, "depth": None, **options})
 
 
-def chain(text, run="backward()", with_source=True):
-    """A text with code, and what a page shows of it; the text begins at the first line of a file."""
+def reported(text, run, with_source=True):
+    """A text with code as it stands from the first line of a file on, the report on it, and the loss
+    with its names.
+    """
     text = textwrap.dedent(text).strip("\n") + "\n"
     file = "/somewhere/mine.py" if with_source else "<string>"
     if with_source:
@@ -46,6 +49,12 @@ def chain(text, run="backward()", with_source=True):
     exec(compile(text, file, "exec"), space)
     loss, names = problem()
     report = compare_backprop(loss, names, backprop=lambda: eval(run, space))
+    return text, report, loss, names
+
+
+def chain(text, run="backward()", with_source=True):
+    """A text with code, and what a page shows of it."""
+    text, report, loss, names = reported(text, run, with_source)
     return text, chain_of(story_of(loss, names), "mine", report)
 
 
@@ -378,6 +387,15 @@ def test_what_is_wrong_has_room_before_what_is_right():
     assert rows["G_z"]["verdict"] == "right"
     assert "1 array of yours did not come with it" in found["note"]
     assert [row["first"] for row in found["rows"]].count(True) == 1
+
+
+@pytest.mark.parametrize("code", [FUNCTION, LAMBDA, NESTED, APART])
+def test_what_the_page_is_given_is_as_it_is_described(code):
+    _, report, loss, names = reported(code, "backward()")
+    page = explore(loss, names, chains={"one": report, "other": report})
+    assert len(page.data["chains"]) == 2
+    for found in page.data["chains"]:
+        check_chain("chain", found, page.data)
 
 
 def test_a_report_of_another_graph_is_refused():

@@ -107,6 +107,12 @@ def check(data, found):
             frame = found["scopes"][scope_id]
             good = within(boxes[id], frame) if id in inside else not overlap(boxes[id], frame)
             assert good, f"{id} and the frame of {path}"
+    for (a, path), (b, other) in itertools.combinations(opened.items(), 2):
+        outer, inner = sorted([(path, a), (other, b)], key=lambda each: len(each[0]))
+        if {a, b} <= {*found["scopes"]}:
+            frame, frame_inside = found["scopes"][outer[1]], found["scopes"][inner[1]]
+            is_inside = inner[0][: len(outer[0])] == outer[0]
+            assert within(frame_inside, frame) if is_inside else not overlap(frame_inside, frame)
     everything = [0, 0, *found["size"]]
     assert all(within(box, everything) for box in [*boxes.values(), *found["scopes"].values()])
     for arrow in data["arrows"]:
@@ -126,9 +132,8 @@ def check_arrow(arrow, way, tail, head, everything):
         assert within([x, y, 0, 0], near), f"{arrow['id']} does not end at its box"
         inner = [box[0] + 2, box[1] + 2, box[2] - 4, box[3] - 4]
         assert not within([x, y, 0, 0], inner), f"{arrow['id']} ends in its box"
-    assert ("label" in way) == (arrow["label"] is not None)
-    if arrow["label"]:
-        assert within([*way["label"], arrow["label"]["w"], arrow["label"]["h"]], everything)
+    size = arrow["label"] or {"w": 0, "h": 0}
+    assert within([*way["label"], size["w"], size["h"]], everything)
 
 
 # Scenes and random graphs
@@ -209,6 +214,19 @@ def test_a_bias_stands_beside_its_product(layouts):
         assert found[bias][1] + found[bias][3] > found[product][1]
 
 
+@pytest.mark.parametrize("is_first", [False, True])
+def test_a_bias_stands_on_the_side_of_its_place_in_the_sum(is_first, layouts, request):
+    x, w, b = Tensor(np.ones((2, 2)), name="x"), leaf(np.eye(2), name="w"), leaf([1.0], name="b")
+    data = page_data(np.square(b + x @ w if is_first else x @ w + b).sum())
+    (found,) = layouts(data)
+    heads = {a["tail"]: a["head"] for a in data["arrows"]}
+    (product,) = (c["id"] for c in data["cards"] if c["op"] == "matmul")
+    bias = next(x for x, y in heads.items() if y == heads[product] and x != product)
+    ours = "our own" in request.node.name  # which puts all to the right of the spine
+    is_left = found["cards"][bias][0] < found["cards"][product][0]
+    assert is_left == (is_first and not ours)
+
+
 def mlp():
     """Three layers, each in a scope of its own."""
     rng = np.random.default_rng(1)
@@ -285,6 +303,21 @@ def test_scopes_that_need_each_other_are_not_both_closed():
         a2 = np.tanh(b2)
     data = page_data((b1 + a2).sum())
     assert [data["scopes"][int(id[1:])]["path"] for id in closable(data)] == [["a"]]
+
+
+def test_scopes_in_scopes(layouts):
+    """Below a box in five frames there is room for all of them, before the next ones begin."""
+    x = leaf([1.0, 2.0], name="x")
+    for side in "ab":
+        with scope(side), scope("2"), scope("3"), scope("4"), scope("5"):
+            x = np.exp(x)
+    data = page_data(x.sum())
+    for arrow in data["arrows"]:
+        arrow["label"] = None
+    every, closed = layouts(data)
+    check(data, every)
+    check(data, closed)
+    assert len(every["scopes"]) == 10 and len(closed["closed"]) == 2
 
 
 # No renderer, or one that fails

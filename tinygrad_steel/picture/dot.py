@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from typing import Any
 
 import graphviz
 
 from .arrows import Arrow
-from .beside import biases_beside
 from .cards import Card
 from .chips import Chip, Placed, placed
 from .fans import gathered
@@ -164,18 +164,28 @@ def set_scope(cluster: Any, path: Path, style: Style) -> None:
 
 
 def put_biases_beside(graph: Any, path: Path, shown: Placed) -> None:
-    """Each bias of a scope on the rank of its product."""
-    cards = [card for card in shown.cards if card.scope == path]
-    chips = [chip.id for chip in shown.chips if chip.scope == path]
-    for beside in biases_beside(cards, chips, shown.arrows):
-        put_beside(graph, *beside)
+    """A bias stands beside the product it is added to, if nothing else needs it.
 
-
-def put_beside(graph: Any, left: str, right: str) -> None:
-    """Two nodes on one rank, in this order."""
-    with graph.subgraph() as same:
-        same.attr(rank="same")
-        same.edge(left, right, style="invis", minlen="1")
+    It stands to the left where it is the first input, so that no arrow leads round the product.
+    Where one of them is in another scope, that would be torn apart; where two sums share the bias,
+    their products would come to stand beside each other, and arrows lead up.
+    """
+    cards = {card.id: card for card in shown.cards if card.scope == path}
+    biases = [card.id for card in cards.values() if card.kind in ("parameter", "constant")]
+    biases += [chip.id for chip in shown.chips if chip.scope == path]
+    uses = collections.Counter(arrow.tail for arrow in shown.arrows)
+    before = {arrow.head: arrow.tail for arrow in shown.arrows if arrow.spine}
+    met = set()  # those whose arrow from the spine was among the arrows already
+    for arrow in shown.arrows:
+        if arrow.spine:
+            met.add(arrow.head)
+        product = before.get(arrow.head)
+        is_bias = arrow.tail in biases and uses[arrow.tail] == 1 and arrow.head in cards
+        if is_bias and product in cards and cards[product].op:
+            with graph.subgraph() as same:
+                same.attr(rank="same")
+                beside = (product, arrow.tail) if arrow.head in met else (arrow.tail, product)
+                same.edge(*beside, style="invis", minlen="1")
 
 
 def add_card(graph: Any, card: Card, style: Style) -> None:

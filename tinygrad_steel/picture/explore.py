@@ -272,6 +272,8 @@ def kind(thing: Any) -> str:
 
 def hint(given: Any) -> str:
     """What to write where somebody has handed over something else than the loss."""
+    if isinstance(given, Picture):
+        return ": picture.save('loss.html') writes its page"
     if is_report(given):
         return ": explore(loss, chains=report)"
     if is_record(given):

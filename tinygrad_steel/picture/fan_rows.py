@@ -27,7 +27,7 @@ class Fan:
         wide, high = self.cell
         w = wide * min(len(self.leaves), MOST_BESIDE)
         h = high * -(-len(self.leaves) // MOST_BESIDE) + TRUNK
-        return Box(self.id, w, h, self.leaves[0].scope, "fan", "", False)
+        return Box(self.id, w, h, self.leaves[0].scope, "fan", False)
 
 
 def with_fans(plan: Plan) -> tuple[Plan, list[Fan]]:

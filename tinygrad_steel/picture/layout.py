@@ -9,8 +9,7 @@ from typing import Any
 
 import graphviz
 
-from .beside import biases_beside
-from .dot import MANY, put_beside
+from .dot import MANY
 from .fan_rows import spread, with_fans
 from .plain_layout import plain_layout
 from .plan import Box, Link, Plan, closable, levels_of, plan_of
@@ -48,7 +47,15 @@ def layout_of(plan: Plan) -> Layout:
     gathered, fans = with_fans(plan)
     layout = layout_by_renderer(gathered)
     spread(layout, fans)
+    for way in layout["arrows"].values():
+        way.setdefault("label", middle(way["pts"]))
     return layout
+
+
+def middle(points: list[float]) -> list[float]:
+    """A point about halfway, where a label would be if there were one."""
+    half = len(points) // 4 * 2
+    return points[half : half + 2]
 
 
 def layout_by_renderer(plan: Plan) -> Layout:
@@ -118,9 +125,6 @@ def add_scope(graph: Any, scope: tuple[str, ...], plan: Plan) -> None:
                 name = blank(plan.frames[inner[-1]], 18)
                 cluster.attr(label=name, labeljust="l", labelloc="t", margin="12")
                 add_scope(cluster, inner, plan)
-    here = [box for box in plan.boxes if box.scope == scope]
-    for beside in biases_beside(here, (), plan.links):
-        put_beside(graph, *beside)
 
 
 def add_box(graph: Any, box: Box) -> None:

@@ -32,12 +32,14 @@ BUDGETS = (
     Budget(),
     Budget(32, 32, 4),
     Budget(24, 24, 4),
-    Budget(16, 16, 4),
+    Budget(20, 20, 3),
+    Budget(16, 16, 3),
     Budget(12, 12, 3),
+    Budget(10, 10, 3),
     Budget(8, 8, 3),
     Budget(5, 5, 3),
 )
-ROOM = 600_000  # characters
+ROOM = 800_000  # characters
 HEAD = 170  # characters of what stands beside the numbers of one array
 
 

@@ -22,7 +22,6 @@ class Box:
     h: float
     scope: tuple[str, ...]
     kind: str
-    op: str
     spine: bool
 
 
@@ -85,15 +84,15 @@ def scopes_around(path: Sequence[str], scopes: Mapping[Path, str]) -> list[str]:
 
 def card_box(card: Mapping[str, Any], around: list[str]) -> Box:
     """The box of a card."""
-    kind, op = card["kind"], card.get("op") or ""
-    return Box(card["id"], card["w"], card["h"], tuple(around), kind, op, bool(card.get("spine")))
+    spine = bool(card.get("spine"))
+    return Box(card["id"], card["w"], card["h"], tuple(around), card["kind"], spine)
 
 
 def closed_box(card: Mapping[str, Any], around: list[str], closed: Collection[str]) -> Box | None:
     """The box of the outermost closed scope around a card, if there is one."""
     for i, id in enumerate(around):
         if id in closed:
-            return Box(id, *CLOSED, tuple(around[:i]), "scope", "scope", bool(card.get("spine")))
+            return Box(id, *CLOSED, tuple(around[:i]), "scope", bool(card.get("spine")))
     return None
 
 

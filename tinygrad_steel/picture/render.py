@@ -46,7 +46,8 @@ class Drawn:
 class Picture:
     """A drawing of a graph, as `draw` makes it.
 
-    `print` it as a text tree, show it in a notebook, `save("graph.svg")`, or take its `source`.
+    `print` it as a text tree, show it in a notebook, `save("graph.svg")`, or take its `source`;
+    `save("graph.html")` writes the page on which one steps through it.
 
     Attributes
     ----------

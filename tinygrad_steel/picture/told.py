@@ -126,30 +126,25 @@ def numbers_told(known: Known, arrow: Mapping[str, Any], x: Tensor) -> list[str]
 
 
 def flow_told(known: Known, sent: Mapping[Use, Value]) -> dict[str, Any]:
-    """What is sent back, and its length: from a fold to one Tensor, the sum of several parts.
+    """What is sent back, and its length.
 
-    What several Tensors inside of a fold get has no sum: then it is the length of the longest.
+    Several parts, as those that leave a fold, are a value only where they are all of a gradient.
+    Else the length is that of the longest.
     """
-    if not sent:
-        return {"a": None, "size": None}
-    if len({use.x for use in sent}) == 1:
-        whole = whole_of(known, sent)
-        return {
-            "a": known.arrays.of(whole),
-            "size": in_json(length(known.followed.numbers[whole])),
-        }
-    sizes = (length(known.followed.numbers[g]) for g in sent.values())
-    return {"a": None, "size": in_json(max(sizes))}
+    values = [*sent.values()]
+    whole = all_of_it(known, sent) if len(values) > 1 else None
+    values = values if whole is None else [whole]
+    sizes = [length(known.followed.numbers[g]) for g in values]
+    array = known.arrays.of(values[0]) if len(values) == 1 else None
+    return {"a": array, "size": in_json(max(sizes)) if sizes else None}
 
 
-def whole_of(known: Known, sent: Mapping[Use, Value]) -> Value:
-    """The sum of these parts of one gradient: the gradient itself, where they are all of it."""
+def all_of_it(known: Known, sent: Mapping[Use, Value]) -> Value | None:
+    """The gradient of which these are all parts, if it is that of one Tensor."""
     x = next(iter(sent)).x
-    g = known.followed.gradient(x)
     every = [y for y, place in known.followed.sent if y.inputs[place] is x]
-    if g is not None and len(every) == len(sent) > 1:
-        return g
-    return known.equations.single.total(sent.values())
+    is_all = len(every) == len(sent) and all(use.x is x for use in sent)
+    return known.followed.gradient(x) if is_all else None
 
 
 def vjps_told(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -191,7 +186,7 @@ def tokens(known: Known, equation: Equation, refs: Mapping[Value, str] | None = 
 
 
 def line_told(known: Known, line: Line) -> dict[str, Any]:
-    """A line of the source, and what its characters say; of the same characters one value."""
+    """A line of the source, and what its characters say: of the same ones the last that is computed."""
     found: dict[str, Any] = {"t": line.text, "k": line.kind}
     if line.value is not None:
         found["a"] = known.arrays.of(line.value)
@@ -199,9 +194,7 @@ def line_told(known: Known, line: Line) -> dict[str, Any]:
             found["ref"] = known.refs[line.value]
     values: dict[tuple[int, int], Value] = {}
     for start, end, value in line.spans:
-        first = values.setdefault((start, end), value)
-        if first not in known.refs and value in known.refs:
-            values[start, end] = value
+        values.setdefault((start, end), value)
     found["spans"] = [
         [*place, known.refs.get(value), known.arrays.of(value)] for place, value in values.items()
     ]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ..engine.recording import recording
 from ..engine.tensor import Tensor, record_op
-from ..ops import add
 from ..program.generators import moved
 from ..program.reachable import reachable
 from ..program.rewrite import with_inputs
@@ -21,7 +18,6 @@ from ..program.values import (
     Constant,
     Program,
     Value,
-    apply,
     compute,
     inputs_of,
     key,
@@ -100,10 +96,6 @@ class Single:
             return Tensor(value.data)
         return Tensor(self.numbers[value], x.requires_grad, "x")
 
-    def total(self, parts: Iterable[Value]) -> Value:
-        """The sum of several parts of a gradient, as a value."""
-        return functools.reduce(lambda a, b: self.add(apply(add, (a, b), {}, a)), parts)
-
     def add(self, y: Apply) -> Apply:
         """A value, which the program may have already."""
         found = self.by_key.setdefault(key(y), y)
@@ -113,9 +105,9 @@ class Single:
         return found
 
     def whole(self) -> Traced:
-        """The traced loss, with all that was added to its program."""
-        program = self.traced.program
-        applies = (*program.applies, *self.added)
+        """The traced loss, with all that was added to its program, as results of it."""
+        before, more = self.traced.program, tuple(self.added)
+        applies, results = before.applies + more, before.results + more
         return dataclasses.replace(
-            self.traced, program=Program(program.leaves, applies, program.results)
+            self.traced, program=Program(before.leaves, applies, tuple(dict.fromkeys(results)))
         )

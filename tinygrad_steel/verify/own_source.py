@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import linecache
 from collections.abc import Iterable, Iterator
 from types import CodeType, FrameType
@@ -79,12 +80,7 @@ def definition(code: CodeType, lines: list[str], name: str) -> tuple[str, range]
     """What a function is called, and over which lines it goes; a lambda with the function in which
     it stands, or else with its statement.
     """
-    try:
-        tree = ast.parse("".join(lines))
-    except (SyntaxError, ValueError):
-        return name, range(0)
-    line = code.co_firstlineno
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+    line, nodes = code.co_firstlineno, statements(tuple(lines))
     if code.co_name != "<lambda>":
         spans = [lines_of(node) for node in nodes if isinstance(node, DEFINITIONS)]
         return name, next((span for span in spans if span.start == line), range(0))
@@ -94,6 +90,16 @@ def definition(code: CodeType, lines: list[str], name: str) -> tuple[str, range]
     if inner is None:
         return name, range(0)
     return getattr(inner, "name", name), lines_of(inner)
+
+
+@functools.lru_cache(maxsize=16)
+def statements(lines: tuple[str, ...]) -> tuple[ast.stmt, ...]:
+    """All statements of a source, looked for once; none where it is no Python."""
+    try:
+        tree = ast.parse("".join(lines))
+    except (SyntaxError, ValueError):
+        return ()
+    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.stmt))
 
 
 def lines_of(node: ast.stmt) -> range:

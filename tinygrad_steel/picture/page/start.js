@@ -38,8 +38,10 @@ $("theme").addEventListener("click", () => {
 // ---- printing: all of the graph, all values filled, in light colours
 
 let before = null;
+const helpers = () => $("code").querySelector("details");
 addEventListener("beforeprint", () => {
-  before = { step: state.step, closed: state.closed };
+  before ??= { step: state.step, closed: state.closed, helpers: helpers()?.open };
+  if (helpers()) helpers().open = true;
   Object.assign(state, { step: LAST, closed: new Set() });
   setTheme("light");
   build();
@@ -47,7 +49,10 @@ addEventListener("beforeprint", () => {
   render();
 });
 addEventListener("afterprint", () => {
-  Object.assign(state, before);
+  const { step, closed } = before;
+  Object.assign(state, { step, closed });
+  if (helpers()) helpers().open = before.helpers;
+  before = null;
   setTheme(wantedTheme());
   rebuild();
 });
@@ -58,7 +63,7 @@ function start() {
   $("title").textContent = data.title;
   $("title").title = data.title;
   $("subtitle").textContent = data.subtitle.join(" · ");
-  $("notes").textContent = (data.notes || []).join(" ");
+  $("notes").textContent = (data.notes || []).join(" · ");
   $("notes").hidden = !data.notes?.length;
   document.querySelector(".pop").append(...[...KEYS, ...TRAINING_KEYS].flatMap(([key, text]) => [el("kbd", {}, key), el("span", {}, text)]));
   setTheme(wantedTheme());

@@ -13,7 +13,7 @@ function buildYours() {
   const box = el("div", { class: "own", dir: "ltr", role: "list", tabindex: 0, "aria-label": `your own lines, ${place}` }, own.lines.flatMap((text, i) => ownLine(text, own.start + i)));
   $("code").prepend(el("section", { class: "yours", "aria-label": "Your own source" }, el("h3", { dir: "auto" }, `Yours: ${place}${part}`), box));
   const first = chain().rows.find((row) => row.first);
-  if (has(first?.line)) showOwn(ownLines.get(first.line));
+  if (has(first?.line)) showOwn(first);
 }
 function ownLine(text, number) {
   const rows = rowsOnLine(number);
@@ -62,11 +62,14 @@ function renderYours() {
     else line.removeAttribute("aria-current");
   }
   const current = now.find((row) => has(row.line));
-  if (current && changed($("code").querySelector(".yours"), String(state.step))) showOwn(ownLines.get(current.line));
+  if (current && changed($("code").querySelector(".yours"), String(state.step))) showOwn(current);
 }
-function showOwn(line) {
+function showOwn(row) {
+  // All of a statement, with the reason under it.
+  const [line, last] = [ownLines.get(row.line), ownLines.get(row.until)];
+  if (!line || !last) return; // of a long function a part is shown
   const box = line.closest(".own");
-  const reason = line.nextElementSibling?.matches(".reason") ? line.nextElementSibling : line;
-  const [top, bottom] = [line.offsetTop - box.offsetTop, reason.offsetTop + reason.offsetHeight - box.offsetTop];
-  if (top < box.scrollTop + 10 || bottom > box.scrollTop + box.clientHeight - 10) box.scrollTop = top - box.clientHeight / 3;
+  const end = last.nextElementSibling?.matches(".reason") ? last.nextElementSibling : last;
+  const [top, bottom] = [line.offsetTop - box.offsetTop, end.offsetTop + end.offsetHeight - box.offsetTop];
+  if (top < box.scrollTop + 10 || bottom > box.scrollTop + box.clientHeight - 10) box.scrollTop = Math.min(top - 10, Math.max(top - box.clientHeight / 3, bottom + 10 - box.clientHeight));
 }
