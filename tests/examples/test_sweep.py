@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures as cf
+import functools
 import sqlite3
 import statistics
 import threading
@@ -123,7 +124,9 @@ def test_other_experiments_have_no_choice_of_losses(task, tmp_path, experiment):
 
 
 @pytest.mark.parametrize("prune", [False, True])
-def test_tpe_counts_each_trial_once_over_all_seeds(task, tmp_path, prune):
+def test_tpe_counts_each_trial_once_over_all_seeds(task, tmp_path, prune, monkeypatch):
+    seeded = functools.partial(optuna.samplers.TPESampler, seed=0)  # so that something is pruned
+    monkeypatch.setattr(optuna.samplers, "TPESampler", seeded)
     task = task._replace(storage=f"journal:{tmp_path}/sweep.log")
     space = {**task.space, "learning_rate": [1e-4, 1e-1], "hidden": ["", "4"]}
     task = task._replace(sampler="tpe", trials=12, prune=prune, space=space)
