@@ -11,7 +11,7 @@ import numpy as np
 from ...engine.tensor import Tensor
 from .. import verdicts
 from ..verdicts import tensors_of
-from ..words import plural, printable
+from ..words import plural, printable, shortened
 from .numbers import characters, in_json
 from .story import Story
 
@@ -24,7 +24,7 @@ WORST = [*verdicts.ICONS]  # from best to worst
 JSON = dict[str, Any]
 
 
-class Place(Protocol):
+class OwnPlace(Protocol):
     """What a page reads of a line of somebody's code."""
 
     @property
@@ -33,7 +33,7 @@ class Place(Protocol):
     def text(self) -> str: ...
 
 
-class Source(Protocol):
+class OwnSource(Protocol):
     """What a page reads of a function of somebody's own."""
 
     @property
@@ -59,9 +59,9 @@ class Step(verdicts.Step, Protocol):
     @property
     def variable(self) -> str: ...
     @property
-    def where(self) -> Place | None: ...
+    def where(self) -> OwnPlace | None: ...
     @property
-    def helpers(self) -> Sequence[Place]: ...
+    def helpers(self) -> Sequence[OwnPlace]: ...
     @property
     def factor(self) -> float: ...
     @property
@@ -81,7 +81,7 @@ class Report(Protocol):
     @property
     def unrecognised(self) -> Sequence[Step]: ...
     @property
-    def sources(self) -> Sequence[Source]: ...
+    def sources(self) -> Sequence[OwnSource]: ...
     def agreed(self) -> list[str]: ...
     def besides(self) -> list[str]: ...
 
@@ -128,7 +128,7 @@ def chain_of(
         for step in report.unrecognised
     ]
     notes = [*report.agreed(), *report.besides(), *left_out(len(rows) - len(fitting))]
-    own = source and shown(source, first.where if first else None)
+    own = source and own_shown(source, first.where if first else None)
     rows += others
     found = {"title": title, "ok": report.ok, "note": notes, "rows": rows, "own": own}
     chain: JSON = in_print(found)
@@ -146,7 +146,7 @@ def in_print(x: Any) -> Any:
     return printable(x.expandtabs(4)) if isinstance(x, str) else x
 
 
-def row_of(step: Step, source: Source | None) -> JSON:
+def row_of(step: Step, source: OwnSource | None) -> JSON:
     """What is said of a step, and where it stands in the source that is shown.
 
     `until`: the last line of its statement. `parts`: the lines that have made what a wrong step is
@@ -155,7 +155,7 @@ def row_of(step: Step, source: Source | None) -> JSON:
     place = step.where
     lines = range(0)
     if source is not None and place is not None and source.holds(place):
-        lines = lines_of(source, place)
+        lines = statement_lines(source, place)
     return {
         "name": step.name or step.variable,
         "called": step.called,
@@ -260,7 +260,7 @@ def left_out(count: int) -> list[str]:
 # Your own source
 
 
-def source_shown(report: Report) -> Source | None:
+def source_shown(report: Report) -> OwnSource | None:
     """The function of the first wrong step, and the one around that; where there is none, that
     with the most of the steps.
     """
@@ -273,7 +273,7 @@ def source_shown(report: Report) -> Source | None:
     return report.sources[max(held, key=held.__getitem__)] if held else None
 
 
-def lines_of(source: Source, place: Place) -> range:
+def statement_lines(source: OwnSource, place: OwnPlace) -> range:
     """The lines over which a statement goes, of which the text joins them."""
     joined = ""
     for n, line in enumerate(source.lines[place.line - source.start :]):
@@ -285,7 +285,7 @@ def lines_of(source: Source, place: Place) -> range:
     return range(place.line, place.line + 1)
 
 
-def shown(source: Source, place: Place | None) -> JSON:
+def own_shown(source: OwnSource, place: OwnPlace | None) -> JSON:
     """A function as the page shows it: as far left as it can stand, and no more of it than can be
     read.
     """
@@ -296,11 +296,6 @@ def shown(source: Source, place: Place | None) -> JSON:
         "file": source.called,
         "function": "" if source.function == "<module>" else source.function,
         "start": source.start + skipped,
-        "lines": [cut(line) for line in lines[skipped : skipped + MOST_LINES]],
+        "lines": [shortened(line, MOST_LETTERS) for line in lines[skipped : skipped + MOST_LINES]],
         "of": len(lines),
     }
-
-
-def cut(line: str) -> str:
-    """A line, as far as it can be read."""
-    return line if len(line) <= MOST_LETTERS else f"{line[:MOST_LETTERS]} ..."
