@@ -19,7 +19,7 @@ MOST_LINES = 400  # so many of a function are shown, around the first wrong one
 MOST_LETTERS = 400  # of a line
 ROOM = 300_000  # characters of arrays, in all chains together
 YOURS = "your chain"  # what a report is called that has no name
-WORST = [*verdicts.ICONS]  # from best to worst
+RANK = [*verdicts.ICONS]  # from best to worst
 
 JSON = dict[str, Any]
 
@@ -117,28 +117,26 @@ def chain_of(
     source = source_shown(report)
     first = report.first_wrong
     fitting = within(room, report, story)
+    every = [*zip(report.steps, owners), *((step, None) for step in report.unrecognised)]
     rows = [
         row_of(step, source)
         | (beside(story, step, t) if i in fitting else NOT_COMPARED)
-        | {"n": story.cards.get(t) if t is not None else None, "first": step is first}
-        for i, (step, t) in enumerate(zip(report.steps, owners))
+        | {"n": None if t is None else story.cards.get(t), "first": step is first}
+        for i, (step, t) in enumerate(every)
     ]
-    others = [
-        row_of(step, source) | NOT_COMPARED | {"n": None, "first": False}
-        for step in report.unrecognised
-    ]
-    notes = [*report.agreed(), *report.besides(), *left_out(len(rows) - len(fitting))]
+    notes = [*report.agreed(), *report.besides(), *left_out(len(owners) - len(fitting))]
     own = source and own_shown(source, first.where if first else None)
-    rows += others
-    found = {"title": title, "ok": report.ok, "note": notes, "rows": rows, "own": own}
-    chain: JSON = in_print(found)
-    return chain | {"note": "\n".join(chain["note"])}
+    return {
+        "title": in_print(title),
+        "ok": report.ok,
+        "note": "\n".join(in_print(notes)),
+        "rows": in_print(rows),
+        "own": in_print(own),
+    }
 
 
 def in_print(x: Any) -> Any:
-    """The same with nothing in its texts that cannot be seen, as what turns all that follows to the
-    left.
-    """
+    """The same with nothing in its texts that cannot be seen, such as marks that turn text around."""
     if isinstance(x, dict):
         return {key: in_print(inner) for key, inner in x.items()}
     if isinstance(x, list):
@@ -231,13 +229,14 @@ def difference(given: np.ndarray, own: np.ndarray) -> JSON:
 
 
 def within(room: int, report: Report, story: Story) -> set[int]:
-    """The places of the steps whose arrays have room, what is wrong before what is right; the first
-    wrong one always has.
+    """The indices of the steps whose arrays have room, what is wrong before what is right.
+
+    The first wrong one always has.
     """
     first = report.first_wrong
     order = sorted(
         range(len(report.steps)),
-        key=lambda i: (report.steps[i] is not first, -WORST.index(report.steps[i].status)),
+        key=lambda i: (report.steps[i] is not first, -RANK.index(report.steps[i].status)),
     )
     found: set[int] = set()
     for i in order:
@@ -261,8 +260,9 @@ def left_out(count: int) -> list[str]:
 
 
 def source_shown(report: Report) -> OwnSource | None:
-    """The function of the first wrong step, and the one around that; where there is none, that
-    with the most of the steps.
+    """The function of the first wrong step, or the one around that.
+
+    Where no step is wrong, it is the function with the most of them.
     """
     first = report.first_wrong
     if first is not None:
@@ -274,7 +274,7 @@ def source_shown(report: Report) -> OwnSource | None:
 
 
 def statement_lines(source: OwnSource, place: OwnPlace) -> range:
-    """The lines over which a statement goes, of which the text joins them."""
+    """The lines over which a statement goes; the text of its place has them joined."""
     joined = ""
     for n, line in enumerate(source.lines[place.line - source.start :]):
         joined = f"{joined} {line.strip()}" if n else line.strip()
@@ -286,9 +286,7 @@ def statement_lines(source: OwnSource, place: OwnPlace) -> range:
 
 
 def own_shown(source: OwnSource, place: OwnPlace | None) -> JSON:
-    """A function as the page shows it: as far left as it can stand, and no more of it than can be
-    read.
-    """
+    """A function as the page shows it: as far left as it can stand, and as much as can be read."""
     lines = textwrap.dedent("\n".join(source.lines)).split("\n")
     middle = place.line - source.start if place is not None else 0
     skipped = max(0, min(middle - MOST_LINES // 2, len(lines) - MOST_LINES))

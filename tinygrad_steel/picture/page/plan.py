@@ -85,8 +85,8 @@ def plan_of(data: Mapping[str, Any], closed: Collection[str]) -> Plan:
     frames = {
         scopes[path]: scope_width(path[-1]) for path in by_depth if scopes[path] in open_scopes
     }
-    shut = [scopes[path] for path in by_depth if scopes[path] in boxes]
-    return Plan(inputs_first([*boxes.values()], links), links, frames, shut)
+    as_boxes = [scopes[path] for path in by_depth if scopes[path] in boxes]
+    return Plan(inputs_first([*boxes.values()], links), links, frames, as_boxes)
 
 
 def scopes_around(path: Sequence[str], scopes: Mapping[Path, str]) -> list[str]:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 ROOM = 520_000  # characters of all frames together, however large the network
 HEAD, EACH = 70, 6  # of them, what stands beside the numbers of one array, and one number
 SIDES = (40, 32, 24, 20, 16, 14, 12, 10, 9, 8, 7, 6, 5, 4, 3)  # of a sample
-SMALLEST = {1: 6, 2: 5, 4: 4}  # the side below which there are rather 1/2 and 1/4 of the frames
+# Of all frames, of 1/2 and of 1/4: the smallest side before there are rather fewer frames.
+SMALLEST = {1: 6, 2: 5, 4: 4}
 FEWEST = 3  # frames of the largest network: beginning, middle and end
 DIGITS, DIGITS_ALONE = 3, 6
 KEPT = ("v", "min", "max", "mean", "norm", "bad", "dead")  # what differs from frame to frame
@@ -308,7 +309,7 @@ class Record:
 class Frame:
     """One moment: what of the graph differs from when it was traced, each array as JSON.
 
-    `parameters`: a number that is another one when one of them has changed.
+    `parameters`: a hash of all of them, by which one sees that one has changed.
     """
 
     step: int

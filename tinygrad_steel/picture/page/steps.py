@@ -149,7 +149,7 @@ def inner_places(known: Known) -> dict[str, list[Place]]:
 def down_the_source(moves: Sequence[Move], first: Place) -> list[tuple[Move, Place]]:
     """All moves in order, each after those that it needs and none further up than those before.
 
-    With each the place down to which the source is computed then; the first is `first`.
+    With each: how far down the source has been computed by then, from `first` on.
     """
     by_id = {move.id: move for move in moves}
     reached: dict[str, Place] = {}

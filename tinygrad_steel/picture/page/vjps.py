@@ -88,7 +88,7 @@ class SingleOps:
         return Vjps(tuple(None if x is None else at.get(x, x) for x in sent), late)
 
     def alone(self, x: Any) -> Any:
-        """An input as a leaf with a name, so that it is kept; a number that nobody has named is one."""
+        """An input as a leaf with a name, so that it is kept; what is a constant stays one."""
         if not isinstance(x, Tensor):
             return x
         value = self.traced.made[x]
