@@ -17,7 +17,7 @@ SCRIPTS = (
     "data.js",
     "numbers.js",
     "heatmap.js",
-    "folding.js",
+    "arrangement.js",
     "graph.js",
     "view.js",
     "source.js",

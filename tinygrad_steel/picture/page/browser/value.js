@@ -8,7 +8,7 @@ function renderValue() {
   box.dataset.card = c.id;
   const maps = mapsOf(c, box.clientWidth - 34);
   const both = [...equationsOf(c), maps]; // what is compared is seen first
-  box.replaceChildren(headOf(c), ...comparisonOf(c), ...(isCompared(c) ? both.reverse() : both), ...missingOf(c), ...meaningOf(c));
+  box.replaceChildren(headOf(c), ...blockOf(c), ...comparisonOf(c), ...(isCompared(c) ? both.reverse() : both), ...missingOf(c), ...meaningOf(c));
   box.scrollTop = top;
   if (key) (box.querySelector(`[data-key="${CSS.escape(key)}"]`) || box.querySelector(".pin")).focus({ preventScroll: true });
 }
@@ -23,7 +23,7 @@ function followValue() {
 
 function headOf(c) {
   const what = c.kind === "op" ? words(c.op) : c.kind === "output" && c.op ? `output (${words(c.op)})` : c.kind;
-  const about = [what, c.count > 1 && `${c.count} times`, c.shape === "()" ? "scalar ()" : c.shape, c.dtype, c.scope.length && `in ${c.scope.join(" / ")}`, ...c.facts];
+  const about = [what, c.count > 1 && `${c.count} times`, c.shape === "()" ? "scalar ()" : c.shape, c.dtype, c.scope.length && `in ${c.scope.join(" / ")}`, ...(c.kind === "fold" ? [] : c.facts)];
   const pin = el("button", { class: "pin", type: "button", "data-key": "pin", "aria-pressed": String(state.pinned), title: "keep this value in view while stepping" }, state.pinned ? "kept in view" : "keep in view");
   pin.addEventListener("click", () => {
     state.pinned = !state.pinned;
@@ -31,6 +31,7 @@ function headOf(c) {
   });
   return el("div", { class: "head" }, el("h2", { dir: "auto" }, nameOf(c)), el("span", { class: "what", dir: "auto" }, about.filter(Boolean).join(" · ")), pin);
 }
+const blockOf = (c) => (c.kind === "fold" && c.facts.length ? [el("pre", { class: "block", dir: "ltr" }, c.facts.join("\n"))] : []); // what repeats
 const toStep = (k) => el("button", { type: "button", "data-key": `step ${k}`, onclick: () => go(k) }, `step ${k}`);
 
 // ---- equations
