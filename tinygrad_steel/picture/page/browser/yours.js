@@ -19,15 +19,16 @@ function ownLine(text, number) {
   const rows = rowsOnLine(number);
   const shown = worst(rows);
   const begins = rows.some((r) => r.line === number);
-  const isPart = chain().rows.some((r) => r.verdict === "wrong" && r.parts?.includes(number));
-  const ref = shown && refOf(shown);
+  const isPart = !shown && chain().rows.some((r) => r.verdict === "wrong" && r.parts?.includes(number));
   const line = el(
     "div",
-    { class: `line${shown?.first ? " first" : ""}${isPart && !shown ? " part" : ""}`, role: "listitem", "data-line": number, "data-verdict": shown?.verdict, "data-ref": ref },
-    el("span", { class: "gutter", "aria-hidden": "true" }, shown && begins ? mark(shown.verdict) : String(number)),
+    { class: "line", role: "listitem", "data-line": number, "data-verdict": shown?.verdict, "data-ref": shown && refOf(shown) },
+    el("span", { class: "gutter", "aria-hidden": "true" }, begins ? mark(shown.verdict) : String(number)),
     el("span", { class: "text" }, text || " "),
-    el("span", { class: "out" }, begins ? rows.map(nameTag) : isPart && !shown ? "a part of it" : ""),
+    el("span", { class: "out" }, begins ? rows.map(nameTag) : isPart ? "a part of it" : ""),
   );
+  toggle(line, "first", shown?.first);
+  toggle(line, "part", isPart);
   ownLines.set(number, line);
   const ends = rows.filter((r) => r.until === number && r.verdict === "wrong");
   return [line, ...ends.sort((a, b) => rankOf(b) - rankOf(a)).map(reasonUnder)];
@@ -71,5 +72,7 @@ function showOwn(row) {
   const box = line.closest(".own");
   const end = last.nextElementSibling?.matches(".reason") ? last.nextElementSibling : last;
   const [top, bottom] = [line.offsetTop - box.offsetTop, end.offsetTop + end.offsetHeight - box.offsetTop];
-  if (top < box.scrollTop + 10 || bottom > box.scrollTop + box.clientHeight - 10) box.scrollTop = Math.min(top - 10, Math.max(top - box.clientHeight / 3, bottom + 10 - box.clientHeight));
+  const isSeen = top >= box.scrollTop + 10 && bottom <= box.scrollTop + box.clientHeight - 10;
+  const least = bottom + 10 - box.clientHeight; // so that its end is seen
+  if (!isSeen) box.scrollTop = Math.min(top - 10, Math.max(top - box.clientHeight / 3, least));
 }
