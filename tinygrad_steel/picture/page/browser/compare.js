@@ -129,7 +129,8 @@ function groupOf(text, rows) {
   if (rows[0].verdict === "right") return el("p", { class: "group right" }, mark("right"), `${rows.length} right`);
   const shown = rows.slice(0, 8).map((row) => jumpTo(row, cut(row.name, 24)) || el("span", { dir: "auto" }, cut(row.name, 24)));
   const more = rows.length > 8 && el("span", {}, `and ${rows.length - 8} more`);
-  return el("p", { class: `group ${rows[0].verdict}` }, mark(rows[0].verdict), `${rows.length} ${rows.length === 1 ? text.replace(/^follow /, "follows ") : text}: `, shown, more);
+  const said = rows.length === 1 ? text.replace(/^follow /, "follows ") : text;
+  return el("p", { class: `group ${rows[0].verdict}` }, mark(rows[0].verdict), `${rows.length} ${said}: `, shown, more);
 }
 
 // ---- the panel

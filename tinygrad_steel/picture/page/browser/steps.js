@@ -7,21 +7,28 @@ steps.forEach((s, k) => {
 });
 const NTH = ["first", "second", "third", "fourth", "fifth"];
 
+const PHASES = { given: "GIVEN", forward: "FORWARD", seed: "BACKWARD", backward: "BACKWARD" };
+const SENTENCES = { given, forward, seed, backward };
+
 function sentence(k) {
   // {phase, code, note}: what happens in a step.
   const s = steps[k];
-  const c = cardOf.get(s.n);
-  const phase = `${s.k.toUpperCase()} ${numberOf.get(k)}/${totals[s.k]}`;
-  if (s.k === "given") return { phase: "GIVEN", code: cut(cards.filter((x) => valueStep.get(x.id) === 0 && x.name).map((x) => x.name).join(", "), 90), note: given() };
-  if (s.k === "seed") return { phase: "BACKWARD", code: `${c.gcode} = 1`, note: "Backward begins at the end: the derivative of the result with respect to itself." };
-  if (s.k === "forward") {
-    const code = c.name && c.eq ? `${c.name} = ${saying(c.eq)}` : c.eq ? saying(c.eq) : c.code || nameOf(c);
-    const value = has(c.v) && arrayOf(c.v);
-    return { phase, code, note: `${whatIs(c)} gives ${value && isScalar(value) ? scalarText(value) : c.shape}` };
-  }
-  return { phase, ...backward(s) };
+  const count = numberOf.has(k) ? ` ${numberOf.get(k)}/${totals[s.k]}` : "";
+  return { phase: `${PHASES[s.k]}${count}`, ...SENTENCES[s.k](s) };
 }
-const given = () => (LAST ? "These are given; nothing is computed yet. Press → to begin." : "Nothing is computed here.");
+function given() {
+  const names = cards.filter((c) => valueStep.get(c.id) === 0 && c.name).map((c) => c.name);
+  return { code: cut(names.join(", "), 90), note: LAST ? "These are given; nothing is computed yet. Press → to begin." : "Nothing is computed here." };
+}
+function forward(s) {
+  const c = cardOf.get(s.n);
+  const code = c.eq ? saying(c.eq) : c.code || nameOf(c);
+  const value = has(c.v) && arrayOf(c.v);
+  return { code: c.name && c.eq ? `${c.name} = ${code}` : code, note: `${whatIs(c)} gives ${value && isScalar(value) ? scalarText(value) : c.shape}` };
+}
+function seed(s) {
+  return { code: `${cardOf.get(s.n).gcode} = 1`, note: "Backward begins at the end: the derivative of the result with respect to itself." };
+}
 function backward(s) {
   const a = arrowOf.get(s.a);
   const c = cardOf.get(a.tail);
@@ -53,7 +60,8 @@ function buildStepper() {
   count = el("span", { class: "count" });
   const speeds = [0.5, 1, 2, 4].map((v) => el("option", { value: v, selected: v === 1 }, `${v}×`));
   const speed = el("select", { "aria-label": "speed", title: "speed", onchange: () => setSpeed(+speed.value) }, speeds);
-  document.querySelector(".drive").replaceChildren(el("div", { class: "buttons", role: "group", "aria-label": "Steps" }, buttons), el("div", { class: "scrub" }, rail, range), count, speed);
+  const group = el("div", { class: "buttons", role: "group", "aria-label": "Steps" }, buttons);
+  document.querySelector(".drive").replaceChildren(group, el("div", { class: "scrub" }, rail, range), count, speed);
 }
 const alongRail = (k) => `${(100 * k) / Math.max(1, LAST)}%`;
 function renderRail() {

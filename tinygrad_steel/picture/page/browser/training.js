@@ -49,7 +49,8 @@ function curve() {
   const ys = heights();
   const pen = ys.map((y, k) => (y === null ? "" : `${k && ys[k - 1] !== null ? "L" : "M"}${along(k).toFixed(1)} ${y.toFixed(1)}`));
   const lost = ys.flatMap((y, k) => (y === null ? [svg("path", { class: "lost", d: `M${along(k).toFixed(1)} 0V${DEEP}` })] : []));
-  return svg("svg", { viewBox: `0 0 ${BROAD} ${DEEP}`, preserveAspectRatio: "none", "aria-hidden": "true" }, lost, svg("path", { class: "loss", d: pen.join("") || "M0 0" }));
+  const loss = svg("path", { class: "loss", d: pen.join("") || "M0 0" });
+  return svg("svg", { viewBox: `0 0 ${BROAD} ${DEEP}`, preserveAspectRatio: "none", "aria-hidden": "true" }, lost, loss);
 }
 function axis() {
   const finite = losses.filter(Number.isFinite);
@@ -104,8 +105,10 @@ function renderTraining() {
   document.documentElement.dataset.frame = frameShown();
   frameRange.value = k;
   frameRange.disabled = state.chain >= 0;
-  frameRange.setAttribute("aria-valuetext", [`training step ${f.step} of ${frames[LAST_FRAME].step}, loss ${f.loss}`, ...hints.map((h) => h.text)].join(". "));
-  frameText.replaceChildren("training step ", el("b", {}, String(f.step)), ` of ${frames[LAST_FRAME].step}`, el("span", {}, "loss ", el("b", {}, short4(losses[k]))));
+  const last = frames[LAST_FRAME].step;
+  frameRange.setAttribute("aria-valuetext", [`training step ${f.step} of ${last}, loss ${f.loss}`, ...hints.map((h) => h.text)].join(". "));
+  const loss = el("span", {}, "loss ", el("b", {}, short4(losses[k])));
+  frameText.replaceChildren("training step ", el("b", {}, String(f.step)), ` of ${last}`, loss);
   const y = heights()[k];
   toggle(frameMark, "lost", y === null);
   frameMark.style.left = `${(100 * along(k)) / BROAD}%`;

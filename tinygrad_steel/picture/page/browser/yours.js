@@ -10,7 +10,8 @@ function buildYours() {
   if (!own) return;
   const place = [own.function, own.file].filter(Boolean).join(" in ");
   const part = own.of > own.lines.length ? `, ${own.lines.length} of ${own.of} lines` : "";
-  const box = el("div", { class: "own", dir: "ltr", role: "list", tabindex: 0, "aria-label": `your own lines, ${place}` }, own.lines.flatMap((text, i) => ownLine(text, own.start + i)));
+  const listed = own.lines.flatMap((text, i) => ownLine(text, own.start + i));
+  const box = el("div", { class: "own", dir: "ltr", role: "list", tabindex: 0, "aria-label": `your own lines, ${place}` }, listed);
   $("code").prepend(el("section", { class: "yours", "aria-label": "Your own source" }, el("h3", { dir: "auto" }, `Yours: ${place}${part}`), box));
   const first = chain().rows.find((row) => row.first);
   if (has(first?.line)) showOwn(first);
