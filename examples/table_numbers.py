@@ -1,0 +1,120 @@
+"""Numbers as people write them: decimal points or commas, thousands apart; never a guess where both may be meant."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable
+
+import numpy as np
+from datasets import number
+from table_file import TEXT, Table, shown
+
+# What stands for a missing value besides an empty field; capitals do not count.
+MISSING = ("na", "n/a", "#n/a", "nan", "null", "none", "?", "-")
+
+# Thousands are set apart by the other sign, by a space of any width, or by an apostrophe
+SPACES = "'\u2019 \u00a0\u2009\u202f"
+WRITTEN = {
+    decimal: re.compile(
+        rf"[+-]?(?:\d+|[1-9]\d{{0,2}}(?:([{other}{SPACES}])\d{{3}})(?:\1\d{{3}})*)?"
+        rf"(?:\{decimal}\d*)?(?:[eE][+-]?\d+)?",
+        re.ASCII,
+    )
+    for decimal, other in [(".", ","), (",", ".")]
+}
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+", re.ASCII)
+
+
+class Numbers:
+    """The columns of a table as numbers: `values`, NaN for what is none, and `missing`, where nothing stands.
+
+    `decimal`: "." or ",", or None to find it out. Raises ValueError where the table does not say which of both it has.
+    """
+
+    def __init__(self, table: Table, decimal: str | None = None, marks: Iterable[str] = MISSING):
+        self.table = table
+        self.marks = np.array(["", *(mark.strip().lower() for mark in marks)], TEXT)
+        self.texts = dict(zip(table.names, table.columns))
+        self.missing = {
+            name: np.isin(np.strings.lower(column), self.marks)
+            for name, column in self.texts.items()
+        }
+        self.decimal = decimal or self.find_decimal()
+        self.values = {name: self.read(name, self.decimal) for name in self.texts}
+
+    def is_number(self, name: str) -> bool:
+        """Whether all that is not missing are numbers, and something is."""
+        return self.share(name) == 1
+
+    def share(self, name: str) -> float:
+        """How many of the values that are not missing are numbers: 0 to 1."""
+        there = ~self.missing[name]
+        return float(np.mean(~np.isnan(self.values[name][there]))) if there.any() else 0.0
+
+    def read(self, name: str, decimal: str) -> np.ndarray:
+        """A column's numbers if the decimal sign is this one."""
+        texts = self.texts[name].tolist()
+        written = "".join(texts)
+        if decimal == "." and written.isascii() and "_" not in written:
+            with contextlib.suppress(ValueError):  # some text is none that Python reads
+                found = np.fromiter(map(float, texts), float, len(texts))
+                return np.where(self.missing[name], np.nan, found)
+        known = {text: value_of(text, decimal) for text in {*texts}}
+        found = np.fromiter((known[text] for text in texts), float, len(texts))
+        return np.where(self.missing[name], np.nan, found)
+
+    def find_decimal(self) -> str:
+        """The sign by which all columns of numbers can be read."""
+        with_commas = [name for name in self.table.names if self.may_be_numbers_with_commas(name)]
+        if not with_commas:
+            return "."
+        fits = {
+            decimal: [name for name in with_commas if self.fits(name, decimal)]
+            for decimal in WRITTEN
+        }
+        only = {
+            ".": [name for name in fits["."] if name not in fits[","]],
+            ",": [name for name in fits[","] if name not in fits["."]],
+        }
+        only["."] += [name for name in self.table.names if self.has_points(name)]
+        if only["."] and only[","]:
+            raise ValueError(
+                f"{self.table.file}: the decimal sign is a comma in {shown(only[','][0])} and a point in "
+                f"{shown(only['.'][0])}: say --decimal , or --decimal . (what cannot be read so are texts)"
+            )
+        if not only["."] and not only[","]:
+            name = with_commas[0]
+            text = next(text for text in self.texts[name].tolist() if "," in text)
+            raise ValueError(
+                f"{self.table.file}: {shown(text)} in {shown(name)} may be {value_of(text, '.'):g} or "
+                f"{value_of(text, ','):g}: say --decimal . or --decimal ,"
+            )
+        return "," if only[","] else "."
+
+    def may_be_numbers_with_commas(self, name: str) -> bool:
+        """Whether a column has commas, and can be read as numbers in one way or both."""
+        has_commas = np.any(np.strings.find(self.texts[name], ",") >= 0)
+        return bool(has_commas) and any(self.fits(name, decimal) for decimal in WRITTEN)
+
+    def fits(self, name: str, decimal: str) -> bool:
+        """Whether all that is not missing are numbers with this sign."""
+        return not np.isnan(self.read(name, decimal)[~self.missing[name]]).any()
+
+    def has_points(self, name: str) -> bool:
+        """Whether a column of numbers has points that cannot set thousands apart."""
+        points = [text for text in self.texts[name].tolist() if "." in text]
+        if not points or all(GROUPED.fullmatch(text) for text in points):
+            return False
+        return self.fits(name, ".")
+
+
+def value_of(text: str, decimal: str) -> float:
+    """A number in this spelling, or NaN."""
+    plain = number(text) if decimal == "." or "." not in text else np.nan
+    if not np.isnan(plain):
+        return plain
+    if not any(c.isdigit() for c in text) or not WRITTEN[decimal].fullmatch(text):
+        return np.nan
+    bare = re.sub(f"[{',' if decimal == '.' else '.'}{SPACES}]", "", text)
+    return number(bare.replace(decimal, "."))
