@@ -158,7 +158,7 @@ def prepare(experiment: Experiment, settings: Settings) -> Run:
     """Everything before the first epoch: data, first weights, and which rows are for the test."""
     given = settings.data
     dataset = given if isinstance(given, Dataset) else load(experiment.data, given)
-    settings.check_rows(len(dataset.x))
+    settings.check_rows(len(dataset.x), None if dataset.test is None else len(dataset.test))
     if dataset.synthetic and not settings.instead_of_training:
         settings.say(dataset.synthetic)
     rng = settings.generator()

@@ -46,7 +46,9 @@ def table_exec(
     **options: Any,
 ) -> Run:
     """Train on a table and report; further options as in `Settings`."""
-    settings = Settings(epoch_count, mb_size or 1, report, data=data, **options)
+    settings = Settings(
+        epoch_count, 1 if mb_size is None else mb_size, report, data=data, **options
+    )
     outputs.check(settings)  # before a long table is read
     if compare and importlib.util.find_spec("sklearn") is None:
         raise ImportError('compare needs scikit-learn: pip install "tinygrad_steel[sklearn]"')
@@ -65,7 +67,7 @@ def table_exec(
             say("numba is not installed: no machine code (pip install 'tinygrad_steel[jit]')")
     dataset, target = prepared.dataset, prepared.recipe.target
     training = len(dataset.x) - len(dataset.test)
-    batch = mb_size or min(BATCH, training)
+    batch = min(BATCH, training) if mb_size is None else mb_size
     run = train(experiment_of(target), epoch_count, batch, report, data=dataset, **options)
     if not settings.instead_of_training:
         say_result(run, target, compare)

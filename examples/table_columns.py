@@ -104,7 +104,7 @@ def is_counter(name: str, values: np.ndarray) -> bool:
     """Whether a column counts the rows, and is called so."""
     plain = name.lower().replace("_", " ").strip()
     called = plain in COUNTERS or plain.endswith(" id") or name.endswith(("Id", "ID"))
-    called = called or name == "column 1" or plain.startswith("unnamed")
+    called = called or plain.startswith("unnamed")  # as pandas writes its index
     return called and len(values) > 2 and bool(np.all(np.diff(values) == 1))
 
 
@@ -122,23 +122,20 @@ def refuse_mixture(numbers: Numbers, name: str) -> None:
 
 
 def find_target(numbers: Numbers, choices: Choices) -> Target:
-    """What is to be learned; ValueError where nothing can be, or where the table does not say what."""
+    """What is to be learned, where it is missing in no row; ValueError where nothing can be learned."""
     name, table = choices.target, numbers.table
-    there = ~numbers.missing[name]
-    if not there.any():
-        raise ValueError(f"{table.file}: the target {shown(name)} is empty in all rows")
     if choices.task != "classes":
         refuse_mixture(numbers, name)
-    values = numbers.values[name][there]
+    values = numbers.values[name]
     is_number = numbers.is_number(name)
     if choices.task == "regression" and not is_number:
         refuse_texts(numbers, name)
     if choices.task == "regression" or (choices.task is None and is_number and not few(values)):
         refuse_sizes(numbers, name)
         if values.min() == values.max():
-            raise one_value(table, name, numbers.texts[name][there][0])
+            raise one_value(table, name, numbers.texts[name][0])
         return Target(name, "regression", [])
-    labels = [label for label, is_there in zip(labels_of(numbers, name), there) if is_there]
+    labels = labels_of(numbers, name)
     different = sorted({*labels})
     if is_number:
         different.sort(key=lambda label: value_of(label, numbers.decimal))

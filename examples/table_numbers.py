@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 from collections.abc import Iterable
 
@@ -42,6 +43,15 @@ class Numbers:
         }
         self.decimal = decimal or self.find_decimal()
         self.values = {name: self.read(name, self.decimal) for name in self.texts}
+
+    def take(self, rows: np.ndarray) -> Numbers:
+        """Some of the rows."""
+        some = copy.copy(self)
+        some.table = self.table.take(rows)
+        some.texts = dict(zip(some.table.names, some.table.columns))
+        some.missing = {name: where[rows] for name, where in self.missing.items()}
+        some.values = {name: x[rows] for name, x in self.values.items()}
+        return some
 
     def is_number(self, name: str) -> bool:
         """Whether all that is not missing are numbers, and something is."""

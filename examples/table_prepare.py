@@ -25,31 +25,51 @@ class Prepared(NamedTuple):
 
 def prepare_table(table: Table, numbers: Numbers, choices: Choices, seed: int) -> Prepared:
     """Find out what is in a table, set rows for the test apart, and make numbers of it by the others."""
-    target = find_target(numbers, choices)
+    if numbers.missing[choices.target].all():
+        raise ValueError(f"{table.file}: the target {shown(choices.target)} is empty in all rows")
     found = find_columns(numbers, choices)
+    says = describe(table, found)
     names = [*found.numbers, *found.categories]
-    says = [*describe(table, found), describe_target(target, numbers, choices)]
     kept, missing = rows_to_keep(numbers, names, choices)
-    says += missing
-    test = test_rows(target, numbers, kept, seed)
-    training = np.setdiff1d(kept, test)
-    says.append(f"training rows: {len(training)}, test rows: {len(test)}")
+    numbers = numbers.take(kept)
+    target = find_target(numbers, choices)
+    test = test_rows(target, numbers, seed)
+    training = np.setdiff1d(np.arange(len(kept)), test)
     inputs = inputs_of(numbers, found, training)
     if target.task == "regression":
-        values = numbers.values[target.name][training]
-        target = dataclasses.replace(target, mean=float(values.mean()), std=float(values.std()))
-        if target.std == 0:
-            raise ValueError(
-                f"{table.file}: the target {shown(target.name)} is the same in all {len(training)} training rows"
-            )
+        target = scaled(target, numbers, training)
     x = encoded(inputs, numbers)
-    with np.errstate(all="ignore"):
-        means = np.array([mean_of(column) for column in x[training].T])
-    recipe = Recipe(
-        inputs, target, means.tolist(), choices.missing, numbers.decimal, len(table.rows)
-    )
-    says += unknown_in(recipe, numbers, test)
-    return Prepared(dataset_of(recipe, numbers, x, kept, test), recipe, says)
+    means = [mean_of(column) for column in x[training].T]
+    refuse_tiny(inputs, x[training], table.file)
+    rows = len(table.rows)
+    recipe = Recipe(inputs, target, means, choices.missing, numbers.decimal, rows)
+    says += [*missing, describe_target(target, numbers, choices)]
+    says += unknown_in(recipe, numbers.take(test))
+    says.append(f"training rows: {len(training)}, test rows: {len(test)}")
+    return Prepared(dataset_of(recipe, numbers, x, test), recipe, says)
+
+
+def scaled(target: Target, numbers: Numbers, training: np.ndarray) -> Target:
+    """A target with the mean and the standard deviation of the training rows."""
+    values = numbers.values[target.name][training]
+    mean, std = float(values.mean()), float(values.std())
+    if values.min() == values.max() or std == 0:
+        raise ValueError(
+            f"{numbers.table.file}: the target {shown(target.name)} is the same, or nearly, "
+            f"in all {len(training)} training rows"
+        )
+    return dataclasses.replace(target, mean=mean, std=std)
+
+
+def refuse_tiny(inputs: list[Input], x: np.ndarray, file: str) -> None:
+    """ValueError for numbers that differ, but by so little that their squares are 0."""
+    names = [name for column in inputs for name in column.outputs]
+    for name, column in zip(names, x.T):
+        there = column[~np.isnan(column)]
+        if len(there) and there.min() < there.max() and there.std() == 0:
+            raise ValueError(
+                f"{file}: the numbers in {shown(name)} differ by too little to be scaled"
+            )
 
 
 def mean_of(column: np.ndarray) -> float:
@@ -58,20 +78,18 @@ def mean_of(column: np.ndarray) -> float:
     return float(there.mean()) if len(there) else 0.0
 
 
-def dataset_of(
-    recipe: Recipe, numbers: Numbers, x: np.ndarray, kept: np.ndarray, test: np.ndarray
-) -> Dataset:
-    """The rows that are trained and tested with; `test` are numbers of rows of the table."""
-    y = recipe.target.encode(numbers)[kept]
+def dataset_of(recipe: Recipe, numbers: Numbers, x: np.ndarray, test: np.ndarray) -> Dataset:
+    """All rows that are trained and tested with; `test` says which are the latter."""
+    y = recipe.target.encode(numbers)
     labels = recipe.target.labels if y.shape[1] > 1 else [recipe.target.name]
     return Dataset(
         recipe.target.name,
-        recipe.filled(x[kept]),
+        recipe.filled(x),
         y,
         numbers.table.file,
         tuple(recipe.names),
         tuple(labels),
-        test=np.searchsorted(kept, test),
+        test=test,
         recipe=recipe.as_settings(),
     )
 
@@ -101,7 +119,8 @@ def prepare_again(table: Table, file: str, marks: Iterable[str]) -> Prepared:
     choices = Choices(name, missing=recipe.missing)
     kept, says = rows_to_keep(numbers, used[1:], choices)
     refuse_rows(file, arrays.get("test"), len(kept), "test rows")
-    dataset = dataset_of(recipe, numbers, recipe.encode(numbers), kept, kept[arrays["test"]])
+    numbers = numbers.take(kept)
+    dataset = dataset_of(recipe, numbers, recipe.encode(numbers), arrays["test"])
     if np.isnan(dataset.y).any():
         raise ValueError(f"{table.file} has values of {shown(name)} that {file} does not know")
     return Prepared(dataset, recipe, says)
@@ -137,15 +156,18 @@ def rows_to_keep(
             f"{some.sum()} of {count} rows, --missing mean takes the training rows' means"
         )
     gone = some if choices.missing == "drop" else without_target
+    if gone.all():
+        raise ValueError(f"{numbers.table.file}: values are missing: {counts}: no row is left")
     kept = np.flatnonzero(~gone)
     left = f"{gone.sum()} rows left out" if gone.any() else "no row left out"
     means = ", means of the training rows taken" if choices.missing == "mean" else ""
     return kept, [f"missing: {counts}; {left}{means}"]
 
 
-def test_rows(target: Target, numbers: Numbers, kept: np.ndarray, seed: int) -> np.ndarray:
+def test_rows(target: Target, numbers: Numbers, seed: int) -> np.ndarray:
     """A fifth of the rows, drawn by the seed; of classes, a fifth of each, and none that has one row only."""
-    order = np.random.RandomState(seed).permutation(kept)
+    count = len(numbers.table.rows)
+    order = np.random.RandomState(seed).permutation(count)
     if target.task == "classes":
         classes = target.classes(numbers)[order]
         alone = np.bincount(classes)[classes] == 1
@@ -154,7 +176,7 @@ def test_rows(target: Target, numbers: Numbers, kept: np.ndarray, seed: int) -> 
     test = order[4::5]
     if not len(test):
         raise ValueError(
-            f"{numbers.table.file}: {len(kept)} rows are too few to learn from some and to test with others"
+            f"{numbers.table.file}: {count} rows are too few to learn from some and to test with others"
         )
     return np.sort(test)
 
@@ -167,7 +189,9 @@ def missing_in(numbers: Numbers, names: Iterable[str]) -> Mapping[str, np.ndarra
 def counts_of(numbers: Numbers, missing: Mapping[str, np.ndarray]) -> Iterator[str]:
     """`Age 177 (row 7)` for each column: how many values are missing, and where first."""
     for name, where in missing.items():
-        yield f"{shown(name)} {where.sum()} (row {numbers.table.rows[np.argmax(where)]})"
+        i = int(np.argmax(where))
+        mark = shown(numbers.texts[name][i])
+        yield f"{shown(name)} {where.sum()} ({f'{mark!r} in ' if mark else ''}row {numbers.table.rows[i]})"
 
 
 # What is said
@@ -190,12 +214,12 @@ def describe(table: Table, found: Found) -> list[str]:
 def describe_target(target: Target, numbers: Numbers, choices: Choices) -> str:
     """What is learned, and how to have it otherwise."""
     name = shown(target.name)
-    values = numbers.values[target.name][~numbers.missing[target.name]]
+    values = numbers.values[target.name]
     if target.task == "regression":
         how = f"{len(np.unique(values))} different numbers, {values.min():g} to {values.max():g}"
         other = "" if choices.task else " (--task classes says otherwise)"
         return f"target: {name}, {how}: regression{other}"
-    counts = np.bincount(target.classes(numbers)[~numbers.missing[target.name]])
+    counts = np.bincount(target.classes(numbers))
     each = [f"{shown(label)} ({count})" for label, count in zip(target.labels, counts)]
     more = f" and {len(each) - 8} more" if len(each) > 8 else ""
     can_be_numbers = numbers.is_number(target.name) and not choices.task
@@ -203,14 +227,15 @@ def describe_target(target: Target, numbers: Numbers, choices: Choices) -> str:
     return f"target: {name}, {len(each)} classes: {', '.join(each[:8])}{more}{other}"
 
 
-def unknown_in(recipe: Recipe, numbers: Numbers, test: np.ndarray) -> list[str]:
-    """What is said about categories that no training row has."""
+def unknown_in(recipe: Recipe, test: Numbers) -> list[str]:
+    """What is said about categories of test rows that no training row has."""
     lines = []
     for column in recipe.inputs:
-        unknown = column.unknown(numbers)[test]
-        if column.categories is not None and unknown.any():
-            texts = sorted({*numbers.texts[column.name][test[unknown]].tolist()})
+        unknown = column.unknown(test)
+        if unknown.any():
+            texts = sorted({*test.texts[column.name][unknown].tolist()})
             lines.append(
-                f"{shown(column.name)}: no training row has {listed(texts, 4)}, as test rows do: taken as missing"
+                f"{shown(column.name)}: {listed(texts, 4)} in {unknown.sum()} test rows, in no training row: "
+                f"taken as missing"
             )
     return lines

@@ -123,6 +123,7 @@ class Recipe:
             and self.missing in ("refuse", "drop", "mean")
             and self.decimal in (".", ",")
             and type(self.rows) is int
+            and self.rows > 0
             and 0 < len(self.names) == len(self.means)
             and bool(np.isfinite([*self.means, target.mean, target.std]).all())
             and target.std > 0

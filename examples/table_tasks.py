@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from experiment import Experiment, Run, same_shape
 from pulsar import accuracy as right_of_two
@@ -22,9 +24,9 @@ def mean_square(output, y):
 
 
 @same_shape
-def explained(output, y):
-    """The share of the target's variance that is explained (R2)."""
-    return 1 - np.mean(np.square(output - y))  # y is scaled: its variance is 1
+def less_mean_square(output, y):
+    """1 less the mean square error, in units of the target's variance in training."""
+    return 1 - np.mean(np.square(output - y))  # y is scaled to variance 1
 
 
 @same_shape
@@ -32,11 +34,20 @@ def loss_of_many(output, y):
     return np.mean(softmax_cross_entropy(output, y))
 
 
+def scores_of(target: Target) -> Callable[[np.ndarray, np.ndarray], dict[str, float]]:
+    """Precision, recall and F1 of the second of two classes."""
+
+    def metrics(output, y):
+        return {f"{name} of {shown(target.labels[1])}": x for name, x in scores(output, y).items()}
+
+    return metrics
+
+
 def experiment_of(target: Target) -> Experiment:
     """What is trained for a target."""
     name = f"table {target.name}"
     if target.task == "classes" and len(target.labels) == 2:
-        return Experiment(name, model, loss_of_two, right_of_two, sigmoid, scores)
+        return Experiment(name, model, loss_of_two, right_of_two, sigmoid, scores_of(target))
     if target.task == "classes":
         return Experiment(name, model, loss_of_many, right_of_many, softmax, table=confusion)
 
@@ -49,7 +60,7 @@ def experiment_of(target: Target) -> Experiment:
             "root mean square error": target.std * np.sqrt(np.mean(np.square(output - y))),
         }
 
-    return Experiment(name, model, mean_square, explained, in_units, metrics)
+    return Experiment(name, model, mean_square, less_mean_square, in_units, metrics)
 
 
 # Beside a baseline
@@ -66,6 +77,11 @@ def say_result(run: Run, target: Target, compare: bool) -> None:
     width = max(len(name) for name, _ in rows)
     for name, output in rows:
         run.settings.say(f"{name:{width}}  {figure(run.experiment, target, output, y[run.test])}")
+    constant = run.experiment.accuracy(rows[-1][1], y[run.test])
+    if run.epochs and run.test_accuracy <= constant:
+        run.settings.say(
+            "no better than always the same: too few rows for so many inputs, or nothing in them"
+        )
 
 
 def baseline(target: Target, y: np.ndarray) -> tuple[str, np.ndarray]:
@@ -83,11 +99,12 @@ def baseline(target: Target, y: np.ndarray) -> tuple[str, np.ndarray]:
 
 def figure(experiment: Experiment, target: Target, output: np.ndarray, y: np.ndarray) -> str:
     """What counts, of some rows."""
-    accuracy = experiment.accuracy(output, y)
     if target.task == "classes":
-        return f"accuracy {accuracy:.3f}"
-    metrics = experiment.metrics(output, y)
-    return f"mean absolute error {metrics['mean absolute error']:.4g}, R2 {accuracy:.3f}"
+        return f"accuracy {experiment.accuracy(output, y):.3f}"
+    error = experiment.metrics(output, y)["mean absolute error"]
+    variance = np.var(y)
+    explained = f", R2 {1 - np.mean(np.square(output - y)) / variance:.3f}" if variance > 0 else ""
+    return f"mean absolute error {error:.4g}{explained}"
 
 
 def theirs(run: Run) -> np.ndarray:
