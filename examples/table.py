@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib.util
+from collections.abc import Callable
 from typing import Any
 
 import outputs
 from command_line import (
+    ONE_MODEL,
     Parser,
     add_output_options,
     file,
@@ -43,9 +45,14 @@ def table_exec(
     decimal: str | None = None,
     marks: tuple[str, ...] = MISSING,
     compare: bool = False,
+    tell: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Run:
-    """Train on a table and report; further options as in `Settings`."""
+    """Train on a table and report; further options as in `Settings`.
+
+    `tell` is told what was found in the table, `say` by default. Raises ValueError, OSError and
+    ImportError, in one line, for what is no table, or does not say what it is.
+    """
     settings = Settings(
         epoch_count, 1 if mb_size is None else mb_size, report, data=data, **options
     )
@@ -62,7 +69,7 @@ def table_exec(
         prepared = prepare_again(table, settings.load_from, marks)
     if not settings.instead_of_training:
         for line in prepared.says:
-            say(line)
+            (tell or say)(line)
         if settings.compiled and importlib.util.find_spec("numba") is None:
             say("numba is not installed: no machine code (pip install 'tinygrad_steel[jit]')")
     dataset, target = prepared.dataset, prepared.recipe.target
@@ -70,7 +77,7 @@ def table_exec(
     batch = min(BATCH, training) if mb_size is None else mb_size
     run = train(experiment_of(target), epoch_count, batch, report, data=dataset, **options)
     if not settings.instead_of_training:
-        say_result(run, target, compare)
+        say_result(run, target, compare and not run.stopped)
         if settings.onnx is not None:
             say(f"its input x: {listed(prepared.recipe.names, 20)}")
     return run
@@ -153,16 +160,29 @@ def main() -> None:
         )
     named["missing"] = named["missing"] or "refuse"
     choices = Choices(**named)
-    execute = functools.partial(table_exec, choices=choices, standardize=True, **reading)
+    found = {"choices": choices, "tell": once_each(print), **reading}
+    execute = functools.partial(table_exec, standardize=True, **found)
     run_parsed(parser, execute, given)
+
+
+def once_each(say: Callable[[str], None]) -> Callable[[str], None]:
+    """What says a line unless it has been said: trainings with several seeds find the same in a table."""
+    said: set[str] = set()
+
+    def tell(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            say(line)
+
+    return tell
 
 
 def refuse_training(parser: Parser, given: dict[str, Any]) -> None:
     """End where something is asked for that only a training gives."""
     if given["load_from"] is None:
         parser.error("--predict needs a model: --load model.npz")
-    for name in ("data", "save", "onnx", "plot", "graph", "source", "compare"):
-        if given[name]:
+    for name in ("data", "compare", *ONE_MODEL):
+        if given[name] and name != "load_from":
             parser.error(
                 f"--predict trains nothing: without {name if name == 'data' else '--' + name}"
             )

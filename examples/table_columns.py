@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from model import memory
 from table_file import Table, listed, shown
 from table_numbers import Numbers, value_of
 from table_recipe import Target, first, labels_of, refuse_sizes, refuse_texts
@@ -146,6 +147,10 @@ def find_target(numbers: Numbers, choices: Choices) -> Target:
         raise ValueError(
             f"{table.file}: the target {shown(name)} has {len(different)} different texts in {len(labels)} rows, "
             f"such as {shown(different[0])}: too many for classes (--task classes says they are)"
+        )
+    if 8 * 5 * len(labels) * len(different) > memory():
+        raise ValueError(
+            f"{table.file}: {len(different)} classes of {shown(name)} need too much memory"
         )
     return Target(name, "classes", different)
 

@@ -28,7 +28,7 @@ def prepare_table(table: Table, numbers: Numbers, choices: Choices, seed: int) -
     if numbers.missing[choices.target].all():
         raise ValueError(f"{table.file}: the target {shown(choices.target)} is empty in all rows")
     found = find_columns(numbers, choices)
-    says = describe(table, found)
+    says = describe(numbers, found)
     names = [*found.numbers, *found.categories]
     kept, missing = rows_to_keep(numbers, names, choices)
     numbers = numbers.take(kept)
@@ -197,18 +197,27 @@ def counts_of(numbers: Numbers, missing: Mapping[str, np.ndarray]) -> Iterator[s
 # What is said
 
 
-def describe(table: Table, found: Found) -> list[str]:
+def describe(numbers: Numbers, found: Found) -> list[str]:
     """What was found in a table."""
+    table = numbers.table
     lines = [f"{table.file}: {len(table.rows)} rows, {len(table.names)} columns ({table.form})"]
     if found.numbers:
         lines.append(f"numbers: {listed(found.numbers)}")
     if found.categories:
-        lines.append(f"categories: {listed(found.categories)}")
+        each = [values_of(numbers, name) for name in found.categories[:8]]
+        more = f" and {len(found.categories) - 8} more" if len(found.categories) > 8 else ""
+        lines.append(f"categories: {', '.join(each)}{more}")
     if found.left_out:
         whys = [f"{shown(name)} ({why})" for name, why in found.left_out.items()]
         more = f" and {len(whys) - 8} more" if len(whys) > 8 else ""
         lines.append(f"left out: {', '.join(whys[:8])}{more}")
     return lines
+
+
+def values_of(numbers: Numbers, name: str) -> str:
+    """A column's name with its categories, or their number."""
+    texts = sorted({*numbers.texts[name][~numbers.missing[name]].tolist()})
+    return f"{shown(name)} ({listed(texts) if len(texts) <= 5 else f'{len(texts)} different'})"
 
 
 def describe_target(target: Target, numbers: Numbers, choices: Choices) -> str:

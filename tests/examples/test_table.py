@@ -17,9 +17,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import table
+import table_columns
 import table_file
 import table_numbers
 import table_prepare
+import table_recipe
 from checkpoint import load_checkpoint, save_checkpoint
 from helpers import FULL
 from table_columns import Choices
@@ -314,7 +316,7 @@ def test_what_is_found_is_said(write):
     assert said.split("\n")[:6] == [
         "data.csv: 40 rows, 8 columns (UTF-8, separated by commas)",
         "numbers: size",
-        "categories: colour, open",
+        "categories: colour (blue, green, red), open (False, True)",
         "left out: id (counts the rows), unit (always cm), day (40 different texts), nothing (empty)",
         "target: y, 40 different numbers, 0 to 19.5: regression (--task classes says otherwise)",
         "training rows: 32, test rows: 8",
@@ -389,6 +391,19 @@ def test_the_task_can_be_said(write):
     content = made(60, x=lambda i: i % 7, y=lambda i: i % 20 / 4)
     run, said = train(content, write, task="classes")
     assert run.dataset.y.shape == (60, 20) and "20 classes: 0.0 (3), 0.25 (3)" in said
+
+
+def test_classes_beyond_memory(write, monkeypatch, capsys):
+    monkeypatch.setattr(table_columns, "memory", lambda: 10**6)
+    content = made(200, x=lambda i: i % 7, y=lambda i: i * 0.5)
+    assert script(write(content), "--target", "y", "--task", "classes", *QUICK) == 2
+    assert "200 classes of y need too much memory" in capsys.readouterr().err
+    monkeypatch.setattr(table_recipe, "memory", lambda: 10**4)
+    assert script(write(content), "--target", "y", "--categories", "x", *QUICK) == 2
+    assert "data.csv has 200 rows and 7 inputs: more than memory holds" in capsys.readouterr().err
+    monkeypatch.setattr(table_file, "memory", lambda: 10**4)
+    assert script(write(content), "--target", "y", *QUICK) == 2
+    assert "data.csv is no table: it has" in capsys.readouterr().err
 
 
 def test_a_header_that_looks_like_data(write):
@@ -783,7 +798,9 @@ def test_source_graph_plot_and_seeds(write, capsys):
     assert script(name, "--target", "price", *QUICK, "--plot", "curves.svg", "--metrics") == 0
     assert "F1 of dear = " in capsys.readouterr().out
     assert script(name, "--target", "price", *QUICK, "--seeds", "2") == 0
-    assert "accuracy of 2 seeds = " in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "accuracy of 2 seeds = " in out
+    assert out.count("2 classes: cheap (") == 1  # what was found, said once
 
 
 # Size: a million rows and 5,000 columns in the full form
