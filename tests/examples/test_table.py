@@ -23,7 +23,7 @@ import table_numbers
 import table_prepare
 import table_recipe
 from checkpoint import load_checkpoint, save_checkpoint
-from helpers import FULL
+from helpers import FULL, counted
 from table_columns import Choices
 from table_file import Form
 
@@ -194,6 +194,73 @@ def test_the_decimal_sign_is_found_by_all_columns(case, write):
     columns, _ = in_order(run)
     np.testing.assert_array_equal(columns["a"][:2], a)
     np.testing.assert_array_equal(columns["b"][:2], b)
+
+
+# Random damage: still one line, or numbers that are finite
+
+TOKENS = [
+    "",
+    ",",
+    ";",
+    "\t",
+    "\n",
+    '"',
+    "'",
+    "NA",
+    "nan",
+    "inf",
+    "1e308",
+    "1e400",
+    "1,234",
+    "1.5",
+    "1,5",
+]
+TOKENS += [
+    "\0",
+    "é",
+    "가",
+    "\ufeff",
+    "1_0",
+    "\u0663",
+    "½",
+    "0x1",
+    "True",
+    "?",
+    "-",
+    "\u2028",
+    "\x1c",
+    "1e-200",
+]
+SOUND = [
+    HEAD + "".join(f"{i},{i * i % 13},{'abc'[i % 3]}\n" for i in range(25)),
+    "이름;나이;도시;y\n"
+    + "".join(f"{i},5;{i * 3};{'서울부산'[i % 4]};{i % 4}\n" for i in range(25)),
+    "id\tv\tw\ty\n"
+    + "".join(f"{i}\t{i}.5\t1e{i}\t{'yes' if i % 3 else 'no'}\n" for i in range(25)),
+    '"a","b, c","y"\n' + "".join(f'"{i}","t ""q"" {i % 5}",{i / 7:.3f}\n' for i in range(25)),
+]
+
+
+def test_damaged_tables_are_one_line_or_finite_numbers(write):
+    rng, refused = np.random.default_rng(3), 0
+    for case in range(counted(3000, 150)):
+        content = SOUND[case % 4]
+        for _ in range(rng.integers(4)):
+            i, k = rng.integers(len(content)), rng.integers(4)
+            content = content[:i] + TOKENS[rng.integers(len(TOKENS))] + content[i + k :]
+        raw = bytearray(content.encode(["utf-8", "utf-16", "utf-8-sig", "utf-8"][rng.integers(4)]))
+        if rng.random() < 0.2:
+            raw[rng.integers(len(raw))] = rng.integers(256)
+        try:
+            missing = ["refuse", "drop", "mean"][rng.integers(3)]
+            run, _ = train(bytes(raw), write, missing=missing, init="he")
+        except (ValueError, OSError) as error:
+            assert str(error).startswith("data.csv") and "\n" not in str(error), error
+            refused += 1
+        else:
+            assert np.isfinite(run.dataset.x).all() and np.isfinite(run.dataset.y).all()
+            assert np.isfinite(run.history[-1].loss)
+    assert 0.2 * case < refused < 0.95 * case
 
 
 # What is refused: one line, exit code 2
@@ -568,6 +635,18 @@ def test_what_cannot_be_learned_is_said(write):
     )
     _, said = train(content, write, epochs=30, optimizer="adam", learning_rate=0.01, init="he")
     assert "no better than always the same" in said
+
+
+def test_compiled_epochs_are_the_same(write):
+    for task in ("regression", "two", "many"):
+        runs = [
+            train(
+                learnable(task, 100), write, "price", epochs=3, hidden=(64, 32), compiled=compiled
+            )[0]
+            for compiled in (False, True)
+        ]
+        eager, compiled = (np.array([*map(tuple, run.history)]) for run in runs)
+        np.testing.assert_allclose(compiled, eager, rtol=1e-9)
 
 
 def test_without_numba_that_is_said(write, monkeypatch):
