@@ -7,6 +7,7 @@ Needs scikit-learn: pip install "tinygrad_steel[sklearn]".
 """
 
 import argparse
+import importlib.util
 import time
 import warnings
 
@@ -15,8 +16,6 @@ import numpy as np
 import pulsar
 import steel
 from command_line import Parser, file, plus_minus, prepare_console, silent, whole
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier, MLPRegressor
 from stopping import CTRL_C
 
 from tinygrad_steel import sigmoid, softmax
@@ -45,6 +44,9 @@ def ours(execute, epochs, rate, seed, data, compiled):
 
 def theirs(trained, epochs, rate, seed):
     """The output of scikit-learn's perceptron for the same test rows, and the seconds its training took."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
     x, y, settings = trained.x, trained.dataset.y, trained.settings
     classes = trained.experiment.prediction in (sigmoid, softmax)
     kind = MLPClassifier if classes else MLPRegressor
@@ -98,6 +100,8 @@ def main():
     given = parser.parse_args()
     if given.seeds < 1 or (given.epochs is not None and given.epochs < 1):
         parser.error("seeds and epochs are at least 1")
+    if importlib.util.find_spec("sklearn") is None:
+        parser.fail('this needs scikit-learn: pip install "tinygrad_steel[sklearn]"')
     prepare_console()
     print(f"{'':10}{'':22}{'tinygrad_steel':>18}{'scikit-learn':>18}   seconds")
     try:

@@ -1,4 +1,9 @@
-"""What an experiment is, and its training: the book's protocol, the same for all experiments."""
+"""What an experiment is, and its training: the book's protocol, the same for all experiments.
+
+`train` is the loop. What can be set is in `settings.py`, what is said meanwhile in `progress.py`, what is written and
+drawn in `outputs.py`, a run in a file in `resuming.py` and `checkpoint.py`, machine code in `compiled_epoch.py`, and
+the options of the command line in `command_line.py`.
+"""
 
 from __future__ import annotations
 
@@ -163,7 +168,7 @@ def prepare(experiment: Experiment, settings: Settings) -> Run:
         settings.say(dataset.synthetic)
     rng = settings.generator()
     columns, classes = dataset.x.shape[1], dataset.y.shape[1]
-    check_size([columns, *settings.hidden, classes], len(dataset.x))
+    check_size([columns, *map(int, settings.hidden), classes], len(dataset.x))
     model = Model(columns, settings.hidden, classes, rng, settings.init)
     optimizer = OPTIMIZERS[settings.optimizer](model.parameters.values(), settings.learning_rate)
     training, test = split(dataset, rng, settings.mb_size)

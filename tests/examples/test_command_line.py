@@ -19,6 +19,7 @@ import pulsar
 import pytest
 import steel
 from datasets import load
+from helpers import FULL
 
 EXAMPLES = Path(command_line.__file__).parent
 SCRIPTS = {"abalone": abalone, "pulsar": pulsar, "steel": steel}
@@ -352,6 +353,31 @@ def test_ctrl_c_ends_all_seeds(capsys, monkeypatch):
     code, out, errors = run("steel", capsys, monkeypatch, *few, "--seeds", "3")
     assert (code, errors, len(calls)) == (130, [""], 4)
     assert out.splitlines()[-1] == "stopped by Ctrl-C in the training with seed 1235"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FULL, reason="15 trainings of 20 to 60 epochs")
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_readmes_good_figures_are_what_its_commands_print(name, data_folder):
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    row = rf"\| {name} \| `(\S+) ([^`]+)` \| (?:(?:accuracy|F1|off by) )(\S+) ± (\S+)"
+    ((file, options, mean, spread),) = re.findall(row, readme)
+    command = [sys.executable, EXAMPLES.parent / file, *options.split(), "--data", str(data_folder)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=1200)
+    figure = {"steel": "accuracy", "abalone": "mean absolute error in rings", "pulsar": "F1"}[name]
+    (found,) = re.findall(rf"^{figure} of 5 seeds = (\S+) ± ", done.stdout, re.MULTILINE)
+    # other machines add up in other orders, and training spreads the last digit
+    assert abs(float(found) - float(mean)) <= float(spread)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pipes in folders")
+def test_what_is_wrong_is_one_line_of_the_other_scripts_as_well(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("verify_manual.py", "compare_sklearn.py"):
+        for data, what in [("", "the name of a file"), (str(tmp_path / "pipe"), "it is a pipe")]:
+            command = [sys.executable, EXAMPLES / name, "--data", data]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            assert done.returncode == 2 and done.stderr.count("\n") == 1 and what in done.stderr
 
 
 # A console, a pipe or a machine that lacks something
