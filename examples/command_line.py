@@ -19,7 +19,15 @@ from tinygrad_steel import RendererNotFound
 if TYPE_CHECKING:
     from experiment import Run
 
-ONE_MODEL = ("save", "plot", "onnx", "load_from", "source", "graph")  # options for one training
+ONE_MODEL = (
+    "save",
+    "plot",
+    "onnx",
+    "page",
+    "load_from",
+    "source",
+    "graph",
+)  # options for one training
 LONGEST = 500  # characters of a message
 WRONG = 2  # the exit code for what cannot be done as it was given
 
@@ -119,6 +127,9 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     add("--metrics", action="store_true", help=more)
     curves = "curves of loss and accuracy (.png, .svg, .pdf; needs matplotlib)"
     add("--plot", type=file, metavar="FILE", help=curves)
+    seen = "a page to step through: the first batch, before and after each epoch (.html)"
+    add("--page", type=file, metavar="FILE", help=seen)
+    add("--open", action="store_true", dest="open_page", help="show that page in a browser")
     add("--save", type=file, metavar="FILE", help="keep the trained model (.npz)")
     often = "write it every N epochs, too, so that no more is lost"
     add("--save-every", type=whole, default=0, metavar="N", help=often)

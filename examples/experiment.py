@@ -23,7 +23,7 @@ from progress import Progress, check_finite
 from settings import OPTIMIZERS, Settings
 from stopping import Terminated
 
-from tinygrad_steel import Tensor, no_grad
+from tinygrad_steel import Record, Tensor, no_grad
 from tinygrad_steel.engine.optim import Optimizer
 
 Array = np.ndarray
@@ -66,6 +66,7 @@ class Run:
     history: list[Epoch] = field(default_factory=list)
     seconds: float = 0.0  # of the epochs, without compiling
     stopped: str = ""  # by "Ctrl-C" or "SIGTERM"
+    record: Record | None = None  # what its page shows
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -135,7 +136,7 @@ def train(
         return run
     run_epoch = compiled_epoch(run) if settings.compiled else run.epoch
     step_count = len(run.training) // mb_size
-    progress, saver, watch = Progress(run), resuming.saver(run), outputs.watcher(settings)
+    progress, saver, watch = Progress(run), resuming.saver(run), outputs.watcher(run)
     start = time.perf_counter()
     try:
         watch(run)

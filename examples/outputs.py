@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import webbrowser
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from whole_file import place_of, whole_file
 
-from tinygrad_steel import Tensor, draw, write_backprop
+from tinygrad_steel import Record, Tensor, draw, explore, write_backprop
 from tinygrad_steel.export.onnx_file import find_onnx
 from tinygrad_steel.program.definitions import locals_of
 
@@ -40,6 +41,8 @@ def check(settings: Settings) -> None:
         raise ValueError(
             f"{places['graph']}: the suffix says the format, one of {', '.join(PICTURES)}"
         )
+    if "page" in places and Path(places["page"]).suffix.lower() != ".html":
+        raise ValueError(f"{places['page']}: a page is a file such as page.html")
     if "onnx" in places:
         find_onnx()
     if "plot" in places:
@@ -56,15 +59,36 @@ def check_place(file: str) -> None:
         raise OSError(f"{file} cannot be written: {error.strerror}") from error
 
 
-def watcher(settings: Settings) -> Callable[[Run], None]:
+def watcher(run: Run) -> Callable[[Run], None]:
     """What is told of a run before its first epoch and after each: the place for what looks at a training."""
+    settings = run.settings
     watching = [settings.watch] if settings.watch is not None else []
+    if settings.page is not None:
+        run.record = Record(*explained_loss(run, run.training[: settings.mb_size]))
+        watching.append(keep_frame)
 
     def watch(run: Run) -> None:
         for look in watching:
             look(run)
 
     return watch
+
+
+def keep_frame(run: Run) -> None:
+    """A frame of the run's page."""
+    assert run.record is not None
+    run.record.keep(run.epochs)
+
+
+def write_page(run: Run, record: Record) -> None:
+    """The page of the first batch, as the run has seen it, and perhaps a browser that shows it."""
+    file = run.settings.page
+    page = explore(record.loss, record=record)
+    with whole_file(file) as part:
+        page.save(part)
+    run.settings.say(f"page: {file}")
+    if run.settings.open_page and not webbrowser.open(Path(file).absolute().as_uri()):
+        run.settings.say(f"no browser was found: open {file} in one")
 
 
 def finish(run: Run, saver: Saver) -> None:
@@ -85,6 +109,8 @@ def finish(run: Run, saver: Saver) -> None:
         with whole_file(settings.plot) as part:
             figure.savefig(part, dpi=120)
         say(f"plotted: {settings.plot}")
+    if run.record is not None:
+        write_page(run, run.record)
     if run.dataset.synthetic:
         say(run.dataset.synthetic)
 

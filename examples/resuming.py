@@ -121,8 +121,12 @@ def check(run: Run, file: str, kept: dict[str, Any], kinds: dict[str, Kind]) -> 
     epochs = kept.get("epochs")
     sound = sound and isinstance(epochs, int) and not isinstance(epochs, bool)
     sound = sound and 0 <= epochs < MOST_EPOCHS
-    if not sound or not {"test", "training"} <= kinds.keys():
-        raise ValueError(f"{file} is not a model saved by these examples, or not a whole one")
+    missing = [name for name in ("test", "training") if name not in kinds]
+    if missing or not sound:
+        why = f"it has no {missing[0]} rows" if missing else "its settings are none of theirs"
+        raise ValueError(
+            f"{file} is not a model saved by these examples, or not a whole one: {why}"
+        )
     own, _ = state_of(run)
     wanted = {name: own[name] for name in own if name.startswith(("parameter ", "mean", "std"))}
     refuse_differences(file, kept, kinds, must_agree(run), wanted)

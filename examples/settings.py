@@ -58,6 +58,8 @@ class Settings:
     save: str | None = None  # files: the trained model (.npz),
     onnx: str | None = None  # the same for other programs, its outputs being probabilities,
     plot: str | None = None  # curves of loss and accuracy
+    page: str | None = None  # an HTML page of the first batch, seen before and after each epoch
+    open_page: bool = False  # in a browser, when it is written
     # instead of training
     source: bool = False  # say the first batch's backprop as NumPy source
     graph: str | None = None  # a file into which its loss is drawn
@@ -72,6 +74,8 @@ class Settings:
             )
         if self.save_every < 0 or (self.save_every and self.save is None):
             raise ValueError("save-every is at least 0, and needs save, a file to write")
+        if self.open_page and self.page is None:
+            raise ValueError("open needs page, a file to write and to show")
 
     @property
     def instead_of_training(self) -> bool:
@@ -81,7 +85,7 @@ class Settings:
     @property
     def places(self) -> dict[str, str]:
         """The files that are to be written, by the names of their options."""
-        named = {name: getattr(self, name) for name in ("save", "onnx", "plot", "graph")}
+        named = {name: getattr(self, name) for name in ("save", "onnx", "plot", "page", "graph")}
         return {name: os.fspath(file) for name, file in named.items() if file is not None}
 
     @property

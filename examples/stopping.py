@@ -1,14 +1,16 @@
-"""Ctrl-C and SIGTERM: both stop a training by KeyboardInterrupt, and neither breaks into the saving of a file."""
+"""Ctrl-C and SIGTERM: both stop a training by KeyboardInterrupt, once, and do not break into the saving of a file."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 # As shells have it: 128 and the number of the signal
 CTRL_C, TERMINATED = 130, 143
+GRACE = 1.0  # seconds
 
 
 class Terminated(KeyboardInterrupt):
@@ -17,12 +19,21 @@ class Terminated(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """What runs inside is stopped by SIGTERM as by Ctrl-C: with KeyboardInterrupt, here `Terminated`."""
+    """What runs inside is stopped by SIGTERM as by Ctrl-C: with KeyboardInterrupt, here `Terminated`.
+
+    A second signal right after the first is the same wish: it does not break into what that one has begun.
+    """
+    last = -GRACE
 
     def stop(number: int, frame: object) -> None:
-        raise Terminated
+        nonlocal last
+        if time.monotonic() - last >= GRACE:
+            last = time.monotonic()
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
-    with handled({signal.SIGTERM: stop}):
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # as for a job in the background
+    both = {signal.SIGTERM: stop, signal.SIGINT: signal.SIG_IGN if ignored else stop}
+    with handled(both):
         yield
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 from helpers import leaf
 
@@ -193,6 +195,26 @@ def deep(layers: int = 8) -> Tensor:
         w, b = weights(rng, (8, 8), (8,), names=f"w{i} b{i}")
         h = np.tanh(h @ w + b)
     return done(np.square(h).mean())
+
+
+def random_graph(seed: int) -> Tensor:
+    """A graph of few leaves that are used again and again, its results too, in scopes that may be
+    entered again."""
+    rng = random.Random(seed)
+    leaves = [leaf(np.eye(2), name=f"w{i}") for i in range(rng.randint(1, 5))]
+    leaves += [Tensor(np.ones((2, 2)), name=f"x{i}") for i in range(rng.randint(1, 3))]
+    results, grouped = [rng.choice(leaves)], rng.random() < 0.6
+    for i in range(rng.randint(8, 45)):
+        recent = results[-rng.choice([1, 1, 1, 1, 2, 5]) :]
+        a, b = rng.choice(recent), rng.choice(leaves if rng.random() < 0.7 else results)
+        op = rng.choice([np.add, np.multiply, np.matmul, np.subtract, lambda a, _: np.tanh(a)])
+        if grouped and rng.random() < 0.7:
+            with scope(f"part[{i // 6}]"):
+                results.append(op(a, b))
+        else:
+            results.append(op(a, b))
+        results[-1].name = f"r{i}" if rng.random() < 0.3 else None
+    return np.concatenate(results[-rng.choice([1, 1, 2, 4]) :]).sum()
 
 
 SCENES = {

@@ -11,7 +11,9 @@ import tinygrad_steel
 from tinygrad_steel import (
     SGD,
     Adam,
+    Page,
     Picture,
+    Record,
     Tensor,
     check_gradients,
     check_op,
@@ -20,6 +22,7 @@ from tinygrad_steel import (
     compile_epoch,
     detect_anomaly,
     draw,
+    explore,
     export_onnx,
     formula,
     grad,
@@ -130,7 +133,14 @@ def look(x: Tensor) -> None:
     assert_type(vjp_formulas(x @ weight), list[str | None])
     source = write_backprop(loss)
     assert_type(source.function()(**source.arguments), Any)
-    print(compare_backprop(loss, G_weight=np.zeros((3, 2))))
+    report = compare_backprop(loss, G_weight=np.zeros((3, 2)))
+    print(report)
+    run = Record(loss, every=2)
+    assert_type(run.keep(0), bool)
+    assert_type(explore(loss, chains=report), Page)
+    page = explore(loss, {"output": output}, chains={"mine": report}, record=run, theme="dark")
+    assert_type(page.html, str)
+    assert_type(page.data, dict[str, Any])
     check_gradients(lambda w: (x @ w).tanh().sum(), weight.numpy())
 
 

@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from .engine.derivatives import hessian, hvp, jacobian, value_and_grad
     from .export import export_onnx
     from .picture.draw import draw
+    from .picture.explore import Page, explore
     from .picture.programs import RendererNotFound
+    from .picture.record import Record
     from .picture.render import Picture
     from .picture.scope import scope
     from .program.formulas import formula, vjp_formulas
@@ -57,7 +59,9 @@ __version__ = "0.2.0"
 # These load when one of their names is first asked for: who trains a model does not wait for them.
 LATER = {
     "GradientError": "verify.errors",
+    "Page": "picture.explore",
     "Picture": "picture.render",
+    "Record": "picture.record",
     "RendererNotFound": "picture.programs",
     "assert_backprop": "verify.grading",
     "check_gradients": "verify.differences",
@@ -66,6 +70,7 @@ LATER = {
     "compile_backprop": "compiled.step",
     "compile_epoch": "compiled.epoch",
     "draw": "picture.draw",
+    "explore": "picture.explore",
     "export_onnx": "export",
     "formula": "program.formulas",
     "grade_backprop": "verify.grading",
@@ -86,7 +91,9 @@ __all__ = [
     "FrozenNumberWarning",
     "GradientError",
     "Optimizer",
+    "Page",
     "Picture",
+    "Record",
     "RendererNotFound",
     "Tensor",
     "arrays",
@@ -102,6 +109,7 @@ __all__ = [
     "detect_anomaly",
     "draw",
     "dropout",
+    "explore",
     "export_onnx",
     "formula",
     "grad",

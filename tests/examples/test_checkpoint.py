@@ -10,11 +10,13 @@ import struct
 import threading
 import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 
 import checkpoint
 import numpy as np
 import pytest
+import stopping
 from checkpoint import (
     Kind,
     Saver,
@@ -182,6 +184,27 @@ def twice(content):
     return directory(content, 42, bytes(4))
 
 
+def nested(depth):
+    """Parts that lie in one another: each is an array of bytes, in which the next one stands."""
+    content, entries = b"", []
+    for i in range(depth):
+        content = npy(np.frombuffer(content, np.uint8))
+        name = f"{i}.npy".encode()
+        fields = (20, 0, 0, 0, 0x21, zlib.crc32(content), len(content), len(content), len(name))
+        local = b"PK\x03\x04" + struct.pack("<HHHHHIIIHH", *fields, 0) + name
+        entries.append((fields, name, len(local) + len(content)))
+        content = local + content
+    start = archive([SAID])
+    end, count = start.index(b"PK\x01\x02"), start.index(b"PK\x05\x06")
+    size = end + len(content)
+    directory = start[end:count]
+    for fields, name, length in entries:
+        rest = struct.pack("<HHHHII", 0, 0, 0, 0, 0, size - length)
+        directory += b"PK\x01\x02" + struct.pack("<HHHHHHIIIH", 20, *fields) + rest + name
+    last = struct.pack("<HHHHIIH", 0, 0, depth + 1, depth + 1, len(directory), size, 0)
+    return start[:end] + content + directory + b"PK\x05\x06" + last
+
+
 def pickled():
     f = io.BytesIO()
     np.lib.format.write_array(f, np.array([{}], dtype=object))
@@ -212,6 +235,7 @@ HOSTILE = {
     "an unknown way of packing": lambda: directory(GOOD, 10, b"\x63\0", 0),
     "a part that claims gigabytes": lambda: directory(directory(GOOD, 20, BIG, 0), 24, BIG, 0),
     "parts that lie in one another": lambda: twice(GOOD),
+    "parts in parts": lambda: nested(60),
     "many parts": lambda: archive([*[(f"{i}.npy", X[1]) for i in range(1100)], SAID]),
     "a part twice": lambda: archive([X, SAID, ("y.npy", X[1])]).replace(b"y.npy", b"x.npy"),
     "encrypted": lambda: directory(GOOD, 8, b"\x01\0", 0),
@@ -271,6 +295,32 @@ HOSTILE = {
 }
 
 
+REASONS = {
+    "packed": "its part 'x' is compressed",
+    "many parts": "it has 1101 parts",
+    "parts in parts": "its parts claim ",
+    "a part twice": "its part 'x.npy' is no array, or there twice",
+    "an array that claims gigabytes": "its part 'x' claims 8000000",
+    "a smaller shape": "its part 'x' claims ",
+    "text as an array": "its part 'x' is <U3",
+    "not a number": "'x' has numbers that are not finite",
+    "no settings": "it has no settings",
+    "settings without end": "its settings are too long",
+    "settings in settings in settings": "its settings cannot be read",
+    "a bit flipped": "its archive is broken",
+}
+
+
+def test_parts_in_parts_are_an_archive(tmp_path):
+    """By their checksums; Pythons of later dates see that they overlap."""
+    with zipfile.ZipFile(io.BytesIO(nested(3))) as opened:
+        assert len(opened.infolist()) == 4
+        try:
+            assert opened.testzip() is None
+        except zipfile.BadZipFile as error:
+            assert "Overlapped" in str(error)
+
+
 def test_the_good_one_is_good(tmp_path):
     (tmp_path / "a").write_bytes(GOOD)
     arrays, settings = load_checkpoint(tmp_path / "a")
@@ -293,6 +343,7 @@ def test_a_hostile_file_is_one_line_and_little_memory(kind, tmp_path):
     assert message.startswith(
         f"{file} is not a model saved by these examples, or not a whole one: "
     )
+    assert REASONS.get(kind, "") in message
     assert message.isprintable() and len(message) < len(str(file)) + 250
     assert peak < 2_000_000 + 12 * len(content)
 
@@ -332,7 +383,7 @@ def a_socket(path):
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
-        (os.mkfifo, "a pipe"),
+        (getattr(os, "mkfifo", None), "a pipe"),
         (a_socket, "a socket"),
         (lambda p: p.symlink_to("/dev/zero"), "a device"),
     ],
@@ -457,7 +508,7 @@ def a_training(seed=0, make=Adam):
 def train(parameters, optimizer, generator, rows, epochs):
     for _ in range(epochs):
         generator.shuffle(rows)
-        for _ in range(2):
+        for _ in range(3):
             x = generator.normal(size=(4, 3)) + rows[:3]  # an odd number of normals: one is kept
             optimizer.zero_grad()
             loss = np.square(np.tanh(x @ parameters["weight"]) + parameters["bias"])
@@ -627,6 +678,30 @@ def test_sigterm_stops_as_ctrl_c_does():
     with pytest.raises(Terminated), sigterm_as_interrupt():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before and issubclass(Terminated, KeyboardInterrupt)
+
+
+def test_a_signal_right_after_the_first_is_the_same_wish(monkeypatch):
+    """And one of a second later is another one: whoever waits for what hangs is heard."""
+    times = iter([10.0, 10.0, 10.5, 10.9, 11.1, 11.1, 12.0])
+    monkeypatch.setattr(stopping.time, "monotonic", lambda: next(times))
+    with sigterm_as_interrupt():
+        with pytest.raises(KeyboardInterrupt) as caught:
+            signal.raise_signal(signal.SIGINT)
+        assert caught.type is KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Terminated):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_who_ignores_ctrl_c_goes_on_doing_so(monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with sigterm_as_interrupt():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ NO_PLACE = {
 }
 PLACES = [
     ([option, place, "--data", "{}/table.csv"], what)
-    for option in ["--save", "--plot", "--onnx", "--graph"]
+    for option in ["--save", "--plot", "--onnx", "--page", "--graph"]
     for place, what in NO_PLACE.items()
 ]
 
@@ -161,6 +161,11 @@ TWICE = [
     (["--graph", "{}/a.dot", "--plot", "{}/a.png"], "nothing to save, to export or to plot"),
     (["--plot", "{}/a.xyz"], "a file such as curves.png"),
     (["--plot", "{}/a"], "a file such as curves.png"),
+    (["--page", "{}/a.png"], "/place/a.png: a page is a file such as page.html"),
+    (["--page", "{}/a.html", "--save", "{}/a.html"], f"--save and --page {SAME}"),
+    (["--page", "{}/a.html", "--source"], "nothing to save, to export or to plot"),
+    (["--page", "{}/a.html", "--seeds", "2"], "--seeds trains 2 models: without --page"),
+    (["--open"], "open needs page"),
     (["--graph", "{}/a.xyz"], "/place/a.xyz: the suffix says the format, one of .svg, .png"),
     (["--graph", "{}/a"], "/place/a: the suffix says the format, one of .svg, .png"),
 ]

@@ -925,6 +925,42 @@ def test_report_0_prints_the_end_alone(command):
     assert lines[1] == "" and lines[2].startswith("Final Test: ")
 
 
+# Pages
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_page_shows_the_first_batch_before_and_after_each_epoch(compiled, tmp_path, capsys):
+    if compiled:
+        pytest.importorskip("numba")
+    page = tmp_path / "a.html"
+    seen = []
+
+    def look(run):
+        x, y = Tensor(run.x[first]), Tensor(run.dataset.y[first])
+        seen.append(steel.softmax_loss(run.model(x, steel.model), y).item())
+
+    plain = execute("steel", 0, hidden=(4,))  # the same seed, before anything is shuffled
+    first = plain.training[:10]
+    run = execute("steel", 3, page=page, hidden=(4,), watch=look, compiled=compiled)
+    assert run.record.steps == [0, 1, 2, 3]
+    np.testing.assert_allclose(run.record.losses, seen, rtol=1e-12)
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert capsys.readouterr().out.splitlines()[-2] == f"page: {page}"
+
+
+def test_a_page_changes_nothing_of_the_training(tmp_path):
+    runs = [execute("steel", 2, hidden=(4,), page=page) for page in (None, tmp_path / "a.html")]
+    plain, paged = ([p.numpy() for p in run.parameters.values()] for run in runs)
+    assert all(map(np.array_equal, plain, paged)) and runs[0].history == runs[1].history
+
+
+def test_a_page_is_opened_where_that_is_asked_for(tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(outputs.webbrowser, "open", lambda address: opened.append(address) or True)
+    execute("steel", 1, page=tmp_path / "a.html", open_page=True)
+    assert opened == [(tmp_path / "a.html").as_uri()]
+
+
 # Curves
 
 

@@ -1,12 +1,14 @@
 """Trainings that are stopped and go on: to the last bit of one that was not, whatever stops them and whenever."""
 
 import contextlib
+import functools
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import abalone
@@ -37,6 +39,25 @@ OPTIONS = "--batch-size 130 --hidden 6,4 --init he --standardize --data syntheti
 def execute(epochs, name="steel", **settings):
     settings = {**SETTINGS, "say": lambda *_, **__: None, "data": "synthetic", **settings}
     return RUNS[name](epochs, settings.pop("mb_size"), 1, **settings)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The file of a run of so many epochs, as bytes."""
+    file = tmp_path_factory.mktemp("undisturbed") / "a"
+
+    @functools.cache
+    def run(epochs, optimizer="sgd"):
+        execute(epochs, optimizer=optimizer, save=file)
+        return file.read_bytes()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def two(undisturbed):
+    """The file of two epochs, made before a test changes anything."""
+    return undisturbed(2)
 
 
 @pytest.fixture
@@ -176,12 +197,10 @@ STEPS = 1941 * 4 // 5 // 130  # of an epoch
 @pytest.mark.parametrize("step", [0, 1, STEPS // 2, STEPS - 1])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_signal_saves_the_last_finished_epoch(
-    optimizer, step, number, tmp_path, command, monkeypatch
+    optimizer, step, number, tmp_path, command, monkeypatch, undisturbed
 ):
     """In the third epoch, at any step: the file of two epochs, and four when it has gone on."""
     options = ["--optimizer", optimizer, "--save", tmp_path / "a"]
-    execute(2, optimizer=optimizer, save=tmp_path / "two")
-    execute(4, optimizer=optimizer, save=tmp_path / "four")
     with monkeypatch.context() as patch:
         stopping(patch, 2 * STEPS + step, lambda: signal.raise_signal(number))
         code, lines, errors = command(*options, "--epochs", 4)
@@ -189,9 +208,9 @@ def test_a_signal_saves_the_last_finished_epoch(
     assert (code, errors) == (128 + number, [])
     assert f"stopped by {name} in epoch 3 of 4" in lines
     assert lines.count(f"saved: {tmp_path / 'a'}") == 1
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "two").read_bytes()
+    assert (tmp_path / "a").read_bytes() == undisturbed(2, optimizer)
     command(*options, "--epochs", 2, "--load", tmp_path / "a")
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "four").read_bytes()
+    assert (tmp_path / "a").read_bytes() == undisturbed(4, optimizer)
 
 
 def test_the_figures_after_a_stop_are_those_of_the_saved_model(tmp_path, command, monkeypatch):
@@ -210,10 +229,23 @@ def test_a_stop_in_the_first_epoch_keeps_an_old_model(tmp_path, command, monkeyp
     assert (tmp_path / "a").read_bytes() == before and len([*tmp_path.iterdir()]) == 1
 
 
+def test_an_epoch_whose_state_is_not_kept_yet_does_not_count(tmp_path, command, monkeypatch, two):
+    check = experiment.check_finite
+
+    def interrupted(run):
+        check(run)
+        if len(run.history) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(experiment, "check_finite", interrupted)
+    _, lines, _ = command("--epochs", 4, "--save", tmp_path / "a")
+    assert "stopped by Ctrl-C in epoch 3 of 4" in lines
+    assert (tmp_path / "a").read_bytes() == two
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_loses_nothing(number, tmp_path, command, monkeypatch):
+def test_a_second_signal_loses_nothing(number, tmp_path, command, monkeypatch, two):
     """One in a step, the next while the model is put back."""
-    execute(2, save=tmp_path / "two")
     restore = experiment.resuming.put_back
 
     def again(run, kept):
@@ -222,26 +254,46 @@ def test_a_second_signal_loses_nothing(number, tmp_path, command, monkeypatch):
 
     monkeypatch.setattr(experiment.resuming, "put_back", again)
     stopping(monkeypatch, 2 * STEPS + 3, lambda: signal.raise_signal(signal.SIGINT))
-    code, _, (line,) = command("--epochs", 4, "--save", tmp_path / "a")
-    assert code == 128 + number and line.startswith("steel.py: stopped by ")
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "two").read_bytes()
+    code, lines, errors = command("--epochs", 4, "--save", tmp_path / "a")
+    assert (code, errors) == (130, []) and lines.count(f"saved: {tmp_path / 'a'}") == 1
+    assert (tmp_path / "a").read_bytes() == two
+
+
+@POSIX
+@pytest.mark.parametrize("grace", [1, 0], ids=["at once", "long after"])
+def test_two_signals_that_have_waited_for_machine_code(grace, tmp_path, command, monkeypatch, two):
+    """The second one comes right after the first, before anything of what that one begins."""
+
+    def both():
+        signals = {signal.SIGINT, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        try:
+            for number in signals:
+                signal.pthread_kill(threading.get_ident(), number)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+
+    stopping(monkeypatch, 2 * STEPS + 3, both)
+    monkeypatch.setattr("stopping.GRACE", grace)
+    code, lines, _ = command("--epochs", 4, "--save", tmp_path / "a")
+    if grace:  # without it, the second one ends the program at once
+        assert code in (130, 143) and lines.count(f"saved: {tmp_path / 'a'}") == 1
+        assert (tmp_path / "a").read_bytes() == two
+    assert code in (130, 143)
 
 
 @pytest.mark.parametrize("place", ["Progress.close", "outputs.say_metrics", "outputs.finish"])
-def test_a_signal_after_the_last_epoch_loses_nothing(place, tmp_path, command, monkeypatch):
-    execute(2, save=tmp_path / "two")
-
+def test_a_signal_after_the_last_epoch_loses_nothing(place, tmp_path, command, monkeypatch, two):
     def interrupted(*_):
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(f"experiment.{place}", interrupted)
     code, _, (line,) = command("--epochs", 2, "--metrics", "--save", tmp_path / "a")
     assert (code, line) == (143, "steel.py: stopped by SIGTERM")
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "two").read_bytes()
+    assert (tmp_path / "a").read_bytes() == two
 
 
-def test_a_signal_while_the_end_is_saved(tmp_path, command, monkeypatch):
-    execute(2, save=tmp_path / "two")
+def test_a_signal_while_the_end_is_saved(tmp_path, command, monkeypatch, two):
     replace = Path.replace
 
     def interrupted(part, target):
@@ -252,7 +304,7 @@ def test_a_signal_while_the_end_is_saved(tmp_path, command, monkeypatch):
     code, lines, errors = command("--epochs", 2, "--save", tmp_path / "a")
     assert (code, errors) == (130, []) and "stopped by Ctrl-C after epoch 2" in lines
     assert lines.count(f"saved: {tmp_path / 'a'}") == 1
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "two").read_bytes()
+    assert (tmp_path / "a").read_bytes() == two
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, Terminated])

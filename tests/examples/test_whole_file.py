@@ -162,6 +162,7 @@ def test_a_folder_that_takes_no_file_is_one_line(tmp_path, monkeypatch):
     assert in_folder(tmp_path) == []
 
 
+@POSIX
 @pytest.mark.parametrize(
     ("name", "message"),
     [

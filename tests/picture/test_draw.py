@@ -691,7 +691,7 @@ def test_save_goes_by_the_suffix(any_renderer, tmp_path):
 @pytest.mark.parametrize("name", ["a.jpeg", "a", "a.svg.gz", ".svg"])
 def test_an_unknown_suffix_is_an_error_that_lists_those_known(name, tmp_path):
     with pytest.raises(
-        ValueError, match=rf"{re.escape(name)}: .*\.svg, \.png, \.pdf, \.dot, \.txt"
+        ValueError, match=rf"{re.escape(name)}: .*\.svg, \.png, \.pdf, \.html, \.dot, \.txt"
     ):
         draw(leaf(1.0)).save(tmp_path / name)
     assert not [*tmp_path.iterdir()]

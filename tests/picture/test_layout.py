@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import pytest
 import shared_scenes
 from helpers import counted, leaf
 
-from tinygrad_steel import Tensor, draw, scope
+from tinygrad_steel import Tensor, draw
 from tinygrad_steel.picture.fans import gathered
 
 SCRIPTS = os.pathsep.join(
@@ -313,28 +312,9 @@ def test_a_chip_of_a_constant_without_a_name_says_what_it_is():
 # Random graphs
 
 
-def random_graph(seed):
-    """A graph of few leaves that are used again and again, its results too, in scopes that may be entered again."""
-    rng = random.Random(seed)
-    leaves = [leaf(np.eye(2), name=f"w{i}") for i in range(rng.randint(1, 5))]
-    leaves += [Tensor(np.ones((2, 2)), name=f"x{i}") for i in range(rng.randint(1, 3))]
-    results, grouped = [rng.choice(leaves)], rng.random() < 0.6
-    for i in range(rng.randint(8, 45)):
-        recent = results[-rng.choice([1, 1, 1, 1, 2, 5]) :]
-        a, b = rng.choice(recent), rng.choice(leaves if rng.random() < 0.7 else results)
-        op = rng.choice([np.add, np.multiply, np.matmul, np.subtract, lambda a, _: np.tanh(a)])
-        if grouped and rng.random() < 0.7:
-            with scope(f"part[{i // 6}]"):
-                results.append(op(a, b))
-        else:
-            results.append(op(a, b))
-        results[-1].name = f"r{i}" if rng.random() < 0.3 else None
-    return np.concatenate(results[-rng.choice([1, 1, 2, 4]) :]).sum()
-
-
 @pytest.mark.parametrize("seed", RANDOM)
 def test_random_graphs(seed, layout):
-    graph = random_graph(seed)
+    graph = shared_scenes.random_graph(seed)
     assert faults(layout(draw(graph, fold=False))) == ([], [], [])
     drawn = layout(draw(graph, fold=False, direction="LR"))
     assert (drawn.leftward(), *faults(drawn)[1:]) == ([], [], [])
@@ -342,7 +322,7 @@ def test_random_graphs(seed, layout):
 
 def test_random_graphs_share_much():
     """What the test above is worth: leaves of many uses, skips, and scopes."""
-    graphs = [draw(random_graph(seed), fold=False) for seed in range(20)]
+    graphs = [draw(shared_scenes.random_graph(seed), fold=False) for seed in range(20)]
     uses = [
         max(sum(a.tail == card.id for a in p.scene.arrows) for card in p.scene.cards)
         for p in graphs

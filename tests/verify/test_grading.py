@@ -323,3 +323,20 @@ def test_long_lists_of_what_is_not_in_the_graph_end():
 
     text = str(compare_backprop(loss, names, backprop=backward))
     assert len(text.splitlines()) < 30, text
+
+
+def test_the_reports_of_a_class_hold_no_arrays():
+    def problem():
+        loss, x = line()
+        return loss, {"x": x}, (x.numpy(),)
+
+    def right(x):
+        return {"dx": 2 * (x - np.array([1.0, 2.0, 4.0]))}
+
+    def wrong(x):
+        return {"dx": x - np.array([1.0, 2.0, 4.0])}
+
+    grades = grade_backprop(problem, {"one": right, "two": wrong})
+    steps = [step for name in ("one", "two") for step in grades[name].report.steps]
+    assert len(steps) == 2 and [step.array for step in steps] == [None, None]
+    assert grades["one"].ok and not grades["two"].ok

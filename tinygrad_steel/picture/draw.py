@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ..engine.tensor import Tensor
 from ..program.given_names import Names
 from .dot import Look
-from .render import Picture
+from .graph import reached
+from .render import Drawn, Picture
 from .scene import scene
 from .verdicts import Report
 
@@ -111,7 +114,19 @@ def draw(
         raise ValueError(f'theme is "light", "dark" or "auto", not {theme!r}')
     check_look(legend, title, size)
     look = Look(direction, legend, title, size)
-    return Picture(scene(tensor, view, names, values, fold, depth, report), look, theme)
+    shown = scene(tensor, view, names, values, fold, depth, report)
+    leaves = [t for t in reached(tensor) if t.op is None]
+    ages = {t: t.age for t in leaves}
+    drawn = Drawn(tensor, looked_into(names), fold, depth, title, theme, report, ages)
+    return Picture(shown, look, theme, drawn)
+
+
+def looked_into(names: Names) -> Names:
+    """The variables that can give names, so that a picture keeps no others alive."""
+    if names is None:
+        return None
+    kinds = (Tensor, np.ndarray, dict, list, tuple)
+    return {name: value for name, value in names.items() if isinstance(value, kinds)}
 
 
 def check_look(legend: bool, title: bool | str, size: tuple[float, float] | None) -> None:

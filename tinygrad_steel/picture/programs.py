@@ -17,7 +17,7 @@ from typing import IO
 # A thousand cards take a second or two; a graph in which all skips all else can take hours.
 MOST_SECONDS = 60
 MOST_BYTES = 100_000_000  # a thousand cards are 4 MB of SVG
-BEGINNINGS = {"svg": (b"<?xml", b"<svg"), "png": (b"\x89PNG",), "pdf": (b"%PDF",)}
+BEGINNINGS = {"svg": (b"<?xml", b"<svg"), "png": (b"\x89PNG",), "pdf": (b"%PDF",), "json0": (b"{",)}
 WHAT_TO_DO = "draw(..., depth=20) draws less, and scopes fold"
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..engine.tensor import Tensor
+from ..program.given_names import Names
 from .dot import Look, dot_source
 from .fonts import warn_of_missing_letters
 from .programs import find_renderer, render
@@ -19,10 +22,32 @@ from .themes import DARK, LIGHT, pairs
 MOST_FOR_PNG = 300
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Drawn:
+    """What a picture was drawn from, with the arguments of `draw`, for the page of it.
+
+    `ages`: those of the leaves when it was drawn.
+    """
+
+    tensor: Tensor
+    names: Names
+    fold: bool | str
+    depth: int | None
+    title: bool | str
+    theme: str
+    report: Any
+    ages: Mapping[Tensor, int]
+
+    def changed(self) -> list[Tensor]:
+        """The leaves whose data has changed since."""
+        return [t for t, age in self.ages.items() if t.age != age]
+
+
 class Picture:
     """A drawing of a graph, as `draw` makes it.
 
-    `print` it as a text tree, show it in a notebook, `save("graph.svg")`, or take its `source`.
+    `print` it as a text tree, show it in a notebook, `save("graph.svg")`, or take its `source`;
+    `save("graph.html")` writes the page on which one steps through it.
 
     Attributes
     ----------
@@ -40,8 +65,9 @@ class Picture:
     True
     """
 
-    def __init__(self, scene: Scene, look: Look, theme: str):
+    def __init__(self, scene: Scene, look: Look, theme: str, drawn: Drawn):
         self.scene = scene
+        self.drawn = drawn
         self.theme = theme
         self.source = dot_source(scene, look, DARK if theme == "dark" else LIGHT)
 
@@ -94,13 +120,25 @@ class Picture:
         """
         return render(self.source, "pdf")
 
+    def html(self) -> str:
+        """The page on which one steps through the graph, as `explore` makes it.
+
+        Warns
+        -----
+        UserWarning
+            Where data has changed since `draw()`, as in a step of training.
+        """
+        from .explore import page_of  # loads when it is first asked for
+
+        return page_of(self.drawn).html
+
     def save(self, file: str | os.PathLike[str]) -> Path:
         """Write the picture to a file.
 
         Parameters
         ----------
         file : str or path
-            Its suffix says the format: .svg, .png, .pdf, .dot or .txt.
+            Its suffix says the format: .svg, .png, .pdf, .html, .dot or .txt.
 
         Returns
         -------
@@ -118,6 +156,7 @@ class Picture:
             ".svg": self.svg,
             ".png": self.png,
             ".pdf": self.pdf,
+            ".html": self.html,
             ".dot": lambda: self.source,
             ".txt": lambda: f"{self}\n",
         }

@@ -182,19 +182,19 @@ def counts(graph: Graph, gradients: Gradients, depth: int | None) -> list[str]:
     return lines
 
 
-def advice(graph: Graph) -> list[str]:
-    """What to write so that the picture says more."""
+def advice(graph: Graph, call: str = "draw") -> list[str]:
+    """What to write so that the picture says more; `call`: the function that makes it."""
     lines = []
     if graph.root.op is None and not graph.root.requires_grad:
         lines.append("a result is recorded where an input has requires_grad=True")
     if not any(graph.names.values()):
-        lines.append('for names: Tensor(..., name="x"), or draw(..., names=locals())')
+        lines.append(f'for names: Tensor(..., name="x"), or {call}(..., names=locals())')
     return lines
 
 
-def fold_lines(folds: Folds) -> list[str]:
-    """How many blocks are folded."""
+def fold_lines(folds: Folds, call: str = "draw") -> list[str]:
+    """How many blocks are folded; `call`: the function that makes the picture."""
     many = sum(len(fold.blocks) for fold in folds.found)
     if not many:
         return []
-    return [f"{plural(many, 'repeated block')} folded; draw(..., fold=False) shows all"]
+    return [f"{plural(many, 'repeated block')} folded; {call}(..., fold=False) shows all"]

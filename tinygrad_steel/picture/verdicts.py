@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from ..engine.tensor import Tensor
@@ -78,10 +78,26 @@ NOT_SEEN = Mark("not-seen", "not seen")
 
 def marks_of(graph: Graph, report: Report) -> dict[Tensor, Mark]:
     """The mark of each Tensor through which a gradient flows, the loss perhaps apart."""
+    owners = tensors_of(graph, report)
+    found = {t: NOT_SEEN for t in graph.tensors if t.requires_grad and t is not graph.root}
+    first = report.first_wrong
+    for step, t in zip(report.steps, owners):
+        if t is not None:
+            found[t] = worst([found.get(t, NOT_SEEN), mark_of(step, step is first)])
+    return found
+
+
+def tensors_of(
+    graph: Graph, report: Report, ages: Mapping[Tensor, int] | None = None
+) -> list[Tensor | None]:
+    """For each step the Tensor of which it speaks; None where it is nobody's.
+
+    `ages`: those of Tensors that have been trained since the graph was compared.
+    """
     if not hasattr(report, "steps"):
         kind = type(report).__name__
         raise TypeError(f"report is what compare_backprop returns, not {kind}")
-    by_age = {t.age: t for t in graph.every}
+    by_age = {(ages or {}).get(t, t.age): t for t in graph.every}
     steps = [step for step in report.steps if step.age is not None]
     unknown = [step.called for step in steps if step.age not in by_age]
     if unknown:
@@ -89,13 +105,7 @@ def marks_of(graph: Graph, report: Report) -> dict[Tensor, Mark]:
             f"the report is not about this graph as it is now: {', '.join(unknown[:5])}; draw the "
             f"loss that was compared, before any data or requires_grad changes"
         )
-    found = {t: NOT_SEEN for t in graph.tensors if t.requires_grad and t is not graph.root}
-    first = report.first_wrong
-    for step in steps:
-        t = by_age[step.age or 0]
-        mark = mark_of(step, step is first)
-        found[t] = worst([found.get(t, NOT_SEEN), mark])
-    return found
+    return [None if step.age is None else by_age[step.age] for step in report.steps]
 
 
 def mark_of(step: Step, is_first: bool) -> Mark:

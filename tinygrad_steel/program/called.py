@@ -36,11 +36,12 @@ class Called:
 
     By their own names, which are changed where two are the same; numbers without one by their
     value; all others as in the written source, once somebody asks. `own`: the names of those that
-    have one. `said`: what somebody has asked for. `g`: the incoming gradient.
+    have one. `said`: what somebody has asked for. `g`: the incoming gradient. `written`: what the
+    source calls them, where somebody has written it already.
     """
 
-    def __init__(self, root: Tensor, names: Names):
-        self.root, self.names = root, names
+    def __init__(self, root: Tensor, names: Names, written: SourceNames | None = None):
+        self.root, self.names, self.written = root, names, written
         self.own: dict[Tensor, str] = {}
         self.said: dict[Tensor, str] = {}
         given = GivenNames(names)
@@ -77,6 +78,8 @@ class Called:
     @functools.cached_property
     def source(self) -> SourceNames:
         """What the written source says, as far as one can be written."""
+        if self.written is not None:
+            return self.written
         if self.root.size != 1 or not self.root.requires_grad:
             return SourceNames({}, set())
         try:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.tensor import Tensor
+from .ancestors import ancestors
 from .values import Same
 
 Names = dict[str, Any] | None
@@ -58,6 +59,16 @@ class GivenNames:
             return None
         before, now = ((x.dtype, x.shape, x.tobytes()) for x in (t.data, array))
         return array if before == now else None
+
+
+def named_leaves(loss: Tensor, names: Names) -> list[Tensor]:
+    """The leaves that readers know by a name, and those that require a gradient."""
+    given = GivenNames(names)
+    return [
+        t
+        for t in ancestors([loss])
+        if t.op is None and (t.name or t.requires_grad or t in given.tensors)
+    ]
 
 
 def variables(names: Names) -> dict[str, Any]:

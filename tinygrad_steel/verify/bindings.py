@@ -25,7 +25,12 @@ class Place(NamedTuple):
     function: str
 
     def __str__(self) -> str:
-        return f"{cell_of(self.file) or os.path.basename(self.file) or self.file}:{self.line}"
+        return f"{name_of_file(self.file)}:{self.line}"
+
+
+def name_of_file(file: str) -> str:
+    """What to call a file: the cell that a notebook has written into it, or its base name."""
+    return cell_of(file) or os.path.basename(file) or file
 
 
 def cell_of(file: str) -> str:

@@ -33,7 +33,7 @@ from .statements import Path, spelled_path
 from .traced_loss import Graph
 from .verdicts import Judgement, divided_later, in_its_shape, is_flat_bias
 
-MakeStep = Callable[[Graph, str, Value, np.ndarray, Judgement], Step]
+MakeStep = Callable[[Graph, str, Value, np.ndarray, Judgement, float], Step]
 
 # What the searches for reasons may cost in one report, in the units of a Budget: those for what an
 # array is meant to be, that for the first wrong step, and those for all others together.
@@ -81,7 +81,7 @@ def compared(slots: Slots, make_step: MakeStep, backprop: Any = None) -> Compari
     if sum(found.verdict == WRONG for found in verdicts.values()) > 1:
         verdicts = judged(graph, search.arrays(), first, Pool(*FOR_OTHERS))
     steps = [
-        placed(make_step(graph, "", g, array, found), chain, search, g)
+        placed(make_step(graph, "", g, array, found, search.handed[g].scale), chain, search, g)
         for g, array, found in with_conventions(search, verdicts)
     ]
     missing = [graph.text(x) for x in slots.missing]
@@ -204,7 +204,8 @@ def followers(chain: Chain, search: Search, make_step: MakeStep) -> Iterator[Ste
     for g in (g for g in chain.graph.order if g in search.handed):
         verdict = FOLLOWS if g in search.slots.wrong else RIGHT
         array = search.handed[g].array(g)
-        step = make_step(chain.graph, "", g, array, Judgement(verdict))
+        scale = search.handed[g].scale
+        step = make_step(chain.graph, "", g, array, Judgement(verdict), scale)
         yield placed(step, chain, search, g)
 
 

@@ -34,6 +34,7 @@ from .gathered import gather
 from .judging import judged
 from .kept import Name
 from .late_mean import without_late_mean
+from .own_source import sources_of
 from .precision import shorten
 from .recognise import Table, as_floats
 from .report import BY_CONVENTION, WRONG, Report, Step
@@ -213,7 +214,8 @@ def compare_code(
     if plain.wrong and not (conventions or plain.right or note):
         note = kept_throughout(graph, {g: slot.binding.array for g, slot in plain.wrong.items()})
     found = found._replace(note=note, conventions=(*reading.said, *found.conventions))
-    return Report(*found)
+    where = [step.where for step in (*found.steps, *found.unrecognised)]
+    return Report(*found, sources=sources_of(seen.frames, where))
 
 
 @np.errstate(all="ignore")
@@ -243,8 +245,12 @@ def report(
         if count_wrong(others) <= count_wrong(found):
             found = others | {g: divided_later(others[g], factor) for g, factor in late.items()}
             arrays = divided
+        else:
+            late = {}
     steps = [
-        step(graph, called[g], g, arrays[g], found[g])._replace(shape=handed[g].shape)
+        step(graph, called[g], g, arrays[g].copy(), found[g], late.get(g, 1.0))._replace(
+            shape=handed[g].shape
+        )
         for g in found
     ]
     note = kept_throughout(plain, handed) if count_wrong(found) and not conventions else ""
@@ -256,8 +262,15 @@ def count_wrong(found: Mapping[Value, Judgement]) -> int:
     return sum(one.verdict == WRONG for one in found.values())
 
 
-def step(graph: Graph, name: str, g: Value, given: np.ndarray, found: Judgement) -> Step:
-    """A line of the report."""
+def step(
+    graph: Graph,
+    name: str,
+    g: Value,
+    given: np.ndarray,
+    found: Judgement,
+    factor: float = 1.0,
+) -> Step:
+    """A line of the report; `given`: what nobody writes into, divided by `factor` already."""
     own, absolute, relative = graph.numbers[g], np.nan, np.nan
     array = given.reshape(own.shape) if found.verdict == BY_CONVENTION else given
     if array.shape == own.shape:
@@ -278,6 +291,8 @@ def step(graph: Graph, name: str, g: Value, given: np.ndarray, found: Judgement)
         faults=found.codes,
         kept=found.kept,
         age=graph.age_of_owner(g),
+        factor=factor * graph.factor,
+        array=array if graph.factor == 1 else array / graph.factor,
     )
 
 

@@ -160,7 +160,9 @@ def times(graph: Graph, factor: float, names: tuple[str, ...] = ()) -> Graph:
     found = {graph.start: np.asarray(factor * start, start.dtype)}
     for x in graph.order if factor != 1 else ():
         found[x] = graph.computed(x, found)
-    return dataclasses.replace(graph, numbers={**numbers, **found}, declared=names)
+    return dataclasses.replace(
+        graph, numbers={**numbers, **found}, declared=names, factor=factor * graph.factor
+    )
 
 
 def as_the_graph(plain: Graph, graph: Graph, g: Value, array: np.ndarray) -> np.ndarray:

@@ -64,7 +64,7 @@ def assert_backprop(
 
 
 class Grade(NamedTuple):
-    """What was found in one submission: a report, or what its code has raised."""
+    """What was found in one submission: a report, without its arrays, or what its code has raised."""
 
     submission: str
     report: Report | None
@@ -235,11 +235,19 @@ def grade(
         report = compare_backprop(
             loss, names, backprop=lambda: code(*arguments), convention=conventions
         )
-        return Grade(name, report)
+        return Grade(name, without_arrays(report))
     except KeyboardInterrupt:  # the grader's own
         raise
     except BaseException as error:  # of whatever kind: it is that submission's result
         return Grade(name, None, error)
+
+
+def without_arrays(report: Report) -> Report:
+    """A report as a table needs it: the arrays of a whole class fill memory, and the graph that a
+    page would show beside them is gone.
+    """
+    report.steps = [step._replace(array=None) for step in report.steps]
+    return report
 
 
 def said(error: BaseException | None) -> str:

@@ -228,4 +228,6 @@ def forward_step(chain: Chain, b: Binding, x: Value) -> Step:
     step = Step(called or name, b.array.shape, off, relative, WRONG, reason, code, name, where)
     parts = (a for a in before([b], {*chain.forward}) if a is not b and not a.origin.given)
     places = dict.fromkeys(a.origin.where for a in parts if a.origin.where != where)
-    return step._replace(faults=("other-forward",), helpers=tuple(places))
+    return step._replace(
+        faults=("other-forward",), helpers=tuple(places), age=chain.graph.ages.get(x), array=array
+    )

@@ -13,6 +13,7 @@ from .bindings import Place
 from .codes import Code
 from .errors import GradientError
 from .kept import Applied, Kept, applied, spelled
+from .own_source import Source
 
 RIGHT, WRONG, FOLLOWS = "right", "wrong", "follows from a wrong one"
 ROUNDED = "right, but for {} rounding"
@@ -53,8 +54,13 @@ class Step(NamedTuple):
     that have made parts of it which are not in the graph.
 
     `faults`: the reason for programs, the code that says most first: see `codes.CODES`. `kept`: by
-    which conventions it is right. `age`: that of the Tensor whose gradient it is, by which
-    `draw(loss, report=report)` finds its card.
+    which conventions it is right. `age`: that of the Tensor whose gradient it is, or whose
+    value where a forward is another one, by which `draw(loss, report=report)` finds its card.
+
+    `array`: its numbers as they were compared, lying as the graph's where they can, and divided by
+    `factor`: by so much the whole chain, or this gradient until those of the leaves are made, is
+    more than the graph's; None of what is not in the graph. Steps are equal, and are printed,
+    without their arrays.
     """
 
     name: str
@@ -70,6 +76,22 @@ class Step(NamedTuple):
     faults: tuple[Code, ...] = ()
     kept: tuple[Kept, ...] = ()
     age: int | None = None
+    factor: float = 1.0
+    array: np.ndarray | None = None
+
+    def without_array(self) -> tuple[Any, ...]:
+        """All that it says in words and single numbers."""
+        return self[:-1]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Step) and self.without_array() == other.without_array()
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __repr__(self) -> str:
+        said = zip(self._fields, self.without_array())
+        return f"Step({', '.join(f'{name}={value!r}' for name, value in said)})"
 
     @property
     def status(self) -> str:
@@ -161,6 +183,10 @@ class Report:
     is_kept : bool
         Of somebody's code: whether the gradients of leaves were returned, kept or used: variables of
         a function are gone when it has ended. Strictly, they are not right otherwise.
+    sources : list of Source
+        Of somebody's code: the functions in which the steps were made, that of the first one first,
+        each with its `file`, its name (`function`), its first line (`start`) and its `lines`. Empty
+        where there is no source.
 
     Examples
     --------
@@ -178,6 +204,10 @@ class Report:
     >>> report = compare_backprop(np.sum(np.square(x)), backprop=backprop)
     >>> report.first_wrong.variable, report.first_wrong.where.line, report.first_wrong.where.text
     ('dx', 2, 'dx = -2 * x.numpy()')
+    >>> report.first_wrong.array
+    array([-2., -4.])
+    >>> report.sources[0].function, report.sources[0].lines[0]
+    ('backprop', 'def backprop():')
     """
 
     def __init__(
@@ -189,6 +219,7 @@ class Report:
         is_complete: bool = True,
         conventions: Iterable[Applied] = (),
         is_kept: bool = True,
+        sources: Iterable[Source] = (),
     ):
         self.steps = steps
         self.unrecognised = [*unrecognised]
@@ -196,6 +227,7 @@ class Report:
         self.note = note
         self.is_complete = is_complete
         self.is_kept = is_kept
+        self.sources = [*sources]
         right = (step for step in steps if step.verdict.startswith(RIGHT))
         kept = ((step.unscaled, kept) for step in right for kept in step.kept)
         self.conventions = [*conventions, *applied(kept)]

@@ -37,7 +37,8 @@ class Graph:
     recorded. `names`: those that were given. `called`: what the written source calls the gradients
     of named values, each of which has one of its `lines`. `texts`: how each value is called in a
     sentence. `ages`: of the Tensors of the loss, by the values that stand for them. `declared`: the
-    conventions that somebody's chain is said to keep.
+    conventions that somebody's chain is said to keep. `factor`: by what all gradients are more than
+    those of the loss.
     """
 
     start: Value
@@ -58,6 +59,7 @@ class Graph:
     texts: Mapping[Value, Text]
     ages: Mapping[Value, int]
     declared: tuple[str, ...] = ()
+    factor: float = 1.0
 
     def name(self, g: Value) -> str:
         """What the written source calls the gradient of a named Tensor; empty for others, whose

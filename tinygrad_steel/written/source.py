@@ -10,10 +10,9 @@ from typing import Any
 
 from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor
-from ..program.ancestors import ancestors
 from ..program.definitions import numpy_backprop
 from ..program.draws import no_draws_in_vjps
-from ..program.given_names import GivenNames, Names
+from ..program.given_names import Names, named_leaves
 from ..program.redrawn import Sequence
 from ..program.trace import for_reader, trace
 from .highlighted import source_page
@@ -101,16 +100,6 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     source.arrays = {name: traced.arrays[x].copy() for x, name in written.arguments.items()}
     source.generators = written.generators
     return source
-
-
-def named_leaves(loss: Tensor, names: Names) -> list[Tensor]:
-    """The leaves that become arguments under a name."""
-    given = GivenNames(names)
-    return [
-        t
-        for t in ancestors([loss])
-        if t.op is None and (t.name or t.requires_grad or t in given.tensors)
-    ]
 
 
 class Source(str):

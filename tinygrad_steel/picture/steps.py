@@ -1,0 +1,125 @@
+"""The steps of a page: forward and backward in an order that goes down the source."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from .sources import Place
+
+T = TypeVar("T")
+START = Place(0, 0, 0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Move:
+    """One card computed, or one arrow sending a gradient back.
+
+    `id`: of the card or arrow. `card`: what is computed, or gets a part of its gradient. `head`:
+    the card from which that part comes. `needs`: the ids of the moves before it. `places`: where it
+    stands in the source. `same`: whether the gradient is handed on as it is. `is_folded`: whether
+    the card, or the head, is a fold. `is_part`: whether it is one of the parts of one gradient, as
+    those that come into a fold are not.
+    """
+
+    id: str
+    card: str
+    needs: Sequence[str]
+    places: Sequence[Place]
+    head: str = ""
+    same: bool = False
+    is_folded: bool = False
+    is_part: bool = True
+
+
+def down_the_source(moves: Sequence[Move], first: Place) -> list[tuple[Move, Place]]:
+    """All moves in order, each after those that it needs and none further up than those before.
+
+    With each the place down to which the source is computed then; the first is `first`.
+    """
+    by_id = {move.id: move for move in moves}
+    reached: dict[str, Place] = {}
+    order = needs_first({move.id: move.needs for move in moves})
+    for id in order:
+        move = by_id[id]
+        own = [min(move.places)] if move.places else []
+        before = [reached[x] for x in move.needs]
+        reached[id] = max([first, *own, *before], key=lambda place: (place.line, place.end))
+    rank = {id: i for i, id in enumerate(order)}
+    last = sorted(order, key=lambda id: (reached[id].line, reached[id].end, rank[id]))
+    return [(by_id[id], reached[id]) for id in last]
+
+
+def needs_first(needs: Mapping[T, Sequence[T]]) -> list[T]:
+    """All keys in their order, but what one needs before it."""
+    order: dict[T, None] = {}
+    for key in needs:
+        todo = [key]
+        while todo:
+            waiting = [x for x in needs[todo[-1]] if x not in order]
+            todo.extend(reversed(waiting)) if waiting else order.setdefault(todo.pop())
+    return [*order]
+
+
+def forward_steps(moves: Sequence[Move]) -> Iterator[dict[str, Any]]:
+    """What is given, then one step for each card that is computed."""
+    yield {"k": "given", "line": START.line}
+    for move, place in down_the_source(moves, START):
+        yield {"k": "forward", "n": move.card, **where(move, place)}
+
+
+def backward_steps(
+    moves: Sequence[Move], root: str, seed: Place | None, inside: Mapping[str, Sequence[Place]]
+) -> Iterator[dict[str, Any]]:
+    """The gradient of the result, then one step for each arrow along which a gradient goes back.
+
+    Without a place in the source where it begins, none of them has one. `inside`: where the
+    gradients inside of each fold stand, which are computed before the first leaves it.
+    """
+    yield {"k": "seed", "n": root, **({"line": None} if seed is None else at(seed))}
+    parts, seen = Counter(move.card for move in moves), Counter[str]()
+    order = down_the_source(moves, seed or START)
+    meanwhile = inner_work([move for move, _ in order], inside)
+    for move, place in order:
+        seen[move.card] += 1
+        step: dict[str, Any] = {"k": "backward", "n": move.card, "a": move.id}
+        inner = meanwhile.get(move.id, ())
+        step |= {"line": None} if seed is None else where(move, place, inner)
+        if parts[move.card] > 1 and move.is_part:
+            step["part"] = [seen[move.card], parts[move.card]]
+        if move.same:
+            step["same"] = True
+        yield step
+
+
+def inner_work(
+    order: Sequence[Move], inside: Mapping[str, Sequence[Place]]
+) -> dict[str, Sequence[Place]]:
+    """With which move the work inside of each fold is done: the first that leaves it.
+
+    Where none does, as all that it needs is inside, it is the last that comes in.
+    """
+    last_in = {move.card: move.id for move in order}
+    first_out = {move.head: move.id for move in reversed(order)}
+    by_fold = last_in | first_out
+    found: dict[str, Sequence[Place]] = {}
+    for fold, places in inside.items():
+        if fold in by_fold:
+            found[by_fold[fold]] = [*found.get(by_fold[fold], ()), *places]
+    return found
+
+
+def at(place: Place) -> dict[str, Any]:
+    """A line, and some of its characters."""
+    return {"line": place.line, "span": [place.start, place.end]}
+
+
+def where(move: Move, reached: Place, inner: Sequence[Place] = ()) -> dict[str, Any]:
+    """The line of a move, all lines of a fold, and the characters, if they stand in that line."""
+    if move.is_folded:
+        lines = sorted({place.line for place in (*move.places, *inner)})
+        return {"line": reached.line, "lines": lines}
+    own = [place for place in move.places if place.line == reached.line]
+    return at(own[0]) if own else {"line": reached.line}
