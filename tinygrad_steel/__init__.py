@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from .engine.derivatives import hessian, hvp, jacobian, value_and_grad
     from .export import export_onnx
     from .picture.draw import draw
-    from .picture.explore import Page, explore
+    from .picture.page.explore import Page, explore
+    from .picture.page.record import Record
     from .picture.programs import RendererNotFound
-    from .picture.record import Record
     from .picture.render import Picture
     from .picture.scope import scope
     from .program.formulas import formula, vjp_formulas
@@ -59,9 +59,9 @@ __version__ = "0.2.0"
 # These load when one of their names is first asked for: who trains a model does not wait for them.
 LATER = {
     "GradientError": "verify.errors",
-    "Page": "picture.explore",
+    "Page": "picture.page.explore",
     "Picture": "picture.render",
-    "Record": "picture.record",
+    "Record": "picture.page.record",
     "RendererNotFound": "picture.programs",
     "assert_backprop": "verify.grading",
     "check_gradients": "verify.differences",
@@ -70,7 +70,7 @@ LATER = {
     "compile_backprop": "compiled.step",
     "compile_epoch": "compiled.epoch",
     "draw": "picture.draw",
-    "explore": "picture.explore",
+    "explore": "picture.page.explore",
     "export_onnx": "export",
     "formula": "program.formulas",
     "grade_backprop": "verify.grading",

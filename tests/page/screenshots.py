@@ -1,4 +1,4 @@
-"""Pictures of a page's seven states, from real models: `python tests/page/screenshots.py FOLDER`."""
+"""Pictures of a page's states, from real models: `python tests/page/screenshots.py FOLDER`, or `--readme`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
+README = HERE.parents[1] / "examples" / "pictures" / "page.png"
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "examples"), str(HERE.parents[1])]
 
 import gallery  # noqa: E402
@@ -113,19 +114,26 @@ def states() -> Iterator[tuple[str, Any, Act, dict[str, Any]]]:
     yield "7_narrow", steel, press(*["ArrowRight"] * 9), narrow
     yield "8_perceptron", ts.explore(gallery.mlp()), press(*["ArrowRight"] * 19), {}
     yield "9_folded_dark", ts.explore(gallery.mlp()), fold_all, dark
-    yield "10_sum", ts.explore(gallery.residual()), press(*["ArrowRight"] * 30), {}
+    yield "10_sum", ts.explore(gallery.residual()), press(*["ArrowRight"] * 29), {}
 
 
 def main() -> None:
     """Write them all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--readme", action="store_true", help="the one of the README, in its place")
     parser.add_argument("--only", default="", help="only those whose name begins like this")
     arguments = parser.parse_args()
     if pages.missing():
         raise SystemExit(pages.missing())
-    arguments.folder.mkdir(parents=True, exist_ok=True)
+    if arguments.folder is None and not arguments.readme:
+        parser.error("where to: a folder, or --readme")
     with pages.chromium() as browser:
+        if arguments.readme:
+            small = {"viewport": {"width": 1400, "height": 920}}
+            picture(browser, ts.explore(gallery.steel()).html, point_at_part, small, README)
+            return
+        arguments.folder.mkdir(parents=True, exist_ok=True)
         for name, shown, act, options in states():
             if name.startswith(arguments.only):
                 picture(browser, shown.html, act, options, arguments.folder / f"{name}.png")

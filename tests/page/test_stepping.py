@@ -7,7 +7,7 @@ import pytest
 import shared_scenes
 
 from tinygrad_steel import Tensor, explore
-from tinygrad_steel.picture.page_file import page_file
+from tinygrad_steel.picture.page.page_file import page_file
 
 MODELS = {
     "scalars": gallery.micrograd,

@@ -239,6 +239,7 @@ def test_play(opened):
     page.locator("body").press("Shift+Space")
     page.wait_for_selector("html[data-frame='3']")
     page.wait_for_selector('.run [aria-label="play the training (shift space)"]')
+    page.locator(".drive select").select_option("0.5")
     page.locator("body").press("Shift+Space")  # from the start again
     page.wait_for_selector("html[data-frame='1']")
     page.keyboard.press("Space")  # one of both plays

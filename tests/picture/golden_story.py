@@ -18,7 +18,7 @@ def steel() -> dict:
     """The story of the gallery's steel loss."""
     import gallery
 
-    from tinygrad_steel.picture.story import make_story
+    from tinygrad_steel.picture.page.story import make_story
 
     return make_story(gallery.steel()).data
 

@@ -14,7 +14,7 @@ from picture import schema
 from spec import spec
 
 from tinygrad_steel import OPS, grad
-from tinygrad_steel.picture.story import make_story
+from tinygrad_steel.picture.page.story import make_story
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-9, "equal_nan": True}
 LOOSE = {"rtol": 2e-3, "atol": 1e-6, "equal_nan": True}  # equations have few digits

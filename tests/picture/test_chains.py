@@ -14,9 +14,9 @@ import pytest
 from picture.schema import check_chain
 
 from tinygrad_steel import Tensor, compare_backprop, explore, scope
-from tinygrad_steel.picture import chains
-from tinygrad_steel.picture.chains import chain_of, chains_of
-from tinygrad_steel.picture.story import make_story
+from tinygrad_steel.picture.page import chains
+from tinygrad_steel.picture.page.chains import chain_of, chains_of
+from tinygrad_steel.picture.page.story import make_story
 
 rng = np.random.default_rng(11)
 X, Y = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))

@@ -22,8 +22,8 @@ from tinygrad_steel import (
     softmax_cross_entropy,
 )
 from tinygrad_steel.engine.tensor import record_op
-from tinygrad_steel.picture.record import frames_of
-from tinygrad_steel.picture.story import make_story
+from tinygrad_steel.picture.page.record import frames_of
+from tinygrad_steel.picture.page.story import make_story
 from tinygrad_steel.program.ancestors import ancestors
 
 

@@ -12,9 +12,10 @@ import shared_scenes
 from helpers import counted, leaf
 
 from tinygrad_steel import Tensor, draw, scope
-from tinygrad_steel.picture import layout, programs
-from tinygrad_steel.picture.plain_layout import plain_layout
-from tinygrad_steel.picture.plan import closable, plan_of
+from tinygrad_steel.picture import programs
+from tinygrad_steel.picture.page import layout
+from tinygrad_steel.picture.page.plain_layout import plain_layout
+from tinygrad_steel.picture.page.plan import closable, plan_of
 
 SCRIPTS = os.pathsep.join([os.environ.get("PATH", ""), sysconfig.get_path("scripts")])
 RENDERERS = {"debian": shutil.which("dot"), "pip": shutil.which("graphviz-pure", path=SCRIPTS)}

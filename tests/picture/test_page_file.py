@@ -17,10 +17,10 @@ from helpers import leaf
 
 import tinygrad_steel
 from tinygrad_steel import SGD, Page, Record, Tensor, compare_backprop, draw, explore, scope
-from tinygrad_steel.picture import page_file
+from tinygrad_steel.picture.page import page_file
 from tinygrad_steel.picture.words import printable
 
-FOLDER = Path(page_file.__file__).with_name("page")
+FOLDER = Path(page_file.__file__).with_name("browser")
 HOSTILE = {
     "ends a script": "</script><img src=x onerror=alert(1)>",
     "ends a style": "</style><svg onload=alert(1)>",
@@ -210,8 +210,8 @@ def test_every_piece_is_used_and_comes_with_the_package():
     names = {file.name for file in FOLDER.iterdir()}
     assert names == {*page_file.SCRIPTS, *page_file.STYLES, "page.html"}
     config = configparser.ConfigParser()
-    config.read(FOLDER.parents[2] / "setup.cfg")
-    patterns = config["options.package_data"]["tinygrad_steel.picture"].split()
+    config.read(FOLDER.parents[3] / "setup.cfg")
+    patterns = config["options.package_data"]["tinygrad_steel.picture.page"].split()
     found = {file.name for pattern in patterns for file in FOLDER.parent.glob(pattern)}
     assert found == names
     assert "</style" not in page_file.style_of_page().lower()

@@ -25,7 +25,7 @@ from tinygrad_steel import (
     sigmoid,
     softmax_cross_entropy,
 )
-from tinygrad_steel.picture.record import SIDES, cells
+from tinygrad_steel.picture.page.record import SIDES, cells
 
 STEPS = 12
 PARAMETERS = ("w1", "b1", "w2", "b2")
@@ -496,7 +496,7 @@ def test_no_frames_at_all():
 
 
 def test_it_loads_when_it_is_asked_for():
-    assert "tinygrad_steel.picture.record" in sys.modules
+    assert "tinygrad_steel.picture.page.record" in sys.modules
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e300])

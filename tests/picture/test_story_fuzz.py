@@ -13,7 +13,7 @@ from picture import stories
 from tinygrad_steel import Tensor
 
 pytestmark = [pytest.mark.slow]
-CHUNKS, SIZE = 6, counted(200, 25)
+CHUNKS, SIZE = 6, counted(200, 50)
 
 
 def random_loss(seed):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from picture import schema
 
-from tinygrad_steel.picture import numbers
-from tinygrad_steel.picture.numbers import Arrays, Budget, as_text
+from tinygrad_steel.picture.page import numbers
+from tinygrad_steel.picture.page.numbers import Arrays, Budget, as_text
 from tinygrad_steel.program.values import Leaf, alias, apply
 
 RNG = np.random.default_rng(5)

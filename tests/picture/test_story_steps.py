@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tinygrad_steel.picture.sources import Place
-from tinygrad_steel.picture.steps import Move, backward_steps, down_the_source, forward_steps
+from tinygrad_steel.picture.page.sources import Place
+from tinygrad_steel.picture.page.steps import Move, backward_steps, down_the_source, forward_steps
 
 START = Place(1, 0, 0)
 

@@ -307,3 +307,47 @@ def test_what_is_given_back_decides_and_not_the_step_made_with_it():
     report = compare_backprop(loss, {"W": tensors}, backprop=run)
     assert not report.ok
     assert "2 times too large" in report.first_wrong.reason
+
+
+# Under the leaf's own name, by a function that reads the leaf: neither a step of training nor right
+
+
+def gradients_of(w, b):
+    """The right gradients, under the names of the leaves."""
+    d = (X @ w + b - Y) / 6
+    return {"W": X.T @ d, "b": d.sum(0)}
+
+
+@pytest.mark.parametrize("factor", [-1, 2, 0.5])
+def test_a_multiple_of_a_gradient_is_no_parameter_after_a_step(factor):
+    def code():
+        return {"W": factor * gradients_of(W, B)["W"], "b": gradients_of(W, B)["b"]}
+
+    report = report_on(code)
+    assert wrong_gradients(report) == {"G_W"} and not report.ok
+
+
+@pytest.mark.parametrize("rate", [0.1, 3.0])
+def test_a_parameter_after_a_step_is_no_wrong_gradient(rate):
+    def code():
+        return {"W": W - rate * gradients_of(W, B)["W"], "b": B - rate * gradients_of(W, B)["b"]}
+
+    report = report_on(code)
+    assert not wrong_gradients(report) and {"G_W", "G_b"} <= {step.name for step in report.steps}
+
+
+SQUARED = Tensor([1.0, 2.0, 3.0], requires_grad=True, name="x")  # its gradient is 2 * x
+
+
+@pytest.mark.parametrize("wrong", [lambda x: -2 * x, lambda x: 0.5 * x, lambda x: -x])
+def test_a_multiple_of_a_leaf_is_no_step_of_a_rate_that_nobody_has_written(wrong):
+    report = compare_backprop(
+        np.sum(np.square(SQUARED)), backprop=lambda: {"x": wrong(SQUARED.numpy())}
+    )
+    assert wrong_gradients(report) == {"G_x"} and not report.ok
+
+
+def test_a_step_of_a_written_rate_is_one_though_it_is_a_multiple_of_the_leaf():
+    x = SQUARED.numpy()
+    report = compare_backprop(np.sum(np.square(SQUARED)), backprop=lambda: {"x": x - 0.1 * 2 * x})
+    assert report.ok and not wrong_gradients(report)

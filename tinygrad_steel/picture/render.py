@@ -128,7 +128,7 @@ class Picture:
         UserWarning
             Where data has changed since `draw()`, as in a step of training.
         """
-        from .explore import page_of  # loads when it is first asked for
+        from .page.explore import page_of  # loads when it is first asked for
 
         return page_of(self.drawn).html
 

@@ -17,7 +17,7 @@ from .closeness import constant_factor, matches
 from .contents import arrays_in, items
 from .layered import by_layer
 from .meaning import is_marked, meant, parts_of_path
-from .optimizers import states, was_leaf
+from .optimizers import is_scaled, states, was_leaf
 from .recognise import oriented
 from .rows import is_of_parameters
 from .statements import Path
@@ -124,7 +124,9 @@ class HandedBack:
         forward = self.chain.forward
         own = x in {m.value for m in forward.get(b, ())}
         made_of = (m.value for a in b.reads for m in forward.get(a.made, ()))
-        return own or self.chain.is_parameter(b) or x in made_of
+        if own or self.chain.is_parameter(b):
+            return True
+        return x in made_of and not is_scaled(self.chain, b, x)
 
     # What is held there
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..program.values import Value
 from .bindings import Binding
 from .chain import Chain, before
 from .closeness import constant_factor, matches
 from .meaning import HOLDS_GRADIENTS, is_marked
+from .recognise import oriented
 
 
 def states(chain: Chain) -> set[Binding]:
@@ -40,6 +42,20 @@ def is_step(chain: Chain, b: Binding) -> bool:
 def was_leaf(chain: Chain, b: Binding) -> bool:
     """Whether an array is a parameter as it was before a step."""
     return any(m.value in chain.graph.wanted for m in chain.forward.get(b, ()))
+
+
+def is_scaled(chain: Chain, b: Binding, x: Value) -> bool:
+    """Whether an array is the gradient of a leaf but for a number, and no parameter after a step for
+    that: the leaf itself would have that direction, too.
+    """
+    graph = chain.graph
+    own = graph.numbers[graph.gradient_of[x]]
+    return own.size > 1 and has_direction(b.array, own) and not has_direction(graph.numbers[x], own)
+
+
+def has_direction(array: np.ndarray, own: np.ndarray) -> bool:
+    """Whether an array is another one but for a number, perhaps 0, however it lies."""
+    return any(constant_factor(a, own) is not None for _, a in oriented(array, own.shape))
 
 
 def is_state(chain: Chain, b: Binding) -> bool:

@@ -16,7 +16,7 @@ from .closeness import constant_factor, matches
 from .gathered import IN_LOOP
 from .handed_back import HandedBack, is_inside
 from .lasting import is_opaque, lasting, lasts
-from .optimizers import was_leaf
+from .optimizers import is_scaled, was_leaf
 from .recognise import RESHAPED, SAME, TRANSPOSED, oriented
 from .rows import ROW, parts_of_row
 from .updates import STEP, Updates
@@ -313,10 +313,11 @@ def likeness(array: np.ndarray, own: np.ndarray) -> float:
 
 def is_update(chain: Chain, b: Binding, g: Value) -> bool:
     """Whether an array may be a parameter after a step: it is made of one, or of what was there
-    before.
+    before, and is no multiple of the gradient.
     """
     there = (a.made for a in b.reads if fits(a, g))
-    return any(a.origin.given or was_leaf(chain, a) for a in there)
+    is_made_of_it = any(a.origin.given or was_leaf(chain, a) for a in there)
+    return is_made_of_it and not is_scaled(chain, b, chain.gradients[g])
 
 
 def by_elimination(chain: Chain, slots: dict[Value, Found | None]) -> dict[Value, Found]:

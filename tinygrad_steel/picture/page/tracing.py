@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backward import pull_arrays, seed
-from ..engine.recording import Watcher, recording
-from ..engine.tensor import Tensor
-from ..program.given_names import Names
-from ..program.trace import Traced, for_reader, trace, trace_forward
-from ..program.values import Leaf, Value
-from .gradients import Gradients, length
-from .graph import Graph
+from ...engine.backward import pull_arrays, seed
+from ...engine.recording import Watcher, recording
+from ...engine.tensor import Tensor
+from ...program.given_names import Names
+from ...program.trace import Traced, for_reader, trace, trace_forward
+from ...program.values import Leaf, Value
+from ..gradients import Gradients, length
+from ..graph import Graph
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

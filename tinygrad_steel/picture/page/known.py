@@ -5,21 +5,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from ..engine.tensor import Tensor
-from ..program.called import Called, SourceNames
-from ..program.formulas import bare
-from ..program.given_names import Names
-from ..program.trace import Traced
-from ..program.values import Value
-from .arrows import Use, uses_by_arrow
-from .cards import Card, cards_of
+from ...engine.tensor import Tensor
+from ...program.called import Called, SourceNames
+from ...program.formulas import bare
+from ...program.given_names import Names
+from ...program.trace import Traced
+from ...program.values import Value
+from ..arrows import Use, uses_by_arrow
+from ..cards import Card, cards_of
+from ..folds import Folds, no_folds, shown_cards
+from ..gradients import Gradients
+from ..graph import Graph, graph_of
+from ..repetitions import find_folds
+from ..scene import AUTO_FOLD
 from .equations import Equations
-from .folds import Folds, no_folds, shown_cards
-from .gradients import Gradients
-from .graph import Graph, graph_of
 from .numbers import Arrays
-from .repetitions import find_folds
-from .scene import AUTO_FOLD
 from .sources import Place, Source, is_named, places_of, source_of
 from .tracing import Followed, follow, gradients_on_cards
 

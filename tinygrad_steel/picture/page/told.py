@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..engine.tensor import Tensor
-from ..program.values import Apply, Value
-from .arrows import Codes, Use, broadcasting
+from ...engine.tensor import Tensor
+from ...program.values import Apply, Value
+from ..arrows import Codes, Use, broadcasting
+from ..cards import Card
+from ..gradients import length
+from ..words import printable
 from .boxes import box, label
-from .cards import Card
 from .equations import Equation, Symbol
-from .gradients import length
 from .known import Known
 from .numbers import SHOWN, in_json
-from .sources import Line
-from .words import printable
+from .sources import Line, Source
 
 LONG = 16  # letters of code in the name of a gradient that has none
+MOST_SPANS = 4000  # of a source, all of which can be pointed at
+WITHOUT = (
+    "so that this page stays small, only what a card shows can be pointed at in its long source"
+)
 
 # Cards
 
@@ -185,10 +189,19 @@ def tokens(known: Known, equation: Equation, refs: Mapping[Value, str] | None = 
 # Lines and scopes
 
 
-def line_told(known: Known, line: Line) -> dict[str, Any]:
-    """A line of the source, and what its characters say: of the same ones the last that is computed."""
+def lines_told(known: Known) -> list[dict[str, Any]]:
+    """The source; of a long one only what cards show can be pointed at."""
+    is_short = not is_long(known.source)
+    return [
+        line_told(known, line, lambda value: is_short or value in known.refs)
+        for line in known.source.lines
+    ]
+
+
+def line_told(known: Known, line: Line, is_said: Callable[[Value], bool]) -> dict[str, Any]:
+    """A line, and what its characters say: of the same ones the last that is computed."""
     found: dict[str, Any] = {"t": line.text, "k": line.kind}
-    if line.value is not None:
+    if line.value is not None and is_said(line.value):
         found["a"] = known.arrays.of(line.value)
         if line.value in known.refs:
             found["ref"] = known.refs[line.value]
@@ -196,9 +209,16 @@ def line_told(known: Known, line: Line) -> dict[str, Any]:
     for start, end, value in line.spans:
         values.setdefault((start, end), value)
     found["spans"] = [
-        [*place, known.refs.get(value), known.arrays.of(value)] for place, value in values.items()
+        [*place, known.refs.get(value), known.arrays.of(value)]
+        for place, value in values.items()
+        if is_said(value)
     ]
     return found
+
+
+def is_long(source: Source) -> bool:
+    """Whether a source says more than a page can show the numbers of."""
+    return sum(len(line.spans) for line in source.lines) > MOST_SPANS
 
 
 def scopes_told(cards: Iterable[Card]) -> list[dict[str, Any]]:

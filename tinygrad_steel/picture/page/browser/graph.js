@@ -165,15 +165,16 @@ function heading(g, c) {
   const shape = c.shape === "()" ? "" : c.shape;
   if (captioned) g.append(label("kind", 10, 14, `${c.kind.toUpperCase()}${times}`));
   const line = svg("text", { x: 10, y });
-  let room = c.w - 20 - (shape ? 7 * shape.length + 7 : 0);
+  let room = c.w - 20 - (shape ? 6.95 * shape.length + 6 : 0);
   const part = (cls, text, each) => {
     const shown = cut(text, Math.max(3, room / each));
     room -= each * columnsOf(shown) + 7;
     return svg("tspan", { class: cls }, shown);
   };
   const op = words(c.op);
-  const named = c.kind === "op" ? op !== c.glyph : c.kind === "output" && c.op; // whether the op's name says more than its glyph
-  const glyph = c.kind === "op" && part("glyph m", c.glyph || op, 9);
+  const named = c.kind === "op" ? ![op, c.op].includes(c.glyph) : c.kind === "output" && c.op; // whether the op's name says more than its glyph
+  const sign = c.glyph || op;
+  const glyph = c.kind === "op" && (sign.length > 2 ? part("glyph m said", sign, 7.9) : part("glyph m", sign, 9));
   const name = c.name && part("name m", c.name, 8.4); // before the op's name, which gives way
   const about = named && room > 24 && part("words", op, 6.6);
   fill(line, {}, c.kind === "op" ? [glyph, about, name] : [name, about]);

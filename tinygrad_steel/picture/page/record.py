@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engine.reads import refuse_reads
-from ..engine.tensor import Tensor
-from ..ops.op import describe
-from ..program.draws import draw_error, no_draws_in_vjps
-from ..program.given_names import GivenNames, Names, named_leaves
-from ..program.lines import picks_by_mask
-from ..program.messages import call_of
-from ..program.trace import Traced
-from ..program.values import Apply, Constant, Leaf, Value, alias, evaluate, only
+from ...engine.reads import refuse_reads
+from ...engine.tensor import Tensor
+from ...ops.op import describe
+from ...program.draws import draw_error, no_draws_in_vjps
+from ...program.given_names import GivenNames, Names, named_leaves
+from ...program.lines import picks_by_mask
+from ...program.messages import call_of
+from ...program.trace import Traced
+from ...program.values import Apply, Constant, Leaf, Value, alias, evaluate, only
 from .hints import dead_units, hints_of
 from .numbers import LINES, as_text, rows_and_columns
 from .tracing import traced_for_page

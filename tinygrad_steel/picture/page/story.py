@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tensor import Tensor
-from ..program.given_names import Names
-from ..program.trace import Traced
-from ..program.values import Value
-from .arrows import Codes
-from .graph import Graph
+from ...engine.tensor import Tensor
+from ...program.given_names import Names
+from ...program.trace import Traced
+from ...program.values import Value
+from ..arrows import Codes
+from ..graph import Graph
+from ..scene import advice, check_arguments, counts, fold_lines, title_of
+from ..words import printable
 from .known import Known, know
 from .moves import steps_of
 from .nudges import nudges_of
 from .numbers import Arrays
-from .scene import advice, check_arguments, counts, fold_lines, title_of
-from .told import arrow_told, card_told, line_told, scopes_told
-from .words import printable
+from .told import WITHOUT, arrow_told, card_told, is_long, lines_told, scopes_told
 
 VERSION = 1
 
@@ -90,11 +90,12 @@ def story_of(known: Known, depth: int | None) -> Story:
         "cards": [card_told(known, card, nudges) for card in known.shown],
         "arrows": [arrow_told(known, id, codes) for id in known.uses],
         "scopes": scopes_told(known.shown),
-        "lines": [line_told(known, line) for line in source.lines],
+        "lines": lines_told(known),
         "steps": steps_of(known),
         "arrays": known.arrays.write(),
     }
-    notes = (known.followed.note, source.note, known.arrays.note)
+    pointing = WITHOUT if is_long(source) else ""
+    notes = (known.followed.note, source.note, known.arrays.note, pointing)
     data["notes"] = [printable(note) for note in notes if note]
     traced = None if known.traced.start is None else known.equations.single.whole()
     return Story(data, graph, traced, known.arrays, folds.shown)

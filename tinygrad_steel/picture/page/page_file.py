@@ -57,7 +57,7 @@ def page_file(data: Mapping[str, Any], text: str, theme: str) -> str:
 def piece(name: str) -> str:
     """One of the page's own files."""
     files = importlib.resources.files(__package__)
-    return (files / "page" / name).read_text(encoding="utf-8")
+    return (files / "browser" / name).read_text(encoding="utf-8")
 
 
 def style_of_page() -> str:

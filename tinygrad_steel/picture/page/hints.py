@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
-from ..program.values import VALUES, Apply, Constant, Value
+from ... import ops
+from ...program.values import VALUES, Apply, Constant, Value
 
 FEW_ROWS = 4  # with fewer rows than the four of XOR, a relu that is 0 for all of them says nothing
 LARGER = 10  # times the first loss: what is below comes and goes with the batches

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..program.values import Value
-from .graph import LEAVES
+from ...program.values import Value
+from ..graph import LEAVES
 from .known import Known
 from .sources import Place
 from .steps import Move, backward_steps, forward_steps

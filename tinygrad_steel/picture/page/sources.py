@@ -6,11 +6,11 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
-from .. import ops
-from ..program.definitions import Definitions, numpy_backprop, reserved_names
-from ..program.expressions import FORMULAS, Dialect, Speech, numpy_source
-from ..program.given_names import Names
-from ..program.lines import (
+from ... import ops
+from ...program.definitions import Definitions, numpy_backprop, reserved_names
+from ...program.expressions import FORMULAS, Dialect, Speech, numpy_source
+from ...program.given_names import Names
+from ...program.lines import (
     Backprop,
     Function,
     backprop,
@@ -22,15 +22,15 @@ from ..program.lines import (
     spell,
     used_twice,
 )
-from ..program.names import Identifiers
-from ..program.redrawn import names_of, sequences
-from ..program.texts import Text, joined, separated
-from ..program.trace import Traced
-from ..program.values import Value
-from .words import printable
+from ...program.names import Identifiers
+from ...program.redrawn import names_of, sequences
+from ...program.texts import Text, joined, separated
+from ...program.trace import Traced
+from ...program.values import Value
+from ..words import printable
 
 Span = tuple[int, int, Value]
-MOST_LETTERS = 1000  # of a line
+MOST_LETTERS = 2000  # of a line
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,16 +7,16 @@ from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
-from .. import ops
-from ..engine.tensor import Tensor
-from ..program.expressions import INLINE, PICTURES, Speech, expression
-from ..program.formulas import abbreviated, bare, said_for
-from ..program.guards import guarded
-from ..program.literals import literal
-from ..program.names import first_free
-from ..program.texts import Text
-from ..program.trace import Traced
-from ..program.values import Apply, Constant, Value
+from ... import ops
+from ...engine.tensor import Tensor
+from ...program.expressions import INLINE, PICTURES, Speech, expression
+from ...program.formulas import abbreviated, bare, said_for
+from ...program.guards import guarded
+from ...program.literals import literal
+from ...program.names import first_free
+from ...program.texts import Text
+from ...program.trace import Traced
+from ...program.values import Apply, Constant, Value
 from .sources import is_named
 from .vjps import Single
 

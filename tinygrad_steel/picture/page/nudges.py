@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..program.trace import Traced
-from ..program.values import Apply, Program, Value, evaluate, only
+from ...program.trace import Traced
+from ...program.values import Apply, Program, Value, evaluate, only
 
 STEPS = (
     1e-3,

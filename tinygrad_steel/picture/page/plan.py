@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from .scope import Path
+from ..scope import Path
 
 CLOSED = (400, 60)  # width and height of a closed scope
 NAME_ROOM, LETTER, MOST_LETTERS = 34, 6.6, 40  # how wide the name of a scope is above its frame

@@ -9,11 +9,11 @@ from typing import Any
 
 import graphviz
 
-from .dot import MANY
+from ..dot import MANY
+from ..programs import RendererNotFound, render
 from .fan_rows import spread, with_fans
 from .plain_layout import plain_layout
 from .plan import Box, Link, Plan, closable, levels_of, plan_of
-from .programs import RendererNotFound, render
 
 Layout = dict[str, Any]
 

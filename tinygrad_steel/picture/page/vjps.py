@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.recording import recording
-from ..engine.tensor import Tensor, record_op
-from ..program.generators import moved
-from ..program.reachable import reachable
-from ..program.rewrite import with_inputs
-from ..program.trace import Traced, for_reader, trace
-from ..program.values import (
+from ...engine.recording import recording
+from ...engine.tensor import Tensor, record_op
+from ...program.generators import moved
+from ...program.reachable import reachable
+from ...program.rewrite import with_inputs
+from ...program.trace import Traced, for_reader, trace
+from ...program.values import (
     Apply,
     Constant,
     Program,

@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..engine.tensor import Tensor
-from ..ops.op import describe
-from ..program.given_names import Names
-from .draw import draw
+from ...engine.tensor import Tensor
+from ...ops.op import describe
+from ...program.given_names import Names
+from ..draw import draw
+from ..render import Drawn, Picture
+from ..words import printable
 from .layout import layouts
 from .page_file import frame, page_file
-from .render import Drawn, Picture
 from .story import make_story
-from .words import printable
 
 if TYPE_CHECKING:
     from .chains import Chains

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..engine.tensor import Tensor
-from . import verdicts
+from ...engine.tensor import Tensor
+from .. import verdicts
+from ..verdicts import tensors_of
+from ..words import plural, printable
 from .numbers import characters, in_json
 from .story import Story
-from .verdicts import tensors_of
-from .words import plural, printable
 
 MOST_LINES = 400  # so many of a function are shown, around the first wrong one
 MOST_LETTERS = 400  # of a line

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..program.values import Value, alias, exact
-from .gradients import length
-from .words import printable
+from ...program.values import Value, alias, exact
+from ..gradients import length
+from ..words import printable
 
 SHOWN = "biuf"  # kinds of dtypes whose elements are numbers to a page
 INFINITE = {"inf": "1e999", "-inf": "-1e999"}  # as JavaScript reads them

@@ -1,0 +1,1 @@
+"""The page: a graph that one steps through in a browser."""
