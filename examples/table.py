@@ -43,7 +43,7 @@ def table_exec(
     choices: Choices,
     form: Form = FOUND_OUT,
     decimal: str | None = None,
-    marks: tuple[str, ...] = MISSING,
+    marks: tuple[str, ...] | None = None,
     compare: bool = False,
     tell: Callable[[str], None] | None = None,
     **options: Any,
@@ -64,9 +64,10 @@ def table_exec(
     if settings.load_from is None:
         choices.check(table)
         table = table.only({*table.names} - {*choices.ignore})
-        prepared = prepare_table(table, Numbers(table, decimal, marks), choices, settings.seed)
+        numbers = Numbers(table, decimal, marks or MISSING)
+        prepared = prepare_table(table, numbers, choices, settings.seed)
     else:
-        prepared = prepare_again(table, settings.load_from, marks)
+        prepared = prepare_again(table, settings.load_from)
     if not settings.instead_of_training:
         for line in prepared.says:
             (tell or say)(line)
@@ -94,7 +95,7 @@ def parser_for_tables() -> Parser:
     rule = "leave out rows with missing values, or take the training rows' means (default refuse)"
     add("--missing", choices=["refuse", "drop", "mean"], help=rule)
     marks = f"what means missing besides an empty field (default {','.join(MISSING)})"
-    add("--marks", type=texts, default=MISSING, metavar="NA,?", help=marks)
+    add("--marks", type=texts, metavar="NA,?", help=marks)
     for name, what in [
         ("ignore", "columns to leave out"),
         ("numbers", "columns to be taken for numbers"),

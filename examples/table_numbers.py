@@ -30,10 +30,17 @@ GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+", re.ASCII)
 class Numbers:
     """The columns of a table as numbers: `values`, NaN for what is none, and `missing`, where nothing stands.
 
-    `decimal`: "." or ",", or None to find it out. Raises ValueError where the table does not say which of both it has.
+    `decimal`: "." or ",", or None to find it out; `usual` is that of the table to which this one should be alike.
+    Raises ValueError where the table does not say which of both it has.
     """
 
-    def __init__(self, table: Table, decimal: str | None = None, marks: Iterable[str] = MISSING):
+    def __init__(
+        self,
+        table: Table,
+        decimal: str | None = None,
+        marks: Iterable[str] = MISSING,
+        usual: str = ".",
+    ):
         self.table = table
         self.marks = np.array(["", *(mark.strip().lower() for mark in marks)], TEXT)
         self.texts = dict(zip(table.names, table.columns))
@@ -41,7 +48,7 @@ class Numbers:
             name: np.isin(np.strings.lower(column), self.marks)
             for name, column in self.texts.items()
         }
-        self.decimal = decimal or self.find_decimal()
+        self.decimal = decimal or self.find_decimal(usual)
         self.values = {name: self.read(name, self.decimal) for name in self.texts}
 
     def take(self, rows: np.ndarray) -> Numbers:
@@ -74,10 +81,10 @@ class Numbers:
         found = np.fromiter((known[text] for text in texts), float, len(texts))
         return np.where(self.missing[name], np.nan, found)
 
-    def find_decimal(self) -> str:
+    def find_decimal(self, usual: str) -> str:
         """The sign by which all columns of numbers can be read."""
-        with_commas = [name for name in self.table.names if self.may_be_numbers_with_commas(name)]
-        if not with_commas:
+        with_commas = [name for name in self.texts if self.may_be_numbers_with_commas(name)]
+        if not with_commas and usual == ".":
             return "."
         fits = {
             decimal: [name for name in with_commas if self.fits(name, decimal)]
@@ -87,20 +94,25 @@ class Numbers:
             ".": [name for name in fits["."] if name not in fits[","]],
             ",": [name for name in fits[","] if name not in fits["."]],
         }
-        only["."] += [name for name in self.table.names if self.has_points(name)]
+        points = {name: kind for name in self.texts if (kind := self.points_in(name))}
+        only["."] += [name for name, kind in points.items() if kind == "decimal"]
         if only["."] and only[","]:
             raise ValueError(
                 f"{self.table.file}: the decimal sign is a comma in {shown(only[','][0])} and a point in "
                 f"{shown(only['.'][0])}: say --decimal , or --decimal . (what cannot be read so are texts)"
             )
-        if not only["."] and not only[","]:
-            name = with_commas[0]
-            text = next(text for text in self.texts[name].tolist() if "," in text)
-            raise ValueError(
-                f"{self.table.file}: {shown(text)} in {shown(name)} may be {value_of(text, '.'):g} or "
-                f"{value_of(text, ','):g}: say --decimal . or --decimal ,"
-            )
+        either = with_commas or [name for name in points if usual == ","]
+        if either and not only["."] and not only[","]:
+            raise self.may_be_both(either[0])
         return "," if only[","] else "."
+
+    def may_be_both(self, name: str) -> ValueError:
+        """The error for a column that can be read in two ways."""
+        text = next(text for text in self.texts[name].tolist() if "," in text or "." in text)
+        return ValueError(
+            f"{self.table.file}: {shown(text)} in {shown(name)} may be {value_of(text, '.'):.10g} or "
+            f"{value_of(text, ','):.10g}: say --decimal . or --decimal ,"
+        )
 
     def may_be_numbers_with_commas(self, name: str) -> bool:
         """Whether a column has commas, and can be read as numbers in one way or both."""
@@ -111,12 +123,12 @@ class Numbers:
         """Whether all that is not missing are numbers with this sign."""
         return not np.isnan(self.read(name, decimal)[~self.missing[name]]).any()
 
-    def has_points(self, name: str) -> bool:
-        """Whether a column of numbers has points that cannot set thousands apart."""
+    def points_in(self, name: str) -> str:
+        """What points are in a column of numbers: "decimal", or "either" where they may set thousands apart."""
         points = [text for text in self.texts[name].tolist() if "." in text]
-        if not points or all(GROUPED.fullmatch(text) for text in points):
-            return False
-        return self.fits(name, ".")
+        if not points or not self.fits(name, "."):
+            return ""
+        return "either" if all(GROUPED.fullmatch(text) for text in points) else "decimal"
 
 
 def value_of(text: str, decimal: str) -> float:

@@ -12,7 +12,7 @@ from checkpoint import load_checkpoint, refuse_scaling
 from model import Model, Scaling, check_size
 from outputs import check_place
 from table_file import FOUND_OUT, Form, Table, listed, read_table, shown
-from table_numbers import MISSING, Numbers
+from table_numbers import Numbers
 from table_prepare import counts_of, missing_in, recipe_in
 from table_recipe import Recipe, check_inputs, first
 from table_tasks import experiment_of, figure
@@ -32,13 +32,13 @@ def predict(
     *,
     form: Form = FOUND_OUT,
     decimal: str | None = None,
-    marks: tuple[str, ...] = MISSING,
+    marks: tuple[str, ...] | None = None,
     say: Callable[..., None] = print,
 ) -> None:
     """Say, or write into `out`, what the model in `kept_in` takes the target for, row by row.
 
-    `missing`: what to do with rows that lack a value, by default what was done in training. The columns are found by
-    their names. Raises ValueError and OSError, in one line, where that cannot be done.
+    `missing`: what to do with rows that lack a value, `marks`: what means that; by default as in training. The columns
+    are found by their names. Raises ValueError and OSError, in one line, where that cannot be done.
     """
     recipe, model = load_model(kept_in)
     if out is not None:
@@ -46,7 +46,8 @@ def predict(
     table = read_table(file, form)
     used = [column.name for column in recipe.inputs]
     further = [name for name in table.names if name not in used and name != recipe.target.name]
-    numbers = Numbers(table.only([*used, recipe.target.name]), decimal, marks)
+    columns = table.only([*used, recipe.target.name])
+    numbers = Numbers(columns, decimal, marks or recipe.marks, recipe.decimal)
     check_inputs(recipe, numbers)
     say(f"{file}: {len(table.rows)} rows ({table.form}), by {kept_in}")
     if further:
@@ -134,7 +135,7 @@ def rows_that_can(
     lacking = np.any([*without.values(), *unknown.values()], axis=0)
     if without or unknown:
         done = "means of the training rows taken" if missing == "mean" else "no answer"
-        say(f"{lacking.sum()} rows with missing or unknown values: {done}")
+        say(f"rows with missing or unknown values: {lacking.sum()} ({done})")
     known = np.ones(len(numbers.table.rows), bool)
     return known & ~lacking if missing == "drop" else known
 

@@ -33,7 +33,7 @@ def prepare_table(table: Table, numbers: Numbers, choices: Choices, seed: int) -
     kept, missing = rows_to_keep(numbers, names, choices)
     numbers = numbers.take(kept)
     target = find_target(numbers, choices)
-    test = test_rows(target, numbers, seed)
+    test = rows_for_the_test(target, numbers, seed)
     training = np.setdiff1d(np.arange(len(kept)), test)
     inputs = inputs_of(numbers, found, training)
     if target.task == "regression":
@@ -41,8 +41,15 @@ def prepare_table(table: Table, numbers: Numbers, choices: Choices, seed: int) -
     x = encoded(inputs, numbers)
     means = [mean_of(column) for column in x[training].T]
     refuse_tiny(inputs, x[training], table.file)
-    rows = len(table.rows)
-    recipe = Recipe(inputs, target, means, choices.missing, numbers.decimal, rows)
+    recipe = Recipe(
+        inputs,
+        target,
+        means,
+        missing=choices.missing,
+        marks=numbers.marks.tolist(),
+        decimal=numbers.decimal,
+        rows=len(table.rows),
+    )
     says += [*missing, describe_target(target, numbers, choices)]
     says += unknown_in(recipe, numbers.take(test))
     says.append(f"training rows: {len(training)}, test rows: {len(test)}")
@@ -103,7 +110,7 @@ def inputs_of(numbers: Numbers, found: Found, training: np.ndarray) -> list[Inpu
     return inputs
 
 
-def prepare_again(table: Table, file: str, marks: Iterable[str]) -> Prepared:
+def prepare_again(table: Table, file: str) -> Prepared:
     """The table that a kept model was trained with, prepared as it was then."""
     arrays, settings = load_checkpoint(file)
     recipe = recipe_in(file, settings)
@@ -114,7 +121,7 @@ def prepare_again(table: Table, file: str, marks: Iterable[str]) -> Prepared:
             f"{file} was trained with {recipe.rows} rows that have a column {shown(name)}, and goes on with these "
             f"only: {table.file} has {len(table.rows)} rows, {listed(table.names)} (--predict is for other rows)"
         )
-    numbers = Numbers(table.only(used), recipe.decimal, marks)
+    numbers = Numbers(table.only(used), recipe.decimal, recipe.marks)
     check_inputs(recipe, numbers)
     choices = Choices(name, missing=recipe.missing)
     kept, says = rows_to_keep(numbers, used[1:], choices)
@@ -159,12 +166,12 @@ def rows_to_keep(
     if gone.all():
         raise ValueError(f"{numbers.table.file}: values are missing: {counts}: no row is left")
     kept = np.flatnonzero(~gone)
-    left = f"{gone.sum()} rows left out" if gone.any() else "no row left out"
+    left = f"rows left out: {gone.sum()}"
     means = ", means of the training rows taken" if choices.missing == "mean" else ""
     return kept, [f"missing: {counts}; {left}{means}"]
 
 
-def test_rows(target: Target, numbers: Numbers, seed: int) -> np.ndarray:
+def rows_for_the_test(target: Target, numbers: Numbers, seed: int) -> np.ndarray:
     """A fifth of the rows, drawn by the seed; of classes, a fifth of each, and none that has one row only."""
     count = len(numbers.table.rows)
     order = np.random.RandomState(seed).permutation(count)

@@ -96,6 +96,7 @@ class Recipe:
     target: Target
     means: list[float]  # of the training rows, for what is missing
     missing: str  # "refuse", "drop" or "mean"
+    marks: list[str]  # what means missing
     decimal: str  # the sign that was found in the table
     rows: int  # of the table that it was made of
 
@@ -139,6 +140,7 @@ class Recipe:
         try:
             inputs = [Input(*input_of(column)) for column in kept["inputs"]]
             recipe = cls(**{**kept, "inputs": inputs, "target": Target(**kept["target"])})
+            text_list(recipe.marks)
             if not recipe.is_sound():
                 raise ValueError
         except (TypeError, KeyError, ValueError) as error:

@@ -535,7 +535,7 @@ def test_missing_values_are_dropped_or_means_of_the_training_rows(write):
     wanted = pd.get_dummies(frame.dropna(), columns=["c"])
     np.testing.assert_array_equal(run.dataset.x, wanted.drop(columns="y").to_numpy(float))
     assert (
-        "missing: y 1 (row 13), a 5 (row 5), b 2 ('NA' in row 9), c 5 ('?' in row 11); 13 rows left out"
+        "missing: y 1 (row 13), a 5 (row 5), b 2 ('NA' in row 9), c 5 ('?' in row 11); rows left out: 13"
         in said
     )
     run, said = train(content, write, missing="mean")
@@ -545,7 +545,7 @@ def test_missing_values_are_dropped_or_means_of_the_training_rows(write):
     wanted = pd.concat([frame[["a", "b"]], dummies], axis=1).reset_index(drop=True)
     wanted = wanted.fillna(wanted.loc[run.training].mean())
     np.testing.assert_allclose(run.dataset.x, wanted.to_numpy(), rtol=1e-15)
-    assert "1 rows left out, means of the training rows taken" in said
+    assert "rows left out: 1, means of the training rows taken" in said
     scaling = run.model.scaling
     np.testing.assert_allclose(scaling.mean, wanted.loc[run.training].mean(), rtol=1e-13)
     np.testing.assert_allclose(scaling.std, wanted.loc[run.training].std(ddof=0), rtol=1e-13)
@@ -754,7 +754,10 @@ def test_rows_that_lack_something_get_no_answer_or_one_by_means(write, capsys):
     assert [row["row"] for row in found] == ["2", "3", "5", "6"]
     assert [bool(row["predicted y"]) for row in found] == [True, False, False, True]
     said = capsys.readouterr().out
-    assert "row 3: place is 'Jeju', which no training row has" in said and "2 rows" in said
+    assert (
+        "row 3: place is 'Jeju', which no training row has" in said
+        and "rows with missing or unknown values: 2 (no answer)" in said
+    )
     filled = predictions("--missing", "mean")
     assert filled[0] == found[0] and filled[3] == found[3]
     arrays, settings = load_checkpoint("model.npz")
@@ -766,6 +769,26 @@ def test_rows_that_lack_something_get_no_answer_or_one_by_means(write, capsys):
     target = settings["recipe"]["target"]
     wanted = y[:, 0] * target["std"] + target["mean"]
     np.testing.assert_allclose([float(r["predicted y"]) for r in filled[1:3]], wanted, rtol=1e-9)
+
+
+def test_marks_and_the_decimal_sign_are_those_of_the_training(write, capsys):
+    content = made(30, x=lambda i: -999 if i == 4 else i, z=lambda i: i % 4, y=lambda i: i)
+    keep(content, write, "--target", "y", "--missing", "drop", "--marks", "-999")
+    write("x,z\n-999,1\n5,2\n", "new.csv")
+    assert [bool(row["predicted y"]) for row in predictions()] == [False, True]
+    comma = "x;z;y\n" + "".join(f"{i + 1}.{i:03};{i},5;{i}\n" for i in range(30))
+    keep(comma, write, "--target", "y")
+    _, settings = load_checkpoint("model.npz")
+    assert settings["recipe"]["decimal"] == "," and settings["recipe"]["means"][0] > 1000
+    write("x;z\n3.002;7\n", "new.csv")  # thousands there, and here?
+    capsys.readouterr()
+    assert predictions() is None
+    assert "3.002 in x may be 3.002 or 3002: say --decimal" in capsys.readouterr().err
+    assert predictions("--decimal", ",") != predictions("--decimal", ".")
+    write("x;z\n3.002;7,5\n", "new.csv")
+    (row,) = predictions()
+    write("x;z\n3002;7.5\n", "new.csv")
+    assert predictions() == [row]
 
 
 def test_two_epochs_and_two_more_are_four(write, capsys):
@@ -790,7 +813,7 @@ def broken_recipes(recipe):
     for key in recipe:
         yield {k: v for k, v in recipe.items() if k != key}
         for value in (None, [], {}, "", "x", -1, [1], [[]], [None]):
-            if value != recipe[key]:
+            if value != recipe[key] and (key, value) != ("marks", []):
                 yield {**recipe, key: value}
     for key in recipe["target"]:
         for value in (None, {}, "x", [None], ["a", "a"], [1, 2]):
