@@ -157,15 +157,11 @@ def is_likely(raw: bytes, encoding: str) -> bool:
         return False
     if encoding != "cp949":
         return True
-    # Letters of Western Europe, two by two, are Korean ones too, but hardly ever common ones: those of EUC-KR.
+    # Two letters of Western Europe are a Korean one, too, but hardly ever one that EUC-KR has, as common ones are.
     others = collections.Counter(c for c in text if not c.isascii())
-    common = sum(n for c, n in others.items() if is_common(c))
-    return common > 0.7 * others.total()
-
-
-def is_common(letter: str) -> bool:
-    """Whether this is a Korean syllable with a code of its own in EUC-KR, as 2350 of 11172 have."""
-    return "\uac00" <= letter <= "\ud7a3" and len(letter.encode("euc_kr")) == 2
+    common = {c: n for c, n in others.items() if len(c.encode("euc_kr", "ignore")) == 2}
+    syllables = sum(n for c, n in common.items() if "\uac00" <= c <= "\ud7a3")
+    return sum(common.values()) > 0.9 * others.total() and syllables > 0.3 * others.total()
 
 
 def refuse_what_is_no_text(raw: bytes, encoding: str, file: str | os.PathLike[str]) -> None:
