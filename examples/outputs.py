@@ -75,9 +75,9 @@ def watcher(run: Run) -> Callable[[Run], None]:
 
 
 def keep_frame(run: Run) -> None:
-    """A frame of the run's page."""
+    """A frame of the run's page: after so many steps of the optimizer, one a batch."""
     assert run.record is not None
-    run.record.keep(run.epochs)
+    run.record.keep(run.epochs * (len(run.training) // run.settings.mb_size))
 
 
 def write_page(run: Run, record: Record) -> None:

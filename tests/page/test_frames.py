@@ -1,9 +1,12 @@
 """Pages inside of others: sandboxed, several, out of sight, with no size at first; and hostile names."""
 
 import gallery
+import numpy as np
 import pages
 
-from tinygrad_steel import explore
+from tinygrad_steel import Tensor, compare_backprop, explore
+
+X, Y, W = np.eye(4, 3), np.ones((4, 2)), np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 0.25]])
 
 # How large the graph is, and how its window is divided.
 PLACES = """[document.querySelector(".view svg").getAttribute("width"),
@@ -46,6 +49,39 @@ def test_a_frame_with_no_size_at_first(opened):
     at_once = opened(f"<!doctype html><div>{html}</div>", 1000, 700)
     assert drawn(at_once.frames[1])
     assert page.frames[1].evaluate(PLACES) == at_once.frames[1].evaluate(PLACES)
+
+
+def long_backward(x, y, w):
+    """A backprop whose wrong line stands far below."""
+    a = x @ w
+    b = a - y
+    c = b * b
+    d = c.sum(axis=1)
+    e = d.mean()
+    f = e * 2
+    h = f + 1
+    i = h - 1
+    j = i / 2
+    assert j == e
+    G_z = b / len(x)  # without the 2
+    G_w = x.T @ G_z
+    return G_w
+
+
+def test_a_frame_that_gets_its_size_late_shows_the_wrong_line(opened):
+    loss = np.mean(np.sum(np.square((x := Tensor(X)) @ (w := Tensor(W, True)) - Y), axis=1))
+    names = {"x": x, "w": w}
+    report = compare_backprop(loss, names, backprop=lambda: long_backward(X, Y, W))
+    assert not report.ok
+    html = explore(loss, names, chains=report)._repr_mimebundle_()["text/html"]
+    page = opened(f'<!doctype html><div id="box" style="display: none">{html}</div>', 900, 700)
+    page.wait_for_timeout(300)
+    page.evaluate("document.getElementById('box').style.display = 'block'")
+    page.wait_for_timeout(500)
+    box, line = page.frames[1].locator(".own"), page.frames[1].locator(".line.first")
+    own, wrong = box.bounding_box(), line.bounding_box()
+    assert box.evaluate("box => box.scrollHeight > box.clientHeight")
+    assert own["y"] <= wrong["y"] and wrong["y"] + wrong["height"] <= own["y"] + own["height"]
 
 
 def test_hostile_names_come_out_literally(opened):

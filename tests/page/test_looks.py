@@ -5,7 +5,7 @@ import pages
 import pytest
 from pages import probe
 
-from tinygrad_steel import explore
+from tinygrad_steel import Tensor, explore
 
 WIDTHS = (320, 400, 800, 1400, 2200)
 
@@ -94,6 +94,27 @@ def test_everything_has_a_name_for_a_screen_reader(opened):
     assert any(name.startswith("arrow from ") for name in names)
     assert page.locator(".say").get_attribute("aria-live") == "polite"
     assert "step 34 of 34" in page.locator(".scrub input").get_attribute("aria-valuetext")
+
+
+def test_a_card_says_its_numbers_to_a_screen_reader(opened):
+    x, w, b = (Tensor(a, requires_grad=n != "x", name=n) for n, a in zip("xwb", (3.0, 2.0, 1.0)))
+    page = opened(explore(w * x + b, names={"y": None}).html)
+    names = lambda: page.locator(".card").evaluate_all("all => all.map(c => c.ariaLabel)")  # noqa: E731
+    assert "x, input, a number, computed 3" in names()
+    assert "w, parameter, a number, computed 2, no gradient yet" in names()
+    assert any(
+        name.endswith("output add, a number, not computed yet, no gradient yet") for name in names()
+    )
+    page.keyboard.press("End")
+    assert "w, parameter, a number, computed 2, gradient arrived 3" in names()
+    assert "w * x, multiply, a number, computed 6, gradient arrived 1" in names()
+
+
+def test_the_words_of_a_step_stand_on_a_phone_as_well(opened):
+    page = opened(explore(gallery.steel()).html, 400, 800)
+    page.keyboard.press("End")
+    assert page.locator(".say i").inner_text().endswith("its gradient is the sum over the copies")
+    assert page.locator(".say i").is_visible()
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])

@@ -71,7 +71,7 @@ def test_parts_of_a_gradient_are_added_up(opened):
         page.keyboard.press("ArrowRight")
     x = card(page, "x")
     assert x.locator(".num.g").text_content() == "3"
-    assert "1 parts of the gradient" in x.get_attribute("aria-label")
+    assert "1 of 2 parts of the gradient arrived, together 3" in x.get_attribute("aria-label")
     assert "first of 2 parts" in say(page)
     assert "the sum of 1 of 2 parts" in page.locator("#value").inner_text()
     page.keyboard.press("ArrowRight")
@@ -117,6 +117,25 @@ def test_a_part_of_a_line_tells_its_numbers(opened):
     part.hover()
     assert "(10, 7) float64" in page.locator("#tip").inner_text()
     assert page.locator("#tip img").get_attribute("src").startswith("data:image/png")
+
+
+def test_parts_of_a_line_tell_their_numbers_by_keyboard(opened):
+    page = opened(explore(gallery.steel()).html)
+    page.keyboard.press("End")
+    row = page.locator(".source li", has_text="G_w = x.T @ G_z")
+    page.locator(".source li[tabindex='0']").focus()
+    while not row.evaluate("row => row === document.activeElement"):
+        page.keyboard.press("ArrowDown")
+    tips = []
+    for _ in range(4):
+        page.keyboard.press(".")
+        tips.append(page.locator("#tip").inner_text().split("\n")[0])
+    assert tips == ["x.T @ G_z", "x.T", "x", "G_z"]
+    page.keyboard.press(",")
+    assert page.locator("#tip").inner_text().startswith("x")
+    page.keyboard.press("Escape")
+    assert page.locator("#tip").is_hidden()
+    assert row.evaluate("row => row === document.activeElement")
 
 
 def test_a_heatmap_tells_its_numbers(opened):
@@ -178,7 +197,23 @@ def test_an_arrow_of_single_numbers_says_them(opened):
     page = opened(explore(gallery.micrograd()).html)
     page.keyboard.press("End")
     arrow = page.locator('.arrow[aria-label^="arrow from d to L"] text')
-    assert arrow.all_text_contents() == ["4", "g * f", "= 1 * -2 = -2"]
+    assert arrow.all_text_contents() == ["4", "g * f", "= 1 * (-2) = -2"]
+
+
+def test_what_is_handed_on_says_so_whatever_a_result_is_called(opened):
+    x, w = Tensor(-3.0, requires_grad=True, name="x"), Tensor(2.0, requires_grad=True, name="w")
+    g = -(x * x * w) + w
+    page = opened(explore(g, names={"g": g}).html)
+    said, notes = [], []
+    for _ in range(steps_of(page)):
+        page.keyboard.press("ArrowRight")
+        said.append(say(page).replace("\n", " "))
+        notes += page.locator("#value .eqbox.now .note").all_inner_texts()
+    assert any("add hands its gradient on as it is: the first of 2 parts" in s for s in said)
+    assert any(note.startswith("The gradient is handed on as it is.") for note in notes)
+    assert any("G is the gradient of " in note for note in notes)
+    assert any("-2 * (-3) = 6 · through multiply: the second of 2 parts" in s for s in said)
+    assert not any("-1 = -1" in s for s in said)
 
 
 def test_each_line_has_its_step(opened):

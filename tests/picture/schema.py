@@ -43,7 +43,7 @@ STORY = {
     **dict.fromkeys(("subtitle", "notes", "helpers", "cards", "arrows", "scopes"), list),
     **dict.fromkeys(("lines", "steps", "arrays"), list),
 }
-STORY_MORE = {"layouts": list, "chains": list, "record": (dict, MAYBE)}
+STORY_MORE = {"g": str, "layouts": list, "chains": list, "record": (dict, MAYBE)}
 LAYOUT = {"closed": list, "size": list, "cards": dict, "arrows": dict, "scopes": dict}
 CHAIN = {"title": str, "ok": bool, "note": str, "rows": list, "own": (dict, MAYBE)}
 ROW = {

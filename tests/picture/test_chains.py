@@ -380,3 +380,33 @@ def test_what_is_no_report_is_refused():
     loss, names = problem()
     with pytest.raises(TypeError, match="report is what compare_backprop returns, not int"):
         chains_of(story_of(loss, names), {"mine": 3})
+
+
+def test_a_page_calls_values_as_the_report_does():
+    """One's own z1 is that on the graph, in its source and in what is said of it."""
+    x, y = Tensor(X, name="x"), Tensor(Y, name="y")
+    W, b = (Tensor(a, requires_grad=True, name=n) for n, a in (("W", W0), ("b", B0)))
+    V = Tensor([[1.5, -0.5], [0.25, 2.0]], requires_grad=True, name="V")
+    loss = np.mean(np.square(np.tanh(x @ W + b) @ V - y))
+
+    def backward(x, y, W, b, V):
+        z1 = x @ W + b
+        a1 = np.tanh(z1)
+        dz1 = (2 * (a1 @ V - y) / y.size) @ V.T * (1 - a1)
+        return x.T @ dz1, dz1.sum(axis=0)
+
+    arrays = [t.numpy() for t in (x, y, W, b, V)]
+    report = compare_backprop(loss, backprop=lambda: backward(*arrays))
+    assert report.first_wrong.name == "G_z1"
+    page = explore(loss, chains={"mine": report, "mine again": report})
+    row = first_of(page.data["chains"][0])
+    (card,) = (card for card in page.data["cards"] if card["id"] == row["n"])
+    assert (card["name"], card["gcode"]) == ("z1", "G_z1")
+    texts = [line["t"] for line in page.data["lines"]]
+    assert "z1 = x @ W + b" in texts
+    assert "G_z1 = G_a1 * (1 - a1 * a1)" in row["code"] and row["code"][0] in texts
+
+    taken = {"z1": V}  # a name stays with what it was given to
+    page = explore(loss, names=taken, chains=report)
+    assert [card["name"] for card in page.data["cards"]].count("z1") <= 1
+    assert W.name == "W" and taken == {"z1": V}

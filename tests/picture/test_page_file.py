@@ -441,7 +441,7 @@ def test_data_that_has_changed_since_it_was_drawn(tmp_path):
 def test_what_is_no_loss():
     report = compare_backprop(mine(), G_w=np.array([[-12.0]]))
     for given, words in {
-        3.0: "not float$",
+        3.0: "not float: give the Tensor itself",
         "loss": "not str$",
         mine: r"not function: call it, and hand over what it returns",
     }.items():
@@ -451,10 +451,13 @@ def test_what_is_no_loss():
             explore(given)
     with pytest.raises(TypeError, match=r"not Picture: picture\.save\('loss.html'\)"):
         explore(draw(mine()))
-    with pytest.raises(TypeError, match=r"not ndarray$"):
+    with pytest.raises(TypeError, match=r"not ndarray: give the Tensor itself"):
         explore(np.ones(2))
     with pytest.raises(TypeError, match=r"not Report: explore\(loss, chains=report\)"):
         explore(report)
+
+
+RUN = Record(mine())
 
 
 @pytest.mark.parametrize(
@@ -469,6 +472,12 @@ def test_what_is_no_loss():
         ({"chains": {"mine": None}}, TypeError, "as {'mine': report}, not NoneType"),
         ({"chains": mine}, TypeError, "chains=compare_backprop(loss, backprop=mine)"),
         ({"record": 3}, TypeError, "record is a Record of this loss, not int"),
+        (
+            {"chains": RUN},
+            TypeError,
+            "as {'mine': report}, not Record: explore(run.loss, record=run)",
+        ),
+        ({"names": RUN}, TypeError, "such as locals(), not Record: explore(run.loss, record=run)"),
     ],
 )
 def test_wrong_arguments(options, error, words):

@@ -151,8 +151,37 @@ def test_what_no_characters_say_stands_where_it_is_used():
     assert said == {
         "{G_loss} / 2": "2 * t1 * G_loss / 2",
         "2 * {t1} * {g}": "2 * t1 * G_loss / 2",
-        "{x.T} @ {g}": "x.T @ (2 * t1 * G_loss / 2)",
+        "{x.T} @ {G_t1}": "x.T @ (2 * t1 * G_loss / 2)",
     }
+
+
+def test_a_gradient_is_called_as_its_card_calls_it():
+    """The source calls the one array that is handed on by one of its names, the steps by each."""
+    b, y, w = leaf([1.0, 2.0], "b"), Tensor([0.5, 0.5], name="y"), leaf([3.0, -1.0], "w")
+    hidden = relu(w * b)
+    hidden.name = "hidden"
+    out = hidden + b
+    out.name = "out"
+    loss = np.sum(np.square(out - y))
+    story = make_story(loss)
+    said = {
+        f"{card['gcode']} = {''.join(words(arrow['eq']))}"
+        for arrow in story.data["arrows"]
+        for card in story.data["cards"]
+        if card["id"] == arrow["tail"] and arrow["eq"]
+    }
+    assert "G_out = {G_t2}" in said  # the source has G_out alone
+    assert "G_t2 = 2 * {t2} * {G_loss}" in said  # the sum hands it on
+    assert "G_t1 = {G_hidden} * {sign(hidden)}" in said
+    assert not any(each.split(" = ")[0] == each.split(" = ")[1].strip("{}") for each in said)
+    assert "g" not in story.data
+
+
+def test_a_name_of_ones_own_may_be_g():
+    w = leaf(2.0, "w")
+    g = (w + 1.0) * (w + 1.0)
+    g.name = "g"
+    assert make_story(g).data["g"] == "G"
 
 
 def test_equations_have_parentheses():
@@ -687,7 +716,7 @@ def test_a_long_source_has_the_numbers_of_cards_alone():
     assert spans and all(ref is not None for _, _, ref, _ in spans)
     assert len(story.data["arrays"]) < 100
     (note,) = story.data["notes"]
-    assert "only what a card shows can be pointed at" in note
+    assert "only values that have a card can be pointed at" in note
 
 
 def test_small_pages_have_all_digits():

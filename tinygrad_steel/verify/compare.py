@@ -215,7 +215,9 @@ def compare_code(
         note = kept_throughout(graph, {g: slot.binding.array for g, slot in plain.wrong.items()})
     found = found._replace(note=note, conventions=(*reading.said, *found.conventions))
     where = [step.where for step in (*found.steps, *found.unrecognised)]
-    return Report(*found, sources=sources_of(seen.frames, where))
+    called = learned if any(one.verdict == WRONG for one in found.steps) else {}
+    ages = {called[x]: t.age for t, x in traced.made.items() if x in called}
+    return Report(*found, sources=sources_of(seen.frames, where), learned=ages)
 
 
 @np.errstate(all="ignore")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -187,6 +187,9 @@ class Report:
         Of somebody's code: the functions in which the steps were made, that of the first one first,
         each with its `file`, its name (`function`), its first line (`start`) and its `lines`. Empty
         where there is no source.
+    learned : dict
+        Of somebody's code with a mistake: what it calls values of the graph that had no name, as
+        reasons do as well, and the ages of their Tensors.
 
     Examples
     --------
@@ -220,6 +223,7 @@ class Report:
         conventions: Iterable[Applied] = (),
         is_kept: bool = True,
         sources: Iterable[Source] = (),
+        learned: Mapping[str, int] | None = None,
     ):
         self.steps = steps
         self.unrecognised = [*unrecognised]
@@ -228,6 +232,7 @@ class Report:
         self.is_complete = is_complete
         self.is_kept = is_kept
         self.sources = [*sources]
+        self.learned = {**(learned or {})}
         right = (step for step in steps if step.verdict.startswith(RIGHT))
         kept = ((step.unscaled, kept) for step in right for kept in step.kept)
         self.conventions = [*conventions, *applied(kept)]

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from ...engine.tensor import Tensor
+from ...program.ancestors import ancestors
+from ...program.given_names import GivenNames, Names
 from .. import verdicts
 from ..verdicts import tensors_of
 from ..words import plural, printable, shortened
@@ -82,11 +84,35 @@ class Report(Protocol):
     def unrecognised(self) -> Sequence[Step]: ...
     @property
     def sources(self) -> Sequence[OwnSource]: ...
+    @property
+    def learned(self) -> Mapping[str, int]: ...
     def agreed(self) -> list[str]: ...
     def besides(self) -> list[str]: ...
 
 
 Chains = Report | Mapping[str, Report]
+
+
+def names_with(
+    tensor: Tensor, names: Names, chains: Chains | None, ages: Mapping[Tensor, int] | None = None
+) -> Names:
+    """The names, and for Tensors without one what a report calls them: the learner's own words.
+
+    So the source, the cards and the report speak of one thing by one name. The first report counts.
+    """
+    if chains is None:
+        return names
+    given, every = GivenNames(names), ancestors([tensor])
+    by_age = {(ages or {}).get(t, t.age): t for t in every}
+    known = {t: name for t in every if (name := given.of(t)) is not None}
+    found: dict[str, Tensor] = {}
+    for report in chains.values() if isinstance(chains, Mapping) else [chains]:
+        for name, age in report.learned.items():
+            t = by_age.get(age)
+            if t is not None and t not in known and name not in known.values():
+                known[t] = name
+                found[name] = t
+    return {**(names or {}), **found} if found else names
 
 
 def chains_of(

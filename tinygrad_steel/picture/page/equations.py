@@ -61,10 +61,12 @@ class Equations:
         symbols = {x for x in y.values() if x in known or x.shape}
         return pieces(expression(y, Speech(PICTURES, (), known)), symbols)
 
-    def backward(self, t: Tensor, place: int) -> tuple[Equation, str] | None:
+    def backward(self, t: Tensor, place: int, called: str = "") -> tuple[Equation, str] | None:
         """What an op sends back to an input: by the names of the source, and in terms of `g`.
 
-        None where its rule was not traced.
+        `called`: a name of the gradient that the op gets, where its card has one: the source may
+        call it otherwise, as several are one array where they are handed on. None where the rule
+        was not traced.
         """
         vjps = self.single.vjps(t)
         sent = None if vjps is None else vjps.sent[place]
@@ -72,7 +74,7 @@ class Equations:
             return None
         g = self.traced.gradient_of[self.traced.made[t]]
         said = [self.texts[x] for x in (g, bare(g)) if x in self.texts]
-        name = next((text.text for text in said if is_named(text)), self.g)
+        name = called or next((text.text for text in said if is_named(text)), self.g)
         texts, symbols = zip(*(self.sent(t, sent, vjps.late, word) for word in (name, self.g)))
         return pieces(texts[0], symbols[0]), texts[1].text
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...engine.tensor import Tensor
 from ...ops.op import describe
 from ...program.given_names import Names
@@ -202,9 +204,13 @@ def explore(
     >>> page.data["chains"][0]["rows"][0]["verdict"]
     'wrong'
     """
-    check_arguments(tensor, chains, record, title, theme)
+    check_arguments(tensor, names, chains, record, title, theme)
     if record is not None:
         names = record.names if names is None else names
+    from .chains import chains_of, names_with
+
+    ages = None if record is None else record.ages
+    names = names_with(tensor, names, chains, ages)
     traced = None if record is None else record.named(names)
     story = make_story(tensor, names, fold, depth, traced)
     data = story.data
@@ -217,9 +223,7 @@ def explore(
         from .record import frames_of
 
         data["record"] = frames_of(story, record)
-    from .chains import chains_of
-
-    data["chains"] = chains_of(story, chains, None if record is None else record.ages)
+    data["chains"] = chains_of(story, chains, ages)
     return Page(data, draw(tensor, names=names, fold=fold, depth=depth), theme)
 
 
@@ -247,12 +251,16 @@ def page_of(drawn: Drawn) -> Page:
 # Arguments
 
 
-def check_arguments(tensor: Any, chains: Any, record: Any, title: Any, theme: Any) -> None:
+def check_arguments(
+    tensor: Any, names: Any, chains: Any, record: Any, title: Any, theme: Any
+) -> None:
     """TypeError or ValueError for what no page can be made of; a story checks the others."""
     if not isinstance(tensor, Tensor):
         raise TypeError(
             f"explore takes a Tensor, the loss to be shown, not {kind(tensor)}{hint(tensor)}"
         )
+    if is_report(names) or is_record(names):
+        raise TypeError(f"names is a dict, such as locals(), not {kind(names)}{hint(names)}")
     if theme not in THEMES:
         raise ValueError(f'theme is "auto", "light" or "dark", not {theme!r}')
     if not isinstance(title, bool | str):
@@ -278,6 +286,10 @@ def hint(given: Any) -> str:
         return ": explore(loss, chains=report)"
     if is_record(given):
         return ": explore(run.loss, record=run)"
+    if isinstance(given, float | int | np.ndarray):
+        return ": give the Tensor itself, not its item() or numpy()"
+    if isinstance(given, list | tuple):
+        return ": a page shows one result"
     if callable(given):
         return ": call it, and hand over what it returns"
     return ""
@@ -302,13 +314,13 @@ def check_report(report: Any) -> None:
         raise TypeError(
             f"{what}: chains=compare_backprop(loss, backprop={getattr(report, '__name__', 'f')})"
         )
-    raise TypeError(f"{what}, not {kind(report)}")
+    raise TypeError(f"{what}, not {kind(report)}{hint(report) if is_record(report) else ''}")
 
 
 def check_record(tensor: Tensor, record: Any) -> None:
     """TypeError for what is no record, ValueError for one of another loss."""
     if not is_record(record):
-        raise TypeError(f"record is a Record of this loss, not {kind(record)}")
+        raise TypeError(f"record is a Record of this loss, not {kind(record)}{hint(record)}")
     if record.loss is not tensor:
         raise ValueError(
             "the record is of another loss, computed before or after this one: "

@@ -98,8 +98,8 @@ def not_finite(moments: Sequence[Moment], k: int) -> Iterator[Json]:
     if np.isfinite(now.loss):
         return
     first = next(m for m in moments if not np.isfinite(m.loss))
-    since = f"from step {first.step} on" if first is not now else f"at step {now.step}"
-    yield hint(f"The loss is {now.frame['loss']} {since}.")
+    since = "" if first is now else f", and has not been finite since step {first.step}"
+    yield hint(f"The loss is {now.frame['loss']} at step {now.step}{since}.")
     for card in now.cards:
         if card["v"] is not None and now.array(card["v"]).get("bad"):
             yield hint(f"The first value that is not finite is {called(card)}.", card["id"])
@@ -131,13 +131,16 @@ def dead(now: Moment) -> Iterator[Json]:
         few, many = now.array(card["v"]).get("dead", (0, 0)) if card["v"] is not None else (0, 0)
         if few and few == many:
             yield hint(
-                f"All {many} units of {called(card)} are dead for this batch: no gradient passes.",
+                f"All {many} units of {called(card)} are dead for this batch: 0 in every row, so that "
+                f"no gradient passes.",
                 card["id"],
             )
         elif few:
             verb = "is" if few == 1 else "are"
             yield hint(
-                f"{few} of {many} units of {called(card)} {verb} dead for this batch.", card["id"]
+                f"{few} of {many} units of {called(card)} {verb} dead for this batch: 0 in every row, "
+                f"so that no gradient passes.",
+                card["id"],
             )
 
 
@@ -148,7 +151,9 @@ def smaller_than_at_first(first: Moment, now: Moment) -> Iterator[Json]:
     if not falls or not np.isfinite(now.loss):
         return
     card, a, b = min(falls, key=lambda fall: fall[2] / fall[1])
-    others = f", and {len(falls) - 1} more so" if len(falls) > 1 else ""
+    many = len(falls) - 1
+    whose = "another gradient" if many == 1 else f"{many} other gradients"
+    others = f", and {whose} fell more than {DECADES:,.0f}-fold" if many else ""
     loss = f"the loss went from {first.loss:.4g} to {now.loss:.4g}"
     yield hint(
         f"|{card['gcode']}| fell from {a:.2g} to {b:.2g}{others}; {loss}.", f"g:{card['id']}"

@@ -94,6 +94,8 @@ def story_of(known: Known, depth: int | None) -> Story:
         "steps": steps_of(known),
         "arrays": known.arrays.write(),
     }
+    if known.equations.g != "g":
+        data["g"] = known.equations.g
     notes = (known.followed.note, source.note, known.arrays.note, lines_note(source))
     data["notes"] = [printable(note) for note in notes if note]
     traced = None if known.traced.start is None else known.equations.single.extended()

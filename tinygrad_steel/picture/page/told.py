@@ -62,7 +62,9 @@ def name_of(known: Known, t: Tensor) -> str:
 def missing(known: Known, t: Tensor) -> str:
     """Why a card has no gradient."""
     if not t.requires_grad:
-        return "no gradient"
+        return (
+            "no gradient flows here" if t.op is not None else "no gradient: requires_grad is False"
+        )
     return "no gradient arrives" if known.traced.gradient_of else "no backward here"
 
 
@@ -123,7 +125,8 @@ def numbers_told(known: Known, arrow: Mapping[str, Any], x: Tensor) -> list[str]
     symbols = [each if isinstance(each, str) else said(each["a"]) for each in arrow["eq"] or []]
     if not value or not sent or len(symbols) < 2 or not all(symbols):
         return [value] if value else []
-    return [value, f"= {''.join(symbols)} = {sent}"]
+    brackets = "()" * sum(not isinstance(each, str) for each in arrow["eq"])  # -(-3)
+    return [value, f"= {''.join(symbols)}{brackets} = {sent}"]
 
 
 def flow_told(known: Known, sent: Mapping[Use, Value]) -> dict[str, Any]:
@@ -157,7 +160,9 @@ def vjps_told(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def vjp_told(known: Known, use: Use, codes: Codes) -> dict[str, Any]:
     """The code of what is sent back, and where a rule cannot be read, why."""
-    backward = known.equations.backward(use.y, use.place)
+    called = gradient_code(known, use.y)
+    called = called if called.isidentifier() else ""
+    backward = known.equations.backward(use.y, use.place, called)
     if backward is None:
         code, failed = codes.of(use)
         return {"code": printable(code)} | ({"failed": printable(failed)} if failed else {})
@@ -222,9 +227,7 @@ def lines_note(source: Source) -> str:
     """What is said where not all of a source can be pointed at; empty where all can."""
     if not is_long(source):
         return ""
-    return (
-        "so that this page stays small, only what a card shows can be pointed at in its long source"
-    )
+    return "so that this page stays small, only values that have a card can be pointed at in its long source"
 
 
 def scopes_told(cards: Iterable[Card]) -> list[dict[str, Any]]:

@@ -140,7 +140,7 @@ function comparisonOf(c) {
   const rows = rowsOf(c.id);
   if (rows.length) return [...rows].sort((a, b) => rankOf(b) - rankOf(a)).slice(0, 4).map(verdictOn);
   if (isUnseen(c)) return [el("div", { class: "why not-seen" }, tag({ verdict: "not-seen" }), ` The gradient of ${nameOf(c)} was not seen among yours.`)];
-  return has(c.g) && c !== root ? [el("p", { class: "note" }, `No array of yours is known to be ${c.gcode || "this gradient"}: it is judged with what comes after it.`)] : [];
+  return has(c.g) && c !== root ? [el("p", { class: "note" }, `None of your arrays was recognised as ${c.gcode || "this gradient"}: a mistake in it shows in what comes after it.`)] : [];
 }
 function verdictOn(row) {
   const what = row.of === "value" ? "value" : "gradient";

@@ -53,6 +53,8 @@ const flowingFrom = (id) =>
 
 const words = (op) => op.replaceAll("_", " ");
 const nameOf = (c) => c.name || c.code || words(c.op) || c.kind;
+const INCOMING = data.g ?? "g"; // what the code of an arrow calls the gradient of its head
+const isHandedOn = (a) => a.code === INCOMING; // back along an arrow goes what its head has got
 const briefly = (c) => c.name || c.glyph || words(c.op) || c.kind;
 const whatIs = (c) => (c.kind === "fold" ? `${c.count} × ${c.name || "the same"}` : words(c.op) || c.kind); // what computes it
 const startsWith = (path, start) => start.every((name, i) => path[i] === name);

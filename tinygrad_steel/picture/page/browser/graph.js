@@ -118,7 +118,13 @@ function numbersIn(a) {
   // A vjp of scalars with its numbers: "= 1 * -6 = -6".
   const all = a.eq || [];
   if (!has(a.a) || !isScalar(arrayOf(a.a)) || all.length < 2 || !all.every((t) => typeof t === "string" || (has(t.a) && isScalar(arrayOf(t.a))))) return "";
-  return `= ${all.map((t) => (typeof t === "string" ? t : scalarText(arrayOf(t.a)))).join("")} = ${scalarText(arrayOf(a.a))}`;
+  const number = (t, i) => {
+    const text = scalarText(arrayOf(t.a));
+    const isInside = i > 0 || String(all[1]).startsWith(" **"); // 2 * (-7), -(-3), (-2) ** 2
+    return isInside && text.startsWith("-") ? `(${text})` : text;
+  };
+  const [said, result] = [all.map((t, i) => (typeof t === "string" ? t : number(t, i))).join(""), scalarText(arrayOf(a.a))];
+  return said === result ? "" : `= ${said} = ${result}`;
 }
 const pairsOf = (pts) => Array.from({ length: pts.length / 2 }, (_, i) => [pts[2 * i], pts[2 * i + 1]]);
 function pathOf(pts) {
@@ -231,8 +237,17 @@ function renderCard(c, g, { now, back }) {
   if (has(c.g)) showIn(g, "g", gradientSoFar(c, at), partly && `${at.parts} of ${flowingFrom(c.id).length} parts`);
   showBadge(g, row, c.w);
   g.setAttribute("tabindex", selected ? 0 : -1);
-  const gradient = !has(c.g) ? "" : at.whole ? ", gradient arrived" : partly ? `, ${at.parts} parts of the gradient arrived` : ", no gradient yet";
-  g.setAttribute("aria-label", `${nameOf(c)}, ${c.kind}${c.op ? ` ${words(c.op)}` : ""}, ${c.shape}, ${at.done ? "computed" : "not computed yet"}${gradient}${verdict ? `, ${saidOf(row)}` : ""}`);
+  g.setAttribute("aria-label", [nameOf(c), whatInWords(c), ...progressInWords(c, at, partly), verdict && saidOf(row)].filter(Boolean).join(", "));
+}
+const whatInWords = (c) => `${c.kind === "op" ? "" : `${c.kind} `}${words(c.op)}`.trim() + `, ${c.shape === "()" ? "a number" : c.shape}`;
+function progressInWords(c, at, partly) {
+  // With the numbers, where there is one.
+  const number = (a) => (a && (isScalar(a) || has(a.text)) ? ` ${scalarText(a)}` : "");
+  const value = at.done ? `computed${has(c.v) ? number(arrayOf(c.v)) : ""}` : "not computed yet";
+  if (!has(c.g)) return [value];
+  const sum = number(gradientSoFar(c, at));
+  const parts = `${at.parts} of ${flowingFrom(c.id).length} parts of the gradient arrived`;
+  return [value, at.whole ? `gradient arrived${sum}` : partly ? `${parts}${sum && `, together${sum}`}` : "no gradient yet"];
 }
 function showIn(g, kind, a, caption) {
   // Pictures are made when they are first seen; what is not there yet has none.
@@ -242,7 +257,14 @@ function showIn(g, kind, a, caption) {
     else image.removeAttribute("href");
   }
   if (number) number.textContent = a ? cut(scalarText(a), 12) : "";
-  if (text) text.textContent = !a ? "" : caption || (!has(a.min) && a.bad ? "not finite" : kind === "g" ? `|grad| ${short(a.norm)}` : a.dtype.startsWith("int") ? "" : `${short(a.min)} … ${short(a.max)}`);
+  if (text) text.textContent = !a ? "" : caption || captionOf(a, kind, +g.querySelector(`.cell.${kind}`)?.getAttribute("width") || 84);
+}
+function captionOf(a, kind, width) {
+  // What stands under a picture, in as many digits as have room.
+  if (!has(a.min) && a.bad) return "not finite";
+  if (kind === "v" && a.dtype.startsWith("int")) return "";
+  const said = (digits) => (kind === "g" ? `|grad| ${short(a.norm, digits)}` : `${short(a.min, digits)} … ${short(a.max, digits)}`);
+  return [3, 2].map(said).find((text) => 5.7 * text.length <= width + 6) ?? said(1);
 }
 function showBadge(g, row, right, top = 0) {
   // The verdict, by icon and word, at a corner.

@@ -60,8 +60,10 @@ function paint(canvas, cells, row, column) {
   pen.lineWidth = 2;
   pen.strokeStyle = ramp.ink;
   pen.strokeRect(column * cw + 1, row * ch + 1, Math.max(2, cw - 2), Math.max(2, ch - 2));
-  stroke(pen, ramp.ink, [0, (row + 0.5) * ch, column * cw, (row + 0.5) * ch], 0.5);
-  stroke(pen, ramp.ink, [(column + 0.5) * cw, 0, (column + 0.5) * cw, row * ch], 0.5);
+  for (const side of cells.font ? [0, 1] : [0.5]) { // beside numbers, not through them
+    stroke(pen, ramp.ink, [0, (row + side) * ch, column * cw, (row + side) * ch], 0.5);
+    stroke(pen, ramp.ink, [(column + side) * cw, 0, (column + side) * cw, row * ch], 0.5);
+  }
 }
 function stroke(pen, colour, [x0, y0, x1, y1], width = 1) {
   pen.strokeStyle = colour;

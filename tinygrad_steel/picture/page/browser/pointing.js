@@ -51,6 +51,7 @@ document.addEventListener("pointerover", (e) => {
   tip(e.target.closest?.("#code .x"));
 });
 const hideTip = () => tip(null);
+document.addEventListener("focusout", hideTip);
 document.addEventListener("pointerleave", hideTip);
 addEventListener("scroll", hideTip, true);
 document.addEventListener("focusin", (e) => {
@@ -79,6 +80,7 @@ const KEYS = [
   ["Space", "play, pause"],
   ["↑  ↓", "next card or line, where the focus is"],
   ["Enter", "to the step that computes it"],
+  [",  .", "in a line: the numbers of its parts"],
   ["+  −  0", "zoom, fit (or Ctrl + wheel)"],
   ["Tab", "from part to part"],
 ];
@@ -99,6 +101,7 @@ function pressed(key, target) {
   if (zoomOf[key]) return zoomOf[key](), true;
   if (key === "ArrowDown") return move(target, 1);
   if (key === "ArrowUp") return move(target, -1);
+  if ((key === "," || key === ".") && target.matches("#code .source li")) return movePart(target, key === "." ? 1 : -1);
   if (key === "Enter" && target.matches("#code li, .card, .arrow")) return go(readyAt(refAt(target))), true;
   return false;
 }
@@ -113,6 +116,17 @@ function moveLine(row, by) {
   for (const r of all) r.setAttribute("tabindex", r === next ? 0 : -1);
   next.focus();
   select(next.dataset.ref);
+  return true;
+}
+function movePart(row, by) {
+  // What a mouse sees by hovering: the numbers of one part of a line after the other.
+  const parts = [...row.querySelectorAll(".x[data-a]")];
+  const part = parts[parts.findIndex((p) => p.dataset.key === "part") + by] ?? parts.at(by > 0 ? 0 : -1);
+  for (const p of parts) delete p.dataset.key;
+  if (!part) return true;
+  part.dataset.key = "part";
+  point(part.dataset.ref);
+  tip(part);
   return true;
 }
 function moveCard(by) {

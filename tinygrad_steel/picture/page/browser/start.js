@@ -114,6 +114,8 @@ function sized() {
   fitReadable();
   render();
   followStep();
+  followSource();
+  followYours();
 }
 start();
 new ResizeObserver(sized).observe(document.documentElement);

@@ -38,8 +38,9 @@ function backward(s) {
 }
 function why(s, a, c) {
   const op = whatIs(cardOf.get(a.head));
-  if (s.part) return `the ${NTH[s.part[0] - 1] || `${s.part[0]}th`} of ${s.part[1]} parts, which are added up`;
-  if (a.code === "g") return `${op} hands its gradient on as it is`;
+  const handed = isHandedOn(a) && `${op} hands its gradient on as it is`;
+  if (s.part) return `${handed || `through ${op}`}: the ${NTH[s.part[0] - 1] || `${s.part[0]}th`} of ${s.part[1]} parts, which are added up`;
+  if (handed) return handed;
   if (a.broadcast) return `${nameOf(c)} was ${a.broadcast}, so its gradient is the sum over the copies`;
   return `through ${op}, back to ${c.name || words(c.op) || c.kind}`;
 }

@@ -8,7 +8,7 @@ function renderValue() {
   box.dataset.card = c.id;
   const maps = mapsOf(c, box.clientWidth - 34);
   const both = [...equationsOf(c), maps]; // what is compared is seen first
-  box.replaceChildren(headOf(c), ...comparisonOf(c), ...(isCompared(c) ? both.reverse() : both), ...missingOf(c), ...meaningOf(c));
+  box.replaceChildren(headOf(c), ...blockOf(c), ...comparisonOf(c), ...(isCompared(c) ? both.reverse() : both), ...missingOf(c), ...meaningOf(c));
   box.scrollTop = top;
   if (key) (box.querySelector(`[data-key="${CSS.escape(key)}"]`) || box.querySelector(".pin")).focus({ preventScroll: true });
 }
@@ -23,7 +23,7 @@ function followValue() {
 
 function headOf(c) {
   const what = c.kind === "op" ? words(c.op) : c.kind === "output" && c.op ? `output (${words(c.op)})` : c.kind;
-  const about = [what, c.count > 1 && `${c.count} times`, c.shape === "()" ? "scalar ()" : c.shape, c.dtype, c.scope.length && `in ${c.scope.join(" / ")}`, ...c.facts];
+  const about = [what, c.count > 1 && `${c.count} times`, c.shape === "()" ? "scalar ()" : c.shape, c.dtype, c.scope.length && `in ${c.scope.join(" / ")}`, ...(c.kind === "fold" ? [] : c.facts)];
   const pin = el("button", { class: "pin", type: "button", "data-key": "pin", "aria-pressed": String(state.pinned), title: "keep this value in view while stepping" }, state.pinned ? "kept in view" : "keep in view");
   pin.addEventListener("click", () => {
     state.pinned = !state.pinned;
@@ -31,6 +31,7 @@ function headOf(c) {
   });
   return el("div", { class: "head" }, el("h2", { dir: "auto" }, nameOf(c)), el("span", { class: "what", dir: "auto" }, about.filter(Boolean).join(" · ")), pin);
 }
+const blockOf = (c) => (c.kind === "fold" && c.facts.length ? [el("pre", { class: "block", dir: "ltr" }, c.facts.join("\n"))] : []); // what repeats
 const toStep = (k) => el("button", { type: "button", "data-key": `step ${k}`, onclick: () => go(k) }, `step ${k}`);
 
 // ---- an equation: each symbol with its picture and shape below, all at one scale, so that inner lengths match
@@ -103,12 +104,15 @@ function partOf(c, a, i, n, s) {
   box.dataset.ref = a.id;
   return box;
 }
+const NAMELESS = new RegExp(`\\b${INCOMING}\\b`); // a gradient that has no name, in an equation
 function noteOf(c, a, head) {
   if (a.failed) return a.failed;
   if (!a.code && head.kind === "fold") return "What all of them send, added up.";
-  if (a.code === "g") return "The gradient is handed on as it is.";
-  if ((a.eq || []).some((t) => t.t && /\bg\b/.test(t.t))) return `g: the gradient of ${nameOf(head)}.`;
-  return a.broadcast ? `${nameOf(c)} was ${a.broadcast}: its gradient is the sum over the copies.` : "";
+  const notes = [];
+  if (isHandedOn(a)) notes.push("The gradient is handed on as it is.");
+  else if (a.broadcast) notes.push(`${nameOf(c)} was ${a.broadcast}: its gradient is the sum over the copies.`);
+  if ((a.eq || []).some((t) => t.t && NAMELESS.test(t.t))) notes.push(`${INCOMING} is the gradient of ${nameOf(head)}.`);
+  return notes.join(" ");
 }
 
 // ---- heatmaps
@@ -174,6 +178,7 @@ function station(x, k, c) {
 function promiseOf(c) {
   const n = c.nudge;
   if (!n || !isTraced()) return null; // it was tried with the numbers of the trace
-  const sentence = `Raise ${nameOf(c)}${n.at === "[]" ? "" : n.at} by ${n.by}, and ${root.name || "the result"} goes from ${n.from} to ${n.to}: `;
+  const whole = n.at && !c.name && /[^\w.]/.test(nameOf(c)) ? `(${nameOf(c)})` : nameOf(c);
+  const sentence = `Raise ${whole}${n.at} by ${n.by}, and ${root.name || "the result"} goes from ${n.from} to ${n.to}: `;
   return el("div", { class: "more" }, el("h3", {}, "What it promises"), el("p", { dir: "auto" }, sentence, el("b", {}, `a slope of ${n.slope}`), ". The gradient there is ", el("b", {}, n.grad), "."));
 }

@@ -65,7 +65,7 @@ function rebuild() {
 
 function buildZoom() {
   const button = (text, title, onclick, more) => el("button", { type: "button", title, "aria-label": title, onclick, ...more }, text);
-  const followButton = button("follow", "keep the current step in view", () => {
+  const followButton = button("follow", "follow: keep the current step in view", () => {
     state.follow = !state.follow;
     followButton.setAttribute("aria-pressed", String(state.follow));
     followStep(true);
@@ -76,8 +76,8 @@ function buildZoom() {
     rebuild();
   };
   document.querySelector(".zoom").append(
-    button("−", "smaller", () => zoom(state.scale / 1.25)),
-    button("+", "larger", () => zoom(state.scale * 1.25)),
+    button("−", "zoom out", () => zoom(state.scale / 1.25)),
+    button("+", "zoom in", () => zoom(state.scale * 1.25)),
     button("fit", "fit all", fitAll),
     followButton,
     ...(scopes.length ? [button("fold", "fold or unfold all scopes", foldAll)] : []),

@@ -13,8 +13,12 @@ function buildYours() {
   const listed = own.lines.flatMap((text, i) => ownLine(text, own.start + i));
   const box = el("div", { class: "own", dir: "ltr", role: "list", tabindex: 0, "aria-label": `your own lines, ${place}` }, listed);
   $("code").prepend(el("section", { class: "yours", "aria-label": "Your own source" }, el("h3", { dir: "auto" }, `Yours: ${place}${part}`), box));
-  const first = chain().rows.find((row) => row.first);
-  if (has(first?.line)) showOwn(first);
+  followYours();
+}
+function followYours() {
+  // To the line of the current step, at first that of the first wrong one.
+  const row = chain()?.own && (rowsNow().find((r) => has(r.line)) || chain().rows.find((r) => r.first));
+  if (has(row?.line)) showOwn(row);
 }
 function ownLine(text, number) {
   const rows = rowsOnLine(number);
@@ -63,8 +67,7 @@ function renderYours() {
     if (isNow) line.setAttribute("aria-current", "step");
     else line.removeAttribute("aria-current");
   }
-  const current = now.find((row) => has(row.line));
-  if (current && changed($("code").querySelector(".yours"), String(state.step))) showOwn(current);
+  if (now.some((row) => has(row.line)) && changed($("code").querySelector(".yours"), String(state.step))) followYours();
 }
 function showOwn(row) {
   // All of a statement, with the reason under it.
