@@ -162,7 +162,9 @@ def from_uci(name: str) -> Dataset:
     try:
         import pooch
     except ImportError as error:
-        raise ConnectionError("pooch is not installed") from error
+        raise ConnectionError(
+            'pooch is not installed (pip install "tinygrad_steel[examples]")'
+        ) from error
     cache = Path(pooch.os_cache("tinygrad_steel"))
     if found := find(name, cache):
         return real(name, found.read_bytes(), str(found), "UCI")

@@ -111,6 +111,8 @@ def differences(run: Run, kept: dict[str, Any]) -> Iterator[str]:
     ]:
         if kept.get(name) != own:
             yield f", {name.replace('_', ' ')} {own} after {kept.get(name)!r:.40}"
+    if kept.get("seed") != run.settings.seed:  # the generator goes on from where it was
+        yield f", seed {kept.get('seed')!r:.40} as before"
 
 
 def check(run: Run, file: str, kept: dict[str, Any], kinds: dict[str, Kind]) -> None:

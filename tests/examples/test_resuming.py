@@ -168,10 +168,12 @@ def test_what_is_not_as_in_the_file_is_said(tmp_path, command):
         "adam",
         "--batch-size",
         99,
+        "--seed",
+        7,
     )
     assert lines[1].endswith(
         "(epochs: 1, inputs: standardised, adam begins anew after sgd, "
-        "learning rate 0.5 after 0.001, batch size 99 after 130)"
+        "learning rate 0.5 after 0.001, batch size 99 after 130, seed 1234 as before)"
     )
 
 
