@@ -19,15 +19,8 @@ from tinygrad_steel import RendererNotFound
 if TYPE_CHECKING:
     from experiment import Run
 
-ONE_MODEL = (
-    "save",
-    "plot",
-    "onnx",
-    "page",
-    "load_from",
-    "source",
-    "graph",
-)  # options for one training
+# Options for one training
+ONE_MODEL = ("save", "plot", "onnx", "page", "load_from", "source", "graph")
 LONGEST = 500  # characters of a message
 WRONG = 2  # the exit code for what cannot be done as it was given
 

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .fan_rows import bend
-from .plan import Box, Link, Plan, levels_of
+from .plan import ROUND, Box, Link, Plan, Scope, levels_of
 
 BESIDE = 28  # between boxes of a level
 BELOW = 34  # between levels, at least
 MARGIN, NAME = 14, 26  # inside of a frame: at its sides and below, and above for its name
 LANE = 14  # between arrows that lead past boxes
-ROUND = 12  # room around everything
 
 Spans = dict[int, float]  # level -> how far to the right it is taken
 
@@ -95,9 +94,12 @@ def said_of(way: list[float], label: tuple[float, float] | None, left: float) ->
 # From left to right
 
 
-def block_of(scope: tuple[str, ...], plan: Plan, levels: dict[str, int]) -> Block:
+def block_of(scope: Scope, plan: Plan, levels: dict[str, int]) -> Block:
     """A scope with all that is in it: what is on the spine on one line, the rest to its right."""
-    parts = [*parts_of(scope, plan, levels)]
+    parts = [
+        box_block(part, levels) if isinstance(part, Box) else block_of(part, plan, levels)
+        for part in plan.parts(scope)
+    ]
     low, high = min(part.low for part in parts), max(part.high for part in parts)
     is_spine = any(part.is_spine for part in parts)
     # Where there is a spine, its arrow or one of its boxes is at the anchor of every level.
@@ -119,17 +121,10 @@ def block_of(scope: tuple[str, ...], plan: Plan, levels: dict[str, int]) -> Bloc
     return Block(low, high, left, right, is_spine, boxes, frames)
 
 
-def parts_of(scope: tuple[str, ...], plan: Plan, levels: dict[str, int]) -> Iterator[Block]:
-    """The boxes of a scope and the scopes in it, each as a block."""
-    done = set()
-    for box in plan.boxes:
-        inner = box.scope[: len(scope) + 1]
-        if box.scope == scope:
-            level, half = levels[box.id], box.w / 2
-            yield Block(level, level, -half, half, box.spine, {box.id: 0.0}, {})
-        elif inner[:-1] == scope and inner not in done:
-            done.add(inner)
-            yield block_of(inner, plan, levels)
+def box_block(box: Box, levels: dict[str, int]) -> Block:
+    """A single box, with its anchor in its middle."""
+    level, half = levels[box.id], box.w / 2
+    return Block(level, level, -half, half, box.spine, {box.id: 0.0}, {})
 
 
 # From the top down

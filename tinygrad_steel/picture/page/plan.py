@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..scope import Path
+from .sizes import CLOSED, scope_width
 
-CLOSED = (400, 60)  # width and height of a closed scope
-NAME_ROOM, LETTER, MOST_LETTERS = 34, 6.6, 40  # how wide the name of a scope is above its frame
+ROUND = 12  # room around everything
+
+Scope = tuple[str, ...]  # the ids of the scopes around something, the outermost first
 
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """A card or a closed scope; `scope`: the ids of the open scopes around it, the outermost first."""
+    """A card or a closed scope; `scope`: the open ones around it."""
 
     id: str
     w: float
     h: float
-    scope: tuple[str, ...]
+    scope: Scope
     kind: str
     spine: bool
 
@@ -49,6 +51,17 @@ class Plan:
     frames: dict[str, float]
     closed: list[str]
 
+    def parts(self, scope: Scope) -> Iterator[Box | Scope]:
+        """The boxes of a scope, and the scopes in it, each where its first box stands."""
+        done = set()
+        for box in self.boxes:
+            inner = box.scope[: len(scope) + 1]
+            if box.scope == scope:
+                yield box
+            elif inner[:-1] == scope and inner not in done:
+                done.add(inner)
+                yield inner
+
 
 class Cycle(ValueError):
     """Closed scopes that are computed from each other: no order has inputs first."""
@@ -70,10 +83,10 @@ def plan_of(data: Mapping[str, Any], closed: Collection[str]) -> Plan:
     open_scopes = {id for box in boxes.values() for id in box.scope}
     by_depth = sorted(scopes, key=len)
     frames = {
-        scopes[path]: name_width(path[-1]) for path in by_depth if scopes[path] in open_scopes
+        scopes[path]: scope_width(path[-1]) for path in by_depth if scopes[path] in open_scopes
     }
-    shut = [scopes[path] for path in by_depth if scopes[path] in boxes]
-    return Plan(inputs_first([*boxes.values()], links), links, frames, shut)
+    as_boxes = [scopes[path] for path in by_depth if scopes[path] in boxes]
+    return Plan(inputs_first([*boxes.values()], links), links, frames, as_boxes)
 
 
 def scopes_around(path: Sequence[str], scopes: Mapping[Path, str]) -> list[str]:
@@ -102,11 +115,6 @@ def link_of(arrow: Mapping[str, Any], stands_in: Mapping[str, str]) -> Link:
     size = (label["w"], label["h"]) if label and label["w"] and label["h"] else None
     tail, head = stands_in[arrow["tail"]], stands_in[arrow["head"]]
     return Link(arrow["id"], tail, head, size, bool(arrow.get("spine")))
-
-
-def name_width(name: str) -> float:
-    """How wide the frame of a scope is, at least."""
-    return NAME_ROOM + LETTER * min(len(name), MOST_LETTERS)
 
 
 def inputs_first(boxes: list[Box], links: list[Link]) -> list[Box]:

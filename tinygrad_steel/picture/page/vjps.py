@@ -35,7 +35,7 @@ class Vjps:
     late: frozenset[Value]
 
 
-class Single:
+class SingleOps:
     """The ops of a traced loss one by one.
 
     In its program what several rules do may be one expression, as `2 * x * G / n`. A step of a page
@@ -88,7 +88,7 @@ class Single:
         return Vjps(tuple(None if x is None else at.get(x, x) for x in sent), late)
 
     def alone(self, x: Any) -> Any:
-        """An input as a leaf with a name, so that it is kept; a number that nobody has named is one."""
+        """An input as a leaf with a name, so that it is kept; what is a constant stays one."""
         if not isinstance(x, Tensor):
             return x
         value = self.traced.made[x]
@@ -104,7 +104,7 @@ class Single:
             self.added.append(found)
         return found
 
-    def whole(self) -> Traced:
+    def extended(self) -> Traced:
         """The traced loss, with all that was added to its program, as results of it."""
         before, more = self.traced.program, tuple(self.added)
         applies, results = before.applies + more, before.results + more
