@@ -56,6 +56,7 @@ class Table:
 
 
 LONGEST = 2**24  # bytes of a table; the longest has 1.6 million
+ANY_TABLE = "examples/table.py takes any CSV"
 
 # All three are from the UCI Machine Learning Repository, under CC BY 4.0.
 TABLES = {
@@ -191,7 +192,7 @@ def real(name: str, content: bytes, where: str, source: str) -> Dataset:
             wrong = f"its numbers have the SHA-256 {digest[:12]}..., not {table.sha256[:12]}..."
         raise ValueError(
             f"{where} is not the published table: {wrong}. Use UCI's {table.files[1]}, the same as {table.files[0]}, "
-            f"or data='synthetic'"
+            f"or 'synthetic'; {ANY_TABLE}"
         )
     return as_dataset(name, np.array(rows), source)
 
@@ -211,7 +212,7 @@ def parse(name: str, content: bytes, where: str) -> list[list[float]]:
         if len(fields) != len(columns):
             wanted = f"{len(columns)}, {columns[0]} to {columns[-1]}"
             raise ValueError(
-                f"{where}, row {row}: the number of columns is {len(fields)} instead of {wanted}"
+                f"{where}, row {row}: the number of columns is {len(fields)} instead of {wanted}; {ANY_TABLE}"
             )
         numbers = [number(field) for field in fields]
         header = row == 1 and all(map(math.isnan, numbers))
