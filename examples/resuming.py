@@ -72,6 +72,7 @@ def must_agree(run: Run) -> dict[str, Any]:
         "labels": [*run.dataset.y_names],
         "loss": run.experiment.loss.__name__,
         "widths": run.model.widths,
+        **({"recipe": run.dataset.recipe} if run.dataset.recipe else {}),
     }
 
 

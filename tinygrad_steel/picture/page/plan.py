@@ -13,6 +13,7 @@ from .sizes import CLOSED, scope_width
 ROUND = 12  # room around everything
 
 Scope = tuple[str, ...]  # the ids of the scopes around something, the outermost first
+Neighbours = dict[str, dict[str, int]]  # box -> another one -> levels from one to the other
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,23 +142,29 @@ def inputs_first(boxes: list[Box], links: list[Link]) -> list[Box]:
 
 def levels_of(plan: Plan) -> dict[str, int]:
     """The level of each box: below its inputs, and right above what it alone goes into."""
-    scopes = {box.id: box.scope for box in plan.boxes}
-    inputs: dict[str, dict[str, int]] = {id: {} for id in scopes}
-    users: dict[str, dict[str, int]] = {id: {} for id in scopes}
-    for link in plan.links:
-        around = scopes[link.head]
-        step = 1 if scopes[link.tail][: len(around)] == around else 2
-        inputs[link.head][link.tail] = users[link.tail][link.head] = step
+    inputs, users = neighbours(plan)
     levels: dict[str, int] = {}
     is_aside: dict[str, bool] = {}  # whether all from which it is computed serves it alone
-    for id in scopes:
+    for id in inputs:
         levels[id] = max((levels[x] + step for x, step in inputs[id].items()), default=0)
         is_aside[id] = all(is_aside[x] and len(users[x]) == 1 for x in inputs[id])
-    for id in reversed(scopes):
+    for id in reversed(inputs):
         if is_aside[id] and users[id]:
             levels[id] = min(levels[y] - step for y, step in users[id].items())
     used = {level: i for i, level in enumerate(sorted({*levels.values()}))}
     return {id: used[level] for id, level in levels.items()}
+
+
+def neighbours(plan: Plan) -> tuple[Neighbours, Neighbours]:
+    """What each box is computed from, and what uses it; into a scope it is one level more."""
+    scopes = {box.id: box.scope for box in plan.boxes}
+    inputs: Neighbours = {id: {} for id in scopes}
+    users: Neighbours = {id: {} for id in scopes}
+    for link in plan.links:
+        around = scopes[link.head]
+        step = 1 if scopes[link.tail][: len(around)] == around else 2
+        inputs[link.head][link.tail] = users[link.tail][link.head] = step
+    return inputs, users
 
 
 def closable(data: Mapping[str, Any]) -> list[str]:

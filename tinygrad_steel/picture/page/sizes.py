@@ -16,13 +16,14 @@ CLOSED = (400, 60)  # width and height of a closed scope
 def card_size(card: Mapping[str, Any]) -> tuple[int, int]:
     """The width and height of a card: its words above its cells, value and gradient."""
     is_number = card["shape"] in NUMBERS
-    cells = 1 if card["g"] is None else 2
+    cells = sum(card[kind] is not None for kind in "vg")
     facts = [len(fact[:LONG_FACT]) for fact in card["facts"]]
     inner = max(
         cells * (CELL + GAP) - GAP, heading_width(card) + 3 * GAP, SMALL * max(facts, default=0)
     )
-    heading = 19 if card["kind"] == "op" else 29
-    height = heading + GAP + ROW * len(facts) + (LOW + 12 if is_number else TALL + 27)
+    height = (19 if card["kind"] == "op" else 29) + GAP + ROW * len(facts)
+    if cells:
+        height += LOW + 12 if is_number else TALL + 27
     return round(inner + 2 * EDGE), height
 
 

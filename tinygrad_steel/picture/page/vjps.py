@@ -79,6 +79,10 @@ class SingleOps:
         for x, inner in zip(t.inputs, inputs):
             if isinstance(x, Tensor) and inner.name:
                 at[alone.made[inner]] = made[x]
+        return self.taken_in(alone, at)
+
+    def taken_in(self, alone: Traced, at: dict[Any, Value]) -> Vjps:
+        """What an op sends back that was traced alone; `at`: which of its values are known here."""
         for y in alone.program.applies:
             if y not in at:
                 at[y] = self.add(with_inputs(y, (at.get(x, x) for x in y.inputs)))
