@@ -34,8 +34,9 @@ class Parser(argparse.ArgumentParser):
     def fail(self, message: object, code: int = WRONG) -> NoReturn:
         """End with this message as one line, whatever is in it."""
         text = str(message)
-        if isinstance(message, OSError) and message.filename and message.strerror:
-            text = f"{message.filename}: {message.strerror}"
+        if isinstance(message, OSError) and message.strerror:
+            where = f"{message.filename}: " if message.filename else ""
+            text = f"{where}{message.strerror}"
         if len(text) > LONGEST:
             text = f"{text[: LONGEST - 100]} ... {text[-95:]}"
         line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
@@ -43,10 +44,11 @@ class Parser(argparse.ArgumentParser):
         self.exit(code, f"{self.prog}: {line}\n")
 
 
-def whole(text: str) -> int:
+def whole(text: str, what: str = "a whole number") -> int:
     """A whole number of at most 18 digits."""
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
-        raise argparse.ArgumentTypeError(f"a whole number, not {text[:40]!r}")
+        limit = " (of at most 18 digits)" if len(text) > 18 else ""
+        raise argparse.ArgumentTypeError(f"{what}{limit}, not {text[:40]!r}")
     return int(text)
 
 
@@ -62,12 +64,8 @@ def rate(text: str) -> float:
 
 def widths(text: str) -> tuple[int, ...]:
     """`12,6,4` as numbers; nothing is none."""
-    try:
-        return tuple(whole(part.strip()) for part in text.split(",")) if text.strip() else ()
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(
-            f"widths are whole numbers with commas, as in 12,6,4, not {text[:40]!r}"
-        ) from None
+    what = "widths are whole numbers with commas, as in 12,6,4"
+    return tuple(whole(part.strip(), what) for part in text.split(",")) if text.strip() else ()
 
 
 def file(text: str) -> str:
@@ -150,6 +148,10 @@ def run_parsed(parser: Parser, execute: Callable[..., Run], given: dict[str, Any
     seeds = given.pop("seeds")
     if seeds < 1:
         parser.fail(f"seeds are at least 1, not {seeds}")
+    if seeds > 1 and given["seed"] + seeds > 2**32:
+        parser.fail(
+            f"Seed must be between 0 and 2**32 - 1, for all {seeds} from {given['seed']} on"
+        )
     single = [name for name in ONE_MODEL if given[name]]
     if seeds > 1 and single:
         parser.fail(f"--seeds trains {seeds} models: without --{single[0].replace('_from', '')}")
@@ -189,9 +191,11 @@ def drop_output() -> None:
 
 
 def prepare_console() -> None:
-    """Each line at once, through a pipe as well; "?" for what a console cannot show."""
-    if sys.stdout is not None:
-        sys.stdout.reconfigure(line_buffering=True, errors="replace")
+    """Each line at once, through a pipe as well; "?" for what a console cannot show; nowhere where there is none."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # `>&-`, as some schedulers start it
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+    sys.stdout.reconfigure(line_buffering=True, errors="replace")
 
 
 def train_seeds(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from stopping import uninterrupted
 
 from tinygrad_steel import Tensor, compile_epoch
 
@@ -21,9 +22,10 @@ def compiled_epoch(run: Run) -> Callable[[np.ndarray], tuple[float, float]]:
     output = run.model(x, run.experiment.model)
     loss = run.experiment.loss(output, y)
     say = run.settings.say
-    say("compiling ...", end=" ", file=sys.stderr, flush=True)
-    epoch = compile_epoch(loss, batch=(x, y), optimizer=run.optimizer, outputs=[output])
-    say(f"{epoch.compile_seconds:.1f} s ({epoch.backend})", file=sys.stderr)
+    with uninterrupted():  # what a signal raises in a callback of the compiler is lost there
+        say("compiling ...", end=" ", file=sys.stderr, flush=True)
+        epoch = compile_epoch(loss, batch=(x, y), optimizer=run.optimizer, outputs=[output])
+        say(f"{epoch.compile_seconds:.1f} s ({epoch.backend})", file=sys.stderr)
 
     def train(batches: np.ndarray) -> tuple[float, float]:
         rows = batches.ravel()

@@ -60,6 +60,7 @@ class Table:
 
 
 LONGEST = 2**24  # bytes of a table; the longest has 1.6 million
+ANY_TABLE = "examples/table.py takes any CSV"
 
 # All three are from the UCI Machine Learning Repository, under CC BY 4.0.
 TABLES = {
@@ -166,7 +167,9 @@ def from_uci(name: str) -> Dataset:
     try:
         import pooch
     except ImportError as error:
-        raise ConnectionError("pooch is not installed") from error
+        raise ConnectionError(
+            'pooch is not installed (pip install "tinygrad_steel[examples]")'
+        ) from error
     cache = Path(pooch.os_cache("tinygrad_steel"))
     if found := find(name, cache):
         return real(name, found.read_bytes(), str(found), "UCI")
@@ -193,7 +196,7 @@ def real(name: str, content: bytes, where: str, source: str) -> Dataset:
             wrong = f"its numbers have the SHA-256 {digest[:12]}..., not {table.sha256[:12]}..."
         raise ValueError(
             f"{where} is not the published table: {wrong}. Use UCI's {table.files[1]}, the same as {table.files[0]}, "
-            f"or data='synthetic'"
+            f"or 'synthetic'; {ANY_TABLE}"
         )
     return as_dataset(name, np.array(rows), source)
 
@@ -213,7 +216,7 @@ def parse(name: str, content: bytes, where: str) -> list[list[float]]:
         if len(fields) != len(columns):
             wanted = f"{len(columns)}, {columns[0]} to {columns[-1]}"
             raise ValueError(
-                f"{where}, row {row}: the number of columns is {len(fields)} instead of {wanted}"
+                f"{where}, row {row}: the number of columns is {len(fields)} instead of {wanted}; {ANY_TABLE}"
             )
         numbers = [number(field) for field in fields]
         header = row == 1 and all(map(math.isnan, numbers))

@@ -156,7 +156,7 @@ def train(
     finally:
         progress.close()
     run.seconds = time.perf_counter() - start
-    outputs.finish(run, saver)
+    outputs.finish(run)
     return run
 
 

@@ -17,7 +17,6 @@ from tinygrad_steel.export.onnx_file import find_onnx
 from tinygrad_steel.program.definitions import locals_of
 
 if TYPE_CHECKING:
-    from checkpoint import Saver
     from experiment import Epoch, Run
     from settings import Settings
 
@@ -91,14 +90,25 @@ def write_page(run: Run, record: Record) -> None:
         run.settings.say(f"no browser was found: open {file} in one")
 
 
-def finish(run: Run, saver: Saver) -> None:
+def finish(run: Run) -> None:
     """Say what the training has come to, and write what was asked for."""
-    settings, experiment, say = run.settings, run.experiment, run.settings.say
+    settings, say = run.settings, run.settings.say
     say(f"\nFinal Test: final accuracy = {run.test_accuracy:5.3f}")
     if settings.metrics:
         say_metrics(run)
+    if not run.stopped or run.history:
+        write_files(run)
+    elif settings.places:  # old files are worth more than an untrained model
+        say("not saved: no epoch was finished")
+    if run.dataset.synthetic:
+        say(run.dataset.synthetic)
+
+
+def write_files(run: Run) -> None:
+    """The files that were asked for, but for the model, which is kept while it trains."""
+    settings, experiment, say = run.settings, run.experiment, run.settings.say
     if settings.save is not None:
-        say(f"saved: {settings.save}" if saver.saved else "not saved: no epoch was finished")
+        say(f"saved: {settings.save}")
     if settings.onnx is not None:
         with whole_file(settings.onnx) as part:
             run.model.export(part, experiment.model, experiment.prediction)
@@ -111,8 +121,6 @@ def finish(run: Run, saver: Saver) -> None:
         say(f"plotted: {settings.plot}")
     if run.record is not None:
         write_page(run, run.record)
-    if run.dataset.synthetic:
-        say(run.dataset.synthetic)
 
 
 def say_metrics(run: Run) -> None:

@@ -113,12 +113,12 @@ def go_on(run: Run, file: str) -> None:
 
 def differences(run: Run, kept: dict[str, Any]) -> Iterator[str]:
     """What is not as in the file, where that is allowed: a run that was never stopped would be another one."""
-    for name, own in [
-        ("learning_rate", run.settings.learning_rate),
-        ("batch_size", run.settings.mb_size),
-    ]:
-        if kept.get(name) != own:
-            yield f", {name.replace('_', ' ')} {own} after {kept.get(name)!r:.40}"
+    _, own = state_of(run)
+    for name in ("learning_rate", "batch_size"):
+        if kept.get(name) != own[name]:
+            yield f", {name.replace('_', ' ')} {own[name]} after {kept.get(name)!r:.40}"
+    if kept.get("seed") != own["seed"]:  # the generator goes on from where it was
+        yield f", seed {kept.get('seed')!r:.40} as before"
 
 
 def check(run: Run, file: str, kept: dict[str, Any], kinds: dict[str, Kind]) -> None:

@@ -11,6 +11,7 @@ from tinygrad_steel import op, sample_of, sigmoid, sigmoid_cross_entropy, softma
 # 1e-10. The two part where the softmax saturates, as it does on raw steel data: there this loss is flat (its derivative
 # is near 0), and the book's gradient still says where to go. An op of our own keeps the book's pair together, so that
 # its figures come out; for work of your own take tinygrad_steel.softmax_cross_entropy, where loss and gradient agree.
+# `samples` are inputs on which an op can be tried; each vjp is the gradient for one of its inputs, in their order.
 @op(
     "book_cross_entropy",
     samples=[sample_of([[0.5, -1.0, 2.0], [0.1, 0.2, -0.4]], [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])],
@@ -23,7 +24,7 @@ def book_cross_entropy(logits, labels):
 book_cross_entropy.vjp(
     lambda g, y, logits, labels: np.expand_dims(g, 1) * (softmax(logits) - labels)
 )
-book_cross_entropy.vjp(None)
+book_cross_entropy.vjp(None)  # none for the labels
 
 
 def model(x, weight, bias):

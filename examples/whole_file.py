@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 import stat
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,13 +32,13 @@ def whole_file(file: str | os.PathLike[str]) -> Iterator[Path]:
     replaced. Raises OSError, in one line, where nothing can be written.
     """
     target, old = place_of(file)
-    remove_leftovers(target)
     part = part_of(target, secrets.token_hex(8))  # another one each time, as two may write at once
     try:
         # What was private is private while it is written, too
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if old else 0o666))
     except OSError as error:
         raise cannot(file, error.strerror or str(error)) from error
+    remove_leftovers(target, part)
     try:
         yield part
         if old is not None:
@@ -69,6 +68,8 @@ def place_of(file: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]
         raise cannot(file, getattr(error, "strerror", None) or str(error)) from error
     if old is not None and (kind := kind_of(old)):
         raise cannot(file, f"it is {kind}")
+    if old is not None and is_output(old):
+        raise cannot(file, "what is printed goes there")
     if old is not None and not os.access(target, os.W_OK):
         raise cannot(file, "it is read-only")
     if os.fspath(file).endswith(os.sep):
@@ -88,19 +89,32 @@ def status_of(path: Path) -> os.stat_result | None:
         return None
 
 
+def is_output(status: os.stat_result) -> bool:
+    """Whether it is where the lines of this program go, which would go nowhere once another file is in its place."""
+    for number in (1, 2):
+        with contextlib.suppress(OSError):  # closed
+            if os.path.samestat(status, os.fstat(number)):
+                return True
+    return False
+
+
 def part_of(target: Path, mark: str) -> Path:
     """Where to write what becomes `target`, with the same suffix; short, as names have a limit."""
     return target.with_name(f".{target.stem.lstrip('.')[:40]}-{mark}-part{target.suffix[:20]}")
 
 
-def remove_leftovers(target: Path) -> None:
-    """Take away what killed writers left beside a file; no one else's, and nothing that may still be written."""
+def remove_leftovers(target: Path, new: Path) -> None:
+    """Take away what killed writers left beside a file; no one else's, and nothing that may still be written.
+
+    How old they are is seen beside a new file, by the one clock of their disk.
+    """
     with contextlib.suppress(OSError):  # they harm nobody
+        now = new.stat().st_mtime
         for path in target.parent.iterdir():
             mark = MARK.search(path.name)
             if mark is None or path != part_of(target, mark[1]):
                 continue
-            if time.time() - path.stat().st_mtime > STALE:
+            if now - path.stat().st_mtime > STALE:
                 path.unlink()
 
 

@@ -66,6 +66,7 @@ WHOLE = [
     (["--seeds", "2", "--source"], "--seeds trains 2 models: without --source"),
     (["--seeds", "2", "--graph", "{}/a.dot"], "--seeds trains 2 models: without --graph"),
     (["--seeds", "2", "--seed", str(2**32)], "Seed must be between 0 and 2**32 - 1"),
+    (["--seeds", "3", "--seed", str(2**32 - 2)], "2**32 - 1, for all 3 from 4294967294 on"),
     (["--save-every", "1"], "save-every is at least 0, and needs save"),
     (["--save-every", "-1", "--save", "{}/a.npz"], "save-every is at least 0"),
 ]
@@ -409,11 +410,28 @@ def test_an_ascii_console():
     assert "No such file" in done.stderr and done.stderr.isascii()
 
 
-def test_an_epochs_line_for_a_console_that_is_not_there():
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("options", ["--metrics --save {}/a.npz", "--seeds 2", "--epochs x"])
+def test_a_console_that_is_not_there(closed, options, tmp_path):
     """`steel.py >&-`, as some schedulers start it."""
-    command = f"'{sys.executable}' '{EXAMPLES / 'steel.py'}' --data synthetic --epochs 1 >&-"
-    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, timeout=300)
-    assert (done.returncode, done.stderr) == (0, b"")
+    fast = f"--data synthetic --batch-size 500 --epochs 1 {options.format(tmp_path)} {closed}"
+    command = f"'{sys.executable}' '{EXAMPLES / 'steel.py'}' {fast}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=300)
+    wrong = options == "--epochs x"
+    assert done.returncode == (2 if wrong else 0)
+    assert bool(done.stdout) == (closed == "2>&-" and not wrong)
+    assert bool(done.stderr) == (closed == ">&-" and wrong)
+    assert (tmp_path / "a.npz").exists() == ("--save" in options)
+
+
+def test_what_is_said_on_a_closed_console_is_not_said_on_the_other():
+    script_in_numpy = "import sys; sys.modules['numba'] = None; import runpy; runpy.run_path"
+    argv = [EXAMPLES / "steel.py", "--data", "synthetic", "--epochs", "0", "--compiled"]
+    code = f"import sys; sys.argv = {[*map(str, argv)]}; sys.path[:0] = [{str(EXAMPLES)!r}]; "
+    code += f"{script_in_numpy}({str(argv[0])!r}, run_name='__main__')"
+    command = ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "Final Test" in done.stdout and "compiling" not in done.stdout
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
@@ -421,7 +439,7 @@ def test_lines_for_which_there_is_no_room():
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = script(stdout=full)
     assert done.returncode == 2
-    assert done.stderr == "steel.py: [Errno 28] No space left on device\n"
+    assert done.stderr == "steel.py: No space left on device\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes end otherwise")
@@ -434,7 +452,7 @@ def test_lines_that_nobody_reads():
         process.stdout.close()
         errors = process.stderr.read()
         assert process.wait(timeout=300) == 2
-    assert errors == b"steel.py: [Errno 32] Broken pipe\n"
+    assert errors == b"steel.py: Broken pipe\n"
 
 
 MISSING = {  # a package, options that need it, and what is said

@@ -579,7 +579,7 @@ def assert_unreachable(name: str, why: str, kept: Path) -> None:
     assert data.synthetic == f"synthetic stand-in: {why}; figures are not the published ones"
     assert_same(data, datasets.load(name, "synthetic"))
     with pytest.raises(
-        ConnectionError, match=re.escape(datasets.TABLES[name].url) + f": {why}"
+        ConnectionError, match=re.escape(f"{datasets.TABLES[name].url}: {why}")
     ) as caught:
         datasets.load(name, "uci")
     assert "\n" not in str(caught.value)
@@ -807,7 +807,8 @@ def test_no_answer(server: Server, kept: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_without_pooch(kept: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(server, "abalone", publish("abalone", monkeypatch))
     monkeypatch.setitem(sys.modules, "pooch", None)
-    assert_unreachable("abalone", "pooch is not installed", kept)
+    why = 'pooch is not installed (pip install "tinygrad_steel[examples]")'
+    assert_unreachable("abalone", why, kept)
 
 
 def broken_zip(content: bytes) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -347,3 +349,13 @@ def test_exported_model_predicts_as_the_trained_one(execute, options, tmp_path, 
         execute, sigmoid
     )
     np.testing.assert_allclose(found, prediction(trained.output), rtol=1e-6, atol=1e-6)
+
+
+def test_the_map_of_the_folder_has_each_file_once():
+    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    patterns = re.findall(r"`([^`]+\.py)`", "\n".join(rows))
+    files = [file.name for file in EXAMPLES.glob("*.py")]
+    found = {file: sum(fnmatch.fnmatch(file, p) for p in patterns) for file in files}
+    assert found == dict.fromkeys(files, 1)
+    assert [p for p in patterns if not fnmatch.filter(files, p)] == []

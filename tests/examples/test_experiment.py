@@ -1074,13 +1074,15 @@ def test_losses_with_hidden_layers(loss, tmp_path, command):
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        (["--hidden", "4,x"], "widths are whole numbers with commas, as in 12,6,4, not '4,x'"),
+        (["--hidden", "4,x"], "widths are whole numbers with commas, as in 12,6,4, not 'x'"),
         (["--hidden", "4.5"], "not '4.5'"),
         (["--optimizer", "rmsprop"], "invalid choice: 'rmsprop'"),
         (["--init", "xavier"], "invalid choice: 'xavier'"),
         (["--loss", "hinge"], "invalid choice: 'hinge'"),
         (["--view", "side"], "invalid choice: 'side'"),
         (["--seed", "one"], "--seed: a whole number, not 'one'"),
+        (["--seed", "1" * 19], "--seed: a whole number (of at most 18 digits), not '1111"),
+        (["--hidden", "4," + "1" * 19], "as in 12,6,4 (of at most 18 digits), not '1111"),
         (["--learning-rate", "fast"], "--learning-rate: a number, not 'fast'"),
         (["--epoch-count", "3"], "unrecognized arguments: --epoch-count 3"),
     ],

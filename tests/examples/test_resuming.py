@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 from pathlib import Path
 
 import abalone
@@ -168,10 +169,12 @@ def test_what_is_not_as_in_the_file_is_said(tmp_path, command):
         "adam",
         "--batch-size",
         99,
+        "--seed",
+        7,
     )
     assert lines[1].endswith(
         "(epochs: 1, inputs: standardised, adam begins anew after sgd, "
-        "learning rate 0.5 after 0.001, batch size 99 after 130)"
+        "learning rate 0.5 after 0.001, batch size 99 after 130, seed 1234 as before)"
     )
 
 
@@ -227,6 +230,44 @@ def test_a_stop_in_the_first_epoch_keeps_an_old_model(tmp_path, command, monkeyp
     code, lines, _ = command("--seed", 7, "--save", tmp_path / "a")
     assert code == 130 and "not saved: no epoch was finished" in lines
     assert (tmp_path / "a").read_bytes() == before and len([*tmp_path.iterdir()]) == 1
+
+
+def test_a_stop_in_the_first_epoch_keeps_all_old_files(tmp_path, command, monkeypatch):
+    files = ["a.npz", "a.onnx", "a.svg", "a.html"]
+    for file in files:
+        (tmp_path / file).write_text("old", encoding="utf-8")
+    options = [
+        o for f, n in zip(files, "save onnx plot page".split()) for o in (f"--{n}", tmp_path / f)
+    ]
+    stopping(monkeypatch, 3, lambda: signal.raise_signal(signal.SIGINT))
+    code, lines, _ = command(*options)
+    assert code == 130 and "not saved: no epoch was finished" in lines
+    assert {file: (tmp_path / file).read_text("utf-8") for file in files} == dict.fromkeys(
+        files, "old"
+    )
+
+
+class Callback:
+    """Dies with a signal; what that raises is lost there, as in the callbacks of a compiler."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_machine_code_is_made_is_heard(number, command, monkeypatch):
+    def compile_epoch(*_, **__):
+        Callback(number)
+        return types.SimpleNamespace(compile_seconds=0.0, backend="none")
+
+    monkeypatch.setattr(compiled_epoch, "compile_epoch", compile_epoch)
+    code, lines, errors = command("--compiled")
+    stop = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+    assert code == 128 + number and not any(line.startswith("Epoch") for line in lines)
+    assert errors == ["compiling ... 0.0 s (none)", f"steel.py: stopped by {stop}"]
 
 
 def test_an_epoch_whose_state_is_not_kept_yet_does_not_count(tmp_path, command, monkeypatch, two):

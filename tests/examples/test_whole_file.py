@@ -294,7 +294,29 @@ def test_many_writers_at_once(tmp_path):
     assert not mixed and in_folder(tmp_path) == ["a"]
 
 
-def test_what_killed_writers_left_goes_with_the_next_one(tmp_path):
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("number", [1, 2])
+def test_where_lines_are_printed_no_file_is_put(number, closed, tmp_path):
+    """`steel.py --save log.txt > log.txt`: the lines would go on in a file without a name."""
+    file = tmp_path / "log.txt"
+    code = "import sys; from whole_file import place_of; print(place_of(sys.argv[1])[0].name)"
+    with open(file, "w", encoding="utf-8") as log:
+        both = {"stdout": log, "stderr": subprocess.PIPE}
+        both = both if number == 1 else {"stdout": subprocess.PIPE, "stderr": log}
+        start = ["sh", "-c", 'exec "$@" ' + (f"{number}>&-" if closed else ""), "sh"]
+        command = [*start, sys.executable, "-c", code, str(file)]
+        env = {**os.environ, "PYTHONPATH": str(EXAMPLES)}
+        done = subprocess.run(command, **both, env=env, text=True, timeout=300)
+    if closed:
+        assert done.returncode == 0
+    else:
+        said = (done.stderr or "") + file.read_text(encoding="utf-8")
+        assert done.returncode == 1 and f"{file} cannot be written: what is printed" in said
+
+
+@pytest.mark.parametrize("clock", [0, 2e9, 1e12])
+def test_what_killed_writers_left_goes_with_the_next_one(clock, tmp_path, monkeypatch):
+    """By the clock of the disk: that of the machine may be wrong, or be set while somebody writes."""
     mark, other = "0123456789abcdef", "fedcba9876543210"
     stale = [f".a-{mark}-part.npz"]
     others = [f".a-{other}-part.npz", f".b-{mark}-part.npz", f".a-{mark}-part.svg"]
@@ -303,6 +325,7 @@ def test_what_killed_writers_left_goes_with_the_next_one(tmp_path):
         (tmp_path / name).touch()
         if name != others[0]:  # which may still be written
             os.utime(tmp_path / name, (time.time() - 4000,) * 2)
+    monkeypatch.setattr(time, "time", lambda: clock)
     write(tmp_path / "a.npz")
     assert in_folder(tmp_path) == sorted(["a.npz", *others])
 
