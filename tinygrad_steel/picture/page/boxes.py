@@ -21,11 +21,12 @@ def box(card: Mapping[str, Any]) -> tuple[int, int]:
     head += SMALL * (0 if is_said else len(card["op"][:LONG_NAME]))
     head += SMALL * (0 if card["shape"] == "()" else len(card["shape"])) + 2 * EDGE + 3 * GAP
     facts = [len(fact[:LONG_FACT]) for fact in card["facts"]]
-    cells = 1 if card["g"] is None else 2
+    cells = sum(card[kind] is not None for kind in "vg")
     width = max(
         2 * EDGE + cells * (CELL + GAP) - GAP, head, SMALL * max(facts, default=0) + 2 * EDGE
     )
-    height = (19 if is_op else 29) + GAP + ROW * len(facts) + (LOW + 12 if is_number else TALL + 27)
+    height = (19 if is_op else 29) + GAP + ROW * len(facts)
+    height += (LOW + 12 if is_number else TALL + 27) if cells else 0
     return round(width), height
 
 

@@ -103,11 +103,11 @@ function rowsAt(a) {
   // What stands at an arrow: as much as its label has room for.
   const rows = [];
   const columns = a.label ? (a.label.w - 10) / 7 : 40;
-  const value = arrayOf(cardOf.get(a.tail).v);
+  const value = has(a.passed) && arrayOf(a.passed);
   const most = a.label ? Math.round((a.label.h - 6) / 16) : 0;
   if (a.broadcast) rows.push(["broadcast", a.broadcast]);
   if (a.flows && a.code) rows.push(["vjp m", cut(a.code, columns)]);
-  if (rows.length < most && isScalar(value) && !has(value.text)) rows.unshift(["passed m", scalarText(value)]);
+  if (rows.length < most && value && !has(value.text)) rows.unshift(["passed m", scalarText(value)]);
   if (rows.length < most && a.flows && numbersIn(a)) rows.push(["vjp m", numbersIn(a)]);
   return rows.slice(0, most);
 }
@@ -191,7 +191,7 @@ function cell(g, c, kind, i, n, top) {
   const middle = left + w / 2;
   g.append(rectangle(`cell ${kind}`, [left, top, w, h], 4), label(`hint ${kind}`, middle, top + h / 2 + 3.5, kind === "v" ? "value" : "grad"));
   if (scalar) g.append(label(`num m ${kind}`, middle, top + h / 2 + 4.5, ""));
-  else g.append(...pictureIn(a, kind, [left + 3, top + 3, w - 6, h - 6]), label(`cap ${kind}`, middle, top + h + 11.5, ""));
+  else g.append(...pictureIn(a, kind, [left + 3, top + 3, w - 6, h - 6]), fill(label(`cap ${kind}`, middle, top + h + 11.5, ""), { "data-room": w }, []));
 }
 function pictureIn(a, kind, [x, y, w, h]) {
   const [width, height] = fitted(a, w, h, 13);
@@ -218,8 +218,12 @@ function progress(c) {
   const parts = partSteps.get(c.id).filter((k) => k <= state.step).length;
   return { done: state.step >= valueStep.get(c.id), parts, whole: has(c.g) && state.step >= gradientStep(c.id) };
 }
-const gradientSoFar = (c, { parts, whole }) =>
-  whole ? arrayOf(c.g) : parts ? sumOf(flowingFrom(c.id).slice(0, parts).map((a) => a.a)) : null;
+function gradientSoFar(c, { parts, whole }) {
+  // The sum of the parts that have come, where each is known: of what a fold sends there are only the parts of that.
+  if (whole) return arrayOf(c.g);
+  const came = flowingFrom(c.id).slice(0, parts).map((a) => a.a);
+  return came.length && isSum(c.id) && came.every(has) ? sumOf(came) : null;
+}
 
 function renderCard(c, g, { now, back }) {
   const at = progress(c);
@@ -227,7 +231,7 @@ function renderCard(c, g, { now, back }) {
   const verdict = row?.verdict;
   const selected = state.card === c.id;
   if (!changed(g, [at.done, at.parts, at.whole, now, back && now, selected, verdict, state.chain, frameShown(), state.theme].join())) return;
-  const partly = at.parts > 0 && !at.whole;
+  const partly = at.parts > 0 && !at.whole && isSum(c.id);
   for (const [name, on] of Object.entries({ done: at.done, whole: at.whole, partly, now, back: now && back, sel: selected, judged: verdict })) toggle(g, name, on);
   if (has(c.v)) showIn(g, "v", at.done && arrayOf(c.v));
   if (has(c.g)) showIn(g, "g", gradientSoFar(c, at), partly && `${at.parts} of ${flowingFrom(c.id).length} parts`);
@@ -244,7 +248,22 @@ function showIn(g, kind, a, caption) {
     else image.removeAttribute("href");
   }
   if (number) number.textContent = a ? cut(scalarText(a), 12) : "";
-  if (text) text.textContent = !a ? "" : caption || (!has(a.min) && a.bad ? "not finite" : kind === "g" ? `|grad| ${short(a.norm)}` : a.dtype.startsWith("int") ? "" : `${short(a.min)} … ${short(a.max)}`);
+  if (text) text.textContent = caption || (a ? captionOf(a, kind, +text.dataset.room || 84) : "");
+}
+let ruler = null;
+function widthOf(text) {
+  // Of a caption, in pixels.
+  ruler ??= Object.assign(el("canvas").getContext("2d"), { font: `10.5px ${getComputedStyle(document.body).fontFamily}` });
+  return ruler.measureText(text).width;
+}
+function captionOf(a, kind, room) {
+  // The ends of the values, or the length of the gradient, with as many digits as there is room for.
+  if (!has(a.min)) return a.bad ? "not finite" : "";
+  if (kind === "v" && /^(int|uint|bool)/.test(a.dtype)) return "";
+  const number = (x, digits) => short(x, digits).replace("e+", "e");
+  const said = (digits) => (kind === "g" ? `|grad| ${number(a.norm, digits)}` : `${number(a.min, digits)} … ${number(a.max, digits)}`);
+  const fitting = [3, 2, 1].map(said).find((text) => widthOf(text) <= room + 2);
+  return fitting ?? `|x| ≤ ${number(ownReach(a), 2)}`;
 }
 function showBadge(g, row, right, top = 0) {
   // The verdict, by icon and word, at a corner.
