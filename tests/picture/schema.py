@@ -264,7 +264,7 @@ def check_chain(where, chain, data):
         )
         if row["line"] is not None:
             own = chain["own"]
-            last = own["start"] + own["of"]  # of a long function a part is shown
+            last = own["start"] + len(own["lines"])  # of a long function a part is shown
             assert own["start"] <= row["line"] <= row["until"] < last, where
     assert sum(row["first"] for row in chain["rows"]) <= 1, where
     if chain["own"] is not None:

@@ -228,6 +228,21 @@ def test_a_long_function_is_shown_around_its_wrong_line(monkeypatch):
     assert row["line"] == line_in(text, "# here") and is_shown(found, row["line"], "# here")
 
 
+def test_what_stands_outside_of_the_part_that_is_shown_has_no_line(monkeypatch):
+    """Above it or below; it is said by its text all the same."""
+    monkeypatch.setattr(chains, "MOST_LINES", 20)
+    gap = "        a = 1\n" * 50
+    text, found = chain(
+        "    def backward():\n        dz = 2 * (X @ W0 + b0 - Y) / 12\n" + gap +
+        "        dW = X.T @ dz * 2  # here\n" + gap + "        db = dz.sum(axis=0)\n"
+        "        return dW, db\n"
+    )  # fmt: skip
+    rows = {row["called"].split()[0]: row for row in found["rows"]}
+    assert rows["dW"]["line"] == line_in(text, "# here")
+    assert rows["dz"]["line"] is rows["db"]["line"] is rows["dz"]["until"] is None
+    assert rows["dz"]["own"] and rows["db"]["own"]
+
+
 # Arrays and cards
 
 

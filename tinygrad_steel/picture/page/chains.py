@@ -116,19 +116,20 @@ def chain_of(
     owners = tensors_of(story.graph, report, ages)
     source = source_shown(report)
     first = report.first_wrong
+    own = source and shown(source, first.where if first else None)
+    seen = range(own["start"], own["start"] + len(own["lines"])) if own else range(0)
     fitting = within(room, report, story)
     rows = [
-        row_of(step, source)
+        row_of(step, source, seen)
         | (beside(story, step, t) if i in fitting else NOT_COMPARED)
         | {"n": story.cards.get(t) if t is not None else None, "first": step is first}
         for i, (step, t) in enumerate(zip(report.steps, owners))
     ]
     others = [
-        row_of(step, source) | NOT_COMPARED | {"n": None, "first": False}
+        row_of(step, source, seen) | NOT_COMPARED | {"n": None, "first": False}
         for step in report.unrecognised
     ]
     notes = [*report.agreed(), *report.besides(), *left_out(len(rows) - len(fitting))]
-    own = source and shown(source, first.where if first else None)
     rows += others
     found = {"title": title, "ok": report.ok, "note": notes, "rows": rows, "own": own}
     chain: JSON = in_print(found)
@@ -146,8 +147,8 @@ def in_print(x: Any) -> Any:
     return printable(x.expandtabs(4)) if isinstance(x, str) else x
 
 
-def row_of(step: Step, source: Source | None) -> JSON:
-    """What is said of a step, and where it stands in the source that is shown.
+def row_of(step: Step, source: Source | None, seen: range) -> JSON:
+    """What is said of a step, and where it stands in the source, of which the lines `seen` are shown.
 
     `until`: the last line of its statement. `parts`: the lines that have made what a wrong step is
     made of. `own`: its statements as text, each with its place.
@@ -156,6 +157,9 @@ def row_of(step: Step, source: Source | None) -> JSON:
     lines = range(0)
     if source is not None and place is not None and source.holds(place):
         lines = lines_of(source, place)
+    if lines and not {lines[0], lines[-1]} <= {*seen}:
+        lines = range(0)
+    parts = [p.line for p in step.helpers if source is not None and source.holds(p)]
     return {
         "name": step.name or step.variable,
         "called": step.called,
@@ -165,7 +169,7 @@ def row_of(step: Step, source: Source | None) -> JSON:
         "code": [*step.code],
         "line": lines[0] if lines else None,
         "until": lines[-1] if lines else None,
-        "parts": [p.line for p in step.helpers if source is not None and source.holds(p)],
+        "parts": [line for line in parts if line in seen],
         "own": step.own_code() if place is not None else [],
         "shape": str(step.shape),
     }
