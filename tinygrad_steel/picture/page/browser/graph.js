@@ -35,7 +35,7 @@ const label = (cls, x, y, text, anchor) => svg("text", { class: cls, x, y, "text
 
 function foldButton({ scope, box: [x, y, w], shut }) {
   const name = scope.path.at(-1);
-  const shown = cut(name, Math.max(6, (w - 40) / 7));
+  const shown = cutTo(name, w - 44, "600 12px");
   const act = () => {
     if (shut) state.closed.delete(scope.id);
     else state.closed.add(scope.id);
@@ -52,7 +52,7 @@ function foldButton({ scope, box: [x, y, w], shut }) {
     "g",
     { class: "fold", tabindex: 0, role: "button", "aria-expanded": String(!shut), "aria-label": `${shut ? "unfold" : "fold"} ${name}`, onclick: act, onkeydown },
     svg("title", {}, `scope ${scope.path.join(" / ")}`),
-    rectangle("grip", [x + 6, y + 4, Math.min(w - 12, 34 + 7 * columnsOf(shown)), 20], 5),
+    rectangle("grip", [x + 6, y + 4, Math.min(w - 12, 34 + widthOf(shown, "600 12px")), 20], 5),
     svg("path", { d: shut ? `M${x + 13} ${y + 10}l4 4l-4 4` : `M${x + 12} ${y + 12}l4 4l4 -4` }),
     label("name", x + 26, y + 18, shown),
   );
@@ -70,7 +70,7 @@ function drawShut(s) {
   const about = `${inner.length} cards${parameters.length ? ` · parameters ${parameters.join(", ")}` : ""}`;
   const path = ops.map((c) => c.glyph || words(c.op)).join(" → ");
   const g = svg("g", { class: "scope shut" }, rectangle("frame", s.box, 10), foldButton(s));
-  g.append(label("about m", x + 26, y + 35, cut(path, room / 7)), label("about", x + 26, y + 50, cut(about, room / 6)));
+  g.append(label("about m", x + 26, y + 35, cut(path, room / 7)), label("about", x + 26, y + 50, cutTo(about, room, "11.5px")));
   if (room < w - 40) for (const [kind, right] of [["v", 196], ["g", 100]]) if (has(last[kind])) g.append(...pictureIn(arrayOf(last[kind]), kind, [x + w - right, y + h / 2 - 18, 84, 36]));
   return g;
 }
@@ -140,6 +140,7 @@ function beside(pts, distance) {
 
 // ---- cards
 
+const LONG_NAME = 28; // letters of each word of a heading, for which a card has room
 const ROUND = { op: 13, output: 13 };
 function drawCard(c, [x, y]) {
   const rx = ROUND[c.kind] ?? 2;
@@ -167,7 +168,7 @@ function heading(g, c) {
   const line = svg("text", { x: 10, y });
   let room = c.w - 20 - (shape ? 6.95 * shape.length + 6 : 0);
   const part = (cls, text, each) => {
-    const shown = cut(text, Math.max(3, room / each));
+    const shown = cut(text, Math.min(LONG_NAME, Math.max(3, room / each)));
     room -= each * columnsOf(shown) + 7;
     return svg("tspan", { class: cls }, shown);
   };
@@ -250,19 +251,13 @@ function showIn(g, kind, a, caption) {
   if (number) number.textContent = a ? cut(scalarText(a), 12) : "";
   if (text) text.textContent = caption || (a ? captionOf(a, kind, +text.dataset.room || 84) : "");
 }
-let ruler = null;
-function widthOf(text) {
-  // Of a caption, in pixels.
-  ruler ??= Object.assign(el("canvas").getContext("2d"), { font: `10.5px ${getComputedStyle(document.body).fontFamily}` });
-  return ruler.measureText(text).width;
-}
 function captionOf(a, kind, room) {
   // The ends of the values, or the length of the gradient, with as many digits as there is room for.
   if (!has(a.min)) return a.bad ? "not finite" : "";
   if (kind === "v" && /^(int|uint|bool)/.test(a.dtype)) return "";
   const number = (x, digits) => short(x, digits).replace("e+", "e");
   const said = (digits) => (kind === "g" ? `|grad| ${number(a.norm, digits)}` : `${number(a.min, digits)} … ${number(a.max, digits)}`);
-  const fitting = [3, 2, 1].map(said).find((text) => widthOf(text) <= room + 2);
+  const fitting = [3, 2, 1].map(said).find((text) => widthOf(text, "10.5px") <= room + 2);
   return fitting ?? `|x| ≤ ${number(ownReach(a), 2)}`;
 }
 function showBadge(g, row, right, top = 0) {
