@@ -421,6 +421,18 @@ def test_a_report_of_another_graph_is_refused():
         chains_of(story_of(other, its), {"mine": report})
 
 
+def test_a_report_of_another_loss_of_the_same_parameters_is_refused():
+    """What is right for one loss is not for another, though all Tensors are the same."""
+    loss, names = problem()
+    report = compare_backprop(loss, names, G_W=RIGHT["W"])
+    by_code = compare_backprop(loss, names, backprop=lambda: (RIGHT["W"], RIGHT["b"]))
+    other = np.sum(names["z"])
+    for each in (report, by_code):
+        with pytest.raises(ValueError, match="about another loss, computed from the same param"):
+            explore(other, names, chains=each)
+        explore(loss, names, chains=each)
+
+
 def test_what_is_no_report_is_refused():
     loss, names = problem()
     with pytest.raises(TypeError, match="report is what compare_backprop returns, not int"):

@@ -228,6 +228,7 @@ class Report:
         self.is_complete = is_complete
         self.is_kept = is_kept
         self.sources = [*sources]
+        self.age: int | None = None  # of the loss, by which a page knows it again
         right = (step for step in steps if step.verdict.startswith(RIGHT))
         kept = ((step.unscaled, kept) for step in right for kept in step.kept)
         self.conventions = [*conventions, *applied(kept)]

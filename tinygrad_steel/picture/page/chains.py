@@ -75,6 +75,8 @@ class Report(Protocol):
     @property
     def steps(self) -> Sequence[Step]: ...
     @property
+    def age(self) -> int | None: ...
+    @property
     def first_wrong(self) -> Step | None: ...
     @property
     def ok(self) -> bool: ...
@@ -114,6 +116,7 @@ def chain_of(
 ) -> JSON:
     """A report as the page takes it; `room`: how many characters its arrays may take."""
     owners = tensors_of(story.graph, report, ages)
+    refuse_other_loss(story.graph.root, report)
     source = source_shown(report)
     first = report.first_wrong
     own = source and shown(source, first.where if first else None)
@@ -134,6 +137,15 @@ def chain_of(
     found = {"title": title, "ok": report.ok, "note": notes, "rows": rows, "own": own}
     chain: JSON = in_print(found)
     return chain | {"note": "\n".join(chain["note"])}
+
+
+def refuse_other_loss(loss: Tensor, report: Report) -> None:
+    """ValueError where parameters are the same, but another loss was compared: its gradients are others."""
+    if report.age not in (None, loss.age):
+        raise ValueError(
+            "the report is about another loss, computed from the same parameters: explore the loss "
+            "that was compared"
+        )
 
 
 def in_print(x: Any) -> Any:
