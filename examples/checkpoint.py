@@ -58,6 +58,14 @@ class Unsound(ValueError):
     """What is wrong with a file, for the end of a sentence."""
 
 
+def not_ours(file: str | os.PathLike[str], why: object, perhaps: str = "") -> ValueError:
+    """The error for a file that these examples have not written, or `perhaps` not so."""
+    return ValueError(f"{file} is not a model saved by these examples{perhaps}: {why}")
+
+
+NOT_WHOLE = ", or not a whole one"
+
+
 # Out and in
 
 
@@ -130,10 +138,8 @@ def saying_whose(file: str | os.PathLike[str]) -> Iterator[None]:
     except (*BROKEN, OSError) as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # that is a seek to nowhere
             raise
-        why = str(error) if isinstance(error, Unsound) else "its archive is broken"
-        raise ValueError(
-            f"{file} is not a model saved by these examples, or not a whole one: {why}"
-        ) from error
+        why = error if isinstance(error, Unsound) else "its archive is broken"
+        raise not_ours(file, why, NOT_WHOLE) from error
 
 
 def members_of(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
@@ -240,24 +246,20 @@ def refuse_size(
     """ValueError where a file has far more numbers than any run like this one: before they are read."""
     claimed = sum(math.prod(kind.shape) * kind.dtype.itemsize for kind in kinds.values())
     if claimed > 8 * sum(x.nbytes for x in own_arrays.values()):
-        raise ValueError(
-            f"{file} is not a model saved by these examples, or not of such a run: it has {claimed} bytes of numbers"
-        )
+        raise not_ours(file, f"it has {claimed} bytes of numbers", ", or not of such a run")
 
 
 def refuse_rows(file: str | os.PathLike[str], rows: Any, count: int, what: str) -> None:
     """ValueError where an array does not hold numbers of some of `count` rows."""
     sound = isinstance(rows, np.ndarray) and rows.dtype.kind in "iu" and rows.ndim == 1
     if not (sound and len(rows) and 0 <= rows.min() <= rows.max() < count):
-        raise ValueError(
-            f"{file} is not a model saved by these examples: its {what} are no rows of 0 to {count - 1}"
-        )
+        raise not_ours(file, f"its {what} are no rows of 0 to {count - 1}")
 
 
 def refuse_scaling(file: str | os.PathLike[str], std: np.ndarray) -> None:
     """ValueError for a standard deviation below 0, by which no data was ever scaled (0: a constant column)."""
     if np.any(std < 0):
-        raise ValueError(f"{file} is not a model saved by these examples: its std is below 0")
+        raise not_ours(file, "its std is below 0")
 
 
 # The state of a training

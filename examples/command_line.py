@@ -19,15 +19,8 @@ from tinygrad_steel import RendererNotFound
 if TYPE_CHECKING:
     from experiment import Run
 
-ONE_MODEL = (
-    "save",
-    "plot",
-    "onnx",
-    "page",
-    "load_from",
-    "source",
-    "graph",
-)  # options for one training
+# Options for one training
+ONE_MODEL = ("save", "plot", "onnx", "page", "load_from", "source", "graph")
 LONGEST = 500  # characters of a message
 WRONG = 2  # the exit code for what cannot be done as it was given
 
@@ -110,6 +103,13 @@ def parser_for(description: str | None, choices: dict[str, list[str]]) -> Parser
         add(f"--{name}", choices=options, default=options[0], help=f"default {options[0]}")
     layers = "widths of hidden layers, with relu (default none)"
     add("--hidden", type=widths, default=(), metavar="12,6,4", help=layers)
+    add_output_options(parser)
+    return parser
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Options of all experiments: seeds, what is said, what comes out, what is shown instead."""
+    add = parser.add_argument
     add("--learning-rate", type=rate, default=0.001, metavar="RATE", help="default 0.001")
     add("--seed", type=whole, default=1234, metavar="N", help="of weights and shuffling, 1234")
     several = "train with so many seeds, from --seed on; mean and spread of their figures"
@@ -137,13 +137,16 @@ def parser_for(description: str | None, choices: dict[str, list[str]]) -> Parser
     add("--graph", type=file, metavar="FILE", help=drawn)
     views = ["forward", "backward", "both"]
     add("--view", choices=views, default="forward", help="of --graph (default forward)")
-    return parser
 
 
 def main(execute: Callable[..., Run], description: str | None, **choices: list[str]) -> None:
     """Run an experiment from the command line; `choices` are options of its own, each by default its first."""
     parser = parser_for(description, choices)
-    given = vars(parser.parse_args())
+    run_parsed(parser, execute, vars(parser.parse_args()))
+
+
+def run_parsed(parser: Parser, execute: Callable[..., Run], given: dict[str, Any]) -> None:
+    """Run an experiment with options as they were parsed."""
     seeds = given.pop("seeds")
     if seeds < 1:
         parser.fail(f"seeds are at least 1, not {seeds}")
@@ -151,21 +154,29 @@ def main(execute: Callable[..., Run], description: str | None, **choices: list[s
     if seeds > 1 and single:
         parser.fail(f"--seeds trains {seeds} models: without --{single[0].replace('_from', '')}")
     counts = [given.pop(name) for name in ("epochs", "batch_size", "report")]
+
+    def train() -> str:
+        if seeds > 1:
+            return train_seeds(execute, counts, given, seeds)
+        return execute(*counts, explain=True, **given).stopped
+
+    stopped = run_safely(parser, train)
+    if stopped:  # so that what depends on the whole training does not begin
+        sys.exit(TERMINATED if stopped == "SIGTERM" else CTRL_C)
+
+
+def run_safely(parser: Parser, do: Callable[[], Any]) -> Any:
+    """What `do` returns; one line and an exit code for what cannot be done, and for Ctrl-C and SIGTERM."""
     prepare_console()
     try:
         with sigterm_as_interrupt():
-            if seeds == 1:
-                stopped = execute(*counts, explain=True, **given).stopped
-            else:
-                stopped = train_seeds(execute, counts, given, seeds)
+            return do()
     except (ValueError, OSError, ImportError, MemoryError, RendererNotFound, ArithmeticError) as e:
         parser.fail(e)
     except Terminated:
         parser.fail("stopped by SIGTERM", TERMINATED)
     except KeyboardInterrupt:
         parser.fail("stopped by Ctrl-C", CTRL_C)
-    if stopped:  # so that what depends on the whole training does not begin
-        sys.exit(TERMINATED if stopped == "SIGTERM" else CTRL_C)
 
 
 def drop_output() -> None:

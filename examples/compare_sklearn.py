@@ -18,6 +18,8 @@ import steel
 from command_line import Parser, file, plus_minus, prepare_console, silent, whole
 from stopping import CTRL_C
 
+from tinygrad_steel import sigmoid, softmax
+
 FIRST_SEED = 1234
 GOOD = {"hidden": (64, 32), "init": "he", "standardize": True, "optimizer": "adam"}
 # name: how to train it, epochs, learning rate, what the figure is called, and the figure from outputs and targets
@@ -45,13 +47,13 @@ def theirs(trained, epochs, rate, seed):
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-    x, y = trained.model.scaling(trained.dataset.x), trained.dataset.y
-    classes = trained.dataset.name != "abalone"
+    x, y, settings = trained.x, trained.dataset.y, trained.settings
+    classes = trained.experiment.prediction in (sigmoid, softmax)
     kind = MLPClassifier if classes else MLPRegressor
     network = kind(
-        hidden_layer_sizes=GOOD["hidden"],
+        hidden_layer_sizes=settings.hidden,
         alpha=0,
-        batch_size=10,
+        batch_size=settings.mb_size,
         learning_rate_init=rate,
         max_iter=epochs,
         n_iter_no_change=epochs + 1,  # no early end: the same number of epochs

@@ -11,8 +11,10 @@ import contextlib
 import hashlib
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from downloads import unpacked
@@ -30,6 +32,8 @@ class Dataset:
     x_names: tuple[str, ...]
     y_names: tuple[str, ...]
     synthetic: str = ""  # for made-up data, the sentence that says so
+    test: np.ndarray | None = None  # the rows for the test, where the data says which
+    recipe: Mapping[str, Any] | None = None  # how the numbers were made, to be kept with a model
 
 
 @dataclass(frozen=True)
@@ -146,13 +150,13 @@ def find(name: str, folder: Path) -> Path | None:
     return next((folder / file for file in TABLES[name].files if (folder / file).is_file()), None)
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, longest: int = LONGEST) -> bytes:
     """A file's bytes; OSError for a pipe or a device, and for what is too long to be a table."""
     status = path.stat()
     if kind := kind_of(status):
         raise OSError(f"{path} is no file: it is {kind}")
-    if status.st_size > LONGEST:
-        raise OSError(f"{path} is no table: it has {status.st_size} bytes, more than {LONGEST}")
+    if status.st_size > longest:
+        raise OSError(f"{path} is no table: it has {status.st_size} bytes, more than {longest}")
     return path.read_bytes()
 
 

@@ -13,9 +13,8 @@ from http import HTTPStatus
 
 TIMEOUT = 15  # seconds without a word
 PATIENCE = 60  # seconds for all of it
-LARGEST = (
-    20_000_000  # bytes, of an archive and of a file in it: ten times those of the largest table
-)
+# Bytes, of an archive and of a file in it: ten times those of the largest table
+LARGEST = 20_000_000
 
 # What a broken archive may raise; of the methods of compression, only the usual one can be read in bounded pieces
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

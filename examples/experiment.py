@@ -164,7 +164,7 @@ def prepare(experiment: Experiment, settings: Settings) -> Run:
     """Everything before the first epoch: data, first weights, and which rows are for the test."""
     given = settings.data
     dataset = given if isinstance(given, Dataset) else load(experiment.data, given)
-    settings.check_rows(len(dataset.x))
+    settings.check_rows(len(dataset.x), None if dataset.test is None else len(dataset.test))
     if dataset.synthetic and not settings.instead_of_training:
         settings.say(dataset.synthetic)
     rng = settings.generator()
@@ -172,10 +172,7 @@ def prepare(experiment: Experiment, settings: Settings) -> Run:
     check_size([columns, *map(int, settings.hidden), classes], len(dataset.x))
     model = Model(columns, settings.hidden, classes, rng, settings.init)
     optimizer = OPTIMIZERS[settings.optimizer](model.parameters.values(), settings.learning_rate)
-    order = np.arange(len(dataset.x))
-    rng.shuffle(order)
-    whole_batches = int(len(order) * 0.8) // settings.mb_size * settings.mb_size
-    training, test = np.split(order, [whole_batches])
+    training, test = split(dataset, rng, settings.mb_size)
     run = Run(experiment, settings, dataset, model, optimizer, training, test, rng)
     if settings.load_from is not None:
         resuming.go_on(run, settings.load_from)
@@ -187,6 +184,17 @@ def prepare(experiment: Experiment, settings: Settings) -> Run:
             f"a batch of {settings.mb_size} is more than the {len(run.training)} training rows"
         )
     return run
+
+
+def split(dataset: Dataset, rng: np.random.RandomState, mb_size: int) -> tuple[Array, Array]:
+    """The rows for training and those for the test: whole batches of 80 percent, where the data does not say."""
+    order = np.arange(len(dataset.x))
+    rng.shuffle(order)
+    if dataset.test is not None:
+        return order[~np.isin(order, dataset.test)], dataset.test
+    whole_batches = int(len(order) * 0.8) // mb_size * mb_size
+    training, test = np.split(order, [whole_batches])
+    return training, test
 
 
 def balanced(y: Array, rows: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What an experiment leaves behind, all around the training: kept models, ONNX, curves, source and graph."""
+"""What an experiment leaves behind, all around the training: kept models, ONNX, curves, page, source and graph."""
 
 from __future__ import annotations
 

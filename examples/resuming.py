@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from checkpoint import (
+    NOT_WHOLE,
     Arrays,
     Saver,
     load_checkpoint,
+    not_ours,
     refuse_differences,
     refuse_rows,
     refuse_scaling,
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 
 MOST_EPOCHS = 10**15  # more are nobody's
 FIXED = ("init", "standardize", "balance")  # settings that stay what they are in the file
+SOUND: dict[str, Callable[[Any], bool]] = {  # settings without which no run goes on
+    "init": lambda x: x in ("book", "he"),
+    "optimizer": lambda x: x in [*OPTIMIZERS],
+    "standardize": lambda x: isinstance(x, bool),
+    "balance": lambda x: isinstance(x, bool),
+    "epochs": lambda x: type(x) is int and 0 <= x < MOST_EPOCHS,
+}
 
 
 def saver(run: Run) -> Saver:
@@ -63,6 +72,7 @@ def must_agree(run: Run) -> dict[str, Any]:
         "labels": [*run.dataset.y_names],
         "loss": run.experiment.loss.__name__,
         "widths": run.model.widths,
+        **({"recipe": run.dataset.recipe} if run.dataset.recipe else {}),
     }
 
 
@@ -83,9 +93,7 @@ def go_on(run: Run, file: str) -> None:
     for name in ("test", "training"):
         refuse_rows(file, arrays[name], len(run.dataset.x), f"{name} rows")
     if np.isin(arrays["training"], arrays["test"]).any():
-        raise ValueError(
-            f"{file} is not a model saved by these examples: it was trained with test rows"
-        )
+        raise not_ours(file, "it was trained with test rows")
     refuse_scaling(file, arrays["std"])
     run.model.scaling = Scaling(arrays["mean"], arrays["std"])
     run.test, run.training = arrays["test"], arrays["training"].copy()
@@ -115,17 +123,11 @@ def differences(run: Run, kept: dict[str, Any]) -> Iterator[str]:
 
 def check(run: Run, file: str, kept: dict[str, Any], kinds: dict[str, Kind]) -> None:
     """ValueError where a file is not of such a run; before its arrays are read."""
-    sound = kept.get("init") in ("book", "he") and kept.get("optimizer") in [*OPTIMIZERS]
-    sound = sound and all(isinstance(kept.get(name), bool) for name in ("standardize", "balance"))
-    epochs = kept.get("epochs")
-    sound = sound and isinstance(epochs, int) and not isinstance(epochs, bool)
-    sound = sound and 0 <= epochs < MOST_EPOCHS
-    missing = [name for name in ("test", "training") if name not in kinds]
-    if missing or not sound:
-        why = f"it has no {missing[0]} rows" if missing else "its settings are none of theirs"
-        raise ValueError(
-            f"{file} is not a model saved by these examples, or not a whole one: {why}"
-        )
+    for name in ("test", "training"):
+        if name not in kinds:
+            raise not_ours(file, f"it has no {name} rows", NOT_WHOLE)
+    if not all(is_sound(kept.get(name)) for name, is_sound in SOUND.items()):
+        raise not_ours(file, "its settings are none of theirs", NOT_WHOLE)
     own, _ = state_of(run)
     wanted = {name: own[name] for name in own if name.startswith(("parameter ", "mean", "std"))}
     refuse_differences(file, kept, kinds, must_agree(run), wanted)

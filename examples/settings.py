@@ -94,12 +94,13 @@ class Settings:
         named = {"data": self.data, "load": self.load_from}
         return {k: os.fspath(v) for k, v in named.items() if isinstance(v, str | os.PathLike)}
 
-    def check_rows(self, rows: int) -> None:
-        """ValueError where so many rows cannot be trained in such batches."""
-        most = int(rows * 0.8)
+    def check_rows(self, rows: int, test: int | None = None) -> None:
+        """ValueError where so many rows, `test` of them kept for the test, cannot be trained in such batches."""
+        most = int(rows * 0.8) if test is None else rows - test
+        share = "0.8" if test is None else "those for training"
         if self.epoch_count < 0 or self.report < 0 or not 1 <= self.mb_size <= most:
             raise ValueError(
-                f"epochs and report are at least 0, the batch size 1 to {most} (0.8 of {rows} rows); "
+                f"epochs and report are at least 0, the batch size 1 to {most} ({share} of {rows} rows); "
                 f"got epochs {self.epoch_count}, report {self.report}, batch size {self.mb_size}"
             )
 

@@ -6,7 +6,7 @@ import contextlib
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,32 @@ def chromium() -> Iterator[Any]:
 def probe(page: Any, name: str) -> Any:
     """What a function of probes.js finds in a page."""
     return page.evaluate(f"({PROBES.read_text(encoding='utf-8')}).{name}()")
+
+
+def card(page: Any, name: str) -> Any:
+    """The card of a value."""
+    return page.locator(f'.card[aria-label^="{name},"]')
+
+
+def there_and_back(
+    page: Any, last: int, shift: str = "", is_at: Callable[[int], bool] = lambda k: True
+) -> None:
+    """By keys from the first place to the last and back: each looks as it did, and like no other."""
+
+    def press(key: str) -> Any:
+        page.keyboard.press(f"{shift}{key}")
+        return probe(page, "seen")
+
+    there = [probe(page, "seen")]
+    for k in range(1, last + 1):
+        there.append(press("ArrowRight"))
+        assert is_at(k)
+    assert press("ArrowRight") == there[-1]  # there is nothing after the end
+    assert len({*there}) == len(there)
+    for k in reversed(range(last)):
+        assert press("ArrowLeft") == there[k], f"place {k} looks different on the way back"
+    assert press("End") == there[-1]
+    assert press("Home") == there[0]
 
 
 def large(blocks: int = 60) -> Tensor:

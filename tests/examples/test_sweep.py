@@ -1,545 +1,350 @@
-"""Sweeps: equal whatever the executor, continued by a restart, and complete though workers die."""
+"""A sweep's study: each configuration once and equal to an undisturbed run, whoever dies and whoever is slow."""
 
 from __future__ import annotations
 
 import concurrent.futures as cf
-import csv
 import functools
-import importlib
-import inspect
-import math
-import os
-import signal
-import subprocess
-import sys
+import sqlite3
+import statistics
+import threading
 import time
+import types
 from collections import Counter
-from pathlib import Path
 
+import optuna
 import pytest
-import sweep as script
-from sweep import COLUMNS, grid, processes, read, run, summary, sweep
-
-SCRIPT = Path(script.__file__)
-GRID = grid(["steel"], range(4), data="synthetic")
-of_processes = pytest.mark.slow  # each of them starts, and loads all there is
-
-
-class Inline(cf.Executor):
-    """Runs at once, in the caller's thread."""
-
-    def submit(self, function, *args):
-        future = cf.Future()
-        try:
-            future.set_result(function(*args))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-class Counted:
-    """A run that trains nothing, and remembers the seeds of what it ran."""
-
-    def __init__(self, error=None):
-        self.seeds, self.error = [], error
-
-    def __call__(self, settings):
-        self.seeds.append(settings["seed"])
-        if self.error:
-            raise self.error
-        return {"status": "done", "test_accuracy": settings["seed"] / 10, "last_loss": 1.0}
-
-
-def quietly(combinations, file, run=run, open_executor=Inline, at_once=1, **options):
-    return sweep(
-        combinations,
-        open_executor,
-        file,
-        run=run,
-        at_once=at_once,
-        say=lambda line: None,
-        **options,
-    )
-
-
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.01)
-    return found
-
-
-def seeds(rows):
-    return sorted(int(row["seed"]) for row in rows)
+import sweep_run
+import sweep_storage
+import sweep_study
+from optuna.trial import TrialState
+from sweep_storage import RETRY, open_storage
+from sweep_study import begin, planned
+from sweep_tables import notes
+from sweeps import check_alone, quietly, small_task, states, study_of
 
 
 @pytest.fixture
-def file(tmp_path):
-    return tmp_path / "sweep.csv"
+def task(tmp_path):
+    return small_task(tmp_path)
 
 
 @pytest.fixture
-def executor_of(request):
-    """Opens executors by name; the cluster is only started for those who ask for it."""
+def counted_runs(monkeypatch):
+    """Runs that train nothing: the list of what was run, and an error to be raised by them."""
 
-    def opener(name):
-        if name == "dask":
-            address = request.getfixturevalue("dask_cluster").scheduler_address
-            return lambda: script.cluster(address)
-        return {"threads": lambda: cf.ThreadPoolExecutor(2), "processes": lambda: processes(2)}[
-            name
-        ]
+    def run(settings, seed, data, watch):
+        runs.append((settings["loss"], seed))
+        if errors:
+            raise errors[0]
+        return {"seed": seed, "test_accuracy": seed / 10}
 
-    return opener
-
-
-# What a combination gives
+    runs, errors = [], []
+    monkeypatch.setattr(sweep_study, "run", run)
+    return runs, errors
 
 
-VARIED = [
-    *grid(
-        ["steel"],
-        [1, 2],
-        [0.001],
-        [(), (6, 4)],
-        ["softmax", "sigmoid"],
-        epochs=1,
-        standardize=True,
-        data="synthetic",
-    ),
-    *grid(["abalone"], [1], [0.001, 1e9], epochs=2, data="synthetic"),  # the second fails
-    *grid(["pulsar"], [1], optimizer="adam", balance=True, epochs=1, data="synthetic"),
-]
+# One run
 
 
-@pytest.fixture(scope="module")
-def inline_rows(tmp_path_factory):
-    return results(quietly(VARIED, tmp_path_factory.mktemp("inline") / "sweep.csv"))
-
-
-def results(rows):
-    """All but the time that it took, which is no result."""
-    return sorted(tuple(row[name] for name in COLUMNS if name != "seconds") for row in rows)
-
-
-@of_processes
-@pytest.mark.xdist_group("cluster")
-@pytest.mark.parametrize("name", ["threads", "processes", "dask"])
-def test_results_are_equal_whatever_the_executor(name, executor_of, file, inline_rows, capfd):
-    assert (
-        results(quietly(VARIED, file, open_executor=executor_of(name), at_once=math.inf))
-        == inline_rows
-    )
-    assert capfd.readouterr().out == ""
-
-
-def test_a_run_gives_what_the_experiment_gives(capsys):
-    (settings,) = grid(
-        ["abalone"], [7], [0.01], [(5,)], epochs=2, standardize=True, init="he", data="synthetic"
-    )
-    found = run(settings)
+def test_a_run_gives_what_the_experiment_gives(task, capsys):
+    settings = {**task.settings, "learning_rate": 0.01, "hidden": "5", "loss": "softmax"}
+    found = sweep_run.run(settings, 7)
     assert capsys.readouterr() == ("", "")
-    trained = script.abalone_exec(
-        2,
-        hidden=(5,),
-        init="he",
-        standardize=True,
-        learning_rate=0.01,
-        seed=7,
-        data="synthetic",
-        metrics=True,
+    trained = sweep_run.steel_exec(
+        2, 50, 0, hidden=(5,), standardize=True, learning_rate=0.01, seed=7, data="synthetic"
     )
-    lines = capsys.readouterr().out.splitlines()  # no longer silent
-    assert (found["status"], found["metric"]) == ("done", "mean absolute error")
-    assert (found["test_accuracy"], found["last_loss"]) == (
-        trained.history[-1].test_accuracy,
-        trained.history[-1].loss,
-    )
-    assert f"mean absolute error in rings = {found['value']:5.3f}" in lines
+    last = trained.history[-1]
+    assert (found["test_accuracy"], found["last_loss"]) == (last.test_accuracy, last.loss)
+    other = sweep_run.run(settings, 8)
+    assert found["parameters"] != other["parameters"] and len(found["parameters"]) == 16
 
 
 def test_the_mean_recall_counts_rare_classes_as_much_as_frequent_ones():
-    y = script.np.eye(3)[[0, 0, 0, 1]]  # the third class is not there
-    assert script.mean_recall(script.np.eye(3)[[0, 0, 2, 1]], y) == pytest.approx((2 / 3 + 1) / 2)
+    y = sweep_run.np.eye(3)[[0, 0, 0, 1]]  # the third class is not there
+    output = sweep_run.np.eye(3)[[0, 0, 2, 1]]
+    assert sweep_run.mean_recall(output, y) == pytest.approx((2 / 3 + 1) / 2)
 
 
-def test_a_stand_in_that_nobody_asked_for_is_no_result(monkeypatch):
+def test_a_stand_in_that_nobody_asked_for_is_no_result(task, monkeypatch):
     monkeypatch.delenv("TINYGRAD_STEEL_DATA", raising=False)
-    monkeypatch.setattr(
-        "datasets.from_uci", lambda name: (_ for _ in ()).throw(ConnectionError("no network"))
+    fail = lambda name: (_ for _ in ()).throw(ConnectionError("no network"))  # noqa: E731
+    monkeypatch.setattr("datasets.from_uci", fail)
+    settings = {**task.settings, "learning_rate": 0.01, "hidden": "", "loss": "softmax"}
+    with pytest.raises(FileNotFoundError, match="no network"):
+        sweep_run.run({**settings, "data": "real"}, 1)
+
+
+# What is planned
+
+
+def test_a_grid_has_each_combination_with_each_seed(task):
+    space = {"learning_rate": [0.1, 0.2, 0.3], "hidden": ["", "3"], "loss": ["softmax"]}
+    slots = planned(task._replace(space=space))
+    found = {
+        (t.params["learning_rate"], t.params["hidden"], *t.user_attrs["seeds"])
+        for t in slots.values()
+    }
+    assert len(slots) == len(found) == 3 * 2 * 2
+
+
+def test_random_draws_are_the_same_everywhere_and_more_trials_begin_with_them(task):
+    task = task._replace(sampler="random", space={**task.space, "learning_rate": [1e-4, 1e-1]})
+    some, more = planned(task), planned(task._replace(trials=7))
+    assert [*some] == [*planned(task)] and {*some} < {*more} and len(more) == 14
+    rates = {t.params["learning_rate"] for t in more.values()}
+    assert len(rates) == 7 and min(rates) >= 1e-4 and max(rates) <= 1e-1
+    assert {*planned(task._replace(seeds=[2, 1]))}.isdisjoint(some)
+
+
+# Sweeps
+
+
+@pytest.mark.parametrize("sampler", ["grid", "random"])
+@pytest.mark.parametrize("place", ["sqlite:///{}/sweep.db", "journal:{}/sweep.log"])
+def test_each_configuration_has_one_result_equal_to_an_undisturbed_run(
+    task, tmp_path, sampler, place
+):
+    rates = [0.01] if sampler == "grid" else [0.001, 0.1]
+    space = {**task.space, "hidden": ["", "6,4"], "learning_rate": rates}
+    task = task._replace(sampler=sampler, space=space, storage=place.format(tmp_path), trials=3)
+    rows = quietly(task)
+    assert {row["status"] for row in rows} == {"done"}
+    assert len(rows) == (8 if sampler == "grid" else 6) == states(task)["COMPLETE"]
+    check_alone(rows)
+
+
+@pytest.mark.parametrize("experiment", ["abalone", "pulsar"])
+def test_other_experiments_have_no_choice_of_losses(task, tmp_path, experiment):
+    task = task._replace(storage=f"journal:{tmp_path}/sweep.log")
+    space = {"learning_rate": [0.0001], "hidden": [""]}
+    settings = {**task.settings, "experiment": experiment, "epochs": 1}
+    rows = quietly(task._replace(space=space, settings=settings, seeds=[3]))
+    assert len(rows) == 1 and "loss" not in rows[0]
+    check_alone(rows)
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_tpe_counts_each_trial_once_over_all_seeds(task, tmp_path, prune, monkeypatch):
+    seeded = functools.partial(optuna.samplers.TPESampler, seed=0)  # so that something is pruned
+    monkeypatch.setattr(optuna.samplers, "TPESampler", seeded)
+    task = task._replace(storage=f"journal:{tmp_path}/sweep.log")
+    space = {**task.space, "learning_rate": [1e-4, 1e-1], "hidden": ["", "4"]}
+    task = task._replace(sampler="tpe", trials=12, prune=prune, space=space)
+    rows = quietly(task)
+    assert Counter(row["trial"] for row in rows) == dict.fromkeys(range(12), 2)
+    pruned = [row for row in rows if row["status"] == "pruned"]
+    assert bool(pruned) == prune and states(task)["PRUNED"] == len(pruned) / 2
+    check_alone([row for row in rows if row["status"] == "done"])
+    for trial in study_of(task).get_trials(states=(TrialState.COMPLETE,)):
+        assert trial.value == pytest.approx(
+            sum(r["test_accuracy"] for r in trial.user_attrs["results"]) / 2
+        )
+    assert quietly(task) == rows  # and nothing is run again
+    assert len({row["trial"] for row in quietly(task._replace(trials=14))}) == 14
+
+
+def test_a_restart_runs_what_is_missing_and_seeds_can_be_added(task, counted_runs):
+    runs, _ = counted_runs
+    quietly(task)
+    assert (
+        runs == [("sigmoid", 1), ("softmax", 1), ("sigmoid", 2), ("softmax", 2)]
+        or len({*runs}) == 4
     )
-    found = run(grid(["steel"], epochs=1)[0])
-    assert found["status"] == "failed" and "no network" in found["error"]
-
-
-def test_a_training_stopped_by_ctrl_c_is_no_result(monkeypatch):
-    def stop(*args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("experiment.Run.step", stop)
-    with pytest.raises(KeyboardInterrupt):
-        run(GRID[0])
-
-
-def test_a_grid_has_losses_only_where_there_is_a_choice():
-    found = grid(["steel", "pulsar"], [1, 2], [0.1], [(), (3,)], ["softmax", "sigmoid"])
-    assert Counter(settings["experiment"] for settings in found) == {"steel": 8, "pulsar": 4}
-    assert {settings["loss"] for settings in found if settings["experiment"] == "pulsar"} == {""}
-    assert [settings["seed"] for settings in found] == [1] * 6 + [2] * 6
+    quietly(task)
+    assert len(runs) == 4
+    rows = quietly(task._replace(seeds=[1, 2, 3]))
+    assert {*runs[4:]} == {("sigmoid", 3), ("softmax", 3)} and len(rows) == 6
 
 
 @pytest.mark.parametrize(
-    "given", [{"losses": ["hinge"]}, {"epoch": 3}, {"epochs": 0}, {"batch_size": 0}]
+    "changes, words",
+    [
+        ({"space": {"learning_rate": [0.5], "hidden": [""], "loss": ["softmax"]}}, "learning_rate"),
+        ({"sampler": "random"}, "sampler grid, here random"),
+        ({"settings": {"experiment": "steel", "epochs": 3}}, "epochs 2, here 3"),
+    ],
 )
-def test_a_grid_that_cannot_be_run_is_refused(given):
-    with pytest.raises(ValueError, match="no 'hinge'|no 'epoch'|at least 1"):
-        grid(["steel"], **given)
+def test_a_study_of_other_settings_is_refused_and_stays_as_it_is(
+    task, counted_runs, changes, words
+):
+    quietly(task)
+    before = study_of(task).trials, study_of(task).user_attrs
+    with pytest.raises(ValueError, match=f"{words}.*--study"):
+        quietly(task._replace(**changes))
+    assert (study_of(task).trials, study_of(task).user_attrs) == before and len(
+        counted_runs[0]
+    ) == 4
+    assert len(quietly(task._replace(study="other", **changes))) > 0
 
 
-# The file
-
-
-def test_a_restart_runs_what_is_missing(file):
-    quietly(GRID[2:], file, Counted())
-    rows = quietly(GRID, file, again := Counted())
-    assert again.seeds == [0, 1] and seeds(rows) == [0, 1, 2, 3]
-    quietly(GRID, file, again := Counted())
-    assert again.seeds == []
-
-
-def test_a_changed_grid_adds_what_is_new_and_keeps_what_is_there(file):
-    quietly(GRID, file, Counted())
-    changed = grid(["steel"], [3, 4], [0.001, 0.1], [(), (64, 32)], data="synthetic")
-    rows = quietly(changed, file, added := Counted())
-    assert Counter(added.seeds) == {3: 3, 4: 4} and len(rows) == 4 + 7
-    assert {row["hidden"] for row in rows} == {"", "64,32"}
-
-
-def test_twice_in_the_grid_is_once_in_the_file(file):
-    assert seeds(quietly(GRID + GRID, file, Counted())) == [0, 1, 2, 3]
-
-
-@pytest.mark.parametrize("cut", [1, 2, 30])
-def test_a_half_written_line_is_run_again(file, cut):
-    quietly(GRID, file, Counted())
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-cut])
-    quietly(GRID, file, again := Counted())
-    assert again.seeds == [3] and file.read_bytes() == whole
-
-
-def test_a_half_written_head_is_written_again(file):
-    file.write_text("experiment,lo", encoding="utf-8")
-    assert seeds(quietly(GRID, file, Counted())) == [0, 1, 2, 3]
-
-
-def test_another_file_is_not_touched(file):
-    file.write_text("a,b\n1,2\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="not a sweep's file"):
-        quietly(GRID, file, Counted())
-    assert file.read_text(encoding="utf-8") == "a,b\n1,2\n"
-
-
-def test_a_row_is_in_the_file_as_soon_as_it_is_said(file):
-    found = []
-    sweep(
-        GRID,
-        Inline,
-        file,
-        run=Counted(),
-        at_once=1,
-        say=lambda line: found.append((line, len(read(file)))),
-    )
-    assert found[0] == ("4 combinations, 0 of them finished already", 0)
-    assert found[3:] == [("3/4 seed=2: 0.200", 3), ("4/4 seed=3: 0.300", 4)]
+def test_a_study_of_somebody_else_is_refused_and_stays_as_it_is(task, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    theirs = optuna.create_study(study_name=task.study, storage=open_storage(task.storage, 10))
+    theirs.add_trial(optuna.create_trial(value=1.0))
+    with pytest.raises(ValueError, match="no sweep's"):
+        quietly(task)
+    assert len(theirs.trials) == 1 and theirs.user_attrs == {}
 
 
 # What fails
 
 
-def test_a_loss_that_is_not_finite_is_a_row_with_its_error_and_repeated_only_if_asked_for(file):
-    combinations = grid(["abalone"], [1], [1e9, 0.001], epochs=2, data="synthetic")
-    failed, done = quietly(combinations, file)
-    assert (failed["status"], done["status"]) == ("failed", "done")
-    assert (
-        failed["error"].startswith("FloatingPointError: the loss is ")
-        and failed["test_accuracy"] == ""
-    )
-    quietly(combinations, file, again := Counted())
-    assert again.seeds == []
-    rows = quietly(combinations, file, again := Counted(), retry=True)
-    assert again.seeds == [1] and [row["status"] for row in rows] == ["done", "done"]
-
-
-def test_whatever_a_run_raises_is_a_row(file):
-    rows = quietly(GRID, file, Counted(RuntimeError("two\nlines")))
-    assert [(row["status"], row["error"]) for row in rows] == [
-        ("failed", "RuntimeError: two lines")
-    ] * 4
-
-
-def test_an_error_of_the_executor_stops_the_sweep_and_keeps_what_is_finished(file):
-    class Full(Inline):
-        def submit(self, function, settings):
-            if settings["seed"] == 2:
-                raise RuntimeError("no room")
-            return super().submit(function, settings)
-
-    with pytest.raises(RuntimeError, match="no room"):
-        quietly(GRID, file, Counted(), Full)
-    assert seeds(read(file)) == [0, 1]
-
-
-# Workers that die
-
-
-def dies(folder, times, settings):
-    """Kill the process at seed 1, but only so many times."""
-    with open(folder / str(settings["seed"]), "a", encoding="utf-8") as f:
-        f.write("+")
-    if settings["seed"] == 1 and (folder / "1").stat().st_size <= times:
-        os.kill(
-            os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM)
-        )  # on Windows, SIGTERM is no less
-    return {"status": "done", "test_accuracy": 0.5}
-
-
-@pytest.fixture
-def importable_dies(tmp_path, monkeypatch):
-    """The same, from a module that worker processes can import under its name."""
-    (tmp_path / "dying.py").write_text(
-        f"import os\nimport signal\n\n\n{inspect.getsource(dies)}", encoding="utf-8"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    yield importlib.import_module("dying").dies
-    del sys.modules["dying"]
-
-
-@of_processes
-@pytest.mark.parametrize("times, status, ran", [(2, "done", 3), (9, "lost", 3)])
-def test_a_run_that_kills_its_process_is_tried_three_times_and_takes_no_other_along(
-    importable_dies, tmp_path, file, times, status, ran
-):
-    rows = quietly(
-        GRID,
-        file,
-        functools.partial(importable_dies, tmp_path, times),
-        lambda: processes(2),
-        at_once=2,
-    )
-    assert seeds(rows) == [0, 1, 2, 3]
-    assert {int(row["seed"]): row["status"] for row in rows} == {
-        0: "done",
-        1: status,
-        2: "done",
-        3: "done",
+def test_what_a_training_raises_is_its_result_and_run_again_only_if_asked_for(task, counted_runs):
+    runs, errors = counted_runs
+    errors.append(FloatingPointError("the loss\nis nan"))
+    rows = quietly(task)
+    assert {(row["status"], row["error"]) for row in rows} == {
+        ("failed", "FloatingPointError: the loss is nan")
     }
-    assert (tmp_path / "1").stat().st_size == ran
-    assert all(
-        row["error"].startswith("BrokenProcessPool") for row in rows if row["status"] == "lost"
-    )
+    assert len(quietly(task)) == len(runs) == 4
+    errors.clear()
+    rows = quietly(task, retry=True)
+    assert len(runs) == 8 and len(rows) == 4
+    assert {(row["status"], row["error"]) for row in rows} == {("done", "")}
 
 
-def test_a_run_that_the_cluster_has_lost_is_tried_again(file):
-    seen = set()
-
-    class Forgetful(Inline):
-        """Cancels each run once, as Dask does when it loses its scheduler."""
-
-        def submit(self, function, settings):
-            if settings["seed"] in seen:
-                return super().submit(function, settings)
-            seen.add(settings["seed"])
-            future = cf.Future()
-            future.cancel()
-            future.set_running_or_notify_cancel()
-            return future
-
-    rows = quietly(GRID, file, Counted(), Forgetful)
-    assert seeds(rows) == [0, 1, 2, 3] and {row["status"] for row in rows} == {"done"}
+def test_an_error_of_the_storage_is_no_result(task, counted_runs, monkeypatch):
+    begin(task)
+    training = types.SimpleNamespace(history=[types.SimpleNamespace(test_accuracy=0.5)])
+    broken = optuna.exceptions.StorageInternalError("full")
+    monkeypatch.setattr(optuna.Trial, "report", lambda *_: (_ for _ in ()).throw(broken))
+    monkeypatch.setattr(sweep_study, "run", lambda *given: given[-1](training))
+    with pytest.raises(optuna.exceptions.StorageInternalError):
+        quietly(task._replace(prune=True))
+    assert not any("error" in t.user_attrs for t in study_of(task).trials)
 
 
-@of_processes
-@pytest.mark.xdist_group("cluster")
-def test_a_dask_worker_killed_midway_loses_nothing_and_repeats_nothing(
-    dask_cluster, tmp_path, file
-):
-    def slow(settings):  # sent by value, as it is no module's
-        (tmp_path / f"{settings['seed']} {os.getpid()} begun").touch()
-        time.sleep(0.3)
-        return {"status": "done", "test_accuracy": settings["seed"] / 10, "last_loss": 1.0}
+def test_a_training_stopped_by_ctrl_c_is_free_for_the_next_sweep(task, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
 
-    def begun():
-        return {path.name for path in tmp_path.glob("* begun")}
-
-    killed = []
-
-    def kill_one_at_work(line):
-        if line.startswith("3/"):
-            before = begun()
-            seed, pid, _ = wait_for(lambda: begun() - before).pop().split()
-            os.kill(int(pid), getattr(signal, "SIGKILL", signal.SIGTERM))
-            killed.append(int(seed))
-
-    open_executor = functools.partial(script.cluster, dask_cluster.scheduler_address)
-    rows = sweep(grid(["steel"], range(12)), open_executor, file, run=slow, say=kill_one_at_work)
-    assert (
-        seeds(rows) == [*range(12)]
-        and [row["error"] for row in rows if row["status"] != "done"] == []
-    )
-    times = Counter(int(name.split()[0]) for name in begun())
-    assert (
-        len(killed) == 1 and times[killed[0]] == 2
-    )  # so the one that was killed was really at work
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep_study, "run", stop)
+        with pytest.raises(KeyboardInterrupt):
+            quietly(task)
+    assert states(task) == {"FAIL": 1, "WAITING": 3}
+    assert Counter(row["status"] for row in quietly(task)) == {"done": 4}
 
 
-@of_processes
-@pytest.mark.xdist_group("cluster")
-def test_a_run_that_kills_its_dask_worker_is_tried_again(dask_cluster, tmp_path, file, monkeypatch):
-    monkeypatch.setattr(
-        dask_cluster.scheduler, "allowed_failures", 0
-    )  # Dask's own tries, before its KilledWorker
-
-    def dies_once(settings):
-        if settings["seed"] == 1 and not (tmp_path / "died").exists():
-            (tmp_path / "died").touch()
-            os.kill(
-                os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM)
-            )  # on Windows, SIGTERM is no less
-        return {"status": "done", "test_accuracy": 0.5}
-
-    open_executor = functools.partial(script.cluster, dask_cluster.scheduler_address)
-    rows = quietly(GRID, file, dies_once, open_executor, at_once=math.inf)
-    assert seeds(rows) == [0, 1, 2, 3] and {row["status"] for row in rows} == {"done"}
+# Whoever dies, and whoever is slow
 
 
-# The summary
+@pytest.mark.slow
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_trial_without_heartbeats_is_run_again(task, counted_runs, begun):
+    task = task._replace(heartbeat=1)
+    study = begin(task)
+    trial = optuna.Trial(study, study._pop_waiting_trial_id())  # as a worker takes it, and dies
+    if begun:
+        open_storage(task.storage, 1).record_heartbeat(trial._trial_id)
+        trial.set_user_attr("begun", trial.number)
+    assert Counter(row["status"] for row in quietly(task)) == {"done": 4}
+    assert states(task) == {"COMPLETE": 4, "FAIL": 1} and len(counted_runs[0]) == 4
 
 
-def row(**given):
-    defaults = dict.fromkeys(COLUMNS, "") | {
-        "experiment": "steel",
-        "loss": "softmax",
-        "status": "done",
-        "seconds": "1",
-    }
-    return defaults | {"last_loss": "2.0", "value": "0.25"} | given
+def test_a_trial_whose_worker_died_before_it_asked_for_a_retry_is_run_again(task, counted_runs):
+    study = begin(task)
+    study.tell(0, state=TrialState.FAIL) if study._pop_waiting_trial_id() else None
+    assert Counter(row["status"] for row in quietly(task)) == {"done": 4}
+    assert states(task) == {"COMPLETE": 4, "FAIL": 1}
 
 
-def test_the_summary_has_means_over_the_seeds_the_best_first():
-    rows = [
-        row(loss="sigmoid", seed="1", test_accuracy="0.5"),
-        row(loss="sigmoid", seed="2", test_accuracy="0.5"),
-        row(loss="softmax", seed="1", test_accuracy="0.6", last_loss="1.0"),
-        row(loss="softmax", seed="2", test_accuracy="0.8", last_loss="3.0"),
-        row(loss="softmax", seed="3", status="failed", error="FloatingPointError: the loss is nan"),
-        row(loss="sigmoid-mse", seed="1", status="lost"),
-        row(experiment="pulsar", loss="", seed="1", test_accuracy="0.9"),
-    ]
-    assert summary(rows).splitlines() == [
-        "steel",
-        "       loss    runs    test accuracy        last loss      mean recall          seconds",
-        "    softmax  2 of 3  0.7000 ± 0.1414  2.0000 ± 1.4142  0.2500 ± 0.0000  1.0000 ± 0.0000",
-        "    sigmoid       2  0.5000 ± 0.0000  2.0000 ± 0.0000  0.2500 ± 0.0000  1.0000 ± 0.0000",
-        "sigmoid-mse  0 of 1                -                -                -                -",
-        "",
-        "pulsar",
-        "runs  test accuracy  last loss      F1  seconds",
-        "   1         0.9000     2.0000  0.2500   1.0000",
-    ]
+def test_a_run_that_kills_its_worker_each_time_is_lost_in_the_end(task, counted_runs):
+    study = begin(task)
+    while (number := study._pop_waiting_trial_id()) is not None:
+        trial = optuna.Trial(study, number)
+        study.tell(trial.number, state=TrialState.FAIL)
+        RETRY(study, study.trials[trial.number])
+    rows = quietly(task)
+    assert Counter(row["status"] for row in rows) == {"lost": 4} and counted_runs[0] == []
+    assert states(task) == {"FAIL": 4 * (sweep_storage.TRIES + 1)}
+    assert Counter(row["status"] for row in quietly(task, retry=True)) == {"done": 4}
 
 
-# The command line
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_who_was_taken_for_dead_goes_on_and_is_counted_once(task, monkeypatch, when):
+    def give_away():
+        (trial,) = study_of(task).get_trials(states=(TrialState.RUNNING,))
+        given_away.append(trial.number)
+        study_of(task).tell(trial.number, state=TrialState.FAIL)
+        RETRY(study_of(task), trial)
+
+    def fmean(values):
+        if when == "after" and not given_away:
+            give_away()
+        return statistics.mean(values)
+
+    def slow_run(settings, seed, data, watch):
+        if when == "before" and not given_away:
+            give_away()
+        return sweep_run.run(settings, seed, data, watch)
+
+    given_away = []
+    monkeypatch.setattr(sweep_study, "run", slow_run)
+    monkeypatch.setattr(sweep_study.statistics, "fmean", fmean)
+    rows = quietly(task)
+    assert Counter(row["status"] for row in rows) == {"done": 4}
+    assert states(task) == {"COMPLETE": 4, "FAIL": 1}
+    assert given_away[0] not in {row["trial"] for row in rows}
+    check_alone(rows)
 
 
-def command(file, *options):
-    fixed = [
-        "steel",
-        "--seeds",
-        "2",
-        "--epochs",
-        "1",
-        "--data",
-        "synthetic",
-        "--workers",
-        "2",
-        "--out",
-        file,
-    ]
-    return [sys.executable, SCRIPT, *fixed, *options]
+def test_what_was_added_twice_is_run_once(task, counted_runs):
+    study = begin(task)
+    for trial in planned(task).values():
+        study.add_trial(trial)
+    study.add_trial(optuna.create_trial(state=TrialState.WAITING))  # of a worker that came too late
+    assert len(quietly(task)) == len(counted_runs[0]) == 4
 
 
-def called(file, *options):
-    return subprocess.run(command(file, *options), capture_output=True, text=True, timeout=300)
+def test_no_two_workers_take_one_trial(task):
+    study = begin(task._replace(seeds=[*range(50)]))
+
+    def take_all(_):
+        own = optuna.load_study(
+            study_name=task.study, storage=open_storage.__wrapped__(task.storage, 10)
+        )
+        ready.wait()
+        return [*iter(own._pop_waiting_trial_id, None)]
+
+    ready = threading.Barrier(4)
+    with cf.ThreadPoolExecutor(4) as executor:
+        taken = [number for numbers in executor.map(take_all, range(4)) for number in numbers]
+    assert len(taken) == len({*taken}) == 100 == len(study.trials)
 
 
-@of_processes
-def test_command_line(file):
-    options = [
-        "--hidden",
-        "",
-        "8,4",
-        "--losses",
-        "softmax,sigmoid",
-        "--learning-rates",
-        "0.001,0.0005",
-    ]
-    settings = ["--standardize", "--optimizer", "adam", "--init", "he", "--batch-size", "50"]
-    done = called(file, *options, *settings)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert lines[0] == lines[-1] and "synthetic stand-in" in lines[0]
-    assert lines[1] == "16 combinations, 0 of them finished already"
-    assert lines[18:20] == ["", "steel"] and len(lines) == 21 + 8 + 1
-    assert lines[20].split()[:4] == ["loss", "hidden", "learning_rate", "runs"]
-    with open(file, newline="", encoding="utf-8") as f:
-        rows = [*csv.DictReader(f)]
-    assert len({tuple(row[name] for name in script.SETTINGS) for row in rows}) == len(rows) == 16
-    assert {row["hidden"] for row in rows} == {"", "8,4"} and {row["seed"] for row in rows} == {
-        "1234",
-        "1235",
-    }
-    assert {
-        (row["optimizer"], row["init"], row["standardize"], row["batch_size"]) for row in rows
-    } == {("adam", "he", "True", "50")}
-    again = called(file, *options, *settings)
-    assert again.stdout.splitlines()[1] == "16 combinations, 16 of them finished already"
-    assert again.stdout.splitlines()[2:] == lines[18:]
+@pytest.mark.slow
+def test_a_locked_file_is_waited_for(task, tmp_path, counted_runs):
+    begin(task)
+    locked = sqlite3.connect(tmp_path / "sweep.db", isolation_level=None, check_same_thread=False)
+    locked.execute("BEGIN EXCLUSIVE")
+    timer = threading.Timer(8, locked.execute, ["COMMIT"])  # SQLite itself waits for 5 seconds
+    timer.start()
+    assert Counter(row["status"] for row in quietly(task)) == {"done": 4}
+    timer.join()
+    locked.close()
 
 
-@of_processes
-@pytest.mark.xdist_group("cluster")
-def test_command_line_on_a_cluster(dask_cluster, file):
-    done = called(file, "--dask", dask_cluster.scheduler_address)
-    assert done.returncode == 0, done.stderr
-    assert [row["status"] for row in read(file)] == ["done", "done"]
+def test_a_file_that_stays_locked_is_an_error_in_one_line(task, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep_storage, "PATIENCE", 0.1)
+    begin(task)
+    with sqlite3.connect(tmp_path / "sweep.db", isolation_level=None) as locked:
+        locked.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sweep_storage.ERRORS) as caught:
+            quietly(task)
+        locked.execute("COMMIT")
+    locked.close()
+    assert sweep_storage.in_words(caught.value) == "the storage says: database is locked"
 
 
-@of_processes
-def test_command_line_says_what_is_wrong_in_one_line(file):
-    for options in (["--losses", "hinge"], ["--data", "no/such/folder"], ["--workers", "0"]):
-        done = called(file, *options)
-        assert done.returncode == 2
-        assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr
-
-
-@of_processes
-@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is no signal there")
-def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(file):
-    endless = command(file, "--seeds", "1000")
-    with subprocess.Popen(
-        endless, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    ) as process:
-        wait_for(lambda: len(read(file)) >= 3)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
-        errors = process.communicate(timeout=60)[1].decode()
-    assert process.returncode == 130
-    assert (
-        errors.strip()
-        == f"stopped: what is finished is in {file}, the same command goes on from there"
-    )
-    kept = len(read(file))
-    assert kept >= 3 and file.read_text(encoding="utf-8").endswith("\n")
-    done = called(file, "--seeds", str(kept))
-    assert done.returncode == 0 and len(read(file)) >= kept
+def test_a_journal_says_what_it_cannot_know(task, tmp_path, counted_runs):
+    task = task._replace(storage=f"journal:{tmp_path}/sweep.log")
+    study = begin(task)
+    trial = optuna.Trial(study, study._pop_waiting_trial_id())
+    trial.set_user_attr("begun", trial.number)  # and its worker dies
+    rows = quietly(task)
+    assert Counter(row["status"] for row in rows) == {"done": 3, "under way": 1}
+    assert "1 runs are under way elsewhere" in notes(rows)[0] and "--retry" in notes(rows)[0]
+    rows = quietly(task, retry=True)
+    assert Counter(row["status"] for row in rows) == {"done": 4} and len(counted_runs[0]) == 4
+    assert not any("elsewhere" in note for note in notes(rows))

@@ -112,7 +112,7 @@
 
   // How many points of arrows lie inside of folded scopes.
   inFolded() {
-    const boxes = [...document.querySelectorAll(".scope.shut .frame")].map((frame) => frame.getBBox());
+    const boxes = [...document.querySelectorAll(".scope.closed .frame")].map((frame) => frame.getBBox());
     const isIn = (p) => (b) => p.x > b.x + 3 && p.x < b.x + b.width - 3 && p.y > b.y + 3 && p.y < b.y + b.height - 3;
     const points = (path) => Array.from({ length: 41 }, (_, i) => path.getPointAtLength((path.getTotalLength() * i) / 40));
     return [...document.querySelectorAll(".arrow .f")].flatMap(points).filter((p) => boxes.some(isIn(p))).length;

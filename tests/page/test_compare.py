@@ -11,7 +11,7 @@ import textwrap
 
 import numpy as np
 import pytest
-from pages import probe
+from pages import card, probe, there_and_back
 
 from tinygrad_steel import Tensor, compare_backprop, explore, relu, scope
 
@@ -136,10 +136,6 @@ def at(page):
 
 def own_line(page, number):
     return page.locator(f'.own .line[data-line="{number}"]')
-
-
-def card(page, name):
-    return page.locator(f'.card[aria-label^="{name},"]')
 
 
 def go_to(page, name):
@@ -315,9 +311,9 @@ def test_lines_of_the_graph_and_the_scrubber_have_the_verdicts(opened):
 def test_a_folded_scope_has_the_worst_of_its_verdicts(opened):
     page = opened(handed(z=-G_Z, W=-RIGHT["W"], b=-RIGHT["b"]).html)
     page.get_by_role("button", name="fold hidden").press("Enter")
-    assert page.locator(".scope.shut .badge text").all_text_contents() == ["first wrong step"]
+    assert page.locator(".scope.closed .badge text").all_text_contents() == ["first wrong step"]
     page.locator("#chain").select_option("-1")
-    assert page.locator(".scope.shut .badge").count() == 0
+    assert page.locator(".scope.closed .badge").count() == 0
 
 
 def test_all_is_right(opened):
@@ -442,17 +438,10 @@ def test_chains_are_chosen_and_left_again(opened, seen):
     assert seen(page) == there
 
 
-def test_there_and_back_by_keyboard(opened, seen):
+def test_there_and_back_by_keyboard(opened):
     page = opened(compared(FUNCTION, *SIGN)[0].html)
-    last = int(page.locator(".scrub input").get_attribute("max"))
     page.keyboard.press("Home")
-    there = [seen(page)]
-    for _ in range(last):
-        page.keyboard.press("ArrowRight")
-        there.append(seen(page))
-    for k in reversed(range(last)):
-        page.keyboard.press("ArrowLeft")
-        assert seen(page) == there[k], f"step {k} looks different on the way back"
+    there_and_back(page, int(page.locator(".scrub input").get_attribute("max")))
 
 
 def test_the_banner_goes_to_each_step_by_keyboard(opened):

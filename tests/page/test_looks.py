@@ -136,23 +136,23 @@ def test_korean_and_right_to_left_names(opened):
 
 def test_folding_all_and_one(opened, seen):
     page = opened(explore(gallery.mlp()).html)
-    assert page.locator(".scope.shut").count() == 0
+    assert page.locator(".scope.closed").count() == 0
     open_height = page.evaluate("document.querySelector('.view svg').viewBox.baseVal.height")
     fold = page.locator(".zoom button", has_text="fold")
     fold.click()
-    assert page.locator(".scope.shut").count() == 4
+    assert page.locator(".scope.closed").count() == 4
     assert (
         page.evaluate("document.querySelector('.view svg').viewBox.baseVal.height")
         < open_height / 2
     )
     page.locator('[aria-label="unfold out"]').focus()
     page.keyboard.press("Enter")
-    assert page.locator(".scope.shut").count() == 3
+    assert page.locator(".scope.closed").count() == 3
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "fold out"
     # The arrows of folded scopes begin and end at their boxes.
     assert probe(page, "inFolded") == 0
     page.keyboard.press("End")
-    assert page.locator(".scope.shut.done.whole").count() == 3
+    assert page.locator(".scope.closed.done.whole").count() == 3
     fold.click()
     fold.click()
-    assert page.locator(".scope.shut").count() == 0
+    assert page.locator(".scope.closed").count() == 0

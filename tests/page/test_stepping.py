@@ -5,6 +5,7 @@ import numpy as np
 import pages
 import pytest
 import shared_scenes
+from pages import card, there_and_back
 
 from tinygrad_steel import Tensor, explore
 from tinygrad_steel.picture.page.page_file import page_file
@@ -30,28 +31,10 @@ def say(page):
     return page.locator(".say").inner_text()
 
 
-def card(page, name):
-    return page.locator(f'.card[aria-label^="{name},"]')
-
-
 @pytest.mark.parametrize("model", MODELS)
-def test_there_and_back_by_keyboard(model, opened, seen):
+def test_there_and_back_by_keyboard(model, opened):
     page = opened(explore(MODELS[model]()).html)
-    last = steps_of(page)
-    there = [seen(page)]
-    for _ in range(last):
-        page.keyboard.press("ArrowRight")
-        there.append(seen(page))
-    page.keyboard.press("ArrowRight")
-    assert seen(page) == there[-1]  # there is nothing after the end
-    assert len({*there}) == len(there)
-    for k in reversed(range(last)):
-        page.keyboard.press("ArrowLeft")
-        assert seen(page) == there[k], f"step {k} looks different on the way back"
-    page.keyboard.press("End")
-    assert seen(page) == there[-1]
-    page.keyboard.press("Home")
-    assert seen(page) == there[0]
+    there_and_back(page, steps_of(page))
 
 
 def test_play_by_space_to_the_end(opened):

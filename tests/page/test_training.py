@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from pages import probe
+from pages import card, probe, there_and_back
 
 from tinygrad_steel import (
     SGD,
@@ -72,10 +72,6 @@ def moment(page):
     return page.locator(".moment").inner_text()
 
 
-def card(page, name):
-    return page.locator(f'.card[aria-label^="{name},"]')
-
-
 def cells(page, which):
     """The numbers of the heatmaps in the panel, as each canvas says when it is asked."""
     canvas = page.locator("#value canvas").nth(which)
@@ -97,26 +93,12 @@ def test_without_a_record_there_is_no_second_slider(opened):
     assert step(page) == "1"  # as ever
 
 
-def test_frames_by_keyboard_there_and_back(opened, seen):
+def test_frames_by_keyboard_there_and_back(opened):
     page = opened(Network().html)
     assert frame(page) == "0" and step(page) == "0"
     for _ in range(5):
         page.keyboard.press("ArrowRight")
-    there = [seen(page)]
-    for k in range(1, 9):
-        page.keyboard.press("Shift+ArrowRight")
-        assert frame(page) == str(k) and step(page) == "5"
-        there.append(seen(page))
-    page.keyboard.press("Shift+ArrowRight")
-    assert seen(page) == there[-1]  # there is nothing after the end
-    assert len({*there}) == len(there)
-    for k in reversed(range(8)):
-        page.keyboard.press("Shift+ArrowLeft")
-        assert seen(page) == there[k], f"frame {k} looks different on the way back"
-    page.keyboard.press("Shift+End")
-    assert seen(page) == there[-1]
-    page.keyboard.press("Shift+Home")
-    assert seen(page) == there[0]
+    there_and_back(page, 8, "Shift+", lambda k: (frame(page), step(page)) == (str(k), "5"))
 
 
 def test_step_and_frame_do_not_know_of_each_other(opened, seen):

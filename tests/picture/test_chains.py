@@ -6,11 +6,10 @@ Which line is wrong is known from the text that the test writes, and the arrays 
 from __future__ import annotations
 
 import json
-import linecache
-import textwrap
 
 import numpy as np
 import pytest
+from by_hand import B0, DZ, RIGHT, W0, X, Y, problem, reported
 from picture.schema import check_chain
 
 from tinygrad_steel import Tensor, compare_backprop, explore, scope
@@ -18,38 +17,9 @@ from tinygrad_steel.picture.page import chains
 from tinygrad_steel.picture.page.chains import chain_of, chains_of
 from tinygrad_steel.picture.page.story import make_story
 
-rng = np.random.default_rng(11)
-X, Y = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
-W0, B0 = rng.normal(size=(3, 2)), rng.normal(size=2)
-DZ = 2 * (X @ W0 + B0 - Y) / 12  # of a mean of squares over 6 rows and 2 columns
-RIGHT = {"z": DZ, "W": X.T @ DZ, "b": DZ.sum(axis=0)}
-
-
-def problem():
-    """A loss whose gradients are RIGHT, and its Tensors by name."""
-    W = Tensor(W0, requires_grad=True, name="W")
-    b = Tensor(B0, requires_grad=True, name="b")
-    z = X @ W + b
-    return np.mean(np.square(z - Y)), {"W": W, "b": b, "z": z}
-
 
 def story_of(loss, names, **options):
     return make_story(loss, names, **{"fold": False, "depth": None, **options})
-
-
-def reported(text, run, with_source=True):
-    """A text with code as it stands from the first line of a file on, the report on it, and the loss
-    with its names.
-    """
-    text = textwrap.dedent(text).strip("\n") + "\n"
-    file = "/somewhere/mine.py" if with_source else "<string>"
-    if with_source:
-        linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
-    space = {"np": np, "X": X, "Y": Y, "W0": W0, "b0": B0, "__name__": "mine"}
-    exec(compile(text, file, "exec"), space)
-    loss, names = problem()
-    report = compare_backprop(loss, names, backprop=lambda: eval(run, space))
-    return text, report, loss, names
 
 
 def chain(text, run="backward()", with_source=True):

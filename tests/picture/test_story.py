@@ -27,7 +27,7 @@ from tinygrad_steel import (
 from tinygrad_steel.picture.page.known import MOST_CARDS
 from tinygrad_steel.picture.page.story import make_story
 from tinygrad_steel.picture.page.tracing import traced_for_page
-from tinygrad_steel.picture.page.vjps import Single
+from tinygrad_steel.picture.page.vjps import SingleOps
 from tinygrad_steel.program.values import evaluate
 
 GRAPHS = (
@@ -510,11 +510,11 @@ def test_what_each_op_sends_back_can_be_in_the_trace_already():
     """Then a story has no values beyond it, whatever is folded."""
     loss = gallery.lstm()
     traced = traced_for_page(loss, None)
-    single = Single(traced, traced.numbers())
+    single = SingleOps(traced, traced.numbers())
     for t, x in traced.made.items():
         if t.op is not None and x in traced.gradient_of:
             single.vjps(t)
-    whole = single.whole()
+    whole = single.extended()
     for fold in (False, True):
         story = make_story(loss, fold=fold, traced=whole)
         assert {*story.traced.program.applies} == {*whole.program.applies}

@@ -351,3 +351,18 @@ def test_a_step_of_a_written_rate_is_one_though_it_is_a_multiple_of_the_leaf():
     x = SQUARED.numpy()
     report = compare_backprop(np.sum(np.square(SQUARED)), backprop=lambda: {"x": x - 0.1 * 2 * x})
     assert report.ok and not wrong_gradients(report)
+
+
+@pytest.mark.parametrize("key", ["dx", "x", "G_x"])
+def test_a_gradient_that_is_handed_on_to_a_leaf_as_it_is_is_that_of_the_leaf(key):
+    x = Tensor([3.0, -1.0, 3.5], requires_grad=True, name="x")
+    loss = np.sum(np.square(x - np.array([1.0, 2.0, 4.0])))
+
+    def code():
+        z = x.numpy() - np.array([1.0, 2.0, 4.0])
+        d = 2 * z
+        return {key: d}
+
+    report = compare_backprop(loss, backprop=code)
+    assert report.ok and not report.note
+    report.raise_if_wrong()  # not even strictly: what is given back is the gradient

@@ -5,39 +5,16 @@ Which lines a function has is known from the text that the test writes.
 
 from __future__ import annotations
 
-import linecache
-import textwrap
-
 import numpy as np
 import pytest
+from by_hand import B0, DZ, RIGHT, W0, X, Y, problem, reported
 
 from tinygrad_steel import Tensor, compare_backprop
 
-rng = np.random.default_rng(11)
-X, Y = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
-W0, B0 = rng.normal(size=(3, 2)), rng.normal(size=2)
-DZ = 2 * (X @ W0 + B0 - Y) / 12  # of a mean of squares over 6 rows and 2 columns
-RIGHT = {"z": DZ, "W": X.T @ DZ, "b": DZ.sum(axis=0)}
-
-
-def problem():
-    """A loss whose gradients are RIGHT, and its Tensors by name."""
-    W = Tensor(W0, requires_grad=True, name="W")
-    b = Tensor(B0, requires_grad=True, name="b")
-    z = X @ W + b
-    return np.mean(np.square(z - Y)), {"W": W, "b": b, "z": z}
-
 
 def compared(text, run="backward()", file="/home/mine.py", with_source=True):
-    """The report on code that is run from this file."""
-    text = textwrap.dedent(text).strip("\n") + "\n"
-    if with_source:
-        linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
-    space = {"np": np, "X": X, "Y": Y, "W0": W0, "b0": B0, "__name__": "mine"}
-    exec(compile(text, file if with_source else "<string>", "exec"), space)
-    loss, names = problem()
-    space |= {"compare_backprop": compare_backprop, "loss": loss, "names": names}
-    return text, compare_backprop(loss, names, backprop=lambda: eval(run, space))
+    """A text with code, and the report on it when it is run from this file."""
+    return reported(text, run, with_source, file)[:2]
 
 
 def only(report):

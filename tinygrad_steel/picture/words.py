@@ -21,3 +21,12 @@ def plural(n: int, what: str) -> str:
     ('1 node', '1,200 nodes')
     """
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def shortened(text: str, most: int) -> str:
+    """A line that is cut where nobody would read on.
+
+    >>> shortened("z = x @ w + b", 9), shortened("z = x @ w", 9)
+    ('z = x @ w ...', 'z = x @ w')
+    """
+    return text if len(text) <= most else f"{text[:most]} ..."

@@ -113,12 +113,16 @@ class Chain:
 
     @cached_property
     def gradients(self) -> dict[Value, Value]:
-        """The gradients that may be recognised -> whose they are."""
+        """The gradients that may be recognised -> whose they are: a leaf's, if that of `x - 1` is the
+        very one that is handed on to `x`.
+        """
         found: dict[Value, Value] = {}
         for x, g in self.graph.gradient_of.items():
             small = math.prod(g.shape) == 1
             if g is not self.graph.start and not (small and not self.is_known(x)):
                 found.setdefault(g, x)
+                if x in self.graph.wanted and found[g] not in self.graph.wanted:
+                    found[g] = x
         return found
 
     def is_known(self, x: Value) -> bool:

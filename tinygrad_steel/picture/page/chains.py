@@ -11,7 +11,7 @@ import numpy as np
 from ...engine.tensor import Tensor
 from .. import verdicts
 from ..verdicts import tensors_of
-from ..words import plural, printable
+from ..words import plural, printable, shortened
 from .numbers import characters, in_json
 from .story import Story
 
@@ -19,12 +19,12 @@ MOST_LINES = 400  # so many of a function are shown, around the first wrong one
 MOST_LETTERS = 400  # of a line
 ROOM = 300_000  # characters of arrays, in all chains together
 YOURS = "your chain"  # what a report is called that has no name
-WORST = [*verdicts.ICONS]  # from best to worst
+RANK = [*verdicts.ICONS]  # from best to worst
 
 JSON = dict[str, Any]
 
 
-class Place(Protocol):
+class OwnPlace(Protocol):
     """What a page reads of a line of somebody's code."""
 
     @property
@@ -33,7 +33,7 @@ class Place(Protocol):
     def text(self) -> str: ...
 
 
-class Source(Protocol):
+class OwnSource(Protocol):
     """What a page reads of a function of somebody's own."""
 
     @property
@@ -59,9 +59,9 @@ class Step(verdicts.Step, Protocol):
     @property
     def variable(self) -> str: ...
     @property
-    def where(self) -> Place | None: ...
+    def where(self) -> OwnPlace | None: ...
     @property
-    def helpers(self) -> Sequence[Place]: ...
+    def helpers(self) -> Sequence[OwnPlace]: ...
     @property
     def factor(self) -> float: ...
     @property
@@ -83,7 +83,7 @@ class Report(Protocol):
     @property
     def unrecognised(self) -> Sequence[Step]: ...
     @property
-    def sources(self) -> Sequence[Source]: ...
+    def sources(self) -> Sequence[OwnSource]: ...
     def agreed(self) -> list[str]: ...
     def besides(self) -> list[str]: ...
 
@@ -119,24 +119,24 @@ def chain_of(
     refuse_other_loss(story.graph.root, report)
     source = source_shown(report)
     first = report.first_wrong
-    own = source and shown(source, first.where if first else None)
+    own = source and own_shown(source, first.where if first else None)
     seen = range(own["start"], own["start"] + len(own["lines"])) if own else range(0)
     fitting = within(room, report, story)
+    every = [*zip(report.steps, owners), *((step, None) for step in report.unrecognised)]
     rows = [
         row_of(step, source, seen)
         | (beside(story, step, t) if i in fitting else NOT_COMPARED)
-        | {"n": story.cards.get(t) if t is not None else None, "first": step is first}
-        for i, (step, t) in enumerate(zip(report.steps, owners))
+        | {"n": None if t is None else story.cards.get(t), "first": step is first}
+        for i, (step, t) in enumerate(every)
     ]
-    others = [
-        row_of(step, source, seen) | NOT_COMPARED | {"n": None, "first": False}
-        for step in report.unrecognised
-    ]
-    notes = [*report.agreed(), *report.besides(), *left_out(len(rows) - len(fitting))]
-    rows += others
-    found = {"title": title, "ok": report.ok, "note": notes, "rows": rows, "own": own}
-    chain: JSON = in_print(found)
-    return chain | {"note": "\n".join(chain["note"])}
+    notes = [*report.agreed(), *report.besides(), *left_out(len(owners) - len(fitting))]
+    return {
+        "title": in_print(title),
+        "ok": report.ok,
+        "note": "\n".join(in_print(notes)),
+        "rows": in_print(rows),
+        "own": in_print(own),
+    }
 
 
 def refuse_other_loss(loss: Tensor, report: Report) -> None:
@@ -149,9 +149,7 @@ def refuse_other_loss(loss: Tensor, report: Report) -> None:
 
 
 def in_print(x: Any) -> Any:
-    """The same with nothing in its texts that cannot be seen, as what turns all that follows to the
-    left.
-    """
+    """The same with nothing in its texts that cannot be seen, such as marks that turn text around."""
     if isinstance(x, dict):
         return {key: in_print(inner) for key, inner in x.items()}
     if isinstance(x, list):
@@ -159,7 +157,7 @@ def in_print(x: Any) -> Any:
     return printable(x.expandtabs(4)) if isinstance(x, str) else x
 
 
-def row_of(step: Step, source: Source | None, seen: range) -> JSON:
+def row_of(step: Step, source: OwnSource | None, seen: range) -> JSON:
     """What is said of a step, and where it stands in the source, of which the lines `seen` are shown.
 
     `until`: the last line of its statement. `parts`: the lines that have made what a wrong step is
@@ -168,7 +166,7 @@ def row_of(step: Step, source: Source | None, seen: range) -> JSON:
     place = step.where
     lines = range(0)
     if source is not None and place is not None and source.holds(place):
-        lines = lines_of(source, place)
+        lines = statement_lines(source, place)
     if lines and not {lines[0], lines[-1]} <= {*seen}:
         lines = range(0)
     parts = [p.line for p in step.helpers if source is not None and source.holds(p)]
@@ -247,13 +245,14 @@ def difference(given: np.ndarray, own: np.ndarray) -> JSON:
 
 
 def within(room: int, report: Report, story: Story) -> set[int]:
-    """The places of the steps whose arrays have room, what is wrong before what is right; the first
-    wrong one always has.
+    """The indices of the steps whose arrays have room, what is wrong before what is right.
+
+    The first wrong one always has.
     """
     first = report.first_wrong
     order = sorted(
         range(len(report.steps)),
-        key=lambda i: (report.steps[i] is not first, -WORST.index(report.steps[i].status)),
+        key=lambda i: (report.steps[i] is not first, -RANK.index(report.steps[i].status)),
     )
     found: set[int] = set()
     for i in order:
@@ -276,9 +275,10 @@ def left_out(count: int) -> list[str]:
 # Your own source
 
 
-def source_shown(report: Report) -> Source | None:
-    """The function of the first wrong step, and the one around that; where there is none, that
-    with the most of the steps.
+def source_shown(report: Report) -> OwnSource | None:
+    """The function of the first wrong step, or the one around that.
+
+    Where no step is wrong, it is the function with the most of them.
     """
     first = report.first_wrong
     if first is not None:
@@ -289,8 +289,8 @@ def source_shown(report: Report) -> Source | None:
     return report.sources[max(held, key=held.__getitem__)] if held else None
 
 
-def lines_of(source: Source, place: Place) -> range:
-    """The lines over which a statement goes, of which the text joins them."""
+def statement_lines(source: OwnSource, place: OwnPlace) -> range:
+    """The lines over which a statement goes; the text of its place has them joined."""
     joined = ""
     for n, line in enumerate(source.lines[place.line - source.start :]):
         joined = f"{joined} {line.strip()}" if n else line.strip()
@@ -301,10 +301,8 @@ def lines_of(source: Source, place: Place) -> range:
     return range(place.line, place.line + 1)
 
 
-def shown(source: Source, place: Place | None) -> JSON:
-    """A function as the page shows it: as far left as it can stand, and no more of it than can be
-    read.
-    """
+def own_shown(source: OwnSource, place: OwnPlace | None) -> JSON:
+    """A function as the page shows it: as far left as it can stand, and as much as can be read."""
     lines = textwrap.dedent("\n".join(source.lines)).split("\n")
     middle = place.line - source.start if place is not None else 0
     skipped = max(0, min(middle - MOST_LINES // 2, len(lines) - MOST_LINES))
@@ -312,11 +310,6 @@ def shown(source: Source, place: Place | None) -> JSON:
         "file": source.called,
         "function": "" if source.function == "<module>" else source.function,
         "start": source.start + skipped,
-        "lines": [cut(line) for line in lines[skipped : skipped + MOST_LINES]],
+        "lines": [shortened(line, MOST_LETTERS) for line in lines[skipped : skipped + MOST_LINES]],
         "of": len(lines),
     }
-
-
-def cut(line: str) -> str:
-    """A line, as far as it can be read."""
-    return line if len(line) <= MOST_LETTERS else f"{line[:MOST_LETTERS]} ..."

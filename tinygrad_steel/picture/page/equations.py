@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from ...program.texts import Text
 from ...program.trace import Traced
 from ...program.values import Apply, Constant, Value
 from .sources import is_named
-from .vjps import Single
+from .vjps import SingleOps
 
 # What an equation looks behind: all else is a symbol, as `softmax(z)`.
 OPERATORS = frozenset(
@@ -50,7 +50,7 @@ class Equations:
         self, traced: Traced, numbers: dict[Value, np.ndarray], texts: Mapping[Value, Text]
     ):
         self.traced, self.texts = traced, texts
-        self.single = Single(traced, numbers)
+        self.single = SingleOps(traced, numbers)
         names = {text.text for text in texts.values() if is_named(text)}
         self.g = first_free(("g", "G", "gy"), names)
         self.short = short_texts(traced, texts)
@@ -59,7 +59,7 @@ class Equations:
         """What an op makes of its inputs."""
         known = {x: self.short[x] for x in y.values() if x in self.short}
         symbols = {x for x in y.values() if x in known or x.shape}
-        return tokens(expression(y, Speech(PICTURES, (), known)), symbols)
+        return pieces(expression(y, Speech(PICTURES, (), known)), symbols)
 
     def backward(self, t: Tensor, place: int) -> tuple[Equation, str] | None:
         """What an op sends back to an input: by the names of the source, and in terms of `g`.
@@ -74,7 +74,7 @@ class Equations:
         said = [self.texts[x] for x in (g, bare(g)) if x in self.texts]
         name = next((text.text for text in said if is_named(text)), self.g)
         texts, symbols = zip(*(self.sent(t, sent, vjps.late, word) for word in (name, self.g)))
-        return tokens(texts[0], symbols[0]), texts[1].text
+        return pieces(texts[0], symbols[0]), texts[1].text
 
     def sent(
         self, t: Tensor, sent: Value, late: Collection[Value], g: str
@@ -129,20 +129,17 @@ def vjp_text(
     return speech.texts[sent], symbols
 
 
-def tokens(text: Text, symbols: Collection[Value]) -> Equation:
+def pieces(text: Text, symbols: Collection[Value]) -> Equation:
     """A text cut where its outermost symbols begin and end."""
-    return [*cut(text, symbols)]
-
-
-def cut(text: Text, symbols: Collection[Value]) -> Iterator[str | Symbol]:
-    """The pieces of a text, one after the other."""
+    found: Equation = []
     at = 0
     for start, end, value in sorted(text.spans, key=lambda span: (span[0], -span[1])):
         if value not in symbols or start < at:
             continue
         if start > at:
-            yield text.text[at:start]
-        yield Symbol(text.text[start:end], value)
+            found.append(text.text[at:start])
+        found.append(Symbol(text.text[start:end], value))
         at = end
     if at < len(text):
-        yield text.text[at:]
+        found.append(text.text[at:])
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from .plan import Box, Link, Plan
@@ -33,15 +34,15 @@ class Fan:
 def with_fans(plan: Plan) -> tuple[Plan, list[Fan]]:
     """A plan in which each fan is a box with one link, and the fans."""
     fans = fans_of(plan)
-    fan_of = {leaf.id: fan for fan in fans for leaf in fan.leaves}
+    owner = {leaf.id: fan for fan in fans for leaf in fan.leaves}
     boxes: dict[str, Box] = {}
     for box in plan.boxes:
-        box = fan_of[box.id].box if box.id in fan_of else box
+        box = owner[box.id].box if box.id in owner else box
         boxes[box.id] = box
     links: dict[str, Link] = {}
     for link in plan.links:
-        if link.tail in fan_of:
-            id = fan_of[link.tail].id
+        if link.tail in owner:
+            id = owner[link.tail].id
             link = Link(id, id, link.head, None, False)
         links[link.id] = link
     return dataclasses.replace(plan, boxes=[*boxes.values()], links=[*links.values()]), fans
@@ -52,21 +53,23 @@ def fans_of(plan: Plan) -> list[Fan]:
     uses: dict[str, list[Link]] = {box.id: [] for box in plan.boxes}
     for link in plan.links:
         uses[link.tail].append(link)
-    computed = {link.head for link in plan.links}
+    no_leaves = {link.head for link in plan.links} | {*plan.closed}
     alike: dict[tuple[str, ...], list[Box]] = {}
     for box in plan.boxes:
         heads = {link.head for link in uses[box.id]}
-        if box.id not in computed | {*plan.closed} and len(heads) == 1 and not box.spine:
+        if box.id not in no_leaves and len(heads) == 1 and not box.spine:
             alike.setdefault((box.kind, *heads, *box.scope), []).append(box)
     many = [leaves for leaves in alike.values() if len(leaves) > MOST_BESIDE]
-    fans = []
-    for i, leaves in enumerate(many):
-        links = [link for leaf in leaves for link in uses[leaf.id]]
-        labels = [link.label for link in links if link.label is not None]
-        wide = max([*(leaf.w for leaf in leaves), *(w for w, _ in labels)]) + GAP
-        high = max(leaf.h for leaf in leaves) + GAP + max((h for _, h in labels), default=0)
-        fans.append(Fan(f"fan{i}", leaves, links, (wide, high)))
-    return fans
+    return [fan_of(f"fan{i}", leaves, uses) for i, leaves in enumerate(many)]
+
+
+def fan_of(id: str, leaves: list[Box], uses: Mapping[str, list[Link]]) -> Fan:
+    """These leaves, each in a cell that holds the largest of them with its label."""
+    links = [link for leaf in leaves for link in uses[leaf.id]]
+    labels = [link.label or (0, 0) for link in links]
+    wide = max([*(leaf.w for leaf in leaves), *(w for w, _ in labels)]) + GAP
+    high = max(leaf.h for leaf in leaves) + GAP + max(h for _, h in labels)
+    return Fan(id, leaves, links, (wide, high))
 
 
 def spread(layout: dict[str, Any], fans: list[Fan]) -> None:

@@ -13,12 +13,11 @@ from ..dot import MANY
 from ..programs import RendererNotFound, render
 from .fan_rows import spread, with_fans
 from .plain_layout import plain_layout
-from .plan import Box, Link, Plan, closable, levels_of, plan_of
+from .plan import ROUND, Box, Link, Plan, Scope, closable, levels_of, plan_of
 
 Layout = dict[str, Any]
 
 INCH = 72  # a point of the renderer is a pixel of the page
-ROUND = 12  # room around everything
 # Levels that arrows cross, all together: with labels, each takes the renderer twice as many steps,
 # and those of a recurrence of 39 steps more than a minute instead of two seconds.
 MOST_CROSSED = 2000
@@ -75,11 +74,13 @@ def layout_by_renderer(plan: Plan) -> Layout:
 def dot_of(plan: Plan) -> str:
     """The plan as DOT, with the looks of `dot_source`."""
     graph = graphviz.Digraph("page")
+    with_labels = is_short(plan)
+    below = 0.0 if with_labels else highest_label(plan) / INCH
     graph.attr(
         rankdir="TB",
         ordering="in",
         nodesep="0.32",
-        ranksep="0.36",
+        ranksep=f"{0.36 + below:.2f}",
         splines="spline",
         newrank="true",
         fontname="Arial",
@@ -92,9 +93,6 @@ def dot_of(plan: Plan) -> str:
     add_scope(graph, (), plan)
     scopes = {box.id: box.scope for box in plan.boxes}
     uses = collections.Counter(link.tail for link in plan.links)
-    with_labels = is_short(plan)
-    if not with_labels:
-        graph.attr(ranksep=f"{0.36 + highest_label(plan) / INCH:.2f}")
     for link in plan.links:
         add_link(graph, link, scopes, with_labels, uses[link.tail] > 1)
     return str(graph.source)
@@ -112,19 +110,16 @@ def highest_label(plan: Plan) -> float:
     return max((link.label[1] for link in plan.links if link.label is not None), default=0)
 
 
-def add_scope(graph: Any, scope: tuple[str, ...], plan: Plan) -> None:
-    """The boxes of a scope, and the scopes in it where their first box stands."""
-    done = set()
-    for box in plan.boxes:
-        inner = box.scope[: len(scope) + 1]
-        if box.scope == scope:
-            add_box(graph, box)
-        elif inner[:-1] == scope and inner not in done:
-            done.add(inner)
-            with graph.subgraph(name=f"cluster_{inner[-1]}") as cluster:
-                name = blank(plan.frames[inner[-1]], 18)
+def add_scope(graph: Any, scope: Scope, plan: Plan) -> None:
+    """All that is in a scope."""
+    for part in plan.parts(scope):
+        if isinstance(part, Box):
+            add_box(graph, part)
+        else:
+            with graph.subgraph(name=f"cluster_{part[-1]}") as cluster:
+                name = blank(plan.frames[part[-1]], 18)
                 cluster.attr(label=name, labeljust="l", labelloc="t", margin="12")
-                add_scope(cluster, inner, plan)
+                add_scope(cluster, part, plan)
 
 
 def add_box(graph: Any, box: Box) -> None:
@@ -136,7 +131,7 @@ def add_box(graph: Any, box: Box) -> None:
 def add_link(
     graph: Any,
     link: Link,
-    scopes: Mapping[str, tuple[str, ...]],
+    scopes: Mapping[str, Scope],
     with_label: bool,
     is_shared: bool,
 ) -> None:

@@ -11,12 +11,8 @@ import numpy as np
 from ...program.trace import Traced
 from ...program.values import Apply, Program, Value, evaluate, only
 
-STEPS = (
-    1e-3,
-    1e-4,
-    1e-5,
-    1e-2,
-)  # of the size of the element, at least of 1; the first that is good
+# Of the size of the element, at least of 1, from the first that is good.
+STEPS = (1e-3, 1e-4, 1e-5, 1e-2)
 CLOSE = 0.005  # how close the slopes on both sides must be: at a kink they are not
 WORK = 20_000_000  # numbers that may be computed again for all of a page
 

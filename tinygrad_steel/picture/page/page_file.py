@@ -15,18 +15,19 @@ from typing import Any
 # Put together as one strict function, in this order: what a file says, the next ones see.
 SCRIPTS = (
     "data.js",
+    "elements.js",
     "numbers.js",
     "heatmap.js",
-    "folding.js",
+    "arrangement.js",
     "graph.js",
     "view.js",
     "source.js",
-    "equation.js",
     "value.js",
     "steps.js",
     "compare.js",
     "yours.js",
     "training.js",
+    "playing.js",
     "pointing.js",
     "start.js",
 )

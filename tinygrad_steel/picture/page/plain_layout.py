@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .fan_rows import bend
-from .plan import Box, Link, Plan, levels_of
+from .plan import ROUND, Box, Link, Plan, Scope, levels_of
 
 BESIDE = 28  # between boxes of a level
 BELOW = 34  # between levels, at least
 MARGIN, NAME = 14, 26  # inside of a frame: at its sides and below, and above for its name
 LANE = 14  # between arrows that lead past boxes
-ROUND = 12  # room around everything
 
 Spans = dict[int, float]  # level -> how far to the right it is taken
 
@@ -95,41 +94,55 @@ def said_of(way: list[float], label: tuple[float, float] | None, left: float) ->
 # From left to right
 
 
-def block_of(scope: tuple[str, ...], plan: Plan, levels: dict[str, int]) -> Block:
-    """A scope with all that is in it: what is on the spine on one line, the rest to its right."""
-    parts = [*parts_of(scope, plan, levels)]
-    low, high = min(part.low for part in parts), max(part.high for part in parts)
-    is_spine = any(part.is_spine for part in parts)
+def block_of(scope: Scope, plan: Plan, levels: dict[str, int]) -> Block:
+    """A scope with all that is in it."""
+    parts = [
+        box_block(part, levels) if isinstance(part, Box) else block_of(part, plan, levels)
+        for part in plan.parts(scope)
+    ]
+    block = joined(side_by_side(parts))
+    if not scope:
+        return block
+    left, right = block.left - MARGIN, block.right + MARGIN
+    right = max(right, left + plan.frames[scope[-1]])
+    frames = block.frames | {scope[-1]: (left, right)}
+    return dataclasses.replace(block, left=left, right=right, frames=frames)
+
+
+def side_by_side(parts: list[Block]) -> list[Block]:
+    """Blocks moved to where they have room: those on the spine on one line, the rest to its right."""
+    levels = {level for part in parts for level in part.levels}
     # Where there is a spine, its arrow or one of its boxes is at the anchor of every level.
-    taken: Spans = dict.fromkeys(range(low, high + 1), 0.0) if is_spine else {}
-    done = []
+    has_spine = any(part.is_spine for part in parts)
+    span = range(min(levels), max(levels) + 1)
+    taken: Spans = dict.fromkeys(span, 0.0) if has_spine else {}
+    moved = []
     for part in sorted(parts, key=lambda part: (not part.is_spine, part.low)):
         met = [taken[level] for level in part.levels if level in taken]
         fits = part.is_spine and max(met) <= 0
         x = 0.0 if fits or not met else max(met) + BESIDE - part.left
-        done.append(part.moved(x))
-        taken |= dict.fromkeys(part.levels, done[-1].right)
-    boxes = {id: x for part in done for id, x in part.boxes.items()}
-    frames = {id: sides for part in done for id, sides in part.frames.items()}
-    left, right = min(part.left for part in done), max(part.right for part in done)
-    if scope:
-        left, right = left - MARGIN, right + MARGIN
-        right = max(right, left + plan.frames[scope[-1]])
-        frames[scope[-1]] = left, right
-    return Block(low, high, left, right, is_spine, boxes, frames)
+        moved.append(part.moved(x))
+        taken |= dict.fromkeys(part.levels, moved[-1].right)
+    return moved
 
 
-def parts_of(scope: tuple[str, ...], plan: Plan, levels: dict[str, int]) -> Iterator[Block]:
-    """The boxes of a scope and the scopes in it, each as a block."""
-    done = set()
-    for box in plan.boxes:
-        inner = box.scope[: len(scope) + 1]
-        if box.scope == scope:
-            level, half = levels[box.id], box.w / 2
-            yield Block(level, level, -half, half, box.spine, {box.id: 0.0}, {})
-        elif inner[:-1] == scope and inner not in done:
-            done.add(inner)
-            yield block_of(inner, plan, levels)
+def joined(parts: list[Block]) -> Block:
+    """Blocks at their places as one block."""
+    return Block(
+        low=min(part.low for part in parts),
+        high=max(part.high for part in parts),
+        left=min(part.left for part in parts),
+        right=max(part.right for part in parts),
+        is_spine=any(part.is_spine for part in parts),
+        boxes={id: x for part in parts for id, x in part.boxes.items()},
+        frames={id: sides for part in parts for id, sides in part.frames.items()},
+    )
+
+
+def box_block(box: Box, levels: dict[str, int]) -> Block:
+    """A single box, with its anchor in its middle."""
+    level, half = levels[box.id], box.w / 2
+    return Block(level, level, -half, half, box.spine, {box.id: 0.0}, {})
 
 
 # From the top down

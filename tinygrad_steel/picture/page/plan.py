@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..scope import Path
+from .sizes import CLOSED, scope_width
 
-CLOSED = (400, 60)  # width and height of a closed scope
-NAME_ROOM, LETTER, MOST_LETTERS = 34, 6.6, 40  # how wide the name of a scope is above its frame
+ROUND = 12  # room around everything
+
+Scope = tuple[str, ...]  # the ids of the scopes around something, the outermost first
+Neighbours = dict[str, dict[str, int]]  # box -> another one -> levels from one to the other
 
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """A card or a closed scope; `scope`: the ids of the open scopes around it, the outermost first."""
+    """A card or a closed scope; `scope`: the open ones around it."""
 
     id: str
     w: float
     h: float
-    scope: tuple[str, ...]
+    scope: Scope
     kind: str
     spine: bool
 
@@ -49,6 +52,17 @@ class Plan:
     frames: dict[str, float]
     closed: list[str]
 
+    def parts(self, scope: Scope) -> Iterator[Box | Scope]:
+        """The boxes of a scope, and the scopes in it, each where its first box stands."""
+        done = set()
+        for box in self.boxes:
+            inner = box.scope[: len(scope) + 1]
+            if box.scope == scope:
+                yield box
+            elif inner[:-1] == scope and inner not in done:
+                done.add(inner)
+                yield inner
+
 
 class Cycle(ValueError):
     """Closed scopes that are computed from each other: no order has inputs first."""
@@ -70,10 +84,10 @@ def plan_of(data: Mapping[str, Any], closed: Collection[str]) -> Plan:
     open_scopes = {id for box in boxes.values() for id in box.scope}
     by_depth = sorted(scopes, key=len)
     frames = {
-        scopes[path]: name_width(path[-1]) for path in by_depth if scopes[path] in open_scopes
+        scopes[path]: scope_width(path[-1]) for path in by_depth if scopes[path] in open_scopes
     }
-    shut = [scopes[path] for path in by_depth if scopes[path] in boxes]
-    return Plan(inputs_first([*boxes.values()], links), links, frames, shut)
+    as_boxes = [scopes[path] for path in by_depth if scopes[path] in boxes]
+    return Plan(inputs_first([*boxes.values()], links), links, frames, as_boxes)
 
 
 def scopes_around(path: Sequence[str], scopes: Mapping[Path, str]) -> list[str]:
@@ -104,11 +118,6 @@ def link_of(arrow: Mapping[str, Any], stands_in: Mapping[str, str]) -> Link:
     return Link(arrow["id"], tail, head, size, bool(arrow.get("spine")))
 
 
-def name_width(name: str) -> float:
-    """How wide the frame of a scope is, at least."""
-    return NAME_ROOM + LETTER * min(len(name), MOST_LETTERS)
-
-
 def inputs_first(boxes: list[Box], links: list[Link]) -> list[Box]:
     """The boxes in an order that has inputs first, near to the one given; Cycle if there is none."""
     place = {box.id: i for i, box in enumerate(boxes)}
@@ -133,23 +142,29 @@ def inputs_first(boxes: list[Box], links: list[Link]) -> list[Box]:
 
 def levels_of(plan: Plan) -> dict[str, int]:
     """The level of each box: below its inputs, and right above what it alone goes into."""
-    scopes = {box.id: box.scope for box in plan.boxes}
-    inputs: dict[str, dict[str, int]] = {id: {} for id in scopes}
-    users: dict[str, dict[str, int]] = {id: {} for id in scopes}
-    for link in plan.links:
-        around = scopes[link.head]
-        step = 1 if scopes[link.tail][: len(around)] == around else 2
-        inputs[link.head][link.tail] = users[link.tail][link.head] = step
+    inputs, users = neighbours(plan)
     levels: dict[str, int] = {}
     is_aside: dict[str, bool] = {}  # whether all from which it is computed serves it alone
-    for id in scopes:
+    for id in inputs:
         levels[id] = max((levels[x] + step for x, step in inputs[id].items()), default=0)
         is_aside[id] = all(is_aside[x] and len(users[x]) == 1 for x in inputs[id])
-    for id in reversed(scopes):
+    for id in reversed(inputs):
         if is_aside[id] and users[id]:
             levels[id] = min(levels[y] - step for y, step in users[id].items())
     used = {level: i for i, level in enumerate(sorted({*levels.values()}))}
     return {id: used[level] for id, level in levels.items()}
+
+
+def neighbours(plan: Plan) -> tuple[Neighbours, Neighbours]:
+    """What each box is computed from, and what uses it; into a scope it is one level more."""
+    scopes = {box.id: box.scope for box in plan.boxes}
+    inputs: Neighbours = {id: {} for id in scopes}
+    users: Neighbours = {id: {} for id in scopes}
+    for link in plan.links:
+        around = scopes[link.head]
+        step = 1 if scopes[link.tail][: len(around)] == around else 2
+        inputs[link.head][link.tail] = users[link.tail][link.head] = step
+    return inputs, users
 
 
 def closable(data: Mapping[str, Any]) -> list[str]:

@@ -22,7 +22,7 @@ from ...program.values import Apply, Constant, Leaf, Value, alias, evaluate, onl
 from .hints import dead_units, hints_of
 from .numbers import LINES, as_text, rows_and_columns
 from .tracing import traced_for_page
-from .vjps import Single
+from .vjps import SingleOps
 
 if TYPE_CHECKING:
     from .story import Story
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 ROOM = 520_000  # characters of all frames together, however large the network
 HEAD, EACH = 70, 6  # of them, what stands beside the numbers of one array, and one number
 SIDES = (40, 32, 24, 20, 16, 14, 12, 10, 9, 8, 7, 6, 5, 4, 3)  # of a sample
-SMALLEST = {1: 6, 2: 5, 4: 4}  # the side below which there are rather 1/2 and 1/4 of the frames
+# Of all frames, of 1/2 and of 1/4: the smallest side before there are rather fewer frames.
+SMALLEST = {1: 6, 2: 5, 4: 4}
 FEWEST = 3  # frames of the largest network: beginning, middle and end
 DIGITS, DIGITS_ALONE = 3, 6
 KEPT = ("v", "min", "max", "mean", "norm", "bad", "dead")  # what differs from frame to frame
@@ -123,7 +124,7 @@ class Record:
         shapes = [y.shape for y in self.moving if y.op is not alias]
         self.side, self.most = samples(shapes, checked_count("most", most, 2))
         self.ages = {t: t.age for t in self.leaves.values()}
-        self.told: tuple[int, list[int]] | None = None
+        self.latest: tuple[int, list[int]] | None = None
 
     # Keeping
 
@@ -156,7 +157,7 @@ class Record:
             Where a number in the loss has changed, a Tensor without a name.
         """
         step = self.checked_step(step)
-        self.told = step, self.ages_now()
+        self.latest = step, self.ages_now()
         if self.frames and step < self.frames[-1].step + self.every:
             return False
         self.frames.append(self.frame(step))
@@ -176,9 +177,9 @@ class Record:
             found = operator.index(step)
         except TypeError:
             raise TypeError(f"a step is a whole number, not {step!r:.60}") from None
-        if self.told is not None and found <= self.told[0]:
+        if self.latest is not None and found <= self.latest[0]:
             raise ValueError(
-                f"step {found} does not come after step {self.told[0]}: steps rise from call to "
+                f"step {found} does not come after step {self.latest[0]}: steps rise from call to "
                 f"call; for another run make another Record"
             )
         return found
@@ -280,12 +281,12 @@ class Record:
 
     def with_last(self) -> list[Frame]:
         """The frames, and one of the step that was told last, where its parameters are there."""
-        if self.told is None:
+        if self.latest is None:
             raise ValueError(
                 "the Record has no frames: call keep(step) in the training loop, before or after "
                 "each step"
             )
-        step, ages = self.told
+        step, ages = self.latest
         is_missing = step > self.frames[-1].step and ages == self.ages_now()
         return [*self.frames, self.frame(step)] if is_missing else self.frames
 
@@ -308,7 +309,7 @@ class Record:
 class Frame:
     """One moment: what of the graph differs from when it was traced, each array as JSON.
 
-    `parameters`: a number that is another one when one of them has changed.
+    `parameters`: a hash of all of them, by which one sees that one has changed.
     """
 
     step: int
@@ -330,11 +331,11 @@ def followable(loss: Tensor, names: Names) -> Traced:
 
 def with_each_vjp(traced: Traced) -> Traced:
     """A traced loss with what each op sends back by itself, which the equations of a page show."""
-    single = Single(traced, traced.numbers())
+    single = SingleOps(traced, traced.numbers())
     for t, x in traced.made.items():
         if t.op is not None and x in traced.gradient_of:
             single.vjps(t)
-    return single.whole()
+    return single.extended()
 
 
 def checked_count(name: str, value: Any, least: int) -> int:
@@ -364,12 +365,12 @@ def samples(shapes: Sequence[tuple[int, ...]], most: int) -> tuple[int, int]:
     for share, smallest in SMALLEST.items():
         frames = max(most // share, min(most, FEWEST))
         for side in SIDES:
-            if side >= smallest and frames * characters(shapes, side) <= ROOM:
+            if side >= smallest and frames * frame_length(shapes, side) <= ROOM:
                 return side, frames
-    return SIDES[-1], max(min(most, FEWEST), ROOM // (1 + characters(shapes, SIDES[-1])))
+    return SIDES[-1], max(min(most, FEWEST), ROOM // (1 + frame_length(shapes, SIDES[-1])))
 
 
-def characters(shapes: Iterable[tuple[int, ...]], side: int) -> int:
+def frame_length(shapes: Iterable[tuple[int, ...]], side: int) -> int:
     """About how long a frame is, with samples of at most so many rows and columns."""
     return sum(HEAD + EACH * cells(shape, side) for shape in shapes)
 

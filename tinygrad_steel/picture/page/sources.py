@@ -27,7 +27,7 @@ from ...program.redrawn import names_of, sequences
 from ...program.texts import Text, joined, separated
 from ...program.trace import Traced
 from ...program.values import Value
-from ..words import printable
+from ..words import printable, shortened
 
 Span = tuple[int, int, Value]
 MOST_LETTERS = 2000  # of a line
@@ -78,7 +78,10 @@ def source_of(traced: Traced, names: Names) -> Source:
 def shown_whole(source: Source) -> Source:
     """A source as a page can show it: no line is longer than MOST_LETTERS, and all are printable."""
     lines = [shown_line(line) for line in source.lines]
-    helpers = ["\n".join(map(shortened, helper.split("\n"))) for helper in source.helpers]
+    helpers = [
+        "\n".join(shortened(text, MOST_LETTERS) for text in helper.split("\n"))
+        for helper in source.helpers
+    ]
     is_cut = any(len(line.text) > MOST_LETTERS for line in source.lines)
     note = source.note
     if not note and (is_cut or helpers != source.helpers):
@@ -92,15 +95,10 @@ def shown_line(line: Line) -> Line:
         return line
     letters = [*map(printable, line.text)]
     at = [0, *itertools.accumulate(map(len, letters))]
-    text = shortened("".join(letters))
+    text = shortened("".join(letters), MOST_LETTERS)
     end = min(at[-1], MOST_LETTERS)
     spans = [(at[a], min(at[b], end), value) for a, b, value in line.spans if at[a] < end]
     return dataclasses.replace(line, text=text, spans=tuple(spans))
-
-
-def shortened(text: str) -> str:
-    """A line that is cut where nobody would read on."""
-    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]} ..."
 
 
 def backward_source(traced: Traced, names: Names, runs: bool) -> Source:

@@ -18,10 +18,10 @@ from ..graph import Graph
 from ..scene import advice, check_arguments, counts, fold_lines, title_of
 from ..words import printable
 from .known import Known, know
-from .moves import steps_of
 from .nudges import nudges_of
 from .numbers import Arrays
-from .told import WITHOUT, arrow_told, card_told, is_long, lines_told, scopes_told
+from .steps import steps_of
+from .told import arrow_told, card_told, lines_note, lines_told, scopes_told
 
 VERSION = 1
 
@@ -85,7 +85,7 @@ def story_of(known: Known, depth: int | None) -> Story:
         "version": VERSION,
         "title": printable(title_of(folds, known.called)),
         "subtitle": [*map(printable, subtitle)],
-        "notes": [],
+        "notes": [],  # some are of what follows
         "helpers": source.helpers,
         "cards": [card_told(known, card, nudges) for card in known.shown],
         "arrows": [arrow_told(known, id, codes) for id in known.uses],
@@ -94,8 +94,7 @@ def story_of(known: Known, depth: int | None) -> Story:
         "steps": steps_of(known),
         "arrays": known.arrays.write(),
     }
-    pointing = WITHOUT if is_long(source) else ""
-    notes = (known.followed.note, source.note, known.arrays.note, pointing)
+    notes = (known.followed.note, source.note, known.arrays.note, lines_note(source))
     data["notes"] = [printable(note) for note in notes if note]
-    traced = None if known.traced.start is None else known.equations.single.whole()
+    traced = None if known.traced.start is None else known.equations.single.extended()
     return Story(data, graph, traced, known.arrays, folds.shown)

@@ -11,17 +11,14 @@ from ..arrows import Codes, Use, broadcasting
 from ..cards import Card
 from ..gradients import length
 from ..words import printable
-from .boxes import box, label
 from .equations import Equation, Symbol
 from .known import Known
 from .numbers import SHOWN, in_json
+from .sizes import card_size, label_size
 from .sources import Line, Source
 
 LONG = 16  # letters of code in the name of a gradient that has none
 MOST_SPANS = 4000  # of a source, all of which can be pointed at
-WITHOUT = (
-    "so that this page stays small, only what a card shows can be pointed at in its long source"
-)
 
 # Cards
 
@@ -49,7 +46,7 @@ def card_told(known: Known, card: Card, nudges: Mapping[Value, dict[str, str]]) 
         "gcode": "" if is_many else printable(gradient_code(known, t)),
         "eq": None,
     }
-    found |= zip(("w", "h"), box(found))
+    found |= zip(("w", "h"), card_size(found))
     if is_fold or is_many:
         return found | {"count": card.count}
     if isinstance(value, Apply):
@@ -115,7 +112,7 @@ def arrow_told(known: Known, id: str, codes: Codes) -> dict[str, Any]:
         joint = " + " if len(values_of(sent)) == 1 else ", "
         found |= vjps_told([vjp_told(known, each, codes) for each in sent], joint)
     rows = [text for text in (broadcast, found["code"], *numbers_told(known, found)) if text]
-    return found | {"label": dict(zip(("w", "h"), label(rows)))}
+    return found | {"label": dict(zip(("w", "h"), label_size(rows)))}
 
 
 def values_of(uses: Iterable[Use]) -> list[Tensor]:
@@ -235,6 +232,15 @@ def line_told(known: Known, line: Line, is_said: Callable[[Value], bool]) -> dic
 def is_long(source: Source) -> bool:
     """Whether a source says more than a page can show the numbers of."""
     return sum(len(line.spans) for line in source.lines) > MOST_SPANS
+
+
+def lines_note(source: Source) -> str:
+    """What is said where not all of a source can be pointed at; empty where all can."""
+    if not is_long(source):
+        return ""
+    return (
+        "so that this page stays small, only what a card shows can be pointed at in its long source"
+    )
 
 
 def scopes_told(cards: Iterable[Card]) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ class Vjps:
     late: frozenset[Value]
 
 
-class Single:
+class SingleOps:
     """The ops of a traced loss one by one.
 
     In its program what several rules do may be one expression, as `2 * x * G / n`. A step of a page
@@ -79,6 +79,10 @@ class Single:
         for x, inner in zip(t.inputs, inputs):
             if isinstance(x, Tensor) and inner.name:
                 at[alone.made[inner]] = made[x]
+        return self.taken_in(alone, at)
+
+    def taken_in(self, alone: Traced, at: dict[Any, Value]) -> Vjps:
+        """What an op sends back that was traced alone; `at`: which of its values are known here."""
         for y in alone.program.applies:
             if y not in at:
                 at[y] = self.add(with_inputs(y, (at.get(x, x) for x in y.inputs)))
@@ -88,7 +92,7 @@ class Single:
         return Vjps(tuple(None if x is None else at.get(x, x) for x in sent), late)
 
     def alone(self, x: Any) -> Any:
-        """An input as a leaf with a name, so that it is kept; a number that nobody has named is one."""
+        """An input as a leaf with a name, so that it is kept; what is a constant stays one."""
         if not isinstance(x, Tensor):
             return x
         value = self.traced.made[x]
@@ -104,7 +108,7 @@ class Single:
             self.added.append(found)
         return found
 
-    def whole(self) -> Traced:
+    def extended(self) -> Traced:
         """The traced loss, with all that was added to its program, as results of it."""
         before, more = self.traced.program, tuple(self.added)
         applies, results = before.applies + more, before.results + more

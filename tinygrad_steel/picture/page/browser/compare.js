@@ -92,19 +92,26 @@ function renderComparison() {
   }
   renderYours();
 }
+const GROUPS = { wrong: "wrong as well", follows: "follow from it", "not-judged": "not judged", right: "right" };
 function fillBanner(banner, { rows, ok, note }) {
   const first = rows.find((row) => row.first);
   const judged = rows.filter((row) => !isOutside(row));
+  const alike = (verdict) => judged.filter((row) => row !== first && row.verdict === verdict);
+  const groups = first || !ok ? Object.entries(GROUPS).map(([verdict, text]) => groupOf(text, alike(verdict))) : [];
+  const notes = (note || "").split("\n").map((text) => text && el("p", { class: "note", dir: "auto" }, text));
+  const said = el("div", { class: "said" }, el("p", { dir: "auto" }, headline(first, ok, judged)), groups, notes);
   banner.className = first ? "wrong" : ok ? "right" : "not-judged";
-  const head = first ? [el("b", {}, `First wrong step: ${first.called}`), `, ${first.reason}.`] : el("b", {}, ok ? allRight(judged.length) : unsure(judged));
-  const others = judged.filter((row) => row !== first);
-  const groups = first || !ok ? [["wrong", "wrong as well"], ["follows", "follow from it"], ["not-judged", "not judged"], ["right", "right"]] : [];
   banner.replaceChildren();
-  fill(banner, {}, [
-    tag(first || { verdict: ok ? "right" : "not-judged", text: judged.some((row) => row.verdict === "not-judged") ? "not all judged" : "not all seen" }),
-    el("div", { class: "said" }, el("p", { dir: "auto" }, head), groups.map(([verdict, text]) => groupOf(text, others.filter((row) => row.verdict === verdict))), (note || "").split("\n").map((text) => text && el("p", { class: "note", dir: "auto" }, text))),
-    jumpTo(first, "go to it"),
-  ]);
+  fill(banner, {}, [tag(first || overall(ok, judged)), said, jumpTo(first, "go to it")]);
+}
+function overall(ok, judged) {
+  // The verdict on a chain without a wrong step, as if it were a row.
+  if (ok) return { verdict: "right" };
+  return { verdict: "not-judged", text: judged.some((row) => row.verdict === "not-judged") ? "not all judged" : "not all seen" };
+}
+function headline(first, ok, judged) {
+  if (first) return [el("b", {}, `First wrong step: ${first.called}`), `, ${first.reason}.`];
+  return el("b", {}, ok ? allRight(judged.length) : unsure(judged));
 }
 const allRight = (n) => (n === 1 ? "The gradient is right." : `All ${n} gradients are right.`);
 function unsure(judged) {
@@ -122,7 +129,8 @@ function groupOf(text, rows) {
   if (rows[0].verdict === "right") return el("p", { class: "group right" }, mark("right"), `${rows.length} right`);
   const shown = rows.slice(0, 8).map((row) => jumpTo(row, cut(row.name, 24)) || el("span", { dir: "auto" }, cut(row.name, 24)));
   const more = rows.length > 8 && el("span", {}, `and ${rows.length - 8} more`);
-  return el("p", { class: `group ${rows[0].verdict}` }, mark(rows[0].verdict), `${rows.length} ${rows.length === 1 ? text.replace(/^follow /, "follows ") : text}: `, shown, more);
+  const said = rows.length === 1 ? text.replace(/^follow /, "follows ") : text;
+  return el("p", { class: `group ${rows[0].verdict}` }, mark(rows[0].verdict), `${rows.length} ${said}: `, shown, more);
 }
 
 // ---- the panel
@@ -167,7 +175,7 @@ function comparedMaps(c, room) {
   const left = heatmap(yours, `yours: ${row.called}`, { kind, room, mates, scale, name: "yours" });
   const right = own && heatmap(own, `the graph's ${name}`, { kind, room, mates: same ? mates : [], scale, name });
   if (same && row.off && row.verdict !== "right") pointAt(mates, yours, row.at);
-  return [left, right, ...differencesOf(row, yours, own, same)].filter(Boolean);
+  return [left, right, differencesOf(row, yours, own, same)].filter(Boolean);
 }
 function differencesOf(row, yours, own, same) {
   const said = [];
@@ -175,11 +183,15 @@ function differencesOf(row, yours, own, same) {
   else if (!same) said.push(`The shapes differ: yours is ${shapeText(yours)}, the graph's ${shapeText(own)}.`);
   else if (!row.off) said.push("The two are the same.");
   else if (row.verdict === "right") said.push(`The largest difference is ${short(row.off)}.`);
-  else said.push(`Largest difference ${short(row.off)}${row.at?.length ? ` at [${row.at.join(", ")}]` : ""}${row.there ? `: yours ${short4(row.there[0])}, the graph's ${short4(row.there[1])}` : ""}.`);
+  else {
+    const at = row.at?.length ? ` at [${row.at.join(", ")}]` : "";
+    const numbers = row.there ? `: yours ${short4(row.there[0])}, the graph's ${short4(row.there[1])}` : "";
+    said.push(`Largest difference ${short(row.off)}${at}${numbers}.`);
+  }
   if (yours.bad) said.push(`Of yours ${yours.bad} ${yours.bad === 1 ? "number is" : "numbers are"} not finite.`);
   if (has(row.factor) && row.factor !== 1) said.push(`Yours is divided by ${short(row.factor)} here: by so much your chain is more than the graph's.`);
   said.push("Both in one scale of colours.");
-  return said.length ? [el("p", { class: "note differences", dir: "auto" }, said.join(" "))] : [];
+  return el("p", { class: "note differences", dir: "auto" }, said.join(" "));
 }
 function pointAt(mates, a, at) {
   // The crosshair where the difference is largest, if a sample has this cell.

@@ -4,7 +4,6 @@ let picture = null; // the svg element
 let placed = null; // arrangement()
 let thickness = null; // arrow -> px
 const drawn = { cards: new Map(), arrows: new Map(), scopes: new Map() }; // id -> its g element
-const seen = new WeakMap(); // g -> what it shows, as one text
 
 function build() {
   placed = arrangement();
@@ -12,7 +11,7 @@ function build() {
   const [w, h] = placed.size;
   picture = svg("svg", { viewBox: `0 0 ${w} ${h}`, role: "group", "aria-label": `Graph of ${data.title}` });
   picture.append(svg("defs", {}, marker("tip-value"), marker("tip-now"), marker("tip-gradient")));
-  for (const s of placed.scopes) keep(drawn.scopes, s.scope.id, s.shut ? drawShut(s) : drawScope(s));
+  for (const s of placed.scopes) keep(drawn.scopes, s.scope.id, s.closed ? drawClosed(s) : drawScope(s));
   thickness = thicknesses();
   for (const a of arrows) if (placed.arrows[a.id]) keep(drawn.arrows, a.id, drawArrow(a, placed.arrows[a.id]));
   for (const c of cards) if (placed.cards[c.id]) keep(drawn.cards, c.id, drawCard(c, placed.cards[c.id]));
@@ -33,11 +32,11 @@ const label = (cls, x, y, text, anchor) => svg("text", { class: cls, x, y, "text
 
 // ---- scopes
 
-function foldButton({ scope, box: [x, y, w], shut }) {
+function foldButton({ scope, box: [x, y, w], closed }) {
   const name = scope.path.at(-1);
   const shown = cutTo(name, w - 44, "600 12px");
   const act = () => {
-    if (shut) state.closed.delete(scope.id);
+    if (closed) state.closed.delete(scope.id);
     else state.closed.add(scope.id);
     rebuild();
     drawn.scopes.get(scope.id)?.querySelector(".fold").focus();
@@ -50,28 +49,32 @@ function foldButton({ scope, box: [x, y, w], shut }) {
   };
   return svg(
     "g",
-    { class: "fold", tabindex: 0, role: "button", "aria-expanded": String(!shut), "aria-label": `${shut ? "unfold" : "fold"} ${name}`, onclick: act, onkeydown },
+    { class: "fold", tabindex: 0, role: "button", "aria-expanded": String(!closed), "aria-label": `${closed ? "unfold" : "fold"} ${name}`, onclick: act, onkeydown },
     svg("title", {}, `scope ${scope.path.join(" / ")}`),
     rectangle("grip", [x + 6, y + 4, Math.min(w - 12, 34 + widthOf(shown, "600 12px")), 20], 5),
-    svg("path", { d: shut ? `M${x + 13} ${y + 10}l4 4l-4 4` : `M${x + 12} ${y + 12}l4 4l4 -4` }),
+    svg("path", { d: closed ? `M${x + 13} ${y + 10}l4 4l-4 4` : `M${x + 12} ${y + 12}l4 4l4 -4` }),
     label("name", x + 26, y + 18, shown),
   );
 }
 function drawScope(s) {
   return svg("g", { class: "scope" }, rectangle("frame", s.box, 10), foldButton(s));
 }
-function drawShut(s) {
+const FROM_RIGHT = { v: 196, g: 100 }; // where the pictures in a closed scope begin
+function drawClosed(s) {
   const [x, y, w, h] = s.box;
   const inner = cards.filter((c) => inScope(c, s.scope));
   const ops = inner.filter((c) => c.op);
   const parameters = inner.filter((c) => c.kind === "parameter").map((c) => c.name);
   const last = ops.at(-1);
-  const room = w > 330 && last && !isScalar(arrayOf(last.v)) ? w - 230 : w - 40;
+  const pictured = w > 330 && last && !isScalar(arrayOf(last.v));
+  const room = pictured ? w - 230 : w - 40;
   const about = `${inner.length} cards${parameters.length ? ` · parameters ${parameters.join(", ")}` : ""}`;
   const path = ops.map((c) => c.glyph || words(c.op)).join(" → ");
-  const g = svg("g", { class: "scope shut" }, rectangle("frame", s.box, 10), foldButton(s));
+  const g = svg("g", { class: "scope closed" }, rectangle("frame", s.box, 10), foldButton(s));
   g.append(label("about m", x + 26, y + 35, cut(path, room / 7)), label("about", x + 26, y + 50, cutTo(about, room, "11.5px")));
-  if (room < w - 40) for (const [kind, right] of [["v", 196], ["g", 100]]) if (has(last[kind])) g.append(...pictureIn(arrayOf(last[kind]), kind, [x + w - right, y + h / 2 - 18, 84, 36]));
+  for (const [kind, right] of pictured ? Object.entries(FROM_RIGHT) : []) {
+    if (has(last[kind])) g.append(...pictureIn(arrayOf(last[kind]), kind, [x + w - right, y + h / 2 - 18, 84, 36]));
+  }
   return g;
 }
 
@@ -202,17 +205,12 @@ function pictureIn(a, kind, [x, y, w, h]) {
 
 // ---- what a step changes
 
-function changed(g, what) {
-  if (seen.get(g) === what) return false;
-  seen.set(g, what);
-  return true;
-}
 function renderGraph() {
   const s = steps[state.step];
   const back = s.k === "seed" || s.k === "backward";
   for (const [id, g] of drawn.cards) renderCard(cardOf.get(id), g, { now: s.n === id, back });
   for (const [id, g] of drawn.arrows) renderArrow(arrowOf.get(id), g, s);
-  for (const { scope, shut } of placed.scopes) if (shut) renderShut(scope, drawn.scopes.get(scope.id), s, back);
+  for (const { scope, closed } of placed.scopes) if (closed) renderClosed(scope, drawn.scopes.get(scope.id), s, back);
 }
 function progress(c) {
   // How far a card is: its value is there, so many parts of its gradient, all of it.
@@ -283,7 +281,7 @@ function renderArrow(a, g, s) {
   g.querySelector(".f").setAttribute("marker-end", `url(#tip-${passing ? "now" : "value"})`);
   g.querySelector(".b")?.setAttribute("stroke-width", thickness(a).toFixed(1));
 }
-function renderShut(scope, g, s, back) {
+function renderClosed(scope, g, s, back) {
   const last = cards.filter((c) => inScope(c, scope) && c.op).at(-1);
   const now = has(s.n) && inScope(cardOf.get(s.n), scope);
   const at = last ? progress(last) : {};

@@ -1,7 +1,6 @@
 // Heatmaps: a canvas whose cells tell their numbers, with a crosshair that its mates share.
 
 const MONO = 'ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace';
-const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
 
 function heatmap(a, title, options) {
   // options: kind ("v" or "g"), room (px), name (before the index), scale, mates (a list of heatmaps with one crosshair).
@@ -55,16 +54,16 @@ function paint(canvas, cells, row, column) {
     if (cells.font) {
       pen.fillStyle = inkOn(rgb);
       pen.fillText(inCell(x, cells.form), left + cw / 2, top + 0.53 * ch);
-    } else if (!Number.isFinite(x)) line(pen, `rgb(${ramp.zero})`, [left, top, left + cw, top + ch]);
+    } else if (!Number.isFinite(x)) stroke(pen, `rgb(${ramp.zero})`, [left, top, left + cw, top + ch]);
   });
   if (row === undefined) return;
   pen.lineWidth = 2;
   pen.strokeStyle = ramp.ink;
   pen.strokeRect(column * cw + 1, row * ch + 1, Math.max(2, cw - 2), Math.max(2, ch - 2));
-  line(pen, ramp.ink, [0, (row + 0.5) * ch, column * cw, (row + 0.5) * ch], 0.5);
-  line(pen, ramp.ink, [(column + 0.5) * cw, 0, (column + 0.5) * cw, row * ch], 0.5);
+  stroke(pen, ramp.ink, [0, (row + 0.5) * ch, column * cw, (row + 0.5) * ch], 0.5);
+  stroke(pen, ramp.ink, [(column + 0.5) * cw, 0, (column + 0.5) * cw, row * ch], 0.5);
 }
-function line(pen, colour, [x0, y0, x1, y1], width = 1) {
+function stroke(pen, colour, [x0, y0, x1, y1], width = 1) {
   pen.strokeStyle = colour;
   pen.lineWidth = width;
   pen.beginPath();

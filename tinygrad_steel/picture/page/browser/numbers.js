@@ -56,12 +56,12 @@ function statistics(a) {
     .map((pair) => pair.join(" "))
     .join("  ");
 }
+const AFTER_POINT = { "-3": 4, "-2": 3, "-1": 2, 0: 2, 1: 1, 2: 0, 3: 0 }; // digits, by the power of ten
 function decimals(a, top) {
   // The same for all cells, so that sizes can be compared: digits after the point, and a power of ten.
-  const power = Math.floor(Math.log10(top));
   if (/^(int|uint|bool)/.test(a.dtype) && top < 1e4) return [0, 0];
-  if (power < -3 || power > 3) return [1, power];
-  return [Math.min(4, Math.max(0, power < 0 ? 1 - power : power > 1 ? 1 - power + 0 : 2 - power)), 0];
+  const power = Math.floor(Math.log10(top));
+  return power in AFTER_POINT ? [AFTER_POINT[power], 0] : [1, power];
 }
 function inCell(x, [digits, power]) {
   if (!Number.isFinite(x)) return special(x);

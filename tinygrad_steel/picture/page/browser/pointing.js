@@ -94,7 +94,7 @@ function pressed(key, target) {
   // Whether the key was one of the page's.
   const step = stepOf(key);
   if (step !== undefined) return go(step), true;
-  if (key === " " && !target.closest("button, summary, .fold")) return play(), true;
+  if (key === " " && !target.closest("button, summary, .fold")) return play("steps"), true;
   if (key === "Escape") return ($("keys").open = false), hideTip(), true;
   if (zoomOf[key]) return zoomOf[key](), true;
   if (key === "ArrowDown") return move(target, 1);

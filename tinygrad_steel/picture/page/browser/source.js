@@ -14,8 +14,14 @@ function buildSource() {
   toggle(document.body, "sourceless", !lines.length);
 }
 function rowOf(l, i) {
-  const attributes = { class: `${l.k}${l.ref ? "" : " plain"}`, "data-line": i, "data-ref": l.ref, role: "option", "aria-selected": "false" };
-  return el("li", { ...attributes, tabindex: l.ref ? -1 : null }, el("span", { class: "gutter", "aria-hidden": "true" }), el("span", { class: "text" }), el("span", { class: "out" }));
+  const kind = l.ref ? l.k : `${l.k} plain`;
+  return el(
+    "li",
+    { class: kind, "data-line": i, "data-ref": l.ref, role: "option", "aria-selected": "false", tabindex: l.ref ? -1 : null },
+    el("span", { class: "gutter", "aria-hidden": "true" }),
+    el("span", { class: "text" }),
+    el("span", { class: "out" }),
+  );
 }
 
 function write(i, span) {

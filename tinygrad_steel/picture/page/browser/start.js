@@ -1,8 +1,18 @@
-// Themes, legend, printing, and the start.
+// From the state to what is seen; themes, legend, printing, and the start.
+
+function render() {
+  document.documentElement.dataset.step = state.step;
+  renderComparison();
+  renderTraining();
+  renderGraph();
+  renderSource();
+  renderStepper();
+  renderValue();
+}
+
+// ---- themes and legend
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const WANTED = ["light", "dark"];
-let wanted = document.documentElement.dataset.wanted;
 
 function setTheme(name) {
   state.theme = name;
@@ -13,25 +23,38 @@ function setTheme(name) {
   readColours();
   legend();
 }
-const wantedTheme = () => (WANTED.includes(wanted) ? wanted : dark.matches ? "dark" : "light");
+const wantedTheme = () => (state.wanted !== "auto" ? state.wanted : dark.matches ? "dark" : "light");
 function legend() {
-  const bar = el("canvas", { width: 92, height: 1 });
+  const scale = `each array has its own scale${frames.length ? ", one for all of the training" : ""}; 0 is neutral`;
+  const parts = [
+    el("span", {}, arrowSign("f"), "value"),
+    arrowStep.size > 0 && el("span", { title: "the thicker, the larger" }, arrowSign("b"), "gradient"),
+    el("span", { title: scale }, "−max", colourBar(92), "+max"),
+  ];
+  document.querySelector(".legend").replaceChildren(...parts.filter(Boolean));
+}
+function arrowSign(cls) {
+  const shaft = svg("path", { class: "shaft", d: "M0 5H18" });
+  const head = svg("path", { class: "head", d: "M16 1L25 5L16 9z" });
+  return svg("svg", { class: `key ${cls}`, width: 26, height: 10, "aria-hidden": "true" }, shaft, head);
+}
+function colourBar(width) {
+  const bar = el("canvas", { width, height: 1 });
   const pen = bar.getContext("2d");
-  for (let i = 0; i < 92; i++) {
-    pen.fillStyle = `rgb(${shade((i - 45.5) / 45.5, 1)})`;
+  const middle = (width - 1) / 2;
+  for (let i = 0; i < width; i++) {
+    pen.fillStyle = `rgb(${shade((i - middle) / middle, 1)})`;
     pen.fillRect(i, 0, 1, 1);
   }
-  const arrow = (cls) => svg("svg", { class: `key ${cls}`, width: 26, height: 10, "aria-hidden": "true" }, svg("path", { class: "shaft", d: "M0 5H18" }), svg("path", { class: "head", d: "M16 1L25 5L16 9z" }));
-  const parts = [el("span", {}, arrow("f"), "value"), el("span", { title: "the thicker, the larger" }, arrow("b"), "gradient"), el("span", { title: `each array has its own scale${frames.length ? ", one for all of the training" : ""}; 0 is neutral` }, "−max", bar, "+max")];
-  document.querySelector(".legend").replaceChildren(...parts.filter((_, i) => i !== 1 || arrowStep.size));
+  return bar;
 }
 dark.addEventListener("change", () => {
   setTheme(wantedTheme());
   render();
 });
 $("theme").addEventListener("click", () => {
-  wanted = state.theme === "dark" ? "light" : "dark";
-  setTheme(wanted);
+  state.wanted = state.theme === "dark" ? "light" : "dark";
+  setTheme(state.wanted);
   render();
 });
 

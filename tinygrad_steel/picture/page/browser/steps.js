@@ -1,4 +1,4 @@
-// Stepping: what a step says, the controls, and render(), which makes what is seen from the state.
+// Stepping: what a step says, and the controls.
 
 const numberOf = new Map(); // of a step, which forward or backward one it is
 const totals = { forward: 0, backward: 0 };
@@ -7,21 +7,28 @@ steps.forEach((s, k) => {
 });
 const NTH = ["first", "second", "third", "fourth", "fifth"];
 
+const PHASES = { given: "GIVEN", forward: "FORWARD", seed: "BACKWARD", backward: "BACKWARD" };
+const SENTENCES = { given, forward, seed, backward };
+
 function sentence(k) {
   // {phase, code, note}: what happens in a step.
   const s = steps[k];
-  const c = cardOf.get(s.n);
-  const phase = `${s.k.toUpperCase()} ${numberOf.get(k)}/${totals[s.k]}`;
-  if (s.k === "given") return { phase: "GIVEN", code: cut(cards.filter((x) => valueStep.get(x.id) === 0 && x.name).map((x) => x.name).join(", "), 90), note: given() };
-  if (s.k === "seed") return { phase: "BACKWARD", code: `${c.gcode} = 1`, note: "Backward begins at the end: the derivative of the result with respect to itself." };
-  if (s.k === "forward") {
-    const code = c.name && c.eq ? `${c.name} = ${saying(c.eq)}` : c.eq ? saying(c.eq) : c.code || nameOf(c);
-    const value = has(c.v) && arrayOf(c.v);
-    return { phase, code, note: `${whatIs(c)} gives ${value && isScalar(value) ? scalarText(value) : c.shape}` };
-  }
-  return { phase, ...backward(s) };
+  const count = numberOf.has(k) ? ` ${numberOf.get(k)}/${totals[s.k]}` : "";
+  return { phase: `${PHASES[s.k]}${count}`, ...SENTENCES[s.k](s) };
 }
-const given = () => (LAST ? "These are given; nothing is computed yet. Press → to begin." : "Nothing is computed here.");
+function given() {
+  const names = cards.filter((c) => valueStep.get(c.id) === 0 && c.name).map((c) => c.name);
+  return { code: cut(names.join(", "), 90), note: LAST ? "These are given; nothing is computed yet. Press → to begin." : "Nothing is computed here." };
+}
+function forward(s) {
+  const c = cardOf.get(s.n);
+  const code = c.eq ? saying(c.eq) : c.code || nameOf(c);
+  const value = has(c.v) && arrayOf(c.v);
+  return { code: c.name && c.eq ? `${c.name} = ${code}` : code, note: `${whatIs(c)} gives ${value && isScalar(value) ? scalarText(value) : c.shape}` };
+}
+function seed(s) {
+  return { code: `${cardOf.get(s.n).gcode} = 1`, note: "Backward begins at the end: the derivative of the result with respect to itself." };
+}
 function backward(s) {
   const a = arrowOf.get(s.a);
   const c = cardOf.get(a.tail);
@@ -39,23 +46,22 @@ function why(s, a, c) {
 
 // ---- controls
 
-let range, playButton, count, rail;
+let range, count, rail;
 function buildStepper() {
-  const button = (name, title, onclick) => el("button", { type: "button", "aria-label": title, title, class: name, onclick }, icon(name));
-  playButton = button("play", "play (space)", play);
   const buttons = [
-    button("first", "to the start (home)", () => go(0)),
-    button("back", "one step back (left)", () => go(state.step - 1)),
-    playButton,
-    button("next", "one step on (right)", () => go(state.step + 1)),
-    button("last", "to the end (end)", () => go(LAST)),
+    iconButton("first", "to the start (home)", () => go(0)),
+    iconButton("back", "one step back (left)", () => go(state.step - 1)),
+    playButton("steps"),
+    iconButton("next", "one step on (right)", () => go(state.step + 1)),
+    iconButton("last", "to the end (end)", () => go(LAST)),
   ];
   range = el("input", { type: "range", min: 0, max: LAST, value: 0, "aria-label": "step", oninput: () => go(+range.value) });
   rail = el("div", { class: "rail", "aria-hidden": "true" });
   count = el("span", { class: "count" });
   const speeds = [0.5, 1, 2, 4].map((v) => el("option", { value: v, selected: v === 1 }, `${v}×`));
   const speed = el("select", { "aria-label": "speed", title: "speed", onchange: () => setSpeed(+speed.value) }, speeds);
-  document.querySelector(".drive").replaceChildren(el("div", { class: "buttons", role: "group", "aria-label": "Steps" }, buttons), el("div", { class: "scrub" }, rail, range), count, speed);
+  const group = el("div", { class: "buttons", role: "group", "aria-label": "Steps" }, buttons);
+  document.querySelector(".drive").replaceChildren(group, el("div", { class: "scrub" }, rail, range), count, speed);
 }
 const alongRail = (k) => `${(100 * k) / Math.max(1, LAST)}%`;
 function renderRail() {
@@ -73,30 +79,11 @@ function renderRail() {
   for (const [k, verdict] of verdictSteps()) pieces.push(fill(piece(`mark ${verdict}`, k), {}, [mark(verdict)]));
   rail.replaceChildren(...pieces);
 }
-function setSpeed(speed) {
-  state.speed = speed;
-  if (state.timer) {
-    play();
-    play();
-  }
+function go(step) {
+  pause("steps");
+  showStep(step);
 }
-function play() {
-  if (state.timer) {
-    clearInterval(state.timer);
-    state.timer = 0;
-  } else {
-    if (state.training) playTraining();
-    if (state.step === LAST) go(0);
-    state.timer = setInterval(() => {
-      go(state.step + 1, true);
-      if (state.step === LAST) play();
-    }, 1300 / state.speed);
-  }
-  playButton.replaceChildren(icon(state.timer ? "pause" : "play"));
-  playButton.setAttribute("aria-label", state.timer ? "pause (space)" : "play (space)");
-}
-function go(step, playing) {
-  if (state.timer && !playing) play();
+function showStep(step) {
   state.step = clamp(step, 0, LAST);
   const s = steps[state.step];
   if (!state.pinned) {
@@ -109,19 +96,13 @@ function go(step, playing) {
   followValue();
 }
 
-// ---- from state to what is seen
-
-function render() {
-  const said = sentence(state.step);
-  document.documentElement.dataset.step = state.step;
-  renderComparison();
-  renderTraining();
-  renderGraph();
-  renderSource();
-  document.querySelector(".say").replaceChildren(el("span", { class: `phase ${steps[state.step].k}` }, said.phase), el("code", { dir: "auto" }, said.code), el("i", { dir: "auto" }, said.note), ...verdictNow());
+function renderStepper() {
+  const { phase, code, note } = sentence(state.step);
+  const verdicts = verdictNow();
+  const said = [el("span", { class: `phase ${steps[state.step].k}` }, phase), el("code", { dir: "auto" }, code), el("i", { dir: "auto" }, note)];
+  document.querySelector(".say").replaceChildren(...said, ...verdicts);
   range.value = state.step;
-  range.setAttribute("aria-valuetext", `step ${state.step} of ${LAST}: ${said.phase} ${said.code}${verdictNow().map((node) => `, ${node.textContent}`)}`);
+  range.setAttribute("aria-valuetext", `step ${state.step} of ${LAST}: ${phase} ${code}${verdicts.map((node) => `, ${node.textContent}`)}`);
   count.textContent = `${state.step} / ${LAST}`;
   renderRail();
-  renderValue();
 }

@@ -49,7 +49,8 @@ function curve() {
   const ys = heights();
   const pen = ys.map((y, k) => (y === null ? "" : `${k && ys[k - 1] !== null ? "L" : "M"}${along(k).toFixed(1)} ${y.toFixed(1)}`));
   const lost = ys.flatMap((y, k) => (y === null ? [svg("path", { class: "lost", d: `M${along(k).toFixed(1)} 0V${DEEP}` })] : []));
-  return svg("svg", { viewBox: `0 0 ${BROAD} ${DEEP}`, preserveAspectRatio: "none", "aria-hidden": "true" }, lost, svg("path", { class: "loss", d: pen.join("") || "M0 0" }));
+  const loss = svg("path", { class: "loss", d: pen.join("") || "M0 0" });
+  return svg("svg", { viewBox: `0 0 ${BROAD} ${DEEP}`, preserveAspectRatio: "none", "aria-hidden": "true" }, lost, loss);
 }
 function axis() {
   const finite = losses.filter(Number.isFinite);
@@ -59,15 +60,13 @@ function axis() {
 
 // ---- controls
 
-let frameRange, framePlay, frameText, frameMark, hintList;
+let frameRange, frameText, frameMark, hintList;
 function buildTraining() {
   if (!frames.length) return;
-  const button = (name, title, onclick) => el("button", { type: "button", "aria-label": title, title, class: name, onclick }, icon(name));
-  framePlay = button("play", PLAYING[0], playTraining);
   const buttons = [
-    button("back", "one frame back (shift left)", () => goFrame(state.frame - 1)),
-    framePlay,
-    button("next", "one frame on (shift right)", () => goFrame(state.frame + 1)),
+    iconButton("back", "one frame back (shift left)", () => goFrame(state.frame - 1)),
+    playButton("frames"),
+    iconButton("next", "one frame on (shift right)", () => goFrame(state.frame + 1)),
   ];
   frameRange = el("input", { type: "range", min: 0, max: LAST_FRAME, value: 0, "aria-label": "training", "data-own-keys": true, oninput: () => goFrame(+frameRange.value) });
   frameMark = el("i", { "aria-hidden": "true" });
@@ -79,22 +78,12 @@ function buildTraining() {
   $("training").hidden = false;
   toggle(document.body, "trained", true);
 }
-const PLAYING = ["play the training (shift space)", "pause the training (shift space)"];
-function playTraining() {
-  if (state.training) {
-    clearInterval(state.training);
-    state.training = 0;
-  } else {
-    if (state.timer) play();
-    if (state.frame === LAST_FRAME) goFrame(0);
-    state.training = setInterval(() => (state.frame < LAST_FRAME ? goFrame(state.frame + 1, true) : playTraining()), 500 / state.speed);
-  }
-  framePlay.replaceChildren(icon(state.training ? "pause" : "play"));
-  framePlay.setAttribute("aria-label", PLAYING[state.training ? 1 : 0]);
+function goFrame(k) {
+  pause("frames");
+  showFrame(k);
 }
-function goFrame(k, playing) {
+function showFrame(k) {
   // The step stays as it is.
-  if (state.training && !playing) playTraining();
   state.frame = clamp(k, 0, LAST_FRAME);
   render();
 }
@@ -103,7 +92,7 @@ function pressedInTraining(key) {
   if (!frames.length) return false;
   const k = { ArrowLeft: state.frame - 1, ArrowRight: state.frame + 1, Home: 0, End: LAST_FRAME }[key];
   if (k !== undefined) return goFrame(k), true;
-  return key === " " ? (playTraining(), true) : false;
+  return key === " " ? (play("frames"), true) : false;
 }
 
 // ---- from state to what is seen
@@ -116,8 +105,10 @@ function renderTraining() {
   document.documentElement.dataset.frame = frameShown();
   frameRange.value = k;
   frameRange.disabled = state.chain >= 0;
-  frameRange.setAttribute("aria-valuetext", [`training step ${f.step} of ${frames[LAST_FRAME].step}, loss ${f.loss}`, ...hints.map((h) => h.text)].join(". "));
-  frameText.replaceChildren("training step ", el("b", {}, String(f.step)), ` of ${frames[LAST_FRAME].step}`, el("span", {}, "loss ", el("b", {}, short4(losses[k]))));
+  const last = frames[LAST_FRAME].step;
+  frameRange.setAttribute("aria-valuetext", [`training step ${f.step} of ${last}, loss ${f.loss}`, ...hints.map((h) => h.text)].join(". "));
+  const loss = el("span", {}, "loss ", el("b", {}, short4(losses[k])));
+  frameText.replaceChildren("training step ", el("b", {}, String(f.step)), ` of ${last}`, loss);
   const y = heights()[k];
   toggle(frameMark, "lost", y === null);
   frameMark.style.left = `${(100 * along(k)) / BROAD}%`;

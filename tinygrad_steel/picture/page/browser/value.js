@@ -33,7 +33,41 @@ function headOf(c) {
 }
 const toStep = (k) => el("button", { type: "button", "data-key": `step ${k}`, onclick: () => go(k) }, `step ${k}`);
 
-// ---- equations
+// ---- an equation: each symbol with its picture and shape below, all at one scale, so that inner lengths match
+
+function equation(left, tokens, at, leftAt = at) {
+  // `tokens` as Python wrote them; numbers are shown from step `at` on, the left side's from `leftAt`.
+  const all = [left, ...tokens].filter((t) => has(t.a)).map((t) => arrayOf(t.a));
+  const largest = (axis) => Math.max(1, ...all.map((a) => proportions(a)[axis]));
+  const pixel = Math.min(9, 88 / largest(1), 56 / largest(0));
+  const shown = (t) => state.step >= at || (has(t.ref) && state.step >= readyAt(t.ref));
+  return el(
+    "div",
+    { class: "eq", dir: "ltr", tabindex: 0, role: "group", "aria-label": equationText(left.t, tokens) },
+    symbol(left, pixel, state.step >= leftAt),
+    tokens.length > 0 && el("span", { class: "o" }, " = "),
+    tokens.map((t) => (typeof t === "string" ? el("span", { class: "o" }, t) : symbol(t, pixel, shown(t)))),
+  );
+}
+const equationText = (left, tokens, sign = "=") => (tokens.length ? `${left} ${sign} ${saying(tokens)}` : left);
+const saying = (tokens) => tokens.map((t) => (typeof t === "string" ? t : t.t)).join("");
+
+function symbol(t, pixel, shown) {
+  const node = el("span", { class: "sym", "data-ref": t.ref || null }, el("span", { class: "t" }, t.t));
+  toggle(node, "g", t.ref?.startsWith("g:") || t.g);
+  if (!has(t.a)) return node;
+  const a = arrayOf(t.a);
+  if (isScalar(a) || has(a.text)) node.append(el("span", { class: "n" }, shown ? scalarText(a) : "·"));
+  else {
+    const box = shown ? el("img", { src: thumb(a), alt: "" }) : el("span", { class: "blank" });
+    const [high, broad] = proportions(a);
+    node.append(size(box, Math.max(6, broad * pixel), Math.max(6, high * pixel)));
+  }
+  node.append(el("span", { class: "s" }, shapeText(a)));
+  return node;
+}
+
+// ---- how it is computed, and what comes back
 
 function equationsOf(c) {
   const boxes = [];
@@ -128,14 +162,18 @@ function wayTo(c) {
 function wayOf(c) {
   const way = wayTo(c);
   if (!way.length) return null;
-  const shown = way.length > 7 ? [...way.slice(0, 2), null, ...way.slice(-4)] : way;
-  const station = (x, k) => el("button", { type: "button", class: x === c ? "now" : null, dir: "auto", "data-ref": `g:${x.id}`, "data-key": `way ${x.id}`, title: nameOf(x), onclick: () => go(k) }, cut(briefly(x), 24));
-  const stop = (w) => {
-    if (!w) return el("li", {}, `→ ${way.length - 6} more →`);
-    const [a, x, others] = w;
-    return el("li", {}, el("code", { title: a.code }, a.code ? `→ ${cut(a.code, 40)} →` : "→"), station(x, arrowStep.get(a.id)), others > 0 && el("span", { class: "note" }, `+${others} more`));
-  };
-  return el("div", { class: "more" }, el("h3", {}, "The way of this gradient"), el("ol", { class: "way" }, el("li", {}, station(root, gradientStep(root.id))), shown.map(stop)));
+  const stops = way.map((w) => stopOf(w, c));
+  if (way.length > 7) stops.splice(2, way.length - 6, el("li", {}, `→ ${way.length - 6} more →`));
+  stops.unshift(el("li", {}, station(root, gradientStep(root.id), c)));
+  return el("div", { class: "more" }, el("h3", {}, "The way of this gradient"), el("ol", { class: "way" }, stops));
+}
+function stopOf([a, x, others], c) {
+  const code = el("code", { title: a.code }, a.code ? `→ ${cut(a.code, 40)} →` : "→");
+  return el("li", {}, code, station(x, arrowStep.get(a.id), c), others > 0 && el("span", { class: "note" }, `+${others} more`));
+}
+function station(x, k, c) {
+  const attributes = { class: x === c ? "now" : null, "data-ref": `g:${x.id}`, "data-key": `way ${x.id}`, title: nameOf(x) };
+  return el("button", { type: "button", dir: "auto", ...attributes, onclick: () => go(k) }, cut(briefly(x), 24));
 }
 function promiseOf(c) {
   const n = c.nudge;

@@ -10,7 +10,8 @@ function buildYours() {
   if (!own) return;
   const place = [own.function, own.file].filter(Boolean).join(" in ");
   const part = own.of > own.lines.length ? `, ${own.lines.length} of ${own.of} lines` : "";
-  const box = el("div", { class: "own", dir: "ltr", role: "list", tabindex: 0, "aria-label": `your own lines, ${place}` }, own.lines.flatMap((text, i) => ownLine(text, own.start + i)));
+  const listed = own.lines.flatMap((text, i) => ownLine(text, own.start + i));
+  const box = el("div", { class: "own", dir: "ltr", role: "list", tabindex: 0, "aria-label": `your own lines, ${place}` }, listed);
   $("code").prepend(el("section", { class: "yours", "aria-label": "Your own source" }, el("h3", { dir: "auto" }, `Yours: ${place}${part}`), box));
   const first = chain().rows.find((row) => row.first);
   if (has(first?.line)) showOwn(first);
@@ -19,15 +20,16 @@ function ownLine(text, number) {
   const rows = rowsOnLine(number);
   const shown = worst(rows);
   const begins = rows.some((r) => r.line === number);
-  const isPart = chain().rows.some((r) => r.verdict === "wrong" && r.parts?.includes(number));
-  const ref = shown && refOf(shown);
+  const isPart = !shown && chain().rows.some((r) => r.verdict === "wrong" && r.parts?.includes(number));
   const line = el(
     "div",
-    { class: `line${shown?.first ? " first" : ""}${isPart && !shown ? " part" : ""}`, role: "listitem", "data-line": number, "data-verdict": shown?.verdict, "data-ref": ref },
-    el("span", { class: "gutter", "aria-hidden": "true" }, shown && begins ? mark(shown.verdict) : String(number)),
+    { class: "line", role: "listitem", "data-line": number, "data-verdict": shown?.verdict, "data-ref": shown && refOf(shown) },
+    el("span", { class: "gutter", "aria-hidden": "true" }, begins ? mark(shown.verdict) : String(number)),
     el("span", { class: "text" }, text || " "),
-    el("span", { class: "out" }, begins ? rows.map(nameTag) : isPart && !shown ? "a part of it" : ""),
+    el("span", { class: "out" }, begins ? rows.map(nameTag) : isPart ? "a part of it" : ""),
   );
+  toggle(line, "first", shown?.first);
+  toggle(line, "part", isPart);
   ownLines.set(number, line);
   const ends = rows.filter((r) => r.until === number && r.verdict === "wrong");
   return [line, ...ends.sort((a, b) => rankOf(b) - rankOf(a)).map(reasonUnder)];
@@ -71,5 +73,7 @@ function showOwn(row) {
   const box = line.closest(".own");
   const end = last.nextElementSibling?.matches(".reason") ? last.nextElementSibling : last;
   const [top, bottom] = [line.offsetTop - box.offsetTop, end.offsetTop + end.offsetHeight - box.offsetTop];
-  if (top < box.scrollTop + 10 || bottom > box.scrollTop + box.clientHeight - 10) box.scrollTop = Math.min(top - 10, Math.max(top - box.clientHeight / 3, bottom + 10 - box.clientHeight));
+  const isSeen = top >= box.scrollTop + 10 && bottom <= box.scrollTop + box.clientHeight - 10;
+  const least = bottom + 10 - box.clientHeight; // so that its end is seen
+  if (!isSeen) box.scrollTop = Math.min(top - 10, Math.max(top - box.clientHeight / 3, least));
 }

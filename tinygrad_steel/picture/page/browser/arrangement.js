@@ -1,58 +1,64 @@
-// Where everything lies: a layout that Python made, or the first one with single scopes folded in place.
+// Where everything lies: a layout that Python made, or the first one with single scopes closed in place.
 
-const HIGH = 60; // a folded scope
+const HIGH = 60; // a closed scope
 const GAP = 14; // the room above and below it, for arrows and what stands at them
 
-const startsWith = (path, start) => path.length >= start.length && start.every((name, i) => path[i] === name);
-const within = (inner, outer) => inner !== outer && inner.path.length > outer.path.length && startsWith(inner.path, outer.path);
+const within = (inner, outer) => inner !== outer && startsWith(inner.path, outer.path);
 const outermost = scopes.filter((s) => !scopes.some((o) => within(s, o)));
-const shutScopes = () => scopes.filter((s) => state.closed.has(s.id) && !scopes.some((o) => state.closed.has(o.id) && within(s, o)));
+function closedScopes() {
+  // Of those in each other the outermost.
+  const all = scopes.filter((s) => state.closed.has(s.id));
+  return all.filter((s) => !all.some((o) => within(s, o)));
+}
 const overlapping = ([, y, , h], [, top, , high]) => y < top + high && y + h > top;
 
 function arrangement() {
-  // {size, card(id), arrow(id), scopes: [{scope, box, shut}], shutAround(id)}: what render draws.
-  const shut = shutScopes();
+  // {size, cards, arrows, scopes: [{scope, box, closed}], around: card -> closed scope}: what render draws.
+  const closed = closedScopes();
   const around = new Map();
-  for (const scope of shut) for (const c of cards) if (inScope(c, scope)) around.set(c.id, scope);
-  const same = (layout) => layout.closed.length === shut.length && shut.every((s) => layout.closed.includes(s.id));
+  for (const scope of closed) for (const c of cards) if (inScope(c, scope)) around.set(c.id, scope);
+  const same = (layout) => layout.closed.length === closed.length && closed.every((s) => layout.closed.includes(s.id));
   const made = layouts.find(same);
-  return { shut, around, ...(made ? asMade(made, shut) : inPlace(layouts[0], shut, around)) };
+  return { around, ...(made ? asMade(made, closed) : inPlace(layouts[0], closed, around)) };
 }
 
-function asMade(layout, shut) {
+function asMade(layout, closed) {
   return {
     size: layout.size,
     cards: layout.cards,
     arrows: layout.arrows,
-    scopes: scopes.filter((s) => layout.scopes[s.id]).map((scope) => ({ scope, box: layout.scopes[scope.id], shut: shut.includes(scope) })),
+    scopes: scopes.filter((s) => layout.scopes[s.id]).map((scope) => ({ scope, box: layout.scopes[scope.id], closed: closed.includes(scope) })),
   };
 }
 
-function inPlace(layout, shut, around) {
-  // A shut scope is drawn lower, and what is below moves up, where nothing else shares its band; else it keeps its box.
-  const bands = shut.filter((s) => canShrink(layout, s)).map((s) => layout.scopes[s.id]);
+function inPlace(layout, closed, around) {
+  // A closed scope is drawn lower, and what is below moves up, where nothing else shares its band; else it keeps its box.
+  const lower = closed.filter((s) => canShrink(layout, s));
+  const bands = lower.map((s) => layout.scopes[s.id]);
   const lift = (y) => bands.reduce((out, [, top, , high]) => out - clamp((y - top) / high, 0, 1) * (high - HIGH - 2 * GAP), y);
-  const moved = ([x, y, w, h]) => [x, lift(y), w, lift(y + h) - lift(y)];
-  const boxes = new Map();
-  for (const s of scopes) {
-    const [x, y, w, h] = moved(layout.scopes[s.id]);
-    boxes.set(s, shut.includes(s) && bands.includes(layout.scopes[s.id]) ? [x, y + GAP, w, HIGH] : [x, y, w, h]);
-  }
+  const placeOf = (s) => {
+    const [x, y, w, h] = layout.scopes[s.id];
+    return lower.includes(s) ? [x, lift(y) + GAP, w, HIGH] : [x, lift(y), w, lift(y + h) - lift(y)];
+  };
   const placed = { size: [layout.size[0], lift(layout.size[1])], cards: {}, arrows: {}, scopes: [] };
-  for (const c of cards) if (!around.has(c.id)) placed.cards[c.id] = [layout.cards[c.id][0], lift(layout.cards[c.id][1]), ...layout.cards[c.id].slice(2)];
-  for (const a of arrows) {
-    const [tail, head] = [around.get(a.tail), around.get(a.head)];
-    if (!layout.arrows[a.id] || (tail && tail === head)) continue;
-    const { pts, label } = layout.arrows[a.id];
-    const curve = clipped(pts.map((p, i) => (i % 2 ? lift(p) : p)), tail && boxes.get(tail), head && boxes.get(head));
-    const middle = 2 * Math.floor(curve.length / 4);
-    const at = label && (tail || head ? [curve[middle], curve[middle + 1]] : [label[0], lift(label[1])]);
-    placed.arrows[a.id] = { pts: curve, label: at };
+  for (const c of cards.filter((c) => !around.has(c.id))) {
+    const [x, y, w, h] = layout.cards[c.id];
+    placed.cards[c.id] = [x, lift(y), w, h];
   }
-  for (const scope of scopes) {
-    if (!shut.some((s) => within(scope, s))) placed.scopes.push({ scope, box: boxes.get(scope), shut: shut.includes(scope) });
+  for (const a of arrows.filter((a) => layout.arrows[a.id])) {
+    const [tail, head] = [around.get(a.tail), around.get(a.head)];
+    if (!tail || tail !== head) placed.arrows[a.id] = arrowInPlace(layout.arrows[a.id], lift, tail && placeOf(tail), head && placeOf(head));
+  }
+  for (const scope of scopes.filter((s) => !closed.some((o) => within(s, o)))) {
+    placed.scopes.push({ scope, box: placeOf(scope), closed: closed.includes(scope) });
   }
   return placed;
+}
+function arrowInPlace({ pts, label }, lift, tail, head) {
+  // Its label is where it was, or, where a box has cut the arrow, at the middle of what is left.
+  const curve = clipped(pts.map((p, i) => (i % 2 ? lift(p) : p)), tail, head);
+  const middle = 2 * Math.floor(curve.length / 4);
+  return { pts: curve, label: tail || head ? curve.slice(middle, middle + 2) : [label[0], lift(label[1])] };
 }
 
 function canShrink(layout, scope) {
