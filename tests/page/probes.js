@@ -80,6 +80,16 @@
       .map((node) => node.outerHTML.slice(0, 80));
   },
 
+  // What stands in or below a cell of a card and is wider than that.
+  wide() {
+    return [...document.querySelectorAll(".card :is(.cap, .num)")]
+      .filter((text) => {
+        const cell = text.closest(".card").querySelector(`.cell.${text.classList.contains("v") ? "v" : "g"}`);
+        return text.textContent && text.getBBox().width > cell.getBBox().width + 3;
+      })
+      .map((text) => text.textContent);
+  },
+
   // Whether the card of the current step is all in the view.
   inView() {
     const card = document.querySelector(".card.now").getBoundingClientRect();

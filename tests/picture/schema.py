@@ -26,7 +26,8 @@ NUDGE = dict.fromkeys(("at", "by", "from", "to", "slope", "grad"), str)
 ARROW = {
     **dict.fromkeys(("id", "tail", "head", "broadcast", "code"), str),
     **{"flows": bool, "spine": bool, "eq": (list, MAYBE), "a": (int, MAYBE), "label": dict},
-    "size": (int, float, str, MAYBE),
+    **{"size": (int, float, str, MAYBE), "passed": (int, MAYBE), "count": int},
+    **{"gcode": str, "gets": bool},
 }
 ARROW_MORE = {"failed": str}
 LINE, LINE_MORE = {"t": str, "k": str, "spans": list}, {"ref": str, "a": int}
@@ -153,7 +154,7 @@ def check_graph(data):
         fields(where, card, CARD, CARD_MORE)
         assert card["kind"] in KINDS, where
         assert re.fullmatch(r"f\d+" if card["kind"] == "fold" else r"n\d+", card["id"]), where
-        assert ("count" in card) == (card["kind"] == "fold"), where
+        assert ("count" in card) == (card["kind"] == "fold" or card["v"] is None), where
         assert card["w"] > 0 and card["h"] > 0, where
         index(where, card["v"], data)
         index(where, card["g"], data)
@@ -263,7 +264,7 @@ def check_chain(where, chain, data):
         )
         if row["line"] is not None:
             own = chain["own"]
-            last = own["start"] + own["of"]  # of a long function a part is shown
+            last = own["start"] + len(own["lines"])  # of a long function a part is shown
             assert own["start"] <= row["line"] <= row["until"] < last, where
     assert sum(row["first"] for row in chain["rows"]) <= 1, where
     if chain["own"] is not None:

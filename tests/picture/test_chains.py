@@ -198,6 +198,21 @@ def test_a_long_function_is_shown_around_its_wrong_line(monkeypatch):
     assert row["line"] == line_in(text, "# here") and is_shown(found, row["line"], "# here")
 
 
+def test_what_stands_outside_of_the_part_that_is_shown_has_no_line(monkeypatch):
+    """Above it or below; it is said by its text all the same."""
+    monkeypatch.setattr(chains, "MOST_LINES", 20)
+    gap = "        a = 1\n" * 50
+    text, found = chain(
+        "    def backward():\n        dz = 2 * (X @ W0 + b0 - Y) / 12\n" + gap +
+        "        dW = X.T @ dz * 2  # here\n" + gap + "        db = dz.sum(axis=0)\n"
+        "        return dW, db\n"
+    )  # fmt: skip
+    rows = {row["called"].split()[0]: row for row in found["rows"]}
+    assert rows["dW"]["line"] == line_in(text, "# here")
+    assert rows["dz"]["line"] is rows["db"]["line"] is rows["dz"]["until"] is None
+    assert rows["dz"]["own"] and rows["db"]["own"]
+
+
 # Arrays and cards
 
 
@@ -374,6 +389,18 @@ def test_a_report_of_another_graph_is_refused():
     other, its = problem()
     with pytest.raises(ValueError, match="the report is not about this graph as it is now: G_W"):
         chains_of(story_of(other, its), {"mine": report})
+
+
+def test_a_report_of_another_loss_of_the_same_parameters_is_refused():
+    """What is right for one loss is not for another, though all Tensors are the same."""
+    loss, names = problem()
+    report = compare_backprop(loss, names, G_W=RIGHT["W"])
+    by_code = compare_backprop(loss, names, backprop=lambda: (RIGHT["W"], RIGHT["b"]))
+    other = np.sum(names["z"])
+    for each in (report, by_code):
+        with pytest.raises(ValueError, match="about another loss, computed from the same param"):
+            explore(other, names, chains=each)
+        explore(loss, names, chains=each)
 
 
 def test_what_is_no_report_is_refused():

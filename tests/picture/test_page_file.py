@@ -18,6 +18,7 @@ from helpers import leaf
 import tinygrad_steel
 from tinygrad_steel import SGD, Page, Record, Tensor, compare_backprop, draw, explore, scope
 from tinygrad_steel.picture.page import page_file
+from tinygrad_steel.picture.page.explore import page_of
 from tinygrad_steel.picture.words import printable
 
 FOLDER = Path(page_file.__file__).with_name("browser")
@@ -435,6 +436,18 @@ def test_data_that_has_changed_since_it_was_drawn(tmp_path):
     assert after["notes"][0].startswith("data has changed since draw()")
 
 
+@pytest.mark.parametrize("of", [explore, lambda loss: page_of(draw(loss).drawn)])
+def test_numbers_that_were_written_into_data(of):
+    """No assignment tells of them: the page shows one moment, that of now, and says so."""
+    loss = mine()
+    assert of(loss).data["notes"] == []
+    w = loss.inputs[0].inputs[0].inputs[0].inputs[1]
+    w.data[0, 0] = 2.0
+    page = of(loss)
+    assert page.data["notes"][0].startswith("the numbers of this page are not those")
+    assert page.data["arrays"][page.data["cards"][-1]["v"]]["v"] == "1"  # (2 - 3)^2 and (4 - 5)^2
+
+
 # What is no page
 
 
@@ -467,6 +480,7 @@ RUN = Record(mine())
         ({"title": 3}, ValueError, "title is True, False or a text, not 3"),
         ({"fold": "all"}, ValueError, "fold is True, False or \"auto\", not 'all'"),
         ({"depth": 0}, ValueError, "depth is how many steps back"),
+        ({"names": {1: 2}}, TypeError, "variables by name, and 1 is no name"),
         ({"names": ["w"]}, TypeError, "names is a dict of variables, such as locals(), not list"),
         ({"chains": [1]}, TypeError, "as {'mine': report}, not list"),
         ({"chains": {"mine": None}}, TypeError, "as {'mine': report}, not NoneType"),

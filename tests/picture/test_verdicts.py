@@ -192,3 +192,10 @@ def test_what_is_no_report_is_refused():
 def test_a_picture_of_the_last_steps_has_the_verdicts_of_these():
     loss, names, report = compared(wrong_sign)
     assert statuses(draw(loss, names=names, depth=2, report=report)) == {"o": "right"}
+
+
+def test_a_report_of_another_loss_of_the_same_parameters_is_refused():
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True, name="x")
+    report = compare_backprop(np.sum(np.square(x)), G_x=2 * x.numpy())
+    with pytest.raises(ValueError, match="about another loss, computed from the same parameters"):
+        draw(np.sum(np.exp(x)), report=report)

@@ -46,6 +46,8 @@ class Report(Protocol):
     def steps(self) -> Sequence[Step]: ...
     @property
     def first_wrong(self) -> Step | None: ...
+    @property
+    def age(self) -> int | None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +107,17 @@ def tensors_of(
             f"the report is not about this graph as it is now: {', '.join(unknown[:5])}; draw the "
             f"loss that was compared, before any data or requires_grad changes"
         )
+    refuse_other_loss(graph.root, report)
     return [None if step.age is None else by_age[step.age] for step in report.steps]
+
+
+def refuse_other_loss(loss: Tensor, report: Report) -> None:
+    """ValueError where another loss was compared: of the same parameters it has other gradients."""
+    if report.age not in (None, loss.age):
+        raise ValueError(
+            "the report is about another loss, computed from the same parameters: show the loss "
+            "that was compared"
+        )
 
 
 def mark_of(step: Step, is_first: bool) -> Mark:

@@ -77,5 +77,8 @@ def variables(names: Names) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         kind = type(given).__name__
         raise TypeError(f"names is a dict of variables, such as locals(), not {kind}")
+    for key in given:
+        if not isinstance(key, str):
+            raise TypeError(f"names is a dict of variables by name, and {key!r:.60} is no name")
     own = [k for k in given if not k.startswith("_") and k not in ("In", "Out")]
     return {k: given[k] for k in own}

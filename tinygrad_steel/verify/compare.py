@@ -159,9 +159,19 @@ def compare_backprop(
     True
     """
     refuse_misplaced(names, others)
-    if backprop is not None:
-        return compare_code(loss, names, backprop, manual, declared(convention))
     conventions = declared(convention)
+    if backprop is not None:
+        found = compare_code(loss, names, backprop, manual, conventions)
+    else:
+        found = compare_arrays(loss, names, manual, conventions)
+    found.age = loss.age
+    return found
+
+
+def compare_arrays(
+    loss: Tensor, names: Names, manual: Mapping[str, Any], conventions: tuple[Name, ...]
+) -> Report:
+    """Compare arrays by name: see `compare_backprop`."""
     arrays = {name: as_numbers(name, value) for name, value in manual.items()}
     variables = {k: v for k, v in (names or {}).items() if isinstance(v, Tensor) or k not in manual}
     refuse_other_arrays(loss, variables)

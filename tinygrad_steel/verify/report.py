@@ -233,6 +233,7 @@ class Report:
         self.is_kept = is_kept
         self.sources = [*sources]
         self.learned = {**(learned or {})}
+        self.age: int | None = None  # of the loss, by which a page knows it again
         right = (step for step in steps if step.verdict.startswith(RIGHT))
         kept = ((step.unscaled, kept) for step in right for kept in step.kept)
         self.conventions = [*conventions, *applied(kept)]

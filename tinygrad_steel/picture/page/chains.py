@@ -77,6 +77,8 @@ class Report(Protocol):
     @property
     def steps(self) -> Sequence[Step]: ...
     @property
+    def age(self) -> int | None: ...
+    @property
     def first_wrong(self) -> Step | None: ...
     @property
     def ok(self) -> bool: ...
@@ -142,16 +144,17 @@ def chain_of(
     owners = tensors_of(story.graph, report, ages)
     source = source_shown(report)
     first = report.first_wrong
+    own = source and own_shown(source, first.where if first else None)
+    seen = range(own["start"], own["start"] + len(own["lines"])) if own else range(0)
     fitting = within(room, report, story)
     every = [*zip(report.steps, owners), *((step, None) for step in report.unrecognised)]
     rows = [
-        row_of(step, source)
+        row_of(step, source, seen)
         | (beside(story, step, t) if i in fitting else NOT_COMPARED)
         | {"n": None if t is None else story.cards.get(t), "first": step is first}
         for i, (step, t) in enumerate(every)
     ]
     notes = [*report.agreed(), *report.besides(), *left_out(len(owners) - len(fitting))]
-    own = source and own_shown(source, first.where if first else None)
     return {
         "title": in_print(title),
         "ok": report.ok,
@@ -170,8 +173,8 @@ def in_print(x: Any) -> Any:
     return printable(x.expandtabs(4)) if isinstance(x, str) else x
 
 
-def row_of(step: Step, source: OwnSource | None) -> JSON:
-    """What is said of a step, and where it stands in the source that is shown.
+def row_of(step: Step, source: OwnSource | None, seen: range) -> JSON:
+    """What is said of a step, and where it stands in the source, of which the lines `seen` are shown.
 
     `until`: the last line of its statement. `parts`: the lines that have made what a wrong step is
     made of. `own`: its statements as text, each with its place.
@@ -180,6 +183,9 @@ def row_of(step: Step, source: OwnSource | None) -> JSON:
     lines = range(0)
     if source is not None and place is not None and source.holds(place):
         lines = statement_lines(source, place)
+    if lines and not {lines[0], lines[-1]} <= {*seen}:
+        lines = range(0)
+    parts = [p.line for p in step.helpers if source is not None and source.holds(p)]
     return {
         "name": step.name or step.variable,
         "called": step.called,
@@ -189,7 +195,7 @@ def row_of(step: Step, source: OwnSource | None) -> JSON:
         "code": [*step.code],
         "line": lines[0] if lines else None,
         "until": lines[-1] if lines else None,
-        "parts": [p.line for p in step.helpers if source is not None and source.holds(p)],
+        "parts": [line for line in parts if line in seen],
         "own": step.own_code() if place is not None else [],
         "shape": str(step.shape),
     }

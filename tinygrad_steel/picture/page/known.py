@@ -13,6 +13,7 @@ from ...program.trace import Traced
 from ...program.values import Value
 from ..arrows import Use, uses_by_arrow
 from ..cards import Card, cards_of
+from ..fans import gathered_in
 from ..folds import Folds, no_folds, shown_cards
 from ..gradients import Gradients
 from ..graph import Graph, graph_of
@@ -30,9 +31,10 @@ MOST_CARDS = 500
 class Known:
     """A graph and all tables beside it.
 
-    `shown`: the cards, inputs first. `tensors`: the Tensor of each, of a fold its result. `uses`:
-    those for which each arrow stands. `spine`: the steps from the data to the result. `refs`:
-    value -> the card that shows it, gradients as `g:n4`.
+    `shown`: the cards, inputs first. `tensors`: the Tensor of each, of a fold its result.
+    `gathered`: all of those on a card of many. `uses`: those for which each arrow stands. `spine`:
+    the steps from the data to the result. `refs`: value -> the card that shows it, gradients as
+    `g:n4`.
     """
 
     graph: Graph
@@ -41,6 +43,7 @@ class Known:
     folds: Folds
     shown: list[Card]
     tensors: Mapping[str, Tensor]
+    gathered: Mapping[str, list[Tensor]]
     uses: Mapping[str, list[Use]]
     spine: frozenset[tuple[Tensor, Tensor]]
     source: Source
@@ -80,7 +83,7 @@ def know(
     cards = cards_of(graph, gradients, "both", False)
     folding = len(cards) > AUTO_FOLD if fold == "auto" else bool(fold)
     folds = (find_folds if folding else no_folds)(graph, cards)
-    shown = shown_cards(folds)
+    folds, shown, gathered = gathered_in(folds, shown_cards(folds))
     check_size(shown, depth)
     tensors = {card.id: t for t, card in cards.items()}
     tensors |= {found.id: found.blocks[-1][-1] for found in folds.found}
@@ -93,6 +96,7 @@ def know(
         folds,
         shown,
         tensors,
+        gathered,
         uses={f"a{i}": each for i, each in enumerate(uses)},
         spine=frozenset(graph.steps),
         source=source,
@@ -100,7 +104,8 @@ def know(
         called=Called(tensor, names, source_names(source, followed.traced)),
         equations=Equations(followed.traced, followed.numbers, source.texts),
         arrays=Arrays(followed.numbers),
-        refs=references({card.id: tensors[card.id] for card in shown}, followed, source),
+        refs=references({card.id: tensors[card.id] for card in shown}, followed, source)
+        | {followed.traced.made[t]: id for id, each in gathered.items() for t in each},
     )
 
 

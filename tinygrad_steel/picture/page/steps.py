@@ -156,12 +156,17 @@ def down_the_source(moves: Sequence[Move], first: Place) -> list[tuple[Move, Pla
     order = needs_first({move.id: move.needs for move in moves})
     for id in order:
         move = by_id[id]
-        own = [min(move.places)] if move.places else []
-        before = [reached[x] for x in move.needs]
-        reached[id] = max([first, *own, *before], key=lambda place: (place.line, place.end))
+        floor = max([first, *(reached[x] for x in move.needs)], key=down)
+        further = [place for place in move.places if down(place) >= down(floor)]
+        reached[id] = min(further, default=floor)
     rank = {id: i for i, id in enumerate(order)}
-    last = sorted(order, key=lambda id: (reached[id].line, reached[id].end, rank[id]))
+    last = sorted(order, key=lambda id: (*down(reached[id]), rank[id]))
     return [(by_id[id], reached[id]) for id in last]
+
+
+def down(place: Place) -> tuple[int, int]:
+    """How far down the source a place is."""
+    return place.line, place.end
 
 
 def needs_first(needs: Mapping[T, Sequence[T]]) -> list[T]:

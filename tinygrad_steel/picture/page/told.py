@@ -24,14 +24,14 @@ MOST_SPANS = 4000  # of a source, all of which can be pointed at
 
 
 def card_told(known: Known, card: Card, nudges: Mapping[Value, dict[str, str]]) -> dict[str, Any]:
-    """A card: what it is, where its arrays are, and how it is said."""
+    """A card: what it is, where its arrays are, and how it is said; one of many has no array."""
     t = known.tensors[card.id]
     value, g = known.traced.made[t], known.followed.gradient(t)
-    is_fold = card.kind == "fold"
+    is_fold, is_many = card.kind == "fold", card.id in known.gathered
     found: dict[str, Any] = {
         "id": card.id,
         "kind": card.kind,
-        "name": printable(card.name if is_fold else name_of(known, t)),
+        "name": printable(card.name if is_fold or is_many else name_of(known, t)),
         "op": printable(card.op),
         "glyph": printable(card.glyph),
         "shape": str(card.shape),
@@ -39,15 +39,15 @@ def card_told(known: Known, card: Card, nudges: Mapping[Value, dict[str, str]]) 
         "scope": [*map(printable, card.scope)],
         "facts": [*map(printable, card.facts)],
         "spine": card.spine,
-        "v": known.arrays.of(value),
+        "v": None if is_many else known.arrays.of(value),
         "g": None if g is None else known.arrays.of(g),
         "note": "" if g is not None else missing(known, t),
-        "code": printable(code_of(known, value)),
-        "gcode": printable(gradient_code(known, t)),
+        "code": "" if is_many else printable(code_of(known, value)),
+        "gcode": "" if is_many else printable(gradient_code(known, t)),
         "eq": None,
     }
     found |= zip(("w", "h"), card_size(found))
-    if is_fold:
+    if is_fold or is_many:
         return found | {"count": card.count}
     if isinstance(value, Apply):
         found["eq"] = tokens(known, known.equations.forward(value))
@@ -104,15 +104,31 @@ def arrow_told(known: Known, id: str, codes: Codes) -> dict[str, Any]:
         "spine": any((each.x, each.y) in known.spine for each in known.uses[id]),
         "code": "",
         "eq": None,
+        "passed": passed(known, id),
+        "count": len(sent),
+        "gcode": printable(gradient_code(known, use.x)) if len(values_of(sent)) == 1 else "",
+        "gets": bool(sent) and not is_all_of_it(known, sent),
         **flow_told(known, sent),
     }
     if sent and is_single:
-        found |= vjps_told([vjp_told(known, each, codes) for each in sent])
-    rows = [text for text in (broadcast, found["code"], *numbers_told(known, found, use.x)) if text]
+        joint = " + " if len(values_of(sent)) == 1 else ", "
+        found |= vjps_told([vjp_told(known, each, codes) for each in sent], joint)
+    rows = [text for text in (broadcast, found["code"], *numbers_told(known, found)) if text]
     return found | {"label": dict(zip(("w", "h"), label_size(rows)))}
 
 
-def numbers_told(known: Known, arrow: Mapping[str, Any], x: Tensor) -> list[str]:
+def values_of(uses: Iterable[Use]) -> list[Tensor]:
+    """The Tensors that are used, each once: of a fold, or by one, there may be several."""
+    return [*dict.fromkeys(use.x for use in uses)]
+
+
+def passed(known: Known, id: str) -> int | None:
+    """The array of the one number that is on its way into an op; None for all else."""
+    x, *others = values_of(known.uses[id])
+    return None if others or x.size != 1 else known.arrays.of(known.traced.made[x])
+
+
+def numbers_told(known: Known, arrow: Mapping[str, Any]) -> list[str]:
     """What else a page writes on an arrow of a single number: it, and its vjp in numbers."""
 
     def said(i: int | None) -> str:
@@ -121,7 +137,7 @@ def numbers_told(known: Known, arrow: Mapping[str, Any], x: Tensor) -> list[str]
         is_number = array is not None and array.size == 1 and array.dtype.kind in SHOWN
         return f"{array.item():.4g}" if array is not None and is_number else ""
 
-    value, sent = said(known.arrays.of(known.traced.made[x])), said(arrow["a"])
+    value, sent = said(arrow["passed"]), said(arrow["a"])
     symbols = [each if isinstance(each, str) else said(each["a"]) for each in arrow["eq"] or []]
     if not value or not sent or len(symbols) < 2 or not all(symbols):
         return [value] if value else []
@@ -136,26 +152,26 @@ def flow_told(known: Known, sent: Mapping[Use, Value]) -> dict[str, Any]:
     Else the length is that of the longest.
     """
     values = [*sent.values()]
-    whole = all_of_it(known, sent) if len(values) > 1 else None
-    values = values if whole is None else [whole]
+    if len(values) > 1 and is_all_of_it(known, sent):
+        g = known.followed.gradient(next(iter(sent)).x)
+        values = values if g is None else [g]
     sizes = [length(known.followed.numbers[g]) for g in values]
     array = known.arrays.of(values[0]) if len(values) == 1 else None
     return {"a": array, "size": in_json(max(sizes)) if sizes else None}
 
 
-def all_of_it(known: Known, sent: Mapping[Use, Value]) -> Value | None:
-    """The gradient of which these are all parts, if it is that of one Tensor."""
-    x = next(iter(sent)).x
+def is_all_of_it(known: Known, sent: Mapping[Use, Value]) -> bool:
+    """Whether these are all parts of the gradient of one Tensor."""
+    x, *others = values_of(sent)
     every = [y for y, place in known.followed.sent if y.inputs[place] is x]
-    is_all = len(every) == len(sent) and all(use.x is x for use in sent)
-    return known.followed.gradient(x) if is_all else None
+    return not others and len(every) == len(sent)
 
 
-def vjps_told(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What an op sends back to one input; to several inside of a fold, in few words."""
+def vjps_told(each: Sequence[dict[str, Any]], joint: str) -> dict[str, Any]:
+    """What an op sends back to one input, or to several inside of a fold."""
     if len(each) == 1:
         return each[0]
-    return {"code": ", ".join(dict.fromkeys(vjp["code"] for vjp in each))}
+    return {"code": joint.join(vjp["code"] for vjp in each)}
 
 
 def vjp_told(known: Known, use: Use, codes: Codes) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from ...engine.backward import pull_arrays, seed
 from ...engine.recording import Watcher, recording
 from ...engine.tensor import Tensor
+from ...ops.op import describe
 from ...program.given_names import Names
 from ...program.trace import Traced, for_reader, trace, trace_forward
 from ...program.values import Leaf, Value
@@ -50,7 +51,38 @@ def follow(graph: Graph, names: Names, traced: Traced | None) -> Followed:
             # Several elements, data that has changed, a rule of somebody's own that does not run on
             # Tensors, which raises what it likes: the page says which, and shows the rest.
             return follow_forward(graph, names, error)
+        numbers = traced.numbers()
+        return Followed(traced, numbers, sent_by(graph, traced), written_since(traced, numbers))
     return Followed(traced, traced.numbers(), sent_by(graph, traced))
+
+
+def written_since(traced: Traced, numbers: Mapping[Value, np.ndarray]) -> str:
+    """What is said where numbers were written into the data of a leaf, which nobody notices then:
+    what was computed from it is not what the page computes.
+    """
+    for y, value in traced.made.items():
+        leaves = [x for x in y.inputs if isinstance(x, Tensor) and x.op is None]
+        if leaves and is_other(numbers[value], np.asarray(y.data)):
+            called = ", ".join(describe(x) for x in dict.fromkeys(leaves))
+            return (
+                f"the numbers of this page are not those of the loss that was computed: some have "
+                f"been written into {called} since, or an op draws at random and does not say so; "
+                f"compute the loss anew"
+            )
+    return ""
+
+
+def is_other(now: np.ndarray, before: np.ndarray) -> bool:
+    """Whether two results of one op differ by more than rounding."""
+    is_float = before.dtype.kind == "f"
+    if np.array_equal(now, before, equal_nan=is_float):
+        return False
+    finite = np.isfinite(before) & np.isfinite(now)
+    if not is_float or not np.array_equal(now[~finite], before[~finite], equal_nan=True):
+        return True
+    largest = max(float(np.max(np.abs(x[finite]), initial=0)) for x in (now, before))
+    far = np.abs(now[finite].astype(float) - before[finite].astype(float))
+    return bool(np.any(far > 100 * float(np.finfo(before.dtype).eps) * largest))
 
 
 def follow_forward(graph: Graph, names: Names, error: Exception) -> Followed:

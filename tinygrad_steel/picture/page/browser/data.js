@@ -37,6 +37,8 @@ steps.forEach((s, k) => {
   if (s.k === "seed" || s.k === "backward") partSteps.get(s.n ?? arrowOf.get(s.a).tail)?.push(k);
   if (s.k === "backward") arrowStep.set(s.a, k);
 });
+// Parts of one gradient are added up. What comes into a fold are gradients of several values: of those there is no sum.
+const isSum = (id) => partSteps.get(id).every((k) => has(steps[k].part));
 const gradientStep = (id) => partSteps.get(id).at(-1) ?? LAST;
 
 function readyAt(ref) {

@@ -59,3 +59,16 @@ function cut(text, columns) {
   }
   return `${kept}…`;
 }
+const ruler = document.createElement("canvas").getContext("2d");
+function widthOf(text, font) {
+  // Of what is not in letters of one width, in pixels; `font`: its size, and how bold it is.
+  ruler.font = `${font} ${getComputedStyle(document.body).fontFamily}`;
+  return ruler.measureText(text).width;
+}
+function cutTo(text, room, font) {
+  // `text` within so many pixels.
+  if (widthOf(text, font) <= room) return text;
+  const letters = [...text].slice(0, 200);
+  while (letters.length > 1 && widthOf(`${letters.join("")}…`, font) > room) letters.pop();
+  return `${letters.join("")}…`;
+}

@@ -34,7 +34,7 @@ const label = (cls, x, y, text, anchor) => svg("text", { class: cls, x, y, "text
 
 function foldButton({ scope, box: [x, y, w], closed }) {
   const name = scope.path.at(-1);
-  const shown = cut(name, Math.max(6, (w - 40) / 7));
+  const shown = cutTo(name, w - 44, "600 12px");
   const act = () => {
     if (closed) state.closed.delete(scope.id);
     else state.closed.add(scope.id);
@@ -51,7 +51,7 @@ function foldButton({ scope, box: [x, y, w], closed }) {
     "g",
     { class: "fold", tabindex: 0, role: "button", "aria-expanded": String(!closed), "aria-label": `${closed ? "unfold" : "fold"} ${name}`, onclick: act, onkeydown },
     svg("title", {}, `scope ${scope.path.join(" / ")}`),
-    rectangle("grip", [x + 6, y + 4, Math.min(w - 12, 34 + 7 * columnsOf(shown)), 20], 5),
+    rectangle("grip", [x + 6, y + 4, Math.min(w - 12, 34 + widthOf(shown, "600 12px")), 20], 5),
     svg("path", { d: closed ? `M${x + 13} ${y + 10}l4 4l-4 4` : `M${x + 12} ${y + 12}l4 4l4 -4` }),
     label("name", x + 26, y + 18, shown),
   );
@@ -71,7 +71,7 @@ function drawClosed(s) {
   const about = `${inner.length} cards${parameters.length ? ` · parameters ${parameters.join(", ")}` : ""}`;
   const path = ops.map((c) => c.glyph || words(c.op)).join(" → ");
   const g = svg("g", { class: "scope closed" }, rectangle("frame", s.box, 10), foldButton(s));
-  g.append(label("about m", x + 26, y + 35, cut(path, room / 7)), label("about", x + 26, y + 50, cut(about, room / 6)));
+  g.append(label("about m", x + 26, y + 35, cut(path, room / 7)), label("about", x + 26, y + 50, cutTo(about, room, "11.5px")));
   for (const [kind, right] of pictured ? Object.entries(FROM_RIGHT) : []) {
     if (has(last[kind])) g.append(...pictureIn(arrayOf(last[kind]), kind, [x + w - right, y + h / 2 - 18, 84, 36]));
   }
@@ -106,11 +106,11 @@ function rowsAt(a) {
   // What stands at an arrow: as much as its label has room for.
   const rows = [];
   const columns = a.label ? (a.label.w - 10) / 7 : 40;
-  const value = arrayOf(cardOf.get(a.tail).v);
+  const value = has(a.passed) && arrayOf(a.passed);
   const most = a.label ? Math.round((a.label.h - 6) / 16) : 0;
   if (a.broadcast) rows.push(["broadcast", a.broadcast]);
   if (a.flows && a.code) rows.push(["vjp m", cut(a.code, columns)]);
-  if (rows.length < most && isScalar(value) && !has(value.text)) rows.unshift(["passed m", scalarText(value)]);
+  if (rows.length < most && value && !has(value.text)) rows.unshift(["passed m", scalarText(value)]);
   if (rows.length < most && a.flows && numbersIn(a)) rows.push(["vjp m", numbersIn(a)]);
   return rows.slice(0, most);
 }
@@ -149,6 +149,7 @@ function beside(pts, distance) {
 
 // ---- cards
 
+const LONG_NAME = 28; // letters of each word of a heading, for which a card has room
 const ROUND = { op: 13, output: 13 };
 function drawCard(c, [x, y]) {
   const rx = ROUND[c.kind] ?? 2;
@@ -176,7 +177,7 @@ function heading(g, c) {
   const line = svg("text", { x: 10, y });
   let room = c.w - 20 - (shape ? 6.95 * shape.length + 6 : 0);
   const part = (cls, text, each) => {
-    const shown = cut(text, Math.max(3, room / each));
+    const shown = cut(text, Math.min(LONG_NAME, Math.max(3, room / each)));
     room -= each * columnsOf(shown) + 7;
     return svg("tspan", { class: cls }, shown);
   };
@@ -200,7 +201,7 @@ function cell(g, c, kind, i, n, top) {
   const middle = left + w / 2;
   g.append(rectangle(`cell ${kind}`, [left, top, w, h], 4), label(`hint ${kind}`, middle, top + h / 2 + 3.5, kind === "v" ? "value" : "grad"));
   if (scalar) g.append(label(`num m ${kind}`, middle, top + h / 2 + 4.5, ""));
-  else g.append(...pictureIn(a, kind, [left + 3, top + 3, w - 6, h - 6]), label(`cap ${kind}`, middle, top + h + 11.5, ""));
+  else g.append(...pictureIn(a, kind, [left + 3, top + 3, w - 6, h - 6]), fill(label(`cap ${kind}`, middle, top + h + 11.5, ""), { "data-room": w }, []));
 }
 function pictureIn(a, kind, [x, y, w, h]) {
   const [width, height] = fitted(a, w, h, 13);
@@ -222,8 +223,12 @@ function progress(c) {
   const parts = partSteps.get(c.id).filter((k) => k <= state.step).length;
   return { done: state.step >= valueStep.get(c.id), parts, whole: has(c.g) && state.step >= gradientStep(c.id) };
 }
-const gradientSoFar = (c, { parts, whole }) =>
-  whole ? arrayOf(c.g) : parts ? sumOf(flowingFrom(c.id).slice(0, parts).map((a) => a.a)) : null;
+function gradientSoFar(c, { parts, whole }) {
+  // The sum of the parts that have come, where each is known: of what a fold sends there are only the parts of that.
+  if (whole) return arrayOf(c.g);
+  const came = flowingFrom(c.id).slice(0, parts).map((a) => a.a);
+  return came.length && isSum(c.id) && came.every(has) ? sumOf(came) : null;
+}
 
 function renderCard(c, g, { now, back }) {
   const at = progress(c);
@@ -231,7 +236,7 @@ function renderCard(c, g, { now, back }) {
   const verdict = row?.verdict;
   const selected = state.card === c.id;
   if (!changed(g, [at.done, at.parts, at.whole, now, back && now, selected, verdict, state.chain, frameShown(), state.theme].join())) return;
-  const partly = at.parts > 0 && !at.whole;
+  const partly = at.parts > 0 && !at.whole && isSum(c.id);
   for (const [name, on] of Object.entries({ done: at.done, whole: at.whole, partly, now, back: now && back, sel: selected, judged: verdict })) toggle(g, name, on);
   if (has(c.v)) showIn(g, "v", at.done && arrayOf(c.v));
   if (has(c.g)) showIn(g, "g", gradientSoFar(c, at), partly && `${at.parts} of ${flowingFrom(c.id).length} parts`);
@@ -257,6 +262,7 @@ function showIn(g, kind, a, caption) {
     else image.removeAttribute("href");
   }
   if (number) number.textContent = a ? cut(scalarText(a), 12) : "";
+<<<<<<< HEAD
   if (text) text.textContent = !a ? "" : caption || captionOf(a, kind, +g.querySelector(`.cell.${kind}`)?.getAttribute("width") || 84);
 }
 function captionOf(a, kind, width) {
@@ -265,6 +271,18 @@ function captionOf(a, kind, width) {
   if (kind === "v" && a.dtype.startsWith("int")) return "";
   const said = (digits) => (kind === "g" ? `|grad| ${short(a.norm, digits)}` : `${short(a.min, digits)} … ${short(a.max, digits)}`);
   return [3, 2].map(said).find((text) => 5.7 * text.length <= width + 6) ?? said(1);
+=======
+  if (text) text.textContent = caption || (a ? captionOf(a, kind, +text.dataset.room || 84) : "");
+}
+function captionOf(a, kind, room) {
+  // The ends of the values, or the length of the gradient, with as many digits as there is room for.
+  if (!has(a.min)) return a.bad ? "not finite" : "";
+  if (kind === "v" && /^(int|uint|bool)/.test(a.dtype)) return "";
+  const number = (x, digits) => short(x, digits).replace("e+", "e");
+  const said = (digits) => (kind === "g" ? `|grad| ${number(a.norm, digits)}` : `${number(a.min, digits)} … ${number(a.max, digits)}`);
+  const fitting = [3, 2, 1].map(said).find((text) => widthOf(text, "10.5px") <= room + 2);
+  return fitting ?? `|x| ≤ ${number(ownReach(a), 2)}`;
+>>>>>>> hostile17
 }
 function showBadge(g, row, right, top = 0) {
   // The verdict, by icon and word, at a corner.

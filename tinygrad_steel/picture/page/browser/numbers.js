@@ -27,7 +27,9 @@ function sumOf(indices) {
   if (!sums.has(key)) {
     const sum = Float64Array.from(numbersOf(all[0]), (x, j) => all.reduce((total, a) => total + (numbersOf(a)[j] ?? 0), 0));
     const finite = sum.filter(Number.isFinite);
-    sums.set(key, { ...all[0], numbers: sum, min: Math.min(...finite), max: Math.max(...finite), mean: null, norm: Math.hypot(...finite) });
+    const ends = finite.length ? { min: finite.reduce((a, b) => Math.min(a, b)), max: finite.reduce((a, b) => Math.max(a, b)), norm: Math.hypot(...finite) } : {};
+    const { shape, dtype, rows, cols, of, ri, ci, scale } = all[0];
+    sums.set(key, { shape, dtype, rows, cols, of, ri, ci, scale, numbers: sum, bad: sum.length - finite.length, ...ends });
   }
   return sums.get(key);
 }
@@ -47,7 +49,7 @@ const short4 = (x) => short(x, 4);
 const scalarText = (a) => a.text ?? short4(numbersOf(a)[0]);
 const saidBriefly = (a) => (isScalar(a) ? `= ${scalarText(a)}` : shapeText(a));
 function statistics(a) {
-  if (!has(a.min)) return "";
+  if (!has(a.min) || (a.numbers && a.of)) return ""; // of a sum only the sample is known
   const mean = Math.abs(numeric(a.mean ?? 0)) < 1e-14 * reach(a) && numeric(a.mean) !== 0 ? "≈ 0" : short(a.mean);
   return [["min", short(a.min)], has(a.mean) && ["mean", mean], ["max", short(a.max)], ["length", short(a.norm)]]
     .filter(Boolean)

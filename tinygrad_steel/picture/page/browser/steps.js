@@ -33,7 +33,7 @@ function backward(s) {
   const a = arrowOf.get(s.a);
   const c = cardOf.get(a.tail);
   const numbers = numbersIn(a).replace(/^= /, "");
-  const code = equationText(c.gcode, a.eq || (a.code ? [a.code] : []), s.part ? "gets" : "=");
+  const code = equationText(a.gcode || `gradients in ${nameOf(c)}`, a.eq || (a.code ? [a.code] : []), a.gcode ? (a.gets ? "gets" : "=") : "get");
   return { code, note: [numbers, why(s, a, c)].filter(Boolean).join(" · ") };
 }
 function why(s, a, c) {

@@ -23,7 +23,11 @@ function followValue() {
 
 function headOf(c) {
   const what = c.kind === "op" ? words(c.op) : c.kind === "output" && c.op ? `output (${words(c.op)})` : c.kind;
+<<<<<<< HEAD
   const about = [what, c.count > 1 && `${c.count} times`, c.shape === "()" ? "scalar ()" : c.shape, c.dtype, c.scope.length && `in ${c.scope.join(" / ")}`, ...(c.kind === "fold" ? [] : c.facts)];
+=======
+  const about = [what, c.kind === "fold" && c.count > 1 && `${c.count} times`, c.shape === "()" ? "scalar ()" : c.shape, c.dtype, c.scope.length && `in ${c.scope.join(" / ")}`, ...c.facts];
+>>>>>>> hostile17
   const pin = el("button", { class: "pin", type: "button", "data-key": "pin", "aria-pressed": String(state.pinned), title: "keep this value in view while stepping" }, state.pinned ? "kept in view" : "keep in view");
   pin.addEventListener("click", () => {
     state.pinned = !state.pinned;
@@ -87,6 +91,7 @@ function equationsOf(c) {
 }
 function arrivedText(c, parts) {
   const arrived = progress(c).parts;
+  if (!isSum(c.id)) return `Gradients of several values in it come here; shown is ${c.gcode}, that of its result.`;
   return arrived < parts.length ? `${arrived} of ${parts.length} parts have arrived; ${c.gcode} will be their sum.` : `All ${parts.length} parts have arrived; ${c.gcode} is their sum.`;
 }
 function eqbox(kind, now, title, at, body, note) {
@@ -97,8 +102,9 @@ function partOf(c, a, i, n, s) {
   const at = arrowStep.get(a.id);
   const head = cardOf.get(a.head);
   const through = head.kind === "fold" ? whatIs(head) : `${head.glyph || words(head.op)}${head.name ? ` of ${head.name}` : ""}`;
-  const title = `backward, through ${through}${n > 1 ? `, part ${i + 1} of ${n}` : ""}`;
-  const left = n > 1 ? { t: "part", a: a.a, g: true } : { t: c.gcode, a: a.a, g: true, ref: `g:${c.id}` };
+  const title = `backward, through ${through}${n > 1 && isSum(c.id) ? `, part ${i + 1} of ${n}` : ""}`;
+  const part = isSum(c.id) ? "part" : a.gcode ? `part of ${a.gcode}` : "parts";
+  const left = a.gets ? { t: part, a: a.a, g: true } : { t: a.gcode, a: a.a, g: true, ref: a.gcode === c.gcode ? `g:${c.id}` : null };
   const body = equation(left, a.eq || (a.code ? [a.code] : []), at);
   const box = eqbox("b", s.a === a.id, title, at, body, noteOf(c, a, head));
   box.dataset.ref = a.id;
@@ -107,12 +113,20 @@ function partOf(c, a, i, n, s) {
 const NAMELESS = new RegExp(`\\b${INCOMING}\\b`); // a gradient that has no name, in an equation
 function noteOf(c, a, head) {
   if (a.failed) return a.failed;
+<<<<<<< HEAD
   if (!a.code && head.kind === "fold") return "What all of them send, added up.";
   const notes = [];
   if (isHandedOn(a)) notes.push("The gradient is handed on as it is.");
   else if (a.broadcast) notes.push(`${nameOf(c)} was ${a.broadcast}: its gradient is the sum over the copies.`);
   if ((a.eq || []).some((t) => t.t && NAMELESS.test(t.t))) notes.push(`${INCOMING} is the gradient of ${nameOf(head)}.`);
   return notes.join(" ");
+=======
+  if (!a.gcode) return `To ${a.count} places in ${nameOf(c)}.`;
+  if (a.count > 1 && head.kind === "fold") return "What all of them send, added up.";
+  if (a.code === "g") return "The gradient is handed on as it is.";
+  if ((a.eq || []).some((t) => t.t && /\bg\b/.test(t.t))) return `g: the gradient of ${nameOf(head)}.`;
+  return a.broadcast ? `${nameOf(c)} was ${a.broadcast}: its gradient is the sum over the copies.` : "";
+>>>>>>> hostile17
 }
 
 // ---- heatmaps
@@ -130,11 +144,12 @@ function mapsOf(c, inner) {
   if (has(c.v)) maps.append(at.done ? heatmap(arrayOf(c.v), "value", { kind: "v", room, mates, name }) : blankMap("v", "value", "not computed yet"));
   const title = c.gcode.startsWith("G of ") ? `gradient ${c.gcode.slice(2)}` : `gradient ${c.gcode}`;
   if (!has(c.g)) return maps;
+  const sum = gradientSoFar(c, at);
   if (at.whole) maps.append(heatmap(arrayOf(c.g), title, { kind: "g", room, mates, name: c.gcode }));
-  else if (at.parts) {
+  else if (sum) {
     const title = `${c.gcode}, the sum of ${at.parts} of ${flowingFrom(c.id).length} parts`;
-    maps.append(heatmap(gradientSoFar(c, at), title, { kind: "g", room, mates, name: "the sum so far" }));
-  } else maps.append(blankMap("g", title, "has not arrived yet"));
+    maps.append(heatmap(sum, title, { kind: "g", room, mates, name: "the sum so far" }));
+  } else maps.append(blankMap("g", title, at.parts && isSum(c.id) ? `${at.parts} of ${flowingFrom(c.id).length} parts have arrived` : "has not arrived yet"));
   return maps;
 }
 const missingOf = (c) => (has(c.g) ? [] : [el("p", { class: "note" }, c.note || "no gradient flows here")]);
