@@ -262,16 +262,6 @@ function showIn(g, kind, a, caption) {
     else image.removeAttribute("href");
   }
   if (number) number.textContent = a ? cut(scalarText(a), 12) : "";
-<<<<<<< HEAD
-  if (text) text.textContent = !a ? "" : caption || captionOf(a, kind, +g.querySelector(`.cell.${kind}`)?.getAttribute("width") || 84);
-}
-function captionOf(a, kind, width) {
-  // What stands under a picture, in as many digits as have room.
-  if (!has(a.min) && a.bad) return "not finite";
-  if (kind === "v" && a.dtype.startsWith("int")) return "";
-  const said = (digits) => (kind === "g" ? `|grad| ${short(a.norm, digits)}` : `${short(a.min, digits)} … ${short(a.max, digits)}`);
-  return [3, 2].map(said).find((text) => 5.7 * text.length <= width + 6) ?? said(1);
-=======
   if (text) text.textContent = caption || (a ? captionOf(a, kind, +text.dataset.room || 84) : "");
 }
 function captionOf(a, kind, room) {
@@ -282,7 +272,6 @@ function captionOf(a, kind, room) {
   const said = (digits) => (kind === "g" ? `|grad| ${number(a.norm, digits)}` : `${number(a.min, digits)} … ${number(a.max, digits)}`);
   const fitting = [3, 2, 1].map(said).find((text) => widthOf(text, "10.5px") <= room + 2);
   return fitting ?? `|x| ≤ ${number(ownReach(a), 2)}`;
->>>>>>> hostile17
 }
 function showBadge(g, row, right, top = 0) {
   // The verdict, by icon and word, at a corner.

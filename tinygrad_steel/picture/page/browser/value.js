@@ -23,11 +23,7 @@ function followValue() {
 
 function headOf(c) {
   const what = c.kind === "op" ? words(c.op) : c.kind === "output" && c.op ? `output (${words(c.op)})` : c.kind;
-<<<<<<< HEAD
-  const about = [what, c.count > 1 && `${c.count} times`, c.shape === "()" ? "scalar ()" : c.shape, c.dtype, c.scope.length && `in ${c.scope.join(" / ")}`, ...(c.kind === "fold" ? [] : c.facts)];
-=======
-  const about = [what, c.kind === "fold" && c.count > 1 && `${c.count} times`, c.shape === "()" ? "scalar ()" : c.shape, c.dtype, c.scope.length && `in ${c.scope.join(" / ")}`, ...c.facts];
->>>>>>> hostile17
+  const about = [what, c.kind === "fold" && c.count > 1 && `${c.count} times`, c.shape === "()" ? "scalar ()" : c.shape, c.dtype, c.scope.length && `in ${c.scope.join(" / ")}`, ...(c.kind === "fold" ? [] : c.facts)];
   const pin = el("button", { class: "pin", type: "button", "data-key": "pin", "aria-pressed": String(state.pinned), title: "keep this value in view while stepping" }, state.pinned ? "kept in view" : "keep in view");
   pin.addEventListener("click", () => {
     state.pinned = !state.pinned;
@@ -113,20 +109,13 @@ function partOf(c, a, i, n, s) {
 const NAMELESS = new RegExp(`\\b${INCOMING}\\b`); // a gradient that has no name, in an equation
 function noteOf(c, a, head) {
   if (a.failed) return a.failed;
-<<<<<<< HEAD
-  if (!a.code && head.kind === "fold") return "What all of them send, added up.";
+  if (!a.gcode) return `To ${a.count} places in ${nameOf(c)}.`;
+  if ((!a.code || a.count > 1) && head.kind === "fold") return "What all of them send, added up.";
   const notes = [];
   if (isHandedOn(a)) notes.push("The gradient is handed on as it is.");
   else if (a.broadcast) notes.push(`${nameOf(c)} was ${a.broadcast}: its gradient is the sum over the copies.`);
   if ((a.eq || []).some((t) => t.t && NAMELESS.test(t.t))) notes.push(`${INCOMING} is the gradient of ${nameOf(head)}.`);
   return notes.join(" ");
-=======
-  if (!a.gcode) return `To ${a.count} places in ${nameOf(c)}.`;
-  if (a.count > 1 && head.kind === "fold") return "What all of them send, added up.";
-  if (a.code === "g") return "The gradient is handed on as it is.";
-  if ((a.eq || []).some((t) => t.t && /\bg\b/.test(t.t))) return `g: the gradient of ${nameOf(head)}.`;
-  return a.broadcast ? `${nameOf(c)} was ${a.broadcast}: its gradient is the sum over the copies.` : "";
->>>>>>> hostile17
 }
 
 // ---- heatmaps
