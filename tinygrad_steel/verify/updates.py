@@ -51,10 +51,9 @@ class Updates:
         for b in self.chain.made:
             for g, how, before in self.parameters_in(b):
                 change = change_of(b, before) if g not in found else None
-                if change is None or self.is_multiple(before, how, g, b):
-                    continue
-                if self.factor(Found(change, how), g) > 0:
-                    found[g] = Found(change, how)
+                step = None if change is None else Found(change, how)
+                if step and self.factor(step, g) > 0 and not self.is_multiple(before, step, g):
+                    found[g] = step
         for b in (b for b in self.chain.made if b in self.chain.returned):
             for g, how, before in self.parameters_in(b):
                 change = change_of(b, before) if g not in found else None
@@ -77,18 +76,17 @@ class Updates:
                 if m.value in graph.wanted and m.value in graph.gradient_of:
                     yield graph.gradient_of[m.value], m.how, a
 
-    def is_multiple(self, before: Binding, how: str, g: Value, b: Binding) -> bool:
+    def is_multiple(self, before: Binding, step: Found, g: Value) -> bool:
         """Whether a gradient has the direction of its own parameter, as that of x * x has, and an
         array was made of that parameter alone: any multiple is a step then, and so a wrong gradient
         would be, unless the code shows the rate.
         """
-        own = self.chain.graph.numbers[g]
-        if own.size < 2 or not constant_factor(Found(before, how).array(g), own):
+        change, own = step.binding, self.chain.graph.numbers[g]
+        if own.size < 2 or not self.factor(Found(before, step.how), g):
             return False
-        others = [a for a in b.reads if a.made is not before and a.array.shape == b.array.shape]
-        change = (before.array - b.array).astype(float)
-        rate = constant_factor(Found(same_with(b, change), how).array(g), own) or 0.0
-        return not others and not any(np.isclose(rate, number) for number in numbers_in(b))
+        if any(a.array.shape == change.array.shape for a in change.reads):
+            return False
+        return not any(np.isclose(self.factor(step, g), number) for number in numbers_in(change))
 
     def factor(self, found: Found, g: Value) -> float:
         """How many times its gradient a leaf was changed by; 0 where it was by something else."""
