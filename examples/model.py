@@ -57,6 +57,15 @@ def check_size(widths: list[int], rows: int = 0) -> None:
         )
 
 
+def parameter_shapes(widths: list[int]) -> dict[str, tuple[int, ...]]:
+    """The parameters of a network by name: weight and bias of each layer, those of the output without a number."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i, (rows, columns) in enumerate(itertools.pairwise(widths), 1):
+        mark = "" if i == len(widths) - 1 else f"_{i}"
+        shapes |= {f"weight{mark}": (rows, columns), f"bias{mark}": (columns,)}
+    return shapes
+
+
 def memory() -> int:
     """How many bytes this machine has, or this process may take; 16 GiB where nobody says so."""
     found = 2**34
@@ -88,17 +97,10 @@ class Model:
             raise ValueError(f'init is "book" or "he", not {init!r}')
         self.scaling = Scaling.none(inputs)
         self.parameters: dict[str, Tensor] = {}
-        last = len(self.widths) - 2
-        for i, (rows, columns) in enumerate(zip(self.widths, self.widths[1:])):
-            mark = "" if i == last else f"_{i + 1}"
-            spread = BOOK_SPREAD if init == "book" else (2 / rows) ** 0.5
-            weight = rng.normal(0, spread, (rows, columns))
-            self.parameters[f"weight{mark}"] = Tensor(
-                weight, requires_grad=True, name=f"weight{mark}"
-            )
-            self.parameters[f"bias{mark}"] = Tensor(
-                np.zeros(columns), requires_grad=True, name=f"bias{mark}"
-            )
+        for name, shape in parameter_shapes(self.widths).items():
+            spread = BOOK_SPREAD if init == "book" else (2 / shape[0]) ** 0.5
+            first = rng.normal(0, spread, shape) if len(shape) == 2 else np.zeros(shape)
+            self.parameters[name] = Tensor(first, requires_grad=True, name=name)
 
     @property
     def layers(self) -> list[tuple[Tensor, Tensor]]:

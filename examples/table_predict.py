@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import os
 from collections.abc import Callable, Iterator
 
 import numpy as np
 from checkpoint import load_checkpoint, refuse_scaling
-from model import Model, Scaling, check_size
+from model import Model, Scaling, check_size, parameter_shapes
 from outputs import check_place
 from table_file import FOUND_OUT, Form, Table, listed, read_table, shown
 from table_numbers import Numbers
@@ -83,7 +82,8 @@ def load_model(file: str) -> tuple[Recipe, Model]:
             f"{file} is not a model saved by table.py: its widths {widths!r:.40} are not {ends[0]} to {ends[1]}"
         )
     check_size(widths)
-    for name, shape in [*shapes_of(widths), ("mean", (ends[0],)), ("std", (ends[0],))]:
+    shapes = {f"parameter {name}": shape for name, shape in parameter_shapes(widths).items()}
+    for name, shape in {**shapes, "mean": (ends[0],), "std": (ends[0],)}.items():
         if name not in arrays or (arrays[name].shape, arrays[name].dtype) != (shape, np.float64):
             raise ValueError(
                 f"{file} is not a model saved by table.py: {name} is not of the shape {shape}"
@@ -94,15 +94,6 @@ def load_model(file: str) -> tuple[Recipe, Model]:
         parameter.data = arrays[f"parameter {name}"]
     model.scaling = Scaling(arrays["mean"], arrays["std"])
     return recipe, model
-
-
-def shapes_of(widths: list[int]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The arrays of a network with these widths, by the names that they have in a file."""
-    last = len(widths) - 1
-    for i, (rows, columns) in enumerate(itertools.pairwise(widths), 1):
-        mark = "" if i == last else f"_{i}"
-        yield f"parameter weight{mark}", (rows, columns)
-        yield f"parameter bias{mark}", (columns,)
 
 
 def refuse_same_place(out: str, files: list[str]) -> None:
