@@ -109,9 +109,9 @@ def step_by_step(network, make):
         yield
 
 
-def epochs(network, make):
+def epochs(network, make, backend="numpy"):
     optimizer = make([*network.parameters.values()])
-    epoch = compile_epoch(network.loss, batch=network.batch, optimizer=optimizer, backend="numpy")
+    epoch = compile_epoch(network.loss, batch=network.batch, optimizer=optimizer, backend=backend)
     yield
     for _ in range(STEPS):
         epoch(network.xs, network.ys)
@@ -120,12 +120,7 @@ def epochs(network, make):
 
 def in_machine_code(network, make):
     pytest.importorskip("numba")
-    optimizer = make([*network.parameters.values()])
-    epoch = compile_epoch(network.loss, batch=network.batch, optimizer=optimizer, backend="numba")
-    yield
-    for _ in range(STEPS):
-        epoch(network.xs, network.ys)
-        yield
+    yield from epochs(network, make, "numba")
 
 
 def by_hand(network, make):
@@ -454,6 +449,13 @@ def test_steps_that_do_not_rise():
 )
 def test_counts_that_are_too_small(options, message):
     with pytest.raises(ValueError, match=message):
+        Record(leaf([1.0]).sum(), **options)
+
+
+@pytest.mark.parametrize("options", [{"every": "2"}, {"most": 2.5}])
+def test_counts_that_are_no_whole_numbers(options):
+    ((name, value),) = options.items()
+    with pytest.raises(TypeError, match=f"^{name} is a whole number, not {value!r}$"):
         Record(leaf([1.0]).sum(), **options)
 
 

@@ -339,8 +339,11 @@ def with_each_vjp(traced: Traced) -> Traced:
 
 
 def checked_count(name: str, value: Any, least: int) -> int:
-    """A number of steps or frames; ValueError below the least."""
-    found = operator.index(value)
+    """A number of steps or frames; TypeError for none, ValueError below the least."""
+    try:
+        found = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is a whole number, not {value!r:.60}") from None
     if found < least:
         raise ValueError(f"{name} is at least {least}, not {found}")
     return found
