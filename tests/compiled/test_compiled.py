@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 import types
+import warnings
 import weakref
 
 import abalone
@@ -1864,6 +1865,20 @@ def test_what_an_object_could_draw_by_other_methods_is_no_draw(registry):
         write_backprop(np.sum(plain(p))).function()(p.data)[1],
         layer.weight * np.array([1.0, 2.0, 3.0]),
     )
+
+
+def test_what_else_is_loaded_is_not_what_a_function_draws_from(registry, monkeypatch):
+    """`warnings.catch_warnings` names sys.modules, in which anything may stand besides modules."""
+    odd = types.SimpleNamespace(make=np.random.default_rng)
+    monkeypatch.setitem(sys.modules, "odd", odd)
+
+    def quiet(x):
+        with warnings.catch_warnings():
+            return 2 * x
+
+    plain = op("plain", quiet, lambda g, y, x: 2 * g, samples=[])
+    p = Tensor(np.ones(3), requires_grad=True, name="p")
+    same(write_backprop(np.sum(plain(p))).function()(p.data)[1], np.full(3, 2.0))
 
 
 def test_a_draw_in_an_epoch_and_its_short_batch(either, registry):

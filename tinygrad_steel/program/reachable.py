@@ -133,9 +133,15 @@ def closed_over(function: types.FunctionType) -> Iterator[Any]:
 
 
 def named_of(modules: list[types.ModuleType], names: set[str]) -> list[Any]:
-    """What has one of these names in a module; in a library's, makers and what draws alone."""
+    """What has one of these names in a module; in a library's, makers and what draws alone.
+
+    By `sys` one gets at all that is loaded, and so do the functions of `warnings`: that is not
+    looked into, or it would depend on what else is loaded whether a function draws.
+    """
     found = []
     for module in modules:  # which grows by the modules in modules, as in np.random.default_rng
+        if module is sys:
+            continue
         named = [vars(module)[name] for name in names if name in vars(module)]
         modules += [x for x in named if isinstance(x, types.ModuleType) and x not in modules]
         own = not is_of_a_library(module.__name__)
