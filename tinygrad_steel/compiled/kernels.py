@@ -120,6 +120,7 @@ def kernel(context: Any, module: Any, kind: Any, numbers: list[Any]) -> Any:
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * 3), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
+    function.attributes.add("optsize")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     shape, swapped = shape_of(*numbers)
     c, a, b = function.args

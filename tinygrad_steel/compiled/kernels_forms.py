@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from .kernels_plan import NEAR, Axis, Shape, count, splits, tile
+from .kernels_plan import FAR, NEAR, Axis, Shape, count, splits, tile
 from .kernels_target import Target
-from .kernels_vectors import Index, Vectors
+from .kernels_vectors import I64, Index, Vectors
 
-Loops = Sequence[
-    tuple[Index, int, int]
-]  # over terms: the length, and one turn's step in a and in b
+# Over terms: a loop's length, how far one turn moves in a, and how many terms lie inside one.
+Loops = Sequence[tuple[Index, int, int]]
+
+
+class Left(NamedTuple):
+    """Rows of a for a tile."""
+
+    address: Any
+    places: Sequence[int]  # of the rows, from there
+    loops: Loops
+
+
+class Right(NamedTuple):
+    """Columns of b for a tile."""
+
+    address: Any
+    step: int  # from one term to the next
+    vectors: int
+    last: int  # how many lanes of the last vector are columns
 
 
 class Kernel:
@@ -44,8 +60,19 @@ class Kernel:
             self.b_bytes <= NEAR or shape.row_count <= 2 * self.tile_rows
         ):
             self.direct()
+        elif self.is_large():
+            self.packed_twice()
         else:
             self.packed()
+
+    def is_large(self) -> bool:
+        """Whether copying rows of a pays as well: each is met by many columns, and they do not stay near."""
+        shape = self.shape
+        return (
+            len(shape.rows) == len(shape.inner) == 1
+            and self.vectors >= 8 * self.tile_vectors
+            and shape.row_count * shape.inner_count * self.write.size > FAR // 2
+        )
 
     def zeros(self) -> None:
         """c = 0, where sums have no terms."""
@@ -58,14 +85,12 @@ class Kernel:
     def direct(self) -> None:
         """Tiles on b as it lies: rows outside where all of b stays near, else columns outside."""
         write, shape = self.write, self.shape
-        loops = [
-            (axis.length, axis.stride, count(shape.inner[n + 1 :]) * shape.b_inner)
-            for n, axis in enumerate(shape.inner)
-        ]
+        loops = loops_over(shape.inner)
 
         def at(a_at: Index, row: Index, places: Sequence[int], j: Index, v: int, last: int) -> None:
-            a, b = write.at(self.a, a_at), write.at(self.b, j)
-            self.tile(self.c_at(row, j), a, places, b, v, last, loops, None)
+            left = Left(write.at(self.a, a_at), places, loops)
+            right = Right(write.at(self.b, j), shape.b_inner, v, last)
+            self.tile(self.c_at(row, j), left, right, 0)
 
         if self.b_bytes <= NEAR:
             self.each_rows(lambda *rows: self.each_columns(lambda *columns: at(*rows, *columns)))
@@ -74,78 +99,123 @@ class Kernel:
 
     def packed(self) -> None:
         """Tiles on columns of b that are copied together first, as many terms at a time as stay near."""
-        write, shape = self.write, self.shape
-        width = self.tile_vectors * write.lanes
-        most = NEAR * 3 // 4 // (width * write.size)
-        most -= most % write.lanes
-        memory = write.scratch((min(most, shape.inner_count) + write.lanes) * width)
+        write = self.write
+        most = self.depth
+        memory = write.scratch((min(most, self.shape.inner_count) + write.lanes) * self.width)
 
-        def block(a_at: Index, k: Index, axes: Sequence[tuple[Index, int]]) -> None:
+        def block(a_at: Index, k: Index, loops: Loops, terms: Index) -> None:
             def columns(j: Index, v: int, last: int) -> None:
-                at = write.add(write.times(k, shape.b_inner), write.times(j, shape.b_column))
-                depth = write.times(
-                    axes[0][0], count(shape.inner[-len(axes) + 1 :]) if axes[1:] else 1
-                )
-                self.pack(memory, write.at(self.b, at), depth, v, last)
-                steps = [count(shape.inner[len(shape.inner) - n :]) for n in range(len(axes))][::-1]
-                loops = [
-                    (length, stride, step * v * write.lanes)
-                    for (length, stride), step in zip(axes, steps, strict=True)
-                ]
+                right = self.packed_columns(memory, k, terms, j, v, last)
 
                 def rows(row_at: Index, row: Index, places: Sequence[int]) -> None:
-                    a = write.at(self.a, write.add(a_at, row_at))
-                    self.tile(self.c_at(row, j), a, places, memory, v, last, loops, k)
+                    left = Left(write.at(self.a, write.add(a_at, row_at)), places, loops)
+                    self.tile(self.c_at(row, j), left, right, k)
 
                 self.each_rows(rows)
 
             self.each_columns(columns)
 
-        self.each_block(most, shape.inner, block)
+        self.each_block(most, self.shape.inner, block)
+
+    def packed_twice(self) -> None:
+        """As `packed`, with rows of a copied together too: as many as stay in the second cache."""
+        write, shape = self.write, self.shape
+        (row,), (term,) = shape.rows, shape.inner
+        group = max(FAR // (self.depth * write.size) // self.tile_rows, 1)
+        area = self.depth * self.tile_rows
+        of_b = write.scratch((self.depth + write.lanes) * self.width)
+        of_a = write.scratch(area * group + write.lanes * (self.tile_rows + 1))
+
+        def block(a_at: Index, k: Index, loops: Loops, terms: Index) -> None:
+            def rows_of(first: int, size: int, many: int) -> None:
+                def some(t: Index, _: Any) -> None:
+                    tiles = write.smaller(write.add(write.times(t, -1), many), group)
+                    top = write.add(write.times(t, size), first)
+
+                    def copied(u: Index, _: Any) -> None:
+                        at = write.times(write.add(top, write.times(u, size)), row.stride)
+                        source = write.at(self.a, write.add(a_at, at))
+                        there = write.at(of_a, write.times(u, area))
+                        self.pack(there, size, source, terms, term.stride, row.stride, size)
+
+                    write.loop(0, tiles, 1, copied)
+
+                    def columns(j: Index, v: int, last: int) -> None:
+                        right = self.packed_columns(of_b, k, terms, j, v, last)
+
+                        def one(u: Index, _: Any) -> None:
+                            there = write.at(of_a, write.times(u, area))
+                            left = Left(there, range(size), [(terms, size, 1)])
+                            at = write.add(top, write.times(u, size))
+                            self.tile(self.c_at(at, j), left, right, k)
+
+                        write.loop(0, tiles, 1, one)
+
+                    self.each_columns(columns)
+
+                write.loop(0, many, group, some)
+
+            first = 0
+            for size, many in splits(row.length, self.tile_rows):
+                rows_of(first, size, many)
+                first += size * many
+
+        self.each_block(self.depth, shape.inner, block)
+
+    @property
+    def width(self) -> int:
+        """The columns of a tile."""
+        return self.tile_vectors * self.write.lanes
+
+    @property
+    def depth(self) -> int:
+        """How many terms of a tile's columns stay near, beside rows of a."""
+        most = (FAR // 8 if self.is_large() else NEAR * 3 // 4) // (self.width * self.write.size)
+        return most - most % self.write.lanes
 
     def c_at(self, row: Index, j: Index) -> Any:
         """The address of c[row, j]."""
         return self.write.at(self.c, self.write.add(self.write.times(row, self.shape.columns), j))
 
-    def tile(
-        self,
-        c: Any,
-        a: Any,
-        places: Sequence[int],
-        b: Any,
-        v: int,
-        last: int,
-        loops: Loops,
-        before: Index | None,
-    ) -> None:
-        """Rows at `places` in a, by v vectors of b: all terms, summed in registers, then stored.
+    def tile(self, c: Any, left: Left, right: Right, before: Index) -> None:
+        """All terms of a tile of the product, summed in registers, then stored.
 
-        Of the last vector `last` lanes are columns. Where other terms came before, c has their sum.
+        Where other terms came before, c has their sum.
         """
-        write = self.write
-        heads = [write.at(a, place) for place in places]
+        write, v = self.write, right.vectors
+        heads = [write.at(left.address, place) for place in left.places]
         spots = [
-            (p * self.shape.columns + q * write.lanes, last if q == v - 1 else write.lanes)
-            for p in range(len(places))
+            (p * self.shape.columns + q * write.lanes, right.last if q == v - 1 else write.lanes)
+            for p in range(len(heads))
             for q in range(v)
         ]
-        sums = [write.zero] * len(spots)
-        if before is not None and not isinstance(before, int):
-            later = write.builder.icmp_signed(">", before, before.type(0))
-            zeros = sums
-            sums = write.either(
-                later, lambda: [write.load(c, spot) for spot, _ in spots], lambda: zeros
-            )
+        later = not isinstance(before, int) and write.builder.icmp_signed(">", before, I64(0))
+        if (
+            later is not False
+        ):  # c is far away: it is asked for now, and here when the terms are summed
+            for spot, _ in spots:
+                write.prefetch(c, spot)
 
-        def term(a_at: Index, b_at: Index, sums: list[Any]) -> list[Any]:
-            ys = [write.load(b, write.add(b_at, q * write.lanes)) for q in range(v)]
+        def term(a_at: Index, k: Index, sums: list[Any]) -> list[Any]:
+            b_at = write.times(k, right.step)
+            ys = [write.load(right.address, write.add(b_at, q * write.lanes)) for q in range(v)]
             new = []
             for p, head in enumerate(heads):
                 x = write.splat(write.load_number(head, a_at))
                 new += [write.multiply_add(x, y, sums[p * v + q]) for q, y in enumerate(ys)]
             return new
 
-        sums = self.terms(loops, term, sums)
+        sums = self.terms(left.loops, term, [write.zero] * len(spots))
+        if later is not False:
+            alone = sums
+            sums = write.either(
+                later,
+                lambda: [
+                    write.builder.fadd(write.load(c, spot), value)
+                    for (spot, _), value in zip(spots, alone, strict=True)
+                ],
+                lambda: alone,
+            )
         for (spot, lanes), value in zip(spots, sums, strict=True):
             write.store_first(lanes, value, c, spot, self.target.masks)
 
@@ -155,54 +225,78 @@ class Kernel:
         body: Callable[[Index, Index, list[Any]], list[Any]],
         sums: list[Any],
         a_at: Index = 0,
-        b_at: Index = 0,
+        k: Index = 0,
     ) -> list[Any]:
-        """sums = body(place in a, place in b, sums) for all terms, in order."""
+        """sums = body(place in a, term, sums) for all terms, in order."""
         if not loops:
-            return body(a_at, b_at, sums)
-        write, (length, a_step, b_step) = self.write, loops[0]
+            return body(a_at, k, sums)
+        write, (length, stride, inside) = self.write, loops[0]
 
-        def turn(k: Index, sums: list[Any]) -> list[Any]:
-            a_next, b_next = write.times(k, a_step), write.times(k, b_step)
-            return self.terms(
-                loops[1:], body, sums, write.add(a_at, a_next), write.add(b_at, b_next)
-            )
+        def turn(i: Index, sums: list[Any]) -> list[Any]:
+            at, first = write.times(i, stride), write.times(i, inside)
+            return self.terms(loops[1:], body, sums, write.add(a_at, at), write.add(k, first))
 
         return write.loop(0, length, 1, turn, sums)
 
-    def pack(self, memory: Any, b: Any, depth: Index, v: int, last: int) -> None:
-        """memory[k, j] = b[k, j] for k < depth and the columns of v vectors."""
-        write, shape, lanes = self.write, self.shape, self.write.lanes
-        width, columns = v * lanes, (v - 1) * lanes + last
+    def packed_columns(
+        self, memory: Any, k: Index, terms: Index, j: Index, v: int, last: int
+    ) -> Right:
+        """Columns of b from j on, copied into memory, for so many terms from k on."""
+        write, shape = self.write, self.shape
+        width, columns = v * write.lanes, (v - 1) * write.lanes + last
+        at = write.add(write.times(k, shape.b_inner), write.times(j, shape.b_column))
+        source = write.at(self.b, at)
+        self.pack(memory, width, source, terms, shape.b_inner, shape.b_column, columns)
+        return Right(memory, width, v, last)
+
+    def pack(
+        self,
+        memory: Any,
+        width: int,
+        source: Any,
+        terms: Index,
+        inner: int,
+        column: int,
+        columns: int,
+    ) -> None:
+        """memory[k, j] = source[k * inner + j * column] for so many terms and columns; a row of memory is `width` long.
+
+        What is written beyond a row's end is the next row's, which is written later.
+        """
+        write, lanes = self.write, self.write.lanes
+        vectors = range(0, columns, lanes)
 
         def copied(k: Index, _: Any) -> None:
-            for q in range(v):
-                value = write.load(b, write.add(write.times(k, shape.b_inner), q * lanes))
-                write.store(value, memory, write.add(write.times(k, width), q * lanes))
+            for q in vectors:
+                value = write.load(source, write.add(write.times(k, inner), q))
+                write.store(value, memory, write.add(write.times(k, width), q))
 
         def turned(k: Index, _: Any) -> None:
-            for q in range(v):
+            squares = []
+            for q in vectors:
                 # Beyond the last column there is nothing that may be read: it stands in.
-                js = [min(q * lanes + p, columns - 1) for p in range(lanes)]
-                square = [write.load(b, write.add(k, j * shape.b_column)) for j in js]
-                for p, value in enumerate(write.transposed(square)):
-                    at = write.times(write.add(k, p), width)
-                    write.store(value, memory, write.add(at, q * lanes))
+                js = [min(q + p, columns - 1) for p in range(lanes)]
+                square = [write.load(source, write.add(k, j * column)) for j in js]
+                squares.append(write.transposed(square))
+            for p in range(lanes):
+                at = write.times(write.add(k, p), width)
+                for q, square in zip(vectors, squares, strict=True):
+                    write.store(square[p], memory, write.add(at, q))
 
         def gathered(k: Index, _: Any) -> None:
             def one(j: Index, _: Any) -> None:
-                at = write.add(write.times(k, shape.b_inner), write.times(j, shape.b_column))
-                value = write.load_number(b, at)
+                at = write.add(write.times(k, inner), write.times(j, column))
+                value = write.load_number(source, at)
                 write.store_number(value, memory, write.add(write.times(k, width), j))
 
             write.loop(0, columns, 1, one)
 
-        if shape.b_column == 1:
-            write.loop(0, depth, 1, copied)
-        elif shape.b_inner == 1:
-            write.loop(0, depth, lanes, turned)
+        if column == 1:
+            write.loop(0, terms, 1, copied)
+        elif inner == 1:
+            write.loop(0, terms, lanes, turned)
         else:
-            write.loop(0, depth, 1, gathered)
+            write.loop(0, terms, 1, gathered)
 
     # Dot products.
 
@@ -315,11 +409,11 @@ class Kernel:
         self,
         most: int,
         axes: tuple[Axis, ...],
-        body: Callable[[Index, Index, Sequence[tuple[Index, int]]], None],
+        body: Callable[[Index, Index, Loops, Index], None],
         a_at: Index = 0,
         k: Index = 0,
     ) -> None:
-        """body(place in a, term, axes) for blocks of at most so many terms."""
+        """body(place in a, first term, loops, how many) for blocks of at most so many terms."""
         write = self.write
         (length, stride), rest = axes[0], axes[1:]
         inside = count(rest)
@@ -337,9 +431,15 @@ class Kernel:
         def block(i: Index, _: Any) -> None:
             at, first = write.times(i, stride), write.times(i, inside)
             turns = write.smaller(write.add(write.times(i, -1), length), step)
-            body(write.add(a_at, at), write.add(k, first), [(turns, stride), *rest])
+            loops = [(turns, stride, inside), *loops_over(rest)]
+            body(write.add(a_at, at), write.add(k, first), loops, write.times(turns, inside))
 
         write.loop(0, length, step, block)
+
+
+def loops_over(axes: Sequence[Axis]) -> Loops:
+    """The loops over all of these axes."""
+    return [(axis.length, axis.stride, count(axes[n + 1 :])) for n, axis in enumerate(axes)]
 
 
 def places_of(axes: Sequence[Axis]) -> list[int]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 NEAR = 32 * 1024  # bytes that stay in the nearest cache of any machine of these years
+FAR = 10 * NEAR  # bytes that stay in the second one beside others; and a stack has room for them
 
 
 class Axis(NamedTuple):
@@ -106,6 +107,6 @@ def tile(rows: Sequence[Axis], vectors: int, held: int) -> tuple[int, int]:
             for width, across in splits(vectors, v):
                 for height, down in row_sizes(rows, most):
                     turn = max(height * width / 2, (height + width) / 2, 4.0)
-                    cycles += across * down * (turn + 0.3)
+                    cycles += across * down * (turn + 0.3 + 0.01 * (height + width))
             best = min(best, (cycles, most, v))
     return best[1:]

@@ -93,6 +93,11 @@ class Vectors:
                 self.store(self.shuffle(value, value, lanes), base, self.add(index, done))
                 done += piece
 
+    def prefetch(self, base: Any, index: Index) -> None:
+        """Ask for base[index], which is changed soon."""
+        ask = self.declared("llvm.prefetch.p0", ir.VoidType(), [POINTER, I32, I32, I32])
+        self.builder.call(ask, [self.at(base, index), I32(1), I32(3), I32(1)])
+
     def masked_store(self, address: Any) -> Any:
         """LLVM's function that stores some lanes of a vector."""
         name = f"llvm.masked.store.{self.kind}.p0"
