@@ -9,9 +9,9 @@ from numba.core import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from .kernels_forms import Kernel
+from .kernels_forms import End, Kernel
 from .kernels_plan import shape_of
-from .kernels_target import target
+from .kernels_target import Target, target
 from .kernels_vectors import POINTER
 
 # A vector that begins at the last number of an array ends so many numbers, or fewer, behind it.
@@ -82,52 +82,127 @@ def product(
     array([[ 3.,  3.],
            [12., 12.]])
     """
-    if not all(isinstance(x, types.Array) and x.ndim == 1 and x.layout == "C" for x in (c, a, b)):
-        raise TypingError(f"product: c, a, b are contiguous arrays of one axis, not {c}, {a}, {b}")
-    if not c.dtype == a.dtype == b.dtype or c.dtype not in (types.float32, types.float64):
-        raise TypingError(f"product: one of float32, float64; not {c.dtype}, {a.dtype}, {b.dtype}")
     sizes = (rows, columns, inner, a_rows, a_inner, b_inner, b_column)
-    numbers = [literal(x) for x in sizes]
-    return types.void(c, a, b, *sizes), lambda *given: write_call(numbers, *given)
+    return signature_of("product", [c, a, b], sizes)
 
 
-def literal(given: Any) -> Any:
+@intrinsic(prefer_literal=True)
+def affine(
+    typing_context: Any,
+    c: Any,
+    start: Any,
+    a: Any,
+    b: Any,
+    rows: Any,
+    columns: Any,
+    inner: Any,
+    a_rows: Any,
+    a_inner: Any,
+    b_inner: Any,
+    b_column: Any,
+) -> Any:
+    """c = a @ b + start, a row that is added to each; else as `product`."""
+    sizes = (rows, columns, inner, a_rows, a_inner, b_inner, b_column)
+    return signature_of("affine", [c, start, a, b], sizes)
+
+
+@intrinsic(prefer_literal=True)
+def affine_relu(
+    typing_context: Any,
+    c: Any,
+    start: Any,
+    a: Any,
+    b: Any,
+    rows: Any,
+    columns: Any,
+    inner: Any,
+    a_rows: Any,
+    a_inner: Any,
+    b_inner: Any,
+    b_column: Any,
+) -> Any:
+    """c = max(a @ b + start, 0), where NaN stays NaN; else as `affine`."""
+    sizes = (rows, columns, inner, a_rows, a_inner, b_inner, b_column)
+    return signature_of("affine_relu", [c, start, a, b], sizes)
+
+
+@intrinsic(prefer_literal=True)
+def add_product(
+    typing_context: Any,
+    c: Any,
+    a: Any,
+    b: Any,
+    rows: Any,
+    columns: Any,
+    inner: Any,
+    a_rows: Any,
+    a_inner: Any,
+    b_inner: Any,
+    b_column: Any,
+) -> Any:
+    """c += a @ b; else as `product`."""
+    sizes = (rows, columns, inner, a_rows, a_inner, b_inner, b_column)
+    return signature_of("add_product", [c, a, b], sizes)
+
+
+def signature_of(name: str, arrays: list[Any], sizes: tuple[Any, ...]) -> Any:
+    """The types of a call, and what writes it."""
+    if not all(isinstance(x, types.Array) and x.ndim == 1 and x.layout == "C" for x in arrays):
+        given = ", ".join(map(str, arrays))
+        raise TypingError(f"{name} takes contiguous arrays of one axis, not {given}")
+    kinds = {x.dtype for x in arrays}
+    if len(kinds) > 1 or not kinds <= {types.float32, types.float64}:
+        given = ", ".join(str(x.dtype) for x in arrays)
+        raise TypingError(f"{name} takes arrays that are all float64 or all float32, not {given}")
+    numbers = [literal(name, x) for x in sizes]
+    return types.void(*arrays, *sizes), lambda *given: write_call(name, numbers, *given)
+
+
+def literal(name: str, given: Any) -> Any:
     """The number, or the tuple of numbers, that stands in the source."""
     if isinstance(given, types.IntegerLiteral):
         return given.literal_value
     if isinstance(given, (types.UniTuple, types.Tuple)):
-        return tuple(literal(x) for x in given.types)
-    raise TypingError(f"product: sizes and strides are numbers written out, not {given}")
+        return tuple(literal(name, x) for x in given.types)
+    raise TypingError(f"{name}: sizes and steps are numbers written out, not {given}")
 
 
-def write_call(numbers: list[Any], context: Any, builder: Any, signature: Any, given: Any) -> Any:
+def write_call(
+    name: str, numbers: list[Any], context: Any, builder: Any, signature: Any, given: Any
+) -> Any:
     """Call the kernel of these sizes, which is written into the module where it is not there yet."""
     if 0 not in (*numbers[0], numbers[1]):
-        kinds = signature.args[:3]
-        arrays = [context.make_array(x)(context, builder, y) for x, y in zip(kinds, given[:3])]
-        pointers = [array.data for array in arrays]
-        function = kernel(context, builder.module, kinds[0].dtype, numbers)
-        builder.call(function, pointers)
+        kinds = [kind for kind in signature.args if isinstance(kind, types.Array)]
+        number = ir.FloatType() if kinds[0].dtype == types.float32 else ir.DoubleType()
+        vectors = target(*context.codegen().magic_tuple())
+        function = kernel(builder.module, name, number, numbers, vectors)
+        arrays = [context.make_array(x)(context, builder, y) for x, y in zip(kinds, given)]
+        builder.call(function, [array.data for array in arrays])
     return context.get_dummy_value()
 
 
-def kernel(context: Any, module: Any, kind: Any, numbers: list[Any]) -> Any:
+def kernel(module: Any, name: str, number: Any, numbers: list[Any], vectors: Target) -> Any:
     """The function of these sizes in this module: one for all its calls."""
-    name = f"product_{kind}_" + "_".join(str(x).replace("-", "m") for x in numbers)
-    name = "".join(x if x.isalnum() else "_" for x in name)
-    if name in module.globals:
-        return module.globals[name]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * 3), name)
+    sizes = "_".join(str(x).replace("-", "m") for x in numbers)
+    known = "".join(x if x.isalnum() else "_" for x in f"{name}_{number}_{sizes}")
+    if known in module.globals:
+        return module.globals[known]
+    pointers = 4 if name.startswith("affine") else 3
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * pointers), known)
     function.linkage = "internal"
     function.attributes.add("noinline")
-    function.attributes.add("optsize")
+    function.attributes.add("optsize")  # not to unroll: a tile is all the code that pays
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     shape, swapped = shape_of(*numbers)
-    c, a, b = function.args
+    c, *start, a, b = function.args
     if swapped:
         a, b = b, a
-    number = ir.FloatType() if kind == types.float32 else ir.DoubleType()
-    vectors = target(*context.codegen().magic_tuple())
-    Kernel(builder, number, shape, vectors, c, a, b).emit()
+    end = End(
+        start=start[0] if start else None,
+        one=swapped,
+        relu=name == "affine_relu",
+        onto=name == "add_product",
+    )
+    Kernel(builder, number, shape, vectors, c, a, b, end).emit()
     builder.ret_void()
     return function

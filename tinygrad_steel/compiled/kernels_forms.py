@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .kernels_plan import FAR, NEAR, Axis, Shape, count, splits, tile
+from .kernels_plan import FAR, NEAR, Shape, splits
 from .kernels_target import Target
-from .kernels_vectors import I64, Index, Vectors
-
-# Over terms: a loop's length, how far one turn moves in a, and how many terms lie inside one.
-Loops = Sequence[tuple[Index, int, int]]
+from .kernels_vectors import I64, Index
+from .kernels_walk import Loops, Walk, loops_over
 
 
 class Left(NamedTuple):
@@ -30,19 +28,38 @@ class Right(NamedTuple):
     last: int  # how many lanes of the last vector are columns
 
 
-class Kernel:
+class Part(NamedTuple):
+    """Which terms a tile sums: all, or some."""
+
+    later: Any = None  # whether others came before, known when the kernel runs
+    last: Any = None  # whether none come behind
+
+
+class End(NamedTuple):
+    """What becomes of the sums: stored, with a row added to each, rectified, or added to what is there."""
+
+    start: Any = None  # the address of a row that sums start from
+    one: bool = False  # whether it is one number, for all columns
+    relu: bool = False
+    onto: bool = False
+
+
+class Kernel(Walk):
     """A product in the making: c = a @ b, by its sizes and strides, on one target."""
 
     def __init__(
-        self, builder: Any, number: Any, shape: Shape, target: Target, c: Any, a: Any, b: Any
+        self,
+        builder: Any,
+        number: Any,
+        shape: Shape,
+        target: Target,
+        c: Any,
+        a: Any,
+        b: Any,
+        end: End,
     ) -> None:
-        size = Vectors(builder, number, 1).size
-        widest = target.width // size
-        self.write = Vectors(builder, number, min(widest, 1 << (shape.columns - 1).bit_length()))
-        self.shape, self.target = shape, target
-        self.c, self.a, self.b = c, a, b
-        self.vectors = -(-shape.columns // self.write.lanes)
-        self.tile_rows, self.tile_vectors = tile(shape.rows, self.vectors, target.held)
+        super().__init__(builder, number, shape, target)
+        self.c, self.a, self.b, self.end = c, a, b, end
 
     @property
     def b_bytes(self) -> int:
@@ -75,10 +92,13 @@ class Kernel:
         )
 
     def zeros(self) -> None:
-        """c = 0, where sums have no terms."""
-        zero = self.write.number(0.0)
-        numbers = self.shape.row_count * self.shape.columns
-        self.write.loop(0, numbers, 1, lambda i, _: self.write.store_number(zero, self.c, i))
+        """c = 0, where sums have no terms; or what they start from."""
+
+        def at(row: Index, places: Sequence[int], j: Index, v: int, last: int) -> None:
+            sums = [self.write.zero] * (len(places) * v)
+            self.finish(row, j, v, last, sums, Part())
+
+        self.each_rows(lambda _, *rows: self.each_columns(lambda *columns: at(*rows, *columns)))
 
     # Tiles.
 
@@ -90,7 +110,7 @@ class Kernel:
         def at(a_at: Index, row: Index, places: Sequence[int], j: Index, v: int, last: int) -> None:
             left = Left(write.at(self.a, a_at), places, loops)
             right = Right(write.at(self.b, j), shape.b_inner, v, last)
-            self.tile(self.c_at(row, j), left, right, 0)
+            self.tile(row, j, left, right, Part())
 
         if self.b_bytes <= NEAR:
             self.each_rows(lambda *rows: self.each_columns(lambda *columns: at(*rows, *columns)))
@@ -104,12 +124,14 @@ class Kernel:
         memory = write.scratch((min(most, self.shape.inner_count) + write.lanes) * self.width)
 
         def block(a_at: Index, k: Index, loops: Loops, terms: Index) -> None:
+            part = self.part(k, terms)
+
             def columns(j: Index, v: int, last: int) -> None:
                 right = self.packed_columns(memory, k, terms, j, v, last)
 
                 def rows(row_at: Index, row: Index, places: Sequence[int]) -> None:
                     left = Left(write.at(self.a, write.add(a_at, row_at)), places, loops)
-                    self.tile(self.c_at(row, j), left, right, k)
+                    self.tile(row, j, left, right, part)
 
                 self.each_rows(rows)
 
@@ -127,6 +149,8 @@ class Kernel:
         of_a = write.scratch(area * group + write.lanes * (self.tile_rows + 1))
 
         def block(a_at: Index, k: Index, loops: Loops, terms: Index) -> None:
+            part = self.part(k, terms)
+
             def rows_of(first: int, size: int, many: int) -> None:
                 def some(t: Index, _: Any) -> None:
                     tiles = write.smaller(write.add(write.times(t, -1), many), group)
@@ -147,7 +171,7 @@ class Kernel:
                             there = write.at(of_a, write.times(u, area))
                             left = Left(there, range(size), [(terms, size, 1)])
                             at = write.add(top, write.times(u, size))
-                            self.tile(self.c_at(at, j), left, right, k)
+                            self.tile(at, j, left, right, part)
 
                         write.loop(0, tiles, 1, one)
 
@@ -177,24 +201,25 @@ class Kernel:
         """The address of c[row, j]."""
         return self.write.at(self.c, self.write.add(self.write.times(row, self.shape.columns), j))
 
-    def tile(self, c: Any, left: Left, right: Right, before: Index) -> None:
-        """All terms of a tile of the product, summed in registers, then stored.
+    def part(self, k: Index, terms: Index) -> Part:
+        """Which terms these are: so many from k on."""
+        if terms == self.shape.inner_count:
+            return Part()
+        builder = self.write.builder
+        end = self.write.add(k, terms)
+        return Part(
+            builder.icmp_signed(">", k, I64(0)),
+            builder.icmp_signed("==", end, I64(self.shape.inner_count)),
+        )
 
-        Where other terms came before, c has their sum.
-        """
+    def tile(self, row: Index, j: Index, left: Left, right: Right, part: Part) -> None:
+        """These terms of a tile of the product, summed in registers, then stored."""
         write, v = self.write, right.vectors
         heads = [write.at(left.address, place) for place in left.places]
-        spots = [
-            (p * self.shape.columns + q * write.lanes, right.last if q == v - 1 else write.lanes)
-            for p in range(len(heads))
-            for q in range(v)
-        ]
-        later = not isinstance(before, int) and write.builder.icmp_signed(">", before, I64(0))
-        if (
-            later is not False
-        ):  # c is far away: it is asked for now, and here when the terms are summed
-            for spot, _ in spots:
-                write.prefetch(c, spot)
+        if part.later is not None or self.end.onto:
+            # c is far away: it is asked for now, and here when the terms are summed.
+            for spot, _ in self.spots(len(heads), v, right.last):
+                write.prefetch(self.c_at(row, j), spot)
 
         def term(a_at: Index, k: Index, sums: list[Any]) -> list[Any]:
             b_at = write.times(k, right.step)
@@ -205,38 +230,53 @@ class Kernel:
                 new += [write.multiply_add(x, y, sums[p * v + q]) for q, y in enumerate(ys)]
             return new
 
-        sums = self.terms(left.loops, term, [write.zero] * len(spots))
-        if later is not False:
-            alone = sums
-            sums = write.either(
-                later,
-                lambda: [
-                    write.builder.fadd(write.load(c, spot), value)
-                    for (spot, _), value in zip(spots, alone, strict=True)
-                ],
-                lambda: alone,
-            )
-        for (spot, lanes), value in zip(spots, sums, strict=True):
+        sums = self.terms(left.loops, term, [write.zero] * (len(heads) * v))
+        self.finish(row, j, v, right.last, sums, part)
+
+    def spots(self, rows: int, v: int, last: int) -> list[tuple[int, int]]:
+        """Where the vectors of a tile lie in c, from its first, and how many of their lanes are columns."""
+        lanes = self.write.lanes
+        return [
+            (p * self.shape.columns + q * lanes, last if q == v - 1 else lanes)
+            for p in range(rows)
+            for q in range(v)
+        ]
+
+    def finish(self, row: Index, j: Index, v: int, last: int, sums: list[Any], part: Part) -> None:
+        """Store a tile's sums, with what they start from, and what was summed before."""
+        write, end, c = self.write, self.end, self.c_at(row, j)
+        spots = self.spots(len(sums) // v, v, last)
+
+        def onto_c() -> list[Any]:
+            there = [write.load(c, spot) for spot, _ in spots]
+            return [write.builder.fadd(x, y) for x, y in zip(there, sums, strict=True)]
+
+        def from_start() -> list[Any]:
+            if end.start is None:
+                return sums
+            if end.one:
+                rows = [write.splat(write.load_number(end.start))] * v
+            else:
+                rows = [write.load(end.start, write.add(j, q * write.lanes)) for q in range(v)]
+            return [write.builder.fadd(value, rows[n % v]) for n, value in enumerate(sums)]
+
+        if end.onto:
+            values = onto_c()
+        elif part.later is None:
+            values = from_start()
+        else:
+            values = write.either(part.later, onto_c, from_start)
+        if end.relu:
+            values = [self.rectified(value, part.last) for value in values]
+        for (spot, lanes), value in zip(spots, values, strict=True):
             write.store_first(lanes, value, c, spot, self.target.masks)
 
-    def terms(
-        self,
-        loops: Loops,
-        body: Callable[[Index, Index, list[Any]], list[Any]],
-        sums: list[Any],
-        a_at: Index = 0,
-        k: Index = 0,
-    ) -> list[Any]:
-        """sums = body(place in a, term, sums) for all terms, in order."""
-        if not loops:
-            return body(a_at, k, sums)
-        write, (length, stride, inside) = self.write, loops[0]
-
-        def turn(i: Index, sums: list[Any]) -> list[Any]:
-            at, first = write.times(i, stride), write.times(i, inside)
-            return self.terms(loops[1:], body, sums, write.add(a_at, at), write.add(k, first))
-
-        return write.loop(0, length, 1, turn, sums)
+    def rectified(self, value: Any, last: Any) -> Any:
+        """max(value, 0), where NaN stays; only once all terms are summed."""
+        builder = self.write.builder
+        low = builder.fcmp_ordered("<=", value, self.write.zero)
+        positive = builder.select(low, self.write.zero, value)
+        return positive if last is None else builder.select(last, positive, value)
 
     def packed_columns(
         self, memory: Any, k: Index, terms: Index, j: Index, v: int, last: int
@@ -341,110 +381,12 @@ class Kernel:
                 sums = write.loop(0, whole, lanes, turn, [write.zero] * (len(places) * many))
                 if whole < terms:
                     sums = turn(whole, sums, terms - whole)
-                for p in range(len(places)):
-                    of_row = sums[p * many : (p + 1) * many] + [write.zero] * (lanes - many)
-                    c = self.c_at(write.add(row, p), j)
-                    write.store_first(many, write.sums(of_row), c, 0, self.target.masks)
+                rows_of_sums = [
+                    sums[p * many : (p + 1) * many] + [write.zero] * (lanes - many)
+                    for p in range(len(places))
+                ]
+                self.finish(row, j, 1, many, [write.sums(x) for x in rows_of_sums], Part())
 
             self.each_rows(rows, 2)
 
         self.each_columns(lambda j, v, last: block(j, last), 1)
-
-    # What is walked over.
-
-    def each_rows(
-        self,
-        body: Callable[[Index, Index, list[int]], None],
-        most: int = 0,
-        rows: tuple[Axis, ...] = (),
-        a_at: Index = 0,
-        row: Index = 0,
-    ) -> None:
-        """body(place in a, row, places of the rows behind it) for all tiles of at most so many rows.
-
-        Where the innermost axes are short, a tile takes several rounds of them.
-        """
-        write = self.write
-        most, rows = most or self.tile_rows, rows or self.shape.rows
-        (length, stride), rest = rows[0], rows[1:]
-        inside = count(rest)
-        if rest and 2 * inside > most:
-
-            def outer(i: Index, _: Any) -> None:
-                at, first = write.times(i, stride), write.times(i, inside)
-                self.each_rows(body, most, rest, write.add(a_at, at), write.add(row, first))
-
-            write.loop(0, length, 1, outer)
-            return
-        start = 0
-        for size, many in splits(length, max(most // inside, 1)):
-            places = places_of((Axis(size, stride), *rest))
-
-            def one(i: Index, _: Any, places: list[int] = places) -> None:
-                at, first = write.times(i, stride), write.times(i, inside)
-                body(write.add(a_at, at), write.add(row, first), places)
-
-            write.loop(start, start + size * many, size, one)
-            start += size * many
-
-    def each_columns(self, body: Callable[[Index, int, int], None], most: int = 0) -> None:
-        """body(column, vectors, columns in the last vector) for all tiles of at most so many vectors."""
-        write, lanes = self.write, self.write.lanes
-        ragged = self.shape.columns % lanes
-        start = 0
-        for v, many in splits(self.vectors, most or self.tile_vectors):
-            step, stop = v * lanes, start + v * many * lanes
-            cut = bool(ragged) and stop == self.vectors * lanes
-
-            def whole(j: Index, _: Any, v: int = v) -> None:
-                body(j, v, lanes)
-
-            if many > cut:
-                write.loop(start, stop - cut * step, step, whole)
-            if cut:
-                body(stop - step, v, ragged)
-            start = stop
-
-    def each_block(
-        self,
-        most: int,
-        axes: tuple[Axis, ...],
-        body: Callable[[Index, Index, Loops, Index], None],
-        a_at: Index = 0,
-        k: Index = 0,
-    ) -> None:
-        """body(place in a, first term, loops, how many) for blocks of at most so many terms."""
-        write = self.write
-        (length, stride), rest = axes[0], axes[1:]
-        inside = count(rest)
-        if rest and inside > most:
-
-            def outer(i: Index, _: Any) -> None:
-                at, first = write.times(i, stride), write.times(i, inside)
-                self.each_block(most, rest, body, write.add(a_at, at), write.add(k, first))
-
-            write.loop(0, length, 1, outer)
-            return
-        blocks = -(-length // (most // inside))
-        step = -(-length // blocks)
-
-        def block(i: Index, _: Any) -> None:
-            at, first = write.times(i, stride), write.times(i, inside)
-            turns = write.smaller(write.add(write.times(i, -1), length), step)
-            loops = [(turns, stride, inside), *loops_over(rest)]
-            body(write.add(a_at, at), write.add(k, first), loops, write.times(turns, inside))
-
-        write.loop(0, length, step, block)
-
-
-def loops_over(axes: Sequence[Axis]) -> Loops:
-    """The loops over all of these axes."""
-    return [(axis.length, axis.stride, count(axes[n + 1 :])) for n, axis in enumerate(axes)]
-
-
-def places_of(axes: Sequence[Axis]) -> list[int]:
-    """Where loops over these axes come by, in order."""
-    places = [0]
-    for length, stride in axes:
-        places = [place + i * stride for place in places for i in range(length)]
-    return places
