@@ -10,12 +10,12 @@ from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from .kernels_forms import End, Kernel
+from .kernels_plain import SLACK
 from .kernels_plan import shape_of
 from .kernels_target import Target, target
 from .kernels_vectors import POINTER
 
-# A vector that begins at the last number of an array ends so many numbers, or fewer, behind it.
-SLACK = 16
+__all__ = ["SLACK", "add_product", "affine", "affine_relu", "product"]
 
 
 @intrinsic(prefer_literal=True)
@@ -34,15 +34,7 @@ def product(
 ) -> Any:
     """A matrix product, c = a @ b, as vector code for just these sizes.
 
-    For use in functions that numba compiles. With NumPy it is ::
-
-        i = sum(np.meshgrid(*[n * np.arange(m) for m, n in zip(rows, a_rows)], indexing="ij")).ravel()
-        k = sum(np.meshgrid(*[n * np.arange(m) for m, n in zip(inner, a_inner)], indexing="ij")).ravel()
-        j = b_column * np.arange(columns)
-        at = b_inner * np.arange(len(k))
-        c[...] = (a[i[:, None] + k] @ b[at[:, None] + j]).ravel()
-
-    so that `rows` and `inner` may each be several axes of an array, as in a convolution.
+    For use in functions that numba compiles; `kernels_plain.product` is the same in NumPy.
 
     Parameters
     ----------

@@ -102,7 +102,7 @@ def tile(rows: Sequence[Axis], vectors: int, held: int) -> tuple[int, int]:
     """
     best = (math.inf, 1, 1)
     for v in range(1, min(vectors, 8) + 1):
-        for most in range(1, max(held // v - 1, 1) + 1):
+        for most in range(1, held // v):
             cycles = 0.0
             for width, across in splits(vectors, v):
                 for height, down in row_sizes(rows, most):
