@@ -112,13 +112,16 @@ def test_random_larger_sizes(dtype):
 
 @pytest.mark.parametrize("cpu", TARGETS)
 def test_sizes_that_are_packed_in_blocks(cpu):
-    shapes = [(300, 257, 301), (129, 520, 600), (26, 40, 700), (5, 30, 900)]
-    sizes = [[*product_sizes(*s)] for s in shapes]
-    check(
-        as_calls(x[n] for x in sizes for n in ((0, 1, 2) if x is sizes[0] else (2, 4))),
-        np.float64,
-        cpu,
-    )
+    forms = {
+        (300, 257, 301): (1, 2),
+        (400, 520, 300): (0,),  # a b that does not stay near
+        (1129, 300, 500): (0,),  # nor does a
+        (129, 310, 600): (2, 4),
+        (26, 40, 700): (2, 4),
+        (5, 30, 900): (2, 4),
+    }
+    sizes = [[*product_sizes(*shape)][n] for shape, some in forms.items() for n in some]
+    check(as_calls(sizes), np.float64, cpu)
 
 
 MANY_AXES = [
@@ -346,17 +349,31 @@ def test_all_kernels_are_called_from_compiled_functions():
         )
 
 
+def test_an_array_may_be_taken_from_some_number_on():
+    """Which is compiled faster than a slice; the number need not be written out."""
+
+    @numba.njit
+    def layer(m, n):
+        affine((m, 100), (m, 50), (m, n), (m, 8), (3,), 4, (5,), (5,), (1,), 4, 1)
+
+    m = np.random.default_rng(8).normal(size=200)
+    expected = m.copy()
+    kernels_plain.affine(expected[100:], m[50:], m[27:], m[8:], (3,), 4, (5,), (5,), (1,), 4, 1)
+    layer(m, 27)
+    np.testing.assert_allclose(m, expected)
+
+
 def test_threads_do_not_share_memory():
     @numba.njit(nogil=True)
     def large(c, a, b):
-        product(c, a, b, (300,), 310, (320,), (320,), (1,), 1, 320)
+        product(c, a, b, (2000,), 310, (320,), (320,), (1,), 1, 320)
 
     rng = np.random.default_rng(7)
-    inputs = [[rng.normal(size=n + SLACK) for n in (96000, 99200)] for _ in range(4)]
-    results = [np.empty(93000) for _ in inputs]
+    inputs = [[rng.normal(size=n + SLACK) for n in (640000, 99200)] for _ in range(4)]
+    results = [np.empty(620000) for _ in inputs]
     large(results[0], *inputs[0])
     threads = [
-        threading.Thread(target=lambda c, x: [large(c, *x) for _ in range(10)], args=pair)
+        threading.Thread(target=lambda c, x: [large(c, *x) for _ in range(3)], args=pair)
         for pair in zip(results, inputs, strict=True)
     ]
     for thread in threads:
@@ -364,8 +381,8 @@ def test_threads_do_not_share_memory():
     for thread in threads:
         thread.join()
     for c, (a, b) in zip(results, inputs, strict=True):
-        expected = a[:96000].reshape(300, 320) @ b[:99200].reshape(310, 320).T
-        np.testing.assert_allclose(c.reshape(300, 310), expected, atol=1e-11)
+        expected = a[:640000].reshape(2000, 320) @ b[:99200].reshape(310, 320).T
+        np.testing.assert_allclose(c.reshape(2000, 310), expected, atol=1e-11)
 
 
 PROGRAM = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .kernels_plan import FAR, NEAR, Shape, splits
+from .kernels_plan import FAR, GROUP, LARGE, NEAR, PANEL, Shape, splits
 from .kernels_target import Target
 from .kernels_vectors import I64, Index
 from .kernels_walk import Loops, Walk, loops_over
@@ -73,9 +73,7 @@ class Kernel(Walk):
             self.zeros()
         elif self.suits_dots():
             self.dots()
-        elif shape.b_column == 1 and (
-            self.b_bytes <= NEAR or shape.row_count <= 2 * self.tile_rows
-        ):
+        elif shape.b_column == 1 and (self.b_bytes <= FAR or shape.row_count <= 2 * self.tile_rows):
             self.direct()
         elif self.is_large():
             self.packed_twice()
@@ -88,7 +86,7 @@ class Kernel(Walk):
         return (
             len(shape.rows) == len(shape.inner) == 1
             and self.vectors >= 8 * self.tile_vectors
-            and shape.row_count * shape.inner_count * self.write.size > FAR // 2
+            and shape.row_count * shape.inner_count * self.write.size > LARGE
         )
 
     def zeros(self) -> None:
@@ -143,7 +141,7 @@ class Kernel(Walk):
         """As `packed`, with rows of a copied together too: as many as stay in the second cache."""
         write, shape = self.write, self.shape
         (row,), (term,) = shape.rows, shape.inner
-        group = max(FAR // (self.depth * write.size) // self.tile_rows, 1)
+        group = max(GROUP // (self.depth * write.size) // self.tile_rows, 1)
         area = self.depth * self.tile_rows
         of_b = write.scratch((self.depth + write.lanes) * self.width)
         of_a = write.scratch(area * group + write.lanes * (self.tile_rows + 1))
@@ -194,7 +192,7 @@ class Kernel(Walk):
     @property
     def depth(self) -> int:
         """How many terms of a tile's columns stay near, beside rows of a."""
-        most = (FAR // 8 if self.is_large() else NEAR * 3 // 4) // (self.width * self.write.size)
+        most = PANEL // (self.width * self.write.size)
         return most - most % self.write.lanes
 
     def c_at(self, row: Index, j: Index) -> Any:

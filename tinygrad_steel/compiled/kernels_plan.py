@@ -6,8 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-NEAR = 32 * 1024  # bytes that stay in the nearest cache of any machine of these years
-FAR = 10 * NEAR  # bytes that stay in the second one beside others; and a stack has room for them
+# Bytes, by measurement; caches of other machines are of about this size.
+NEAR = 32 * 1024  # what stays in the first cache
+PANEL = 64 * 1024  # columns of b that are copied together
+FAR = 1024 * 1024  # a b that need not be copied: the few columns of a tile stay in the second cache
+LARGE = 4 * FAR  # an a whose rows push each other out of the cache
+GROUP = 320 * 1024  # rows of a that are copied together: the second cache, and a stack, have room
 
 
 class Axis(NamedTuple):
