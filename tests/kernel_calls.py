@@ -123,15 +123,19 @@ def check(calls, dtype, cpu=None, seed=0, **options):
         c_length, a_length, b_length = lengths(sizes)
         a, b = poisoned(a_length, dtype, rng)[0], poisoned(b_length, dtype, rng)[0]
         c, around_c = poisoned(c_length, dtype, rng, UNTOUCHED)
-        start = poisoned(sizes[1], dtype, rng)[0] if name.startswith("affine") else None
+        more = {"affine": sizes[1], "affine_relu": sizes[1], "product_relu_vjp": c_length}
+        beside = poisoned(more.get(name, 0), dtype, rng)[0]
         value, size = exact(sizes, a, b)
         before = c.reshape(value.shape).astype(np.longdouble)
-        built(n, c, *([] if start is None else [start]), a, b)
+        beside[:] = np.maximum(beside, 0) if name == "product_relu_vjp" else beside
+        built(n, c, *([beside] if beside.size else []), a, b)
         terms = int(np.prod(sizes[2]))
-        if start is not None:
-            value, size, terms = value + start, size + abs(start), terms + 1
+        if name.startswith("affine"):
+            value, size, terms = value + beside, size + abs(beside), terms + 1
         if name == "affine_relu":
             value = np.maximum(value, 0)
+        if name == "product_relu_vjp":
+            value = value * np.sign(beside.reshape(value.shape))
         if name == "add_product":
             value, size, terms = value + before, size + abs(before), terms + 1
         allowed = (terms + 1) * np.finfo(dtype).eps / 2 * size * 1.01

@@ -15,7 +15,7 @@ from .kernels_plan import shape_of
 from .kernels_target import Target, target
 from .kernels_vectors import POINTER
 
-__all__ = ["SLACK", "add_product", "affine", "affine_relu", "product"]
+__all__ = ["SLACK", "add_product", "affine", "affine_relu", "product", "product_relu_vjp"]
 
 
 @intrinsic(prefer_literal=True)
@@ -138,6 +138,26 @@ def add_product(
     return signature_of("add_product", [c, a, b], sizes)
 
 
+@intrinsic(prefer_literal=True)
+def product_relu_vjp(
+    typing_context: Any,
+    c: Any,
+    y: Any,
+    a: Any,
+    b: Any,
+    rows: Any,
+    columns: Any,
+    inner: Any,
+    a_rows: Any,
+    a_inner: Any,
+    b_inner: Any,
+    b_column: Any,
+) -> Any:
+    """c = (a @ b) * sign(y), where y is a result of relu and lies as c does; else as `product`."""
+    sizes = (rows, columns, inner, a_rows, a_inner, b_inner, b_column)
+    return signature_of("product_relu_vjp", [c, y, a, b], sizes)
+
+
 def signature_of(name: str, places: list[Any], sizes: tuple[Any, ...]) -> Any:
     """The types of a call, and what writes it."""
     arrays = [array_of(x) for x in places]
@@ -206,20 +226,21 @@ def kernel(module: Any, name: str, number: Any, numbers: list[Any], vectors: Tar
     known = "".join(x if x.isalnum() else "_" for x in f"{name}_{number}_{sizes}")
     if known in module.globals:
         return module.globals[known]
-    pointers = 4 if name.startswith("affine") else 3
+    pointers = 3 if name in ("product", "add_product") else 4
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * pointers), known)
     function.linkage = "internal"
     function.attributes.add("noinline")
     function.attributes.add("optsize")  # not to unroll: a tile is all the code that pays
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     shape, swapped = shape_of(*numbers)
-    c, *start, a, b = function.args
+    c, *beside, a, b = function.args
     if swapped:
         a, b = b, a
     end = End(
-        start=start[0] if start else None,
+        start=beside[0] if name.startswith("affine") else None,
         one=swapped,
         relu=name == "affine_relu",
+        slope=beside[0] if name == "product_relu_vjp" else None,
         onto=name == "add_product",
     )
     Kernel(builder, number, shape, vectors, c, a, b, end).emit()

@@ -36,11 +36,12 @@ class Part(NamedTuple):
 
 
 class End(NamedTuple):
-    """What becomes of the sums: stored, with a row added to each, rectified, or added to what is there."""
+    """What becomes of the sums: stored as they are, or with a row added to each, and so on."""
 
     start: Any = None  # the address of a row that sums start from
     one: bool = False  # whether it is one number, for all columns
     relu: bool = False
+    slope: Any = None  # the address of results of relu, by whose slopes the sums are multiplied
     onto: bool = False
 
 
@@ -197,7 +198,11 @@ class Kernel(Walk):
 
     def c_at(self, row: Index, j: Index) -> Any:
         """The address of c[row, j]."""
-        return self.write.at(self.c, self.write.add(self.write.times(row, self.shape.columns), j))
+        return self.write.at(self.c, self.c_index(row, j))
+
+    def c_index(self, row: Index, j: Index) -> Index:
+        """Where c[row, j] lies in c."""
+        return self.write.add(self.write.times(row, self.shape.columns), j)
 
     def part(self, k: Index, terms: Index) -> Part:
         """Which terms these are: so many from k on."""
@@ -266,6 +271,12 @@ class Kernel(Walk):
             values = write.either(part.later, onto_c, from_start)
         if end.relu:
             values = [self.rectified(value, part.last) for value in values]
+        if end.slope is not None:
+            ys = write.at(end.slope, self.c_index(row, j))
+            values = [
+                self.sloped(value, write.load(ys, spot), part.last)
+                for value, (spot, _) in zip(values, spots, strict=True)
+            ]
         for (spot, lanes), value in zip(spots, values, strict=True):
             write.store_first(lanes, value, c, spot, self.target.masks)
 
@@ -273,8 +284,18 @@ class Kernel(Walk):
         """max(value, 0), where NaN stays; only once all terms are summed."""
         builder = self.write.builder
         low = builder.fcmp_ordered("<=", value, self.write.zero)
-        positive = builder.select(low, self.write.zero, value)
-        return positive if last is None else builder.select(last, positive, value)
+        return self.once(last, builder.select(low, self.write.zero, value), value)
+
+    def sloped(self, value: Any, y: Any, last: Any) -> Any:
+        """value * sign(y) for a y that is positive, 0 or NaN; only once all terms are summed."""
+        builder = self.write.builder
+        positive = builder.fcmp_ordered(">", y, self.write.zero)
+        sign = builder.select(positive, self.write.one, y)
+        return self.once(last, builder.fmul(value, sign), value)
+
+    def once(self, last: Any, changed: Any, value: Any) -> Any:
+        """What a sum is changed into where no terms come behind."""
+        return changed if last is None else self.write.builder.select(last, changed, value)
 
     def packed_columns(
         self, memory: Any, k: Index, terms: Index, j: Index, v: int, last: int

@@ -64,6 +64,19 @@ def affine_relu(c: Any, start: Any, a: Any, b: Any, rows: Any, columns: int, *si
     np.maximum(there, 0, out=there)
 
 
+def product_relu_vjp(c: Any, y: Any, a: Any, b: Any, rows: Any, columns: int, *sizes: Any) -> None:
+    """c = (a @ b) * sign(y), where y is a result of relu and lies as c does.
+
+    >>> c, y, g, w = np.empty(2), np.array([0.0, 5.0]), np.array([3.0]), np.ones(2)
+    >>> product_relu_vjp(c, y, g, w, (1,), 2, (1,), (1,), (1,), 1, 1)
+    >>> c
+    array([0., 3.])
+    """
+    product(c, a, b, rows, columns, *sizes)
+    numbers = int(np.prod(rows)) * columns
+    c[:numbers] *= np.sign(y[:numbers])
+
+
 def add_product(c: Any, a: Any, b: Any, rows: Any, columns: int, *sizes: Any) -> None:
     """c += a @ b.
 

@@ -23,6 +23,7 @@ class Vectors:
         self.size = 4 if number == ir.FloatType() else 8
         self.vector = ir.VectorType(number, lanes)
         self.zero = ir.Constant(self.vector, [0.0] * lanes)
+        self.one = ir.Constant(self.vector, [1.0] * lanes)
 
     # Indices and addresses.
 
