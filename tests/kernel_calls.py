@@ -12,13 +12,13 @@ import sys
 
 import numpy as np
 from llvmlite import binding, ir
+from numba.core.registry import cpu_target
 
 from tinygrad_steel.compiled import kernels, kernels_plain
 from tinygrad_steel.compiled.kernels_plain import SLACK
 from tinygrad_steel.compiled.kernels_target import target
 
-binding.initialize_native_target()
-binding.initialize_native_asmprinter()
+cpu_target.target_context.refresh()  # numba's memory, and LLVM for this machine, are there now
 PAGE = mmap.PAGESIZE
 NUMBERS = {np.float32: ir.FloatType(), np.float64: ir.DoubleType()}
 # What a processor with longer vectors runs too: AVX2 with fused multiply-add, SSE2.

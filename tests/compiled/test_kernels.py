@@ -41,7 +41,7 @@ from tinygrad_steel.compiled.kernels import (
     product_relu_vjp,
 )
 from tinygrad_steel.compiled.kernels_target import target
-from tinygrad_steel.compiled.kernels_vectors import Vectors
+from tinygrad_steel.compiled.kernels_vectors import POINTER, Vectors
 
 INTEL = "x86" in binding.get_process_triple()
 TARGETS = [None, *(OLDER if INTEL else ())]
@@ -129,6 +129,11 @@ def test_sizes_that_are_packed_in_blocks(cpu):
     }
     sizes = [[*product_sizes(*shape)][n] for shape, some in forms.items() for n in some]
     check(as_calls(sizes), np.float64, cpu)
+
+
+def test_where_there_is_no_memory_a_smaller_form_does(monkeypatch):
+    monkeypatch.setattr(Vectors, "allocated", lambda self, numbers: POINTER(None))
+    check(as_calls([[*product_sizes(1129, 300, 500)][0]]), np.float64)
 
 
 MANY_AXES = [
@@ -412,20 +417,23 @@ import numba, numpy as np
 from tinygrad_steel.compiled.kernels import product
 
 @numba.njit("void(f8[::1], f8[::1], f8[::1])", cache=True)
-def layer(c, a, b):
+def layers(c, a, b):
     product(c, a, b, (10,), 7, (27,), (27,), (1,), 7, 1)
+    product((c, 70), a, b, (2000,), 310, (320,), (320,), (1,), 1, 320)
 
-c, a, b = np.empty(70), np.arange(286.0), np.arange(205.0)
-layer(c, a, b)
-assert np.array_equal(c.reshape(10, 7), a[:270].reshape(10, 27) @ b[:189].reshape(27, 7))
-print(sum(layer.stats.cache_hits.values()), "zmm" in "".join(layer.inspect_asm().values()))
+c, a, b = np.empty(70 + 620000), np.arange(640016.0), np.arange(99216.0)
+layers(c, a, b)
+assert np.array_equal(c[:70].reshape(10, 7), a[:270].reshape(10, 27) @ b[:189].reshape(27, 7))
+large = a[:-16].reshape(2000, 320) @ b[:-16].reshape(310, 320).T
+np.testing.assert_allclose(c[70:].reshape(2000, 310), large, rtol=1e-13)
+print(sum(layers.stats.cache_hits.values()), "zmm" in "".join(layers.inspect_asm().values()))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cpu", TARGETS)
 def test_kernels_are_kept_on_disk(tmp_path, cpu):
-    file = tmp_path / "layer.py"
+    file = tmp_path / "layers.py"
     file.write_text(PROGRAM)
     other = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": ""} if cpu else {}
     first, second = (run(file, NUMBA_CACHE_DIR=str(tmp_path), **other) for _ in range(2))

@@ -11,7 +11,7 @@ NEAR = 32 * 1024  # what stays in the first cache
 PANEL = 64 * 1024  # columns of b that are copied together
 FAR = 1024 * 1024  # a b that need not be copied: the few columns of a tile stay in the second cache
 LARGE = 4 * FAR  # an a whose rows push each other out of the cache
-GROUP = 320 * 1024  # rows of a that are copied together: the second cache, and a stack, have room
+GROUP = 96 * 1024  # rows of a that are copied together: the second cache, and a stack, have room
 
 
 class Axis(NamedTuple):

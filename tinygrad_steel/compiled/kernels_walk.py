@@ -58,6 +58,20 @@ class Walk:
             write.loop(start, start + size * many, size, one)
             start += size * many
 
+    def each_group(self, most: int, body: Callable[[Index, int, Index], None]) -> None:
+        """body(first row, rows of a tile, tiles) for groups of at most so many tiles of rows, on one axis."""
+        write, start = self.write, 0
+        for size, many in splits(self.shape.row_count, self.tile_rows):
+
+            def group(
+                t: Index, _: Any, start: int = start, size: int = size, many: int = many
+            ) -> None:
+                tiles = write.smaller(write.add(write.times(t, -1), many), most)
+                body(write.add(write.times(t, size), start), size, tiles)
+
+            write.loop(0, many, most, group)
+            start += size * many
+
     def each_columns(self, body: Callable[[Index, int, int], None], most: int = 0) -> None:
         """body(column, vectors, columns in the last vector) for all tiles of at most so many vectors."""
         write, lanes = self.write, self.write.lanes
