@@ -152,6 +152,10 @@ def form_of(value: Apply) -> Form | None:
     return BY_KIND.get(value.dtype.kind, {}).get(value.op)
 
 
+# What takes long, and much less for several elements at once.
+COSTLY = {ops.exp, ops.log, ops.tanh, ops.log1p, ops.expm1}
+
+
 class Fold(NamedTuple):
     """A reduction: what it starts with, how it takes in one more element, and what comes of it all."""
 
