@@ -88,10 +88,12 @@ def uncompiled(monkeypatch, tmp_path):
     numba = types.ModuleType("numba")
     numba.njit, numba.__version__ = lambda *signature, **options: lambda function: function, "none"
     numba.core = types.SimpleNamespace(errors=types.SimpleNamespace(NumbaError=ArithmeticError))
-    kernels = types.ModuleType("tinygrad_steel.compiled.kernels")
-    kernels.product = plain_product
+    functions = {name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "tanh")}
+    for file, own in {"elementary": functions, "kernels_block": {"product": plain_product}}.items():
+        module = types.ModuleType(f"tinygrad_steel.compiled.{file}")
+        vars(module).update(own)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setitem(sys.modules, "numba", numba)
-    monkeypatch.setitem(sys.modules, kernels.__name__, kernels)
     monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path))
 
 

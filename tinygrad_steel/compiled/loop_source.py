@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from ..program.values import Value
 from .indices import flat, indented
+from .loop_forms import ELEMENTARY
 from .loops import Loops
 from .lower import TrainingStep
 from .lowered import size
@@ -13,7 +16,7 @@ from .memory import Block, holds_all, largest_integer
 
 SHAPE, RANGE, LARGE_NUMBER = 1, 2, 3  # what a compiled function returns where it could not run
 IMPORTS = ['"""Written by tinygrad_steel."""', "", "import numba", "import numpy as np"]
-VECTOR_CODE = "from tinygrad_steel.compiled.kernels import product"
+OWN = {"elementary": sorted(ELEMENTARY.values()), "kernels_block": ["product"]}
 END = ["    return 0", ""]
 
 
@@ -30,8 +33,19 @@ def source(loops: Loops, what: str) -> str:
     else:
         lines = step(program, block, loops.segments[0], memory)
     table = [f"PLACES = np.array({loops.table}, dtype=np.int64)", ""] if loops.table else []
-    imports = [*IMPORTS, VECTOR_CODE, ""] if any("product(" in x for x in lines) else [*IMPORTS, ""]
+    imports = [*IMPORTS, *own_imports("\n".join(lines)), ""]
     return "\n".join([*imports, *table, *lines])
+
+
+def own_imports(text: str) -> list[str]:
+    """The imports of those functions of ours that a module calls."""
+    called = set(re.findall(r"(?<![\w.])(\w+)\(", text))
+    found = {file: [name for name in names if name in called] for file, names in OWN.items()}
+    return [
+        f"from tinygrad_steel.compiled.{file} import {', '.join(names)}"
+        for file, names in found.items()
+        if names
+    ]
 
 
 def segment_functions(loops: Loops, memory: dict[str, str]) -> list[str]:

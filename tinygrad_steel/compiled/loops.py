@@ -11,7 +11,7 @@ import numpy as np
 from .. import ops
 from ..program.values import VALUES, Apply, Leaf, Value, behind
 from .indices import elements_read, loop_shape
-from .loop_forms import COSTLY, FOLDS, form_of
+from .loop_forms import ELEMENTARY, FOLDS, form_of
 from .loop_nests import nest_lines, pieces_lines
 from .lower import TrainingStep
 from .lowered import REDUCTIONS, behind_views, is_mask, is_view, size
@@ -181,7 +181,7 @@ def stays_vectors(group: list[Apply]) -> bool:
     """Whether what is costly is computed for several elements at once: not where these are added up
     one by one.
     """
-    return not (any(x.op in COSTLY for x in group) and any(map(is_fold_of_rows, group)))
+    return not (any(x.op in ELEMENTARY for x in group) and any(map(is_fold_of_rows, group)))
 
 
 def is_fold_of_rows(value: Apply) -> bool:
