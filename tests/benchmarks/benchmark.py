@@ -23,8 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import machine
 
-PROJECT = Path(__file__).parents[2]
-PICTURE = PROJECT / "examples" / "pictures" / "speed.png"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,24 +46,32 @@ def parser() -> argparse.ArgumentParser:
         "--readme",
         nargs="?",
         metavar="FILE",
-        const=str(PROJECT / "README.md"),
-        help=f"--full on one core, a part on all; tables into README.md, plot into {PICTURE.name}",
+        const=str(README),
+        help="--full on one core, a part on all; tables into the README, plot beside its pictures",
     )
     add("--choose", action="store_true", help='CSV of the figures behind "auto"')
     return found
 
 
-def on_all_cores() -> Path:
+def on_all_cores(options: argparse.Namespace, file: Path) -> Path:
     """The figures of the rows that several cores may share, from a process of its own."""
-    file = Path(tempfile.mkdtemp()) / "all.json"
     command = [sys.executable, __file__, "--cores", "all", "--json", str(file)]
+    for name in ("only", "columns"):
+        given = getattr(options, name)
+        command += [f"--{name}", *given] if given else []
     subprocess.run(command, check=True)
     return file
 
 
 def main() -> None:
     options = parser().parse_args()
-    every = on_all_cores() if options.readme else None  # before this process stays on one core
+    with tempfile.TemporaryDirectory() as folder:
+        # First, as this process will stay on one core, and so would those that it starts
+        every = on_all_cores(options, Path(folder) / "all.json") if options.readme else None
+        run(options, every)
+
+
+def run(options: argparse.Namespace, every: Path | None) -> None:
     # A look at equality is no time for another kernel of BLAS than the system's owner has chosen
     keep = machine.KERNEL_OF_BLAS if options.quick else ()
     done = machine.prepare(options.cores, options.cpu, keep)
@@ -77,7 +84,7 @@ def main() -> None:
         choose.main(options.only)
         return
     figures = session.run(options, done)
-    session.hand_over(options, figures, every, PICTURE)
+    session.hand_over(options, figures, every)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from measure import Effort, agreeing, measure
 from peak import method, peak
 from rows import ALL_CORES, QUICK, README, ROWS
 
+PICTURE = Path("examples", "pictures", "speed.png")  # from the README
 EFFORTS = {"quick": Effort(5, 0.05), "usual": Effort(15, 0.75), "full": Effort(25, 1.2)}
 
 
@@ -81,10 +82,8 @@ def measured(name: str, columns: Collection[str], effort: Effort) -> Row:
     return Row(seconds, workload.flops, workload.dtype.name, ours.chosen(workload))
 
 
-def hand_over(
-    options: argparse.Namespace, figures: Figures, every: Path | None, picture: Path
-) -> None:
-    """The figures into files, and beside older ones."""
+def hand_over(options: argparse.Namespace, figures: Figures, every: Path | None) -> None:
+    """The figures into files, and beside older ones; `every`: the file of those on all cores."""
     if options.json:
         figures.save(options.json)
     if options.compare:
@@ -92,5 +91,6 @@ def hand_over(
     if options.plot:
         plot.draw(figures, options.plot)
     if options.readme:
-        tables.write_into(Path(options.readme), figures, load(every) if every else None)
-        plot.draw(figures, picture)
+        readme = Path(options.readme)
+        tables.write_into(readme, figures, load(every) if every else None)
+        plot.draw(figures, readme.parent / PICTURE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def markdown(figures: Figures) -> str:
             row, ratios = figures.rows[name], figures.ratios(name)
             of_columns = {c.name: ratios.get(c.name) for c in columns if c.name != CLEAN}
             best = min((r for r in of_columns.values() if r is not None), default=None)
-            cells = [title, f"{row.seconds[CLEAN] * 1e6:.3g}"]
+            cells = [title, f"{row.seconds[CLEAN] * 1e6:,.0f}"]
             cells += [f"**{number(r)}**" if r == best else number(r) for r in of_columns.values()]
             cells += [number(ratios[LIMIT]), *(fresh_cells(row, "epoch")[:2] if fresh else [])]
             lines.append("| " + " | ".join(cells) + " |")
@@ -107,8 +108,8 @@ def markdown(figures: Figures) -> str:
 
 
 def machine(figures: Figures) -> str:
-    """The machine in a sentence or two."""
-    return "; ".join(figures.machine) + "."
+    """The machine in a sentence, in lines as long as the README's."""
+    return textwrap.fill("; ".join(figures.machine) + ".", 124, break_long_words=False)
 
 
 def replaced(text: str, mark: str, new: str) -> str:
