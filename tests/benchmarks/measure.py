@@ -81,7 +81,8 @@ def same(workload: Workload, what: str, found: Any, right: Any) -> None:
 def measure(workload: Workload, found: Mapping[str, Contender], effort: Effort) -> dict[str, float]:
     """The median of each contender's seconds for a step, over interleaved rounds."""
     runs = {name: contender.timed(workload) for name, contender in found.items()}
-    repeats = {name: repeats_of(run, effort) for name, (run, _) in runs.items()}
+    most = workload.steps_at_most / effort.rounds
+    repeats = {name: repeats_of(run, effort, most / steps) for name, (run, steps) in runs.items()}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     gc.collect()
     gc.disable()  # a collection would fall on whoever happens to run
@@ -92,11 +93,11 @@ def measure(workload: Workload, found: Mapping[str, Contender], effort: Effort) 
     return {name: statistics.median(found) for name, found in seconds.items()}
 
 
-def repeats_of(run: Callable[[], Any], effort: Effort) -> int:
+def repeats_of(run: Callable[[], Any], effort: Effort, most: float) -> int:
     """How often in a round, after a few runs to warm up."""
     run()
     once = min(timed(run, 1) for _ in range(3))
-    return max(1, int(effort.seconds / effort.rounds / once))
+    return max(1, int(min(effort.seconds / effort.rounds / once, most)))
 
 
 def timed(run: Callable[[], Any], repeats: int) -> float:

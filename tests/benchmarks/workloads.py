@@ -39,8 +39,14 @@ class Workload(NamedTuple):
 
     @property
     def steps(self) -> int:
-        """Of an epoch."""
-        return max(2, self.rows // len(self.x))
+        """Of an epoch, or of a part of it that is done within some tenths of a second."""
+        return max(2, min(self.rows // len(self.x), int(1e9 / self.flops)))
+
+    @property
+    def steps_at_most(self) -> float:
+        """How many may be timed: the means of Adam shrink, behind dead units, to denormal numbers, which are slow."""
+        smallest = np.log(np.finfo(self.dtype).tiny)
+        return 0.8 * smallest / np.log(BETA1) if self.adam else np.inf
 
     @property
     def flops(self) -> int:
