@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from collections.abc import Collection
 from pathlib import Path
 
@@ -29,7 +28,8 @@ def run(options: argparse.Namespace, done: list[str]) -> Figures:
     rows = known(options.only, ROWS, "row") or default_rows(options)
     names = known(options.columns, BY_NAME, "column") or default_columns(options)
     figures = begun(options.cores, done)
-    columns = [c.name for c in COLUMNS if c.name in names and installed(c.needs)]
+    found = {c.name for row in rows for c in taking_part(ROWS[row](), names)} - {CLEAN}
+    columns = [name for name in BY_NAME if name in found]
     in_fresh = [c for c in fresh.COLUMNS if c in columns and (options.fresh or full)]
     print(f"\ntime of a step, clean NumPy = 1\n{tables.header(columns, in_fresh)}")
     for row in rows:
@@ -68,10 +68,6 @@ def known(given: Collection[str] | None, table: Collection[str], what: str) -> l
     if unknown:
         raise SystemExit(f"no {what} {', '.join(sorted(unknown))}: there are {', '.join(table)}")
     return [*(given or ())]
-
-
-def installed(module: str) -> bool:
-    return not module or importlib.util.find_spec(module) is not None
 
 
 def measured(name: str, columns: Collection[str], effort: Effort) -> Row:

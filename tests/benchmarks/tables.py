@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from columns import BY_NAME, CLEAN, COLUMNS
-from figures import Figures, Row
+from figures import COLUMN_OF_BACKEND, Figures, Row
 from rows import README
 
 LIMIT, AUTO = "limit", "auto"
@@ -40,7 +40,7 @@ def header(names: Collection[str], fresh: Collection[str]) -> str:
 def line(figures: Figures, name: str, names: Collection[str], fresh: Collection[str]) -> str:
     """A row of the terminal's table."""
     row, ratios = figures.rows[name], figures.ratios(name)
-    auto = {"numba": "epoch", "numpy": "calls"}.get(row.auto, row.auto)
+    auto = COLUMN_OF_BACKEND.get(row.auto, row.auto)
     cells = [f"{row.seconds[CLEAN] * 1e6:.1f}", *(number(ratios.get(n)) for n in names)]
     cells += [auto, number(ratios[LIMIT]), f"{rate(row):.1f}"]
     for column in fresh:
