@@ -11,11 +11,11 @@ import numpy as np
 
 from ..program.values import Value
 from .indices import Index, Shape, flat
+from .kernels_plain import SLACK
 from .lower import TrainingStep
 from .lowered import size
 
 LINE = 64  # bytes that a processor loads at once
-SLACK = 64  # elements that vector code may read behind what it is given
 
 
 class NoLoops(TypeError):
