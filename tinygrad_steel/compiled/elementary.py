@@ -37,9 +37,10 @@ class Format(NamedTuple):
     ln2_rest: float
     exp: tuple[float, float]  # the arguments beyond which it is 0, or infinity
     expm1: tuple[float, float]  # beyond which it is -1, or infinity
+    tanh: float  # beyond it, there is 1
+    fractions: int  # how many of Lambert's make up the other form of tanh
     factorials: int  # the degree of the series of exp
     atanh: int  # the number of terms in the series of the inverse hyperbolic tangent
-    fractions: int  # the number of fractions in that of tanh
 
     @property
     def rounding(self) -> float:
@@ -65,9 +66,10 @@ DOUBLE = Format(
     ln2_rest=float.fromhex("0x1.a39ef35793c76p-33"),
     exp=(-746.0, 710.0),
     expm1=(-40.0, 710.0),
+    tanh=20.0,
+    fractions=8,
     factorials=13,
     atanh=10,
-    fractions=8,
 )
 SINGLE = Format(
     dtype=np.float32,
@@ -78,9 +80,10 @@ SINGLE = Format(
     ln2_rest=float.fromhex("0x1.7f7d1cp-20"),
     exp=(-104.0, 89.0),
     expm1=(-20.0, 89.0),
+    tanh=10.0,
+    fractions=5,
     factorials=7,
     atanh=4,
-    fractions=5,
 )
 FORMATS = {types.float64: DOUBLE, types.float32: SINGLE}
 
@@ -272,16 +275,13 @@ def times_power(n: Word) -> Callable[[Number], Number]:
 def between(limits: tuple[float, float], x: Number) -> Number:
     """The nearest number within two limits; NaN is itself."""
     low, high = limits
-    return (x < low).choose(low, (x > high).choose(high, x))
+    x = (x > high).choose(high, x)
+    return (x < low).choose(low, x)
 
 
 @in_loops
 def exp(x: Number) -> Number:
     """e ** x."""
-    return exponential(x)
-
-
-def exponential(x: Number) -> Number:
     n, p = reduced(between(x.format.exp, x))
     return times_power(n)(p + 1)
 
@@ -314,26 +314,28 @@ def sigmoid(x: Number) -> Number:
 
 @in_loops
 def tanh(x: Number) -> Number:
-    """1 - 2 / (e ** 2x + 1); below 1/2 that loses digits, and Lambert's fraction does it."""
+    """1 - 2 / (e ** 2a + 1) with a = abs(x); where that loses digits, Lambert's fraction does it."""
     a = abs(x)
     z = a * a
-    p, q = lambert(x.format.fractions)
+    c, d = lambert(x.format.fractions)
+    limit = x.format.tanh
+    n, p = reduced((a > limit).choose(limit, a) * 2)
     small = a < math.atanh(0.5)
-    above = small.choose(-a * z * polynomial(z, p), -2)
-    below = small.choose(polynomial(z, q), exponential(a + a) + 1)
+    above = small.choose(-a * z * polynomial(z, c), -2)
+    below = small.choose(polynomial(z, d), (p + 1) * power(n) + 1)
     return (small.choose(a, 1) + above / below).intrinsic("llvm.copysign", x)
 
 
 def lambert(fractions: int) -> tuple[list[int], list[int]]:
-    """Polynomials p, q of z = x * x with tanh(x) = x - x * z * p(z) / q(z).
+    """Polynomials c, d of z = x * x with tanh(x) = x - x * z * c(z) / d(z).
 
     They are of Lambert's continued fraction tanh(x) = x / (1 + z / (3 + z / (5 + ...))).
     """
-    before, p, q = [0], [0], [1]
-    for odd in range(2 * fractions - 1, 0, -2):  # odd + z * p / q
-        longer = itertools.zip_longest([odd * c for c in q], [0, *p], fillvalue=0)
-        before, p, q = p, q, [a + b for a, b in longer]
-    return before, q
+    before, c, d = [0], [0], [1]
+    for odd in range(2 * fractions - 1, 0, -2):  # odd + z * c / d
+        longer = itertools.zip_longest([odd * i for i in d], [0, *c], fillvalue=0)
+        before, c, d = c, d, [a + b for a, b in longer]
+    return before, d
 
 
 # log and log1p
