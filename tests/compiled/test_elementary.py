@@ -16,7 +16,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from helpers import counted
+from helpers import FULL, counted
 from numpy.random import default_rng
 
 numba = pytest.importorskip("numba", reason="these functions are for numba's loops")
@@ -170,6 +170,69 @@ def test_within_two_units_of_a_wider_format(name, dtype):
     away = units(of(name, x), wide(name, x))
     worst = np.argmax(away)
     assert away[worst] <= LIMIT, (x[worst], away[worst])
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or os.uname().machine != "x86_64", reason="x86-64 on Linux"
+)
+@pytest.mark.parametrize("cpu", ["x86-64", *["haswell"] * FULL])
+def test_the_same_on_another_processor(cpu):
+    """The first has no fused multiplication and addition, and vectors of two numbers."""
+    asked = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        __file__,
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "two_units and wider",
+    ]
+    others = {
+        "NUMBA_CPU_NAME": cpu,
+        "NUMBA_CPU_FEATURES": "",
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
+    done = subprocess.run(
+        asked, env={**os.environ, **others}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "12 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.slow
+@each_name
+def test_every_number_of_float32(name):
+    """All 2 ** 32 with TINYGRAD_STEEL_TESTS=full, else one in 5003, against the C library in float64."""
+    assert worst_of_words(name)(counted(1, 5_003)) <= LIMIT
+
+
+def worst_of_words(name):
+    """How many units in the last place a function is away at most, of every `step`-th word taken as a float32."""
+    ours = getattr(elementary, name)
+    right_of = getattr(
+        np,
+        name,
+        numba.njit(lambda x: np.exp(x) / (1 + np.exp(x)) if x < 0 else 1 / (1 + np.exp(-x))),
+    )
+    behind = 2.0**128
+
+    @numba.njit(error_model="numpy")
+    def worst(step):
+        found = 0.0
+        for word in range(0, 2**32, step):
+            x = np.uint32(word).view(np.float32)
+            y, right = np.float64(ours(x)), right_of(np.float64(x))
+            if np.isnan(y) and np.isnan(right):
+                continue
+            y, right = min(max(y, -behind), behind), min(max(right, -behind), behind)
+            exponent = min(max(math.frexp(right)[1] - 1, -126), 127)
+            away = abs(y - right) / math.ldexp(1.0, exponent - 23)
+            if not away <= found:
+                found = away
+        return found
+
+    return worst
 
 
 def test_a_series_that_ends_too_early_is_seen(monkeypatch):
