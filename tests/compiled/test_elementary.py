@@ -25,7 +25,8 @@ from tinygrad_steel.compiled import elementary  # noqa: E402
 
 NAMES = ["exp", "expm1", "log", "log1p", "tanh", "sigmoid"]
 DTYPES = [np.float64, np.float32]
-LIMIT = 2.0  # units in the last place
+# Units in the last place, a little more than what every float32 has shown; 2 are promised.
+LIMITS = {"exp": 1.0, "expm1": 1.7, "log": 1.0, "log1p": 1.0, "tanh": 1.5, "sigmoid": 1.4}
 each = pytest.mark.parametrize("dtype", DTYPES, ids=["float64", "float32"])
 each_name = pytest.mark.parametrize("name", NAMES)
 INF, NAN = math.inf, math.nan
@@ -69,7 +70,20 @@ TURNS = {
     np.float64: [709.782712893384, -745.1332191019411, -708.3964185322641, -36.7, -37.43, 19.06],
     np.float32: [88.72284, -103.97208, -87.33655, -16.6, -17.33, 9.01],
 }
-EDGES = [0.5493, -0.5493, 0.34657, -0.34657, math.sqrt(0.5), math.sqrt(2), 1.0, -1.0, 2.0]
+EDGES = [
+    0.5493,
+    -0.5493,
+    0.35,
+    0.36,
+    0.37,
+    0.34657,
+    -0.34657,
+    math.sqrt(0.5),
+    math.sqrt(2),
+    1.0,
+    -1.0,
+    2.0,
+]
 
 
 def arguments(dtype, count, seed=0):
@@ -158,7 +172,7 @@ def test_within_two_units_of_decimal_arithmetic(name, dtype):
     with decimal.localcontext(prec=60, Emax=10**9, Emin=-(10**9)):
         away = [exact_units(name, *pair) for pair in zip(x, of(name, x))]
     worst = int(np.argmax(away))
-    assert away[worst] <= LIMIT, (x[worst], away[worst])
+    assert away[worst] <= LIMITS[name], (x[worst], away[worst])
 
 
 @each
@@ -169,7 +183,7 @@ def test_within_two_units_of_a_wider_format(name, dtype):
     x = arguments(dtype, counted(200_000, 4_000), seed=2)
     away = units(of(name, x), wide(name, x))
     worst = np.argmax(away)
-    assert away[worst] <= LIMIT, (x[worst], away[worst])
+    assert away[worst] <= LIMITS[name], (x[worst], away[worst])
 
 
 @pytest.mark.skipif(
@@ -204,7 +218,7 @@ def test_the_same_on_another_processor(cpu):
 @each_name
 def test_every_number_of_float32(name):
     """All 2 ** 32 with TINYGRAD_STEEL_TESTS=full, else one in 5003, against the C library in float64."""
-    assert worst_of_words(name)(counted(1, 5_003)) <= LIMIT
+    assert worst_of_words(name)(counted(1, 5_003)) <= LIMITS[name]
 
 
 def worst_of_words(name):
@@ -216,6 +230,9 @@ def worst_of_words(name):
         numba.njit(lambda x: np.exp(x) / (1 + np.exp(x)) if x < 0 else 1 / (1 + np.exp(-x))),
     )
     behind = 2.0**128
+    unit_of = 2.0 ** (
+        np.clip(np.arange(2048) - 1023, -126, 127) - 23
+    )  # by the exponent, as float64 has it
 
     @numba.njit(error_model="numpy")
     def worst(step):
@@ -226,8 +243,7 @@ def worst_of_words(name):
             if np.isnan(y) and np.isnan(right):
                 continue
             y, right = min(max(y, -behind), behind), min(max(right, -behind), behind)
-            exponent = min(max(math.frexp(right)[1] - 1, -126), 127)
-            away = abs(y - right) / math.ldexp(1.0, exponent - 23)
+            away = abs(y - right) / unit_of[np.float64(right).view(np.int64) >> 52 & 2047]
             if not away <= found:
                 found = away
         return found
