@@ -124,14 +124,16 @@ def wide_sigmoid(x):
     return np.where(x < 0, e, 1) / (1 + e)
 
 
-WIDE = {name: getattr(np, name, wide_sigmoid) for name in NAMES}
+WIDE = {name: getattr(np, name, wide_sigmoid) for name in [*NAMES, "logaddexp"]}
 IS_WIDE = np.finfo(np.longdouble).nmant >= 63
 
 
-def wide(name, x):
+def wide(name, *inputs):
     """The function by NumPy, in a format that has at least 11 more bits."""
     with np.errstate(all="ignore"):
-        return WIDE[name](x.astype(np.longdouble if x.dtype == np.float64 else np.float64))
+        return WIDE[name](
+            *(x.astype(np.longdouble if x.dtype == np.float64 else np.float64) for x in inputs)
+        )
 
 
 def exact_expm1(x):
@@ -354,6 +356,24 @@ def test_a_tiny_number_is_itself(name, dtype):
     info = np.finfo(dtype)
     x = np.array([info.smallest_subnormal, info.smallest_normal, info.eps / 8], dtype)
     same(of(name, np.concatenate([x, -x])), np.concatenate([x, -x]))
+
+
+@each
+def test_logaddexp(dtype):
+    """Within two units of the larger of its two terms, but for what the rounding of a - b does to the second."""
+    ends = np.array([0.0, -0.0, 1.0, -700.0, INF, -INF, NAN], dtype)
+    a = np.concatenate([np.repeat(ends, len(ends)), arguments(dtype, 100, seed=3)])
+    b = np.concatenate([np.tile(ends, len(ends)), arguments(dtype, 100, seed=4)])
+    with np.errstate(all="ignore"):
+        b[50::3] = a[50::3] * (1 + b[50::3] * dtype(1e-3))  # close to each other
+        y = run("logaddexp(m[j], m[n - 1 - j])", np.concatenate([a, b[::-1]]))[: len(a)]
+        right = wide("logaddexp", a, b)
+        parts = np.maximum(np.abs(np.maximum(a, b)), np.logaddexp(0, -np.abs(a - b)))
+        rounding = np.nan_to_num(np.exp(-np.abs(a - b)) * np.spacing(np.abs(a - b)) / 2)
+        away = (np.abs(y - right) - rounding) / np.spacing(parts)
+    finite = np.isfinite(parts) & np.isfinite(y)
+    same(y[~finite], right[~finite])
+    assert away[finite].max() <= 2
 
 
 # How they are compiled

@@ -1,9 +1,10 @@
 """exp, log, tanh and the like for the loops of generated modules, such that LLVM vectorizes them.
 
-Each is right to 2 units in the last place over the whole range of float64 and of float32, with
-infinities, NaN and subnormal numbers where they belong (`tests/compiled/test_elementary.py`). All
-is arithmetic on one element, and choices between two numbers that are both computed: no branch,
-no call, and no conversion between floats and integers, which AVX2 does not have for vectors.
+Each of one number is right to 2 units in the last place over the whole range of float64 and of
+float32, with infinities, NaN and subnormal numbers where they belong
+(`tests/compiled/test_elementary.py`). All is arithmetic on one element, and choices between two
+numbers that are both computed: no branch, no call, and no conversion between floats and integers,
+which AVX2 does not have for vectors.
 
 They are written as functions of a `Number`, whose operators emit the machine's instructions into
 the loop: so numba has nothing to compile but the call. A multiplication and the addition behind it
@@ -229,16 +230,31 @@ def in_loops(body: Callable[[Number], Number]) -> Any:
     """A decorator for a function of a Number: one for code that numba compiles, where it is called."""
 
     def typed(context: Any, x: Any) -> Any:
-        if x not in FORMATS:
-            return None
-
-        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return body(Number(builder, FORMATS[x], args[0])).value
-
-        return x(x), emit
+        return signature_and_code(body, x)
 
     typed.__name__, typed.__doc__ = body.__name__, body.__doc__
     return extending.intrinsic(typed)
+
+
+def in_loops_of_two(body: Callable[[Number, Number], Number]) -> Any:
+    """The same for a function of two Numbers, since numba counts the parameters."""
+
+    def typed(context: Any, a: Any, b: Any) -> Any:
+        return signature_and_code(body, a, b)
+
+    typed.__name__, typed.__doc__ = body.__name__, body.__doc__
+    return extending.intrinsic(typed)
+
+
+def signature_and_code(body: Callable[..., Number], kind: Any, *others: Any) -> Any:
+    """What numba asks of an intrinsic for inputs of these types; None where it is not for them."""
+    if kind not in FORMATS or any(x != kind for x in others):
+        return None
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return body(*(Number(builder, FORMATS[kind], x) for x in args)).value
+
+    return kind(kind, *others), emit
 
 
 # exp and what follows from it
@@ -282,6 +298,10 @@ def between(limits: tuple[float, float], x: Number) -> Number:
 @in_loops
 def exp(x: Number) -> Number:
     """e ** x."""
+    return exponential(x)
+
+
+def exponential(x: Number) -> Number:
     n, p = reduced(between(x.format.exp, x))
     return times_power(n)(p + 1)
 
@@ -352,12 +372,27 @@ def log(x: Number) -> Number:
 
 @in_loops
 def log1p(x: Number) -> Number:
-    """log(1 + x): of the rounded sum, and of what rounding took away; a tiny x is itself."""
+    """log(1 + x); a tiny x is itself."""
+    return (abs(x) < x.format.tiny).choose(x, with_ends(x + 1, log_of_one_and(x)))
+
+
+def log_of_one_and(x: Number) -> Number:
+    """log(1 + x) of an x that is not tiny: of the rounded sum, and of what rounding took away."""
     total = x + 1
     taken = total - 1
     rest = (x - taken) - ((total - taken) - 1)
-    found = log_of(total, rest / total, 0.0)
-    return (abs(x) < x.format.tiny).choose(x, with_ends(total, found))
+    return log_of(total, rest / total, 0.0)
+
+
+@in_loops_of_two
+def logaddexp(a: Number, b: Number) -> Number:
+    """log(e ** a + e ** b) = max(a, b) + log(1 + y), where y = e ** -abs(a - b), as NumPy has it.
+
+    Each term is within 2 units, but for what the rounding of a - b does to y.
+    """
+    apart = a.equals(b).choose(0, abs(a - b))  # of equal infinities, there is no difference
+    y = exponential(-apart)
+    return (a > b).choose(a, b) + (y < y.format.tiny).choose(y, log_of_one_and(y))
 
 
 def log_of(x: Number, rest: Number | float, exponent: Number | float) -> Number:
