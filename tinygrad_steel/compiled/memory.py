@@ -11,8 +11,11 @@ import numpy as np
 
 from ..program.values import Value
 from .indices import Index, Shape, flat
+from .kernels_plain import SLACK
 from .lower import TrainingStep
 from .lowered import size
+
+LINE = 64  # bytes that a processor loads at once
 
 
 class NoLoops(TypeError):
@@ -32,10 +35,31 @@ class Block:
     size: int = 0
 
     def place(self, value: Value) -> None:
-        """Room for the array of a value."""
-        if value not in self.places:
-            self.places[value] = self.size
-            self.size += size(value)
+        """Room for the array of a value, which begins where vectors are loaded fastest."""
+        if value in self.places:
+            return
+        count = size(value)
+        if count != 1:  # single numbers lie side by side
+            self.size = self.whole_vectors(self.size)
+            count = self.whole_vectors(count)
+        self.places[value] = self.size
+        self.size += count
+
+    def whole_vectors(self, count: int) -> int:
+        """So many elements, or a few more, up to the end of a line.
+
+        These belong to nobody else, and a loop over them as well has no rest that is computed one
+        by one.
+        """
+        in_line = LINE // self.dtype.itemsize
+        return -(-count // in_line) * in_line
+
+    def memory(self) -> np.ndarray:
+        """The block itself, in zeros, with what vectors may read behind the last value."""
+        length = (self.size + SLACK) * self.dtype.itemsize
+        room = np.zeros(length + LINE, np.uint8)
+        first = -room.ctypes.data % LINE
+        return room[first : first + length].view(self.dtype)
 
     def element(self, value: Value, at: Index, shape: Shape | None = None) -> str:
         """An element of a value as source; `at`: in its own shape, or in another one."""
