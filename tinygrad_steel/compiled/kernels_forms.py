@@ -42,7 +42,7 @@ class End(NamedTuple):
     one: bool = False  # whether it is one number, for all columns
     relu: bool = False
     slope: Any = None  # the address of results of relu, by whose slopes the sums are multiplied
-    onto: bool = False
+    scale: Any = None  # a number that the sums are multiplied by, and then added to what c holds
 
 
 class Kernel(Walk):
@@ -235,7 +235,7 @@ class Kernel(Walk):
         """These terms of a tile of the product, summed in registers, then stored."""
         write, v = self.write, right.vectors
         heads = [write.at(left.address, place) for place in left.places]
-        if part.later is not None or self.end.onto:
+        if part.later is not None or self.end.scale is not None:
             # c is far away: it is asked for now, and here when the terms are summed.
             for spot, _ in self.spots(len(heads), v, right.last):
                 write.prefetch(self.c_at(row, j), spot)
@@ -270,6 +270,11 @@ class Kernel(Walk):
             there = [write.load(c, spot) for spot, _ in spots]
             return [write.builder.fadd(x, y) for x, y in zip(there, sums, strict=True)]
 
+        def scaled_onto_c() -> list[Any]:
+            scale = write.splat(end.scale)
+            there = [write.load(c, spot) for spot, _ in spots]
+            return [write.multiply_add(scale, y, x) for x, y in zip(there, sums, strict=True)]
+
         def from_start() -> list[Any]:
             if end.start is None:
                 return sums
@@ -279,8 +284,8 @@ class Kernel(Walk):
                 rows = [write.load(end.start, write.add(j, q * write.lanes)) for q in range(v)]
             return [write.builder.fadd(value, rows[n % v]) for n, value in enumerate(sums)]
 
-        if end.onto:
-            values = onto_c()
+        if end.scale is not None:
+            values = scaled_onto_c()
         elif part.later is None:
             values = from_start()
         else:
