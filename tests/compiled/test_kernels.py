@@ -315,8 +315,15 @@ def test_parts_are_nearly_equal(n, most):
 )
 def test_a_tile_stays_in_registers(rows, held):
     for vectors in range(1, 70):
-        most, v = tile(rows, vectors, held)
+        most, v = tile(rows, vectors, held, 8)
         assert max(size for size, _ in row_sizes(rows, most)) * v + v <= held
+
+
+def test_rows_that_share_a_place_in_the_cache_are_few_in_a_tile():
+    apart = (Axis(1000, 512),)  # 4 KB: 27 rows of a vector each took four times as long as 7
+    assert tile(apart, 1, 28, 8)[0] == 7
+    assert tile(apart, 1, 28, 4)[0] == 14
+    assert tile((Axis(1000, 511),), 1, 28, 8)[0] > 20
 
 
 # Other processors.

@@ -82,12 +82,16 @@ class Kernel(Walk):
             self.packed()
 
     def is_large(self) -> bool:
-        """Whether copying rows of a pays as well: each is met by many columns, and they do not stay near."""
+        """Whether copying rows of a pays as well: each is met by many columns, and they do not stay near.
+
+        Terms that do not lie side by side push each other out sooner.
+        """
         shape = self.shape
         return (
             len(shape.rows) == len(shape.inner) == 1
             and self.vectors >= 8 * self.tile_vectors
-            and shape.row_count * shape.inner_count * self.write.size > LARGE
+            and shape.row_count * shape.inner_count * self.write.size
+            > (LARGE if shape.inner[0].stride == 1 else FAR)
         )
 
     def zeros(self) -> None:

@@ -21,7 +21,9 @@ class Walk:
         self.write = Vectors(builder, number, min(widest, 1 << (shape.columns - 1).bit_length()))
         self.shape, self.target = shape, target
         self.vectors = -(-shape.columns // self.write.lanes)
-        self.tile_rows, self.tile_vectors = tile(shape.rows, self.vectors, target.held)
+        self.tile_rows, self.tile_vectors = tile(
+            shape.rows, self.vectors, target.held, self.write.size
+        )
 
     def each_rows(
         self,
