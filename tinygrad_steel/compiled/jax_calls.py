@@ -15,7 +15,7 @@ from .. import ops
 from ..engine.messages import describe_call
 from ..program.names import Identifiers, numpy_name
 from ..program.values import VALUES, Apply, Value
-from .jax_ops import CHECKS, FUNCTIONS
+from .jax_ops import CHECKS, FUNCTIONS, astype
 from .lower import TrainingStep
 from .lowered import is_mask
 from .numpy_calls import ufunc_of
@@ -37,14 +37,19 @@ class Call:
         inputs: list[Any] = []
         for x, dtype in zip(self.value.inputs, self.dtypes):
             array = arrays[x] if isinstance(x, VALUES) else x
-            inputs.append(array if dtype is None else jnp.asarray(array).astype(dtype))
+            inputs.append(array if dtype is None else astype(array, dtype))
         if self.value.op.sequence:
             inputs = [inputs]
-        y = self.function(*inputs, **self.value.params)
-        found, wanted = (y.shape, y.dtype), (self.value.shape, self.value.dtype)
-        if found != wanted:
+        try:
+            y = self.function(*inputs, **self.value.params)
+        except (TypeError, ValueError, NotImplementedError) as error:
             raise TypeError(
-                f"{describe_apply(self.value)} gives {y.shape} {y.dtype} in jax, not "
+                f"{describe_apply(self.value)} is not to be had in jax ({error}): use "
+                'backend="numpy"'
+            ) from error
+        if (y.shape, y.dtype) != (self.value.shape, self.value.dtype):
+            raise TypeError(
+                f"{describe_apply(self.value)} is {y.shape} {y.dtype} in jax, not "
                 f'{self.value.shape} {self.value.dtype}: use backend="numpy"'
             )
         return y
@@ -54,26 +59,29 @@ class Call:
         inputs = []
         for x, dtype in zip(self.value.inputs, self.dtypes):
             name = names[x] if isinstance(x, VALUES) else repr(x)
-            inputs.append(name if dtype is None else f'{name}.astype("{dtype}")')
+            inputs.append(name if dtype is None else f"astype({name}, {dtype!r})")
         if self.value.op.sequence:
             inputs = [f"[{', '.join(inputs)}]"]
         params = [f"{name}={value!r}" for name, value in self.value.params.items()]
         return f"{self.name}({', '.join([*inputs, *params])})"
 
 
-def call_of(value: Apply, fixed: Mapping[Value, Any]) -> Call:
+def call_of(value: Apply, program: TrainingStep, fixed: Mapping[Value, Any]) -> Call:
     """The call for a value; TypeError where there is none.
 
     `fixed`: the arrays that stand in the program.
     """
+    if value in program.draws:
+        raise TypeError(
+            f"{describe_apply(value)} draws random numbers, which jax would draw once and for all: "
+            'use dropout or noise, or backend="numpy"'
+        )
+    if value.op in INDEXED and any(is_mask(x) and x not in fixed for x in value.inputs[1:]):
+        raise TypeError(
+            f"{describe_apply(value)} has a shape that depends on the data, which jax cannot "
+            'compile: write where(mask, x, 0) in place of x[mask], or use backend="numpy"'
+        )
     name, function = function_of(value)
-    if value.op in INDEXED:
-        for x in value.inputs[1:]:
-            if is_mask(x) and x not in fixed:
-                raise TypeError(
-                    f"{describe_apply(value)} has a shape that depends on the data, which jax "
-                    'cannot compile: write where(mask, x, 0) in place of x[mask], or backend="numpy"'
-                )
     return Call(value, name, function, dtypes_of(value))
 
 
@@ -139,8 +147,10 @@ class Calls:
         self.fixed: dict[Value, Any] = {
             x: np.array(program.arrays[x]) for x in program.constants if x not in self.constants
         }
-        drawn = {*program.draws}
-        self.calls = [call_of(y, self.fixed) for y in program.nodes if y not in drawn]
+        drawn = {
+            y for y in program.nodes if y.op.draws
+        }  # outside of the program, as eager mode does
+        self.calls = [call_of(y, program, self.fixed) for y in program.nodes if y not in drawn]
 
     def run(self, given: Mapping[Value, Any]) -> tuple[dict[Value, Any], list[Any]]:
         """The arrays of all values, from those of what is not computed; and whether all is as in
@@ -158,9 +168,14 @@ class Calls:
     def source(self) -> str:
         """A function `step` that makes all the calls."""
         program, identifiers = self.program, Identifiers(["step", "jnp", "jax"])
-        held = [*(x for _, x in program.held), *(x for *_, x in program.states)]
-        given = [*program.feeds, *held, *program.draws, *program.numbers, *self.constants]
-        names = {x: identifiers.free(program.names.get(x, "array")) for x in given}
+        given: dict[Value, str] = {
+            **dict.fromkeys([*program.feeds, *(x for _, x in program.held)], "array"),
+            **dict.fromkeys([x for *_, x in program.states], "state"),
+            **dict.fromkeys(program.draws, "drawn"),
+            **dict.fromkeys(program.numbers, "number"),
+            **dict.fromkeys(self.constants, "constant"),
+        }
+        names = {x: identifiers.free(program.names.get(x, what)) for x, what in given.items()}
         names |= {x: repr(array) for x, array in self.fixed.items()}
         lines = [f"def step({', '.join(names[x] for x in given)}):"]
         for call in self.calls:

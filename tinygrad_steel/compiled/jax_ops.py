@@ -19,8 +19,16 @@ from ..program.values import Apply
 from .pieces import assemble
 
 
-def astype(x: Any, *, dtype: Any) -> Any:
-    return jnp.asarray(x).astype(dtype)
+def astype(x: Any, dtype: Any) -> Any:
+    """A mask is chosen from: `mask.astype(float) * x` is where(mask, x, 0) to XLA, also for NaN."""
+    x = jnp.asarray(x)
+    if x.dtype.kind == "b":
+        return jnp.where(x, np.ones((), dtype), np.zeros((), dtype))
+    return x.astype(dtype)
+
+
+def reciprocal(x: Any) -> Any:
+    return jnp.reciprocal(x) if x.dtype.kind == "f" else jax.lax.div(jnp.ones_like(x), x)
 
 
 def one_hot(ids: Any, *, classes: int) -> Any:
@@ -87,6 +95,14 @@ def argpartition(x: Any, *, kth: Any, axis: int = -1, kind: Any = None) -> Any:
     return jnp.argsort(x, axis=axis)
 
 
+def searchsorted(a: Any, v: Any, *, side: str = "left") -> Any:
+    return jnp.searchsorted(a, v, side=side).astype(np.intp)
+
+
+def digitize(x: Any, bins: Any, *, right: bool = False) -> Any:
+    return jnp.digitize(x, bins, right=right).astype(np.intp)
+
+
 # Linear algebra
 
 
@@ -145,10 +161,11 @@ def cofactors(x: Any) -> Any:
 
 FUNCTIONS: dict[Op | None, Callable[..., Any]] = {
     **{ops.astype: astype, ops.asconstant: astype, ops.one_hot: one_hot},
-    **{ops.clip: clip, ops.einsum: einsum},
+    **{ops.reciprocal: reciprocal, ops.clip: clip, ops.einsum: einsum},
     **{ops.getitem: getitem, ops.scatter: scatter, assemble: assembled},
     **{ops.sliding_windows: sliding_windows, ops.overlap_add: overlap_add},
     **{ops.argsort: argsort, ops.argpartition: argpartition},
+    **{ops.searchsorted: searchsorted, ops.digitize: digitize},
     **{ops.pinv: pinv, ops.cholesky: cholesky, ops.cofactors: cofactors},
     **{ops.logabsdet: logabsdet, ops.signdet: signdet},
     **{ops.eigvalsh: eigvalsh, ops.eigenvectors: eigenvectors},
@@ -192,8 +209,8 @@ def is_finite(value: Apply, y: Any, *inputs: Any) -> Any:
     return jnp.all(jnp.isfinite(y))
 
 
-def no_integer_by_zero(value: Apply, y: Any, a: Any, b: Any) -> Any:
-    return None if value.dtype.kind == "f" else jnp.all(jnp.asarray(b) != 0)
+def no_integer_by_zero(value: Apply, y: Any, *inputs: Any) -> Any:
+    return None if value.dtype.kind == "f" else jnp.all(jnp.asarray(inputs[-1]) != 0)
 
 
 def no_negative_exponent(value: Apply, y: Any, a: Any, b: Any) -> Any:
@@ -204,10 +221,11 @@ DECOMPOSED = (
     *(ops.inv, ops.solve, ops.pinv, ops.cholesky, ops.cofactors, ops.eigvalsh, ops.eigenvectors),
     *(ops.svdvals, ops.svd_u, ops.svd_vh),
 )
+DIVISIONS = (ops.floor_divide, ops.remainder, ops.fmod, ops.reciprocal)
 CHECKS: dict[Op | None, Callable[..., Any]] = {
     ops.one_hot: ids_in_range,
     **dict.fromkeys((ops.getitem, ops.scatter), indices_in_range),
     **dict.fromkeys(DECOMPOSED, is_finite),
-    **dict.fromkeys((ops.floor_divide, ops.remainder, ops.fmod), no_integer_by_zero),
+    **dict.fromkeys(DIVISIONS, no_integer_by_zero),
     ops.power: no_negative_exponent,
 }
