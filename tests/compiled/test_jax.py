@@ -162,6 +162,20 @@ def test_conversions_are_those_of_numpy():
         agrees(lambda p, mask: np.sum(p * mask), [z], feeds[:1])
 
 
+@pytest.mark.parametrize("length", [0, 1, 5] if FULL else [5])
+def test_slices(length):
+    rng = np.random.default_rng(length)
+    ends = [None, *range(-7, 8)]
+    every = [slice(*rng.choice(ends, 2), rng.choice([-3, -2, -1, 1, 2, 3])) for _ in range(16)]
+
+    def f(x):
+        found = [x[:, s] if i % 2 else x[None, ::-1].T[s] for i, s in enumerate(every)]
+        found += [x[1], x[..., None, 0, :], x[-1:, None], x[[2, 0, 2]], x[np.array([1, -3]), ::-2]]
+        return sum(weighted(y, i) for i, y in enumerate(found))
+
+    agrees(f, [rng.normal(size=(3, length))])
+
+
 def test_every_layer_of_the_book():
     """The gradients chained by hand, of all in one program."""
     proofs = [proof for proof in PROOFS.values() if "op" not in proof.given]
@@ -454,6 +468,19 @@ def test_a_mask_that_is_part_of_the_program():
         return weighted(p[mask]) + weighted(p[np.array([2, 0])]) + weighted(p[ids, :][None, ..., 0])
 
     agrees(f, [np.arange(6.0).reshape(3, 2)], [np.array([2, 2, -1])])
+
+
+def test_constants_that_change():
+    """Noticed where they are given anew; their arrays are copied, as in other back ends."""
+    p, x = Tensor(np.ones(3), requires_grad=True), Tensor(np.ones(3), name="x")
+    array = np.arange(3.0)
+    constant = Tensor(array)
+    step = compile_backprop(np.sum(p * x * constant), optimizer=SGD([p], 0.5), backend="jax")
+    array[0] = 100
+    assert step(np.ones(3)) == 3
+    constant.data = np.ones(3)
+    with pytest.raises(RuntimeError, match="has changed since it was compiled in as a constant"):
+        step(np.ones(3))
 
 
 def test_auto_is_never_jax():

@@ -294,9 +294,9 @@ class Placement:
         }
 
     def everywhere(self, arrays: list[Any]) -> list[Any]:
-        """Arrays that stay on the devices."""
+        """Copies that stay on the devices."""
         same = None if self.mesh is None else NamedSharding(self.mesh, PartitionSpec())
-        return [jax.device_put(x, same) for x in arrays]
+        return [jax.device_put(np.array(x), same) for x in arrays]
 
 
 def as_in_numpy() -> Any:

@@ -16,6 +16,7 @@ from ..ops.indexing import HOLE, filled_index, full_index
 from ..ops.op import Op
 from ..ops.sliding import Lengths, counts_of, starts, steps_of
 from ..program.values import Apply
+from .lowered import is_plain_index
 from .pieces import assemble
 
 
@@ -51,14 +52,30 @@ def getitem(x: Any, *arrays: Any, index: Any) -> Any:
 
 
 def scatter(g: Any, *arrays: Any, index: Any, shape: Lengths) -> Any:
+    if not arrays and is_plain_index(index):
+        return placed(g, index, shape)
     return jnp.zeros(shape, g.dtype).at[filled_index(index, arrays)].add(g)
 
 
 def assembled(*parts: Any, indices: tuple[Any, ...], shape: Lengths) -> Any:
-    z = jnp.zeros(shape, parts[0].dtype)
-    for index, part in zip(indices, parts):
-        z = z.at[index].add(part)
-    return z
+    return functools.reduce(operator.add, map(placed, parts, indices, [shape] * len(parts)))
+
+
+def placed(part: Any, index: Any, shape: Lengths) -> Any:
+    """Zeros of a shape with a part at an index of numbers and slices; XLA fuses these, but no
+    scatter.
+    """
+    axes = [i for i in full_index(index, len(shape)) if i is not None]
+    taken = [
+        range(n)[i if isinstance(i, slice) else slice(i, i + 1 or None)]
+        for i, n in zip(axes, shape)
+    ]
+    part = part.reshape([len(r) for r in taken])
+    if not part.size:
+        return jnp.zeros(shape, part.dtype)
+    part = jnp.flip(part, [axis for axis, r in enumerate(taken) if r.step < 0])
+    ends = [(min(r), n - 1 - max(r), abs(r.step) - 1) for r, n in zip(taken, shape)]
+    return jax.lax.pad(part, jnp.zeros((), part.dtype), ends)
 
 
 def sliding_windows(x: Any, *, size: Lengths, axes: Lengths, stride: Any = 1) -> Any:

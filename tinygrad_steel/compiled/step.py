@@ -49,7 +49,9 @@ def compile_backprop(
         the steps of a sequence are (numba takes long to compile these). "jax" (`jax.jit`, in the
         dtypes of the program whatever `jax_enable_x64` says) runs where jax does by default, as on
         a GPU. Where jax has several devices, arrays whose first axis their number divides are
-        split among them along it, and each device does its part; else all is done on one.
+        split among them along it, and each device does its part; else all is done on one. XLA, its
+        compiler, takes log(exp(x)) for x and exp(a) * exp(b) for exp(a + b): where these overflow,
+        NumPy has infinity or NaN, and jax a number.
 
     Returns
     -------
