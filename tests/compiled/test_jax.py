@@ -5,10 +5,12 @@ XLA takes a tenth of a second and more for each program, so many ops and network
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -544,6 +546,17 @@ def test_steps_in_threads():
         for _ in range(40):
             training.eager_step(slice(0, 5))
         training.agree(1e-9)
+
+
+def test_what_nobody_uses_any_more_is_freed():
+    """jax keeps what it has compiled for functions that are still there."""
+    training = Training("dense", "SGD")
+    training.step_agrees(slice(0, 5))
+    training.epochs_agree()
+    engines = [weakref.ref(x.engine) for x in (training.step, training.epoch)]
+    del training
+    gc.collect()
+    assert [engine() for engine in engines] == [None, None]
 
 
 SHARDED = """
