@@ -12,8 +12,11 @@ import sys
 import threading
 import weakref
 
+import abalone
 import numpy as np
+import pulsar
 import pytest
+import steel
 from book.proof import assert_same
 from book.test_proofs import PROOFS
 from every_op import FLAT_OPS, PAIRS, call
@@ -216,11 +219,19 @@ def embedded(x, y, table, weight):
     return np.mean(np.square(table[x] @ weight - y))
 
 
+def linear(loss):
+    """A linear layer under the loss of one of the experiments."""
+    return lambda x, y, weight, bias: loss(x @ weight + bias, y)
+
+
 NETWORKS = {  # the loss, the shape of a row and of its label, whether they are ids, the parameters
     "dense": (dense, (6,), 3, [(6, 5), (5,), (5, 3), (3,)]),
     "images": (images, (6, 6, 2), 3, [(3, 3, 2, 3), (3,), (24, 3)]),
     "sequences": (sequences, (3, 5), (2,), [(5, 16), (4, 16), (16,), (4, 2)]),
     "embedded": (embedded, 7, (2,), [(7, 3), (3, 2)]),
+    "abalone": (linear(abalone.loss), (10,), (1,), [(10, 1), (1,)]),
+    "pulsar": (linear(pulsar.loss), (8,), (1,), [(8, 1), (1,)]),
+    "steel": (linear(steel.softmax_loss), (27,), (7,), [(27, 7), (7,)]),
 }
 
 
@@ -276,7 +287,7 @@ class Training:
         assert self.optimizers[0].steps == self.optimizers[1].steps
 
 
-@pytest.mark.parametrize("optimizer, network", [*zip(["SGD", "momentum", "Adam"] * 2, NETWORKS)])
+@pytest.mark.parametrize("optimizer, network", [*zip(["SGD", "momentum", "Adam"] * 3, NETWORKS)])
 def test_training(optimizer, network):
     """Epochs and steps by turns, with other learning rates, and parameters given anew."""
     training = Training(network, optimizer)
