@@ -12,7 +12,6 @@ import functools
 import gc
 import importlib.util
 import itertools
-import math
 import os
 import pickle
 import random as pyrandom
@@ -89,7 +88,11 @@ def uncompiled(monkeypatch, tmp_path):
     numba.njit, numba.__version__ = lambda *signature, **options: lambda function: function, "none"
     numba.core = types.SimpleNamespace(errors=types.SimpleNamespace(NumbaError=ArithmeticError))
     functions = {name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "tanh")}
-    for file, own in {"elementary": functions, "kernels_block": {"product": plain_product}}.items():
+    kernels = {
+        name: in_places(getattr(kernels_plain, name))
+        for name in ("affine", "affine_relu", "product", "product_relu_vjp")
+    }
+    for file, own in {"elementary": functions, "kernels": kernels}.items():
         module = types.ModuleType(f"tinygrad_steel.compiled.{file}")
         vars(module).update(own)
         monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -97,16 +100,15 @@ def uncompiled(monkeypatch, tmp_path):
     monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path))
 
 
-def plain_product(m, c, a, b, rows, columns, inner, a_rows, a_inner, b_inner, b_column):
-    """What a call of vector code means, by NumPy's strides."""
+def in_places(kernel):
+    """A kernel in NumPy that takes `(m, first)` for each array, as those in machine code do."""
+    return lambda *given: kernel(
+        *(x[0][x[1] :] if isinstance(x[0], np.ndarray) else x for x in map(as_pair, given))
+    )
 
-    def shown(first, shape, strides):
-        in_bytes = [step * m.itemsize for step in strides]
-        return np.lib.stride_tricks.as_strided(m[first:], shape, in_bytes, writeable=False)
 
-    left = shown(a, (*rows, *inner), (*a_rows, *a_inner)).reshape(math.prod(rows), -1)
-    right = shown(b, (math.prod(inner), columns), (b_inner, b_column))
-    m[c : c + len(left) * columns] = (left @ right).ravel()
+def as_pair(x):
+    return x if isinstance(x, tuple) else (x,)
 
 
 @pytest.fixture(params=["numpy", "loops"])
