@@ -805,7 +805,7 @@ def small():
 def test_what_cannot_be_compiled(compiled):
     p, x, loss = small()
     unused = Tensor(1.0, requires_grad=True, name="unused")
-    with pytest.raises(ValueError, match="backend is one of auto, numba, numpy, not 'cuda'"):
+    with pytest.raises(ValueError, match="backend is one of auto, numba, numpy, jax, not 'cuda'"):
         compiled(loss, optimizer=SGD([p]), backend="cuda")
     with pytest.raises(ValueError, match="does not depend on the optimizer's .*unused"):
         compiled(loss, optimizer=SGD([p, unused]))
