@@ -81,36 +81,6 @@ def needed(backend):
     return backend
 
 
-@pytest.fixture
-def uncompiled(monkeypatch, tmp_path):
-    """The numba back end without a compiler: its loops, run by Python. Slow for large arrays, but at once there."""
-    numba = types.ModuleType("numba")
-    numba.njit, numba.__version__ = lambda *signature, **options: lambda function: function, "none"
-    numba.core = types.SimpleNamespace(errors=types.SimpleNamespace(NumbaError=ArithmeticError))
-    functions = {name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "tanh")}
-    kernels = {
-        name: in_places(getattr(kernels_plain, name))
-        for name in ("affine", "affine_relu", "product", "product_relu_vjp")
-    }
-    for file, own in {"elementary": functions, "kernels": kernels}.items():
-        module = types.ModuleType(f"tinygrad_steel.compiled.{file}")
-        vars(module).update(own)
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(sys.modules, "numba", numba)
-    monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path))
-
-
-def in_places(kernel):
-    """A kernel in NumPy that takes `(m, first)` for each array, as those in machine code do."""
-    return lambda *given: kernel(
-        *(x[0][x[1] :] if isinstance(x[0], np.ndarray) else x for x in map(as_pair, given))
-    )
-
-
-def as_pair(x):
-    return x if isinstance(x, tuple) else (x,)
-
-
 @pytest.fixture(params=["numpy", "loops"])
 def either(request):
     """NumPy, or the loops run by Python: where it matters what they read and write, not how numba compiles it."""
@@ -835,7 +805,7 @@ def small():
 def test_what_cannot_be_compiled(compiled):
     p, x, loss = small()
     unused = Tensor(1.0, requires_grad=True, name="unused")
-    with pytest.raises(ValueError, match="backend is one of auto, numba, numpy, not 'cuda'"):
+    with pytest.raises(ValueError, match="backend is one of auto, numba, numpy, jax, not 'cuda'"):
         compiled(loss, optimizer=SGD([p]), backend="cuda")
     with pytest.raises(ValueError, match="does not depend on the optimizer's .*unused"):
         compiled(loss, optimizer=SGD([p, unused]))

@@ -21,6 +21,8 @@ from .products import fused_lines, is_product, product_lines
 from .rolled import rolled
 from .shortcuts import Shortcuts, shortcuts
 
+LONG_ROW = 16  # elements, from which on the loop over a row is worth its vectors
+
 
 @dataclass(frozen=True, eq=False)
 class Loops:
@@ -158,10 +160,23 @@ def fits(read: list[tuple[Value, bool]], group: list[Apply], left: dict[Apply, N
 
 
 def stays_vectors(group: list[Apply]) -> bool:
-    """Whether what is costly is computed for several elements at once: not where these are added up
-    one by one.
+    """Whether an elementary function is computed for several elements at once.
+
+    It is where all arrays are read at the very place of each turn, so that one loop goes over all,
+    and along rows that are long enough; not where rows are added up one by one.
     """
-    return not (any(x.op in ELEMENTARY for x in group) and any(map(is_fold_of_rows, group)))
+    if not any(x.op in ELEMENTARY for x in group):
+        return True
+    if any(map(is_fold_of_rows, group)):
+        return False
+    return loop_shape(group[0])[-1:] >= (LONG_ROW,) or all(map(is_flat, group))
+
+
+def is_flat(value: Apply) -> bool:
+    """Whether each array that it reads is read at the very place of each turn, or is one number."""
+    if value.op in REDUCTIONS or value.op is ops.one_hot:
+        return False
+    return all(own_place or size(base) == 1 for base, own_place in elements_read(value))
 
 
 def is_fold_of_rows(value: Apply) -> bool:
