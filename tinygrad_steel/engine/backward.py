@@ -117,31 +117,37 @@ def walk(  # noqa: C901
     pending = {root._age: (root, g)}
     ages = [root._age]  # in order, so that the youngest is the last
     sums: set[int] = set()  # of what the gradient is an array that nobody else has
-    in_place = run is vjp_on_arrays and not watchers
+    quick = run is vjp_on_arrays and not watchers
     while ages:
-        y, g = pending.pop(ages.pop())
+        born = ages.pop()
+        y, g = pending.pop(born)
         if watchers:
             g = announced(watchers, y, g)
         op = y._op
         if op is None:
             leaves.append((y, g))
             continue
-        if g.shape != y._shape:
+        if g.shape != y._shape and not op.takes_small:
             g = stretched(g, y)
-        add_to = op.add_to if in_place else None
+        usual = quick and op.usual and not y._params
         for x, vjp in zip(y._inputs, op.vjps if op.joint is None else joint_vjps(run, g, y)):
             age = x._age if x.__class__ is kind else getattr(x, "_age", None)
             if age is None:  # a plain number
                 continue
-            if age > y._age:
+            if age > born:
                 raise changed_since(x, op)
             if not x._requires_grad:
                 continue
-            if add_to is not None and age in pending and is_sum(sums, pending, x):
-                add_to(pending[age][1], g, *y._arrays[1:], **y._params)
+            if quick and op.add_to is not None and is_sum(sums, pending, x):
+                op.add_to(pending[age][1], g, *y._arrays[1:], **y._params)
                 continue
             try:
-                gx = run(vjp, g, y, x)
+                if usual:  # vjp_on_arrays, without the price of the call
+                    gx = vjp(g, y._array, *y._arrays)
+                    if gx is g or gx.shape != x._shape or gx.dtype is not x._array.dtype:
+                        gx = fitted(gx, g, x)
+                else:
+                    gx = run(vjp, g, y, x)
             except Exception as error:  # raised again with more words
                 raise_explained(error, y, x, vjp)
             if watchers:
@@ -150,7 +156,7 @@ def walk(  # noqa: C901
                 gx = pending[age][1] + gx
             else:
                 insort(ages, age)
-                if add_to is not None and is_own(gx):
+                if quick and op.add_to is not None and is_own(gx):
                     sums.add(age)  # its rule has just made it
             pending[age] = x, gx
     return leaves
@@ -165,6 +171,8 @@ def is_sum(sums: set[int], pending: dict[int, tuple[Any, Any]], x: Any) -> bool:
     """Whether parts can be added in place to the gradient of `x`; an array of others is copied."""
     if x._age in sums:
         return True
+    if x._age not in pending:
+        return False
     g = pending[x._age][1]
     if g.__class__ is not ndarray or g.shape != x._shape or not g.ndim:
         return False
@@ -195,8 +203,11 @@ def vjp_on_arrays(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
         gx = vjp(g, y._array, *y._arrays, **params)
     else:
         gx = vjp(g, y._array, *y._arrays)
-    if op.foreign:
-        gx = own_copy(gx)
+    return fitted(own_copy(gx) if op.foreign else gx, g, x)
+
+
+def fitted(gx: Any, g: Any, x: Any) -> Any:
+    """What a vjp gave, as the gradient of its input `x`: its dtype, and not a larger shape."""
     shape = gx.shape
     if shape != x._shape and shape:
         gx = fit(gx, x._shape)
@@ -284,21 +295,13 @@ def cast(g: Any, x: Any) -> Any:
 
 
 def stretched(g: Any, y: Any) -> Any:
-    """A small gradient in the shape of `y`, unless the vjps of `y` take small ones."""
-    return g if takes_small(y) else stretch(g, y._shape)
-
-
-def takes_small(y: Any) -> bool:
-    """Whether the vjps of `y` sum over nothing, so that a gradient may stand for its broadcast."""
-    op, inputs = y._op, y._arrays
-    if not op.elementwise:
-        return bool(op.rowwise)
-    if len(inputs) == 1:
-        return True
-    for x in inputs:
+    """A small gradient in the shape of `y`; as it is where the vjps of `y` sum over nothing."""
+    if not y._op.elementwise:
+        return stretch(g, y._shape)
+    for x in y._arrays:
         if getattr(x, "shape", ()) != y._shape:
-            return False
-    return True
+            return stretch(g, y._shape)
+    return g
 
 
 def fit(g: Any, shape: tuple[int, ...]) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 ndarray, add_up, maximum = np.ndarray, np.add.reduce, np.maximum.reduce  # looked up once
-HALF = np.dtype(np.float16)
+HALF, FLOAT = np.dtype(np.float16), np.dtype(np.float64)
+ZERO = np.array(0.0)
 Axis = int | tuple[int, ...] | None
 
 
@@ -37,6 +38,30 @@ def largest(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     if x.__class__ is ndarray:
         return maximum(x, axis, keepdims=keepdims)  # type: ignore[call-overload]
     return np.max(x, axis=axis, keepdims=keepdims)
+
+
+def by_dot(a: Any, b: Any, axis: int) -> bool:
+    """Whether np.dot multiplies these matrices, or one of them turned, as `@` does to the last digit.
+
+    It takes half the time that `@` takes for a small batch. They differ on views, and where along
+    `axis` of `a`, along which products are summed, there is only one.
+    """
+    if a.__class__ is ndarray is b.__class__ and a.base is None is b.base:
+        return bool(a.ndim == 2 == b.ndim and a.shape[axis] > 1)
+    return False
+
+
+def above_zero(x: Any) -> Any:
+    """np.maximum(x, 0); for a Python number NumPy takes twice the time."""
+    return np.maximum(x, ZERO if x.__class__ is ndarray and x.dtype is FLOAT else 0)
+
+
+def labelled(shifted: Any, rows: Any) -> Any:
+    """Logits times labels, and 0 where a label is 0, also beside a logit of -inf."""
+    # Where all are finite, the product alone; to find the smallest takes a fifth of np.where.
+    if shifted.__class__ is ndarray and shifted.size and shifted.item(shifted.argmin()) > -np.inf:
+        return rows * shifted
+    return rows * np.where(rows, shifted, 0.0)
 
 
 def sigmoid_of(x: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .activations import log_softmax, sigmoid, softmax
 from .declare import define
-from .fast import column, largest, total
+from .fast import column, labelled, largest, total
 from .op import is_tensor
 from .safe import floats
 from .samples import sample_of
@@ -50,7 +50,7 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     shifted = logits - largest(logits, 1, keepdims=True)
     e = np.exp(shifted)
     sums, weights = total(e, 1), total(rows, 1)
-    loss = weights * np.log(sums) - total(rows * np.where(rows, shifted, 0.0), 1)
+    loss = weights * np.log(sums) - total(labelled(shifted, rows), 1)
     return loss, slopes(e, column(weights / sums), rows)  # softmax is e / sums
 
 
