@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Callable
 from functools import lru_cache
+from heapq import heappop, heappush
 from typing import Any, NoReturn
 
 import numpy as np
@@ -115,11 +115,11 @@ def walk(  # noqa: C901
     # Long, as is record_op: it goes along every edge, and calls cost more than branches.
     leaves, kind = [], root.__class__
     pending = {root._age: (root, g)}
-    ages = [root._age]  # in order, so that the youngest is the last
+    ages = [-root._age]  # a heap, so that the youngest is the first
     sums: set[int] = set()  # of what the gradient is an array that nobody else has
     quick = run is vjp_on_arrays and not watchers
     while ages:
-        born = ages.pop()
+        born = -heappop(ages)
         y, g = pending.pop(born)
         if watchers:
             g = announced(watchers, y, g)
@@ -131,34 +131,37 @@ def walk(  # noqa: C901
             g = stretched(g, y)
         usual = quick and op.usual and not y._params
         for x, vjp in zip(y._inputs, op.vjps if op.joint is None else joint_vjps(run, g, y)):
-            age = x._age if x.__class__ is kind else getattr(x, "_age", None)
-            if age is None:  # a plain number
+            if x.__class__ is not kind and not is_tensor(x):  # a plain number
                 continue
+            age = x._age
             if age > born:
                 raise changed_since(x, op)
             if not x._requires_grad:
                 continue
-            if quick and op.add_to is not None and is_sum(sums, pending, x):
+            if not usual and quick and op.add_to is not None and is_sum(sums, pending, x):
                 op.add_to(pending[age][1], g, *y._arrays[1:], **y._params)
                 continue
             try:
                 if usual:  # vjp_on_arrays, without the price of the call
                     gx = vjp(g, y._array, *y._arrays)
-                    if gx is g or gx.shape != x._shape or gx.dtype is not x._array.dtype:
-                        gx = fitted(gx, g, x)
+                    if gx.shape != x._shape or gx.dtype is not x._array.dtype:
+                        gx = fitted(gx, x)
                 else:
                     gx = run(vjp, g, y, x)
+                    if op.add_to is not None and is_own(gx):
+                        sums.add(age)  # its rule has just made it
             except Exception as error:  # raised again with more words
                 raise_explained(error, y, x, vjp)
             if watchers:
                 announce_sent(watchers, y, x, gx)
             if age in pending:
                 gx = pending[age][1] + gx
-            else:
-                insort(ages, age)
-                if quick and op.add_to is not None and is_own(gx):
-                    sums.add(age)  # its rule has just made it
+            elif not quick or x._op is not None:
+                heappush(ages, -age)
+            elif gx is g:  # a leaf, which keeps it, and another may be handed the same
+                gx = g.copy()
             pending[age] = x, gx
+    leaves.extend(pending.values())  # where quick goes no further
     return leaves
 
 
@@ -203,19 +206,19 @@ def vjp_on_arrays(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
         gx = vjp(g, y._array, *y._arrays, **params)
     else:
         gx = vjp(g, y._array, *y._arrays)
-    return fitted(own_copy(gx) if op.foreign else gx, g, x)
+    if op.foreign:
+        gx = own_copy(gx)
+    elif gx is g and x._op is None:
+        gx = g.copy()  # a leaf keeps it, and another may be handed the same
+    return fitted(gx, x)
 
 
-def fitted(gx: Any, g: Any, x: Any) -> Any:
-    """What a vjp gave, as the gradient of its input `x`: its dtype, and not a larger shape."""
+def fitted(gx: Any, x: Any) -> Any:
+    """What a vjp gave, as the gradient of its input `x`: in its dtype, and no larger than it."""
     shape = gx.shape
     if shape != x._shape and shape:
         gx = fit(gx, x._shape)
-    if gx.dtype is not x._array.dtype:
-        gx = cast(gx, x)
-    if gx is g and x._op is None:
-        gx = g.copy()  # a leaf keeps it, and another may be handed the same
-    return gx
+    return gx if gx.dtype is x._array.dtype else cast(gx, x)
 
 
 def vjp_on_tensors(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
