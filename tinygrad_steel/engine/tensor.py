@@ -296,7 +296,10 @@ class Tensor(Operators, Methods, Answers, Protocol):
         pulled = pull_arrays(self, start)
         with BACKWARD:
             for t, g in pulled:
-                t._grad = own(g if t._grad is None else t._grad + g, t._array)
+                if t._grad is not None:
+                    g = t._grad + g
+                usual = g.__class__ is ndarray and g.base is None and g.shape == t._shape
+                t._grad = g if usual and t._array.__class__ is ndarray else own(g, t._array)
 
     # Recording
 
