@@ -12,6 +12,7 @@ import functools
 import gc
 import importlib.util
 import itertools
+import math
 import os
 import pickle
 import random as pyrandom
@@ -87,8 +88,25 @@ def uncompiled(monkeypatch, tmp_path):
     numba = types.ModuleType("numba")
     numba.njit, numba.__version__ = lambda *signature, **options: lambda function: function, "none"
     numba.core = types.SimpleNamespace(errors=types.SimpleNamespace(NumbaError=ArithmeticError))
+    functions = {name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "tanh")}
+    for file, own in {"elementary": functions, "kernels_block": {"product": plain_product}}.items():
+        module = types.ModuleType(f"tinygrad_steel.compiled.{file}")
+        vars(module).update(own)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setitem(sys.modules, "numba", numba)
     monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path))
+
+
+def plain_product(m, c, a, b, rows, columns, inner, a_rows, a_inner, b_inner, b_column):
+    """What a call of vector code means, by NumPy's strides."""
+
+    def shown(first, shape, strides):
+        in_bytes = [step * m.itemsize for step in strides]
+        return np.lib.stride_tricks.as_strided(m[first:], shape, in_bytes, writeable=False)
+
+    left = shown(a, (*rows, *inner), (*a_rows, *a_inner)).reshape(math.prod(rows), -1)
+    right = shown(b, (math.prod(inner), columns), (b_inner, b_column))
+    m[c : c + len(left) * columns] = (left @ right).ravel()
 
 
 @pytest.fixture(params=["numpy", "loops"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import pickle
@@ -24,6 +25,7 @@ import numpy as np
 LOADED: weakref.WeakValueDictionary[str, ModuleType] = weakref.WeakValueDictionary()
 RECENT: deque[ModuleType] = deque(maxlen=32)
 LOCK = threading.RLock()
+OWN_CODE = ("elementary*.py", "kernels*.py")  # whose functions become part of programs
 DIGEST = "digest"  # the file that says what all the others are
 
 
@@ -41,7 +43,7 @@ def compiled_module(source: str) -> ModuleType:
         raise ImportError(
             f'backend="numba" needs numba: pip install "tinygrad_steel[jit]" ({error})'
         ) from error
-    versions = f"{source}\n{numba.__version__} {np.__version__} {sys.version}"
+    versions = f"{source}\n{numba.__version__} {np.__version__} {sys.version} {own_code()}"
     with LOCK:
         module = LOADED.get(versions)
         if module is None:
@@ -49,6 +51,18 @@ def compiled_module(source: str) -> ModuleType:
             module = LOADED[versions] = kept_module(source, name, numba)
         RECENT.append(module)
     return module
+
+
+@functools.cache
+def own_code() -> str:
+    """A number for the files whose functions are compiled into a program: with another version of
+    these it is another one.
+    """
+    found = hashlib.sha256()
+    here = Path(__file__).parent
+    for file in sorted(file for pattern in OWN_CODE for file in here.glob(pattern)):
+        found.update(file.read_bytes())
+    return found.hexdigest()
 
 
 def kept_module(source: str, name: str, numba: Any) -> ModuleType:

@@ -124,8 +124,17 @@ BOTH: dict[Op | None, Form] = {
     ops.where: where,
     ops.one_hot: one_hot,
 }
+# The functions of elementary.py, which are fast for several elements at once.
+ELEMENTARY: dict[Op | None, str] = {
+    ops.exp: "exp",
+    ops.expm1: "expm1",
+    ops.log: "log",
+    ops.log1p: "log1p",
+    ops.tanh: "tanh",
+}
 NUMBERS: dict[Op | None, Form] = {
     **{op: call(op.forward) for op in ELEMENTWISE},
+    **{op: of_numbers(f"{name}({{}})") for op, name in ELEMENTARY.items()},
     **BOTH,
     ops.power: of_numbers("({}) ** ({})"),
     ops.square: of_numbers("({0}) * ({0})"),

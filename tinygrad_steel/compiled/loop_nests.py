@@ -1,8 +1,9 @@
-"""The lines of loops: one nest for the values that share it, or for a matrix product."""
+"""The lines of loops: one nest for the values that share it."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +27,7 @@ from .lowered import REDUCTIONS, is_mask, size
 from .memory import Block
 from .pieces import Pieces
 
-UNROLLED = 16  # the most columns of a product that are summed side by side
+LOOP_VARIABLE = re.compile(r"\bi\d")
 
 
 class Nest:
@@ -34,13 +35,14 @@ class Nest:
 
     `start`: before everything. `before[k]`: before the loop of axis `k`, inside those of the axes
     before it; the last is the body. `after[k]`: behind that loop. `end`: after everything. `names`:
-    the variables that hold elements.
+    the variables that hold elements. `numbers`: those that hold single numbers, read once.
     """
 
     def __init__(self, shape: Shape):
         self.shape = shape
         self.at = loop_variables(shape)
         self.names: dict[Value, str] = {}
+        self.numbers: dict[Value, str] = {}
         self.start: list[str] = []
         self.before: list[list[str]] = [[] for _ in range(len(shape) + 1)]
         self.body = self.before[-1]
@@ -62,10 +64,20 @@ class Nest:
         return [*self.before[axis], *inner, *self.after[axis]]
 
     def shorten(self) -> None:
-        """Compute the place of an element once, as most arrays have theirs at the same distance."""
+        """Compute the place of an element once, as most arrays have theirs at the same distance;
+        where all have it there, one loop does.
+        """
         place = flat(0, self.shape, self.at)
-        if " + " in place:
-            shorter = [line.replace(f"{place}]", "k]") for line in self.body]
+        if " + " not in place:
+            return
+        shorter = [line.replace(f"{place}]", "k]") for line in self.body]
+        if not any(map(LOOP_VARIABLE.search, shorter)) and not any(
+            [*self.before[:-1], *self.after]
+        ):
+            self.shape, self.at = (math.prod(self.shape),), ("k",)
+            self.before, self.after = [[], shorter], [[]]
+            self.body = self.before[-1]
+        else:
             self.body[:] = [f"k = {place}", *shorter]
 
 
@@ -145,7 +157,13 @@ def read_input(value: Apply, x: Any, nest: Nest, block: Block) -> str:
     if base in nest.names and is_same_place(base, shape, at, nest.at):
         name = nest.names[base]
         return as_number(name) if is_mask(base) and not is_mask(x) else name
-    return stored(base, shape, at, is_mask(x), block)
+    if base.shape or base not in block.places or not nest.shape:
+        return stored(base, shape, at, is_mask(x), block)
+    if base not in nest.numbers:  # read once: the compiler cannot know that nobody writes there
+        nest.numbers[base] = f"n@{block.places[base]}"
+        nest.start.append(f"{nest.numbers[base]} = {block.element(base, ())}")
+    number = nest.numbers[base]
+    return f"({number} != 0.0)" if is_mask(x) else number
 
 
 def stored(base: Value, shape: Shape, at: Index, as_mask: bool, block: Block) -> str:
@@ -176,76 +194,3 @@ def pieces_lines(value: Apply, made: Pieces, block: Block) -> list[list[str]]:
         nest.body.append(f"{place} {'+=' if made.overlap else '='} {source}")
         nests.append(nest.lines())
     return nests
-
-
-# Matrix products
-
-
-def product_lines(value: Apply, block: Block) -> list[str]:
-    """A matrix product; where they are few, its elements or its columns are summed side by side."""
-    product = Product(value, block)
-    if 0 < product.rows * product.columns <= UNROLLED:
-        return product.by_elements()
-    if product.columns <= UNROLLED:
-        return product.by_columns()
-    return product.in_place()
-
-
-class Product:
-    """A matrix product of vectors or matrices `a` and `b`."""
-
-    def __init__(self, value: Apply, block: Block):
-        self.a, self.b = value.inputs
-        self.block, self.first = block, block.places[value]
-        self.rows = self.a.shape[0] if len(self.a.shape) == 2 else 1
-        self.columns = self.b.shape[1] if len(self.b.shape) == 2 else 1
-        self.inner = self.a.shape[-1]
-
-    def left(self, i: str) -> str:
-        """The element of `a` in row `i`."""
-        base, shape, at = behind(self.a, (i, "k") if len(self.a.shape) == 2 else ("k",))
-        return stored(base, shape, at, is_mask(self.a), self.block)
-
-    def right(self, j: str) -> str:
-        """The element of `b` in column `j`."""
-        base, shape, at = behind(self.b, ("k", j) if len(self.b.shape) == 2 else ("k",))
-        return stored(base, shape, at, is_mask(self.b), self.block)
-
-    def place(self, i: str, j: str) -> str:
-        """The element of the result."""
-        return f"m[{flat(self.first, (self.rows, self.columns), (i, j), '@')}]"
-
-    def by_elements(self) -> list[str]:
-        """A variable for each element."""
-        places = [(str(i), str(j)) for i in range(self.rows) for j in range(self.columns)]
-        return [
-            *(f"s{i}_{j} = 0.0" for i, j in places),
-            f"for k in range({self.inner}):",
-            *(f"    s{i}_{j} += {self.left(i)} * {self.right(j)}" for i, j in places),
-            *(f"{self.place(i, j)} = s{i}_{j}" for i, j in places),
-        ]
-
-    def by_columns(self) -> list[str]:
-        """A variable for each column, row by row."""
-        columns = [str(j) for j in range(self.columns)]
-        return [
-            f"for i in range({self.rows}):",
-            *(f"    s{j} = 0.0" for j in columns),
-            f"    for k in range({self.inner}):",
-            f"        a = {self.left('i')}",
-            *(f"        s{j} += a * {self.right(j)}" for j in columns),
-            *(f"    {self.place('i', j)} = s{j}" for j in columns),
-        ]
-
-    def in_place(self) -> list[str]:
-        """Added up in the block."""
-        place = f"m[@{self.first} + i * {self.columns} + j]"
-        return [
-            f"for i in range({self.rows}):",
-            f"    for j in range({self.columns}):",
-            f"        {place} = 0.0",
-            f"    for k in range({self.inner}):",
-            f"        a = {self.left('i')}",
-            f"        for j in range({self.columns}):",
-            f"            {place} += a * {self.right('j')}",
-        ]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from ..program.values import Value
-from .indices import indented
+from .indices import flat, indented
+from .loop_forms import ELEMENTARY
 from .loops import Loops
 from .lower import TrainingStep
 from .lowered import size
 from .memory import Block, holds_all, largest_integer
 
 SHAPE, RANGE, LARGE_NUMBER = 1, 2, 3  # what a compiled function returns where it could not run
-IMPORTS = ['"""Written by tinygrad_steel."""', "", "import numba", "import numpy as np", ""]
+IMPORTS = ['"""Written by tinygrad_steel."""', "", "import numba", "import numpy as np"]
+OWN = {"elementary": sorted(ELEMENTARY.values()), "kernels_block": ["product"]}
 END = ["    return 0", ""]
 
 
@@ -29,7 +33,19 @@ def source(loops: Loops, what: str) -> str:
     else:
         lines = step(program, block, loops.segments[0], memory)
     table = [f"PLACES = np.array({loops.table}, dtype=np.int64)", ""] if loops.table else []
-    return "\n".join([*IMPORTS, *table, *lines])
+    imports = [*IMPORTS, *own_imports("\n".join(lines)), ""]
+    return "\n".join([*imports, *table, *lines])
+
+
+def own_imports(text: str) -> list[str]:
+    """The imports of those functions of ours that a module calls."""
+    called = set(re.findall(r"(?<![\w.])(\w+)\(", text))
+    found = {file: [name for name in names if name in called] for file, names in OWN.items()}
+    return [
+        f"from tinygrad_steel.compiled.{file} import {', '.join(names)}"
+        for file, names in found.items()
+        if names
+    ]
 
 
 def segment_functions(loops: Loops, memory: dict[str, str]) -> list[str]:
@@ -70,7 +86,10 @@ def epoch(
     ]
     return [
         *head("epoch", {**arguments, **memory}),
-        *(f"    {name}_ = {name}.ravel()" for name in feeds),
+        *(
+            f"    {name}_ = {name}.reshape({name}.shape[0], {width(x)})"
+            for name, x in feeds.items()
+        ),
         "    for s in range(losses.shape[0]):",
         *indented(inside, 2),
         *END,
@@ -124,17 +143,18 @@ def too_large(integers: np.dtype, dtype: np.dtype) -> str:
     )
 
 
+def width(x: Value) -> int:
+    """How many elements a row of a feed has."""
+    return size(x) // x.shape[0]
+
+
 def gather(feeds: dict[str, Value], block: Block) -> list[str]:
     """The rows of one mini-batch into the block."""
     rows = next(iter(feeds.values())).shape[0]
     lines = [f"for i in range({rows}):", f"    row = order[s * {rows} + i]"]
     for name, x in feeds.items():
-        width = size(x) // rows
-        element = f"m[{block.places[x]} + i * {width} + j]"
-        lines += [
-            f"    for j in range({width}):",
-            f"        {element} = {name}_[row * {width} + j]",
-        ]
+        place = flat(block.places[x], (rows, width(x)), ("i", "j"))
+        lines += [f"    for j in range({width(x)}):", f"        m[{place}] = {name}_[row, j]"]
     return lines
 
 

@@ -11,15 +11,15 @@ import numpy as np
 from .. import ops
 from ..program.values import VALUES, Apply, Leaf, Value, behind
 from .indices import elements_read, loop_shape
-from .loop_forms import FOLDS, form_of
-from .loop_nests import nest_lines, pieces_lines, product_lines
+from .loop_forms import ELEMENTARY, FOLDS, form_of
+from .loop_nests import nest_lines, pieces_lines
 from .lower import TrainingStep
 from .lowered import REDUCTIONS, behind_views, is_mask, is_view, size
 from .memory import Block, NoLoops, largest_integer, one_dtype
 from .pieces import Pieces, pieces_of
+from .products import product_lines, source_of_left
 from .rolled import rolled
-
-LARGE = 50_000  # multiply-adds from which on a product is left to BLAS
+from .strides import is_copy, strided
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Loops:
     """A program as source, and the block of memory on which it works.
 
     `segments`: what is to be run in turn: the lines of a function, then a value that is left to
-    NumPy (a large product, for BLAS; an op that has no loop form), and so on. `table`: places in
+    NumPy (an op that has no loop form), and so on. `table`: places in
     the block that nests of one form take in turn.
     """
 
@@ -45,13 +45,15 @@ def as_loops(program: TrainingStep) -> Loops:
     states = [x for _, _, x in program.states]
     for leaf in [*program.feeds, *program.numbers, *constants, *held, *states]:
         block.place(leaf)
-    work = [x for x in program.nodes if not is_view(x)]
+    computed = [x for x in program.nodes if not is_view(x)]
+    late = only_for_updates(computed, program)
+    passed = copies_passed_over(computed, late, program)
+    work = [x for x in computed if x not in passed]
     looped = {x for x in work if is_looped(x, program.feeds, block.dtype)}
-    late = only_for_updates(work, program)
     early = [x for x in work if x not in late]
     nests = [*grouped(early, looped), *grouped([x for x in work if x in late], looped)]
     check_updates(nests, looped & late, program)
-    place_what_travels(nests, looped, program, block)
+    place_what_travels(nests, looped, passed, program, block)
     table: list[int] = []
     parts = [
         rolled(part, table) if isinstance(part, list) else part
@@ -72,7 +74,7 @@ def segments(
             found[-1].append(nest_lines(nest, block, renewed))
         elif (made := floating_pieces(first)) is not None:
             found[-1] += pieces_lines(first, made, block)
-        elif is_small_product(first):
+        elif is_product(first):
             found[-1].append(product_lines(first, block))
         else:
             found += [first, []]
@@ -101,12 +103,14 @@ def adds_up_exactly(value: Apply, dtype: np.dtype) -> bool:
     return is_mask(x) and size(x) <= largest_integer(dtype)
 
 
-def is_small_product(value: Apply) -> bool:
-    """Whether it is a matrix product that loops compute as fast as BLAS."""
+def is_product(value: Apply) -> bool:
+    """Whether it is a matrix product that has a form here: of floats, or of masks that are floats."""
     if value.op is not ops.matmul or value.dtype.kind != "f":
         return False
-    plain = all(isinstance(x, VALUES) and 1 <= len(x.shape) <= 2 for x in value.inputs)
-    return plain and size(value) * value.inputs[0].shape[-1] < LARGE
+    if not all(isinstance(x, VALUES) for x in value.inputs):
+        return False
+    plain = all(1 <= len(x.shape) <= 2 for x in value.inputs)
+    return plain or all(strided(x) is not None for x in value.inputs)
 
 
 def floating_pieces(value: Apply) -> Pieces | None:
@@ -114,6 +118,27 @@ def floating_pieces(value: Apply) -> Pieces | None:
     if any(x.dtype.kind != "f" for x in (value, *value.values())):
         return None
     return pieces_of(value)
+
+
+def copies_passed_over(work: list[Apply], late: set[Apply], program: TrainingStep) -> set[Apply]:
+    """Copies of views that nobody needs: all who read them are products that read what is copied.
+
+    Those of updates are not among them: what they read may be renewed by then.
+    """
+    copies = {x for x in work if is_copy(x)} - {*results(program)}
+    for value in work:
+        left = value.inputs[0] if value not in late and is_product(value) else None
+        if left is not None and source_of_left(value) is not None:
+            copies -= {behind_views(x) for x in value.values() if x is not left}
+        else:
+            copies -= {behind_views(x) for x in value.values()}
+    return copies
+
+
+def bases(value: Apply, passed: set[Apply]) -> list[Value]:
+    """The arrays that a value reads, where it does not run element by element."""
+    found = [behind_views(x) for x in value.values()]
+    return [behind_views(x.values()[0]) if x in passed else x for x in found]
 
 
 # Which values share a nest
@@ -135,6 +160,7 @@ def grouped(work: Iterable[Apply], looped: set[Apply]) -> Iterator[list[Apply]]:
                     value in looped
                     and loop_shape(value) == shape
                     and fits(read[value], group, left)
+                    and stays_vectors([*group, value])
                 ):
                     group.append(value)
         for value in group:
@@ -149,6 +175,21 @@ def fits(read: list[tuple[Value, bool]], group: list[Apply], left: dict[Apply, N
         if base in left and not same_element:
             return False
     return True
+
+
+def stays_vectors(group: list[Apply]) -> bool:
+    """Whether what is costly is computed for several elements at once: not where these are added up
+    one by one.
+    """
+    return not (any(x.op in ELEMENTARY for x in group) and any(map(is_fold_of_rows, group)))
+
+
+def is_fold_of_rows(value: Apply) -> bool:
+    """Whether it is a reduction of the last axes, added up in a variable."""
+    if value.op not in REDUCTIONS:
+        return False
+    count = len(value.inputs[0].shape)
+    return count - 1 in value.params.get("axis", range(count))
 
 
 # Updates
@@ -197,7 +238,11 @@ def reads_renewed(value: Apply, nest: list[Apply], writes: dict[Value, list[Appl
 
 
 def place_what_travels(
-    nests: list[list[Apply]], looped: set[Apply], program: TrainingStep, block: Block
+    nests: list[list[Apply]],
+    looped: set[Apply],
+    passed: set[Apply],
+    program: TrainingStep,
+    block: Block,
 ) -> None:
     """Room for results, and for what is read outside of its own loop nest."""
     for value in results(program):
@@ -206,8 +251,8 @@ def place_what_travels(
         for value in nest:
             if value not in looped:
                 block.place(value)
-                for x in value.values():
-                    block.place(behind_views(x))
+                for x in bases(value, passed):
+                    block.place(x)
                 continue
             if value.op in REDUCTIONS:
                 block.place(value)

@@ -14,6 +14,9 @@ from .indices import Index, Shape, flat
 from .lower import TrainingStep
 from .lowered import size
 
+LINE = 64  # bytes that a processor loads at once
+SLACK = 64  # elements that vector code may read behind what it is given
+
 
 class NoLoops(TypeError):
     """The program has no form as loops; the message says why."""
@@ -32,10 +35,21 @@ class Block:
     size: int = 0
 
     def place(self, value: Value) -> None:
-        """Room for the array of a value."""
-        if value not in self.places:
-            self.places[value] = self.size
-            self.size += size(value)
+        """Room for the array of a value, which begins where vectors are loaded fastest."""
+        if value in self.places:
+            return
+        count = size(value)
+        if count > 1:  # single numbers lie side by side
+            in_line = LINE // self.dtype.itemsize
+            self.size = -(-self.size // in_line) * in_line
+        self.places[value] = self.size
+        self.size += count
+
+    def memory(self) -> np.ndarray:
+        """The block itself, in zeros, with what a product may read behind the last value."""
+        room = np.zeros((self.size + SLACK) * self.dtype.itemsize + LINE, np.uint8)
+        first = -room.ctypes.data % LINE
+        return room[first : first + self.size * self.dtype.itemsize].view(self.dtype)
 
     def element(self, value: Value, at: Index, shape: Shape | None = None) -> str:
         """An element of a value as source; `at`: in its own shape, or in another one."""

@@ -1,4 +1,4 @@
-"""Loops in machine code; large products are left to BLAS, between them."""
+"""Loops and products in machine code; what has no form there is called between them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class NumbaEngine(Engine):
         self.loops = loops
         self.dtype, self.places = loops.block.dtype, loops.block.places
         self.source = source(loops, what)
-        self.memory = np.zeros(loops.block.size, self.dtype)
+        self.memory = loops.block.memory()
         self.views: dict[Value, np.ndarray] = {}
         self.fill_memory()
         start = time.perf_counter()

@@ -15,6 +15,7 @@ from .indices import indented
 PLACE = re.compile(r"@(\d+)")
 END = re.compile(r"@(\d+) \+\+ (\d+)")  # of a range that begins at a place
 ELEMENT = re.compile(r"m\[@(\d+)( \+ |\])")
+ARGUMENT = re.compile(r"(?<=, )@(\d+)(?=[, ])")  # a place that a product is given
 FEWEST = 10  # repetitions that are said in a loop
 LONGEST = 400  # how many nests may come again together
 
@@ -89,9 +90,11 @@ def loop(forms: list[Form], period: int, table: list[int]) -> list[str]:
         table += form.places
     lines, column = [f"q = {first} + r * {width}"], 0
     for form in forms[:period]:
+        given = {int(number) for line in form.lines for number in ARGUMENT.findall(line)}
         for number in range(len(form.places)):
             # A part of its own, with indices that can be seen to be above 0: others are slow
-            lines.append(f"m{number} = m[PLACES[q + {column}] :]")
+            place = f"PLACES[q + {column}]"
+            lines.append(f"p{number} = {place}" if number in given else f"m{number} = m[{place} :]")
             column += 1
         lines += named(form.lines)
     return [f"for r in range({len(forms) // period}):", *indented(lines, 1)]
@@ -106,5 +109,6 @@ def named(lines: Sequence[str]) -> list[str]:
             line = line.replace(f"@{end[1]}, {end[0]}", end[2])
         line = line.replace("m[j]", whole)
         line = ELEMENT.sub(lambda at: f"m{at[1]}[{'0]' if at[2] == ']' else ''}", line)
+        line = ARGUMENT.sub(r"p\1", line)
         found.append(PLACE.sub(r"_\1", line))
     return found
