@@ -6,10 +6,8 @@ the words of other libraries.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from workloads import RATE, Workload
+from workloads import Workload, layers
 
 from tinygrad_steel import conv2d, max_pool, relu, sigmoid, softmax_cross_entropy
 
@@ -32,7 +30,8 @@ def autoencoder() -> Workload:
     x, start = rng.uniform(size=(32, 64)), []
     for inputs, outputs in ((64, 32), (32, 10), (10, 32), (32, 64)):
         start += [rng.normal(0, inputs**-0.5, (inputs, outputs)), np.zeros(outputs)]
-    return Workload(x, x, start, autoencoder_clean, autoencoder_loss, kind="autoencoder")
+    products = layers(32, (64, 32, 10, 32, 64))
+    return Workload(x, x, start, autoencoder_clean, autoencoder_loss, products, kind="autoencoder")
 
 
 def autoencoder_loss(x, y, *parameters):
@@ -42,10 +41,10 @@ def autoencoder_loss(x, y, *parameters):
     return np.mean(np.square(x @ weight + bias - y))
 
 
-def autoencoder_clean(x, y, *parameters):
+def autoencoder_clean(update, *parameters):
     weights, biases = parameters[::2], parameters[1::2]
 
-    def step():
+    def step(x, y):
         hs = [x]
         for weight, bias in zip(weights[:-1], biases[:-1]):
             hs.append(np.maximum(hs[-1] @ weight + bias, 0))
@@ -56,8 +55,7 @@ def autoencoder_clean(x, y, *parameters):
             gradients[:0] = [hs[i].T @ G, np.sum(G, axis=0)]
             if i:
                 G = (G @ weights[i].T) * (hs[i] > 0)
-        for p, g in zip(parameters, gradients):
-            p -= RATE * g
+        update(gradients)
         return loss, *gradients
 
     return step
@@ -79,7 +77,9 @@ def lstm() -> Workload:
         rng.normal(0, 0.2, (UNITS, 10)),
         np.zeros(10),
     ]
-    return Workload(x, y, start, lstm_clean, lstm_loss, kind="lstm", rows=200)
+    inputs = 10 * STEPS, FEATURES, 4 * UNITS
+    products = [inputs, (10 * STEPS, UNITS, 4 * UNITS), (10, UNITS, 10)]
+    return Workload(x, y, start, lstm_clean, lstm_loss, products, kind="lstm", rows=200)
 
 
 def lstm_loss(x, y, of_x, of_h, bias, weight, shift):
@@ -94,13 +94,12 @@ def lstm_loss(x, y, of_x, of_h, bias, weight, shift):
     return softmax_cross_entropy(h @ weight + shift, y).mean()
 
 
-def lstm_clean(x, y, of_x, of_h, bias, weight, shift):
+def lstm_clean(update, of_x, of_h, bias, weight, shift):
     """What does not recur, the products with x, is done for all steps at once."""
-    parameters = of_x, of_h, bias, weight, shift
-    by_step = np.ascontiguousarray(x.swapaxes(0, 1))
-    batch = len(x)
 
-    def step():
+    def step(x, y):
+        by_step = np.ascontiguousarray(x.swapaxes(0, 1))
+        batch = len(x)
         inners = by_step.reshape(-1, FEATURES) @ of_x + bias
         inners = inners.reshape(STEPS, batch, 4 * UNITS)
         hs, states = np.zeros((2, STEPS + 1, batch, UNITS))
@@ -139,8 +138,7 @@ def lstm_clean(x, y, of_x, of_h, bias, weight, shift):
             G_weight,
             G_shift,
         )
-        for p, g in zip(parameters, gradients):
-            p -= RATE * g
+        update(gradients)
         return loss, *gradients
 
     return step
@@ -161,7 +159,8 @@ def cnn() -> Workload:
         rng.normal(0, 0.1, (128, 10)),
         np.zeros(10),
     ]
-    return Workload(x, y, start, cnn_clean, cnn_loss, kind="cnn")
+    products = [(32 * 64, 9, 16), (32 * 16, 144, 32), (32, 128, 10)]
+    return Workload(x, y, start, cnn_clean, cnn_loss, products, kind="cnn")
 
 
 def cnn_loss(x, y, kernel, bias, kernel2, bias2, weight, shift):
@@ -205,10 +204,10 @@ def unpooled(G: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.repeat(np.repeat(G, 2, axis=1), 2, axis=2) * (x == wide)
 
 
-def cnn_clean(x, y, *parameters):
+def cnn_clean(update, *parameters):
     kernel, bias, kernel2, bias2, weight, shift = parameters
 
-    def step():
+    def step(x, y):
         columns = columns_of(x)
         h = np.maximum(columns @ kernel.reshape(9, 16) + bias, 0).reshape(len(x), 8, 8, 16)
         p = pooled(h)
@@ -229,15 +228,7 @@ def cnn_clean(x, y, *parameters):
             flat.T @ G_output,
             np.sum(G_output, axis=0),
         )
-        for q, g in zip(parameters, gradients):
-            q -= RATE * g
+        update(gradients)
         return loss, *gradients
 
     return step
-
-
-NETWORKS: dict[str, Callable[[], Workload]] = {
-    "cnn": cnn,
-    "lstm": lstm,
-    "autoencoder": autoencoder,
-}

@@ -1,53 +1,59 @@
-"""The same steps in other libraries, as their own documentation writes them; those not installed are left out."""
+"""The same networks in other libraries, as their own documentation writes them, on the CPU.
+
+Each takes the dtype of the workload. `other_networks.py` has the losses of the larger networks.
+"""
 
 from __future__ import annotations
 
 import functools
-import importlib.util
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import other_networks
-from workloads import RATE, Workload
+from contender import Contender
+from workloads import BETA1, BETA2, EPSILON, RATE, Workload
+
+# PyTorch
 
 
-def contenders(workload: Workload) -> dict[str, Callable]:
-    """A step of each library that is installed, in float64 and one thread."""
-    found: dict[str, Callable] = {}
-    for module, makers in (*PEERS.items(), *PEERS_OF.get(workload.kind, {}).items()):
-        if importlib.util.find_spec(module):
-            for name, make in makers.items():
-                try:
-                    found[name] = make(workload)
-                    found[name]()  # some find out only here that they lack a compiler
-                    found[name] = make(workload)
-                except Exception as error:  # whatever a library that is half installed may raise
-                    found.pop(name, None)
-                    print(f"{name} is left out: {str(error).splitlines()[0]:.100}", file=sys.stderr)
-    return found
-
-
-def torch_eager(workload: Workload, compiled: bool = False, loss: Any = None) -> Callable:
+def torch_eager(workload: Workload, loss: Any = None, compiled: bool = False) -> Contender:
     import torch
 
-    torch.set_num_threads(1)
-    x, y = torch.tensor(workload.x), torch.tensor(workload.y)
     parameters = [torch.tensor(p, requires_grad=True) for p in workload.start]
-    optimizer = torch.optim.SGD(parameters, RATE)
-
+    if workload.adam:
+        optimizer = torch.optim.Adam(parameters, RATE, (BETA1, BETA2), EPSILON)
+    else:
+        optimizer = torch.optim.SGD(parameters, RATE)
     loss_of = functools.partial(loss or TORCH[workload.kind], torch, workload)
-    function = torch.compile(loss_of) if compiled else loss_of
+    update = optimizer.step
+    if compiled:
+        torch._dynamo.reset()
+        loss_of = torch.compile(loss_of)
+        if workload.adam:  # SGD's few operations are slower compiled
+            update = torch.compile(update)
 
-    def step():
+    def step(x: Any, y: Any) -> Any:
         optimizer.zero_grad()
-        loss = function(x, y, parameters)
+        loss = loss_of(x, y, parameters)
         loss.backward()
-        optimizer.step()
-        return loss.detach(), *(p.grad for p in parameters)
+        update()
+        return loss.detach()
 
-    return step
+    return Contender(
+        lambda: [p.detach() for p in parameters],
+        step,
+        gradients=lambda: [p.grad for p in parameters],
+        given=torch.tensor,
+    )
+
+
+def torch_compiled(workload: Workload) -> Contender:
+    return torch_eager(workload, compiled=True)
+
+
+def torch_lstm_in_one(workload: Workload) -> Contender:
+    return torch_eager(workload, loss=other_networks.torch_lstm_in_one)
 
 
 def torch_mlp(torch: Any, workload: Workload, x: Any, y: Any, parameters: Any) -> Any:
@@ -64,22 +70,81 @@ def torch_mlp(torch: Any, workload: Workload, x: Any, y: Any, parameters: Any) -
 TORCH = {"mlp": torch_mlp, **other_networks.TORCH}
 
 
-def torch_compiled(workload: Workload) -> Callable:
-    return torch_eager(workload, compiled=True)
+# JAX
 
 
-def jax_parts(workload: Workload, loss: Any = None) -> tuple[Any, list[Any], Callable]:
-    """JAX, the parameters, and a step as a pure function."""
+def jax_parts(workload: Workload, loss: Any = None) -> tuple[Any, Any, Callable]:
+    """JAX, what is trained, and a step as a pure function."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    jnp = jax.numpy
     loss_of = functools.partial(loss or JAX[workload.kind], jax, workload)
 
-    def step(parameters, batch):
-        loss, gradients = jax.value_and_grad(loss_of)(parameters, *batch)
-        return [p - RATE * g for p, g in zip(parameters, gradients)], (loss, gradients)
+    def step(state: Any, x: Any, y: Any) -> Any:
+        parameters, means, squares, steps = state
+        loss, gradients = jax.value_and_grad(loss_of)(parameters, x, y)
+        if not workload.adam:
+            return ([p - RATE * g for p, g in zip(parameters, gradients)], [], [], steps), (
+                loss,
+                gradients,
+            )
+        steps = steps + 1
+        means = [BETA1 * m + (1 - BETA1) * g for m, g in zip(means, gradients)]
+        squares = [BETA2 * s + (1 - BETA2) * g * g for s, g in zip(squares, gradients)]
+        of_mean, of_square = (
+            1 - jnp.power(beta, steps).astype(loss.dtype) for beta in (BETA1, BETA2)
+        )
+        moved = [
+            p - RATE * (m / of_mean) / (jnp.sqrt(s / of_square) + EPSILON)
+            for p, m, s in zip(parameters, means, squares)
+        ]
+        return (moved, means, squares, steps), (loss, gradients)
 
-    return jax, [jax.numpy.asarray(p) for p in workload.start], step
+    means, squares = (
+        [jnp.zeros_like(p) for p in workload.start if workload.adam] for _ in range(2)
+    )
+    return jax, ([*map(jnp.array, workload.start)], means, squares, jnp.array(0)), step
+
+
+def jax_jit(workload: Workload, loss: Any = None) -> Contender:
+    jax, state, pure = jax_parts(workload, loss)
+    jitted = jax.jit(pure, donate_argnums=0)
+
+    def step(x: Any, y: Any) -> Any:
+        nonlocal state
+        state, (loss, gradients) = jitted(state, x, y)
+        jax.block_until_ready(state)
+        return loss, *gradients
+
+    return Contender(lambda: state[0], step, given=jax.numpy.array)
+
+
+def jax_scan(workload: Workload) -> Contender:
+    """An epoch in one call, the batches gathered inside."""
+    jax, state, pure = jax_parts(workload)
+    batch = len(workload.x)
+
+    def steps(state: Any, xs: Any, ys: Any, order: Any) -> Any:
+        def one(state: Any, rows: Any) -> Any:
+            state, (loss, _) = pure(state, xs[rows], ys[rows])
+            return state, loss
+
+        return jax.lax.scan(one, state, order.reshape(-1, batch))
+
+    jitted = jax.jit(steps, donate_argnums=0)
+
+    def epoch(xs: Any, ys: Any, order: Any) -> Any:
+        nonlocal state
+        state, losses = jitted(state, xs, ys, order)
+        jax.block_until_ready(state)
+        return losses
+
+    return Contender(lambda: state[0], epoch=epoch, given=jax.numpy.array)
+
+
+def jax_unrolled(workload: Workload) -> Contender:
+    return jax_jit(workload, loss=other_networks.jax_lstm_unrolled)
 
 
 def jax_mlp(jax: Any, workload: Workload, parameters: Any, x: Any, y: Any) -> Any:
@@ -95,48 +160,14 @@ def jax_mlp(jax: Any, workload: Workload, parameters: Any, x: Any, y: Any) -> An
 JAX = {"mlp": jax_mlp, **other_networks.JAX}
 
 
-def jax_jit(workload: Workload, loss: Any = None) -> Callable:
-    jax, parameters, pure = jax_parts(workload, loss)
-    jitted, batch = jax.jit(pure), (jax.numpy.asarray(workload.x), jax.numpy.asarray(workload.y))
-
-    def step():
-        nonlocal parameters
-        parameters, (loss, gradients) = jitted(parameters, batch)
-        jax.block_until_ready(parameters)
-        return loss, *gradients
-
-    return step
+# autograd and MyGrad: fully connected layers, SGD
 
 
-def jax_scan(workload: Workload) -> Callable:
-    jax, parameters, pure = jax_parts(workload)
-    scan = jax.jit(
-        lambda parameters, xs, ys: jax.lax.scan(
-            lambda p, b: (pure(p, b)[0], pure(p, b)[1][0]), parameters, (xs, ys)
-        )
-    )
-    repeats = max(2, workload.rows // len(workload.x))
-    xs, ys = (jax.numpy.asarray(np.stack([a] * repeats)) for a in (workload.x, workload.y))
-
-    def steps():
-        nonlocal parameters
-        parameters, losses = scan(parameters, xs, ys)
-        jax.block_until_ready(parameters)
-        return losses
-
-    def one():
-        moved, losses = scan(parameters, xs[:1], ys[:1])
-        return losses[0], *moved
-
-    steps.count, steps.one = repeats, one
-    return steps
-
-
-def hips_autograd(workload: Workload) -> Callable:
+def hips_autograd(workload: Workload) -> Contender:
     import autograd
     import autograd.numpy as anp
 
-    def loss_of(parameters, x, y):
+    def loss_of(parameters: Any, x: Any, y: Any) -> Any:
         for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2]):
             x = anp.maximum(x @ weight + bias, 0)
         output = x @ parameters[-2] + parameters[-1]
@@ -148,62 +179,34 @@ def hips_autograd(workload: Workload) -> Callable:
     differentiate = autograd.value_and_grad(loss_of)
     parameters = [p.copy() for p in workload.start]
 
-    def step():
-        loss, gradients = differentiate(parameters, workload.x, workload.y)
+    def step(x: Any, y: Any) -> Any:
+        loss, gradients = differentiate(parameters, x, y)
         for p, g in zip(parameters, gradients):
             p -= RATE * g
         return loss, *gradients
 
-    return step
+    return Contender(lambda: parameters, step)
 
 
-def mygrad_eager(workload: Workload) -> Callable:
+def mygrad_eager(workload: Workload) -> Contender:
     import mygrad
     from mygrad.nnet import relu, softmax_crossentropy
 
     parameters = [mygrad.tensor(p) for p in workload.start]
-    ids = np.argmax(workload.y, axis=1)
+    targets = np.asarray if workload.square else functools.partial(np.argmax, axis=1)
 
-    def step():
-        x = workload.x
+    def step(x: Any, y: Any) -> Any:
         for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2]):
             x = relu(x @ weight + bias)
         output = x @ parameters[-2] + parameters[-1]
-        loss = (
-            mygrad.mean((output - workload.y) ** 2)
-            if workload.square
-            else softmax_crossentropy(output, ids)
-        )
+        if workload.square:
+            loss = mygrad.mean((output - y) ** 2)
+        else:
+            loss = softmax_crossentropy(output, y)
         loss.backward()
         gradients = [p.grad for p in parameters]
         for p, g in zip(parameters, gradients):
             p.data -= RATE * g
         return loss.data, *gradients
 
-    return step
-
-
-def torch_lstm_in_one(workload: Workload) -> Callable:
-    return torch_eager(workload, loss=other_networks.torch_lstm_in_one)
-
-
-def jax_unrolled(workload: Workload) -> Callable:
-    return jax_jit(workload, loss=other_networks.jax_lstm_unrolled)
-
-
-# Those who take part in every network, and in some alone
-PEERS: dict[str, dict[str, Callable[[Workload], Callable]]] = {
-    "torch": {"torch eager": torch_eager},
-    "jax": {"JAX jit": jax_jit, "JAX lax.scan": jax_scan},
-}
-PEERS_OF: dict[str, dict[str, dict[str, Callable[[Workload], Callable]]]] = {
-    "mlp": {
-        "torch": {"torch.compile": torch_compiled},
-        "autograd": {"HIPS autograd": hips_autograd},
-        "mygrad": {"MyGrad": mygrad_eager},
-    },
-    "lstm": {
-        "torch": {"torch.lstm": torch_lstm_in_one},
-        "jax": {"JAX jit, unrolled": jax_unrolled},
-    },
-}
+    return Contender(lambda: [p.data for p in parameters], step, targets=targets)

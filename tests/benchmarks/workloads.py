@@ -1,23 +1,21 @@
-"""What is timed: per workload, the same training step as each contender makes it, on data of the real shapes.
+"""What is timed: networks with data of the real shapes, their loss in Tensors, and their step by hand in clean NumPy.
 
-A contender is a function without arguments that makes one step (forward, backward, update) and returns the loss and the
-gradients. One that makes a whole epoch says in `count` of how many steps, and has in `one` a function that makes a
-single one and returns the loss and the parameters. Each keeps its own copy of the parameters, so that all of them
-travel the same road.
+`clean(update, *parameters)` is a function of a batch that makes a step (forward, backward, update) and returns the loss
+and the gradients; `update(gradients)` is one of the two below.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_steel import SGD, Tensor, compile_backprop, compile_epoch, relu, softmax_cross_entropy
+from tinygrad_steel import Tensor, relu, softmax_cross_entropy
 
 RATE = 0.001
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of Adam, in every library
 
 
 class Workload(NamedTuple):
@@ -28,66 +26,81 @@ class Workload(NamedTuple):
     start: Sequence[np.ndarray]
     clean: Callable[..., Callable]
     loss: Callable[..., Tensor]
+    products: Sequence[tuple[int, int, int]]  # rows, inner, columns, first the one with the data
     book: Callable[..., Callable] | None = None
     square: bool = False  # mean square instead of softmax cross entropy
     kind: str = "mlp"  # by which other libraries know the network
     rows: int = 1550  # of the training set, from which an epoch gathers its batches: as many as the real one has
+    adam: bool = False  # instead of SGD
 
-    def contenders(self) -> dict[str, Callable]:
-        """Everyone who takes part, from the same parameters."""
-        found = {"clean NumPy": self.clean(self.x, self.y, *map(np.copy, self.start))}
-        if self.book:
-            found["book"] = self.book(self.x, self.y, *map(np.copy, self.start))
-        found["eager"] = self.eager()
-        found["replay"] = self.compiled_step("numpy")
-        if importlib.util.find_spec("numba"):
-            found["compiled step"] = self.compiled_step("auto")
-            found["compiled epoch"] = self.compiled_epoch()
-        return found
+    @property
+    def dtype(self) -> np.dtype:
+        return self.x.dtype
 
-    def graph(self) -> tuple[Tensor, Tensor, list[Tensor], Tensor]:
-        """Data, parameters and loss as Tensors."""
-        x, y = Tensor(self.x, name="x"), Tensor(self.y, name="y")
-        parameters = [Tensor(p, requires_grad=True, name=f"p{i}") for i, p in enumerate(self.start)]
-        return x, y, parameters, self.loss(x, y, *parameters)
+    @property
+    def steps(self) -> int:
+        """Of an epoch, or of a part of it that is done within some tenths of a second."""
+        return max(2, min(self.rows // len(self.x), int(1e9 / self.flops)))
 
-    def eager(self) -> Callable:
-        x, y, parameters, _ = self.graph()
-        x, y = x.detach(), y.detach()  # without names, as in training
-        optimizer, expression = SGD(parameters, RATE), self.loss
+    @property
+    def steps_at_most(self) -> float:
+        """How many may be timed: the means of Adam shrink, behind dead units, to denormal numbers, which are slow."""
+        smallest = np.log(np.finfo(self.dtype).tiny)
+        return 0.8 * smallest / np.log(BETA1) if self.adam else np.inf
 
-        def step():
-            loss = expression(x, y, *parameters)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            return loss.data, *(p.grad for p in parameters)
+    @property
+    def flops(self) -> int:
+        """Of the matrix products of a step: forward, the weight's gradient, and the input's but for the data."""
+        found = [2 * rows * inner * columns for rows, inner, columns in self.products]
+        return 3 * sum(found) - found[0]
 
-        return step
+    def in_float32(self) -> Workload:
+        """The same in the other dtype."""
+        x, y, *start = (a.astype(np.float32) for a in (self.x, self.y, *self.start))
+        return self._replace(x=x, y=y, start=start)
 
-    def compiled_step(self, backend: str) -> Callable:
-        _, _, parameters, loss = self.graph()
-        compiled = compile_backprop(loss, optimizer=SGD(parameters, RATE), backend=backend)
-        x, y, gradients = self.x, self.y, [compiled.gradients[p.name] for p in parameters]
+    def training_set(self, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows for so many steps, no two alike, and an order to take them in."""
+        rng = np.random.default_rng(5)
+        rows = steps * len(self.x)
+        taken = rng.integers(0, len(self.x), rows)
+        scales = rng.uniform(0.5, 1.5, (rows, *[1] * (self.x.ndim - 1))).astype(self.dtype)
+        return self.x[taken] * scales, self.y[taken], rng.permutation(rows)
 
-        def step():
-            return compiled(x, y), *gradients
 
-        return step
+# What makes a step of gradients
 
-    def compiled_epoch(self) -> Callable:
-        x, y, parameters, loss = self.graph()
-        epoch = compile_epoch(loss, (x, y), optimizer=SGD(parameters, RATE))
-        repeats = max(2, self.rows // len(self.x))
-        xs, ys = np.concatenate([self.x] * repeats), np.concatenate([self.y] * repeats)
-        order = np.arange(len(xs))
 
-        def steps():
-            return epoch(xs, ys, order=order)
+def sgd(parameters: Sequence[np.ndarray]) -> Callable:
+    def update(gradients):
+        for p, g in zip(parameters, gradients):
+            p -= RATE * g
 
-        steps.count = repeats
-        steps.one = lambda: (epoch(self.x, self.y)[0], *(p.data for p in parameters))
-        return steps
+    return update
+
+
+def adam(parameters: Sequence[np.ndarray]) -> Callable:
+    """As Kingma and Ba, 2015, algorithm 1."""
+    means, squares = ([np.zeros_like(p) for p in parameters] for _ in range(2))
+    steps = 0
+
+    def update(gradients):
+        nonlocal steps
+        steps += 1
+        of_mean, of_square = 1 - BETA1**steps, 1 - BETA2**steps
+        for p, g, mean, square in zip(parameters, gradients, means, squares):
+            mean *= BETA1
+            mean += (1 - BETA1) * g
+            square *= BETA2
+            square += (1 - BETA2) * g * g
+            p -= RATE * (mean / of_mean) / (np.sqrt(square / of_square) + EPSILON)
+
+    return update
+
+
+def layers(batch: int, widths: Sequence[int]) -> list[tuple[int, int, int]]:
+    """The products of fully connected layers."""
+    return [(batch, inputs, outputs) for inputs, outputs in itertools.pairwise(widths)]
 
 
 def steel() -> Workload:
@@ -101,12 +114,13 @@ def steel() -> Workload:
         start,
         steel_clean,
         lambda x, y, w, b: softmax_cross_entropy(x @ w + b, y).mean(),
+        layers(10, (27, 7)),
         steel_book,
     )
 
 
-def steel_clean(x, y, weight, bias):
-    def step():
+def steel_clean(update, weight, bias):
+    def step(x, y):
         nonlocal weight, bias
         output = x @ weight + bias
         shifted = output - np.max(output, axis=1, keepdims=True)
@@ -123,7 +137,7 @@ def steel_clean(x, y, weight, bias):
     return step
 
 
-def steel_book(x, y, weight, bias):
+def steel_book(update, weight, bias):
     """As books print it: every local derivative an array of its own, functions where one would do."""
 
     def softmax(x):
@@ -131,7 +145,7 @@ def steel_book(x, y, weight, bias):
         e = np.exp((x.transpose() - peak).transpose())
         return (e.transpose() / np.sum(e, axis=1)).transpose()
 
-    def step():
+    def step(x, y):
         nonlocal weight, bias
         output = np.matmul(x, weight) + bias
         probabilities = softmax(output)
@@ -155,15 +169,19 @@ def abalone() -> Workload:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(10, 10)), rng.integers(1, 30, (10, 1)).astype(float)
     start = rng.normal(0, 0.003, (10, 1)), np.zeros(1)
-    return Workload(x, y, start, abalone_clean, abalone_loss, abalone_book, square=True, rows=3340)
+    return Workload(
+        *(x, y, start, abalone_clean, abalone_loss, layers(10, (10, 1)), abalone_book),
+        square=True,
+        rows=3340,
+    )
 
 
 def abalone_loss(x, y, weight, bias):
     return (x @ weight + bias - y).square().mean()
 
 
-def abalone_clean(x, y, weight, bias):
-    def step():
+def abalone_clean(update, weight, bias):
+    def step(x, y):
         nonlocal weight, bias
         output = x @ weight + bias
         diff = output - y
@@ -178,8 +196,8 @@ def abalone_clean(x, y, weight, bias):
     return step
 
 
-def abalone_book(x, y, weight, bias):
-    def step():
+def abalone_book(update, weight, bias):
+    def step(x, y):
         nonlocal weight, bias
         output = np.matmul(x, weight) + bias
         diff = output - y
@@ -200,8 +218,8 @@ def abalone_book(x, y, weight, bias):
     return step
 
 
-def mlp(widths: Sequence[int] = (27, 12, 6, 4, 7), batch: int = 10) -> Workload:
-    """Hidden layers with relu, then softmax cross entropy, SGD; the widths are inputs, hidden layers, classes."""
+def mlp(widths: Sequence[int], batch: int = 10, **other: Any) -> Workload:
+    """Hidden layers with relu, then softmax cross entropy; the widths are inputs, hidden layers, classes."""
     rng = np.random.default_rng(0)
     x, y = (
         rng.normal(size=(batch, widths[0])),
@@ -210,7 +228,7 @@ def mlp(widths: Sequence[int] = (27, 12, 6, 4, 7), batch: int = 10) -> Workload:
     start = []
     for inputs, outputs in itertools.pairwise(widths):
         start += [rng.normal(0, inputs**-0.5, (inputs, outputs)), np.zeros(outputs)]
-    return Workload(x, y, start, mlp_clean, mlp_loss)
+    return Workload(x, y, start, mlp_clean, mlp_loss, layers(batch, widths), **other)
 
 
 def mlp_loss(x, y, *parameters):
@@ -220,41 +238,25 @@ def mlp_loss(x, y, *parameters):
     return softmax_cross_entropy(x @ weight + bias, y).mean()
 
 
-def mlp_clean(x, y, *parameters):
-    def step():
-        layers, h = [*zip(parameters[::2], parameters[1::2])], x
+def mlp_clean(update, *parameters):
+    def step(x, y):
+        pairs, h = [*zip(parameters[::2], parameters[1::2])], x
         hs = [x]
-        for weight, bias in layers[:-1]:
+        for weight, bias in pairs[:-1]:
             h = np.maximum(h @ weight + bias, 0)
             hs.append(h)
-        weight, bias = layers[-1]
+        weight, bias = pairs[-1]
         output = h @ weight + bias
         shifted = output - np.max(output, axis=1, keepdims=True)
         e = np.exp(shifted)
         sums = np.sum(e, axis=1, keepdims=True)
         loss = np.mean(np.log(sums[:, 0]) - np.sum(y * shifted, axis=1))
         G, gradients = (e / sums - y) / len(x), []
-        for i in range(len(layers) - 1, -1, -1):
+        for i in range(len(pairs) - 1, -1, -1):
             gradients[:0] = [hs[i].T @ G, np.sum(G, axis=0)]
             if i:
-                G = (G @ layers[i][0].T) * (hs[i] > 0)
-        for p, g in zip(parameters, gradients):
-            p -= RATE * g
+                G = (G @ pairs[i][0].T) * (hs[i] > 0)
+        update(gradients)
         return loss, *gradients
 
     return step
-
-
-WORKLOADS: dict[str, Callable[[], Workload]] = {
-    "steel": steel,
-    "abalone": abalone,
-    "mlp": mlp,
-    "large": lambda: mlp((784, 512, 512, 10), 512),
-}
-
-# How cost grows: one of width, batch and depth at a time.
-SWEEPS: dict[str, dict[int, Callable[[], Workload]]] = {
-    "width": {n: (lambda n=n: mlp((27, n, n, 7))) for n in (4, 16, 64, 256)},
-    "batch": {n: (lambda n=n: mlp((27, 32, 32, 7), n)) for n in (1, 10, 100, 1000)},
-    "depth": {n: (lambda n=n: mlp((27, *[16] * n, 7))) for n in (1, 2, 4, 8)},
-}

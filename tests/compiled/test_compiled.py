@@ -12,7 +12,6 @@ import functools
 import gc
 import importlib.util
 import itertools
-import math
 import os
 import pickle
 import random as pyrandom
@@ -80,33 +79,6 @@ def needed(backend):
         missing = 'the numba back end cannot be tested: pip install "tinygrad_steel[jit]" (it is in the test extra)'
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     return backend
-
-
-@pytest.fixture
-def uncompiled(monkeypatch, tmp_path):
-    """The numba back end without a compiler: its loops, run by Python. Slow for large arrays, but at once there."""
-    numba = types.ModuleType("numba")
-    numba.njit, numba.__version__ = lambda *signature, **options: lambda function: function, "none"
-    numba.core = types.SimpleNamespace(errors=types.SimpleNamespace(NumbaError=ArithmeticError))
-    functions = {name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "tanh")}
-    for file, own in {"elementary": functions, "kernels_block": {"product": plain_product}}.items():
-        module = types.ModuleType(f"tinygrad_steel.compiled.{file}")
-        vars(module).update(own)
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(sys.modules, "numba", numba)
-    monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path))
-
-
-def plain_product(m, c, a, b, rows, columns, inner, a_rows, a_inner, b_inner, b_column):
-    """What a call of vector code means, by NumPy's strides."""
-
-    def shown(first, shape, strides):
-        in_bytes = [step * m.itemsize for step in strides]
-        return np.lib.stride_tricks.as_strided(m[first:], shape, in_bytes, writeable=False)
-
-    left = shown(a, (*rows, *inner), (*a_rows, *a_inner)).reshape(math.prod(rows), -1)
-    right = shown(b, (math.prod(inner), columns), (b_inner, b_column))
-    m[c : c + len(left) * columns] = (left @ right).ravel()
 
 
 @pytest.fixture(params=["numpy", "loops"])
@@ -833,7 +805,7 @@ def small():
 def test_what_cannot_be_compiled(compiled):
     p, x, loss = small()
     unused = Tensor(1.0, requires_grad=True, name="unused")
-    with pytest.raises(ValueError, match="backend is one of auto, numba, numpy, not 'cuda'"):
+    with pytest.raises(ValueError, match="backend is one of auto, numba, numpy, jax, not 'cuda'"):
         compiled(loss, optimizer=SGD([p]), backend="cuda")
     with pytest.raises(ValueError, match="does not depend on the optimizer's .*unused"):
         compiled(loss, optimizer=SGD([p, unused]))

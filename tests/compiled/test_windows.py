@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -29,16 +27,6 @@ from tinygrad_steel import (
 )
 
 EXACT = {"rtol": 1e-10, "atol": 1e-13}
-
-
-@pytest.fixture
-def uncompiled(monkeypatch, tmp_path):
-    """The numba back end without a compiler: its loops, run by Python."""
-    numba = types.ModuleType("numba")
-    numba.njit, numba.__version__ = lambda *signature, **options: lambda function: function, "none"
-    numba.core = types.SimpleNamespace(errors=types.SimpleNamespace(NumbaError=ArithmeticError))
-    monkeypatch.setitem(sys.modules, "numba", numba)
-    monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path))
 
 
 def in_each(request):

@@ -10,13 +10,15 @@ from .lower import TrainingStep
 from .memory import NoLoops
 from .numba_engine import NumbaEngine
 
-BACKENDS = ("auto", "numba", "numpy")
+BACKENDS = ("auto", "numba", "numpy", "jax")
 
 
 def engine_for(program: TrainingStep, backend: str, what: str) -> Engine:
     """The engine asked for, or the best there is; `what`: "step" or "epoch"."""
     if backend not in BACKENDS:
         raise ValueError(f"backend is one of {', '.join(BACKENDS)}, not {backend!r}")
+    if backend == "jax":  # only where it is asked for: it takes long to load
+        return jax_engine(program, what)
     if backend == "numpy" or (backend == "auto" and importlib.util.find_spec("numba") is None):
         return NumPyEngine(program)
     try:
@@ -30,3 +32,17 @@ def engine_for(program: TrainingStep, backend: str, what: str) -> Engine:
         if backend == "numba":
             raise
         return NumPyEngine(program)
+
+
+def jax_engine(program: TrainingStep, what: str) -> Engine:
+    """The engine in jax; ImportError where jax is missing, or too old."""
+    try:
+        import jax
+
+        jax.enable_x64  # noqa: B018  # as a context it came with jax 0.8
+        from .jax_engine import JaxEngine
+    except (ImportError, AttributeError) as error:
+        raise ImportError(
+            f'backend="jax" needs jax 0.8 or later: pip install "tinygrad_steel[jax]" ({error})'
+        ) from error
+    return JaxEngine(program, what)

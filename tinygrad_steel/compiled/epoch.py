@@ -130,11 +130,12 @@ class Epoch(Compiled):
     Attributes
     ----------
     backend : str
-        "numba" or "numpy".
+        "numba", "numpy" or "jax".
     source : str
-        What runs, as Python.
+        What runs, as Python; of jax, each step of `jax.lax.scan`.
     compile_seconds : float
-        How long it took to compile, or to load from disk.
+        How long it took to compile, or to load from disk, up to now: jax compiles when the epoch is
+        first called, and anew for another number of rows.
     last_outputs : list of ndarray
         The outputs of a last, shorter batch of the latest call.
     """

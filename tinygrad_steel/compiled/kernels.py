@@ -9,13 +9,13 @@ from numba.core import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from .kernels_forms import Kernel
+from .kernels_forms import End, Kernel
+from .kernels_plain import SLACK
 from .kernels_plan import shape_of
-from .kernels_target import target
+from .kernels_target import Target, target
 from .kernels_vectors import POINTER
 
-# A vector that begins at the last number of an array ends so many numbers, or fewer, behind it.
-SLACK = 16
+__all__ = ["SLACK", "add_product", "affine", "affine_relu", "product", "product_relu_vjp"]
 
 
 @intrinsic(prefer_literal=True)
@@ -34,21 +34,14 @@ def product(
 ) -> Any:
     """A matrix product, c = a @ b, as vector code for just these sizes.
 
-    For use in functions that numba compiles. With NumPy it is ::
-
-        i = sum(np.meshgrid(*[n * np.arange(m) for m, n in zip(rows, a_rows)], indexing="ij")).ravel()
-        k = sum(np.meshgrid(*[n * np.arange(m) for m, n in zip(inner, a_inner)], indexing="ij")).ravel()
-        j = b_column * np.arange(columns)
-        at = b_inner * np.arange(len(k))
-        c[...] = (a[i[:, None] + k] @ b[at[:, None] + j]).ravel()
-
-    so that `rows` and `inner` may each be several axes of an array, as in a convolution.
+    For use in functions that numba compiles; `kernels_plain.product` is the same in NumPy.
 
     Parameters
     ----------
-    c, a, b : array
+    c, a, b : array, or tuple of array and int
         One axis, contiguous, all float64 or all float32; c overlaps neither a nor b. Behind the
         end of each there is memory that may be read: SLACK numbers. Nothing is written there.
+        `(m, 120)` stands for `m[120:]`, and takes numba a third of the time to compile.
     rows, inner : tuple of int
         The axes that make up the rows of the product, and those that are summed over.
     columns : int
@@ -82,51 +75,174 @@ def product(
     array([[ 3.,  3.],
            [12., 12.]])
     """
-    if not all(isinstance(x, types.Array) and x.ndim == 1 and x.layout == "C" for x in (c, a, b)):
-        raise TypingError(f"product: c, a, b are contiguous arrays of one axis, not {c}, {a}, {b}")
-    if not c.dtype == a.dtype == b.dtype or c.dtype not in (types.float32, types.float64):
-        raise TypingError(f"product: one of float32, float64; not {c.dtype}, {a.dtype}, {b.dtype}")
     sizes = (rows, columns, inner, a_rows, a_inner, b_inner, b_column)
-    numbers = [literal(x) for x in sizes]
-    return types.void(c, a, b, *sizes), lambda *given: write_call(numbers, *given)
+    return signature_of("product", [c, a, b], sizes)
 
 
-def literal(given: Any) -> Any:
+@intrinsic(prefer_literal=True)
+def affine(
+    typing_context: Any,
+    c: Any,
+    start: Any,
+    a: Any,
+    b: Any,
+    rows: Any,
+    columns: Any,
+    inner: Any,
+    a_rows: Any,
+    a_inner: Any,
+    b_inner: Any,
+    b_column: Any,
+) -> Any:
+    """c = a @ b + start, a row that is added to each; else as `product`."""
+    sizes = (rows, columns, inner, a_rows, a_inner, b_inner, b_column)
+    return signature_of("affine", [c, start, a, b], sizes)
+
+
+@intrinsic(prefer_literal=True)
+def affine_relu(
+    typing_context: Any,
+    c: Any,
+    start: Any,
+    a: Any,
+    b: Any,
+    rows: Any,
+    columns: Any,
+    inner: Any,
+    a_rows: Any,
+    a_inner: Any,
+    b_inner: Any,
+    b_column: Any,
+) -> Any:
+    """c = max(a @ b + start, 0), where NaN stays NaN; else as `affine`."""
+    sizes = (rows, columns, inner, a_rows, a_inner, b_inner, b_column)
+    return signature_of("affine_relu", [c, start, a, b], sizes)
+
+
+@intrinsic(prefer_literal=True)
+def add_product(
+    typing_context: Any,
+    c: Any,
+    a: Any,
+    b: Any,
+    rows: Any,
+    columns: Any,
+    inner: Any,
+    a_rows: Any,
+    a_inner: Any,
+    b_inner: Any,
+    b_column: Any,
+) -> Any:
+    """c += a @ b; else as `product`."""
+    sizes = (rows, columns, inner, a_rows, a_inner, b_inner, b_column)
+    return signature_of("add_product", [c, a, b], sizes)
+
+
+@intrinsic(prefer_literal=True)
+def product_relu_vjp(
+    typing_context: Any,
+    c: Any,
+    y: Any,
+    a: Any,
+    b: Any,
+    rows: Any,
+    columns: Any,
+    inner: Any,
+    a_rows: Any,
+    a_inner: Any,
+    b_inner: Any,
+    b_column: Any,
+) -> Any:
+    """c = (a @ b) * sign(y), where y is a result of relu and lies as c does; else as `product`."""
+    sizes = (rows, columns, inner, a_rows, a_inner, b_inner, b_column)
+    return signature_of("product_relu_vjp", [c, y, a, b], sizes)
+
+
+def signature_of(name: str, places: list[Any], sizes: tuple[Any, ...]) -> Any:
+    """The types of a call, and what writes it."""
+    arrays = [array_of(x) for x in places]
+    if not all(isinstance(x, types.Array) and x.ndim == 1 and x.layout == "C" for x in arrays):
+        given = ", ".join(map(str, places))
+        raise TypingError(f"{name} takes contiguous arrays of one axis, not {given}")
+    kinds = {x.dtype for x in arrays}
+    if len(kinds) > 1 or not kinds <= {types.float32, types.float64}:
+        given = ", ".join(str(x.dtype) for x in arrays)
+        raise TypingError(f"{name} takes arrays that are all float64 or all float32, not {given}")
+    numbers = [literal(name, x) for x in sizes]
+    return types.void(*places, *sizes), lambda *given: write_call(
+        name, len(places), numbers, *given
+    )
+
+
+def array_of(place: Any) -> Any:
+    """The type of the array in `(array, first)`, else what is given."""
+    if isinstance(place, types.Tuple) and len(place) == 2 and isinstance(place[1], types.Integer):
+        return place[0]
+    return place
+
+
+def literal(name: str, given: Any) -> Any:
     """The number, or the tuple of numbers, that stands in the source."""
     if isinstance(given, types.IntegerLiteral):
         return given.literal_value
     if isinstance(given, (types.UniTuple, types.Tuple)):
-        return tuple(literal(x) for x in given.types)
-    raise TypingError(f"product: sizes and strides are numbers written out, not {given}")
+        return tuple(literal(name, x) for x in given.types)
+    raise TypingError(f"{name}: sizes and steps are numbers written out, not {given}")
 
 
-def write_call(numbers: list[Any], context: Any, builder: Any, signature: Any, given: Any) -> Any:
+def write_call(
+    name: str,
+    places: int,
+    numbers: list[Any],
+    context: Any,
+    builder: Any,
+    signature: Any,
+    given: Any,
+) -> Any:
     """Call the kernel of these sizes, which is written into the module where it is not there yet."""
     if 0 not in (*numbers[0], numbers[1]):
-        kinds = signature.args[:3]
-        arrays = [context.make_array(x)(context, builder, y) for x, y in zip(kinds, given[:3])]
-        pointers = [array.data for array in arrays]
-        function = kernel(context, builder.module, kinds[0].dtype, numbers)
-        builder.call(function, pointers)
+        kinds = signature.args[:places]
+        number = ir.FloatType() if array_of(kinds[0]).dtype == types.float32 else ir.DoubleType()
+        vectors = target(*context.codegen().magic_tuple())
+        function = kernel(builder.module, name, number, numbers, vectors)
+        pairs = zip(kinds, given[:places], strict=True)
+        builder.call(function, [address(context, builder, *pair) for pair in pairs])
     return context.get_dummy_value()
 
 
-def kernel(context: Any, module: Any, kind: Any, numbers: list[Any]) -> Any:
+def address(context: Any, builder: Any, place: Any, value: Any) -> Any:
+    """Where an array's numbers are; from the first on in `(array, first)`."""
+    array, first = array_of(place), None
+    if array is not place:
+        value, first = (builder.extract_value(value, n) for n in (0, 1))
+        first = context.cast(builder, first, place[1], types.intp)
+    data = context.make_array(array)(context, builder, value).data
+    return data if first is None else builder.gep(data, [first])
+
+
+def kernel(module: Any, name: str, number: Any, numbers: list[Any], vectors: Target) -> Any:
     """The function of these sizes in this module: one for all its calls."""
-    name = f"product_{kind}_" + "_".join(str(x).replace("-", "m") for x in numbers)
-    name = "".join(x if x.isalnum() else "_" for x in name)
-    if name in module.globals:
-        return module.globals[name]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * 3), name)
+    sizes = "_".join(str(x).replace("-", "m") for x in numbers)
+    known = "".join(x if x.isalnum() else "_" for x in f"{name}_{number}_{sizes}")
+    if known in module.globals:
+        return module.globals[known]
+    pointers = 3 if name in ("product", "add_product") else 4
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * pointers), known)
     function.linkage = "internal"
     function.attributes.add("noinline")
+    function.attributes.add("optsize")  # not to unroll: a tile is all the code that pays
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     shape, swapped = shape_of(*numbers)
-    c, a, b = function.args
+    c, *beside, a, b = function.args
     if swapped:
         a, b = b, a
-    number = ir.FloatType() if kind == types.float32 else ir.DoubleType()
-    vectors = target(*context.codegen().magic_tuple())
-    Kernel(builder, number, shape, vectors, c, a, b).emit()
+    end = End(
+        start=beside[0] if name.startswith("affine") else None,
+        one=swapped,
+        relu=name == "affine_relu",
+        slope=beside[0] if name == "product_relu_vjp" else None,
+        onto=name == "add_product",
+    )
+    Kernel(builder, number, shape, vectors, c, a, b, end).emit()
     builder.ret_void()
     return function

@@ -2,31 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from .kernels_plan import NEAR, Axis, Shape, count, splits, tile
+from .kernels_plan import FAR, GROUP, LARGE, NEAR, PANEL, Shape, splits
 from .kernels_target import Target
-from .kernels_vectors import Index, Vectors
-
-Loops = Sequence[
-    tuple[Index, int, int]
-]  # over terms: the length, and one turn's step in a and in b
+from .kernels_vectors import I64, Index
+from .kernels_walk import Loops, Walk, loops_over
 
 
-class Kernel:
+class Left(NamedTuple):
+    """Rows of a for a tile."""
+
+    address: Any
+    places: Sequence[int]  # of the rows, from there
+    loops: Loops
+
+
+class Right(NamedTuple):
+    """Columns of b for a tile."""
+
+    address: Any
+    step: int  # from one term to the next
+    vectors: int
+    last: int  # how many lanes of the last vector are columns
+
+
+class Part(NamedTuple):
+    """Which terms a tile sums: all, or some."""
+
+    later: Any = None  # whether others came before, known when the kernel runs
+    last: Any = None  # whether none come behind
+
+
+class End(NamedTuple):
+    """What becomes of the sums: stored as they are, or with a row added to each, and so on."""
+
+    start: Any = None  # the address of a row that sums start from
+    one: bool = False  # whether it is one number, for all columns
+    relu: bool = False
+    slope: Any = None  # the address of results of relu, by whose slopes the sums are multiplied
+    onto: bool = False
+
+
+class Kernel(Walk):
     """A product in the making: c = a @ b, by its sizes and strides, on one target."""
 
     def __init__(
-        self, builder: Any, number: Any, shape: Shape, target: Target, c: Any, a: Any, b: Any
+        self,
+        builder: Any,
+        number: Any,
+        shape: Shape,
+        target: Target,
+        c: Any,
+        a: Any,
+        b: Any,
+        end: End,
     ) -> None:
-        size = Vectors(builder, number, 1).size
-        widest = target.width // size
-        self.write = Vectors(builder, number, min(widest, 1 << (shape.columns - 1).bit_length()))
-        self.shape, self.target = shape, target
-        self.c, self.a, self.b = c, a, b
-        self.vectors = -(-shape.columns // self.write.lanes)
-        self.tile_rows, self.tile_vectors = tile(shape.rows, self.vectors, target.held)
+        super().__init__(builder, number, shape, target)
+        self.c, self.a, self.b, self.end = c, a, b, end
 
     @property
     def b_bytes(self) -> int:
@@ -40,32 +74,42 @@ class Kernel:
             self.zeros()
         elif self.suits_dots():
             self.dots()
-        elif shape.b_column == 1 and (
-            self.b_bytes <= NEAR or shape.row_count <= 2 * self.tile_rows
-        ):
+        elif shape.b_column == 1 and (self.b_bytes <= FAR or shape.row_count <= 2 * self.tile_rows):
             self.direct()
+        elif self.is_large():
+            self.packed_twice()
         else:
             self.packed()
 
+    def is_large(self) -> bool:
+        """Whether copying rows of a pays as well: each is met by many columns, and they do not stay near."""
+        shape = self.shape
+        return (
+            len(shape.rows) == len(shape.inner) == 1
+            and self.vectors >= 8 * self.tile_vectors
+            and shape.row_count * shape.inner_count * self.write.size > LARGE
+        )
+
     def zeros(self) -> None:
-        """c = 0, where sums have no terms."""
-        zero = self.write.number(0.0)
-        numbers = self.shape.row_count * self.shape.columns
-        self.write.loop(0, numbers, 1, lambda i, _: self.write.store_number(zero, self.c, i))
+        """c = 0, where sums have no terms; or what they start from."""
+
+        def at(row: Index, places: Sequence[int], j: Index, v: int, last: int) -> None:
+            sums = [self.write.zero] * (len(places) * v)
+            self.finish(row, j, v, last, sums, Part())
+
+        self.each_rows(lambda _, *rows: self.each_columns(lambda *columns: at(*rows, *columns)))
 
     # Tiles.
 
     def direct(self) -> None:
         """Tiles on b as it lies: rows outside where all of b stays near, else columns outside."""
         write, shape = self.write, self.shape
-        loops = [
-            (axis.length, axis.stride, count(shape.inner[n + 1 :]) * shape.b_inner)
-            for n, axis in enumerate(shape.inner)
-        ]
+        loops = loops_over(shape.inner)
 
         def at(a_at: Index, row: Index, places: Sequence[int], j: Index, v: int, last: int) -> None:
-            a, b = write.at(self.a, a_at), write.at(self.b, j)
-            self.tile(self.c_at(row, j), a, places, b, v, last, loops, None)
+            left = Left(write.at(self.a, a_at), places, loops)
+            right = Right(write.at(self.b, j), shape.b_inner, v, last)
+            self.tile(row, j, left, right, Part())
 
         if self.b_bytes <= NEAR:
             self.each_rows(lambda *rows: self.each_columns(lambda *columns: at(*rows, *columns)))
@@ -74,135 +118,244 @@ class Kernel:
 
     def packed(self) -> None:
         """Tiles on columns of b that are copied together first, as many terms at a time as stay near."""
-        write, shape = self.write, self.shape
-        width = self.tile_vectors * write.lanes
-        most = NEAR * 3 // 4 // (width * write.size)
-        most -= most % write.lanes
-        memory = write.scratch((min(most, shape.inner_count) + write.lanes) * width)
+        write = self.write
+        most = self.depth
+        memory = write.scratch((min(most, self.shape.inner_count) + write.lanes) * self.width)
 
-        def block(a_at: Index, k: Index, axes: Sequence[tuple[Index, int]]) -> None:
+        def block(a_at: Index, k: Index, loops: Loops, terms: Index) -> None:
+            part = self.part(k, terms)
+
             def columns(j: Index, v: int, last: int) -> None:
-                at = write.add(write.times(k, shape.b_inner), write.times(j, shape.b_column))
-                depth = write.times(
-                    axes[0][0], count(shape.inner[-len(axes) + 1 :]) if axes[1:] else 1
-                )
-                self.pack(memory, write.at(self.b, at), depth, v, last)
-                steps = [count(shape.inner[len(shape.inner) - n :]) for n in range(len(axes))][::-1]
-                loops = [
-                    (length, stride, step * v * write.lanes)
-                    for (length, stride), step in zip(axes, steps, strict=True)
-                ]
+                right = self.packed_columns(memory, k, terms, j, v, last)
 
                 def rows(row_at: Index, row: Index, places: Sequence[int]) -> None:
-                    a = write.at(self.a, write.add(a_at, row_at))
-                    self.tile(self.c_at(row, j), a, places, memory, v, last, loops, k)
+                    left = Left(write.at(self.a, write.add(a_at, row_at)), places, loops)
+                    self.tile(row, j, left, right, part)
 
                 self.each_rows(rows)
 
             self.each_columns(columns)
 
-        self.each_block(most, shape.inner, block)
+        self.each_block(most, self.shape.inner, block)
+
+    def packed_twice(self) -> None:
+        """As `packed`, with rows of a copied together too: as many as stay in the second cache."""
+        write, shape = self.write, self.shape
+        (row,), (term,) = shape.rows, shape.inner
+        group = max(GROUP // (self.depth * write.size) // self.tile_rows, 1)
+        area = self.depth * self.tile_rows
+        of_b = write.scratch((self.depth + write.lanes) * self.width)
+        of_a = write.scratch(area * group + write.lanes * (self.tile_rows + 1))
+
+        def block(a_at: Index, k: Index, loops: Loops, terms: Index) -> None:
+            part = self.part(k, terms)
+
+            def rows_of(first: int, size: int, many: int) -> None:
+                def some(t: Index, _: Any) -> None:
+                    tiles = write.smaller(write.add(write.times(t, -1), many), group)
+                    top = write.add(write.times(t, size), first)
+
+                    def copied(u: Index, _: Any) -> None:
+                        at = write.times(write.add(top, write.times(u, size)), row.stride)
+                        source = write.at(self.a, write.add(a_at, at))
+                        there = write.at(of_a, write.times(u, area))
+                        self.pack(there, size, source, terms, term.stride, row.stride, size)
+
+                    write.loop(0, tiles, 1, copied)
+
+                    def columns(j: Index, v: int, last: int) -> None:
+                        right = self.packed_columns(of_b, k, terms, j, v, last)
+
+                        def one(u: Index, _: Any) -> None:
+                            there = write.at(of_a, write.times(u, area))
+                            left = Left(there, range(size), [(terms, size, 1)])
+                            at = write.add(top, write.times(u, size))
+                            self.tile(at, j, left, right, part)
+
+                        write.loop(0, tiles, 1, one)
+
+                    self.each_columns(columns)
+
+                write.loop(0, many, group, some)
+
+            first = 0
+            for size, many in splits(row.length, self.tile_rows):
+                rows_of(first, size, many)
+                first += size * many
+
+        self.each_block(self.depth, shape.inner, block)
+
+    @property
+    def width(self) -> int:
+        """The columns of a tile."""
+        return self.tile_vectors * self.write.lanes
+
+    @property
+    def depth(self) -> int:
+        """How many terms of a tile's columns stay near, beside rows of a."""
+        most = PANEL // (self.width * self.write.size)
+        return most - most % self.write.lanes
 
     def c_at(self, row: Index, j: Index) -> Any:
         """The address of c[row, j]."""
-        return self.write.at(self.c, self.write.add(self.write.times(row, self.shape.columns), j))
+        return self.write.at(self.c, self.c_index(row, j))
 
-    def tile(
-        self,
-        c: Any,
-        a: Any,
-        places: Sequence[int],
-        b: Any,
-        v: int,
-        last: int,
-        loops: Loops,
-        before: Index | None,
-    ) -> None:
-        """Rows at `places` in a, by v vectors of b: all terms, summed in registers, then stored.
+    def c_index(self, row: Index, j: Index) -> Index:
+        """Where c[row, j] lies in c."""
+        return self.write.add(self.write.times(row, self.shape.columns), j)
 
-        Of the last vector `last` lanes are columns. Where other terms came before, c has their sum.
-        """
-        write = self.write
-        heads = [write.at(a, place) for place in places]
-        spots = [
-            (p * self.shape.columns + q * write.lanes, last if q == v - 1 else write.lanes)
-            for p in range(len(places))
-            for q in range(v)
-        ]
-        sums = [write.zero] * len(spots)
-        if before is not None and not isinstance(before, int):
-            later = write.builder.icmp_signed(">", before, before.type(0))
-            zeros = sums
-            sums = write.either(
-                later, lambda: [write.load(c, spot) for spot, _ in spots], lambda: zeros
-            )
+    def part(self, k: Index, terms: Index) -> Part:
+        """Which terms these are: so many from k on."""
+        if terms == self.shape.inner_count:
+            return Part()
+        builder = self.write.builder
+        end = self.write.add(k, terms)
+        return Part(
+            builder.icmp_signed(">", k, I64(0)),
+            builder.icmp_signed("==", end, I64(self.shape.inner_count)),
+        )
 
-        def term(a_at: Index, b_at: Index, sums: list[Any]) -> list[Any]:
-            ys = [write.load(b, write.add(b_at, q * write.lanes)) for q in range(v)]
+    def tile(self, row: Index, j: Index, left: Left, right: Right, part: Part) -> None:
+        """These terms of a tile of the product, summed in registers, then stored."""
+        write, v = self.write, right.vectors
+        heads = [write.at(left.address, place) for place in left.places]
+        if part.later is not None or self.end.onto:
+            # c is far away: it is asked for now, and here when the terms are summed.
+            for spot, _ in self.spots(len(heads), v, right.last):
+                write.prefetch(self.c_at(row, j), spot)
+
+        def term(a_at: Index, k: Index, sums: list[Any]) -> list[Any]:
+            b_at = write.times(k, right.step)
+            ys = [write.load(right.address, write.add(b_at, q * write.lanes)) for q in range(v)]
             new = []
             for p, head in enumerate(heads):
                 x = write.splat(write.load_number(head, a_at))
                 new += [write.multiply_add(x, y, sums[p * v + q]) for q, y in enumerate(ys)]
             return new
 
-        sums = self.terms(loops, term, sums)
-        for (spot, lanes), value in zip(spots, sums, strict=True):
+        sums = self.terms(left.loops, term, [write.zero] * (len(heads) * v))
+        self.finish(row, j, v, right.last, sums, part)
+
+    def spots(self, rows: int, v: int, last: int) -> list[tuple[int, int]]:
+        """Where the vectors of a tile lie in c, from its first, and how many of their lanes are columns."""
+        lanes = self.write.lanes
+        return [
+            (p * self.shape.columns + q * lanes, last if q == v - 1 else lanes)
+            for p in range(rows)
+            for q in range(v)
+        ]
+
+    def finish(self, row: Index, j: Index, v: int, last: int, sums: list[Any], part: Part) -> None:
+        """Store a tile's sums, with what they start from, and what was summed before."""
+        write, end, c = self.write, self.end, self.c_at(row, j)
+        spots = self.spots(len(sums) // v, v, last)
+
+        def onto_c() -> list[Any]:
+            there = [write.load(c, spot) for spot, _ in spots]
+            return [write.builder.fadd(x, y) for x, y in zip(there, sums, strict=True)]
+
+        def from_start() -> list[Any]:
+            if end.start is None:
+                return sums
+            if end.one:
+                rows = [write.splat(write.load_number(end.start))] * v
+            else:
+                rows = [write.load(end.start, write.add(j, q * write.lanes)) for q in range(v)]
+            return [write.builder.fadd(value, rows[n % v]) for n, value in enumerate(sums)]
+
+        if end.onto:
+            values = onto_c()
+        elif part.later is None:
+            values = from_start()
+        else:
+            values = write.either(part.later, onto_c, from_start)
+        if end.relu:
+            values = [self.rectified(value, part.last) for value in values]
+        if end.slope is not None:
+            ys = write.at(end.slope, self.c_index(row, j))
+            values = [
+                self.sloped(value, write.load(ys, spot), part.last)
+                for value, (spot, _) in zip(values, spots, strict=True)
+            ]
+        for (spot, lanes), value in zip(spots, values, strict=True):
             write.store_first(lanes, value, c, spot, self.target.masks)
 
-    def terms(
+    def rectified(self, value: Any, last: Any) -> Any:
+        """max(value, 0), where NaN stays; only once all terms are summed."""
+        builder = self.write.builder
+        low = builder.fcmp_ordered("<=", value, self.write.zero)
+        return self.once(last, builder.select(low, self.write.zero, value), value)
+
+    def sloped(self, value: Any, y: Any, last: Any) -> Any:
+        """value * sign(y) for a y that is positive, 0 or NaN; only once all terms are summed."""
+        builder = self.write.builder
+        positive = builder.fcmp_ordered(">", y, self.write.zero)
+        sign = builder.select(positive, self.write.one, y)
+        return self.once(last, builder.fmul(value, sign), value)
+
+    def once(self, last: Any, changed: Any, value: Any) -> Any:
+        """What a sum is changed into where no terms come behind."""
+        return changed if last is None else self.write.builder.select(last, changed, value)
+
+    def packed_columns(
+        self, memory: Any, k: Index, terms: Index, j: Index, v: int, last: int
+    ) -> Right:
+        """Columns of b from j on, copied into memory, for so many terms from k on."""
+        write, shape = self.write, self.shape
+        width, columns = v * write.lanes, (v - 1) * write.lanes + last
+        at = write.add(write.times(k, shape.b_inner), write.times(j, shape.b_column))
+        source = write.at(self.b, at)
+        self.pack(memory, width, source, terms, shape.b_inner, shape.b_column, columns)
+        return Right(memory, width, v, last)
+
+    def pack(
         self,
-        loops: Loops,
-        body: Callable[[Index, Index, list[Any]], list[Any]],
-        sums: list[Any],
-        a_at: Index = 0,
-        b_at: Index = 0,
-    ) -> list[Any]:
-        """sums = body(place in a, place in b, sums) for all terms, in order."""
-        if not loops:
-            return body(a_at, b_at, sums)
-        write, (length, a_step, b_step) = self.write, loops[0]
+        memory: Any,
+        width: int,
+        source: Any,
+        terms: Index,
+        inner: int,
+        column: int,
+        columns: int,
+    ) -> None:
+        """memory[k, j] = source[k * inner + j * column] for so many terms and columns; a row of memory is `width` long.
 
-        def turn(k: Index, sums: list[Any]) -> list[Any]:
-            a_next, b_next = write.times(k, a_step), write.times(k, b_step)
-            return self.terms(
-                loops[1:], body, sums, write.add(a_at, a_next), write.add(b_at, b_next)
-            )
-
-        return write.loop(0, length, 1, turn, sums)
-
-    def pack(self, memory: Any, b: Any, depth: Index, v: int, last: int) -> None:
-        """memory[k, j] = b[k, j] for k < depth and the columns of v vectors."""
-        write, shape, lanes = self.write, self.shape, self.write.lanes
-        width, columns = v * lanes, (v - 1) * lanes + last
+        What is written beyond a row's end is the next row's, which is written later.
+        """
+        write, lanes = self.write, self.write.lanes
+        vectors = range(0, columns, lanes)
 
         def copied(k: Index, _: Any) -> None:
-            for q in range(v):
-                value = write.load(b, write.add(write.times(k, shape.b_inner), q * lanes))
-                write.store(value, memory, write.add(write.times(k, width), q * lanes))
+            for q in vectors:
+                value = write.load(source, write.add(write.times(k, inner), q))
+                write.store(value, memory, write.add(write.times(k, width), q))
 
         def turned(k: Index, _: Any) -> None:
-            for q in range(v):
+            squares = []
+            for q in vectors:
                 # Beyond the last column there is nothing that may be read: it stands in.
-                js = [min(q * lanes + p, columns - 1) for p in range(lanes)]
-                square = [write.load(b, write.add(k, j * shape.b_column)) for j in js]
-                for p, value in enumerate(write.transposed(square)):
-                    at = write.times(write.add(k, p), width)
-                    write.store(value, memory, write.add(at, q * lanes))
+                js = [min(q + p, columns - 1) for p in range(lanes)]
+                square = [write.load(source, write.add(k, j * column)) for j in js]
+                squares.append(write.transposed(square))
+            for p in range(lanes):
+                at = write.times(write.add(k, p), width)
+                for q, square in zip(vectors, squares, strict=True):
+                    write.store(square[p], memory, write.add(at, q))
 
         def gathered(k: Index, _: Any) -> None:
             def one(j: Index, _: Any) -> None:
-                at = write.add(write.times(k, shape.b_inner), write.times(j, shape.b_column))
-                value = write.load_number(b, at)
+                at = write.add(write.times(k, inner), write.times(j, column))
+                value = write.load_number(source, at)
                 write.store_number(value, memory, write.add(write.times(k, width), j))
 
             write.loop(0, columns, 1, one)
 
-        if shape.b_column == 1:
-            write.loop(0, depth, 1, copied)
-        elif shape.b_inner == 1:
-            write.loop(0, depth, lanes, turned)
+        if column == 1:
+            write.loop(0, terms, 1, copied)
+        elif inner == 1:
+            write.loop(0, terms, lanes, turned)
         else:
-            write.loop(0, depth, 1, gathered)
+            write.loop(0, terms, 1, gathered)
 
     # Dot products.
 
@@ -247,104 +400,12 @@ class Kernel:
                 sums = write.loop(0, whole, lanes, turn, [write.zero] * (len(places) * many))
                 if whole < terms:
                     sums = turn(whole, sums, terms - whole)
-                for p in range(len(places)):
-                    of_row = sums[p * many : (p + 1) * many] + [write.zero] * (lanes - many)
-                    c = self.c_at(write.add(row, p), j)
-                    write.store_first(many, write.sums(of_row), c, 0, self.target.masks)
+                rows_of_sums = [
+                    sums[p * many : (p + 1) * many] + [write.zero] * (lanes - many)
+                    for p in range(len(places))
+                ]
+                self.finish(row, j, 1, many, [write.sums(x) for x in rows_of_sums], Part())
 
             self.each_rows(rows, 2)
 
         self.each_columns(lambda j, v, last: block(j, last), 1)
-
-    # What is walked over.
-
-    def each_rows(
-        self,
-        body: Callable[[Index, Index, list[int]], None],
-        most: int = 0,
-        rows: tuple[Axis, ...] = (),
-        a_at: Index = 0,
-        row: Index = 0,
-    ) -> None:
-        """body(place in a, row, places of the rows behind it) for all tiles of at most so many rows.
-
-        Where the innermost axes are short, a tile takes several rounds of them.
-        """
-        write = self.write
-        most, rows = most or self.tile_rows, rows or self.shape.rows
-        (length, stride), rest = rows[0], rows[1:]
-        inside = count(rest)
-        if rest and 2 * inside > most:
-
-            def outer(i: Index, _: Any) -> None:
-                at, first = write.times(i, stride), write.times(i, inside)
-                self.each_rows(body, most, rest, write.add(a_at, at), write.add(row, first))
-
-            write.loop(0, length, 1, outer)
-            return
-        start = 0
-        for size, many in splits(length, max(most // inside, 1)):
-            places = places_of((Axis(size, stride), *rest))
-
-            def one(i: Index, _: Any, places: list[int] = places) -> None:
-                at, first = write.times(i, stride), write.times(i, inside)
-                body(write.add(a_at, at), write.add(row, first), places)
-
-            write.loop(start, start + size * many, size, one)
-            start += size * many
-
-    def each_columns(self, body: Callable[[Index, int, int], None], most: int = 0) -> None:
-        """body(column, vectors, columns in the last vector) for all tiles of at most so many vectors."""
-        write, lanes = self.write, self.write.lanes
-        ragged = self.shape.columns % lanes
-        start = 0
-        for v, many in splits(self.vectors, most or self.tile_vectors):
-            step, stop = v * lanes, start + v * many * lanes
-            cut = bool(ragged) and stop == self.vectors * lanes
-
-            def whole(j: Index, _: Any, v: int = v) -> None:
-                body(j, v, lanes)
-
-            if many > cut:
-                write.loop(start, stop - cut * step, step, whole)
-            if cut:
-                body(stop - step, v, ragged)
-            start = stop
-
-    def each_block(
-        self,
-        most: int,
-        axes: tuple[Axis, ...],
-        body: Callable[[Index, Index, Sequence[tuple[Index, int]]], None],
-        a_at: Index = 0,
-        k: Index = 0,
-    ) -> None:
-        """body(place in a, term, axes) for blocks of at most so many terms."""
-        write = self.write
-        (length, stride), rest = axes[0], axes[1:]
-        inside = count(rest)
-        if rest and inside > most:
-
-            def outer(i: Index, _: Any) -> None:
-                at, first = write.times(i, stride), write.times(i, inside)
-                self.each_block(most, rest, body, write.add(a_at, at), write.add(k, first))
-
-            write.loop(0, length, 1, outer)
-            return
-        blocks = -(-length // (most // inside))
-        step = -(-length // blocks)
-
-        def block(i: Index, _: Any) -> None:
-            at, first = write.times(i, stride), write.times(i, inside)
-            turns = write.smaller(write.add(write.times(i, -1), length), step)
-            body(write.add(a_at, at), write.add(k, first), [(turns, stride), *rest])
-
-        write.loop(0, length, step, block)
-
-
-def places_of(axes: Sequence[Axis]) -> list[int]:
-    """Where loops over these axes come by, in order."""
-    places = [0]
-    for length, stride in axes:
-        places = [place + i * stride for place in places for i in range(length)]
-    return places

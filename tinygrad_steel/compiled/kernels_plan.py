@@ -6,7 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-NEAR = 32 * 1024  # bytes that stay in the nearest cache of any machine of these years
+# Bytes, by measurement; caches of other machines are of about this size.
+NEAR = 32 * 1024  # what stays in the first cache
+PANEL = 64 * 1024  # columns of b that are copied together
+FAR = 1024 * 1024  # a b that need not be copied: the few columns of a tile stay in the second cache
+LARGE = 4 * FAR  # an a whose rows push each other out of the cache
+GROUP = 320 * 1024  # rows of a that are copied together: the second cache, and a stack, have room
 
 
 class Axis(NamedTuple):
@@ -101,11 +106,11 @@ def tile(rows: Sequence[Axis], vectors: int, held: int) -> tuple[int, int]:
     """
     best = (math.inf, 1, 1)
     for v in range(1, min(vectors, 8) + 1):
-        for most in range(1, max(held // v - 1, 1) + 1):
+        for most in range(1, held // v):
             cycles = 0.0
             for width, across in splits(vectors, v):
                 for height, down in row_sizes(rows, most):
                     turn = max(height * width / 2, (height + width) / 2, 4.0)
-                    cycles += across * down * (turn + 0.3)
+                    cycles += across * down * (turn + 0.3 + 0.01 * (height + width))
             best = min(best, (cycles, most, v))
     return best[1:]

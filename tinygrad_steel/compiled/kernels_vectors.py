@@ -23,6 +23,7 @@ class Vectors:
         self.size = 4 if number == ir.FloatType() else 8
         self.vector = ir.VectorType(number, lanes)
         self.zero = ir.Constant(self.vector, [0.0] * lanes)
+        self.one = ir.Constant(self.vector, [1.0] * lanes)
 
     # Indices and addresses.
 
@@ -92,6 +93,11 @@ class Vectors:
                 lanes = range(done, done + piece)
                 self.store(self.shuffle(value, value, lanes), base, self.add(index, done))
                 done += piece
+
+    def prefetch(self, base: Any, index: Index) -> None:
+        """Ask for base[index], which is changed soon."""
+        ask = self.declared("llvm.prefetch.p0", ir.VoidType(), [POINTER, I32, I32, I32])
+        self.builder.call(ask, [self.at(base, index), I32(1), I32(3), I32(1)])
 
     def masked_store(self, address: Any) -> Any:
         """LLVM's function that stores some lanes of a vector."""

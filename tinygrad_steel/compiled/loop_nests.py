@@ -64,21 +64,22 @@ class Nest:
         return [*self.before[axis], *inner, *self.after[axis]]
 
     def shorten(self) -> None:
-        """Compute the place of an element once, as most arrays have theirs at the same distance;
-        where all have it there, one loop does.
+        """Compute the place of an element once, as most arrays have theirs at the same distance."""
+        place = flat(0, self.shape, self.at)
+        if " + " in place:
+            shorter = [line.replace(f"{place}]", "k]") for line in self.body]
+            self.body[:] = [f"k = {place}", *shorter]
+
+    def flattened(self, block: Block) -> list[str] | None:
+        """One loop over all elements, in whole vectors, where each array is read and written at
+        one and the same place; None elsewhere.
         """
         place = flat(0, self.shape, self.at)
-        if " + " not in place:
-            return
-        shorter = [line.replace(f"{place}]", "k]") for line in self.body]
-        if not any(map(LOOP_VARIABLE.search, shorter)) and not any(
-            [*self.before[:-1], *self.after]
-        ):
-            self.shape, self.at = (math.prod(self.shape),), ("k",)
-            self.before, self.after = [[], shorter], [[]]
-            self.body = self.before[-1]
-        else:
-            self.body[:] = [f"k = {place}", *shorter]
+        lines = [line.replace(f" + {place}]", " + k]") for line in self.body]
+        if place == "0" or any(map(LOOP_VARIABLE.search, lines)):
+            return None
+        count = block.whole_vectors(math.prod(self.shape))
+        return [*self.start, f"for k in range({count}):", *indented(lines, 1)]
 
 
 def nest_lines(values: list[Apply], block: Block, renewed: Mapping[Apply, Leaf]) -> list[str]:
@@ -92,6 +93,10 @@ def nest_lines(values: list[Apply], block: Block, renewed: Mapping[Apply, Leaf])
     for value in values:  # when all old ones have been read
         if value in renewed and value in nest.names:
             nest.body.append(f"{block.element(renewed[value], nest.at)} = {nest.names[value]}")
+    if not any(value.op in REDUCTIONS for value in values):
+        lines = nest.flattened(block)
+        if lines is not None:
+            return lines
     nest.shorten()
     return nest.lines()
 

@@ -16,7 +16,10 @@ from .memory import Block, holds_all, largest_integer
 
 SHAPE, RANGE, LARGE_NUMBER = 1, 2, 3  # what a compiled function returns where it could not run
 IMPORTS = ['"""Written by tinygrad_steel."""', "", "import numba", "import numpy as np"]
-OWN = {"elementary": sorted(ELEMENTARY.values()), "kernels_block": ["product"]}
+OWN = {
+    "elementary": [op.name for op in ELEMENTARY],
+    "kernels": ["affine", "affine_relu", "product", "product_relu_vjp"],
+}
 END = ["    return 0", ""]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..program.values import VALUES, Apply, Leaf, Value, behind
+from ..program.values import Apply, Leaf, Value, behind
 from .indices import elements_read, loop_shape
 from .loop_forms import ELEMENTARY, FOLDS, form_of
 from .loop_nests import nest_lines, pieces_lines
@@ -17,9 +17,11 @@ from .lower import TrainingStep
 from .lowered import REDUCTIONS, behind_views, is_mask, is_view, size
 from .memory import Block, NoLoops, largest_integer, one_dtype
 from .pieces import Pieces, pieces_of
-from .products import product_lines, source_of_left
+from .products import fused_lines, is_product, product_lines
 from .rolled import rolled
-from .strides import is_copy, strided
+from .shortcuts import Shortcuts, shortcuts
+
+LONG_ROW = 16  # elements, from which on the loop over a row is worth its vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,23 +49,32 @@ def as_loops(program: TrainingStep) -> Loops:
         block.place(leaf)
     computed = [x for x in program.nodes if not is_view(x)]
     late = only_for_updates(computed, program)
-    passed = copies_passed_over(computed, late, program)
-    work = [x for x in computed if x not in passed]
-    looped = {x for x in work if is_looped(x, program.feeds, block.dtype)}
-    early = [x for x in work if x not in late]
-    nests = [*grouped(early, looped), *grouped([x for x in work if x in late], looped)]
+    early = [x for x in computed if x not in late]
+    short = shortcuts(early, late, results(program))
+    passed = short.passed()
+    work = [x for x in early if x not in passed]
+    looped = {
+        x
+        for x in [*work, *late]
+        if x not in short.fused and is_looped(x, program.feeds, block.dtype)
+    }
+    nests = [*grouped(work, looped), *grouped([x for x in computed if x in late], looped)]
     check_updates(nests, looped & late, program)
-    place_what_travels(nests, looped, passed, program, block)
+    place_what_travels(nests, looped, short, program, block)
     table: list[int] = []
     parts = [
         rolled(part, table) if isinstance(part, list) else part
-        for part in segments(nests, looped, program, block)
+        for part in segments(nests, looped, short, program, block)
     ]
     return Loops(program, block, parts, table)
 
 
 def segments(
-    nests: list[list[Apply]], looped: set[Apply], program: TrainingStep, block: Block
+    nests: list[list[Apply]],
+    looped: set[Apply],
+    short: Shortcuts,
+    program: TrainingStep,
+    block: Block,
 ) -> list[Any]:
     """Loop nests, and between them the values that are left to NumPy."""
     renewed = {value: leaf for leaf, value in program.updates}
@@ -72,6 +83,8 @@ def segments(
         first = nest[0]
         if first in looped:
             found[-1].append(nest_lines(nest, block, renewed))
+        elif first in short.fused:
+            found[-1].append(fused_lines(first, short.fused[first], block))
         elif (made := floating_pieces(first)) is not None:
             found[-1] += pieces_lines(first, made, block)
         elif is_product(first):
@@ -103,42 +116,11 @@ def adds_up_exactly(value: Apply, dtype: np.dtype) -> bool:
     return is_mask(x) and size(x) <= largest_integer(dtype)
 
 
-def is_product(value: Apply) -> bool:
-    """Whether it is a matrix product that has a form here: of floats, or of masks that are floats."""
-    if value.op is not ops.matmul or value.dtype.kind != "f":
-        return False
-    if not all(isinstance(x, VALUES) for x in value.inputs):
-        return False
-    plain = all(1 <= len(x.shape) <= 2 for x in value.inputs)
-    return plain or all(strided(x) is not None for x in value.inputs)
-
-
 def floating_pieces(value: Apply) -> Pieces | None:
     """The pieces of a value, where all of them are floats; None otherwise."""
     if any(x.dtype.kind != "f" for x in (value, *value.values())):
         return None
     return pieces_of(value)
-
-
-def copies_passed_over(work: list[Apply], late: set[Apply], program: TrainingStep) -> set[Apply]:
-    """Copies of views that nobody needs: all who read them are products that read what is copied.
-
-    Those of updates are not among them: what they read may be renewed by then.
-    """
-    copies = {x for x in work if is_copy(x)} - {*results(program)}
-    for value in work:
-        left = value.inputs[0] if value not in late and is_product(value) else None
-        if left is not None and source_of_left(value) is not None:
-            copies -= {behind_views(x) for x in value.values() if x is not left}
-        else:
-            copies -= {behind_views(x) for x in value.values()}
-    return copies
-
-
-def bases(value: Apply, passed: set[Apply]) -> list[Value]:
-    """The arrays that a value reads, where it does not run element by element."""
-    found = [behind_views(x) for x in value.values()]
-    return [behind_views(x.values()[0]) if x in passed else x for x in found]
 
 
 # Which values share a nest
@@ -178,10 +160,23 @@ def fits(read: list[tuple[Value, bool]], group: list[Apply], left: dict[Apply, N
 
 
 def stays_vectors(group: list[Apply]) -> bool:
-    """Whether what is costly is computed for several elements at once: not where these are added up
-    one by one.
+    """Whether an elementary function is computed for several elements at once.
+
+    It is where all arrays are read at the very place of each turn, so that one loop goes over all,
+    and along rows that are long enough; not where rows are added up one by one.
     """
-    return not (any(x.op in ELEMENTARY for x in group) and any(map(is_fold_of_rows, group)))
+    if not any(x.op in ELEMENTARY for x in group):
+        return True
+    if any(map(is_fold_of_rows, group)):
+        return False
+    return loop_shape(group[0])[-1:] >= (LONG_ROW,) or all(map(is_flat, group))
+
+
+def is_flat(value: Apply) -> bool:
+    """Whether each array that it reads is read at the very place of each turn, or is one number."""
+    if value.op in REDUCTIONS or value.op is ops.one_hot:
+        return False
+    return all(own_place or size(base) == 1 for base, own_place in elements_read(value))
 
 
 def is_fold_of_rows(value: Apply) -> bool:
@@ -240,7 +235,7 @@ def reads_renewed(value: Apply, nest: list[Apply], writes: dict[Value, list[Appl
 def place_what_travels(
     nests: list[list[Apply]],
     looped: set[Apply],
-    passed: set[Apply],
+    short: Shortcuts,
     program: TrainingStep,
     block: Block,
 ) -> None:
@@ -251,7 +246,7 @@ def place_what_travels(
         for value in nest:
             if value not in looped:
                 block.place(value)
-                for x in bases(value, passed):
+                for x in short.arrays_read(value):
                     block.place(x)
                 continue
             if value.op in REDUCTIONS:

@@ -11,11 +11,11 @@ import numpy as np
 
 from ..program.values import Value
 from .indices import Index, Shape, flat
+from .kernels_plain import SLACK
 from .lower import TrainingStep
 from .lowered import size
 
 LINE = 64  # bytes that a processor loads at once
-SLACK = 64  # elements that vector code may read behind what it is given
 
 
 class NoLoops(TypeError):
@@ -39,17 +39,27 @@ class Block:
         if value in self.places:
             return
         count = size(value)
-        if count > 1:  # single numbers lie side by side
-            in_line = LINE // self.dtype.itemsize
-            self.size = -(-self.size // in_line) * in_line
+        if count != 1:  # single numbers lie side by side
+            self.size = self.whole_vectors(self.size)
+            count = self.whole_vectors(count)
         self.places[value] = self.size
         self.size += count
 
+    def whole_vectors(self, count: int) -> int:
+        """So many elements, or a few more, up to the end of a line.
+
+        These belong to nobody else, and a loop over them as well has no rest that is computed one
+        by one.
+        """
+        in_line = LINE // self.dtype.itemsize
+        return -(-count // in_line) * in_line
+
     def memory(self) -> np.ndarray:
-        """The block itself, in zeros, with what a product may read behind the last value."""
-        room = np.zeros((self.size + SLACK) * self.dtype.itemsize + LINE, np.uint8)
+        """The block itself, in zeros, with what vectors may read behind the last value."""
+        length = (self.size + SLACK) * self.dtype.itemsize
+        room = np.zeros(length + LINE, np.uint8)
         first = -room.ctypes.data % LINE
-        return room[first : first + self.size * self.dtype.itemsize].view(self.dtype)
+        return room[first : first + length].view(self.dtype)
 
     def element(self, value: Value, at: Index, shape: Shape | None = None) -> str:
         """An element of a value as source; `at`: in its own shape, or in another one."""

@@ -3,40 +3,73 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..program.values import Apply, Value
+from .. import ops
+from ..program.values import VALUES, Apply, Value
 from .indices import behind, flat, indented
 from .loop_nests import stored
 from .lowered import is_mask
 from .memory import Block
-from .strides import Left, Strided, behind_copy, broadcast_strides, strided
+from .strides import Left, Strided, along_axes, behind_copy, strided
+
+
+class Fused(NamedTuple):
+    """What computes a value at once: a `kernel` for a product and an array `beside` it, a bias or a
+    result of relu. `passed`: the values on the way, which nobody else needs.
+    """
+
+    kernel: str
+    product: Apply
+    beside: Value
+    passed: tuple[Apply, ...]
+
+
+def is_product(value: Apply) -> bool:
+    """Whether it is a matrix product that has a form here: of floats, or of masks that are floats."""
+    if value.op is not ops.matmul or value.dtype.kind != "f":
+        return False
+    if not all(isinstance(x, VALUES) for x in value.inputs):
+        return False
+    plain = all(1 <= len(x.shape) <= 2 for x in value.inputs)
+    return plain or all(strided(x) is not None for x in value.inputs)
 
 
 def product_lines(value: Apply, block: Block) -> list[str]:
     """A matrix product, or as many as there are matrices in a stack."""
+    left, right = operands(value, block)
+    if left is None or right is None:
+        return plain_loops(value, block)
+    return calls("product", value, [], left, right, block)
+
+
+def fused_lines(value: Apply, made: Fused, block: Block) -> list[str]:
+    """A product that goes on at once: see fused.py."""
+    left, right = operands(made.product, block)
+    beside = strided(made.beside)
+    assert left and right and beside, "only products of arrays in the block are fused"
+    place = f"(m, @{block.places[beside.base] + beside.offset})"
+    return calls(made.kernel, value, [place], left, right, block)
+
+
+def operands(value: Apply, block: Block) -> tuple[Left | None, Strided | None]:
+    """Both sides of a product; the left is read where it comes from, if it has no copy."""
     a, b = (strided(x) for x in value.inputs)
     if a is None or b is None:
-        return plain_loops(value, block)
-    left = source_of_left(value)
-    if left is not None and a.base not in block.places:
-        return [of_source(block.places[value], left, column_matrix(b), block)]
-    return calls(block.places[value], row_matrix(a), column_matrix(b), block)
+        return None, None
+    source = source_of_left(value)
+    if source is not None and a.base not in block.places:
+        return source, b
+    a, b = row_matrix(a), column_matrix(b)
+    return Left(a.base, a.offset, a.shape[:-1], a.strides[:-1], a.shape[-1:], a.strides[-1:]), b
 
 
 def source_of_left(value: Apply) -> Left | None:
     """What the left matrix is a copy of, where the product does as well without that copy."""
     a, b = value.inputs
     return behind_copy(a) if len(b.shape) == 2 and strided(b) is not None else None
-
-
-def of_source(place: int, a: Left, b: Strided, block: Block) -> str:
-    """The call for a left matrix of several axes."""
-    first, right = block.places[a.base] + a.offset, block.places[b.base] + b.offset
-    sizes = [a.rows, b.shape[1], a.inner, a.row_strides, a.inner_strides, *b.strides]
-    return f"product(m, @{place}, @{first}, @{right}, {', '.join(map(str, sizes))})"
 
 
 def row_matrix(x: Strided) -> Strided:
@@ -49,22 +82,27 @@ def column_matrix(x: Strided) -> Strided:
     return x if len(x.shape) > 1 else x._replace(shape=(*x.shape, 1), strides=(*x.strides, 0))
 
 
-def calls(place: int, a: Strided, b: Strided, block: Block) -> list[str]:
+def calls(
+    kernel: str, value: Apply, beside: list[str], a: Left, b: Strided, block: Block
+) -> list[str]:
     """One call for all rows where there is one matrix on the right, else one for each of a stack."""
-    rows, inner, columns = a.shape[-2], a.shape[-1], b.shape[-1]
-    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    *a_stack, a_row, a_inner = broadcast_strides(a, len(stack) + 2)
-    *b_stack, b_inner, b_column = broadcast_strides(b, len(stack) + 2)
+    columns, *b_steps = b.shape[-1], *b.strides[-2:]
+    stack = np.broadcast_shapes(a.rows[:-1], b.shape[:-2])
+    a_stack = along_axes(len(stack), a.row_strides[:-1])
+    b_stack = along_axes(len(stack), b.strides[:-2])
     depth = len(stack) if any(b_stack) else 0  # of the loops around
-    loops, own_rows, a_rows = stack[:depth], (*stack, rows)[depth:], (*a_stack, a_row)[depth:]
+    rows = (*stack, a.rows[-1])[depth:]
+    steps = (*a_stack, a.row_strides[-1])[depth:]
+    width = a.rows[-1] * columns
     places = [
-        further(place, strides_of(loops, rows * columns)),
+        further(block.places[value], strides_of(stack[:depth], width)),
+        *beside,
         further(block.places[a.base] + a.offset, a_stack[:depth]),
         further(block.places[b.base] + b.offset, b_stack[:depth]),
     ]
-    sizes = [own_rows, columns, (inner,), a_rows, (a_inner,), b_inner, b_column]
-    lines = [f"product(m, {', '.join(places)}, {', '.join(map(str, sizes))})"]
-    for axis, n in reversed([*enumerate(loops)]):
+    sizes = [rows, columns, a.inner, steps, a.inner_strides, *b_steps]
+    lines = [f"{kernel}({', '.join([*places, *map(str, sizes)])})"]
+    for axis, n in reversed([*enumerate(stack[:depth])]):
         lines = [f"for i{axis} in range({n}):", *indented(lines, 1)]
     return lines
 
@@ -77,7 +115,7 @@ def strides_of(shape: tuple[int, ...], width: int) -> list[int]:
 def further(place: int, strides: Any) -> str:
     """A place in the block, further on by the strides of the loops around."""
     steps = [f" + i{axis} * {step}" for axis, step in enumerate(strides) if step]
-    return f"@{place}{''.join(steps)}"
+    return f"(m, @{place}{''.join(steps)})"
 
 
 def plain_loops(value: Apply, block: Block) -> list[str]:

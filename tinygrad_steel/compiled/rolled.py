@@ -15,7 +15,7 @@ from .indices import indented
 PLACE = re.compile(r"@(\d+)")
 END = re.compile(r"@(\d+) \+\+ (\d+)")  # of a range that begins at a place
 ELEMENT = re.compile(r"m\[@(\d+)( \+ |\])")
-ARGUMENT = re.compile(r"(?<=, )@(\d+)(?=[, ])")  # a place that a product is given
+ARGUMENT = re.compile(r"(?<=\(m, )@(\d+)")  # a place that a product is given
 FEWEST = 10  # repetitions that are said in a loop
 LONGEST = 400  # how many nests may come again together
 

@@ -42,11 +42,16 @@ def compile_backprop(
         Its step is done as well.
     outputs : sequence of Tensor
         Tensors behind the loss whose arrays are wanted, in `step.outputs`.
-    backend : {"auto", "numba", "numpy"}
+    backend : {"auto", "numba", "numpy", "jax"}
         "numba" (loops in machine code, compiled once and kept on disk), "numpy" (calls into arrays
         allocated once), or "auto": numba where it is installed, every op has a loop form, no
         matrix product is so large that it is left to BLAS, and nothing is done ten times over, as
-        the steps of a sequence are (numba takes long to compile these).
+        the steps of a sequence are (numba takes long to compile these). "jax" (`jax.jit`, in the
+        dtypes of the program whatever `jax_enable_x64` says) runs where jax does by default, as on
+        a GPU. Where jax has several devices, arrays whose first axis their number divides are
+        split among them along it, and each device does its part; else all is done on one. XLA, its
+        compiler, takes log(exp(x)) for x and exp(a) * exp(b) for exp(a + b): where these overflow,
+        NumPy has infinity or NaN, and jax a number.
 
     Returns
     -------
@@ -71,7 +76,10 @@ def compile_backprop(
         `math.exp(t)`), which the step would keep for ever, and for an optimizer that has a `step()`
         of its own, or a `rule()` that counts steps or keeps something elsewhere than in its state.
         NoLoops (a TypeError) where numba is asked for and cannot do it, as for two float dtypes
-        (what only has no loop form is called between loops).
+        (what only has no loop form is called between loops). Where jax is asked for, and an op of
+        your own does not run on Tensors, or a shape depends on the data.
+    ImportError
+        Where numba or jax is asked for and not installed.
 
     Warns
     -----
@@ -100,9 +108,13 @@ class Compiled:
     def __init__(self, program: TrainingStep, engine: Engine):
         self.program, self.engine = program, engine
         self.backend, self.source = engine.backend, engine.source
-        self.compile_seconds = engine.compile_seconds
         self.parameters = Parameters(program, engine)
         self.lock = threading.Lock()  # one memory: a call from another thread waits
+
+    @property
+    def compile_seconds(self) -> float:
+        """How long it took to compile, or to load from disk, up to now."""
+        return self.engine.compile_seconds
 
 
 class Step(Compiled):
@@ -113,11 +125,11 @@ class Step(Compiled):
     arguments : list of str
         What it takes, in order.
     backend : str
-        "numba" or "numpy".
+        "numba", "numpy" or "jax".
     source : str
         What runs, as Python.
     compile_seconds : float
-        How long it took to compile, or to load from disk.
+        How long it took to compile, or to load from disk, up to now.
     """
 
     def __init__(self, program: TrainingStep, engine: Engine):

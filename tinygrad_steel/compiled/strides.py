@@ -46,9 +46,9 @@ def in_elements(shown: np.ndarray) -> tuple[int, ...]:
     return tuple(0 if n == 1 else step // shown.itemsize for n, step in steps)
 
 
-def broadcast_strides(x: Strided, count: int) -> tuple[int, ...]:
-    """The strides of the same elements, with so many axes in all."""
-    return (*[0] * (count - len(x.strides)), *x.strides)
+def along_axes(count: int, strides: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides along so many axes in all: by those before, an array is broadcast."""
+    return (*[0] * (count - len(strides)), *strides)
 
 
 class Left(NamedTuple):
