@@ -8,6 +8,7 @@ import numpy as np
 
 from ..program.values import Value
 from .indices import flat, indented
+from .long_folds import CALLS
 from .loop_forms import ELEMENTARY
 from .loops import Loops
 from .lower import TrainingStep
@@ -18,6 +19,7 @@ SHAPE, RANGE, LARGE_NUMBER = 1, 2, 3  # what a compiled function returns where i
 IMPORTS = ['"""Written by tinygrad_steel."""', "", "import numba", "import numpy as np"]
 OWN = {
     "elementary": [op.name for op in ELEMENTARY],
+    "elementary_folds": sorted({*CALLS.values()}),
     "kernels": ["affine", "affine_relu", "product", "product_relu_vjp"],
 }
 END = ["    return 0", ""]
