@@ -46,3 +46,30 @@ def test_the_slope_of_relu_for_each_of_a_stack(backend):
     np.testing.assert_allclose(found, np.sum(np.maximum(inner, 0) @ c * weights), **EXACT)
     slope = weights @ c.swapaxes(1, 2) * (inner > 0)
     np.testing.assert_allclose(p.grad, a.swapaxes(1, 2) @ slope, **EXACT)
+
+
+NO_STRIDES = {
+    "rows backwards": (lambda x, w: (x[::-1], w), (6, 3), (3, 4)),
+    "columns backwards": (lambda x, w: (x[:, ::-1], w), (6, 3), (3, 4)),
+    "weights backwards": (lambda x, w: (x, w[::-1]), (6, 3), (3, 4)),
+    "converted": (lambda x, w: (x.astype(bool).astype(float), w), (6, 3), (3, 4)),
+    "nothing to add up": (lambda x, w: (x, w), (6, 0), (0, 4)),
+}
+
+
+@pytest.mark.parametrize("name", NO_STRIDES)
+def test_a_product_that_no_call_computes(name, uncompiled):
+    """It has no strides from 0 on in the block: its bias is added, and its slope taken, afterwards."""
+    change, *shapes = NO_STRIDES[name]
+    xs, ws, bias = random(*shapes[0]), random(*shapes[1], seed=1), random(4, seed=2)
+    x, p, b = Tensor(xs, name="x"), Tensor(ws, requires_grad=True), Tensor(bias, requires_grad=True)
+    left, right = change(x, p)
+    step = compile_backprop(np.sum(np.square(relu(left @ right + b))), backend="numba")
+    a, c = change(xs, ws)
+    y = np.maximum(a @ c + bias, 0)
+    np.testing.assert_allclose(step(x=xs), np.sum(y * y), **EXACT)
+    np.testing.assert_allclose(b.grad, 2 * y.sum(axis=0), **EXACT)
+    slope = a.T @ (2 * y)
+    np.testing.assert_allclose(
+        p.grad, slope[::-1] if name == "weights backwards" else slope, **EXACT
+    )
