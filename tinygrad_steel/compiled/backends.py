@@ -9,14 +9,30 @@ from .loops import as_loops
 from .lower import TrainingStep
 from .memory import NoLoops
 from .numba_engine import NumbaEngine
+from .shared_engine import SharedEngine
+from .threads import threads_of
 
 BACKENDS = ("auto", "numba", "numpy", "jax")
+OWN_THREADS = {"numpy": "its BLAS", "jax": "XLA"}
 
 
-def engine_for(program: TrainingStep, backend: str, what: str) -> Engine:
+def engine_for(
+    program: TrainingStep, backend: str, what: str, threads: int | None = None
+) -> Engine:
     """The engine asked for, or the best there is; `what`: "step" or "epoch"."""
     if backend not in BACKENDS:
         raise ValueError(f"backend is one of {', '.join(BACKENDS)}, not {backend!r}")
+    most = threads_of(threads)
+    if threads is not None and backend in OWN_THREADS:
+        raise ValueError(
+            f'threads={threads} is for backend="numba": this is {backend}, and '
+            f"{OWN_THREADS[backend]} has threads of its own: leave threads out"
+        )
+    return best_engine(program, backend, what, most)
+
+
+def best_engine(program: TrainingStep, backend: str, what: str, threads: int) -> Engine:
+    """The engine asked for, or the best there is."""
     if backend == "jax":  # only where it is asked for: it takes long to load
         return jax_engine(program, what)
     if backend == "numpy" or (backend == "auto" and importlib.util.find_spec("numba") is None):
@@ -27,6 +43,8 @@ def engine_for(program: TrainingStep, backend: str, what: str) -> Engine:
         # which take much longer to compile
         if backend == "auto" and (len(loops.segments) > 1 or loops.table):
             return NumPyEngine(program)
+        if threads > 1 and loops.parts:
+            return SharedEngine(program, loops, what, threads)
         return NumbaEngine(program, loops, what)
     except (NoLoops, ImportError):  # numba may be there, but not for this version of NumPy
         if backend == "numba":
