@@ -177,7 +177,9 @@ def along(start: int, step: int, i: str) -> str:
     """start + step * i"""
     if i.isdigit():
         return str(start + step * int(i))
-    return i if (start, step) == (0, 1) else f"({start} + {step} * {i})"
+    if step == 1:
+        return f"({start} + {i})" if start else i
+    return f"({start} + {step} * {i})"
 
 
 def flat(first: int, shape: Shape, at: Index, mark: str = "") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ from .memory import Block
 from .pieces import Pieces
 
 LOOP_VARIABLE = re.compile(r"\bi\d")
+INDEX = re.compile(r"(m\[@\d+ \+ )([^\]]*)")  # of an element, behind its array's place
 
 
 class Nest:
@@ -64,11 +66,18 @@ class Nest:
         return [*self.before[axis], *inner, *self.after[axis]]
 
     def shorten(self) -> None:
-        """Compute the place of an element once, as most arrays have theirs at the same distance."""
-        place = flat(0, self.shape, self.at)
-        if " + " in place:
-            shorter = [line.replace(f"{place}]", "k]") for line in self.body]
-            self.body[:] = [f"k = {place}", *shorter]
+        """Compute an index once that is used more often; `k` is the one of most arrays."""
+        own = flat(0, self.shape, self.at)
+        uses = Counter(index for line in self.body for _, index in INDEX.findall(line))
+        others = [index for index, count in uses.items() if index != own and count > 1]
+        names = {own: "k"} | {index: f"k{n}" for n, index in enumerate(others)}
+        names = {index: name for index, name in names.items() if " " in index and index in uses}
+
+        def shorter(element: re.Match[str]) -> str:
+            return element[1] + names.get(element[2], element[2])
+
+        lines = [INDEX.sub(shorter, line) for line in self.body]
+        self.body[:] = [*(f"{name} = {index}" for index, name in names.items()), *lines]
 
     def flattened(self, block: Block) -> list[str] | None:
         """One loop over all elements, in whole vectors, where each array is read and written at

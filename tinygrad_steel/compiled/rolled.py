@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .indices import indented
+from .side_by_side import joined
 
 PLACE = re.compile(r"@(\d+)")
 END = re.compile(r"@(\d+) \+\+ (\d+)")  # of a range that begins at a place
@@ -49,6 +50,7 @@ def placed(lines: Sequence[str]) -> list[str]:
 
 def rolled(nests: list[list[str]], table: list[int]) -> list[str]:
     """The lines of nests one after another; the places of those in a loop go into the table."""
+    nests = joined(nests)
     forms = [form_of(nest) for nest in nests]
     numbers: dict[tuple[str, ...], int] = {}
     kinds = [numbers.setdefault(form.lines, len(numbers)) for form in forms]
