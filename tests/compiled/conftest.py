@@ -21,14 +21,25 @@ def uncompiled(monkeypatch, tmp_path):
     numba.__version__ = "none"
     numba.core = types.SimpleNamespace(errors=types.SimpleNamespace(NumbaError=ArithmeticError))
     functions = {name: getattr(np, name) for name in ELEMENTARY}
+    folds = {f"{name}_of": of_places(getattr(np, name)) for name in ("sum", "max", "min")}
     kernels = {name: in_places(getattr(kernels_plain, name)) for name in KERNELS}
-    own_modules = {"elementary": functions, "kernels": kernels, "pipeline": {"Pipeline": None}}
-    for file, own in own_modules.items():
+    own_files = {
+        "elementary": functions,
+        "elementary_folds": folds,
+        "kernels": kernels,
+        "pipeline": {"Pipeline": None},
+    }
+    for file, own in own_files.items():
         module = types.ModuleType(f"tinygrad_steel.compiled.{file}")
         vars(module).update(own)
         monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setitem(sys.modules, "numba", numba)
     monkeypatch.setenv("TINYGRAD_STEEL_CACHE", str(tmp_path))
+
+
+def of_places(fold):
+    """A reduction of `count` elements from a place on."""
+    return lambda m, first, count: fold(m[first : first + count])
 
 
 def in_places(kernel):

@@ -123,6 +123,7 @@ def affine_relu(
 def add_product(
     typing_context: Any,
     c: Any,
+    scale: Any,
     a: Any,
     b: Any,
     rows: Any,
@@ -133,9 +134,9 @@ def add_product(
     b_inner: Any,
     b_column: Any,
 ) -> Any:
-    """c += a @ b; else as `product`."""
+    """c += scale * (a @ b), as gradient descent does; else as `product`."""
     sizes = (rows, columns, inner, a_rows, a_inner, b_inner, b_column)
-    return signature_of("add_product", [c, a, b], sizes)
+    return signature_of("add_product", [c, a, b], sizes, scale)
 
 
 @intrinsic(prefer_literal=True)
@@ -158,7 +159,7 @@ def product_relu_vjp(
     return signature_of("product_relu_vjp", [c, y, a, b], sizes)
 
 
-def signature_of(name: str, places: list[Any], sizes: tuple[Any, ...]) -> Any:
+def signature_of(name: str, places: list[Any], sizes: tuple[Any, ...], scale: Any = None) -> Any:
     """The types of a call, and what writes it."""
     arrays = [array_of(x) for x in places]
     if not all(isinstance(x, types.Array) and x.ndim == 1 and x.layout == "C" for x in arrays):
@@ -169,6 +170,10 @@ def signature_of(name: str, places: list[Any], sizes: tuple[Any, ...]) -> Any:
         given = ", ".join(str(x.dtype) for x in arrays)
         raise TypingError(f"{name} takes arrays that are all float64 or all float32, not {given}")
     numbers = [literal(name, x) for x in sizes]
+    if scale is not None:
+        if not isinstance(scale, (types.Float, types.Integer)):
+            raise TypingError(f"{name} takes a real number as scale, not {scale}")
+        places = [places[0], arrays[0].dtype, *places[1:]]  # numba turns the scale into this type
     return types.void(*places, *sizes), lambda *given: write_call(
         name, len(places), numbers, *given
     )
@@ -211,7 +216,9 @@ def write_call(
 
 
 def address(context: Any, builder: Any, place: Any, value: Any) -> Any:
-    """Where an array's numbers are; from the first on in `(array, first)`."""
+    """Where an array's numbers are; from the first on in `(array, first)`. A number is itself."""
+    if isinstance(place, types.Float):
+        return value
     array, first = array_of(place), None
     if array is not place:
         value, first = (builder.extract_value(value, n) for n in (0, 1))
@@ -226,8 +233,9 @@ def kernel(module: Any, name: str, number: Any, numbers: list[Any], vectors: Tar
     known = "".join(x if x.isalnum() else "_" for x in f"{name}_{number}_{sizes}")
     if known in module.globals:
         return module.globals[known]
-    pointers = 3 if name in ("product", "add_product") else 4
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * pointers), known)
+    beside = [] if name == "product" else [number if name == "add_product" else POINTER]
+    kinds = [POINTER, *beside, POINTER, POINTER]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), known)
     function.linkage = "internal"
     function.attributes.add("noinline")
     function.attributes.add("optsize")  # not to unroll: a tile is all the code that pays
@@ -241,7 +249,7 @@ def kernel(module: Any, name: str, number: Any, numbers: list[Any], vectors: Tar
         one=swapped,
         relu=name == "affine_relu",
         slope=beside[0] if name == "product_relu_vjp" else None,
-        onto=name == "add_product",
+        scale=beside[0] if name == "add_product" else None,
     )
     Kernel(builder, number, shape, vectors, c, a, b, end).emit()
     builder.ret_void()

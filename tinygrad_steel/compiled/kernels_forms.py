@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .kernels_plan import FAR, GROUP, LARGE, NEAR, PANEL, Shape, splits
+from .kernels_plan import FAR, GROUP, LARGE, NEAR, PANEL, Shape
 from .kernels_target import Target
-from .kernels_vectors import I64, Index
+from .kernels_vectors import I64, POINTER, Index
 from .kernels_walk import Loops, Walk, loops_over
 
 
@@ -42,7 +42,7 @@ class End(NamedTuple):
     one: bool = False  # whether it is one number, for all columns
     relu: bool = False
     slope: Any = None  # the address of results of relu, by whose slopes the sums are multiplied
-    onto: bool = False
+    scale: Any = None  # a number that the sums are multiplied by, and then added to what c holds
 
 
 class Kernel(Walk):
@@ -82,12 +82,16 @@ class Kernel(Walk):
             self.packed()
 
     def is_large(self) -> bool:
-        """Whether copying rows of a pays as well: each is met by many columns, and they do not stay near."""
+        """Whether copying rows of a pays as well: each is met by many columns, and they do not stay near.
+
+        Terms that do not lie side by side push each other out sooner.
+        """
         shape = self.shape
         return (
             len(shape.rows) == len(shape.inner) == 1
             and self.vectors >= 8 * self.tile_vectors
-            and shape.row_count * shape.inner_count * self.write.size > LARGE
+            and shape.row_count * shape.inner_count * self.write.size
+            > (LARGE if shape.inner[0].stride == 1 else FAR)
         )
 
     def zeros(self) -> None:
@@ -139,49 +143,65 @@ class Kernel(Walk):
         self.each_block(most, self.shape.inner, block)
 
     def packed_twice(self) -> None:
-        """As `packed`, with rows of a copied together too: as many as stay in the second cache."""
+        """As `packed`, with all columns of b copied once, and rows of a copied together too.
+
+        That takes more memory than a stack has; where there is none, the smaller form does.
+        """
+        write = self.write
+        memory = write.allocated(self.vectors * write.lanes * self.depth)
+        nothing = write.builder.icmp_signed("==", memory, POINTER(None))
+        with write.builder.if_else(nothing, likely=False) as (none, some):
+            with none:
+                self.packed()
+            with some:
+                self.packed_into(write.on_line(memory))
+                write.free(memory)
+
+    def packed_into(self, of_b: Any) -> None:
+        """`packed_twice`, with memory for the columns of b."""
         write, shape = self.write, self.shape
         (row,), (term,) = shape.rows, shape.inner
         group = max(GROUP // (self.depth * write.size) // self.tile_rows, 1)
         area = self.depth * self.tile_rows
-        of_b = write.scratch((self.depth + write.lanes) * self.width)
         of_a = write.scratch(area * group + write.lanes * (self.tile_rows + 1))
+
+        def columns_at(j: Index) -> Any:
+            return write.at(of_b, write.times(j, self.depth))
 
         def block(a_at: Index, k: Index, loops: Loops, terms: Index) -> None:
             part = self.part(k, terms)
 
-            def rows_of(first: int, size: int, many: int) -> None:
-                def some(t: Index, _: Any) -> None:
-                    tiles = write.smaller(write.add(write.times(t, -1), many), group)
-                    top = write.add(write.times(t, size), first)
+            def copied_columns(j: Index, v: int, last: int) -> None:
+                self.packed_columns(columns_at(j), k, terms, j, v, last)
 
-                    def copied(u: Index, _: Any) -> None:
-                        at = write.times(write.add(top, write.times(u, size)), row.stride)
-                        source = write.at(self.a, write.add(a_at, at))
-                        there = write.at(of_a, write.times(u, area))
-                        self.pack(there, size, source, terms, term.stride, row.stride, size)
+            self.each_columns(copied_columns)
 
-                    write.loop(0, tiles, 1, copied)
+            def rows(top: Index, size: int, tiles: Index) -> None:
+                def tile_at(u: Index) -> tuple[Index, Any]:
+                    return write.add(top, write.times(u, size)), write.at(
+                        of_a, write.times(u, area)
+                    )
 
-                    def columns(j: Index, v: int, last: int) -> None:
-                        right = self.packed_columns(of_b, k, terms, j, v, last)
+                def copied_rows(u: Index, _: Any) -> None:
+                    first, there = tile_at(u)
+                    at = write.add(a_at, write.times(first, row.stride))
+                    source = write.at(self.a, at)
+                    self.pack(there, size, source, terms, term.stride, row.stride, size)
 
-                        def one(u: Index, _: Any) -> None:
-                            there = write.at(of_a, write.times(u, area))
-                            left = Left(there, range(size), [(terms, size, 1)])
-                            at = write.add(top, write.times(u, size))
-                            self.tile(at, j, left, right, part)
+                def columns(j: Index, v: int, last: int) -> None:
+                    right = Right(columns_at(j), v * write.lanes, v, last)
 
-                        write.loop(0, tiles, 1, one)
+                    def one(u: Index, _: Any) -> None:
+                        first, there = tile_at(u)
+                        left = Left(there, range(size), [(terms, size, 1)])
+                        self.tile(first, j, left, right, part)
 
-                    self.each_columns(columns)
+                    write.loop(0, tiles, 1, one)
 
-                write.loop(0, many, group, some)
+                write.loop(0, tiles, 1, copied_rows)
+                self.each_columns(columns)
 
-            first = 0
-            for size, many in splits(row.length, self.tile_rows):
-                rows_of(first, size, many)
-                first += size * many
+            self.each_group(group, rows)
 
         self.each_block(self.depth, shape.inner, block)
 
@@ -219,7 +239,7 @@ class Kernel(Walk):
         """These terms of a tile of the product, summed in registers, then stored."""
         write, v = self.write, right.vectors
         heads = [write.at(left.address, place) for place in left.places]
-        if part.later is not None or self.end.onto:
+        if part.later is not None or self.end.scale is not None:
             # c is far away: it is asked for now, and here when the terms are summed.
             for spot, _ in self.spots(len(heads), v, right.last):
                 write.prefetch(self.c_at(row, j), spot)
@@ -254,6 +274,11 @@ class Kernel(Walk):
             there = [write.load(c, spot) for spot, _ in spots]
             return [write.builder.fadd(x, y) for x, y in zip(there, sums, strict=True)]
 
+        def scaled_onto_c() -> list[Any]:
+            scale = write.splat(end.scale)
+            there = [write.load(c, spot) for spot, _ in spots]
+            return [write.multiply_add(scale, y, x) for x, y in zip(there, sums, strict=True)]
+
         def from_start() -> list[Any]:
             if end.start is None:
                 return sums
@@ -263,8 +288,8 @@ class Kernel(Walk):
                 rows = [write.load(end.start, write.add(j, q * write.lanes)) for q in range(v)]
             return [write.builder.fadd(value, rows[n % v]) for n, value in enumerate(sums)]
 
-        if end.onto:
-            values = onto_c()
+        if end.scale is not None:
+            values = scaled_onto_c()
         elif part.later is None:
             values = from_start()
         else:

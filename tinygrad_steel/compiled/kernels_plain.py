@@ -77,18 +77,18 @@ def product_relu_vjp(c: Any, y: Any, a: Any, b: Any, rows: Any, columns: int, *s
     c[:numbers] *= np.sign(y[:numbers])
 
 
-def add_product(c: Any, a: Any, b: Any, rows: Any, columns: int, *sizes: Any) -> None:
-    """c += a @ b.
+def add_product(c: Any, scale: Any, a: Any, b: Any, rows: Any, columns: int, *sizes: Any) -> None:
+    """c += scale * (a @ b), as gradient descent does.
 
     >>> c, x, w = np.array([10.0]), np.array([1.0, 2.0]), np.ones(2)
-    >>> add_product(c, x, w, (1,), 1, (2,), (2,), (1,), 1, 1)
+    >>> add_product(c, -0.5, x, w, (1,), 1, (2,), (2,), (1,), 1, 1)
     >>> c
-    array([13.])
+    array([8.5])
     """
     more = np.empty_like(c)
     product(more, a, b, rows, columns, *sizes)
     numbers = int(np.prod(rows)) * columns
-    c[:numbers] += more[:numbers]
+    c[:numbers] += c.dtype.type(scale) * more[:numbers]
 
 
 def places(lengths: Sequence[int], steps: Sequence[int]) -> Any:

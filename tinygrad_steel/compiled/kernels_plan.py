@@ -11,7 +11,7 @@ NEAR = 32 * 1024  # what stays in the first cache
 PANEL = 64 * 1024  # columns of b that are copied together
 FAR = 1024 * 1024  # a b that need not be copied: the few columns of a tile stay in the second cache
 LARGE = 4 * FAR  # an a whose rows push each other out of the cache
-GROUP = 320 * 1024  # rows of a that are copied together: the second cache, and a stack, have room
+GROUP = 96 * 1024  # rows of a that are copied together: the second cache, and a stack, have room
 
 
 class Axis(NamedTuple):
@@ -98,7 +98,7 @@ def row_sizes(rows: Sequence[Axis], most: int) -> list[tuple[int, int]]:
     return [(size, many * rows[0].length) for size, many in row_sizes(rows[1:], most)]
 
 
-def tile(rows: Sequence[Axis], vectors: int, held: int) -> tuple[int, int]:
+def tile(rows: Sequence[Axis], vectors: int, held: int, size: int) -> tuple[int, int]:
     """The rows and vectors of a tile that make the product fastest: its sums, and a row of `b`, stay in registers.
 
     A turn of the loop over terms takes as long as its multiplications (two at once), its loads (two
@@ -106,7 +106,7 @@ def tile(rows: Sequence[Axis], vectors: int, held: int) -> tuple[int, int]:
     """
     best = (math.inf, 1, 1)
     for v in range(1, min(vectors, 8) + 1):
-        for most in range(1, held // v):
+        for most in range(1, min(held // v - 1, rows_side_by_side(rows, size)) + 1):
             cycles = 0.0
             for width, across in splits(vectors, v):
                 for height, down in row_sizes(rows, most):
@@ -114,3 +114,11 @@ def tile(rows: Sequence[Axis], vectors: int, held: int) -> tuple[int, int]:
                     cycles += across * down * (turn + 0.3 + 0.01 * (height + width))
             best = min(best, (cycles, most, v))
     return best[1:]
+
+
+def rows_side_by_side(rows: Sequence[Axis], size: int) -> int:
+    """How many rows of `a` the first cache holds at once, one of its ways being for `b`.
+
+    It has 8 ways of 4 KB; what lies 4 KB apart shares a place in each.
+    """
+    return 7 * 4096 // math.gcd(rows[-1].stride * size, 4096)

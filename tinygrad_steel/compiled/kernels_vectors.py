@@ -180,6 +180,21 @@ class Vectors:
         memory.type = POINTER  # else llvmlite takes it for one of an array, not of numbers
         return memory
 
+    def allocated(self, numbers: int) -> Any:
+        """Memory for this many numbers and a cache line, of numba's; NULL where there is none."""
+        allocate = self.declared("NRT_Allocate", POINTER, [I64])
+        return self.builder.call(allocate, [I64(numbers * self.size + 64)])
+
+    def on_line(self, memory: Any) -> Any:
+        """The first edge of a cache line in this memory."""
+        place = self.builder.add(self.builder.ptrtoint(memory, I64), I64(63))
+        return self.builder.inttoptr(self.builder.and_(place, I64(-64)), POINTER)
+
+    def free(self, memory: Any) -> None:
+        """Give back what was allocated."""
+        free = self.declared("NRT_Free", ir.VoidType(), [POINTER])
+        self.builder.call(free, [memory])
+
     def loop(
         self,
         start: int,

@@ -21,7 +21,9 @@ class Walk:
         self.write = Vectors(builder, number, min(widest, 1 << (shape.columns - 1).bit_length()))
         self.shape, self.target = shape, target
         self.vectors = -(-shape.columns // self.write.lanes)
-        self.tile_rows, self.tile_vectors = tile(shape.rows, self.vectors, target.held)
+        self.tile_rows, self.tile_vectors = tile(
+            shape.rows, self.vectors, target.held, self.write.size
+        )
 
     def each_rows(
         self,
@@ -56,6 +58,20 @@ class Walk:
                 body(write.add(a_at, at), write.add(row, first), places)
 
             write.loop(start, start + size * many, size, one)
+            start += size * many
+
+    def each_group(self, most: int, body: Callable[[Index, int, Index], None]) -> None:
+        """body(first row, rows of a tile, tiles) for groups of at most so many tiles of rows, on one axis."""
+        write, start = self.write, 0
+        for size, many in splits(self.shape.row_count, self.tile_rows):
+
+            def group(
+                t: Index, _: Any, start: int = start, size: int = size, many: int = many
+            ) -> None:
+                tiles = write.smaller(write.add(write.times(t, -1), many), most)
+                body(write.add(write.times(t, size), start), size, tiles)
+
+            write.loop(0, many, most, group)
             start += size * many
 
     def each_columns(self, body: Callable[[Index, int, int], None], most: int = 0) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..program.values import Value
 from .indices import flat, indented, loop_variables
+from .long_folds import CALLS
 from .loop_forms import ELEMENTARY
 from .loops import Loops
 from .lower import TrainingStep
@@ -24,6 +25,7 @@ IMPORTS = [
 ]
 OWN = {
     "elementary": [op.name for op in ELEMENTARY],
+    "elementary_folds": sorted({*CALLS.values()}),
     "kernels": ["affine", "affine_relu", "product", "product_relu_vjp"],
 }
 END = ["    return 0", ""]

@@ -11,6 +11,7 @@ import numpy as np
 from .. import ops
 from ..program.values import Apply, Leaf, Value, behind
 from .indices import elements_read, loop_shape
+from .long_folds import is_long_fold, long_fold_lines
 from .loop_forms import ELEMENTARY, FOLDS, form_of
 from .loop_nests import nest_lines, pieces_lines
 from .lower import TrainingStep
@@ -81,7 +82,9 @@ def segments(
     found: list[Any] = [[]]
     for nest in nests:
         first = nest[0]
-        if first in looped:
+        if first in looped and is_long_fold(first):
+            found[-1].append(long_fold_lines(first, block))
+        elif first in looped:
             found[-1].append(nest_lines(nest, block, renewed))
         elif first in short.fused:
             found[-1].append(fused_lines(first, short.fused[first], block))
@@ -135,11 +138,12 @@ def grouped(work: Iterable[Apply], looped: set[Apply]) -> Iterator[list[Apply]]:
     while left:
         first, *others = left
         group = [first]
-        if first in looped:
+        if first in looped and not is_long_fold(first):
             shape = loop_shape(first)
             for value in others:
                 if (
                     value in looped
+                    and not is_long_fold(value)
                     and loop_shape(value) == shape
                     and fits(read[value], group, left)
                     and stays_vectors([*group, value])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Callable
 from functools import lru_cache
+from heapq import heappop, heappush
 from typing import Any, NoReturn
 
 import numpy as np
@@ -115,44 +115,53 @@ def walk(  # noqa: C901
     # Long, as is record_op: it goes along every edge, and calls cost more than branches.
     leaves, kind = [], root.__class__
     pending = {root._age: (root, g)}
-    ages = [root._age]  # in order, so that the youngest is the last
+    ages = [-root._age]  # a heap, so that the youngest is the first
     sums: set[int] = set()  # of what the gradient is an array that nobody else has
-    in_place = run is vjp_on_arrays and not watchers
+    quick = run is vjp_on_arrays and not watchers
     while ages:
-        y, g = pending.pop(ages.pop())
+        born = -heappop(ages)
+        y, g = pending.pop(born)
         if watchers:
             g = announced(watchers, y, g)
         op = y._op
         if op is None:
             leaves.append((y, g))
             continue
-        if g.shape != y._shape:
+        if g.shape != y._shape and not op.takes_small:
             g = stretched(g, y)
-        add_to = op.add_to if in_place else None
+        usual = quick and op.usual and not y._params
         for x, vjp in zip(y._inputs, op.vjps if op.joint is None else joint_vjps(run, g, y)):
-            age = x._age if x.__class__ is kind else getattr(x, "_age", None)
-            if age is None:  # a plain number
+            if x.__class__ is not kind and not is_tensor(x):  # a plain number
                 continue
-            if age > y._age:
+            age = x._age
+            if age > born:
                 raise changed_since(x, op)
             if not x._requires_grad:
                 continue
-            if add_to is not None and age in pending and is_sum(sums, pending, x):
-                add_to(pending[age][1], g, *y._arrays[1:], **y._params)
+            if not usual and quick and op.add_to is not None and is_sum(sums, pending, x):
+                op.add_to(pending[age][1], g, *y._arrays[1:], **y._params)
                 continue
             try:
-                gx = run(vjp, g, y, x)
+                if usual:  # vjp_on_arrays, without the price of the call
+                    gx = vjp(g, y._array, *y._arrays)
+                    if gx.shape != x._shape or gx.dtype is not x._array.dtype:
+                        gx = fitted(gx, x)
+                else:
+                    gx = run(vjp, g, y, x)
+                    if op.add_to is not None and is_own(gx):
+                        sums.add(age)  # its rule has just made it
             except Exception as error:  # raised again with more words
                 raise_explained(error, y, x, vjp)
             if watchers:
                 announce_sent(watchers, y, x, gx)
             if age in pending:
                 gx = pending[age][1] + gx
-            else:
-                insort(ages, age)
-                if add_to is not None and is_own(gx):
-                    sums.add(age)  # its rule has just made it
+            elif not quick or x._op is not None:
+                heappush(ages, -age)
+            elif gx is g:  # a leaf, which keeps it, and another may be handed the same
+                gx = g.copy()
             pending[age] = x, gx
+    leaves.extend(pending.values())  # where quick goes no further
     return leaves
 
 
@@ -165,6 +174,8 @@ def is_sum(sums: set[int], pending: dict[int, tuple[Any, Any]], x: Any) -> bool:
     """Whether parts can be added in place to the gradient of `x`; an array of others is copied."""
     if x._age in sums:
         return True
+    if x._age not in pending:
+        return False
     g = pending[x._age][1]
     if g.__class__ is not ndarray or g.shape != x._shape or not g.ndim:
         return False
@@ -197,14 +208,17 @@ def vjp_on_arrays(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
         gx = vjp(g, y._array, *y._arrays)
     if op.foreign:
         gx = own_copy(gx)
+    elif gx is g and x._op is None:
+        gx = g.copy()  # a leaf keeps it, and another may be handed the same
+    return fitted(gx, x)
+
+
+def fitted(gx: Any, x: Any) -> Any:
+    """What a vjp gave, as the gradient of its input `x`: in its dtype, and no larger than it."""
     shape = gx.shape
     if shape != x._shape and shape:
         gx = fit(gx, x._shape)
-    if gx.dtype is not x._array.dtype:
-        gx = cast(gx, x)
-    if gx is g and x._op is None:
-        gx = g.copy()  # a leaf keeps it, and another may be handed the same
-    return gx
+    return gx if gx.dtype is x._array.dtype else cast(gx, x)
 
 
 def vjp_on_tensors(vjp: Callable[..., Any], g: Any, y: Any, x: Any) -> Any:
@@ -284,21 +298,13 @@ def cast(g: Any, x: Any) -> Any:
 
 
 def stretched(g: Any, y: Any) -> Any:
-    """A small gradient in the shape of `y`, unless the vjps of `y` take small ones."""
-    return g if takes_small(y) else stretch(g, y._shape)
-
-
-def takes_small(y: Any) -> bool:
-    """Whether the vjps of `y` sum over nothing, so that a gradient may stand for its broadcast."""
-    op, inputs = y._op, y._arrays
-    if not op.elementwise:
-        return bool(op.rowwise)
-    if len(inputs) == 1:
-        return True
-    for x in inputs:
+    """A small gradient in the shape of `y`; as it is where the vjps of `y` sum over nothing."""
+    if not y._op.elementwise:
+        return stretch(g, y._shape)
+    for x in y._arrays:
         if getattr(x, "shape", ()) != y._shape:
-            return False
-    return True
+            return stretch(g, y._shape)
+    return g
 
 
 def fit(g: Any, shape: tuple[int, ...]) -> Any:

@@ -85,14 +85,10 @@ def checked_name(name: Any) -> str | None:
 def frozen_params(op: Op, params: dict[str, Any]) -> dict[str, Any]:
     """The parameters as they are recorded; as they are where nobody can change them."""
     for value in params.values():
-        if value.__class__ not in PLAIN and not is_plain_tuple(value):
+        kind = value.__class__
+        if kind not in PLAIN and not (kind is tuple and PLAIN.issuperset(map(type, value))):
             return {name: frozen(value, op, name) for name, value in params.items()}
     return params
-
-
-def is_plain_tuple(value: Any) -> bool:
-    """Whether it is a tuple of what nobody can change."""
-    return value.__class__ is tuple and PLAIN.issuperset(map(type, value))
 
 
 def frozen(value: Any, op: Op, name: str) -> Any:

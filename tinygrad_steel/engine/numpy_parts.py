@@ -21,7 +21,8 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
         )
     a, indices = as_array(a), as_indices(as_array(indices))
     if axis is None:
-        return ops.getitem(np.ravel(a), indices, index=ops.HOLE)
+        flat = a if a.ndim == 1 else np.ravel(a)  # of a leaf that is a copy
+        return ops.getitem(flat, indices, index=ops.HOLE)
     return ops.getitem(a, indices, index=(*before(axis, a.ndim), ops.HOLE))
 
 

@@ -296,7 +296,10 @@ class Tensor(Operators, Methods, Answers, Protocol):
         pulled = pull_arrays(self, start)
         with BACKWARD:
             for t, g in pulled:
-                t._grad = own(g if t._grad is None else t._grad + g, t._array)
+                if t._grad is not None:
+                    g = t._grad + g
+                usual = g.__class__ is ndarray and g.base is None and g.shape == t._shape
+                t._grad = g if usual and t._array.__class__ is ndarray else own(g, t._array)
 
     # Recording
 
@@ -309,7 +312,7 @@ class Tensor(Operators, Methods, Answers, Protocol):
         arrays: list[Any] = []
         requires_grad = tracked = lifted = False
         for x in inputs:
-            if isinstance(x, Tensor):
+            if x.__class__ is Tensor or isinstance(x, Tensor):
                 arrays.append(x._array)
                 if x._requires_grad:
                     requires_grad = True
@@ -344,14 +347,18 @@ class Tensor(Operators, Methods, Answers, Protocol):
         y._age = next_age()
         mode = recording_mode()
         if mode.all or (mode.on and (requires_grad or tracked or op.draws)):
-            y._op, y._inputs, y._arrays, y._params = op, inputs, arrays, params
+            y._op = op
+            y._inputs = inputs
+            y._arrays = arrays
+            y._params = params
             y._requires_grad = requires_grad and (op.differentiable or op.without_rule(data))
         else:
             forget(y, op, inputs, requires_grad and not mode.on)
         if op.meets and len(shape) == 2 and shape[0] == shape[1] > 1 and not mode.all:
             warn_of_square(op, given, shape)
-        for watcher in mode.watchers:
-            watcher.result(y, op, inputs, params)
+        if mode.watchers:
+            for watcher in mode.watchers:
+                watcher.result(y, op, inputs, params)
         return y
 
     def __dir__(self) -> list[str]:

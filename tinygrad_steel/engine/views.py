@@ -70,11 +70,13 @@ def refuse_view(t: Any, sign: str, other: Any) -> None:
 
 def is_view(t: Any) -> bool:
     """Whether NumPy would have given a view here, of an array that the caller still has."""
-    if t._op is None:
-        return any(ref() is not None for ref in getattr(t, "viewed", ()))
-    if not shares(t) or RECORDING.get().watchers:  # a watcher may keep all Tensors
-        return False
-    return sys.getrefcount(t._inputs[0]) > HELD_BY_ONE or is_view(t._inputs[0])
+    while t._op is not None:
+        if not shares(t) or RECORDING.get().watchers:  # a watcher may keep all Tensors
+            return False
+        if sys.getrefcount(t._inputs[0]) > HELD_BY_ONE:
+            return True
+        t = t._inputs[0]
+    return any(ref() is not None for ref in getattr(t, "viewed", ()))
 
 
 def shares(t: Any) -> bool:
@@ -90,7 +92,7 @@ def viewed_by(inputs: tuple[Any, ...]) -> tuple[weakref.ref[Any], ...]:
     x = inputs[0]
     if len(inputs) > 1 or not is_tensor(x):  # arrays as an index pick copies
         return ()
-    behind = getattr(x, "viewed", ())
+    behind = tuple(ref for ref in getattr(x, "viewed", ()) if ref() is not None)
     while x._op is not None and shares(x):
         x = x._inputs[0]
         behind = (weakref.ref(x), *behind)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 ndarray, add_up, maximum = np.ndarray, np.add.reduce, np.maximum.reduce  # looked up once
-HALF = np.dtype(np.float16)
+HALF, FLOAT = np.dtype(np.float16), np.dtype(np.float64)
+ZERO = np.array(0.0)
 Axis = int | tuple[int, ...] | None
 
 
@@ -37,6 +38,43 @@ def largest(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     if x.__class__ is ndarray:
         return maximum(x, axis, keepdims=keepdims)  # type: ignore[call-overload]
     return np.max(x, axis=axis, keepdims=keepdims)
+
+
+def by_dot(a: Any, b: Any, axis: int) -> Any:
+    """Whether np.dot multiplies these matrices, or one of them turned, as `@` does to the last digit.
+
+    It takes half the time that `@` takes for a small batch. They differ on views, and where along
+    `axis` of `a`, along which products are summed, there is only one.
+    """
+    if a.__class__ is ndarray is b.__class__ and a.base is None is b.base:
+        return a.ndim == 2 == b.ndim and a.shape[axis] > 1
+    return False
+
+
+def above_zero(x: Any) -> Any:
+    """np.maximum(x, 0); for a Python number NumPy takes twice the time."""
+    return np.maximum(x, ZERO if x.__class__ is ndarray and x.dtype is FLOAT else 0)
+
+
+def cross_entropy_of(shifted: Any, rows: Any) -> Any:
+    """The loss of each row of ndarrays in one dtype, and its gradient, as softmax_cross_entropy has them.
+
+    Where all is finite: then 0 * logit is 0 without np.where, and to find the smallest takes a fifth
+    of its time.
+    """
+    e = np.exp(shifted)
+    sums, weights = add_up(e, 1), add_up(rows, 1)
+    loss = weights * np.log(sums) - add_up(rows * shifted, 1)
+    e *= (weights / sums)[:, None]
+    e -= rows
+    return loss, e
+
+
+def is_finite_and_alike(shifted: Any, rows: Any) -> Any:
+    """Whether both are ndarrays of one dtype that adds up in itself, and the first is finite."""
+    if shifted.__class__ is ndarray is rows.__class__ and shifted.dtype is rows.dtype is not HALF:
+        return shifted.size and shifted.item(shifted.argmin()) > -np.inf
+    return False
 
 
 def sigmoid_of(x: Any) -> Any:

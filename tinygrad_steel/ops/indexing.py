@@ -53,7 +53,7 @@ def add_at(z: Any, g: Any, *arrays: Any, index: Any) -> None:
         np.add.at(z, filled_index(index, arrays), g)
         return
     part = z[index]
-    if part.__class__ is ndarray and np.may_share_memory(part, z):
+    if part.__class__ is ndarray and part.base is z:
         part += g  # a view; z[index] += g would write it back as well
     else:  # a number, or a copy, as z[True] is
         z[index] += g

@@ -8,7 +8,7 @@ import numpy as np
 
 from .activations import log_softmax, sigmoid, softmax
 from .declare import define
-from .fast import column, largest, total
+from .fast import column, cross_entropy_of, is_finite_and_alike, largest, total
 from .op import is_tensor
 from .safe import floats
 from .samples import sample_of
@@ -48,6 +48,8 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     logits = floats(logits)
     rows = label_rows(logits, labels)
     shifted = logits - largest(logits, 1, keepdims=True)
+    if is_finite_and_alike(shifted, rows):
+        return cross_entropy_of(shifted, rows)
     e = np.exp(shifted)
     sums, weights = total(e, 1), total(rows, 1)
     loss = weights * np.log(sums) - total(rows * np.where(rows, shifted, 0.0), 1)

@@ -64,9 +64,6 @@ class Op:
     counts: bool = False  # how long its result is, the numbers decide and not the shapes alone
     draws: bool = False  # from a generator, its parameter `rng`; recorded whatever its inputs are
     sawtooth: bool = False  # jumps wherever one input fits into the other, so often for large ones
-    # Adds the gradient of the first input to an array in place: `add_to(z, g, *others, **params)`.
-    # For what reads a small part of its input, whose gradient would be mostly zeros.
-    add_to: Vjp | None = None
 
     def __init__(
         self,
@@ -93,7 +90,8 @@ class Op:
         self.keeps, self.constant, self.random, self.joint = keeps, constant, random, joint
         # `foreign`, until `trust` is called: its rules may hand out an input itself, or a buffer
         # that they use again. `special`: its result needs more work than usual (tensor.settle).
-        self.foreign, self.special = True, True
+        # `usual`: its vjps need none but to be called (backward.walk).
+        self.foreign, self.special, self.usual = True, True, False
         self.input_names: tuple[str, ...] = ()
         self.param_names: tuple[str, ...] = ()
         self.defaults: dict[str, Any] = {}
@@ -102,6 +100,11 @@ class Op:
         self.read_arguments()
         several = self.variadic or len(self.input_names) > 1
         self.meets = elementwise and several  # inputs may be broadcast together
+        # A gradient may stand for its broadcast, as the vjps sum over nothing.
+        self.takes_small = rowwise or (elementwise and not several and not keeps)
+        # Adds the gradient of the first input to an array in place: `add_to(z, g, *others, **params)`.
+        # For what reads a small part of its input, whose gradient would be mostly zeros.
+        self.add_to: Vjp | None = None
         if joint is not None:
             each = functools.partial(piece, joint)
         # At least one per input: None for those that are not given.
@@ -202,7 +205,7 @@ class Op:
 
     def trust(self) -> None:
         """Say that no rule returns an input, or a buffer that it uses again; `g` it may return."""
-        self.foreign, self.special = False, self.keeps
+        self.foreign, self.special, self.usual = False, self.keeps, self.joint is None
 
     def signature(self) -> str:
         """The op's arguments as a reader would write them: `(x, axis, keepdims)`."""

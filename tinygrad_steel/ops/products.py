@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .declare import define
+from .fast import by_dot
 from .samples import random_sample
 
 
@@ -26,7 +27,7 @@ from .samples import random_sample
 def matmul(a: Any, b: Any) -> Any:
     """a @ b, with vectors and stacks of matrices as in NumPy."""
     try:
-        return a @ b
+        return a.dot(b) if by_dot(a, b, 1) else a @ b
     except ValueError as error:
         raise ValueError(mismatch(a, b)) from error
 
@@ -34,7 +35,7 @@ def matmul(a: Any, b: Any) -> Any:
 @matmul.vjp
 def _(g: Any, y: Any, a: Any, b: Any) -> Any:
     if a.ndim == b.ndim == 2:
-        return g @ b.T
+        return g.dot(b.T) if by_dot(g, b, 1) else g @ b.T
     if b.ndim == 1:  # y[..., i] = sum over k of a[..., i, k] * b[k]
         return g * b if a.ndim == 1 else np.expand_dims(g, -1) * b
     if a.ndim > 1:
@@ -47,7 +48,7 @@ def _(g: Any, y: Any, a: Any, b: Any) -> Any:
 @matmul.vjp
 def _(g: Any, y: Any, a: Any, b: Any) -> Any:
     if a.ndim == b.ndim == 2:
-        return a.T @ g
+        return a.T.dot(g) if by_dot(a, g, 0) else a.T @ g
     if a.ndim == 1:  # y[..., j] = sum over k of a[k] * b[..., k, j]
         return g * a if b.ndim == 1 else np.expand_dims(a, -1) * np.expand_dims(g, -2)
     if b.ndim > 1:
