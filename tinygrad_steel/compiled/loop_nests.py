@@ -35,8 +35,9 @@ INDEX = re.compile(r"(m\[@\d+ \+ )([^\]]*)")  # of an element, behind its array'
 class Nest:
     """The lines of a loop nest, by where they stand.
 
-    `start`: before everything. `before[k]`: before the loop of axis `k`, inside those of the axes
-    before it; the last is the body. `after[k]`: behind that loop. `end`: after everything. `names`:
+    `start`: before everything. `fills`, `ends`: before and behind all loops, those for each of so
+    many elements `j`. `before[k]`: before the loop of axis `k`, inside those of the axes
+    before it; the last is the body. `after[k]`: behind that loop. `names`:
     the variables that hold elements. `numbers`: those that hold single numbers, read once.
     """
 
@@ -49,11 +50,12 @@ class Nest:
         self.before: list[list[str]] = [[] for _ in range(len(shape) + 1)]
         self.body = self.before[-1]
         self.after: list[list[str]] = [[] for _ in shape]
-        self.end: list[str] = []
+        self.fills: dict[int, list[str]] = {}
+        self.ends: dict[int, list[str]] = {}
 
     def lines(self) -> list[str]:
         """All of them in order."""
-        return [*self.start, *self.loops(0), *self.end]
+        return [*self.start, *for_each(self.fills), *self.loops(0), *for_each(self.ends)]
 
     def loops(self, axis: int) -> list[str]:
         """The loops from this axis inwards."""
@@ -68,13 +70,14 @@ class Nest:
     def shorten(self) -> None:
         """Compute an index once that is used more often; `k` is the one of most arrays."""
         own = flat(0, self.shape, self.at)
-        uses = Counter(index for line in self.body for _, index in INDEX.findall(line))
+        uses = Counter(found[2] for line in self.body for found in INDEX.finditer(line))
         others = [index for index, count in uses.items() if index != own and count > 1]
         names = {own: "k"} | {index: f"k{n}" for n, index in enumerate(others)}
         names = {index: name for index, name in names.items() if " " in index and index in uses}
 
         def shorter(element: re.Match[str]) -> str:
-            return element[1] + names.get(element[2], element[2])
+            begin, index = element.groups()
+            return f"{begin}{names.get(index, index)}"
 
         lines = [INDEX.sub(shorter, line) for line in self.body]
         self.body[:] = [*(f"{name} = {index}" for index, name in names.items()), *lines]
@@ -156,11 +159,18 @@ def fold_in_place(
 ) -> None:
     """Add up `count` elements for each result in the block, where the results begin at `first`."""
     fold = FOLDS[value.op]
-    results = f"for j in range(@{first}, @{first} ++ {size(value)}):"
-    nest.start += [results, f"    m[j] = {fold.start}"]
+    result = f"m[@{first} + j]"
+    nest.fills.setdefault(size(value), []).append(f"{result} = {fold.start}")
     nest.body.append(f"{place} = {fold.take.format(place, element)}")
     if fold.end != "{}":
-        nest.end += [results, f"    m[j] = {fold.end.format('m[j]', count=count)}"]
+        end = f"{result} = {fold.end.format(result, count=count)}"
+        nest.ends.setdefault(size(value), []).append(end)
+
+
+def for_each(lines: Mapping[int, list[str]]) -> list[str]:
+    """A loop for the lines of each count."""
+    loops = [[f"for j in range({count}):", *indented(body, 1)] for count, body in lines.items()]
+    return [line for loop in loops for line in loop]
 
 
 def read_input(value: Apply, x: Any, nest: Nest, block: Block) -> str:
@@ -193,13 +203,8 @@ def stored(base: Value, shape: Shape, at: Index, as_mask: bool, block: Block) ->
 
 def pieces_lines(value: Apply, made: Pieces, block: Block) -> list[list[str]]:
     """Loops that fill a result, and one nest for each of its pieces."""
-    first = block.places[value]
-    nests = [
-        [
-            f"for j in range(@{first}, @{first} ++ {size(value)}):",
-            f"    m[j] = {block.number(made.fill)}",
-        ]
-    ]
+    fill = f"m[@{block.places[value]} + j] = {block.number(made.fill)}"
+    nests = [for_each({size(value): [fill]})]
     for piece in made.pieces:
         nest = Nest(np.broadcast_to(0, piece.source.shape)[piece.take].shape)
         taken = sliced(piece.source.shape, piece.take, nest.at)

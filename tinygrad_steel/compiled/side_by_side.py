@@ -15,21 +15,21 @@ NUMBER = re.compile(r"m\[@(\d+)\]")
 
 
 class Run(NamedTuple):
-    """One loop over arrays of `count` elements: where they begin, and its lines without these.
+    """One loop over arrays of `length` elements: where they begin, and its lines without these.
 
     `start`: what stands before it, where single numbers are read.
     """
 
     start: tuple[str, ...]
-    count: int
+    length: int
     places: tuple[int, ...]
     body: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """The loop as source."""
         places = iter(self.places)
-        body = [re.sub("m\\[@]", lambda _: f"m[@{next(places)} + k]", line) for line in self.body]
-        return [*self.start, f"for k in range({self.count}):", *body]
+        body = [re.sub(r"m\[@]", lambda _: f"m[@{next(places)} + k]", line) for line in self.body]
+        return [*self.start, f"for k in range({self.length}):", *body]
 
 
 def joined(nests: list[list[str]]) -> list[list[str]]:
@@ -38,7 +38,7 @@ def joined(nests: list[list[str]]) -> list[list[str]]:
     for nest in nests:
         run, before = run_of(nest), found[-1] if found else None
         if run and isinstance(before, Run) and goes_on(before, run):
-            found[-1] = before._replace(count=before.count + run.count)
+            found[-1] = before._replace(length=before.length + run.length)
         else:
             found.append(run or nest)
     return [x.lines() if isinstance(x, Run) else x for x in found]
@@ -62,11 +62,11 @@ def goes_on(before: Run, run: Run) -> bool:
     """Whether a run begins where the one before ends, and reads the same single numbers."""
     if (before.start, before.body) != (run.start, run.body):
         return False
-    if any(place + before.count != then for place, then in zip(before.places, run.places)):
+    if any(place + before.length != then for place, then in zip(before.places, run.places)):
         return False
     numbers = {int(place) for line in run.start for place in NUMBER.findall(line)}
     return not any(
-        place <= number < place + before.count
+        place <= number < place + before.length
         for line in before.lines()
         for place in map(int, WRITTEN.findall(line))
         for number in numbers
