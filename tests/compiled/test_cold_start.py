@@ -10,7 +10,6 @@ import weakref
 import numpy as np
 import pytest
 
-import tinygrad_steel.compiled.cache
 from tinygrad_steel import (
     SGD,
     Adam,
@@ -20,6 +19,7 @@ from tinygrad_steel import (
     relu,
     softmax_cross_entropy,
 )
+from tinygrad_steel.compiled.cache import LOADED
 from tinygrad_steel.compiled.side_by_side import joined
 
 needs_numba = pytest.mark.skipif(not importlib.util.find_spec("numba"), reason="needs numba")
@@ -65,16 +65,14 @@ def test_the_same_step_compiled_200_times_costs_nothing_more(monkeypatch, tmp_pa
 
     seconds = [compile_it() for _ in range(20)]
     gc.collect()
-    before, modules = resident_bytes(), {*sys.modules}
+    before, modules, loaded = resident_bytes(), {*sys.modules}, {*LOADED}
     seconds += [compile_it() for _ in range(200)]
     gc.collect()
     assert (
         resident_bytes() - before < 4 * 2**20
     )  # a single copy of its machine code takes half a megabyte
     assert {*sys.modules} == modules
-    assert len({*map(id, tinygrad_steel.compiled.cache.LOADED.values())}) <= len(
-        tinygrad_steel.compiled.cache.RECENT
-    )
+    assert {*LOADED} <= loaded
     assert not any(step() for step in kept)
     assert np.median(seconds[-50:]) < seconds[0] / 20  # found again, not compiled
     assert np.median(seconds[-50:]) < 3 * np.median(seconds[20:70]) + 1e-3
@@ -124,6 +122,32 @@ def test_loops_are_joined_where_each_array_goes_on():
 )
 def test_others_are_left_alone(first, second):
     assert joined([first, second]) == [first, second]
+
+
+@pytest.mark.parametrize("back_end", ["uncompiled", pytest.param("compiled", marks=needs_numba)])
+def test_windows_that_overlap_are_added_up_in_one_nest(back_end, request):
+    """Each pixel's gradient is a sum over the windows around it; finite differences are the oracle."""
+    if back_end == "uncompiled":
+        request.getfixturevalue("uncompiled")
+    rng = np.random.default_rng(2)
+    weights = rng.normal(size=(2, 3, 2, 3, 2))
+    x = Tensor(rng.normal(size=(2, 5, 3)), requires_grad=True, name="x")
+
+    def loss_of_windows(x):
+        windows = np.lib.stride_tricks.sliding_window_view(x, (3, 2), (1, 2))
+        return np.sum(np.square(windows) * weights.reshape(2, 3, 2, 3, 2))
+
+    step = compile_backprop(loss_of_windows(x), backend="numba")
+    step()
+    assert step.source.count("for i0 in range(2):") and step.source.count(" += ") == 6
+    expected = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        moved = [x.data.copy(), x.data.copy()]
+        moved[0][index] += 1e-6
+        moved[1][index] -= 1e-6
+        up, down = (loss_of_windows(Tensor(a)).data for a in moved)
+        expected[index] = (up - down) / 2e-6
+    np.testing.assert_allclose(x.grad, expected, rtol=1e-6, atol=1e-8)
 
 
 def run(nests, m):

@@ -22,6 +22,7 @@ from .indices import (
     loop_shape,
     loop_variables,
     sliced,
+    unshifted,
 )
 from .loop_forms import FOLDS, Element, as_number, form_of
 from .lowered import REDUCTIONS, is_mask, size
@@ -202,14 +203,35 @@ def stored(base: Value, shape: Shape, at: Index, as_mask: bool, block: Block) ->
 
 
 def pieces_lines(value: Apply, made: Pieces, block: Block) -> list[list[str]]:
-    """Loops that fill a result, and one nest for each of its pieces."""
+    """Loops that fill a result, and one nest for each of its pieces; where these overlap, one for
+    all of a shape.
+    """
     fill = f"m[@{block.places[value]} + j] = {block.number(made.fill)}"
-    nests = [for_each({size(value): [fill]})]
+    nests: list[Nest] = []
     for piece in made.pieces:
-        nest = Nest(np.broadcast_to(0, piece.source.shape)[piece.take].shape)
-        taken = sliced(piece.source.shape, piece.take, nest.at)
-        source = stored(*behind(piece.source, taken), False, block)
-        place = block.element(value, sliced(value.shape, piece.put, nest.at))
-        nest.body.append(f"{place} {'+=' if made.overlap else '='} {source}")
-        nests.append(nest.lines())
-    return nests
+        shape = np.broadcast_to(0, piece.source.shape)[piece.take].shape
+        at = loop_variables(shape)
+        source = behind(piece.source, sliced(piece.source.shape, piece.take, at))
+        place = sliced(value.shape, piece.put, at)
+        if not made.overlap:
+            nests.append(Nest(shape))
+            line = f"{block.element(value, place)} = {stored(*source, False, block)}"
+        else:
+            if not nests or nests[-1].shape != shape:
+                nests.append(Nest(shape))
+            line = (
+                f"{at_distance(value, value.shape, place, block)} += {at_distance(*source, block)}"
+            )
+        nests[-1].body.append(line)
+    if made.overlap:
+        for nest in nests:
+            nest.shorten()
+    return [for_each({size(value): [fill]}), *(nest.lines() for nest in nests)]
+
+
+def at_distance(base: Value, shape: Shape, at: Index, block: Block) -> str:
+    """An element whose place says how far it is moved, so that many have one index behind it."""
+    if base not in block.places:
+        return stored(base, shape, at, False, block)
+    distance, at = unshifted(shape, at)
+    return f"m[{flat(block.places[base] + distance, shape, at, '@')}]"
