@@ -97,7 +97,7 @@ def epoch(
     ]
     return [
         *head("epoch", {**arguments, **memory}),
-        "    for s in range(losses.shape[0]):",
+        "    for s in range(losses.size):",
         *indented(inside, 2),
         *END,
     ]

@@ -70,7 +70,6 @@ PASSES = [
     typed_passes.NopythonTypeInference,
     typed_passes.PreLowerStripPhis,
     typed_passes.IRLegalization,
-    typed_passes.AnnotateTypes,
     Lowering,
     typed_passes.NoPythonBackend,
 ]
