@@ -63,6 +63,7 @@ COLUMNS = (
     Column("calls", "NumPy calls", partial(ours.step, backend="numpy")),
     Column("step", "step", partial(ours.step, backend="numba"), "numba", readme=True),
     Column("epoch", "epoch", partial(ours.epoch, backend="numba"), "numba", readme=True),
+    Column("in-jax", "epoch in jax", partial(ours.epoch, backend="jax"), "jax"),
     torch("torch", "torch", peers.torch_eager, readme=True),
     torch("torch-compile", "torch.compile", peers.torch_compiled, readme=True),
     torch("torch-lstm", "torch.lstm", peers.torch_lstm_in_one, only=an_lstm),

@@ -9,7 +9,7 @@ from pathlib import Path
 from columns import CLEAN
 
 # By which column a back end is timed, where "auto" takes it for an epoch
-COLUMN_OF_BACKEND = {"numba": "epoch", "numpy": "calls"}
+COLUMN_OF_BACKEND = {"numba": "epoch", "numpy": "calls", "jax": "in-jax"}
 
 
 @dataclass

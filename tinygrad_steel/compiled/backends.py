@@ -9,14 +9,31 @@ from .loops import as_loops
 from .lower import TrainingStep
 from .memory import NoLoops
 from .numba_engine import NumbaEngine
+from .shared_engine import SharedEngine
+from .threads import threads_of
 
 BACKENDS = ("auto", "numba", "numpy", "jax")
 
 
-def engine_for(program: TrainingStep, backend: str, what: str) -> Engine:
+def engine_for(
+    program: TrainingStep, backend: str, what: str, threads: int | None = None
+) -> Engine:
     """The engine asked for, or the best there is; `what`: "step" or "epoch"."""
     if backend not in BACKENDS:
         raise ValueError(f"backend is one of {', '.join(BACKENDS)}, not {backend!r}")
+    most = threads_of(threads)
+    engine = best_engine(program, backend, what, most)
+    if threads is not None and engine.threads is None:
+        others = {"numpy": "its BLAS has threads of its own", "jax": "XLA has threads of its own"}
+        raise ValueError(
+            f'threads={threads} is for backend="numba": this is {engine.backend}, and '
+            f"{others[engine.backend]}: leave threads out"
+        )
+    return engine
+
+
+def best_engine(program: TrainingStep, backend: str, what: str, threads: int) -> Engine:
+    """The engine asked for, or the best there is."""
     if backend == "jax":  # only where it is asked for: it takes long to load
         return jax_engine(program, what)
     if backend == "numpy" or (backend == "auto" and importlib.util.find_spec("numba") is None):
@@ -27,6 +44,8 @@ def engine_for(program: TrainingStep, backend: str, what: str) -> Engine:
         # which take much longer to compile
         if backend == "auto" and (len(loops.segments) > 1 or loops.table):
             return NumPyEngine(program)
+        if threads > 1 and loops.parts:
+            return SharedEngine(program, loops, what, threads)
         return NumbaEngine(program, loops, what)
     except (NoLoops, ImportError):  # numba may be there, but not for this version of NumPy
         if backend == "numba":

@@ -21,6 +21,7 @@ class Engine:
 
     backend: str
     source: str
+    threads: int | None = None  # how many share the work; None where BLAS or XLA decides
     compile_seconds = 0.0
     last_rate: float | None = None
 

@@ -32,6 +32,7 @@ def compile_epoch(
     outputs: Sequence[Tensor] = (),
     names: Names = None,
     backend: str = "auto",
+    threads: int | None = None,
 ) -> Epoch:
     """A function that trains on all rows: gathering, forward, backward, update of every mini-batch.
 
@@ -49,7 +50,7 @@ def compile_epoch(
         What makes a step of the gradients.
     outputs : sequence of Tensor
         Tensors behind the loss whose arrays are wanted of each step.
-    names, backend
+    names, backend, threads
         See `compile_backprop`.
 
     Returns
@@ -98,7 +99,7 @@ def compile_epoch(
             "the parameters are to be those of the optimizer: leave them out, or make it with them"
         )
     check_batch(batch)
-    return Epoch(loss, list(batch), optimizer, list(outputs), names, backend)
+    return Epoch(loss, list(batch), optimizer, list(outputs), names, backend, threads)
 
 
 def check_batch(batch: Sequence[Tensor]) -> None:
@@ -133,6 +134,9 @@ class Epoch(Compiled):
         "numba", "numpy" or "jax".
     source : str
         What runs, as Python; of jax, each step of `jax.lax.scan`.
+    threads : int or None
+        How many threads share its work: 1 where nothing in it is large, None where BLAS or XLA
+        decides.
     compile_seconds : float
         How long it took to compile, or to load from disk, up to now: jax compiles when the epoch is
         first called, and anew for another number of rows.
@@ -148,11 +152,12 @@ class Epoch(Compiled):
         outputs: list[Tensor],
         names: Names,
         backend: str,
+        threads: int | None,
     ):
         program = training_step(loss, names, optimizer, outputs, feeds=batch)
         check_rows([loss, *outputs], batch)
         self.used = used_places([loss, *outputs], batch)
-        super().__init__(program, engine_for(program, backend, "epoch"))
+        super().__init__(program, engine_for(program, backend, "epoch", threads))
         self.loss, self.batch, self.outputs = loss, batch, outputs
         self.optimizer, self.names = optimizer, names
         self.rows = batch[0].shape[0]

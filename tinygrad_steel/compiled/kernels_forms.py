@@ -69,17 +69,18 @@ class Kernel(Walk):
 
     def emit(self) -> None:
         """Write the form that is fastest for this shape."""
+        getattr(self, self.form())()
+
+    def form(self) -> str:
+        """Which form that is."""
         shape = self.shape
         if not shape.inner_count:
-            self.zeros()
-        elif self.suits_dots():
-            self.dots()
-        elif shape.b_column == 1 and (self.b_bytes <= FAR or shape.row_count <= 2 * self.tile_rows):
-            self.direct()
-        elif self.is_large():
-            self.packed_twice()
-        else:
-            self.packed()
+            return "zeros"
+        if self.suits_dots():
+            return "dots"
+        if shape.b_column == 1 and (self.b_bytes <= FAR or shape.row_count <= 2 * self.tile_rows):
+            return "direct"
+        return "packed_twice" if self.is_large() else "packed"
 
     def is_large(self) -> bool:
         """Whether copying rows of a pays as well: each is met by many columns, and they do not stay near.

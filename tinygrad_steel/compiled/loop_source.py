@@ -108,11 +108,13 @@ def feed_names(program: TrainingStep) -> dict[str, Value]:
     return {f"x{i}": x for i, x in enumerate(program.feeds)}
 
 
-def head(name: str, arguments: dict[str, str]) -> list[str]:
+def head(name: str, arguments: dict[str, str], nogil: bool = False) -> list[str]:
     """The first lines of a function; `arguments`: their types, by name."""
     types = ", ".join(arguments.values())
     # No fastmath: (x + c) - c is not x, and it saves no time
     options = 'cache=True, error_model="numpy", no_cfunc_wrapper=True, pipeline_class=Pipeline'
+    if nogil:
+        options += ", nogil=True"
     return [f'@numba.njit("int64({types})", {options})', f"def {name}({', '.join(arguments)}):"]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..program.values import Apply, Leaf, Value, behind
+from .blocks import cut_loops, cut_product, parts_of, whole
 from .indices import elements_read, loop_shape
 from .long_folds import is_long_fold, long_fold_lines
 from .loop_forms import ELEMENTARY, FOLDS, form_of
@@ -31,13 +32,15 @@ class Loops:
 
     `segments`: what is to be run in turn: the lines of a function, then a value that is left to
     NumPy (an op that has no loop form), and so on. `table`: places in
-    the block that nests of one form take in turn.
+    the block that nests of one form take in turn. `parts`: the same for several cores, if anything
+    is large enough for these.
     """
 
     program: TrainingStep
     block: Block
     segments: list[Any]
     table: list[int]
+    parts: list[Any]
 
 
 def as_loops(program: TrainingStep) -> Loops:
@@ -65,11 +68,9 @@ def as_loops(program: TrainingStep) -> Loops:
     check_updates(nests, looped & late, program)
     place_what_travels(nests, looped, short, program, block)
     table: list[int] = []
-    parts = [
-        rolled(part, table) if isinstance(part, list) else part
-        for part in segments(nests, looped, short, program, block)
-    ]
-    return Loops(program, block, parts, table)
+    cut = segments(nests, looped, short, program, block)
+    parts = [rolled([*map(whole, x)], table) if isinstance(x, list) else x for x in cut]
+    return Loops(program, block, parts, table, [] if table else parts_of(cut))
 
 
 def segments(
@@ -87,13 +88,13 @@ def segments(
         if first in looped and is_long_fold(first):
             found[-1].append(long_fold_lines(first, block))
         elif first in looped:
-            found[-1].append(nest_lines(nest, block, renewed))
+            found[-1].append(cut_loops(nest_lines(nest, block, renewed), nest))
         elif first in short.fused:
-            found[-1].append(fused_lines(first, short.fused[first], block))
+            found[-1].append(cut_product(fused_lines(first, short.fused[first], block)))
         elif (made := floating_pieces(first)) is not None:
             found[-1] += pieces_lines(first, made, block)
         elif is_product(first):
-            found[-1].append(product_lines(first, block))
+            found[-1].append(cut_product(product_lines(first, block)))
         else:
             found += [first, []]
     return found

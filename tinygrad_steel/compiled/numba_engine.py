@@ -32,12 +32,13 @@ class NumbaEngine(Engine):
     """A compiled module, and the block of memory on which its functions work."""
 
     backend = "numba"
+    threads: int = 1
 
     def __init__(self, program: TrainingStep, loops: Loops, what: str):
         super().__init__(program)
         self.loops = loops
         self.dtype, self.places = loops.block.dtype, loops.block.places
-        self.source = source(loops, what)
+        self.source = self.text(what)
         self.memory = loops.block.memory()
         self.views: dict[Value, np.ndarray] = {}
         self.fill_memory()
@@ -45,7 +46,7 @@ class NumbaEngine(Engine):
         self.module = compiled(self.source)
         self.function: Any = getattr(self.module, "step", None)  # looked up once
         self.compile_seconds = time.perf_counter() - start
-        self.parts = self.pieces() if len(loops.segments) > 1 else []
+        self.parts = self.pieces()
         self.place_of_loss = self.places[program.loss]
         self.ids = [
             (self.view(x), classes) for x in program.feeds for classes in program.classes(x)
@@ -55,6 +56,10 @@ class NumbaEngine(Engine):
         self.rounded = {
             x for x in program.feeds if not (holds_all(self.dtype, x.dtype) or program.classes(x))
         }
+
+    def text(self, what: str) -> str:
+        """The module's source."""
+        return source(self.loops, what)
 
     def fill_memory(self) -> None:
         """The numbers of leaves into the block; parameters may have changed since the trace."""
@@ -80,7 +85,9 @@ class NumbaEngine(Engine):
     # A step with large products, part by part
 
     def pieces(self) -> list[Callable[[], Any]]:
-        """What it consists of."""
+        """What it consists of; nothing where it is one function."""
+        if len(self.loops.segments) == 1:
+            return []
         parts: list[Callable[[], Any]] = []
         for i, segment in enumerate(self.loops.segments):
             if not isinstance(segment, list):
@@ -188,9 +195,7 @@ class NumbaEngine(Engine):
     def epoch(
         self, arrays: Sequence[np.ndarray], order: np.ndarray, count: int
     ) -> tuple[np.ndarray, list[np.ndarray]]:
-        for leaf, x in zip(self.program.feeds, arrays):
-            if leaf in self.rounded:
-                self.check_integers(leaf, x[order])
+        self.check_rows(arrays, order)
         if not hasattr(self.module, "epoch"):
             return super().epoch(arrays, order, count)
         losses = np.empty(count, self.dtype)
@@ -200,6 +205,12 @@ class NumbaEngine(Engine):
         return losses, [
             kept.astype(x.dtype, copy=False) for kept, x in zip(shaped, self.program.outputs)
         ]
+
+    def check_rows(self, arrays: Sequence[np.ndarray], order: np.ndarray) -> None:
+        """ValueError where the integers of these rows may not be exact in the memory."""
+        for leaf, x in zip(self.program.feeds, arrays):
+            if leaf in self.rounded:
+                self.check_integers(leaf, x[order])
 
     def numbers_of(self, count: int) -> np.ndarray:
         """The optimizer's numbers for so many steps, which are then counted."""

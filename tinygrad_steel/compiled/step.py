@@ -24,6 +24,7 @@ def compile_backprop(
     optimizer: Optimizer | None = None,
     outputs: Sequence[Tensor] = (),
     backend: str = "auto",
+    threads: int | None = None,
 ) -> Step:
     """A function for what computing this loss and `loss.backward()` do, on data of the same shapes.
 
@@ -52,6 +53,13 @@ def compile_backprop(
         split among them along it, and each device does its part; else all is done on one. XLA, its
         compiler, takes log(exp(x)) for x and exp(a) * exp(b) for exp(a + b): where these overflow,
         NumPy has infinity or NaN, and jax a number.
+    threads : int, optional
+        How many threads share what is large (products of some million multiplications, loops over
+        some hundred thousand elements), with numba. Left out: as many as this process may use, and
+        no more than OMP_NUM_THREADS and NUMBA_NUM_THREADS say. Results are the same to the last bit
+        for any number from 1 on. With more than one, other threads of Python run during a step, and
+        may see parameters of which some are renewed and others not yet (as with "numpy", whose
+        calls let them run, too). An interrupt (Ctrl-C) waits for the end of the step under way.
 
     Returns
     -------
@@ -99,7 +107,7 @@ def compile_backprop(
     array([[-2.]])
     """
     program = training_step(loss, names, optimizer, outputs)
-    return Step(program, engine_for(program, backend, "step"))
+    return Step(program, engine_for(program, backend, "step", threads))
 
 
 class Compiled:
@@ -108,6 +116,7 @@ class Compiled:
     def __init__(self, program: TrainingStep, engine: Engine):
         self.program, self.engine = program, engine
         self.backend, self.source = engine.backend, engine.source
+        self.threads = engine.threads
         self.parameters = Parameters(program, engine)
         self.lock = threading.Lock()  # one memory: a call from another thread waits
 
@@ -128,6 +137,9 @@ class Step(Compiled):
         "numba", "numpy" or "jax".
     source : str
         What runs, as Python.
+    threads : int or None
+        How many threads share its work: 1 where nothing in it is large, None where BLAS or XLA
+        decides.
     compile_seconds : float
         How long it took to compile, or to load from disk, up to now.
     """
