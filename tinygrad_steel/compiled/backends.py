@@ -13,6 +13,7 @@ from .shared_engine import SharedEngine
 from .threads import threads_of
 
 BACKENDS = ("auto", "numba", "numpy", "jax")
+OWN_THREADS = {"numpy": "its BLAS", "jax": "XLA"}
 
 
 def engine_for(
@@ -22,14 +23,12 @@ def engine_for(
     if backend not in BACKENDS:
         raise ValueError(f"backend is one of {', '.join(BACKENDS)}, not {backend!r}")
     most = threads_of(threads)
-    engine = best_engine(program, backend, what, most)
-    if threads is not None and engine.threads is None:
-        others = {"numpy": "its BLAS has threads of its own", "jax": "XLA has threads of its own"}
+    if threads is not None and backend in OWN_THREADS:
         raise ValueError(
-            f'threads={threads} is for backend="numba": this is {engine.backend}, and '
-            f"{others[engine.backend]}: leave threads out"
+            f'threads={threads} is for backend="numba": this is {backend}, and '
+            f"{OWN_THREADS[backend]} has threads of its own: leave threads out"
         )
-    return engine
+    return best_engine(program, backend, what, most)
 
 
 def best_engine(program: TrainingStep, backend: str, what: str, threads: int) -> Engine:
