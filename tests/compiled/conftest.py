@@ -23,7 +23,12 @@ def uncompiled(monkeypatch, tmp_path):
     functions = {name: getattr(np, name) for name in ELEMENTARY}
     folds = {f"{name}_of": of_places(getattr(np, name)) for name in ("sum", "max", "min")}
     kernels = {name: in_places(getattr(kernels_plain, name)) for name in KERNELS}
-    own_files = {"elementary": functions, "elementary_folds": folds, "kernels": kernels}
+    own_files = {
+        "elementary": functions,
+        "elementary_folds": folds,
+        "kernels": kernels,
+        "pipeline": {"Pipeline": None},
+    }
     for file, own in own_files.items():
         module = types.ModuleType(f"tinygrad_steel.compiled.{file}")
         vars(module).update(own)

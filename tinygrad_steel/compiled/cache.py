@@ -25,7 +25,7 @@ import numpy as np
 LOADED: weakref.WeakValueDictionary[str, ModuleType] = weakref.WeakValueDictionary()
 RECENT: deque[ModuleType] = deque(maxlen=32)
 LOCK = threading.RLock()
-OWN_CODE = ("elementary*.py", "kernels*.py")  # whose functions become part of programs
+OWN_CODE = ("elementary*.py", "kernels*.py", "pipeline.py")  # what makes the code of programs
 DIGEST = "digest"  # the file that says what all the others are
 
 

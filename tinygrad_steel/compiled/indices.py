@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +16,7 @@ from .lowered import REDUCTIONS, is_view
 # For each axis a text: a loop variable, a number, or an expression of these.
 Index = tuple[str, ...]
 Shape = tuple[int, ...]
+SHIFTED = re.compile(r"\((\d+) \+ (\w+)\)")  # a loop variable from a number on
 
 
 def loop_shape(value: Apply) -> Shape:
@@ -177,7 +180,9 @@ def along(start: int, step: int, i: str) -> str:
     """start + step * i"""
     if i.isdigit():
         return str(start + step * int(i))
-    return i if (start, step) == (0, 1) else f"({start} + {step} * {i})"
+    if step == 1:
+        return f"({start} + {i})" if start else i
+    return f"({start} + {step} * {i})"
 
 
 def flat(first: int, shape: Shape, at: Index, mark: str = "") -> str:
@@ -196,6 +201,14 @@ def flat(first: int, shape: Shape, at: Index, mark: str = "") -> str:
     if offset or mark or not terms:
         terms.append(f"{mark}{offset}")
     return " + ".join(reversed(terms))
+
+
+def unshifted(shape: Shape, at: Index) -> tuple[int, Index]:
+    """An index `(1 + i0), i1` as a distance in the array and `i0, i1`."""
+    found = [SHIFTED.fullmatch(i) for i in at]
+    steps = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    distance = sum(int(shift[1]) * step for shift, step in zip(found, steps) if shift)
+    return distance, tuple(shift[2] if shift else i for shift, i in zip(found, at))
 
 
 def indented(lines: list[str], depth: int) -> list[str]:

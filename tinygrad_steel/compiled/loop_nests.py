@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from .indices import (
     loop_shape,
     loop_variables,
     sliced,
+    unshifted,
 )
 from .loop_forms import FOLDS, Element, as_number, form_of
 from .lowered import REDUCTIONS, is_mask, size
@@ -28,13 +30,15 @@ from .memory import Block
 from .pieces import Pieces
 
 LOOP_VARIABLE = re.compile(r"\bi\d")
+INDEX = re.compile(r"(m\[@\d+ \+ )([^\]]*)")  # of an element, behind its array's place
 
 
 class Nest:
     """The lines of a loop nest, by where they stand.
 
-    `start`: before everything. `before[k]`: before the loop of axis `k`, inside those of the axes
-    before it; the last is the body. `after[k]`: behind that loop. `end`: after everything. `names`:
+    `start`: before everything. `fills`, `ends`: before and behind all loops, those for each of so
+    many elements `j`. `before[k]`: before the loop of axis `k`, inside those of the axes
+    before it; the last is the body. `after[k]`: behind that loop. `names`:
     the variables that hold elements. `numbers`: those that hold single numbers, read once.
     """
 
@@ -47,11 +51,12 @@ class Nest:
         self.before: list[list[str]] = [[] for _ in range(len(shape) + 1)]
         self.body = self.before[-1]
         self.after: list[list[str]] = [[] for _ in shape]
-        self.end: list[str] = []
+        self.fills: dict[int, list[str]] = {}
+        self.ends: dict[int, list[str]] = {}
 
     def lines(self) -> list[str]:
         """All of them in order."""
-        return [*self.start, *self.loops(0), *self.end]
+        return [*self.start, *for_each(self.fills), *self.loops(0), *for_each(self.ends)]
 
     def loops(self, axis: int) -> list[str]:
         """The loops from this axis inwards."""
@@ -64,11 +69,19 @@ class Nest:
         return [*self.before[axis], *inner, *self.after[axis]]
 
     def shorten(self) -> None:
-        """Compute the place of an element once, as most arrays have theirs at the same distance."""
-        place = flat(0, self.shape, self.at)
-        if " + " in place:
-            shorter = [line.replace(f"{place}]", "k]") for line in self.body]
-            self.body[:] = [f"k = {place}", *shorter]
+        """Compute an index once that is used more often; `k` is the one of most arrays."""
+        own = flat(0, self.shape, self.at)
+        uses = Counter(found[2] for line in self.body for found in INDEX.finditer(line))
+        others = [index for index, count in uses.items() if index != own and count > 1]
+        names = {own: "k"} | {index: f"k{n}" for n, index in enumerate(others)}
+        names = {index: name for index, name in names.items() if " " in index and index in uses}
+
+        def shorter(element: re.Match[str]) -> str:
+            begin, index = element.groups()
+            return f"{begin}{names.get(index, index)}"
+
+        lines = [INDEX.sub(shorter, line) for line in self.body]
+        self.body[:] = [*(f"{name} = {index}" for index, name in names.items()), *lines]
 
     def flattened(self, block: Block) -> list[str] | None:
         """One loop over all elements, in whole vectors, where each array is read and written at
@@ -147,11 +160,18 @@ def fold_in_place(
 ) -> None:
     """Add up `count` elements for each result in the block, where the results begin at `first`."""
     fold = FOLDS[value.op]
-    results = f"for j in range(@{first}, @{first} ++ {size(value)}):"
-    nest.start += [results, f"    m[j] = {fold.start}"]
+    result = f"m[@{first} + j]"
+    nest.fills.setdefault(size(value), []).append(f"{result} = {fold.start}")
     nest.body.append(f"{place} = {fold.take.format(place, element)}")
     if fold.end != "{}":
-        nest.end += [results, f"    m[j] = {fold.end.format('m[j]', count=count)}"]
+        end = f"{result} = {fold.end.format(result, count=count)}"
+        nest.ends.setdefault(size(value), []).append(end)
+
+
+def for_each(lines: Mapping[int, list[str]]) -> list[str]:
+    """A loop for the lines of each count."""
+    loops = [[f"for j in range({count}):", *indented(body, 1)] for count, body in lines.items()]
+    return [line for loop in loops for line in loop]
 
 
 def read_input(value: Apply, x: Any, nest: Nest, block: Block) -> str:
@@ -183,19 +203,35 @@ def stored(base: Value, shape: Shape, at: Index, as_mask: bool, block: Block) ->
 
 
 def pieces_lines(value: Apply, made: Pieces, block: Block) -> list[list[str]]:
-    """Loops that fill a result, and one nest for each of its pieces."""
-    first = block.places[value]
-    nests = [
-        [
-            f"for j in range(@{first}, @{first} ++ {size(value)}):",
-            f"    m[j] = {block.number(made.fill)}",
-        ]
-    ]
+    """Loops that fill a result, and one nest for each of its pieces; where these overlap, one for
+    all of a shape.
+    """
+    fill = f"m[@{block.places[value]} + j] = {block.number(made.fill)}"
+    nests: list[Nest] = []
     for piece in made.pieces:
-        nest = Nest(np.broadcast_to(0, piece.source.shape)[piece.take].shape)
-        taken = sliced(piece.source.shape, piece.take, nest.at)
-        source = stored(*behind(piece.source, taken), False, block)
-        place = block.element(value, sliced(value.shape, piece.put, nest.at))
-        nest.body.append(f"{place} {'+=' if made.overlap else '='} {source}")
-        nests.append(nest.lines())
-    return nests
+        shape = np.broadcast_to(0, piece.source.shape)[piece.take].shape
+        at = loop_variables(shape)
+        source = behind(piece.source, sliced(piece.source.shape, piece.take, at))
+        place = sliced(value.shape, piece.put, at)
+        if not made.overlap:
+            nests.append(Nest(shape))
+            line = f"{block.element(value, place)} = {stored(*source, False, block)}"
+        else:
+            if not nests or nests[-1].shape != shape:
+                nests.append(Nest(shape))
+            line = (
+                f"{at_distance(value, value.shape, place, block)} += {at_distance(*source, block)}"
+            )
+        nests[-1].body.append(line)
+    if made.overlap:
+        for nest in nests:
+            nest.shorten()
+    return [for_each({size(value): [fill]}), *(nest.lines() for nest in nests)]
+
+
+def at_distance(base: Value, shape: Shape, at: Index, block: Block) -> str:
+    """An element whose place says how far it is moved, so that many have one index behind it."""
+    if base not in block.places:
+        return stored(base, shape, at, False, block)
+    distance, at = unshifted(shape, at)
+    return f"m[{flat(block.places[base] + distance, shape, at, '@')}]"

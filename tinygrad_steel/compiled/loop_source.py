@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from ..program.values import Value
-from .indices import flat, indented
+from .indices import flat, indented, loop_variables
 from .long_folds import CALLS
 from .loop_forms import ELEMENTARY
 from .loops import Loops
@@ -16,7 +16,13 @@ from .lowered import size
 from .memory import Block, holds_all, largest_integer
 
 SHAPE, RANGE, LARGE_NUMBER = 1, 2, 3  # what a compiled function returns where it could not run
-IMPORTS = ['"""Written by tinygrad_steel."""', "", "import numba", "import numpy as np"]
+IMPORTS = [
+    '"""Written by tinygrad_steel."""',
+    "",
+    "import numba",
+    "import numpy as np",
+    "from tinygrad_steel.compiled.pipeline import Pipeline",
+]
 OWN = {
     "elementary": [op.name for op in ELEMENTARY],
     "elementary_folds": sorted({*CALLS.values()}),
@@ -91,11 +97,7 @@ def epoch(
     ]
     return [
         *head("epoch", {**arguments, **memory}),
-        *(
-            f"    {name}_ = {name}.reshape({name}.shape[0], {width(x)})"
-            for name, x in feeds.items()
-        ),
-        "    for s in range(losses.shape[0]):",
+        "    for s in range(losses.size):",
         *indented(inside, 2),
         *END,
     ]
@@ -109,9 +111,8 @@ def feed_names(program: TrainingStep) -> dict[str, Value]:
 def head(name: str, arguments: dict[str, str], nogil: bool = False) -> list[str]:
     """The first lines of a function; `arguments`: their types, by name."""
     types = ", ".join(arguments.values())
-    options = (
-        'cache=True, error_model="numpy"'  # no fastmath: (x + c) - c is not x, and it saves no time
-    )
+    # No fastmath: (x + c) - c is not x, and it saves no time
+    options = 'cache=True, error_model="numpy", no_cfunc_wrapper=True, pipeline_class=Pipeline'
     if nogil:
         options += ", nogil=True"
     return [f'@numba.njit("int64({types})", {options})', f"def {name}({', '.join(arguments)}):"]
@@ -150,18 +151,17 @@ def too_large(integers: np.dtype, dtype: np.dtype) -> str:
     )
 
 
-def width(x: Value) -> int:
-    """How many elements a row of a feed has."""
-    return size(x) // x.shape[0]
-
-
 def gather(feeds: dict[str, Value], block: Block) -> list[str]:
     """The rows of one mini-batch into the block."""
     rows = next(iter(feeds.values())).shape[0]
     lines = [f"for i in range({rows}):", f"    row = order[s * {rows} + i]"]
     for name, x in feeds.items():
-        place = flat(block.places[x], (rows, width(x)), ("i", "j"))
-        lines += [f"    for j in range({width(x)}):", f"        m[{place}] = {name}_[row, j]"]
+        _, *at = (i.replace("i", "j") for i in loop_variables(x.shape))
+        place = flat(block.places[x], x.shape, ("i", *at))
+        copy = [f"m[{place}] = {name}[{', '.join(['row', *at])}]"]
+        for j, n in reversed([*zip(at, x.shape[1:])]):
+            copy = copy if n == 1 else [f"for {j} in range({n}):", *indented(copy, 1)]
+        lines += indented(copy, 1)
     return lines
 
 

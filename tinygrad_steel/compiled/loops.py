@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,8 @@ def as_loops(program: TrainingStep) -> Loops:
     block = Block(one_dtype(program), program.arrays)
     constants = [x for x in program.constants if x.shape]  # numbers stand in the code itself
     held = [x for _, x in program.held]
-    states = [x for _, _, x in program.states]
+    by_kind = sorted(program.states, key=lambda state: state[1])  # all of one kind side by side
+    states = [x for _, _, x in by_kind]
     for leaf in [*program.feeds, *program.numbers, *constants, *held, *states]:
         block.place(leaf)
     computed = [x for x in program.nodes if not is_view(x)]
@@ -62,7 +63,8 @@ def as_loops(program: TrainingStep) -> Loops:
         for x in [*work, *late]
         if x not in short.fused and is_looped(x, program.feeds, block.dtype)
     }
-    nests = [*grouped(work, looped), *grouped([x for x in computed if x in late], looped)]
+    updating = [x for x in computed if x in late]
+    nests = [*grouped(work, looped), *grouped(updating, looped, of_one_array(updating))]
     check_updates(nests, looped & late, program)
     place_what_travels(nests, looped, short, program, block)
     table: list[int] = []
@@ -130,10 +132,13 @@ def floating_pieces(value: Apply) -> Pieces | None:
 # Which values share a nest
 
 
-def grouped(work: Iterable[Apply], looped: set[Apply]) -> Iterator[list[Apply]]:
+def grouped(
+    work: Iterable[Apply], looped: set[Apply], kin: Mapping[Apply, Any] | None = None
+) -> Iterator[list[Apply]]:
     """Values that run in one loop nest: of one shape, and none reads another's elements but its
-    own.
+    own; and of one `kin`, where that is given.
     """
+    kin = kin or {}
     left = dict.fromkeys(work)
     read = {value: elements_read(value) for value in left if value in looped}
     while left:
@@ -146,6 +151,7 @@ def grouped(work: Iterable[Apply], looped: set[Apply]) -> Iterator[list[Apply]]:
                     value in looped
                     and not is_long_fold(value)
                     and loop_shape(value) == shape
+                    and kin.get(value) is kin.get(first)
                     and fits(read[value], group, left)
                     and stays_vectors([*group, value])
                 ):
@@ -153,6 +159,19 @@ def grouped(work: Iterable[Apply], looped: set[Apply]) -> Iterator[list[Apply]]:
         for value in group:
             del left[value]
         yield group
+
+
+def of_one_array(values: list[Apply]) -> dict[Apply, set[Value]]:
+    """For each value those with which it goes back to the same arrays: of an optimizer's, those of
+    one parameter. Their nests can be told apart from others', and joined (see side_by_side.py).
+    """
+    kin: dict[Value, set[Value]] = {}
+    for value in values:
+        bases = {behind_views(x) for x in value.values()}
+        together = {value, *(x for x in bases if x.shape or not value.shape)}
+        together = together.union(*(kin[x] for x in together if x in kin))
+        kin |= dict.fromkeys(together, together)
+    return {value: kin[value] for value in values}
 
 
 def fits(read: list[tuple[Value, bool]], group: list[Apply], left: dict[Apply, None]) -> bool:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .indices import indented
+from .side_by_side import joined
 
 PLACE = re.compile(r"@(\d+)")
-END = re.compile(r"@(\d+) \+\+ (\d+)")  # of a range that begins at a place
 ELEMENT = re.compile(r"m\[@(\d+)( \+ |\])")
 ARGUMENT = re.compile(r"(?<=\(m, )@(\d+)")  # a place that a product is given
 FEWEST = 10  # repetitions that are said in a loop
@@ -40,15 +40,12 @@ def form_of(nest: list[str]) -> Form:
 
 def placed(lines: Sequence[str]) -> list[str]:
     """Lines with their places as numbers."""
-    found = []
-    for line in lines:
-        line = END.sub(lambda end: str(int(end[1]) + int(end[2])), line)
-        found.append(PLACE.sub(r"\1", line.replace("@0 + ", "")))
-    return found
+    return [PLACE.sub(r"\1", line.replace("@0 + ", "")) for line in lines]
 
 
 def rolled(nests: list[list[str]], table: list[int]) -> list[str]:
     """The lines of nests one after another; the places of those in a loop go into the table."""
+    nests = joined(nests)
     forms = [form_of(nest) for nest in nests]
     numbers: dict[tuple[str, ...], int] = {}
     kinds = [numbers.setdefault(form.lines, len(numbers)) for form in forms]
@@ -102,12 +99,8 @@ def loop(forms: list[Form], period: int, table: list[int]) -> list[str]:
 
 def named(lines: Sequence[str]) -> list[str]:
     """The lines of a form, with a variable for the part of the block that begins at each place."""
-    found, whole = [], ""
+    found = []
     for line in lines:
-        if end := END.search(line):  # a loop over all of one part
-            whole = f"m{end[1]}[j]"
-            line = line.replace(f"@{end[1]}, {end[0]}", end[2])
-        line = line.replace("m[j]", whole)
         line = ELEMENT.sub(lambda at: f"m{at[1]}[{'0]' if at[2] == ']' else ''}", line)
         line = ARGUMENT.sub(r"p\1", line)
         found.append(PLACE.sub(r"_\1", line))

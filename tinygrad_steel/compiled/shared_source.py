@@ -9,8 +9,9 @@ from typing import Any
 
 from .blocks import MOST, Blocks, range_of_block, ranges
 from .indices import indented
-from .loop_source import END, IMPORTS, array_type, feed_names, gather, head, own_imports, width
+from .loop_source import END, IMPORTS, array_type, feed_names, gather, head, own_imports
 from .loops import Loops
+from .lowered import size
 
 # Each index that may be negative costs a test, and loops their vectors
 NOT_NEGATIVE = [f"    block = block & {MOST - 1}  # not negative, as the compiler sees"]
@@ -51,10 +52,6 @@ def gather_function(loops: Loops, memory: dict[str, str]) -> list[str]:
     return [
         *head("gather", arguments, nogil=True),
         *NOT_NEGATIVE,
-        *(
-            f"    {name}_ = {name}.reshape({name}.shape[0], {width(x)})"
-            for name, x in feeds.items()
-        ),
         *indented([loop, *body], 1),
         *END,
     ]
@@ -63,4 +60,4 @@ def gather_function(loops: Loops, memory: dict[str, str]) -> list[str]:
 def gather_blocks(loops: Loops) -> tuple[int, int]:
     """Into how many blocks the rows of a mini-batch are cut, and how many rows one has."""
     feeds = loops.program.feeds
-    return ranges(feeds[0].shape[0], sum(map(width, feeds)), 1)
+    return ranges(feeds[0].shape[0], sum(size(x) // x.shape[0] for x in feeds), 1)
