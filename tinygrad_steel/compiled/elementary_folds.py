@@ -19,13 +19,14 @@ INTEGER = ir.IntType(64)
 Join = Callable[[Any, Any, Any], Any]  # builder, what is there, what is new
 
 
-def fold(name: str, join: Join, start: float) -> Any:
+def fold(name: str, join: Join, start: float, wide: bool = False) -> Any:
     """A function `name(m, first, count)` of `m[first : first + count]` for code that numba compiles;
     `count` stands there as a number.
 
     With q = LANES, for each j < q: m[first + j], m[first + q + j], m[first + 2 * q + j] ... one after
     the other; then the upper half of these results into the lower half, until there is one; at
-    last the elements behind the last full q. `start` is the result of none.
+    last the elements behind the last full q. `start` is the result of none. `wide`: in float64, as
+    are sums that loops add up: a float32 that has grown leaves out the digits of what is added.
     """
 
     def typed(context: Any, m: Any, first: Any, count: Any) -> Any:
@@ -35,33 +36,39 @@ def fold(name: str, join: Join, start: float) -> Any:
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             data = context.make_array(m)(context, builder, args[0]).data
             begin = builder.gep(data, [args[1]])
-            return folded(builder, join, begin, count.literal_value, start)
+            return folded(builder, join, begin, count.literal_value, start, wide)
 
-        return m.dtype(m, types.intp, count), emit
+        return (types.float64 if wide else m.dtype)(m, types.intp, count), emit
 
     typed.__name__ = name
     return extending.intrinsic(prefer_literal=True)(typed)
 
 
-def folded(builder: Any, join: Join, begin: Any, count: int, start: float) -> Any:
+def folded(builder: Any, join: Join, begin: Any, count: int, start: float, wide: bool) -> Any:
     """The result for `count` elements from the address `begin` on."""
-    kind = begin.type.pointee
+    kind = ir.DoubleType() if wide else begin.type.pointee
     full = count - count % LANES
-    found = in_lanes(builder, join, begin, full) if full else None
+    found = in_lanes(builder, join, begin, full, kind) if full else None
     for k in range(full, count):
-        x = builder.load(builder.gep(begin, [INTEGER(k)]))
+        x = widened(builder, builder.load(builder.gep(begin, [INTEGER(k)])), kind)
         found = x if found is None else join(builder, found, x)
     return kind(start) if found is None else found
 
 
-def in_lanes(builder: Any, join: Join, begin: Any, count: int) -> Any:
-    """The result for a multiple of LANES elements."""
-    kind = begin.type.pointee
-    vector = ir.VectorType(kind, LANES)
+def widened(builder: Any, x: Any, kind: Any) -> Any:
+    """Elements as they are, or as float64."""
+    return x if x.type == kind else builder.fpext(x, kind)
+
+
+def in_lanes(builder: Any, join: Join, begin: Any, count: int, kind: Any) -> Any:
+    """The result for a multiple of LANES elements, computed as numbers of this kind."""
+    stored = begin.type.pointee
+    vector = ir.VectorType(stored, LANES)
 
     def load(k: Any) -> Any:
         place = builder.bitcast(builder.gep(begin, [k]), vector.as_pointer())
-        return builder.load(place, align={"double": 8, "float": 4}[str(kind)])
+        x = builder.load(place, align={"double": 8, "float": 4}[str(stored)])
+        return widened(builder, x, ir.VectorType(kind, LANES))
 
     kept = cgutils.alloca_once_value(builder, load(INTEGER(0)))
     if count > LANES:
@@ -92,6 +99,6 @@ def larger(sign: str) -> Join:
     return join
 
 
-sum_of = fold("sum_of", lambda builder, kept, new: builder.fadd(kept, new), 0.0)
+sum_of = fold("sum_of", lambda builder, kept, new: builder.fadd(kept, new), 0.0, wide=True)
 max_of = fold("max_of", larger(">"), float("-inf"))
 min_of = fold("min_of", larger("<"), float("inf"))

@@ -26,6 +26,11 @@ class Fused(NamedTuple):
     beside: Value
     passed: tuple[Apply, ...]
 
+    @property
+    def is_row(self) -> bool:
+        """Whether the array beside the product is one row; else it is as large as the product."""
+        return self.kernel in ("affine", "affine_relu")
+
 
 def is_product(value: Apply) -> bool:
     """Whether it is a matrix product that has a form here: of floats, or of masks that are floats."""
@@ -42,7 +47,7 @@ def product_lines(value: Apply, block: Block) -> list[str]:
     left, right = operands(value, block)
     if left is None or right is None:
         return plain_loops(value, block)
-    return calls("product", value, [], left, right, block)
+    return calls("product", value, left, right, block)
 
 
 def fused_lines(value: Apply, made: Fused, block: Block) -> list[str]:
@@ -50,8 +55,8 @@ def fused_lines(value: Apply, made: Fused, block: Block) -> list[str]:
     left, right = operands(made.product, block)
     beside = strided(made.beside)
     assert left and right and beside, "only products of arrays in the block are fused"
-    place = f"(m, @{block.places[beside.base] + beside.offset})"
-    return calls(made.kernel, value, [place], left, right, block)
+    place = block.places[beside.base] + beside.offset
+    return calls(made.kernel, value, left, right, block, (place, made.is_row))
 
 
 def operands(value: Apply, block: Block) -> tuple[Left | None, Strided | None]:
@@ -83,9 +88,17 @@ def column_matrix(x: Strided) -> Strided:
 
 
 def calls(
-    kernel: str, value: Apply, beside: list[str], a: Left, b: Strided, block: Block
+    kernel: str,
+    value: Apply,
+    a: Left,
+    b: Strided,
+    block: Block,
+    beside: tuple[int, bool] | None = None,
 ) -> list[str]:
-    """One call for all rows where there is one matrix on the right, else one for each of a stack."""
+    """One call for all rows where there is one matrix on the right, else one for each of a stack.
+
+    `beside`: where an array beside the product begins, and whether it is one row.
+    """
     columns, *b_steps = b.shape[-1], *b.strides[-2:]
     stack = np.broadcast_shapes(a.rows[:-1], b.shape[:-2])
     a_stack = along_axes(len(stack), a.row_strides[:-1])
@@ -94,9 +107,11 @@ def calls(
     rows = (*stack, a.rows[-1])[depth:]
     steps = (*a_stack, a.row_strides[-1])[depth:]
     width = a.rows[-1] * columns
+    moved = strides_of(stack[:depth], width)
+    own = [] if beside is None else [further(beside[0], [] if beside[1] else moved)]
     places = [
-        further(block.places[value], strides_of(stack[:depth], width)),
-        *beside,
+        further(block.places[value], moved),
+        *own,
         further(block.places[a.base] + a.offset, a_stack[:depth]),
         further(block.places[b.base] + b.offset, b_stack[:depth]),
     ]

@@ -72,7 +72,7 @@ def copies_passed_over(early: list[Apply], late: set[Apply], kept: list[Apply]) 
 def fused_products(nodes: list[Apply], readers: Readers) -> dict[Apply, Fused]:
     """The values that one call computes."""
     found: dict[Apply, Fused] = {}
-    for product in filter(is_product, nodes):
+    for product in filter(is_call, nodes):
         last = only_reader(product, readers)
         if last is None or last.op not in FUSED:
             continue
@@ -85,6 +85,11 @@ def fused_products(nodes: list[Apply], readers: Readers) -> dict[Apply, Fused]:
         else:
             found[last] = made
     return found
+
+
+def is_call(value: Apply) -> bool:
+    """Whether it is a product of arrays as they lie in the block, which one call computes."""
+    return is_product(value) and all(strided(x) is not None for x in value.inputs)
 
 
 def readers_of(nodes: Iterable[Apply], kept: Iterable[Value]) -> Readers:
