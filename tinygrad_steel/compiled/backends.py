@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 from .engines import Engine, NumPyEngine
-from .loops import as_loops
+from .loops import Loops, as_loops
 from .lower import TrainingStep
 from .memory import NoLoops
 from .numba_engine import NumbaEngine
@@ -13,6 +13,16 @@ from .shared_engine import SharedEngine
 from .threads import threads_of
 
 BACKENDS = ("auto", "numba", "numpy", "jax")
+# What "auto" takes, by `python tests/benchmarks/benchmark.py --choose` and `--fresh`: a step in
+# machine code, beside the same by NumPy's calls, and what it takes to compile.
+#
+#                                            ratio         seconds
+#   one function, up to 250 lines            .01 to .98    1 to 6       numba
+#   the same, 540 lines (39 steps of LSTM)   .1 to .3      12           numba
+#   cut by values that have no loop form     .88 to 1.03   1 to 2       numpy
+#
+# Seconds grow with the lines, some 20 ms for each.
+LONGEST = 600
 OWN_THREADS = {"numpy": "its BLAS", "jax": "XLA"}
 
 
@@ -39,9 +49,7 @@ def best_engine(program: TrainingStep, backend: str, what: str, threads: int) ->
         return NumPyEngine(program)
     try:
         loops = as_loops(program)
-        # NumPy is as good where it does the greater part anyway; and for the steps of a sequence,
-        # which take much longer to compile
-        if backend == "auto" and (len(loops.segments) > 1 or loops.table):
+        if backend == "auto" and not is_worth_compiling(loops):
             return NumPyEngine(program)
         if threads > 1 and loops.parts:
             return SharedEngine(program, loops, what, threads)
@@ -50,6 +58,12 @@ def best_engine(program: TrainingStep, backend: str, what: str, threads: int) ->
         if backend == "numba":
             raise
         return NumPyEngine(program)
+
+
+def is_worth_compiling(loops: Loops) -> bool:
+    """Whether machine code gains more than the seconds that it takes to compile; see LONGEST."""
+    lines = sum(len(part) for part in loops.segments if isinstance(part, list))
+    return len(loops.segments) == 1 and lines <= LONGEST
 
 
 def jax_engine(program: TrainingStep, what: str) -> Engine:

@@ -45,11 +45,10 @@ def compile_backprop(
         Tensors behind the loss whose arrays are wanted, in `step.outputs`.
     backend : {"auto", "numba", "numpy", "jax"}
         "numba" (loops in machine code, compiled once and kept on disk), "numpy" (calls into arrays
-        allocated once), or "auto": numba where it is installed, every op has a loop form, no
-        matrix product is so large that it is left to BLAS, and nothing is done ten times over, as
-        the steps of a sequence are (numba takes long to compile these). "jax" (`jax.jit`, in the
-        dtypes of the program whatever `jax_enable_x64` says) runs where jax does by default, as on
-        a GPU. Where jax has several devices, arrays whose first axis their number divides are
+        allocated once), or "auto": numba where it is installed, every op has a loop form, and there
+        are not so many lines that compiling takes more than some 12 seconds. "jax" (`jax.jit`, in
+        the dtypes of the program whatever `jax_enable_x64` says) runs where jax does by default, as
+        on a GPU. Where jax has several devices, arrays whose first axis their number divides are
         split among them along it, and each device does its part; else all is done on one. XLA, its
         compiler, takes log(exp(x)) for x and exp(a) * exp(b) for exp(a + b): where these overflow,
         NumPy has infinity or NaN, and jax a number.
