@@ -31,9 +31,8 @@ class Loops:
     """A program as source, and the block of memory on which it works.
 
     `segments`: what is to be run in turn: the lines of a function, then a value that is left to
-    NumPy (an op that has no loop form), and so on. `table`: places in
-    the block that nests of one form take in turn. `parts`: the same for several cores, if anything
-    is large enough for these.
+    NumPy (an op that has no loop form), and so on. `table`: places in the block that nests of one
+    form take in turn. `parts`: the same for several cores, if anything is large enough for these.
     """
 
     program: TrainingStep
@@ -45,25 +44,14 @@ class Loops:
 
 def as_loops(program: TrainingStep) -> Loops:
     """The loops of a program; NoLoops where it has none."""
-    block = Block(one_dtype(program), program.arrays)
-    constants = [x for x in program.constants if x.shape]  # numbers stand in the code itself
-    held = [x for _, x in program.held]
-    by_kind = sorted(program.states, key=lambda state: state[1])  # all of one kind side by side
-    states = [x for _, _, x in by_kind]
-    for leaf in [*program.feeds, *program.numbers, *constants, *held, *states]:
-        block.place(leaf)
+    block = block_of_leaves(program)
     computed = [x for x in program.nodes if not is_view(x)]
     late = only_for_updates(computed, program)
-    early = [x for x in computed if x not in late]
+    early, updating = ([x for x in computed if (x in late) is after] for after in (False, True))
     short = shortcuts(early, late, results(program))
-    passed = short.passed()
-    work = [x for x in early if x not in passed]
-    looped = {
-        x
-        for x in [*work, *late]
-        if x not in short.fused and is_looped(x, program.feeds, block.dtype)
-    }
-    updating = [x for x in computed if x in late]
+    by_itself = {*computed} - short.passed() - {*short.fused}
+    looped = {x for x in by_itself if is_looped(x, program.feeds, block.dtype)}
+    work = [x for x in early if x in by_itself or x in short.fused]
     nests = [*grouped(work, looped), *grouped(updating, looped, of_one_array(updating))]
     check_updates(nests, looped & late, program)
     place_what_travels(nests, looped, short, program, block)
@@ -71,6 +59,18 @@ def as_loops(program: TrainingStep) -> Loops:
     cut = segments(nests, looped, short, program, block)
     parts = [rolled([*map(whole, x)], table) if isinstance(x, list) else x for x in cut]
     return Loops(program, block, parts, table, [] if table else parts_of(cut))
+
+
+def block_of_leaves(program: TrainingStep) -> Block:
+    """The block, with room for all that is not computed, but for numbers: they stand in the code."""
+    block = Block(one_dtype(program), program.arrays)
+    constants = [x for x in program.constants if x.shape]
+    held = [x for _, x in program.held]
+    by_kind = sorted(program.states, key=lambda state: state[1])  # all of one kind side by side
+    states = [x for _, _, x in by_kind]
+    for leaf in [*program.feeds, *program.numbers, *constants, *held, *states]:
+        block.place(leaf)
+    return block
 
 
 def segments(
