@@ -2836,3 +2836,15 @@ def test_the_numbers_of_an_optimizer_have_the_dtype_of_its_parameters(make):
         return weight.numpy()
 
     np.testing.assert_array_equal(trained("numpy"), trained(None))
+
+
+def test_a_division_of_the_users_own_is_one(either):
+    """49 / 49 is 1, 49 * (1 / 49) is not; only an optimizer's numbers are taken by their inverse."""
+    x, s = Tensor(np.full(20, 49.0), name="x"), Tensor(49.0, name="s")
+    w = Tensor(np.ones(20), requires_grad=True, name="w")
+    step = compile_backprop(np.sum(w * (x / s)), optimizer=Adam([w], 0.1), backend=either)
+    step(x.data, s.data)
+    assert w.grad.tolist() == [1.0] * 20
+    np.testing.assert_allclose(w.data, 0.9, rtol=1e-7)  # Adam's first step is the rate
+    if either == "numba":
+        assert "inverse" in step.source

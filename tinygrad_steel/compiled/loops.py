@@ -63,7 +63,7 @@ def as_loops(program: TrainingStep) -> Loops:
 
 def block_of_leaves(program: TrainingStep) -> Block:
     """The block, with room for all that is not computed, but for numbers: they stand in the code."""
-    block = Block(one_dtype(program), program.arrays)
+    block = Block(one_dtype(program), program.arrays, program.numbers)
     constants = [x for x in program.constants if x.shape]
     held = [x for _, x in program.held]
     by_kind = sorted(program.states, key=lambda state: state[1])  # all of one kind side by side

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,10 +27,12 @@ class Block:
     """The block `m`: where the array of each value begins in it.
 
     `arrays`: those of the leaves, as a constant number without a place stands in the code itself.
+    `numbers`: those of the optimizer, which differ from step to step.
     """
 
     dtype: np.dtype
     arrays: Mapping[Value, Any]
+    numbers: Sequence[Value] = ()
     places: dict[Value, int] = field(default_factory=dict)
     size: int = 0
 
