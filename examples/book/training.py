@@ -74,7 +74,7 @@ def train(
     is a figure for people, of arrays. `predict` takes the model's place for the test rows, where it differs there. What
     is random in a model draws from this `rng`, too. `running.update(arrays)` is told what the Tensors in `running.seen`
     were in each step, as chapter 8 needs it. `backend` is that of `compile_epoch`; "numpy" for long recurrences, which
-    take minutes to become machine code. A first look (`--quick`) takes `quick_batches` of each epoch.
+    take ten seconds and more to become machine code. A first look (`--quick`) takes `quick_batches` of each epoch.
     """
     if settings.source or settings.graph:
         explain(settings, model, loss, data.x[:batch_size], data.y[:batch_size])
