@@ -18,7 +18,8 @@ from tinygrad_steel.compiled.memory import NoLoops
 
 STEPS = 4  # of the epoch in which all are to agree
 # By dtype: of the numbers, and beside the largest of an array. Sums run in any order, the book adds 1e-10 in a log.
-TOLERANCES = {"float64": (1e-8, 1e-10), "float32": (2e-3, 2e-5)}
+# In float32 a bias of the large network, in which 512 numbers of both signs cancel, has three digits.
+TOLERANCES = {"float64": (1e-8, 1e-10), "float32": (2e-3, 2e-3)}
 
 
 class Effort(NamedTuple):

@@ -37,6 +37,8 @@ def run(options: argparse.Namespace, done: list[str]) -> Figures:
         for column in in_fresh if row in README else ():
             figures.rows[row].fresh[column] = Fresh(**fresh.of(row, column))
         print(tables.line(figures, row, columns, in_fresh), flush=True)
+        if options.json:  # at once: a later row may fail
+            figures.save(options.json)
     return figures
 
 
@@ -80,8 +82,6 @@ def measured(name: str, columns: Collection[str], effort: Effort) -> Row:
 
 def hand_over(options: argparse.Namespace, figures: Figures, every: Path | None) -> None:
     """The figures into files, and beside older ones; `every`: the file of those on all cores."""
-    if options.json:
-        figures.save(options.json)
     if options.compare:
         print("", *tables.beside(figures, load(options.compare)), sep="\n")
     if options.plot:
