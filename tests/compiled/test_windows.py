@@ -25,6 +25,7 @@ from tinygrad_steel import (
     sigmoid,
     softmax_cross_entropy,
 )
+from tinygrad_steel.compiled import backends
 
 EXACT = {"rtol": 1e-10, "atol": 1e-13}
 
@@ -369,10 +370,16 @@ def test_the_steps_of_a_sequence_are_said_once(uncompiled):
     assert many - few <= 2 * 24  # without loops there were 40 lines for each step
 
 
-def test_a_sequence_is_left_to_numpy_unless_numba_is_asked_for():
-    """It takes seconds to compile, and is not faster than NumPy's calls for common sizes."""
+@pytest.mark.slow
+def test_what_compiles_for_long_is_left_to_numpy_unless_numba_is_asked_for(monkeypatch):
+    """A sequence is compiled as well, up to so many lines."""
+    if importlib.util.find_spec("numba") is None:
+        pytest.skip("the numba back end is not installed")
     *_, loss = made("rnn")
+    assert compile_backprop(loss).backend == "numba"
+    monkeypatch.setattr(backends, "LONGEST", 30)
     assert compile_backprop(loss).backend == "numpy"
+    assert compile_backprop(loss, backend="numba").backend == "numba"
 
 
 def test_memory_is_lent_again_and_results_keep_theirs():
