@@ -23,10 +23,13 @@ TOLERANCES = {"float64": (1e-8, 1e-10), "float32": (2e-3, 2e-3)}
 
 
 class Effort(NamedTuple):
-    """How many rounds, and how many seconds a contender has for all of them."""
+    """How many rounds, and how many seconds a contender has for all of them; `rest`: seconds before
+    each, in which the threads of the one before come to rest (BLAS's go round for a while).
+    """
 
     rounds: int
     seconds: float
+    rest: float = 0.0
 
 
 def agreeing(workload: Workload, columns: Sequence[Column]) -> dict[str, Contender]:
@@ -89,6 +92,7 @@ def measure(workload: Workload, found: Mapping[str, Contender], effort: Effort) 
     gc.disable()  # a collection would fall on whoever happens to run
     for _ in range(effort.rounds):
         for name, (run, steps) in runs.items():
+            time.sleep(effort.rest)
             seconds[name].append(timed(run, repeats[name]) / steps)
     gc.enable()
     return {name: statistics.median(found) for name, found in seconds.items()}

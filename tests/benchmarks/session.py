@@ -25,6 +25,7 @@ def run(options: argparse.Namespace, done: list[str]) -> Figures:
     """Verify and measure what was asked for, printing each row as it is ready."""
     full = options.full or options.readme
     effort = EFFORTS["full" if full else "quick" if options.quick else "usual"]
+    effort = effort._replace(rest=0.1 if options.cores == "all" else 0.0)
     rows = known(options.only, ROWS, "row") or default_rows(options)
     names = known(options.columns, BY_NAME, "column") or default_columns(options)
     figures = begun(options.cores, done)
