@@ -51,7 +51,7 @@ def product_lines(value: Apply, block: Block) -> list[str]:
 
 
 def fused_lines(value: Apply, made: Fused, block: Block) -> list[str]:
-    """A product that goes on at once: see fused.py."""
+    """A product that goes on at once: see shortcuts.py."""
     left, right = operands(made.product, block)
     beside = strided(made.beside)
     assert left and right and beside, "only products of arrays in the block are fused"
