@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -280,12 +281,13 @@ def test_a_sweep_in_which_every_run_failed_exits_1(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is no signal there")
 @pytest.mark.parametrize("storage", ["sweep.db", "journal:sweep.log"])
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path, storage):
-    options = ["--seeds", "8", "--epochs", "20", "--storage", storage]
+    options = ["--seeds", "8", "--epochs", "80", "--storage", storage]
     options += ["--heartbeat", "1000"]  # who waits for one waits for too long
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": tmp_path}
     with subprocess.Popen(command(tmp_path, *options), start_new_session=True, **pipes) as process:
         for _ in range(4):
             process.stdout.readline()
+        time.sleep(0.4)  # into the middle of a run: one that has just been taken may stay taken
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
         errors = process.communicate(timeout=60)[1]
     assert process.returncode == 130
