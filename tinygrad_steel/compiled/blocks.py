@@ -13,7 +13,7 @@ import re
 from typing import Any, NamedTuple
 
 from ..program.values import Apply
-from .indices import loop_shape
+from .indices import folded_axes, loop_shape
 from .kernels_order import is_same_order
 from .lowered import REDUCTIONS
 from .rolled import placed
@@ -144,7 +144,9 @@ def moved(place: str, step: int) -> str:
 def cut_loops(lines: list[str], nest: list[Apply]) -> list[str] | Blocks:
     """A loop nest in blocks of its first axis, if it is large, and nothing is added up along that."""
     turns = math.prod(loop_shape(nest[0]))
-    if turns * len(lines) < LARGE_LOOP or any(0 in folded_axes(x) for x in nest):
+    if turns * len(lines) < LARGE_LOOP or any(
+        x.op in REDUCTIONS and 0 in folded_axes(x) for x in nest
+    ):
         return lines
     first = next((i for i, line in enumerate(lines) if line.startswith("for ")), 0)
     found = FOR.fullmatch(lines[first])
@@ -165,13 +167,6 @@ def cut_loops(lines: list[str], nest: list[Apply]) -> list[str] | Blocks:
     else:
         loop = f"for {variable} in {range_of_block(n, step)}:"
     return Blocks(lines, many, [*start, loop, *body])
-
-
-def folded_axes(value: Apply) -> Any:
-    """The axes along which a value adds up its input."""
-    if value.op not in REDUCTIONS:
-        return ()
-    return value.params.get("axis", range(len(value.inputs[0].shape)))
 
 
 def ranges(n: int, work: int, line: int) -> tuple[int, int]:

@@ -24,6 +24,11 @@ def loop_shape(value: Apply) -> Shape:
     return value.inputs[0].shape if value.op in REDUCTIONS else value.shape
 
 
+def folded_axes(value: Apply) -> tuple[int, ...]:
+    """The axes of its input that a reduction takes in, counted from the first (see machine.py)."""
+    return value.params.get("axis", tuple(range(len(value.inputs[0].shape))))  # type: ignore[no-any-return]
+
+
 def loop_variables(shape: Shape) -> Index:
     """A loop variable for each axis."""
     return tuple("0" if n == 1 else f"i{axis}" for axis, n in enumerate(shape))

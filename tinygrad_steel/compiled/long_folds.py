@@ -7,7 +7,7 @@ import math
 from .. import ops
 from ..ops.op import Op
 from ..program.values import Apply
-from .indices import elements_read, indented
+from .indices import elements_read, folded_axes, indented
 from .lowered import REDUCTIONS
 from .memory import Block
 
@@ -37,9 +37,9 @@ def rows_of(value: Apply) -> tuple[int, int]:
     are taken in.
     """
     shape = value.inputs[0].shape
-    axes = value.params.get("axis", tuple(range(len(shape))))
+    axes = folded_axes(value)
     first = len(shape) - len(axes)
-    if tuple(axes) != tuple(range(first, len(shape))):
+    if axes != tuple(range(first, len(shape))):
         return -1, 0
     return math.prod(shape[:first]), math.prod(shape[first:])
 

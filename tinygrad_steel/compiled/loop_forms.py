@@ -135,14 +135,10 @@ BOTH: dict[Op | None, Form] = {
     ops.one_hot: one_hot,
 }
 # The functions of elementary.py, which are fast for several elements at once.
-ELEMENTARY: dict[Op, str] = {
-    ops.exp: "exp",
-    ops.expm1: "expm1",
-    ops.log: "log",
-    ops.log1p: "log1p",
-    ops.tanh: "tanh",
-    ops.logaddexp: "logaddexp",
-}
+ELEMENTARY: tuple[Op, ...] = (
+    *(ops.exp, ops.expm1, ops.log, ops.log1p, ops.tanh),
+    ops.logaddexp,
+)
 NUMBERS: dict[Op | None, Form] = {
     **{op: call(op.forward) for op in ELEMENTWISE},
     **{op: call(op.forward, "") for op in ELEMENTARY},

@@ -17,6 +17,7 @@ from .indices import (
     Shape,
     behind,
     flat,
+    folded_axes,
     indented,
     input_index,
     is_same_place,
@@ -150,7 +151,7 @@ def add_fold(nest: Nest, value: Apply, block: Block) -> None:
     (x,), count = value.inputs, len(nest.shape)
     text = read_input(value, x, nest, block)
     element = as_number(text) if is_mask(x) else text
-    axes = value.params.get("axis", tuple(range(count)))
+    axes = folded_axes(value)
     kept = [i for i in range(count) if i not in axes]
     place = block.element(value, tuple(nest.at[i] for i in kept))
     taken = math.prod(nest.shape[i] for i in axes)

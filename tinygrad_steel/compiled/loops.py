@@ -11,7 +11,7 @@ import numpy as np
 from .. import ops
 from ..program.values import Apply, Leaf, Value, behind
 from .blocks import cut_loops, cut_product, parts_of, whole
-from .indices import elements_read, loop_shape
+from .indices import elements_read, folded_axes, loop_shape
 from .long_folds import is_long_fold, long_fold_lines
 from .loop_forms import ELEMENTARY, FOLDS, form_of
 from .loop_nests import nest_lines, pieces_lines
@@ -205,10 +205,7 @@ def is_flat(value: Apply) -> bool:
 
 def is_fold_of_rows(value: Apply) -> bool:
     """Whether it is a reduction of the last axes, added up in a variable."""
-    if value.op not in REDUCTIONS:
-        return False
-    count = len(value.inputs[0].shape)
-    return count - 1 in value.params.get("axis", range(count))
+    return value.op in REDUCTIONS and len(loop_shape(value)) - 1 in folded_axes(value)
 
 
 # Updates

@@ -82,7 +82,7 @@ class NumbaEngine(Engine):
             self.views[value] = found
         return found
 
-    # A step with large products, part by part
+    # A step of which something is left to NumPy, part by part
 
     def pieces(self) -> list[Callable[[], Any]]:
         """What it consists of; nothing where it is one function."""

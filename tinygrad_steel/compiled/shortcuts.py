@@ -140,12 +140,14 @@ def other_than(product: Apply, last: Apply) -> Any:
         return None
     x, y = last.inputs
     if isinstance(x, VALUES) and behind_views(x) is product:
-        return y if is_whole(x, product) else None
-    return x if is_whole(y, product) else None
+        return y if is_whole(x) else None
+    return x if is_whole(y) else None
 
 
-def is_whole(x: Value, product: Apply) -> bool:
-    """Whether a view shows all elements of a product in their order."""
+def is_whole(x: Value) -> bool:
+    """Whether a view shows all elements of the array behind it, of which it has as many, in their
+    order.
+    """
     shown = strided(x)
     in_order = in_elements(np.empty(x.shape, x.dtype))
     return shown is not None and not shown.offset and shown.strides == in_order
