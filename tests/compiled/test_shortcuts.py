@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 
 import numpy as np
 import pytest
 
-from tinygrad_steel import Tensor, compile_backprop, relu
+from tinygrad_steel import Tensor, compile_backprop, conv2d, relu, softmax_cross_entropy
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}
 
@@ -73,3 +74,30 @@ def test_a_product_that_no_call_computes(name, uncompiled):
     np.testing.assert_allclose(
         p.grad, slope[::-1] if name == "weights backwards" else slope, **EXACT
     )
+
+
+def test_a_convolution_reads_windows_where_they_are(uncompiled):
+    """Three axes of rows and three of terms, and no copy of the windows between."""
+    images = Tensor(np.ones((2, 5, 6, 3)), name="images")
+    kernel = Tensor(np.ones((3, 3, 3, 4)), requires_grad=True, name="kernel")
+    source = compile_backprop(np.sum(conv2d(images, kernel)), backend="numba").source
+    assert re.search(r"product\(.*, \(2, 5, 6\), 4, \(3, 3, 3\), ", source)  # forward
+    assert re.search(r"product\(.*, \(3, 3, 3\), 4, \(2, 5, 6\), ", source)  # the kernel's gradient
+    assert "i4" not in source  # no loop over places and windows
+
+
+def test_exponentials_have_a_loop_of_their_own(uncompiled):
+    """One over all elements: in rows of seven that are added up they would be computed one by one."""
+    x = Tensor(np.ones((10, 7)), requires_grad=True, name="x")
+    loss = np.mean(softmax_cross_entropy(x, np.eye(7)[np.arange(10) % 7]))
+    lines = compile_backprop(loss, backend="numba").source.splitlines()
+    (at,) = (i for i, line in enumerate(lines) if " exp(" in line)
+    assert lines[at - 1].strip() == "for k in range(72):"
+
+
+@pytest.mark.parametrize(("row", "calls"), [(15, 0), (16, 3)])
+def test_long_rows_are_taken_in_by_lanes(row, calls, uncompiled):
+    x = Tensor(np.ones((4, row)), requires_grad=True, name="x")
+    loss = np.prod(np.max(x, axis=1) + np.min(x, axis=1) + np.mean(x, axis=1))
+    source = compile_backprop(loss, backend="numba").source
+    assert len(re.findall(r"\b(?:sum|max|min)_of\(m, ", source)) == calls
