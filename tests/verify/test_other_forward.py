@@ -114,3 +114,17 @@ def test_what_is_made_of_a_gradient_however_far_is_no_value_of_a_forward():
     chain = Chain(graph_of(for_reader(trace(loss, t))), watched(backward), t)
     assert {b.name for b in made_of_gradients(chain)} >= {"back", "near", "far"}
     assert "out" not in {b.name for b in made_of_gradients(chain)}
+
+
+@pytest.mark.parametrize("wrong", ["delta.mean(axis=0)", "delta.sum(axis=0) / 7"])
+def test_what_a_right_gradient_is_made_of_is_no_value_of_another_forward(wrong):
+    """A seventh of `delta.sum(axis=0)` is what a difference of `delta` would send to the bias, by chance."""
+    W, b = PARAMETERS["W1"][:, :2], np.zeros(2)
+    t = {"W": Tensor(W, requires_grad=True), "b": Tensor(b, requires_grad=True)}
+    loss = np.mean(np.square(X @ t["W"] + t["b"] - Y))
+    names = {"X": X}
+    exec(f"def backward(delta):\n    return {{'W': X.T @ delta, 'b': {wrong}}}\n", names)
+    delta = 2 * (X @ W + b - Y) / Y.size
+    report = compare_backprop(loss, t, backprop=lambda: names["backward"](delta))
+    assert report.first_wrong.name == "G_b"
+    assert report.faults == ("batch-size",)
