@@ -48,6 +48,18 @@ CELLS = {
         print(report, report.sources[0].called, report.first_wrong.where.line)
     """,
     "of a class": "print(grade_backprop(problem, {'Ada': backward}))",
+    "read": """
+        import warnings
+        from tinygrad_steel import FrozenNumberWarning, write_backprop
+        t = Tensor([1.0, -2.0], requires_grad=True, name="t")
+        if np.sum(t) > 0:
+            t = t * 2
+        try:
+            with warnings.catch_warnings(action="error"):  # where a warning is, Python says
+                write_backprop(np.sum(t * t))
+        except FrozenNumberWarning as warning:
+            print(warning)
+    """,
     "anomaly": """
         with detect_anomaly(), np.errstate(divide="ignore"):
             try:
@@ -80,7 +92,8 @@ def cell_text(text):
         ("of a function", "dW = -x.T @ d_out   (In[6]:3, in backward)"),
         ("of a function", " In[6] 3"),
         ("of a class", " In[6]:3 "),
-        ("anomaly", "at In[9]:3, in <module>: np.log(Tensor([0.0], requires_grad=True))"),
+        ("read", "was read as a condition (if, while, and) at In[9]:4:"),
+        ("anomaly", "at In[10]:3, in <module>: np.log(Tensor([0.0], requires_grad=True))"),
     ],
 )
 def test_a_place_is_a_line_of_a_cell(printed, cell, place):

@@ -34,6 +34,30 @@ def name_of_file(file: str) -> str:
     return cell_of(file) or os.path.basename(file) or file
 
 
+def spelled_place(file: str, line: int) -> str:
+    """A line as messages have it: of a cell by its number, of a file by its whole path, which
+    terminals and editors open.
+
+    Parameters
+    ----------
+    file : str
+        As code objects have it.
+    line : int
+        Counted from 1.
+
+    Returns
+    -------
+    str
+        Such as `In[3]:4`.
+
+    Examples
+    --------
+    >>> spelled_place("/home/ada/backprop.py", 4)
+    '/home/ada/backprop.py:4'
+    """
+    return f"{cell_of(file) or file}:{line}"
+
+
 def cell_of(file: str) -> str:
     """What a notebook calls the cell that it has in this file; empty for any other.
 
