@@ -1,4 +1,4 @@
-"""What the first page and the page of the examples tell one to type runs as it stands, and prints what stands beside it."""
+"""What the first page and that of the examples tell one to type runs, and prints what stands beside it."""
 
 import os
 import re
