@@ -227,6 +227,7 @@ def sessions_and_pieces(name: str) -> tuple[list[str], list[str]]:
 def test_what_is_typed_in_is_run_by_pytest(name):
     sessions, _ = sessions_and_pieces(name)
     assert not sessions or collected(Path(name))
+    assert not any("+SKIP" in code for code in sessions)
 
 
 def collected(file: Path) -> bool:
