@@ -24,7 +24,7 @@ from tinygrad_steel import Tensor
 ROOT = Path(__file__).parents[1]
 PARSER = MarkdownIt("commonmark").enable("table")
 ENGLISH, KOREAN = "README.md", "README.ko.md"
-# A screen of a phone. Korean is counted in letters: one of its words says what some three of English do.
+# A screen of a phone. Korean is counted in letters, as its words carry their particles: some three make one of English.
 MOST_WORDS, MOST_LETTERS = 90, 260
 IN_HTML = re.compile(r'\b(?:src|href)="([^"]+)"')
 SCRIPT = re.compile(r"(?<![\w/.-])((?:examples|tests)/[\w/]+\.py)([^\n`&|>]*)")
