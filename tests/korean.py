@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("examples", "tests", "tinygrad_steel")
@@ -57,11 +58,7 @@ TERMS = {
     "표본": r"샘플",
 }
 
-CODE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
-COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-INLINE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
-TARGET = re.compile(r"(?<=\])\([^)\s]*\)|https?://\S+|<[^<>]*>")
-NEW = re.compile(r"\s*(?:[-*+]|\d+\.|>|#+)\s|\s*\|")  # how an item, a heading, a row begins
+MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 HANGUL = re.compile(r"[가-힣]")
 ENGLISH = re.compile(r"(?<![\w./-])[a-z][a-z'-]+(?![\w/-])")  # no name: these have capitals
@@ -89,26 +86,15 @@ def prose_of(file: Path) -> list[str]:
 
 
 def paragraphs(markdown: str) -> list[str]:
-    """Paragraphs, headings, items of lists and cells of tables, each in one line. A name in code is
-    a `C`: what is said of it goes on.
-    """
-    text = COMMENT.sub("", CODE.sub("\n\n", markdown))
-    text = TARGET.sub("", INLINE.sub("C", text))
-    return [" ".join(part.split()) for part in parts_of(text) if part.strip(" |:-\n")]
+    """Paragraphs, headings, items of lists and cells of tables, each in one line."""
+    lines = (token for token in MARKDOWN.parse(markdown) if token.type == "inline")
+    return [" ".join(words_of(line).split()) for line in lines if line.content]
 
 
-def parts_of(text: str) -> Iterator[str]:
-    """The parts of a text without code."""
-    open_part: list[str] = []
-    for line in [*text.splitlines(), ""]:
-        if not line.strip() or NEW.match(line):
-            yield " ".join(open_part)
-            open_part = []
-        if line.lstrip().startswith("|"):
-            yield from line.strip(" |").split("|")
-        else:
-            open_part.append(line.lstrip(" #>*+-") if NEW.match(line) else line)
-    yield " ".join(open_part)
+def words_of(line: Token) -> str:
+    """What one reads of a line. A name in code is a `C`: what is said of it goes on."""
+    said = {"softbreak": " ", "code_inline": "C", "html_inline": ""}
+    return "".join(said.get(part.type, part.content) for part in line.children or ())
 
 
 def faults(paragraph: str) -> list[str]:
@@ -118,7 +104,7 @@ def faults(paragraph: str) -> list[str]:
         for term, others in TERMS.items()
         for other in re.finditer(others, paragraph)
     ]
-    bare = re.sub(r"[*_\"')\]]", "", paragraph)
+    bare = re.sub(r"[\"')\]]", "", paragraph)
     found += ["ends in -다, and not in -니다"] * bool(PLAIN.search(bare))
     found += ["ends in -요, and not in -니다"] * bool(TALKING.search(bare))
     is_english = not HANGUL.search(bare) and len(ENGLISH.findall(bare)) >= 3
