@@ -144,10 +144,11 @@ def renamed_values(chain: Chain, slots: Slots) -> Iterator[Binding]:
 
 
 def made_of_gradients(chain: Chain) -> set[Binding]:
-    """The gradients, and what was made of them: no values of a forward."""
+    """The gradients, handed in or not, and what was made of them: no values of a forward."""
     found: set[Binding] = set()
     for b in chain.made:  # what it reads comes before it
-        if b in chain.right or any(a.made in found for a in b.reads):
+        is_gradient = b in chain.right or (b.origin.given and chain.gradient_table.matches(b.array))
+        if is_gradient or any(a.made in found for a in b.reads):
             found.add(b)
     return found
 
