@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -20,6 +21,7 @@ PROJECT = Path(__file__).parents[1]
 EXAMPLES = PROJECT / "examples"
 TUTORIALS = EXAMPLES / "tutorials"
 LANGUAGES = ("ko",)  # beside English
+COLOURS = re.compile(r"\x1b\[[\d;]*m")
 NO_FILES = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
 
 
@@ -130,7 +132,7 @@ def main() -> None:
         try:
             done = run(read(name))
         except CellExecutionError as error:
-            sys.exit(f"{name}: {error}")
+            sys.exit(f"{name}: {COLOURS.sub('', str(error))}")
         nbformat.write(done, file_of(name))
         for language in LANGUAGES:
             if file_of(name, language).exists():
