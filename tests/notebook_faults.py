@@ -63,7 +63,11 @@ def difference(before: tuple[list[str], str], after: tuple[list[str], str]) -> s
 
 
 def same_text(text: str, other: str) -> bool:
-    """The same words, and the same numbers but for their last digits, which are those of a machine."""
+    """The same words, and the same numbers but for their last digits, which are those of a machine.
+
+    So are blanks, which align a column of such numbers.
+    """
+    text, other = " ".join(text.split()), " ".join(other.split())
     if NUMBER.sub("#", text) != NUMBER.sub("#", other):
         return False
     return all(map(same_number, NUMBER.findall(text), NUMBER.findall(other)))
@@ -151,7 +155,8 @@ def dead_links(notebook: NotebookNode) -> Iterator[str]:
 
 
 def words(notebook: NotebookNode) -> int:
-    """How many words there are to read, code and printed lines included."""
+    """How many words there are to read, code and printed lines included; not those that stand for a picture."""
     read = [cell.source for cell in notebook.cells]
-    read += [text for cell in notebooks.code(notebook) for _, text in printed(cell)]
+    for cell in notebooks.code(notebook):
+        read += [text for forms, text in printed(cell) if "image/svg+xml" not in forms]
     return sum(len(text.split()) for text in read)

@@ -179,7 +179,13 @@ def test_another_text_is_seen(text, other):
 
 
 @pytest.mark.parametrize(
-    "text, other", [("loss 0.123", "loss 0.124"), ("2.2e-16", "4.4e-16"), ("7 rows", "7 rows")]
+    "text, other",
+    [
+        ("loss 0.123", "loss 0.124"),
+        ("2.2e-16", "4.4e-16"),
+        ("7 rows", "7 rows"),
+        ("a  0        b", "a  6.9e-18  b"),
+    ],
 )
 def test_last_digits_are_no_other_text(text, other):
     assert faults.same_text(text, other)
