@@ -22,6 +22,7 @@ UNFIT = {
     ),
     "a warning": re.compile(r"\w*Warning: .*"),
     "a traceback": re.compile(r"Traceback \(most recent call last\).*"),
+    "made-up data": re.compile(r"synthetic stand-in.*"),
     "an address of an object": re.compile(r"\bat 0x[0-9a-f]{6,}.*"),
 }
 

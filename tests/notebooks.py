@@ -66,11 +66,12 @@ def kernel(folder: str) -> AsyncKernelManager:
 
     It is talked to through files where the system can: over TCP it warns of being heard.
     """
+    by_files = zmq.has("ipc") and len(folder) + len("/kernel-ipc-5") < zmq.IPC_PATH_MAX_LEN
     return AsyncKernelManager(
         kernel_name="python3",
         kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # so that ipykernel says it
         connection_file=str(Path(folder) / "kernel.json"),
-        transport="ipc" if zmq.has("ipc") else "tcp",
+        transport="ipc" if by_files else "tcp",
     )
 
 
