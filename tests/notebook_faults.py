@@ -14,7 +14,6 @@ from nbformat import NotebookNode
 
 VARIES = "varies"  # the tag of a cell whose output is never the same twice, a time say
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
-LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 # What only one machine has, or what went wrong; places like "/5" or "a/b" are none.
 UNFIT = {
     "a path of a machine": re.compile(
@@ -145,14 +144,6 @@ def first_other_line(cell: NotebookNode, twin: NotebookNode) -> str:
     """The first line of the twin that is not that of the cell."""
     lines = zip_longest(cell.source.splitlines(), twin.source.splitlines(), fillvalue="")
     return next(other for line, other in lines if line != other)
-
-
-def dead_links(notebook: NotebookNode) -> Iterator[str]:
-    """Links to files that are not there; addresses of the net are not asked."""
-    for cell in notebook.cells:
-        for link in LINK.findall(cell.source) if cell.cell_type == "markdown" else []:
-            if "://" not in link and not (notebooks.TUTORIALS / link).exists():
-                yield link
 
 
 def words(notebook: NotebookNode) -> int:

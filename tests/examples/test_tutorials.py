@@ -47,10 +47,8 @@ def test_a_tutorial_shows_nothing_of_a_machine_and_no_cell_has_failed(name, lang
 
 @EVERY
 @EVERY_FILE
-def test_a_tutorial_is_begun_with_its_title_and_links_to_what_is_there(name, language):
-    notebook = notebooks.read(name, language)
-    assert notebook.cells[0].source.startswith("# ")
-    assert not [*faults.dead_links(notebook)]
+def test_a_tutorial_begins_with_its_title(name, language):
+    assert notebooks.read(name, language).cells[0].source.startswith("# ")
 
 
 @EVERY
@@ -159,11 +157,6 @@ def planted(cells, change):
 def test_a_twin_that_differs_is_seen(change, words):
     assert words in said(faults.apart(*planted(["a = 1", "b = 2"], change)))
     assert not [*faults.apart(*planted(["a = 1", "b = 2"], lambda cells: None))]
-
-
-def test_a_dead_link_is_seen():
-    links = "[a](numpy.md#top) [b](gone.md) [c](https://example.org) ![d](../pictures/page.png)"
-    assert [*faults.dead_links(new_notebook(cells=[new_markdown_cell(links)]))] == ["gone.md"]
 
 
 @pytest.mark.parametrize(
