@@ -80,7 +80,7 @@ def table_exec(
     if not settings.instead_of_training:
         say_result(run, target, compare and not run.stopped)
         if settings.onnx is not None:
-            say(f"its input x: {listed(prepared.recipe.names, 20)}")
+            say(f"{settings.onnx} takes x: {listed(prepared.recipe.names, 20)}")
     return run
 
 

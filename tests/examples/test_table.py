@@ -898,7 +898,7 @@ def test_what_predict_does_not_take(write, capsys):
 def test_an_exported_table_takes_numbers_and_gives_answers_in_units(task, write):
     onnxruntime = pytest.importorskip("onnxruntime")
     run, said = train(learnable(task, 100), write, "price", onnx="model.onnx")
-    assert "its input x: a, b, c, place=in, place=out" in said
+    assert "model.onnx takes x: a, b, c, place=in, place=out" in said
     session = onnxruntime.InferenceSession("model.onnx")
     (found,) = session.run(None, {"x": run.dataset.x[run.test]})
     output, target = run.output, run.dataset.recipe["target"]
