@@ -136,8 +136,7 @@ def cases(section):
 
 def blocks(language=""):
     """The longer pieces of code, by whose they are."""
-    found = re.findall(r"```python\n# (.+?)\n(.+?)```", page(language), re.DOTALL)
-    return dict(found)
+    return dict(re.findall(r"```py\n# (.+?)\n(.+?)```", page(language), re.DOTALL))
 
 
 # Running, and comparing
