@@ -159,6 +159,8 @@ def main() -> None:
         parser.error(
             "with --load, the model says what the columns are: without --target and the like"
         )
+    if given["compare"] and given["seeds"] > 1:
+        parser.error("--compare says something of one training: without --seeds")
     named["missing"] = named["missing"] or "refuse"
     choices = Choices(**named)
     found = {"choices": choices, "tell": once_each(print), **reading}

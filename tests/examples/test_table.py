@@ -360,6 +360,7 @@ NAMES = {
     "negative epochs": (["--target", "y", "--epochs", "-1"], "epochs and report are at least 0"),
     "seed": (["--target", "y", "--seed", "-1"], "Seed must be between 0 and 2**32 - 1"),
     "itself": (["--target", "y", "--save", "data.csv"], "cannot be the same file: data.csv"),
+    "compare with seeds": (["--target", "y", "--compare", "--seeds", "2"], "without --seeds"),
     "out without predict": (["--target", "y", "--out", "a.csv"], "--out is for --predict"),
     "no model": (["--load", "no.npz"], "no.npz: No such file or directory"),
     "a table as model": (["--load", "data.csv"], "data.csv is not a model saved by these examples"),
