@@ -52,7 +52,7 @@ def was_given_axis(x: Any) -> bool:
         x = x._inputs[0]
         if x.ndim == 1:
             return True
-    return getattr(x, "given_axis", False)
+    return getattr(x, "_given_axis", False)
 
 
 def of_the_same(a: Any, b: Any) -> bool:

@@ -122,7 +122,7 @@ def rows_of_slopes(y: Any, x: Tensor) -> Tensor:
     if not rows:
         return Tensor(np.zeros(shape, x.dtype))
     found: Tensor = np.reshape(np.stack(rows), shape)  # type: ignore
-    found.copied, found.viewed = True, ()
+    found._copied, found._viewed = True, ()
     return found
 
 

@@ -61,7 +61,7 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     for x in wanted:
         g = found[x] if x in found else Tensor(np.zeros(x.shape, x.dtype))
         g = of_its_own(g, x, shared=g.age < before or any(g is h for h in gradients))
-        g.copied, g.viewed = True, ()
+        g._copied, g._viewed = True, ()
         gradients.append(g)
     return gradients[0] if isinstance(xs, Tensor) else gradients
 

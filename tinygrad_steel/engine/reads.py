@@ -94,8 +94,8 @@ def note_on_results(read: Read, t: Any) -> list[tuple[Any, Any]]:
     What is behind a result with an earlier read has been seen to: a loop that reads at each turn
     walks it once.
     """
-    if not hasattr(t, "read"):
-        t.read = read
+    if not hasattr(t, "_read"):
+        t._read = read
     uses, todo = [], [t]
     while todo:
         y = todo.pop()
@@ -104,11 +104,11 @@ def note_on_results(read: Read, t: Any) -> list[tuple[Any, Any]]:
                 continue
             if x._op is None:
                 uses.append((x, y))
-            elif not hasattr(x, "read"):
-                x.read = read
+            elif not hasattr(x, "_read"):
+                x._read = read
                 todo.append(x)
-            elif x.read is not read:
-                read.parameters += x.read.parameters
+            elif x._read is not read:
+                read.parameters += x._read.parameters
     return uses
 
 
@@ -133,12 +133,12 @@ def note_on_leaves(read: Read, leaves: Collection[Any]) -> None:
             warned_of = bool(earlier.parameters)
             counts[earlier] = earlier.is_current() and not (of_inputs_alone and warned_of)
         if not counts.get(earlier) and not is_constant(x):
-            x.read = read
+            x._read = read
 
 
 def read_of(x: Any) -> Read | None:
     """What was noted on a Tensor; None on a leaf that has had new data since."""
-    read: Read | None = getattr(x, "read", None)
+    read: Read | None = getattr(x, "_read", None)
     if read is not None and read.age < x._age and x._op is None:
         return None
     return read
