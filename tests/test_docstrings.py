@@ -175,9 +175,7 @@ def gives_back(function):
 def faults_of_function(function, is_method=False):
     """What is wrong with the docstring of a function, of an op, or of a method."""
     doc = taken_apart(inspect.getdoc(function) or "")
-    wanted = parameters_of(function)[
-        is_method and not inspect.ismethod(function) and "self" in () :
-    ]
+    wanted = parameters_of(function)
     body = inspect.unwrap(getattr(function, "forward", function))
     found = faults_of_form(doc) + faults_of_parameters(doc, wanted) + faults_of_raises(doc, [body])
     if is_method and not wanted:
@@ -391,7 +389,7 @@ class Thing:
     3
     """
 
-    __slots__ = ("length", "_secret")
+    __slots__ = ("_secret", "length")
 
     def __init__(self, length):
         self.length, self._secret = length, 1

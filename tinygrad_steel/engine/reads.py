@@ -27,10 +27,25 @@ INTEGERS: deque[tuple[Read, list[weakref.ref[Any]]]] = deque(maxlen=256)
 
 
 class FrozenNumberWarning(UserWarning):
-    """A number was read that depends on parameters of a loss: one that holds it keeps it for ever.
+    """A plain number was read from a Tensor, and may be part of a loss that is now traced.
 
-    `float(loss)` in a report looks the same as `/ float(scale)` in a loss. Ask for a number by
-    `item()`, or inside `no_grad()`, to say that it is meant as it is.
+    What is compiled, written out or recorded would keep that number for ever, whatever the
+    parameters become. Only the reader knows: `float(loss)` for a report looks the same as
+    `/ float(scale)` in a loss. Asking by `item()`, or inside `no_grad()`, says that a number is meant
+    as it is.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from tinygrad_steel import FrozenNumberWarning, Tensor, write_backprop
+    >>> x = Tensor([1.0, 4.0], requires_grad=True, name="x")
+    >>> loss = np.sum(x / float(np.max(x)))
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     source = write_backprop(loss)
+    >>> caught[0].category.__name__, "loss = np.sum(x / 4.0)" in source
+    ('FrozenNumberWarning', True)
     """
 
 
