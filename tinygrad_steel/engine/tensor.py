@@ -286,6 +286,8 @@ class Tensor(Methods, Answers, Operators, Protocol, OtherWords):
 
         Examples
         --------
+        >>> import numpy as np
+        >>> from tinygrad_steel import Tensor
         >>> w = Tensor([1.0, 2.0], requires_grad=True)
         >>> np.sum(w * w).backward()
         >>> w.grad
