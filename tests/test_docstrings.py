@@ -148,14 +148,19 @@ def raised_by(function):
     raised = (n.exc for n in ast.walk(tree) if isinstance(n, ast.Raise) and n not in inner)
     called = (exc.func if isinstance(exc, ast.Call) else exc for exc in raised)
     names = {exc.id for exc in called if isinstance(exc, ast.Name)}
-    return {name for name in names if ERROR.fullmatch(name) or hasattr(builtins, name)}
+    return {*filter(is_error, names)}
+
+
+def is_error(name):
+    """Whether this is the name of an exception, Python's own or by its ending."""
+    return ERROR.fullmatch(name) or hasattr(builtins, name)
 
 
 def faults_of_raises(doc, bodies):
     """Where Raises are not names, or lack what a body raises or the words before it speak of."""
     heads = [re.split(", ", head) for head, _ in doc.entries("Raises")]
     said = {name for names in heads for name in names}
-    found = [f"Raises names {name!r}, no exception" for name in said if not ERROR.fullmatch(name)]
+    found = [f"Raises names {name!r}, no exception" for name in said if not is_error(name)]
     raised = set().union(*map(raised_by, bodies))
     found += [f"{name} is raised, and not in Raises" for name in sorted(raised - said)]
     spoken = {*ERROR.findall(doc.before)}

@@ -188,6 +188,7 @@ class Epoch(Compiled):
         self.last_outputs: list[np.ndarray] = []
 
     def __call__(self, *arrays: Any, order: Any = None) -> Any:
+        """Train on all rows of these arrays, and give the loss of each step; see `compile_epoch`."""
         if len(arrays) != len(self.batch):
             raise TypeError(
                 f"the epoch takes {len(self.batch)} arrays, one for each Tensor of the batch; got "

@@ -184,6 +184,7 @@ class Step(Compiled):
         return {p.name or f"parameter{i}": self.engine.view(g) for i, (p, _, g) in gradients}
 
     def __call__(self, /, *arrays: Any, **named: Any) -> float:
+        """Do one step on new data, and give its loss; see `compile_backprop`."""
         if named or len(arrays) != len(self.arguments):
             arrays = self._in_order(arrays, named)
         self.acquire()

@@ -166,6 +166,7 @@ class Grades:
         return len(self.grades)
 
     def __getitem__(self, submission: str) -> Grade:
+        """Give the grade of one submission by its name; KeyError for a name that there is not."""
         for grade in self.grades:
             if grade.submission == submission:
                 return grade
