@@ -60,6 +60,25 @@ class Tensor(Methods, Answers, Operators, Protocol, OtherWords):
         What messages, sources and pictures call it. What is computed from a named Tensor is recorded
         even where no gradient flows.
 
+    Attributes
+    ----------
+    data : ndarray
+        The array itself; a leaf may be given another one of its shape and dtype.
+    grad : ndarray or None
+        On a leaf, what `backward()` has left.
+    name : str or None
+        As above; it may be changed.
+    requires_grad : bool
+        As above; it may be changed on a leaf.
+    shape : tuple of int
+        The length of each axis, as of an ndarray, which has `ndim` and `size` too.
+    dtype : dtype
+        The type of the elements.
+    op : Op or None
+        What made this result; None for a leaf.
+    inputs : tuple
+        Of what it made it: Tensors and plain numbers.
+
     Raises
     ------
     TypeError
