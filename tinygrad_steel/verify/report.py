@@ -197,7 +197,8 @@ class Report:
     first_wrong : Step or None
         The first wrong step, from the loss backwards.
     faults : tuple of str
-        The codes of what is wrong first, such as `("batch-size",)`; empty where `ok`.
+        The codes of what is wrong first, such as `("batch-size",)`; empty where `ok`. What each
+        means stands in `tinygrad_steel.verify.codes.CODES`.
     conventions : list of Applied
         By what the gradients are right that differ from the graph's: each has its `name`, a `text`,
         and `is_strict`: whether they may be used as the graph's all the same.
