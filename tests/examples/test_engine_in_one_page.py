@@ -1,10 +1,7 @@
 """The engine in one page has the library's gradients, is as short as it says, and a fault in it shows."""
 
-import ast
-import io
 import subprocess
 import sys
-import tokenize
 import types
 import warnings
 import weakref
@@ -12,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import code_lines
 
 import tinygrad_steel
 from tinygrad_steel import BroadcastWarning
@@ -168,18 +166,6 @@ def test_it_is_as_short_as_it_says():
     rules, _, _ = rest.partition("# 7. ")
     assert 50 <= code_lines(engine) <= 62
     assert code_lines(rules) <= 32
-
-
-def code_lines(text):
-    lines = set()
-    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type not in silent | {tokenize.ENDMARKER}:
-            lines |= {*range(token.start[0], token.end[0] + 1)}
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            lines -= {*range(node.lineno, node.end_lineno + 1)}
-    return len(lines)
 
 
 def test_each_tensor_has_its_turn_once_with_its_whole_gradient():
