@@ -321,3 +321,7 @@ if __name__ == "__main__":
 # way out (data that has changed since, an array written into); dtypes, NaN and infinities are
 # pinned; nothing is recorded where nobody needs it; NumPy's other functions. `program/` then takes
 # a recorded loss to its readers. `tinygrad_steel/README.md` is the map.
+#
+# To read on: Griewank and Walther, "Evaluating Derivatives" (2008), about all of this and what it
+# costs; Rumelhart, Hinton and Williams (1986), about networks that learn by it. `sources.md` has
+# both.
