@@ -94,8 +94,8 @@ def data_of(x):
 # One walk from the loss to the leaves gives the gradients of all parameters. Going the other way
 # would take a walk for each parameter: this is why training goes in reverse.
 #
-# In which order? A Tensor that is used twice gets a part of its gradient from each user, and its
-# parts add up, as the slopes of two ways to the loss do. It may hand its gradient on only when the
+# In which order? A Tensor that is used twice gets a part of its gradient from each user, and these
+# parts add up, as the slopes along two ways to the loss do. It may hand its gradient on only when the
 # last part is there, so all users must have had their turn before it. That is a topological order,
 # and we need not search for one. A result is made after its inputs: every user of a Tensor is
 # younger than the Tensor. Going from the youngest to the oldest is such an order, always, and
@@ -195,7 +195,9 @@ op(np.negative, lambda g, y, x: -g)
 op(np.exp, lambda g, y, x: g * y)
 op(np.log, lambda g, y, x: g / x)
 op(np.tanh, lambda g, y, x: g * (1 - y * y))
-op(np.greater), op(np.less), op(np.equal)
+op(np.greater)
+op(np.less)
+op(np.equal)
 
 # Matrices, or stacks of them: that the shapes fit leaves one way to put g and the other together.
 
