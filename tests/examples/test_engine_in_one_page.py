@@ -1,5 +1,7 @@
 """The engine in one page has the library's gradients, is as short as it says, and a fault in it shows."""
 
+import ast
+import re
 import subprocess
 import sys
 import types
@@ -211,3 +213,21 @@ def test_the_backprop_that_it_writes_runs():
     exec("\n".join(lines), values)
     right = x.data.T @ (1 / np.cosh(x.data @ weight.data) ** 2)
     assert np.allclose(values[lines[-1].split(" = ")[0]], right, rtol=1e-14)
+
+
+def without_docstrings(text):
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            del node.body[0]
+    return ast.dump(tree)
+
+
+def test_the_korean_page_is_the_same_program():
+    korean = PAGE.with_suffix(".ko.py").read_text(encoding="utf-8")
+    assert without_docstrings(korean) == without_docstrings(TEXT)
+    sections = [re.findall(r"^# (\d)\. \S", text, re.MULTILINE) for text in (TEXT, korean)]
+    assert sections[0] == sections[1] == [*"1234567"]
+    assert TEXT.count('"""') == korean.count('"""')
