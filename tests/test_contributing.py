@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RULE = "g / np.square(1 + np.abs(x))"
+(PROOF,) = re.findall(r"^ *\.venv/bin/python (-m pytest -q tests/ops -k .*)", TEXT, re.MULTILINE)
 
 
 def first_op():
@@ -39,7 +40,7 @@ def clone(tmp_path):
 
 
 def proven(clone):
-    command = [sys.executable, "-m", "pytest", "-q", "tests/ops", "-k", "softsign"]
+    command = [sys.executable, *PROOF.split()]
     environment = os.environ | {"PYTHONPATH": str(clone)}
     return subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True)
 
