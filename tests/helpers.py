@@ -1,10 +1,13 @@
-"""What several test files need: leaves, closeness with equal shapes, and gradients by differences."""
+"""What several test files need: leaves, closeness with equal shapes, gradients by differences, lines of code."""
 
 from __future__ import annotations
 
+import ast
 import cProfile
+import io
 import os
 import sys
+import tokenize
 
 import numpy as np
 
@@ -49,3 +52,16 @@ def calls(f, *args, **kwargs):
     finally:
         sys.setprofile(None)
     return sum(entry.callcount for entry in profiler.getstats())
+
+
+def code_lines(text):
+    """How many lines of code a program has: without comments, docstrings and blanks."""
+    lines = set()
+    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in silent | {tokenize.ENDMARKER}:
+            lines |= {*range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            lines -= {*range(node.lineno, node.end_lineno + 1)}
+    return len(lines)

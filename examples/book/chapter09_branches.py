@@ -2,7 +2,8 @@
 
     python examples/book/chapter09_branches.py
 
-Accuracies on the test rows (means of three seeds): inception 0.967 +- 0.002, residual 0.979 +- 0.001.
+Inception is that of Szegedy et al. (2014), residual blocks and bottlenecks are those of He et al. (2015), both of them
+made smaller. Accuracies on the test rows (means of three seeds): inception 0.967 +- 0.002, residual 0.979 +- 0.001.
 """
 
 import functools

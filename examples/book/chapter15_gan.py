@@ -7,9 +7,9 @@ A judge that has learned real digits (of real ones that it has not seen, it is s
 Both figures are needed: an untrained generator draws one blot, and of that a judge may be as sure (up to 0.89), always
 as of the same digit.
 
-There are two losses and two optimizers. Where one side learns, the other is fixed: its arrays are Tensors that require
-no gradient, and the graph of a loss has the parameters of one side alone. Through a fixed discriminator a gradient
-still goes back to the images, and on to the generator that made them.
+There are two losses and two optimizers (Goodfellow et al., 2014). Where one side learns, the other is fixed: its arrays
+are Tensors that require no gradient, and the graph of a loss has the parameters of one side alone. Through a fixed
+discriminator a gradient still goes back to the images, and on to the generator that made them.
 """
 
 import functools

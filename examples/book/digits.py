@@ -1,4 +1,7 @@
-"""Handwritten digits: 1797 real images of 8x8 pixels, which come with scikit-learn."""
+"""Handwritten digits: 1797 real images of 8x8 pixels, which come with scikit-learn.
+
+They are of Alpaydin and Kaynak's data set in the UCI Machine Learning Repository, doi.org/10.24432/C50P49 (CC BY 4.0).
+"""
 
 from __future__ import annotations
 

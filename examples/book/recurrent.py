@@ -46,7 +46,7 @@ def rnn_cell(p: Parameters, name: str, x: Tensor, state: Tensor) -> Tensor:
 def lstm_cell(
     p: Parameters, name: str, x: Tensor, state: Tensor, memory: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """State and memory after this time step (Hochreiter and Schmidhuber, 1997, with a forget gate)."""
+    """State and memory after this time step (Hochreiter and Schmidhuber, 1997; forget gate by Gers et al., 2000)."""
     forget, write, show, news = np.hsplit(affine(p, name, x, state), 4)
     memory = sigmoid(forget) * memory + sigmoid(write) * np.tanh(news)
     state = sigmoid(show) * np.tanh(memory)

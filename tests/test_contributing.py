@@ -1,0 +1,75 @@
+"""CONTRIBUTING.md holds: its first op is proven as it says, a wrong one is not, and what it names is there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+RULE = "g / np.square(1 + np.abs(x))"
+(PROOF,) = re.findall(r"^ *\.venv/bin/python (-m pytest -q tests/ops -k .*)", TEXT, re.MULTILINE)
+
+
+def first_op():
+    """The declaration, as it goes into a file."""
+    (block,) = re.findall(r"^   ```python\n(.*?)^   ```", TEXT, re.MULTILINE | re.DOTALL)
+    return "\n\n" + re.sub(r"^   ", "", block, flags=re.MULTILINE)
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A copy of the project in which the first two steps are done."""
+    for folder in ("tinygrad_steel", "tests"):
+        shutil.copytree(
+            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(ROOT / "setup.cfg", tmp_path)
+    ops = tmp_path / "tinygrad_steel" / "ops"
+    with (ops / "activations.py").open("a", encoding="utf-8") as file:
+        file.write(first_op())
+    listed = (ops / "__init__.py").read_text(encoding="utf-8")
+    listed = re.sub(r"(from .activations import .*)", r"\1, softsign", listed)
+    listed = listed.replace('    "solve",\n', '    "softsign",\n    "solve",\n')
+    (ops / "__init__.py").write_text(listed, encoding="utf-8")
+    return tmp_path
+
+
+def proven(clone):
+    command = [sys.executable, *PROOF.split()]
+    environment = os.environ | {"PYTHONPATH": str(clone)}
+    return subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_the_first_op_is_proven(clone):
+    done = proven(clone)
+    assert done.returncode == 0, done.stdout
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= 8
+    assert str(clone / "tinygrad_steel") in subprocess.run(
+        [sys.executable, "-c", "from tinygrad_steel.ops import softsign; print(softsign.forward.__code__.co_filename)"],
+        cwd=clone, env=os.environ | {"PYTHONPATH": str(clone)}, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_first_op_with_a_wrong_vjp_is_not(clone):
+    file = clone / "tinygrad_steel" / "ops" / "activations.py"
+    text = file.read_text(encoding="utf-8")
+    assert text.count(RULE) == 1
+    file.write_text(text.replace(RULE, "g / (1 + np.abs(x))"), encoding="utf-8")
+    done = proven(clone)
+    assert done.returncode == 1, done.stdout
+    assert "test_vjps_agree_with_finite_differences[softsign]" in done.stdout
+
+
+def test_what_it_names_is_there():
+    names = {*re.findall(r"\]\(([^)#]+)\)", TEXT)}
+    names |= {*re.findall(r"(?<![\w/])(?:tests|examples|tinygrad_steel|\.ci)/[\w/.*]*\w", TEXT)}
+    assert len(names) > 15
+    for name in names:
+        assert any(ROOT.glob(name)), f"there is no {name}"
