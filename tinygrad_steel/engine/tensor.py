@@ -32,6 +32,11 @@ from .protocol import Protocol
 from .recording import RECORDING, next_age
 from .views import viewed_by
 
+# What a Tensor has for the engine alone, and `dir` does not show.
+WITHIN = {
+    *("check_requires_grad", "copied", "given_axis", "move", "note_count", "origin", "read"),
+    *("record_op", "unrecorded", "viewed"),
+}
 PLAIN_NUMBERS = (int, float, np.number, np.bool_)
 BACKWARD = threading.Lock()  # two threads may add to the gradient of one leaf
 
@@ -362,7 +367,9 @@ class Tensor(Operators, Methods, Answers, Protocol):
         return y
 
     def __dir__(self) -> list[str]:
-        return [name for name in super().__dir__() if name not in ATTRIBUTES]
+        """What can be used, for whoever looks for it by completion."""
+        hidden = ATTRIBUTES.keys() | WITHIN
+        return [name for name in super().__dir__() if name not in hidden]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
