@@ -52,7 +52,8 @@ def dropout(x: Any, rate: float, rng: Generator | None = None, name: str = "mask
 
     References
     ----------
-    Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
+    Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014,
+    Journal of Machine Learning Research 15.
 
     Examples
     --------

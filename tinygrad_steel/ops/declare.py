@@ -162,6 +162,7 @@ def define(
     name: str,
     forward: Forward | None = None,
     *,
+    doc: str = "",
     reduction: bool = False,
     moves: bool = False,
     choosing: bool = False,
@@ -173,6 +174,9 @@ def define(
 ) -> Any:
     """An op of the library's own: with the facts that readers ask for, and rules that are trusted.
 
+    `doc`: what is said of it, where the forward is NumPy's and says something else. The page of all
+    ops shows that, or the docstring of the forward (examples/tutorials/reference.md).
+
     Its vjps follow, one for each input in order: `exp.vjp(lambda g, y, x: g * y)`. What `op` checks
     of a declaration, a test checks of these (tests/ops/test_every_op.py): no import waits for it.
     """
@@ -182,6 +186,7 @@ def define(
         return functools.partial(define, name, **own, **facts)
     samples, twins = facts.pop("samples"), facts.pop("twins", ())
     new = Op(name, forward, (), samples, **facts)
+    new.__doc__ = doc or forward.__doc__
     new.trust()
     for fact, holds in own.items():
         setattr(new, fact, holds)

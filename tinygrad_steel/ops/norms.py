@@ -272,7 +272,7 @@ def normalize(
 ) -> Any:
     """`x` by a mean and a variance that are given, times `scale`, plus `shift`.
 
-    What `batch_norm` does with the statistics of the batch, with others: to evaluate, with those of
+    It is what `batch_norm` does, with statistics of your own: to evaluate, those of
     `update_running`. A gradient takes them for what they are given as: arrays are constants.
 
     Parameters
@@ -295,6 +295,10 @@ def normalize(
     ------
     ValueError
         Where one of the others does not fit into `x`, and for an epsilon below 0.
+
+    References
+    ----------
+    Ioffe and Szegedy, Batch Normalization, 2015, arXiv:1502.03167, algorithm 2.
 
     Examples
     --------

@@ -279,8 +279,8 @@ class Places:
 def max_pool(x: Any, size: Step = 2, stride: Step | None = None, padding: Padding = "valid") -> Any:
     """The largest element of each window of images, channel by channel.
 
-    Ties share the gradient evenly, as those of np.max do (other libraries, and argmax, give all of
-    it to the first). A window with NaN gives NaN. Padded places never win.
+    Ties share the gradient evenly, as those of np.max do; who goes by argmax gives all of it to the
+    first. A window with NaN gives NaN. Padded places never win.
 
     Parameters
     ----------
