@@ -88,7 +88,10 @@ inv.vjp(lambda g, y, x: -turned(y) @ g @ turned(y))
     ],
 )
 def solve(a: Any, b: Any) -> Any:
-    """What `a @ y` must be multiplied with to give `b`: a vector only where `b` has one axis."""
+    """The `y` with `a @ y` equal to `b`, which counts as a vector only where it has one axis.
+
+    LinAlgError where `a` has no inverse.
+    """
     return np.linalg.solve(a, b)
 
 

@@ -1,4 +1,4 @@
-"""Arithmetic. The engine undoes broadcasting, so that `add` can hand `g` to both sides as it is."""
+"""Arithmetic: sums, products, powers. The engine undoes broadcasting, so that `add` hands on `g` as it is."""
 
 from __future__ import annotations
 
