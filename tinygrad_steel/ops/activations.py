@@ -17,7 +17,7 @@ ROWS = [random_sample((2, 3)), random_sample((2, 3), axis=0), random_sample((3,)
 
 @define("relu", samples=ANY, elementwise=True, choosing=True)
 def relu(x: Any) -> Any:
-    """max(x, 0). At 0, a kink, its slope is 0; NaN stays NaN, in result and slope.
+    """max(x, 0), whose slope at the kink x = 0 is 0; NaN stays NaN, in result and slope.
 
     Parameters
     ----------
@@ -96,6 +96,11 @@ def softmax(x: Any, axis: Axis = -1) -> Any:
     Tensor or array
         Of the shape and float dtype of `x`, from 0 to 1.
 
+    Raises
+    ------
+    AxisError
+        For an axis that `x` does not have.
+
     References
     ----------
     Blanchard, Higham and Higham, Accurately computing the log-sum-exp and softmax functions, 2021,
@@ -135,6 +140,11 @@ def log_softmax(x: Any, axis: Axis = -1) -> Any:
     -------
     Tensor or array
         Of the shape and float dtype of `x`, 0 or less.
+
+    Raises
+    ------
+    AxisError
+        For an axis that `x` does not have.
 
     References
     ----------

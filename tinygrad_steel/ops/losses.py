@@ -39,14 +39,14 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     Parameters
     ----------
     logits : Tensor or array (N, C)
-        Integers are taken as float64.
+        Floats; integers are taken as float64.
     labels : Tensor or array (N, C) or (N,)
         One-hot or soft rows, which need not sum to 1, or integer class ids from 0 to C - 1.
 
     Returns
     -------
     Tensor or array (N,)
-        One loss for each row; its mean is what networks are trained on.
+        One loss for each row; their mean is what networks are trained on.
 
     Raises
     ------

@@ -95,7 +95,7 @@ def batch_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     Parameters
     ----------
     x : Tensor or array
-        (batch, ..., channels).
+        (batch, ..., channels), floats; integers are taken as float64.
     scale, shift : Tensor or array
         (channels,), or single numbers.
     epsilon : float
@@ -104,7 +104,7 @@ def batch_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     Returns
     -------
     Tensor or array
-        Of the shape of `x`.
+        Of the shape and float dtype of `x`.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     Parameters
     ----------
     x : Tensor or array
-        (..., features).
+        (..., features), floats; integers are taken as float64.
     scale, shift : Tensor or array
         (features,), or single numbers.
     epsilon : float
@@ -149,7 +149,7 @@ def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     Returns
     -------
     Tensor or array
-        Of the shape of `x`.
+        Of the shape and float dtype of `x`.
 
     Raises
     ------
@@ -289,7 +289,7 @@ def normalize(
     Returns
     -------
     Tensor or array
-        Of the shape of `x`.
+        Of the shape of `x`, in the dtype that NumPy makes of all five.
 
     Raises
     ------

@@ -129,6 +129,11 @@ def logsumexp(x: Any, axis: Axis = -1, keepdims: bool = False) -> Any:
     Tensor or array
         In the float dtype of `x`, without these axes.
 
+    Raises
+    ------
+    AxisError
+        For an axis that `x` does not have.
+
     References
     ----------
     Blanchard, Higham and Higham, Accurately computing the log-sum-exp and softmax functions, 2021,
