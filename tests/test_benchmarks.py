@@ -4,6 +4,7 @@ import importlib
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).parent / "benchmarks"
+ROOT = Path(__file__).parents[1]
+BENCHMARKS = ROOT / "tests" / "benchmarks"
 ASKED = """
 import json, os, sys
 import machine
@@ -152,20 +154,39 @@ def figures_of(part, seconds):
 
 def test_tables_replace_the_old_ones_and_nothing_else(part, tmp_path):
     tables = part("tables")
-    text = "".join(
-        f"before\n{tables.BEGIN.format(mark)}\nold\n{tables.END}\nafter\n"
-        for mark in ("one core", "all cores")
-    )
-    file = tmp_path / "README.md"
-    file.write_text(text, encoding="utf-8")
-    tables.write_into(file, figures_of(part, 2e-6), None)
-    once = file.read_text(encoding="utf-8")
-    assert "| steel | 10 | **0.20** | 0.076 |\n" in once
-    assert once.count("before\n") == once.count("after\n") == 2 and once.count("old") == 1
-    tables.write_into(file, figures_of(part, 2e-6), None)
-    assert file.read_text(encoding="utf-8") == once
+    marks = {tables.FULL_PAGE: ("one core", "all cores")}
+    marks |= {Path(page): ("short",) for page in tables.FIRST_PAGES}
+    for page, names in marks.items():
+        parts = (f"before\n{tables.BEGIN.format(m)}\nold\n{tables.END}\nafter\n" for m in names)
+        (tmp_path / page).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / page).write_text("".join(parts), encoding="utf-8")
+    for _ in range(2):
+        tables.write_all(tmp_path, figures_of(part, 2e-6), None)
+        full, english, korean = ((tmp_path / page).read_text(encoding="utf-8") for page in marks)
+        assert "| steel | 10 | **0.20** | 0.076 |\n" in full
+        assert "| steel | 10 | **0.20** |\n" in english and english == korean
+        assert full.count("before\n") == full.count("after\n") == 2 and full.count("old") == 1
+        assert "old" not in english
     with pytest.raises(ValueError, match="is to have a line"):
         tables.replaced("no markers", "one core", "new")
+
+
+def cells_of(text, mark, tables):
+    """The table between two markers: of each row the cells by the titles of their columns."""
+    between = text.partition(tables.BEGIN.format(mark))[2].partition(tables.END)[0]
+    rows = [re.split(r" *\| *", x)[1:-1] for x in between.splitlines() if x.startswith("|")]
+    titles, _, *lines = rows
+    return [dict(zip(titles, line, strict=True)) for line in lines]
+
+
+def test_the_first_pages_show_a_part_of_the_full_table(part):
+    tables = part("tables")
+    page = (ROOT / tables.FULL_PAGE).read_text(encoding="utf-8")
+    full = cells_of(page, "one core", tables)
+    assert len(full) == len(part("rows").TABLE)
+    for page in tables.FIRST_PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert cells_of(text, "short", tables) == tables.short(full)
 
 
 def test_figures_are_kept_as_json_and_compared(part, tmp_path):

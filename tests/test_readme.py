@@ -1,5 +1,6 @@
-"""The README's commands for a table of one's own run as they stand there, and print what stands beside them."""
+"""What the first page and that of the examples tell one to type runs, and prints what stands beside it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,29 +9,59 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PIECE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+PRINTED = re.compile(r"```text\n(.*?)```", re.DOTALL)
 NUMBER = re.compile(r"-?\d+\.\d+")
 
 
-def blocks():
-    """The commands and what they print, as the README has them."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Your own table")[1]
-    return re.search(r"```sh\n(.*?)```\s+```text\n(.*?)```", section, re.DOTALL).groups()
+def text_of(page):
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def run(command, folder):
+    """What a command prints in a folder, with this project's package; it is to end well."""
+    paths = {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | paths,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
+def test_the_pieces_of_the_first_page_are_one_program(page, tmp_path):
+    pieces, printed = PIECE.findall(text_of(page)), PRINTED.findall(text_of(page))
+    assert len(pieces) > len(printed) >= 4
+    (tmp_path / "first.py").write_text("".join(pieces), encoding="utf-8")
+    found = run([sys.executable, "first.py"], tmp_path)
+    assert words(found) == words("".join(printed))
+    assert (tmp_path / "loss.html").read_text(encoding="utf-8").endswith("</html>\n")
+
+
+def words(text):
+    """The lines that are not empty, without spaces at their ends."""
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the commands are those of a Unix shell")
-def test_the_commands_print_what_stands_beside_them(tmp_path):
-    commands, printed = blocks()
+def test_the_commands_for_a_table_print_what_stands_beside_them(tmp_path):
+    section = text_of("examples/README.md").partition("\n## Your own table\n")[2]
+    commands, printed = re.search(
+        r"```sh\n(.*?)```\s+```text\n(.*?)```", section, re.DOTALL
+    ).groups()
     for short, path in [
         ("examples/table.py", ROOT / "examples/table.py"),
-        ("python3", sys.executable),
+        (".venv/bin/python", sys.executable),
     ]:
         commands = commands.replace(short, f"'{path}'")
-    done = subprocess.run(
-        ["sh", "-ec", commands], cwd=tmp_path, capture_output=True, text=True, encoding="utf-8"
-    )
-    assert done.returncode == 0, done.stderr
-    found, wanted = done.stdout.splitlines(), printed.splitlines()
-    assert len(found) == len(wanted), done.stdout
+    found, wanted = run(["sh", "-ec", commands], tmp_path).splitlines(), printed.splitlines()
+    assert len(found) == len(wanted), found
     for line, other in zip(found, wanted):
         assert NUMBER.sub("#", line) == NUMBER.sub("#", other)
         # the last digits are those of a machine's products

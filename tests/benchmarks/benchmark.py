@@ -1,8 +1,8 @@
 """How long a training step takes, as a multiple of the same step written by hand in clean NumPy.
 
-    python tests/benchmarks/benchmark.py                                  the README's rows, in some minutes
+    python tests/benchmarks/benchmark.py                                  the rows of the tables, in some minutes
     python tests/benchmarks/benchmark.py --quick                          equality of all, and a rough answer
-    python tests/benchmarks/benchmark.py --readme                         all rows; the README's tables and plot
+    python tests/benchmarks/benchmark.py --readme                         all rows; the documents' tables and plot
     python tests/benchmarks/benchmark.py --only width64 --columns epoch   a part
 
 The process pins itself to one core and cleans its environment. Every contender's losses, gradients and parameters are
@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import machine
 
-README = Path(__file__).parents[2] / "README.md"
+PROJECT = Path(__file__).parents[2]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,9 +45,9 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--readme",
         nargs="?",
-        metavar="FILE",
-        const=str(README),
-        help="--full on one core, a part on all; tables into the README, plot beside its pictures",
+        metavar="FOLDER",
+        const=str(PROJECT),
+        help="--full on one core, a part on all; tables and plot into the project's documents",
     )
     add("--choose", action="store_true", help='CSV of the figures behind "auto"')
     return found

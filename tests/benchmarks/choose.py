@@ -19,7 +19,7 @@ import numpy as np
 import ours
 from columns import Column
 from measure import Effort, agreeing, measure
-from rows import README, ROWS
+from rows import ROWS, TABLE
 from workloads import Workload
 
 SIZES = ((10, 100, 1000), (16, 64, 256, 1024), (16, 64, 256, 1024))  # rows, inner, columns
@@ -52,12 +52,12 @@ def product_clean(update: Any, weight: np.ndarray) -> Any:
 
 
 def cases(rows: Sequence[str] | None) -> Iterator[tuple[str, Workload]]:
-    """Products in both dtypes and then the README's rows; or these rows alone."""
+    """Products in both dtypes and then the rows of the tables; or these rows alone."""
     if not rows:
         for sizes in itertools.product(*SIZES):
             yield "product", product(*sizes)
             yield "product", product(*sizes).in_float32()
-    for row in rows or README:
+    for row in rows or TABLE:
         yield row, ROWS[row]()
 
 

@@ -41,7 +41,7 @@ class Column(NamedTuple):
     needs: str = ""
     only: Callable[[Workload], bool] = every
     peer: bool = False
-    readme: bool = False
+    in_table: bool = False
 
     @property
     def installed(self) -> bool:
@@ -57,19 +57,19 @@ def jax(name: str, title: str, make: Callable, **other: object) -> Column:
 
 
 COLUMNS = (
-    Column(CLEAN, "clean NumPy", ours.clean, readme=True),
+    Column(CLEAN, "clean NumPy", ours.clean, in_table=True),
     Column("book", "as books print it", ours.book, only=printed_in_books),
-    Column("eager", "eager", ours.eager, readme=True),
+    Column("eager", "eager", ours.eager, in_table=True),
     Column("calls", "NumPy calls", partial(ours.step, backend="numpy")),
-    Column("step", "step", partial(ours.step, backend="numba"), "numba", readme=True),
-    Column("epoch", "epoch", partial(ours.epoch, backend="numba"), "numba", readme=True),
+    Column("step", "step", partial(ours.step, backend="numba"), "numba", in_table=True),
+    Column("epoch", "epoch", partial(ours.epoch, backend="numba"), "numba", in_table=True),
     Column("in-jax", "epoch in jax", partial(ours.epoch, backend="jax"), "jax"),
-    torch("torch", "torch", peers.torch_eager, readme=True),
-    torch("torch-compile", "torch.compile", peers.torch_compiled, readme=True),
+    torch("torch", "torch", peers.torch_eager, in_table=True),
+    torch("torch-compile", "torch.compile", peers.torch_compiled, in_table=True),
     torch("torch-lstm", "torch.lstm", peers.torch_lstm_in_one, only=an_lstm),
-    jax("jax-jit", "JAX jit", peers.jax_jit, readme=True),
+    jax("jax-jit", "JAX jit", peers.jax_jit, in_table=True),
     jax("jax-unrolled", "JAX jit, unrolled", peers.jax_unrolled, only=an_lstm),
-    jax("jax-scan", "JAX scan", peers.jax_scan, readme=True),
+    jax("jax-scan", "JAX scan", peers.jax_scan, in_table=True),
     Column("mygrad", "MyGrad", peers.mygrad_eager, "mygrad", plain, peer=True),
     Column("autograd", "autograd", peers.hips_autograd, "autograd", plain, peer=True),
 )

@@ -37,7 +37,7 @@ def draw(figures: Figures, file: str | Path) -> None:
     measured = {sweep: points for sweep, points in measured.items() if points}
     if not measured:
         raise ValueError("no row of a sweep was measured: nothing to draw")
-    # README pages are some 830 pixels wide: letters of 9 points stay readable
+    # GitHub's pages are some 830 pixels wide: letters of 9 points stay readable
     figure, panels = plt.subplots(
         *(1, len(measured)), figsize=(8.6, 3.6), sharey=True, squeeze=False, layout="constrained"
     )

@@ -52,7 +52,8 @@ ROWS: dict[str, Callable[[], Workload]] = {
 # A look at what computes differently: both losses, both dtypes, both updates, what compiles within seconds
 QUICK = ("steel", "abalone", "width64-float32", "good", "autoencoder")
 
-README: dict[str, str] = {
+# What the tables show, and what a row is called there
+TABLE: dict[str, str] = {
     "steel": "steel",
     "abalone": "abalone",
     "mlp": "mlp [12, 6, 4]",
@@ -66,6 +67,9 @@ README: dict[str, str] = {
     "lstm": "LSTM",
     "autoencoder": "autoencoder",
 }
+# The rows and columns of the short table, on the project's first page
+SHORT = ("steel", "mlp", "width64", "batch100", "large", "cnn", "lstm")
+SHORT_COLUMNS = ("eager", "step", "epoch", "torch", "jax-jit", "jax-scan")
 # With all cores: where there is something to share
 ALL_CORES = (
     "width64",

@@ -15,9 +15,9 @@ from columns import BY_NAME, CLEAN, COLUMNS, taking_part
 from figures import Figures, Fresh, Row, load
 from measure import Effort, agreeing, measure
 from peak import method, peak
-from rows import ALL_CORES, QUICK, README, ROWS
+from rows import ALL_CORES, QUICK, ROWS, TABLE
 
-PICTURE = Path("examples", "pictures", "speed.png")  # from the README
+PICTURE = Path("examples", "pictures", "speed.png")  # from the project's folder
 EFFORTS = {"quick": Effort(5, 0.05), "usual": Effort(15, 0.75), "full": Effort(25, 1.2)}
 
 
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, done: list[str]) -> Figures:
     print(f"\ntime of a step, clean NumPy = 1\n{tables.header(columns, in_fresh)}")
     for row in rows:
         figures.rows[row] = measured(row, columns, effort)
-        for column in in_fresh if row in README else ():
+        for column in in_fresh if row in TABLE else ():
             figures.rows[row].fresh[column] = Fresh(**fresh.of(row, column))
         print(tables.line(figures, row, columns, in_fresh), flush=True)
         if options.json:  # at once: a later row may fail
@@ -57,7 +57,7 @@ def default_rows(options: argparse.Namespace) -> list[str]:
         return [*ALL_CORES]
     if options.full or options.readme:
         return [*ROWS]
-    return [*(QUICK if options.quick else README)]
+    return [*(QUICK if options.quick else TABLE)]
 
 
 def default_columns(options: argparse.Namespace) -> list[str]:
@@ -88,6 +88,6 @@ def hand_over(options: argparse.Namespace, figures: Figures, every: Path | None)
     if options.plot:
         plot.draw(figures, options.plot)
     if options.readme:
-        readme = Path(options.readme)
-        tables.write_into(readme, figures, load(every) if every else None)
-        plot.draw(figures, readme.parent / PICTURE)
+        project = Path(options.readme)
+        tables.write_all(project, figures, load(every) if every else None)
+        plot.draw(figures, project / PICTURE)

@@ -1,16 +1,18 @@
-"""The figures in print: lines of a terminal, tables of the README, and beside older ones."""
+"""The figures in print: lines of a terminal, tables of the documents, and beside older ones."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from columns import BY_NAME, CLEAN, COLUMNS
 from figures import COLUMN_OF_BACKEND, Figures, Row
-from rows import README
+from rows import SHORT, SHORT_COLUMNS, TABLE
 
 LIMIT, AUTO = "limit", "auto"
+ROW, MICROSECONDS = "clean NumPy = 1", "\N{MICRO SIGN}s"  # titles of the first columns
+FULL_PAGE, FIRST_PAGES = Path("tests", "benchmarks", "README.md"), ("README.md", "README.ko.md")
 BEGIN, END = "<!-- benchmark: {} -->", "<!-- benchmark: end -->"
 WIDTH = 10
 
@@ -79,36 +81,47 @@ def beside(new: Figures, old: Figures) -> Iterator[str]:
             yield f"{row:20}" + "".join(f"{cell:>{WIDTH + 4}}" for cell in both)
 
 
-# In the README
+# In the documents
 
 
-def markdown(figures: Figures) -> str:
-    """The README's rows and columns; the best of each row is bold, the limit is no contender."""
+def table(figures: Figures) -> list[dict[str, str]]:
+    """Rows of cells, by the titles of their columns; the best of each row is bold, the limit is no contender."""
     measured = {name for row in figures.rows.values() for name in row.seconds}
-    columns = [c for c in COLUMNS if c.readme and c.name in measured]
+    columns = [c for c in COLUMNS if c.in_table and c.name in measured and c.name != CLEAN]
     fresh = any(row.fresh.get("epoch") for row in figures.rows.values())
-    titles = [
-        "clean NumPy = 1",
-        "\N{MICRO SIGN}s",
-        *(c.title for c in columns if c.name != CLEAN),
-        "the limit",
-    ]
-    titles += ["cold, s", "warm, s"] if fresh else []
-    lines = ["| " + " | ".join(titles) + " |", "| " + " | ".join(["---"] * len(titles)) + " |"]
-    for name, title in README.items():
+    lines = []
+    for name, title in TABLE.items():
         if name in figures.rows:
             row, ratios = figures.rows[name], figures.ratios(name)
-            of_columns = {c.name: ratios.get(c.name) for c in columns if c.name != CLEAN}
-            best = min((r for r in of_columns.values() if r is not None), default=None)
-            cells = [title, f"{row.seconds[CLEAN] * 1e6:,.0f}"]
-            cells += [f"**{number(r)}**" if r == best else number(r) for r in of_columns.values()]
-            cells += [number(ratios[LIMIT]), *(fresh_cells(row, "epoch")[:2] if fresh else [])]
-            lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+            best = min((ratios[c.name] for c in columns if c.name in ratios), default=None)
+            cells = {ROW: title, MICROSECONDS: f"{row.seconds[CLEAN] * 1e6:,.0f}"}
+            for column in columns:
+                ratio = ratios.get(column.name)
+                cells[column.title] = f"**{number(ratio)}**" if ratio == best else number(ratio)
+            cells["the limit"] = number(ratios[LIMIT])
+            if fresh:
+                cells["cold, s"], cells["warm, s"] = fresh_cells(row, "epoch")[:2]
+            lines.append(cells)
+    return lines
+
+
+def short(lines: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Of the table, the rows and columns that the first page shows."""
+    rows = {TABLE[name] for name in SHORT}
+    columns = {ROW, MICROSECONDS, *(BY_NAME[name].title for name in SHORT_COLUMNS)}
+    chosen = [line for line in lines if line[ROW] in rows]
+    return [{title: cell for title, cell in line.items() if title in columns} for line in chosen]
+
+
+def markdown(lines: list[dict[str, str]]) -> str:
+    """A table in Markdown."""
+    titles = [*lines[0]] if lines else [ROW]
+    rows: list[Sequence[str]] = [titles, ["---"] * len(titles), *([*x.values()] for x in lines)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def machine(figures: Figures) -> str:
-    """The machine in a sentence, in lines as long as the README's."""
+    """The machine in a sentence, in lines as long as those of the documents."""
     return textwrap.fill("; ".join(figures.machine) + ".", 124, break_long_words=False)
 
 
@@ -122,10 +135,18 @@ def replaced(text: str, mark: str, new: str) -> str:
     return f"{head}{begin}\n{new}\n{END}{tail}"
 
 
-def write_into(file: Path, one: Figures, every: Figures | None) -> None:
-    """The tables into a file with markers, "one core" and "all cores"."""
+def write_into(file: Path, tables: dict[str, str]) -> None:
+    """What belongs between the markers of a file, by their names."""
     text = file.read_text(encoding="utf-8")
-    for mark, figures in (("one core", one), ("all cores", every)):
-        if figures is not None:
-            text = replaced(text, mark, f"{markdown(figures)}\n\n{machine(figures)}")
+    for mark, new in tables.items():
+        text = replaced(text, mark, new)
     file.write_text(text, encoding="utf-8")
+
+
+def write_all(project: Path, one: Figures, every: Figures | None) -> None:
+    """The full tables into the benchmark's own page, the short one into the first page in each language."""
+    measured = {"one core": one} | ({"all cores": every} if every is not None else {})
+    full = {mark: f"{markdown(table(f))}\n\n{machine(f)}" for mark, f in measured.items()}
+    write_into(project / FULL_PAGE, full)
+    for page in FIRST_PAGES:
+        write_into(project / page, {"short": markdown(short(table(one)))})

@@ -364,10 +364,10 @@ def test_ctrl_c_ends_all_seeds(capsys, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(not FULL, reason="15 trainings of 20 to 60 epochs")
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_the_readmes_good_figures_are_what_its_commands_print(name, data_folder):
-    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+def test_the_good_figures_are_what_their_commands_print(name, data_folder):
+    told = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     row = rf"\| {name} \| `(\S+) ([^`]+)` \| (?:(?:accuracy|F1|off by) )(\S+) ± (\S+)"
-    ((file, options, mean, spread),) = re.findall(row, readme)
+    ((file, options, mean, spread),) = re.findall(row, told)
     command = [sys.executable, EXAMPLES.parent / file, *options.split(), "--data", str(data_folder)]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=1200)
     figure = {"steel": "accuracy", "abalone": "mean absolute error in rings", "pulsar": "F1"}[name]
