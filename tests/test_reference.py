@@ -6,9 +6,12 @@ import re
 
 import numpy as np
 import pytest
-import scipy.special
 from helpers import FULL
-from reference import (
+from markdown_it import MarkdownIt
+
+scipy_special = pytest.importorskip("scipy.special", reason="the page has SciPy's functions, too")
+
+from reference import (  # noqa: E402
     PAGE,
     conventions,
     entries,
@@ -21,8 +24,8 @@ from reference import (
     written_runs,
 )
 
-from tinygrad_steel import OPS, grad, ops
-from tinygrad_steel.ops.special import SPECIAL
+from tinygrad_steel import OPS, grad, ops  # noqa: E402
+from tinygrad_steel.ops.special import SPECIAL  # noqa: E402
 
 TEXT = PAGE.read_text(encoding="utf-8")
 ANEW = "write it anew: python tests/reference.py"
@@ -35,7 +38,7 @@ NAMES |= {
     "astype": ops.astype,
     "np": np,
     "eps": np.finfo(float).eps,
-    "gamma": scipy.special.gamma,
+    "gamma": scipy_special.gamma,
     "bool": bool,
 }
 NAMES |= {"scatter": lambda g, index, shape: ops.scatter(g, index=index, shape=shape)}
@@ -118,3 +121,12 @@ def test_rules_that_everybody_knows():
 def test_markdown_shows_what_is_written():
     assert escaped("a ** b is [a | b], `a * b` is not") == r"a \*\* b is \[a \| b\], `a * b` is not"
     assert paragraph("- x is no item") == [r"\- x is no item"]
+    tokens = MarkdownIt("commonmark").enable("table").parse(TEXT)
+    kinds = [token.type for token in tokens]
+    assert kinds.count("bullet_list_open") == 1  # how to read an entry
+    assert not {"ordered_list_open", "blockquote_open", "table_open", "html_block"} & {*kinds}
+    inline = [child for token in tokens for child in token.children or ()]
+    assert not [child for child in inline if child.type in ("em_open", "html_inline", "image")]
+    texts = {token.content for token in tokens if token.type == "inline"}
+    links = [child.attrs["href"] for child in inline if child.type == "link_open"]
+    assert len(links) > 160 and {link.removeprefix("#") for link in links} <= texts | {"numpy.md"}
