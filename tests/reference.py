@@ -24,6 +24,7 @@ from trials import TRIALS
 
 import tinygrad_steel
 from tinygrad_steel import OPS, Tensor, formula, ops
+from tinygrad_steel.engine.numpy_api import METHODS
 from tinygrad_steel.engine.recording import recording
 from tinygrad_steel.ops.op import SPELLINGS, TWINS, Op
 from tinygrad_steel.ops.special import SPECIAL
@@ -118,8 +119,9 @@ def said_of(file: str) -> tuple[str, str]:
 def names_of(o: Op) -> list[str]:
     """What a user writes for an op: functions, operators, methods; for one of several results, the function of all."""
     found = [o.name] if getattr(tinygrad_steel, o.name, None) is o else []
-    found += [name for name, f in of_numpy() if TWINS.get(f) is o]
-    found += [name] if (name := numpy_name(o)) and name not in found else []
+    found += filter(None, [numpy_name(o)])
+    found += [name for name, f in of_numpy() if TWINS.get(f) is o and name not in found]
+    found += [f"np.{f.__name__}.{way}" for (f, way), meaning in METHODS.items() if meaning is o]
     found += [text for text, op in expressions() if op is o]
     return found or [name for name, made in spelled() if o in made]
 

@@ -123,13 +123,15 @@ def op(
     Examples
     --------
     >>> import numpy as np
-    >>> from tinygrad_steel import Tensor, op, random_sample
+    >>> from tinygrad_steel import Tensor, op, random_sample, vjp_formulas
     >>> samples = [random_sample((2, 3))]
     >>> cube = op("cube", lambda x: x * x * x, lambda g, y, x: g * 3 * x * x, samples=samples)
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
     >>> np.sum(cube(x)).backward()
     >>> x.grad
     array([ 3., 12.])
+    >>> vjp_formulas(cube(x))  # its rule as code
+    ['3 * x * g * x']
     """
     facts: dict[str, Any] = {
         "elementwise": elementwise,

@@ -1,7 +1,4 @@
-"""Reductions: a gradient with its reduced axes put back broadcasts to the input.
-
-The engine does the rest.
-"""
+"""Reductions: what a result gets, its reduced axes put back, goes to each element that it was made of."""
 
 from __future__ import annotations
 
