@@ -80,7 +80,7 @@ def table_exec(
     if not settings.instead_of_training:
         say_result(run, target, compare and not run.stopped)
         if settings.onnx is not None:
-            say(f"its input x: {listed(prepared.recipe.names, 20)}")
+            say(f"{settings.onnx} takes x: {listed(prepared.recipe.names, 20)}")
     return run
 
 
@@ -159,6 +159,8 @@ def main() -> None:
         parser.error(
             "with --load, the model says what the columns are: without --target and the like"
         )
+    if given["compare"] and given["seeds"] > 1:
+        parser.error("--compare says something of one training: without --seeds")
     named["missing"] = named["missing"] or "refuse"
     choices = Choices(**named)
     found = {"choices": choices, "tell": once_each(print), **reading}

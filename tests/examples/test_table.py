@@ -360,6 +360,7 @@ NAMES = {
     "negative epochs": (["--target", "y", "--epochs", "-1"], "epochs and report are at least 0"),
     "seed": (["--target", "y", "--seed", "-1"], "Seed must be between 0 and 2**32 - 1"),
     "itself": (["--target", "y", "--save", "data.csv"], "cannot be the same file: data.csv"),
+    "compare with seeds": (["--target", "y", "--compare", "--seeds", "2"], "without --seeds"),
     "out without predict": (["--target", "y", "--out", "a.csv"], "--out is for --predict"),
     "no model": (["--load", "no.npz"], "no.npz: No such file or directory"),
     "a table as model": (["--load", "data.csv"], "data.csv is not a model saved by these examples"),
@@ -898,7 +899,7 @@ def test_what_predict_does_not_take(write, capsys):
 def test_an_exported_table_takes_numbers_and_gives_answers_in_units(task, write):
     onnxruntime = pytest.importorskip("onnxruntime")
     run, said = train(learnable(task, 100), write, "price", onnx="model.onnx")
-    assert "its input x: a, b, c, place=in, place=out" in said
+    assert "model.onnx takes x: a, b, c, place=in, place=out" in said
     session = onnxruntime.InferenceSession("model.onnx")
     (found,) = session.run(None, {"x": run.dataset.x[run.test]})
     output, target = run.output, run.dataset.recipe["target"]

@@ -495,6 +495,12 @@ WRONG = {
         ),
         PLAIN,
     ),
+    "an axis that a mean does not see": (  # the other axis says more than none, `axis=()`
+        "in shape (2, 3), axis=-2",
+        lambda x, axis=-1: x - np.mean(x, axis=axis, keepdims=True),
+        lambda g, y, x, axis=-1: g - np.mean(g, axis=-1, keepdims=True),
+        arrays((2, 3)),
+    ),
     "an axis that is not seen": (
         "axis=-2",
         lambda x, axis=-1: np.cumsum(x, axis=axis),

@@ -121,8 +121,9 @@ def training_step(
         raise TypeError("outputs is a list of Tensors: write outputs=[output]")
     for t in ancestors([loss, *outputs]):
         if not is_numpy(t.data):
+            library, kind = type(t.data).__module__.partition(".")[0], type(t.data).__name__
             raise TypeError(
-                f"{describe(t)} is a {type(t.data).__name__}: compiled steps are for NumPy's arrays"
+                f"compiled steps are for NumPy's arrays, and {describe(t)} holds a {library} {kind}"
             )
     updates = Updates(optimizer)
     with np.errstate(all="ignore"):  # the loss has warned already, if need be
