@@ -11,6 +11,7 @@ import inspect
 import math
 import operator
 import re
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -34,7 +35,9 @@ from tinygrad_steel.program.given_names import GivenNames
 from tinygrad_steel.program.names import argument_names, numpy_name
 
 PAGE = Path(__file__).parents[1] / "examples" / "tutorials" / "reference.md"
-WIDTH = 96  # characters of a line of code
+FORM = Path(__file__).parents[1] / ".ci" / "ruff.toml"
+PIECE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+NEXT = "# the next piece"
 NUMBERS = {  # that rules have computed, as one writes them
     math.log(2): "log(2)",
     math.log(10): "log(10)",
@@ -255,25 +258,22 @@ def lettered(text: str, own: dict[str, str]) -> str:
 def block(o: Op) -> list[str]:
     """The code of an op, with the shapes of its example."""
     xs, _ = example(o)
-    shapes = ", ".join(f"{x.name} {x.shape}" for x in xs)
-    lines = []
-    for name, text in code_of(o).items():
-        line = f"{name} = {text}"
-        if name == "y" and not o.elementwise:
-            line += f"  # {shapes}"
-        lines += wrapped(line)
+    lines = [f"{name} = {text}" for name, text in code_of(o).items()]
+    if not o.elementwise:
+        shapes = ", ".join(f"{x.name} {x.shape}" for x in xs)
+        lines[0] += f"  # {shapes}"
     return ["```python", *lines, "```"]
 
 
-def wrapped(line: str) -> list[str]:
-    """A statement in several lines where it is long."""
-    name, _, text = line.partition(" = ")
-    if len(line) <= WIDTH or "#" in line:
-        return [line]
-    whole = re.sub(r"\([^()]*\)", lambda found: found[0].replace(" ", "\0"), text)
-    inside = textwrap.wrap(whole, WIDTH - 4, break_long_words=False, break_on_hyphens=False)
-    inside = [part.replace("\0", " ") for part in inside]
-    return [f"{name} = (", *(f"    {part}" for part in inside), ")"]
+def formatted(text: str) -> str:
+    """A page with its code in the linter's form, all pieces in one go."""
+    pieces = PIECE.findall(text)
+    command = [sys.executable, "-m", "ruff", "format", "--config", str(FORM), "-"]
+    done = subprocess.run(
+        command, input=f"\n{NEXT}\n".join(pieces), capture_output=True, encoding="utf-8", check=True
+    )
+    found = iter(done.stdout.split(NEXT))
+    return PIECE.sub(lambda _: f"```python\n{next(found).strip()}\n```", text)
 
 
 def conventions(o: Any) -> str:
@@ -353,7 +353,7 @@ def page(runs: Mapping[str, str]) -> str:
             lines += [*paragraph(escaped(" ".join(part.split()))), ""]
         for x in members:
             lines += entry(x, runs[x.name]) if isinstance(x, Op) else function(x)
-    return "\n".join(lines).rstrip() + "\n"
+    return formatted("\n".join(lines).rstrip() + "\n")
 
 
 def every_op() -> list[Op]:
