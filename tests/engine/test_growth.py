@@ -211,4 +211,4 @@ def test_a_view_of_a_view_of_a_view():
         z = leaf([1, 2])
         for _ in range(100):
             z = z.reshape(2)
-        assert len(z.viewed) < 4
+        assert len(z._viewed) < 4

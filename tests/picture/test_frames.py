@@ -22,7 +22,7 @@ from tinygrad_steel import (
     softmax_cross_entropy,
 )
 from tinygrad_steel.engine.tensor import record_op
-from tinygrad_steel.picture.page.record import frames_of
+from tinygrad_steel.picture.page.record import frames_of, with_last
 from tinygrad_steel.picture.page.story import make_story
 from tinygrad_steel.program.ancestors import ancestors
 
@@ -130,7 +130,7 @@ def test_the_page_has_the_sampling_of_the_frames():
     base, entry = data["arrays"][card["v"]], last["arrays"][str(card["v"])]
     assert base["of"] == [200, 90] and max(base["rows"], base["cols"]) <= run.side
     w = network.parameters["w2"].data
-    whole = run.with_last()[-1]
+    whole = with_last(run)[-1]
     assert whole.step == last["step"]
     # the parameters after the last keep are one step further: compare by the frame's own place
     assert len(entry["v"].split()) == base["rows"] * base["cols"]

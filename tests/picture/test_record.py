@@ -25,7 +25,7 @@ from tinygrad_steel import (
     sigmoid,
     softmax_cross_entropy,
 )
-from tinygrad_steel.picture.page.record import SIDES, cells
+from tinygrad_steel.picture.page.record import SIDES, cells, text_of, with_last
 
 STEPS = 12
 PARAMETERS = ("w1", "b1", "w2", "b2")
@@ -70,7 +70,7 @@ class Network:
 def read(run, frame, value):
     """What a frame holds of a value of the graph, as numbers; as it was traced where that did not change."""
     text = frame.arrays.get(value)
-    return json.loads(text) if text else run.text(value, run.traced.numbers()[value])
+    return json.loads(text) if text else text_of(value, run.traced.numbers()[value], run.side)
 
 
 def numbers(entry):
@@ -307,10 +307,10 @@ def test_the_step_told_last_is_shown_as_well():
         w.data = np.array([float(step)])
         run.keep(step)
     assert run.steps == [0, 10]
-    assert [(f.step, f.loss) for f in run.with_last()] == [(0, 0.0), (10, 10.0), (14, 14.0)]
+    assert [(f.step, f.loss) for f in with_last(run)] == [(0, 0.0), (10, 10.0), (14, 14.0)]
     assert run.steps == [0, 10]  # looking changes nothing
     w.data = np.array([99.0])  # trained on, and nobody has said to which step
-    assert [f.step for f in run.with_last()] == [0, 10]
+    assert [f.step for f in with_last(run)] == [0, 10]
 
 
 SHAPES = [(), (7,), (300,), (10, 64), (64, 32), (3, 28, 28, 8), (0, 4), (1, 1, 500)]
@@ -322,7 +322,7 @@ def test_as_much_of_an_array_as_there_is_room_for(shape):
     run = Record((w * 2.0).sum())
     for side in SIDES:
         run.side = side
-        entry = run.text(run.traced.made[w], w.data)
+        entry = text_of(run.traced.made[w], w.data, run.side)
         assert entry["rows"] * entry["cols"] == cells(shape, side) <= max(side * side, 4 * side)
         rows = w.numpy().reshape(-1, shape[-1] if shape else 1)
         if "ri" in entry:
@@ -492,7 +492,7 @@ def test_no_frames_at_all():
     run = Record(leaf([1.0]).sum())
     assert repr(run) == "<Record without frames>" and len(run) == 0
     with pytest.raises(ValueError, match="call keep"):
-        run.with_last()
+        with_last(run)
     run.keep(4)
     assert repr(run) == "<Record of 1 frame, step 4, loss 1>"
 

@@ -34,42 +34,52 @@ def compile_epoch(
     backend: str = "auto",
     threads: int | None = None,
 ) -> Epoch:
-    """A function that trains on all rows: gathering, forward, backward, update of every mini-batch.
+    """Compile training on all rows of a data set, mini-batch after mini-batch.
+
+    For each it gathers the rows, computes forward and backward, and moves the parameters.
 
     Parameters
     ----------
     loss : Tensor
         A loss of one element, computed for one mini-batch.
     batch : sequence of Tensor
-        The leaves that hold the mini-batch, with its rows along the first axis. An array outside of
-        the batch that is used row by row with it (weights of its rows, say) belongs into `batch`,
-        too.
+        The leaves that hold the mini-batch, its rows along the first axis. What is used row by row
+        with it, such as weights of its rows, belongs into `batch` too.
     parameters : sequence of Tensor, optional
         Those of the optimizer, if given.
     optimizer : Optimizer
         What makes a step of the gradients.
     outputs : sequence of Tensor
         Tensors behind the loss whose arrays are wanted of each step.
-    names, backend, threads
-        See `compile_backprop`.
+    names : dict, optional
+        Variable names for Tensors without a name, such as `locals()`.
+    backend : {"auto", "numba", "numpy", "jax"}
+        What runs it, as for `compile_backprop`.
+    threads : int, optional
+        How many threads share what is large, as for `compile_backprop`.
 
     Returns
     -------
     Epoch
-        A function of the whole arrays, in the order of `batch`. Its keyword `order` is the rows in
-        the order in which they are to be used (default: as they are). It returns the loss of each
-        step, and with `outputs` their arrays, the first axis counting steps. A last, shorter batch
-        is computed from the same expression with fewer rows (numbers that stand in it, such as `/
-        10`, stay as they are); its outputs are then not part of the arrays but in
-        `epoch.last_outputs`.
+        A function of the whole arrays, in the order of `batch`, and of `order=`, the numbers of the
+        rows in the order in which they are to be used; left out, from the first to the last. It
+        returns the loss of each step, an array; with `outputs` also a list of their arrays, whose
+        first axis counts steps.
 
     Raises
     ------
     TypeError, ValueError
-        Where the arguments are not what is said above, and where an array outside of the batch is
-        used row by row with it; and what `compile_backprop` raises. The epoch itself raises
-        ValueError, and trains nothing, where the last batch is shorter and the expression does not
-        work for fewer rows, as with `x[3]`.
+        Where the arguments are not what is said above, where an array outside of the batch is used
+        row by row with it, and as `compile_backprop` does. The epoch itself raises ValueError, and
+        trains nothing, where the last batch is shorter and the expression does not work for fewer
+        rows, as with `x[3]`.
+    RuntimeError, ImportError
+        As `compile_backprop` does.
+
+    Notes
+    -----
+    A last, shorter batch is computed from the same expression with fewer rows; numbers that stand in
+    it, such as `/ 10`, stay as they are. Its outputs are in `epoch.last_outputs`, not in the arrays.
 
     Examples
     --------
@@ -126,7 +136,7 @@ def check_batch_rows(batch: Sequence[Tensor]) -> None:
 
 
 class Epoch(Compiled):
-    """A compiled epoch: a function of the whole arrays and the order of their rows.
+    """A compiled epoch, as `compile_epoch` makes it: call it with all rows, and it trains on them.
 
     Attributes
     ----------
@@ -142,6 +152,19 @@ class Epoch(Compiled):
         first called, and anew for another number of rows.
     last_outputs : list of ndarray
         The outputs of a last, shorter batch of the latest call.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import SGD, Tensor, compile_epoch
+    >>> x, w = Tensor([[1.0], [2.0]], name="x"), Tensor([[0.0]], requires_grad=True, name="w")
+    >>> loss = np.mean(np.square(x @ w - 1))
+    >>> epoch = compile_epoch(loss, [x], optimizer=SGD([w], 0.5), backend="numpy")
+    >>> epoch
+    <compiled epoch of batches of 2 rows, numpy>
+    >>> losses = epoch([[1.0], [1.0], [1.0], [1.0]], order=[3, 2, 1, 0])
+    >>> losses.tolist(), w.data.tolist()
+    ([1.0, 0.0], [[1.0]])
     """
 
     def __init__(
@@ -165,6 +188,7 @@ class Epoch(Compiled):
         self.last_outputs: list[np.ndarray] = []
 
     def __call__(self, *arrays: Any, order: Any = None) -> Any:
+        """Train on all rows of these arrays, and give the loss of each step; see `compile_epoch`."""
         if len(arrays) != len(self.batch):
             raise TypeError(
                 f"the epoch takes {len(self.batch)} arrays, one for each Tensor of the batch; got "
@@ -173,7 +197,7 @@ class Epoch(Compiled):
         arrays = tuple(map(array_of, arrays))
         for t, x in zip(self.batch, arrays):
             check_whole(t, x, len(arrays[0]))
-        order = self.row_numbers(order, len(arrays[0]))
+        order = row_numbers(order, len(arrays[0]))
         given = [arrays[i] for i in self.used]
         used = [
             fitting(leaf, x, self.program.called(leaf), rows=True)
@@ -183,15 +207,15 @@ class Epoch(Compiled):
             for classes in self.program.classes(leaf):
                 ops.check_ids(x[order], classes)
         with self.lock:
-            return self.train(used, order)
+            return self._train(used, order)
 
-    def train(self, used: list[np.ndarray], order: np.ndarray) -> Any:
+    def _train(self, used: list[np.ndarray], order: np.ndarray) -> Any:
         """All whole batches of these arrays, then one of the rows that are left."""
         count, rest = divmod(len(order), self.rows)
         whole, left = order[: count * self.rows], order[count * self.rows :]
         self.parameters.before()
         # Now, as nothing is to be trained where it cannot be had
-        short = self.short_step(rest) if rest else None
+        short = self._short_step(rest) if rest else None
         try:
             losses, outputs = self.engine.epoch(used, whole, count)
         finally:
@@ -203,27 +227,13 @@ class Epoch(Compiled):
             self.last_outputs = [np.array(x) for x in short.outputs]
         return (losses, outputs) if self.outputs else losses
 
-    @staticmethod
-    def row_numbers(order: Any, rows: int) -> np.ndarray:
-        """`order` as an array for the loops; ValueError where it is none of row numbers."""
-        numbers = np.arange(rows) if order is None else np.asarray(data_of(order))
-        has_range = numbers.dtype.kind in "iu" and numbers.size > 0
-        in_range = has_range and 0 <= numbers.min() <= numbers.max() < rows
-        if numbers.ndim != 1 or (numbers.size and not in_range):
-            found = f" with {numbers.min()} to {numbers.max()}" if has_range else ""
-            raise ValueError(
-                f"order is a list of row numbers from 0 to {rows - 1}, not "
-                f"{describe(numbers)}{found}"
-            )
-        return np.array(numbers, dtype=np.int64)
-
-    def short_step(self, rows: int) -> Step:
+    def _short_step(self, rows: int) -> Step:
         """The step for a last batch of so many rows; ValueError where the expression does not work
         for these.
         """
         if rows not in self.short:
             try:
-                self.short[rows] = self.step_of(rows)
+                self.short[rows] = self._step_of(rows)
             except MISFIT as error:
                 raise ValueError(
                     f"the last batch has {rows} rows, for which the loss does not work ({error}): "
@@ -232,7 +242,7 @@ class Epoch(Compiled):
                 ) from error
         return self.short[rows]
 
-    def step_of(self, rows: int) -> Step:
+    def _step_of(self, rows: int) -> Step:
         """The step for a batch of so many rows, from the same expression."""
         fewer = {t: Tensor(t.data[:rows], name=t.name) for t in self.batch}
         with recording("all"), np.errstate(all="ignore"):  # also inside no_grad()
@@ -243,6 +253,19 @@ class Epoch(Compiled):
 
     def __repr__(self) -> str:
         return f"<compiled epoch of batches of {self.rows} rows, {self.backend}>"
+
+
+def row_numbers(order: Any, rows: int) -> np.ndarray:
+    """`order` as an array for the loops; ValueError where it is none of row numbers."""
+    numbers = np.arange(rows) if order is None else np.asarray(data_of(order))
+    has_range = numbers.dtype.kind in "iu" and numbers.size > 0
+    in_range = has_range and 0 <= numbers.min() <= numbers.max() < rows
+    if numbers.ndim != 1 or (numbers.size and not in_range):
+        found = f" with {numbers.min()} to {numbers.max()}" if has_range else ""
+        raise ValueError(
+            f"order is a list of row numbers from 0 to {rows - 1}, not {describe(numbers)}{found}"
+        )
+    return np.array(numbers, dtype=np.int64)
 
 
 def used_places(roots: list[Tensor], batch: list[Tensor]) -> list[int]:

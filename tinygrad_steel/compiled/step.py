@@ -26,17 +26,13 @@ def compile_backprop(
     backend: str = "auto",
     threads: int | None = None,
 ) -> Step:
-    """A function for what computing this loss and `loss.backward()` do, on data of the same shapes.
+    """Compile what computing this loss and `loss.backward()` do, for data of the same shapes.
 
     Parameters
     ----------
     loss : Tensor
-        A loss of one element. What has no history in its graph is a constant: arrays and random
-        numbers in the expression, and whatever came into it by `detach()`, `numpy()`, `item()` or
-        from inside `no_grad()`; so is whatever an op of your own takes from outside of its
-        arguments. What differs from step to step is a named Tensor. New data assigned to a constant
-        Tensor is noticed, what is written into its array (`t.data[0] = 1`) is not. An op that draws
-        random numbers draws at every step, as long as the loss or an output depends on it.
+        A loss of one element. What differs from step to step is a Tensor with a name; all else
+        without history is a constant, see Notes.
     names : dict, optional
         Variable names for Tensors without a name, such as `locals()`.
     optimizer : Optimizer, optional
@@ -44,47 +40,35 @@ def compile_backprop(
     outputs : sequence of Tensor
         Tensors behind the loss whose arrays are wanted, in `step.outputs`.
     backend : {"auto", "numba", "numpy", "jax"}
-        "numba" (loops in machine code, compiled once and kept on disk), "numpy" (calls into arrays
-        allocated once), or "auto": numba where it is installed, every op has a loop form, and there
-        are not so many lines that compiling takes more than some 12 seconds. "jax" (`jax.jit`, in
-        the dtypes of the program whatever `jax_enable_x64` says) runs where jax does by default, as
-        on a GPU. Where jax has several devices, arrays whose first axis their number divides are
-        split among them along it, and each device does its part; else all is done on one. XLA, its
-        compiler, takes log(exp(x)) for x and exp(a) * exp(b) for exp(a + b): where these overflow,
-        NumPy has infinity or NaN, and jax a number.
+        "numba" makes loops in machine code, compiled once and kept on disk; "numpy" makes calls into
+        arrays allocated once; "jax" runs `jax.jit`, where jax runs by default, as on a GPU. "auto"
+        takes numba where it is installed, every op has a loop form, and compiling takes no more than
+        some 12 seconds; else numpy.
     threads : int, optional
-        How many threads share what is large (products of some million multiplications, loops over
-        some hundred thousand elements), with numba. Left out: as many as this process may use, and
-        no more than OMP_NUM_THREADS and NUMBA_NUM_THREADS say. Results are the same to the last bit
-        for any number from 1 on. With more than one, other threads of Python run during a step, and
-        may see parameters of which some are renewed and others not yet (as with "numpy", whose
-        calls let them run, too). An interrupt (Ctrl-C) waits for the end of the step under way.
+        How many threads share what is large, with numba. Left out: as many as this process may use,
+        and no more than OMP_NUM_THREADS and NUMBA_NUM_THREADS say. Results are the same to the last
+        bit for any number.
 
     Returns
     -------
     Step
         A function of the arrays of the graph's named leaves that require no gradient, in the order
-        of their first use or by name. It returns the loss, a float. Gradients are then in `.grad`
-        of the parameters (not added to what was there). Outputs and gradients are overwritten by
-        the next call. (Calls from several threads wait for one another; outputs and gradients are
-        those of the last one. Steps that share parameters are not to be called at the same time.)
-        Parameters keep their numbers in memory that the step has; a new array assigned to `.data`
-        is noticed. The same holds for Tensors that require a gradient and get none, such as a
-        threshold in a comparison: `.grad` of these stays as it is.
+        of their first use or by name. It returns the loss, a float. Gradients are then in `.grad` of
+        the parameters, not added to what was there. The next call overwrites gradients and outputs.
 
     Raises
     ------
     RuntimeError, ValueError
-        As `loss.backward()` does. The step itself raises ValueError for another shape or for class
-        ids out of range, RuntimeError where a constant or a setting of the optimizer other than its
-        learning rate has changed, or a parameter no longer requires a gradient: compile again.
+        As `loss.backward()` does, and ValueError for an unknown back end. The step itself raises
+        ValueError for another shape or for class ids out of range, and RuntimeError where a constant
+        or a setting of the optimizer other than its learning rate has changed, or a parameter no
+        longer requires a gradient: compile again.
     TypeError
         Where Python has read a number that the loss depends on (`if t > 0`, `rows[t]`, `range(t)`,
-        `math.exp(t)`), which the step would keep for ever, and for an optimizer that has a `step()`
-        of its own, or a `rule()` that counts steps or keeps something elsewhere than in its state.
-        NoLoops (a TypeError) where numba is asked for and cannot do it, as for two float dtypes
-        (what only has no loop form is called between loops). Where jax is asked for, and an op of
-        your own does not run on Tensors, or a shape depends on the data.
+        `math.exp(t)`), which the step would keep for ever. For an optimizer that has a `step()` of
+        its own, or a `rule()` that counts steps or keeps something elsewhere than in its state.
+        Where numba is asked for and cannot do it, as for two float dtypes. Where jax is asked for,
+        and an op of your own does not run on Tensors, or a shape depends on the data.
     ImportError
         Where numba or jax is asked for and not installed.
 
@@ -92,6 +76,28 @@ def compile_backprop(
     -----
     FrozenNumberWarning
         Where a number was read which may, or may not, be in the loss.
+
+    Notes
+    -----
+    Constants are arrays and random numbers in the expression, what came into it by `detach()`,
+    `numpy()`, `item()` or from inside `no_grad()`, and what an op of your own takes from outside of
+    its arguments. New data assigned to a constant Tensor is noticed; what is written into its array
+    (`t.data[0] = 1`) is not. An op that draws random numbers draws at every step, as long as the
+    loss or an output depends on it.
+
+    Parameters keep their numbers in memory that the step has; a new array assigned to `.data` is
+    noticed. So it is with Tensors that require a gradient and get none, such as a threshold in a
+    comparison: their `.grad` stays as it is.
+
+    Calls from several threads wait for one another. Steps that share parameters are not to be called
+    at the same time. Other threads of Python run during a step of numpy, or of numba with more than
+    one thread, and may see parameters of which some are renewed and others not yet. An interrupt
+    (Ctrl-C) waits for the end of the step under way.
+
+    With jax, the dtypes are those of the program whatever `jax_enable_x64` says. Where jax has
+    several devices, arrays whose first axis their number divides are split among them along it. XLA,
+    its compiler, takes x for log(exp(x)) and exp(a + b) for exp(a) * exp(b): where these overflow,
+    NumPy has infinity or NaN, and jax a number.
 
     Examples
     --------
@@ -121,17 +127,21 @@ class Compiled:
 
     @property
     def compile_seconds(self) -> float:
-        """How long it took to compile, or to load from disk, up to now."""
+        """How many seconds it took to compile, or to load from disk, up to now."""
         return self.engine.compile_seconds
 
 
 class Step(Compiled):
-    """A compiled step; call it with arrays.
+    """A compiled step, as `compile_backprop` makes it: call it with arrays, and it gives the loss.
 
     Attributes
     ----------
     arguments : list of str
-        What it takes, in order.
+        The names of what it takes, in order.
+    outputs : list of ndarray
+        The arrays of the outputs that were asked for, of the latest call.
+    gradients : dict of str to ndarray
+        The gradients of the latest call, by the names of the parameters.
     backend : str
         "numba", "numpy" or "jax".
     source : str
@@ -141,6 +151,17 @@ class Step(Compiled):
         decides.
     compile_seconds : float
         How long it took to compile, or to load from disk, up to now.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, compile_backprop
+    >>> x, w = Tensor([1.0, 2.0], name="x"), Tensor([3.0, 4.0], requires_grad=True, name="w")
+    >>> step = compile_backprop(np.sum(x * w), backend="numpy")
+    >>> step
+    <compiled step(x), numpy>
+    >>> step([5.0, 6.0]), step.gradients
+    (39.0, {'w': array([5., 6.])})
     """
 
     def __init__(self, program: TrainingStep, engine: Engine):
@@ -158,13 +179,14 @@ class Step(Compiled):
 
     @property
     def gradients(self) -> dict[str, np.ndarray]:
-        """The gradients by the names of the parameters."""
+        """The gradients of the latest call, by the names of the parameters."""
         gradients = enumerate(self.program.parameters)
         return {p.name or f"parameter{i}": self.engine.view(g) for i, (p, _, g) in gradients}
 
     def __call__(self, /, *arrays: Any, **named: Any) -> float:
+        """Do one step on new data, and give its loss; see `compile_backprop`."""
         if named or len(arrays) != len(self.arguments):
-            arrays = self.in_order(arrays, named)
+            arrays = self._in_order(arrays, named)
         self.acquire()
         try:
             self.before()
@@ -174,7 +196,7 @@ class Step(Compiled):
             self.release()
         return loss
 
-    def in_order(self, arrays: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    def _in_order(self, arrays: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         """The arguments by position; TypeError where they are not those of the step."""
         surplus = len(arrays) - len(self.arguments)
         names = [*self.arguments[: len(arrays)], *["one more"] * surplus, *named]

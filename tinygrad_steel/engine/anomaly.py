@@ -16,9 +16,14 @@ from .recording import Watcher, recording
 def detect_anomaly() -> contextlib.AbstractContextManager[None]:
     """Stop at the first NaN or infinity, forward or backward, inside `with detect_anomaly():`.
 
-    The message names the op, its inputs and the line of the user's code that called it. Put the
-    forward pass inside as well as `backward()`: the lines are noted as results are made. It slows
-    everything down; it is for finding a fault.
+    The message names the op, its inputs and the line of your code that called it. Put the forward
+    pass inside as well as `backward()`: the lines are noted as results are made. It slows everything
+    down; it is for finding a fault.
+
+    Returns
+    -------
+    context manager
+        For a `with`.
 
     Raises
     ------

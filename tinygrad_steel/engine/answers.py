@@ -41,16 +41,16 @@ class Answers:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
+        """The length of each axis, a tuple of int; () of a single number."""
         if self._op in COUNTED and asked_by_user(1):
-            self.note_count()
+            self._note_count()
         return self._shape
 
     @property
     def size(self) -> int:
         """The number of elements."""
         if self._op in COUNTED and asked_by_user(1):
-            self.note_count()
+            self._note_count()
         size: int = self._array.size
         return size
 
@@ -61,24 +61,24 @@ class Answers:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of the elements."""
+        """The type of the elements, a NumPy dtype."""
         dtype: np.dtype[Any] = self._array.dtype
         return dtype
 
     @property
     def itemsize(self) -> int:
-        """The bytes of an element."""
+        """The number of bytes of one element."""
         return self.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
-        """The bytes of all elements."""
+        """The number of bytes of all elements."""
         if self._op in COUNTED and asked_by_user(1):
-            self.note_count()
+            self._note_count()
         nbytes: int = self._array.nbytes
         return nbytes
 
-    def note_count(self) -> None:
+    def _note_count(self) -> None:
         """Remember that a number of elements was asked for, where other numbers decide on it."""
         if self._op is ops.getitem and not any(map(decides, self._inputs[1:])):
             return
@@ -88,9 +88,33 @@ class Answers:
     # Numbers
 
     def item(self, *place: Any) -> float:
-        """The only element, or the one at a place, as a Python number.
+        """The only element, or the one at a place, as a Python number without history.
 
-        ValueError where there are more, and none is said.
+        Parameters
+        ----------
+        *place : int
+            Nothing for the only element; else its index, one number for each axis or one in row order.
+
+        Returns
+        -------
+        float
+            Or int, or bool, as the dtype says.
+
+        Raises
+        ------
+        ValueError
+            Where there are more elements, and no place is given.
+        IndexError
+            For a place that there is not.
+        TypeError
+            In a rule that is traced, which would keep the number for ever.
+
+        Examples
+        --------
+        >>> from tinygrad_steel import Tensor
+        >>> t = Tensor([[1.0, 2.0]])
+        >>> t.item(0, 1), t.sum().item()
+        (2.0, 3.0)
         """
         if place:
             refuse_tracing()
@@ -113,7 +137,7 @@ class Answers:
     def __len__(self) -> int:
         if not self.ndim:
             raise TypeError("a 0-d Tensor has no length")
-        self.note_count()
+        self._note_count()
         return self._shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:

@@ -83,7 +83,7 @@ def one(y: Any) -> Any:
 
 def refuse_unrecorded(y: Any) -> None:
     """RuntimeError where a result has no history because it was computed inside no_grad()."""
-    if getattr(y, "unrecorded", False):
+    if getattr(y, "_unrecorded", False):
         raise RuntimeError(
             f"{describe(y)}: no gradient flows here, since it was computed inside no_grad(), "
             f"where nothing is recorded; compute it outside"

@@ -19,10 +19,22 @@ class BroadcastWarning(UserWarning):
     """An elementwise op has met (N, 1) and (N,), and broadcasting has made (N, N) of them.
 
     In a loss such as `np.mean(np.square(output - y))` that compares each row with each other row.
-    It comes once for each place in the code, and not where one does so on purpose: where the (N, 1)
-    operand is a 1-D array that was given an axis (`x[:, None] - x`), or both come from the very
-    same data (squared lengths as a column and as a row). To silence it:
-    `warnings.simplefilter("ignore", BroadcastWarning)`.
+    It comes once for each place in the code, and not where it is meant: where the (N, 1) operand is
+    a 1-D array that was given an axis (`x[:, None] - x`), or both come from the very same data.
+    `warnings.simplefilter("ignore", BroadcastWarning)` silences it.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from tinygrad_steel import BroadcastWarning, Tensor
+    >>> output, y = Tensor([[1.0], [2.0]]), Tensor([1.0, 2.0])
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     difference = output - y
+    >>> difference.shape, caught[0].category.__name__
+    ((2, 2), 'BroadcastWarning')
+    >>> (output - y.reshape(-1, 1)).shape  # what was meant
+    (2, 1)
     """
 
 
@@ -52,7 +64,7 @@ def was_given_axis(x: Any) -> bool:
         x = x._inputs[0]
         if x.ndim == 1:
             return True
-    return getattr(x, "given_axis", False)
+    return getattr(x, "_given_axis", False)
 
 
 def of_the_same(a: Any, b: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.op import Op, describe, is_tensor
+from .messages import described_result
 
 # Parameters that nobody can change: an index may have a slice, but hardly a list in its ends
 PLAIN = {int, float, bool, str, type(None), type(Ellipsis), slice}
@@ -31,6 +32,24 @@ def checked_array(data: Any) -> Any:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"a Tensor holds real numbers, not {array.dtype} ({data!r:.60})")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def check_requires_grad(t: Any, wanted: Any) -> None:
+    """Refuse what is no answer, results, and data of which there is no gradient."""
+    if not isinstance(wanted, (bool, np.bool_)):
+        raise TypeError(
+            f"requires_grad is True or False, not {wanted!r}: write Tensor(data, name=...)"
+        )
+    if t.op is not None:
+        raise RuntimeError(
+            f"{described_result(t)}: whether a gradient flows through a result is "
+            f"decided by its inputs"
+        )
+    if wanted and t.dtype.kind != "f":
+        raise TypeError(
+            f"Tensor{f' {t.name}' if t.name else ''}: {t.dtype} data cannot require a gradient; "
+            f"give floats, as in Tensor(np.array(data, dtype=float), requires_grad=True)"
+        )
 
 
 def checked_data(t: Any, data: Any) -> Any:

@@ -22,25 +22,25 @@ Function = Callable[..., Any]
 
 
 def value_and_grad(fn: Function, argnums: int | Sequence[int] = 0) -> Function:
-    """The function that gives what `fn` gives, a single number, together with its gradient.
+    """Make the function that gives both what `fn` gives, one number, and its gradient.
 
     Parameters
     ----------
     fn : callable
-        A function of arrays, of which Tensors are made, or of Tensors; it returns one number.
+        Takes arrays, of which Tensors are made, or Tensors, and returns one number.
     argnums : int or sequence of int
         With respect to which of its positional arguments.
 
     Returns
     -------
     callable
-        A function of the same arguments; it returns the pair (value, gradient), with a list of
-        gradients for a sequence of arguments.
+        A function of the same arguments, which returns the pair (value, gradient). A gradient has
+        the shape and dtype of its argument; for a sequence of arguments there is a list of them.
 
     Raises
     ------
     TypeError
-        For what is no number of an argument. When called: where no argument has that number, for
+        For argnums that are no int. When called: where no positional argument has that number, for
         integers, which have no gradient, and where `fn` returns no Tensor.
     ValueError
         When called: where `fn` returns more than one number.
@@ -71,27 +71,27 @@ def value_and_grad(fn: Function, argnums: int | Sequence[int] = 0) -> Function:
 
 
 def jacobian(fn: Function, argnum: int = 0) -> Function:
-    """The function that gives the slopes of each number that comes out along each that goes in.
+    """Make the function that gives all first derivatives of `fn`: of each number by each number.
 
-    It goes back once for each number that comes out.
+    It goes back once for each number that `fn` returns.
 
     Parameters
     ----------
     fn : callable
-        A function of arrays, of which Tensors are made, or of Tensors.
+        Takes arrays, of which Tensors are made, or Tensors; what it returns has any shape.
     argnum : int
         With respect to which of its positional arguments.
 
     Returns
     -------
     callable
-        A function of the same arguments. The shape of what it returns is that of the result of
-        `fn`, and then that of the argument.
+        A function of the same arguments. Where `fn` returns shape (m,) and the argument has shape
+        (n,), it returns shape (m, n): the one shape, then the other.
 
     Raises
     ------
     TypeError
-        For what is no number of an argument. When called: where no argument has that number, for
+        For an argnum that is no int. When called: where no positional argument has that number, for
         integers, which have no gradient, and where `fn` returns no Tensor.
 
     Examples
@@ -122,32 +122,33 @@ def rows_of_slopes(y: Any, x: Tensor) -> Tensor:
     if not rows:
         return Tensor(np.zeros(shape, x.dtype))
     found: Tensor = np.reshape(np.stack(rows), shape)  # type: ignore
-    found.copied, found.viewed = True, ()
+    found._copied, found._viewed = True, ()
     return found
 
 
 def hessian(fn: Function, argnum: int = 0) -> Function:
-    """The function that gives all second derivatives of `fn`, which returns a single number.
+    """Make the function that gives all second derivatives of `fn`, which returns one number.
 
-    It goes back once for each number that goes in: for the product with a vector alone, see `hvp`.
+    It goes back once for each number in the argument. Where only the product with a vector is
+    wanted, `hvp` is shorter.
 
     Parameters
     ----------
     fn : callable
-        A function of arrays, of which Tensors are made, or of Tensors; it returns one number.
+        Takes arrays, of which Tensors are made, or Tensors, and returns one number.
     argnum : int
         With respect to which of its positional arguments.
 
     Returns
     -------
     callable
-        A function of the same arguments. The shape of what it returns is that of the argument,
-        twice.
+        A function of the same arguments. For an argument of shape (n,) it returns shape (n, n): the
+        shape twice.
 
     Raises
     ------
     TypeError
-        For what is no number of an argument. When called: where no argument has that number, for
+        For an argnum that is no int. When called: where no positional argument has that number, for
         integers, which have no gradient, and where `fn` returns no Tensor.
     ValueError
         When called: where `fn` returns more than one number.
@@ -171,27 +172,28 @@ def hessian(fn: Function, argnum: int = 0) -> Function:
 
 
 def hvp(fn: Function, argnum: int = 0) -> Function:
-    """The function that gives the product of the second derivatives of `fn` with a vector.
+    """Make the function that gives the second derivatives of `fn`, times a vector.
 
-    It goes back twice, however many numbers go in.
+    It goes back twice, however many numbers there are: the gradient of `fn`, times the vector, is
+    differentiated once more.
 
     Parameters
     ----------
     fn : callable
-        A function of arrays, of which Tensors are made, or of Tensors; it returns one number.
+        Takes arrays, of which Tensors are made, or Tensors, and returns one number.
     argnum : int
         With respect to which of its positional arguments.
 
     Returns
     -------
     callable
-        A function of the same arguments and, last, the vector: an array of the shape of the
-        argument, as is what it returns.
+        A function of the same arguments and, last, the vector, by position. Vector and result have
+        the shape of the argument.
 
     Raises
     ------
     TypeError
-        For what is no number of an argument. When called: where no argument has that number, for
+        For an argnum that is no int. When called: where no positional argument has that number, for
         integers, which have no gradient, and where `fn` returns no Tensor.
     ValueError
         When called: for a vector of another shape, and where `fn` returns more than one number.

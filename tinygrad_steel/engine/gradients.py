@@ -16,7 +16,9 @@ from .tensor import Tensor
 
 
 def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
-    """The gradient of `y` with respect to each of `xs`, as Tensors to be differentiated again.
+    """Give the gradient of `y` with respect to each of `xs`, as Tensors.
+
+    They can be differentiated again.
 
     A Tensor on which `y` does not depend has gradient zero, and so has one behind a function of
     slope zero (sign, floor) or behind detach(). `.grad` stays as it is; no gradient shares its
@@ -29,12 +31,13 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     xs : Tensor or sequence of Tensors
         With respect to what: leaves or results.
     gradient : array_like or Tensor, optional
-        That of `y`, needed where `y` is not a single number.
+        What the walk back begins with, an array of the shape of `y`. Left out it is 1, which is right
+        for a `y` of one element; anything larger needs it.
 
     Returns
     -------
     Tensor or list of Tensors
-        One gradient for one Tensor, a list for a sequence.
+        Each of the shape and dtype of its `x`; a list for a sequence.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     for x in wanted:
         g = found[x] if x in found else Tensor(np.zeros(x.shape, x.dtype))
         g = of_its_own(g, x, shared=g.age < before or any(g is h for h in gradients))
-        g.copied, g.viewed = True, ()
+        g._copied, g._viewed = True, ()
         gradients.append(g)
     return gradients[0] if isinstance(xs, Tensor) else gradients
 

@@ -110,10 +110,22 @@ class Elsewhere:
 
     def __init__(self, name: str):
         self.name = name
+        self.__doc__ = f"Not here: {ATTRIBUTES[name]}."
 
     def __get__(self, t: Any, owner: type) -> Never:
         words = f"{owner.__name__!r} object has no attribute {self.name!r}: {ATTRIBUTES[self.name]}"
         raise AttributeError(words, name=self.name, obj=owner if t is None else t)
+
+
+class OtherWords:
+    """The words of PyTorch, and methods of arrays, that a Tensor does not have."""
+
+    __slots__ = ()
+
+
+# Not by __getattr__, with which a class loses Python's short way to all its other attributes.
+for name in ATTRIBUTES:
+    setattr(OtherWords, name, Elsewhere(name))
 
 
 def no_name(name: str, package: str) -> AttributeError:

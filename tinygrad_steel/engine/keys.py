@@ -13,7 +13,7 @@ def refuse_key(t: Any) -> None:
     Leaves and floats stay keys by identity, as in `{weight: "name"}` and sets of losses.
     """
     kind = t.dtype.kind
-    if kind == "f" or (t._op is None and not hasattr(t, "unrecorded")):
+    if kind == "f" or (t._op is None and not hasattr(t, "_unrecorded")):
         return
     number = "bool(k)" if kind == "b" else "int(k)"
     raise TypeError(

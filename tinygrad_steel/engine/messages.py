@@ -59,7 +59,8 @@ def warn_user(text: str, category: type[Warning]) -> None:
     """Warn at the user's line; Python shows a text without numbers once for each such line."""
     names = users_frame().f_globals
     seen = names.setdefault("__warningregistry__", {})
-    warnings.warn_explicit(text, category, *users_place(), names.get("__name__"), seen)
+    module = names.get("__name__", "<string>")  # of None, Python would say nothing
+    warnings.warn_explicit(text, category, *users_place(), module, seen)
 
 
 def asked_by_user(depth: int) -> bool:

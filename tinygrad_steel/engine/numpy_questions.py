@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def shape(a: Tensor) -> tuple[int, ...]:
     if asked_by_user(2):  # above this function and the Tensor's dispatch
-        a.note_count()
+        a._note_count()
     return a.shape
 
 
@@ -29,7 +29,7 @@ def ndim(a: Tensor) -> int:
 
 def size(a: Tensor, axis: int | None = None) -> int:
     if asked_by_user(2):  # above this function and the Tensor's dispatch
-        a.note_count()
+        a._note_count()
     return a.size if axis is None else a.shape[axis]
 
 

@@ -57,10 +57,11 @@ def check_state(kind: str, found: Mapping[str, np.ndarray], own: Mapping[str, An
 
 
 class Optimizer:
-    """What SGD and Adam share: the parameters, their steps, and forgetting their gradients.
+    """What all optimizers share: parameters, steps, and a state to go on from.
 
-    A class of your own defines `rule` and `numbers`; `remembered` names what it keeps of each
-    parameter from step to step, in the order of the state that `rule` takes and returns.
+    A class of your own defines two methods: `rule`, by what a parameter is lowered, and `numbers`,
+    what the rule needs of this step. What `rule` keeps from step to step it returns as a list;
+    `remembered`, a tuple of str, names its parts.
 
     Parameters
     ----------
@@ -68,6 +69,15 @@ class Optimizer:
         Leaves that require a gradient, each once.
     learning_rate : float
         The size of a step, above 0.
+
+    Attributes
+    ----------
+    parameters : tuple of Tensor
+        What is trained.
+    learning_rate : float
+        As it is now; it may be changed from step to step.
+    steps : int
+        How many steps there were.
 
     Raises
     ------
@@ -109,7 +119,7 @@ class Optimizer:
 
     @property
     def learning_rate(self) -> float:
-        """The size of a step; may be changed between steps (ValueError unless it is above 0)."""
+        """The size of a step; it may be changed from step to step, to anything above 0."""
         return self._learning_rate
 
     @learning_rate.setter
@@ -123,11 +133,11 @@ class Optimizer:
         self.rates = [np.array(value, working(p.dtype)) for p in self.parameters]
 
     def zero_grad(self) -> None:
-        """Forget the gradients, so that the next `backward()` does not add to them."""
+        """Set `.grad` of each parameter to None, so that the next `backward()` does not add to it."""
         for p in self.parameters:
             p._grad = None
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """RuntimeError where a gradient is missing: a parameter would stay untrained in silence."""
         for p in self.parameters:
             if p._grad is None:
@@ -137,26 +147,69 @@ class Optimizer:
                 )
 
     def numbers(self, dtype: np.dtype) -> tuple[np.ndarray, ...]:
-        """The numbers in this step's rule for parameters of a dtype, as 0-d arrays."""
-        raise self.missing("numbers(dtype)")
+        """What the rule needs of this step, for parameters of one dtype.
+
+        Parameters
+        ----------
+        dtype : dtype
+            That of a parameter.
+
+        Returns
+        -------
+        tuple of ndarray
+            0-d arrays, which `rule` gets as its last arguments.
+
+        Raises
+        ------
+        NotImplementedError
+            Where a class does not define it.
+        """
+        raise self._missing("numbers(dtype)")
 
     def rule(self, g: Any, state: Sequence[Any], *numbers: Any) -> tuple[Any, list[Any]]:
-        """By what a parameter with gradient `g` is lowered, and its new state, in NumPy terms.
+        """By what a parameter is lowered, in NumPy terms.
 
-        It depends on its arguments and settings alone: what differs from step to step comes from
-        `numbers()`.
+        It depends on its arguments and settings alone, so that compiled steps can trace it: what differs
+        from step to step comes from `numbers`.
+
+        Parameters
+        ----------
+        g : array of the parameter's shape
+            Its gradient.
+        state : sequence of arrays
+            What the rule has kept of this parameter; empty at first, unless `__init__` sets `states`.
+        *numbers : 0-d arrays
+            What `numbers` gives for this step.
+
+        Returns
+        -------
+        change : array of the parameter's shape
+            By what it is lowered.
+        state : list of arrays
+            What to keep of it.
+
+        Raises
+        ------
+        NotImplementedError
+            Where a class does not define it.
         """
-        raise self.missing("rule(g, state, *numbers)")
+        raise self._missing("rule(g, state, *numbers)")
 
-    def missing(self, method: str) -> NotImplementedError:
+    def _missing(self, method: str) -> NotImplementedError:
         """The error for a class that lacks a method."""
         return NotImplementedError(
             f"{type(self).__name__} has no {method}: an optimizer defines rule and numbers"
         )
 
     def step(self) -> None:
-        """Move every parameter against its gradient; RuntimeError where one has none."""
-        self.check()
+        """Move every parameter against its gradient.
+
+        Raises
+        ------
+        RuntimeError
+            Where a parameter has no gradient: it would stay untrained in silence.
+        """
+        self._check()
         self.steps += 1
         for i, p in enumerate(self.parameters):
             g = p._grad
@@ -164,7 +217,7 @@ class Optimizer:
                 # A lazy gradient is computed now, else each step would hold all before it.
                 g = np.asarray(g, working(p.dtype))
             change, self.states[i] = self.rule(g, self.states[i], *self.numbers(p.dtype))
-            p.move(change)
+            p._move(change)
 
     def state(self) -> dict[str, np.ndarray]:
         """What the optimizer remembers of its steps, by name, as copies: enough to go on exactly.
@@ -194,7 +247,7 @@ class Optimizer:
         It goes into a file with `np.savez(file, **optimizer.state())`, and comes back with
         `load_state`.
         """
-        return {name: np.array(x) for name, x in self.named_state().items()}
+        return {name: np.array(x) for name, x in self._named_state().items()}
 
     def load_state(self, arrays: Mapping[str, Any]) -> None:
         """Go on from a state that `state()` of such an optimizer gave, also in compiled steps.
@@ -226,12 +279,12 @@ class Optimizer:
         2
         """
         found = {name: np.array(x) for name, x in arrays.items()}
-        check_state(type(self).__name__, found, self.named_state())
+        check_state(type(self).__name__, found, self._named_state())
         self.steps = int(found["steps"])
-        states = iter(found[name] for name in self.named_state() if name != "steps")
+        states = iter(found[name] for name in self._named_state() if name != "steps")
         self.states = [[next(states) for _ in kept] for kept in self.states]
 
-    def named_state(self) -> dict[str, Any]:
+    def _named_state(self) -> dict[str, Any]:
         """What is remembered, by name: the arrays themselves."""
         named: dict[str, Any] = {"steps": np.array(self.steps, np.int64)}
         for i, kept in enumerate(self.states):
@@ -242,10 +295,10 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: `p -= learning_rate * grad`.
+    """Stochastic gradient descent, `p -= learning_rate * grad`, with or without momentum.
 
-    With `momentum` the step is `learning_rate * v`, where `v = momentum * v + grad` (Polyak's heavy
-    ball).
+    With momentum each parameter has a velocity, 0 at first: `v = momentum * v + grad`, then
+    `p -= learning_rate * v`.
 
     Parameters
     ----------
@@ -254,7 +307,7 @@ class SGD(Optimizer):
     learning_rate : float
         The size of a step, above 0.
     momentum : float
-        At least 0 and below 1.
+        How much of its velocity a parameter keeps, at least 0 and below 1.
 
     Raises
     ------
@@ -262,6 +315,11 @@ class SGD(Optimizer):
         For a single Tensor or a dict of them, and for a learning rate that is text.
     ValueError
         For parameters that cannot be trained, and for numbers outside of their range.
+
+    References
+    ----------
+    The momentum is the heavy ball of B. T. Polyak, "Some methods of speeding up the convergence of
+    iteration methods", 1964, with the learning rate outside of the velocity.
 
     Examples
     --------
@@ -305,16 +363,18 @@ class SGD(Optimizer):
             super().step()
             return
         # The shortest way: a step on a small batch takes some 30 microseconds in all.
-        self.check()
+        self._check()
         self.steps += 1
         for p, rate in zip(self.parameters, self.rates):
-            p.move(rate * p._grad)
+            p._move(rate * p._grad)
 
 
 class Adam(Optimizer):
-    """Adam: steps scaled by the recent size of the gradient.
+    """Adam, whose steps are scaled by the recent size of each element's gradient.
 
-    As Kingma and Ba, 2015, algorithm 1, with its bias correction.
+    With `m = beta1 * m + (1 - beta1) * grad` and `v = beta2 * v + (1 - beta2) * grad**2`, both 0 at
+    first, step t lowers a parameter by `learning_rate * m_hat / (sqrt(v_hat) + epsilon)`, where
+    `m_hat = m / (1 - beta1**t)` and `v_hat = v / (1 - beta2**t)`.
 
     Parameters
     ----------
@@ -323,7 +383,8 @@ class Adam(Optimizer):
     learning_rate : float
         The size of a step, above 0.
     beta1, beta2 : float
-        How slowly the mean and the mean square of the gradient are forgotten, from 0 to below 1.
+        How slowly the mean `m` and the mean square `v` of the gradient are forgotten, from 0 to
+        below 1.
     epsilon : float
         Keeps the division finite; at least 0.
 
@@ -333,6 +394,10 @@ class Adam(Optimizer):
         For a single Tensor or a dict of them, and for a learning rate that is text.
     ValueError
         For parameters that cannot be trained, and for numbers outside of their range.
+
+    References
+    ----------
+    D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1.
 
     Examples
     --------

@@ -60,11 +60,11 @@ class Protocol:
             note_copies(function, found, args)
         return found
 
-    # For type checkers, NumPy's functions on a Tensor are those on an array of this dtype, of which
-    # they promise least.
     def __array__(
         self, dtype: Any = None, copy: bool | None = None
     ) -> np.ndarray[Any, np.dtype[np.object_]]:
+        # For type checkers, NumPy's functions on a Tensor are those on an array of this dtype, of
+        # which they promise least.
         refuse_assignment(self)
         raise TypeError(
             "a Tensor does not turn into an array by itself, since its history would be lost: "

@@ -27,10 +27,25 @@ INTEGERS: deque[tuple[Read, list[weakref.ref[Any]]]] = deque(maxlen=256)
 
 
 class FrozenNumberWarning(UserWarning):
-    """A number was read that depends on parameters of a loss: one that holds it keeps it for ever.
+    """A plain number was read from a Tensor, and may be part of a loss that is now traced.
 
-    `float(loss)` in a report looks the same as `/ float(scale)` in a loss. Ask for a number by
-    `item()`, or inside `no_grad()`, to say that it is meant as it is.
+    What is compiled, written out or recorded would keep that number for ever, whatever the
+    parameters become. Only the reader knows: `float(loss)` for a report looks the same as
+    `/ float(scale)` in a loss. Asking by `item()`, or inside `no_grad()`, says that a number is meant
+    as it is.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from tinygrad_steel import FrozenNumberWarning, Tensor, write_backprop
+    >>> x = Tensor([1.0, 4.0], requires_grad=True, name="x")
+    >>> loss = np.sum(x / float(np.max(x)))
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     source = write_backprop(loss)
+    >>> caught[0].category.__name__, "loss = np.sum(x / 4.0)" in source
+    ('FrozenNumberWarning', True)
     """
 
 
@@ -94,8 +109,8 @@ def note_on_results(read: Read, t: Any) -> list[tuple[Any, Any]]:
     What is behind a result with an earlier read has been seen to: a loop that reads at each turn
     walks it once.
     """
-    if not hasattr(t, "read"):
-        t.read = read
+    if not hasattr(t, "_read"):
+        t._read = read
     uses, todo = [], [t]
     while todo:
         y = todo.pop()
@@ -104,11 +119,11 @@ def note_on_results(read: Read, t: Any) -> list[tuple[Any, Any]]:
                 continue
             if x._op is None:
                 uses.append((x, y))
-            elif not hasattr(x, "read"):
-                x.read = read
+            elif not hasattr(x, "_read"):
+                x._read = read
                 todo.append(x)
-            elif x.read is not read:
-                read.parameters += x.read.parameters
+            elif x._read is not read:
+                read.parameters += x._read.parameters
     return uses
 
 
@@ -133,12 +148,12 @@ def note_on_leaves(read: Read, leaves: Collection[Any]) -> None:
             warned_of = bool(earlier.parameters)
             counts[earlier] = earlier.is_current() and not (of_inputs_alone and warned_of)
         if not counts.get(earlier) and not is_constant(x):
-            x.read = read
+            x._read = read
 
 
 def read_of(x: Any) -> Read | None:
     """What was noted on a Tensor; None on a leaf that has had new data since."""
-    read: Read | None = getattr(x, "read", None)
+    read: Read | None = getattr(x, "_read", None)
     if read is not None and read.age < x._age and x._op is None:
         return None
     return read

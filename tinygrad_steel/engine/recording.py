@@ -104,11 +104,15 @@ def refuse_tracing() -> None:
 
 
 class NoGrad:
-    """Inside `with no_grad():` no history is recorded: results are constants.
+    """Record no history inside `with no_grad():`, so that results are constants.
 
-    It holds for the current thread only, and works without the parentheses, too. A parameter can be
-    changed in place there, as in `weight -= rate * weight.grad`. Asking for the gradient of a result
-    that was computed there from parameters raises RuntimeError.
+    It holds for the current thread alone. `with no_grad:` does the same, and `@no_grad` before a
+    function. A parameter can be changed in place there: `weight -= rate * weight.grad`.
+
+    Raises
+    ------
+    RuntimeError
+        Later, where the gradient of a result is wanted that was computed there from parameters.
 
     Examples
     --------
@@ -117,9 +121,6 @@ class NoGrad:
     >>> with no_grad():
     ...     (weight * 2).requires_grad
     False
-
-    Without parentheses it is the same, and so it is before a function, as a decorator:
-
     >>> @no_grad
     ... def doubled():
     ...     return weight * 2

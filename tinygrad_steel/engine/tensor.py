@@ -15,6 +15,7 @@ from .answers import Answers
 from .backward import own, pull_arrays, seed
 from .broadcast import VIEWS, warn_of_square
 from .checks import (
+    check_requires_grad,
     checked_array,
     checked_data,
     checked_gradient,
@@ -22,7 +23,7 @@ from .checks import (
     checked_result,
     frozen_params,
 )
-from .habits import ATTRIBUTES, Elsewhere, refuse
+from .habits import ATTRIBUTES, OtherWords, refuse
 from .keys import refuse_key
 from .later import heatmap, refusals
 from .messages import asked_by_user, describe_call, described_result, explained
@@ -41,29 +42,52 @@ PLAIN_NUMBERS = (int, float, np.number, np.bool_)
 BACKWARD = threading.Lock()  # two threads may add to the gradient of one leaf
 
 
-class Tensor(Operators, Methods, Answers, Protocol):
-    """An array, whether it wants a gradient, and (for results) the op and inputs it came from.
+class Tensor(Methods, Answers, Operators, Protocol, OtherWords):
+    """An array that remembers how it was computed, and so can send gradients back.
 
-    Operators, methods and NumPy functions applied to a Tensor give Tensors. `==` compares element
-    by element; as dict keys and in sets Tensors count by identity. A single integer or bool that was
-    computed (`np.argmax(t)`) is refused there: NumPy's own counts by value.
+    It takes NumPy's operators (`+ - * / // % ** @`, comparisons, `& | ^ ~` on masks, indexing),
+    NumPy's functions (`np.exp(t)`) and ndarray's methods (`t.sum(axis=0)`); what comes out is a
+    Tensor again. A Tensor that you make is a leaf; what is computed from it is a result.
+
+    No element can be assigned. `==` compares element by element; as keys of a dict and in sets
+    Tensors count by identity, and a single integer or bool that was computed (`np.argmax(t)`) is
+    refused, as NumPy's would count by its value.
 
     Parameters
     ----------
-    data : array_like
-        Numbers, nested lists or an array. It is copied, so that changing the source later changes
-        nothing here.
+    data : array_like, of any shape
+        Floats, integers or bools: a number, nested lists or an array. Its dtype stays what NumPy
+        makes of it. It is copied, so that changing the source later changes nothing here.
     requires_grad : bool
-        Whether `backward()` leaves a gradient of the same shape and dtype in `.grad`; for floats
-        only.
+        Whether `backward()` leaves a gradient in `.grad`, of the same shape and dtype; for floats
+        alone.
     name : str, optional
-        Shown in messages. What is computed from a named Tensor is recorded even where no gradient
-        flows.
+        What messages, sources and pictures call it. What is computed from a named Tensor is recorded
+        even where no gradient flows.
+
+    Attributes
+    ----------
+    data : ndarray
+        The array itself; a leaf may be given another one of its shape and dtype.
+    grad : ndarray or None
+        On a leaf, what `backward()` has left.
+    name : str or None
+        As above; it may be changed.
+    requires_grad : bool
+        As above; it may be changed on a leaf.
+    shape : tuple of int
+        The length of each axis, as of an ndarray, which has `ndim` and `size` too.
+    dtype : dtype
+        The type of the elements.
+    op : Op or None
+        What made this result; None for a leaf.
+    inputs : tuple
+        Of what it made it: Tensors and plain numbers.
 
     Raises
     ------
     TypeError
-        For data that is not real numbers, and for integers that require a gradient.
+        For data that is not real numbers, and for integers or bools that require a gradient.
     ValueError
         For rows of unequal length, and for a name that is empty or cannot be written.
 
@@ -82,8 +106,9 @@ class Tensor(Operators, Methods, Answers, Protocol):
     # Not `_data`: np.ma takes that of whatever it meets, and a masked array times a Tensor would
     # lose the history.
     __slots__ = (
-        "__weakref__", "_age", "_array", "_arrays", "_grad", "_inputs", "_name", "_op", "_params",
-        "_requires_grad", "_shape", "copied", "given_axis", "origin", "read", "unrecorded", "viewed",
+        "__weakref__", "_age", "_array", "_arrays", "_copied", "_given_axis", "_grad", "_inputs",
+        "_name", "_op", "_origin", "_params", "_read", "_requires_grad", "_shape", "_unrecorded",
+        "_viewed",
     )  # fmt: skip
 
     _array: Any
@@ -92,12 +117,12 @@ class Tensor(Operators, Methods, Answers, Protocol):
     _op: Op | None
     _params: dict[str, Any]
     _shape: tuple[int, ...]
-    copied: bool  # that NumPy gives no view here (see views.py)
-    given_axis: bool  # whether a view of a leaf, copied, came from a 1-D array (see broadcast.py)
-    origin: Any  # the array that a constant was copied from, as a weak reference
-    read: Any  # that a number was taken from it (see reads.py)
-    unrecorded: bool  # whether its history is missing, because of no_grad()
-    viewed: tuple[weakref.ref[Any], ...]  # what an unrecorded view shows (see views.py)
+    _copied: bool  # that NumPy gives no view here (see views.py)
+    _given_axis: bool  # whether a view of a leaf, copied, came from a 1-D array (see broadcast.py)
+    _origin: Any  # the array that a constant was copied from, as a weak reference
+    _read: Any  # that a number was taken from it (see reads.py)
+    _unrecorded: bool  # whether its history is missing, because of no_grad()
+    _viewed: tuple[weakref.ref[Any], ...]  # what an unrecorded view shows (see views.py)
 
     def __init__(
         self,
@@ -121,27 +146,30 @@ class Tensor(Operators, Methods, Answers, Protocol):
 
     @property
     def op(self) -> Op | None:
-        """The op that this is the result of; None for a leaf."""
+        """The op that made this result; None for a leaf."""
         return self._op
 
     @property
     def inputs(self) -> tuple[Any, ...]:
-        """What the op was given: Tensors and plain numbers."""
+        """What the op was given, Tensors and plain numbers; empty for a leaf."""
         return self._inputs
 
     @property
     def arrays(self) -> Sequence[Any]:
-        """The inputs as the op's forward got them, and what it keeps for its vjps."""
+        """The inputs as arrays, as the op's forward got them, and what it keeps for its vjps."""
         return self._arrays
 
     @property
     def params(self) -> dict[str, Any]:
-        """The op's parameters: axis, keepdims, ..."""
+        """The op's parameters by name, such as `axis` and `keepdims`."""
         return self._params
 
     @property
     def age(self) -> int:
-        """The number of the data: inputs are older than results, unless they changed since."""
+        """A number that rises with each Tensor made and each change of data.
+
+        Inputs have a smaller one than their results, unless their data has changed since.
+        """
         return self._age
 
     # What may be changed
@@ -157,40 +185,26 @@ class Tensor(Operators, Methods, Answers, Protocol):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether backward() leaves a gradient here.
+        """Whether a gradient flows here; on a leaf, whether `backward()` leaves it in `.grad`.
 
-        May be changed on a leaf, to freeze it; then compute anew.
+        Setting it on a leaf freezes or frees it: then compute the loss anew. On a result it raises
+        RuntimeError, and True raises TypeError where the data are not floats.
         """
         return self._requires_grad
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
-        self.check_requires_grad(wanted)
+        check_requires_grad(self, wanted)
         if wanted != self._requires_grad:
             self._requires_grad = bool(wanted)
             self._age = next_age()  # what was recorded before knows only the old answer
 
-    def check_requires_grad(self, wanted: Any) -> None:
-        """Refuse what is no answer, results, and data of which there is no gradient."""
-        if not isinstance(wanted, (bool, np.bool_)):
-            raise TypeError(
-                f"requires_grad is True or False, not {wanted!r}: write Tensor(data, name=...)"
-            )
-        if self._op is not None:
-            raise RuntimeError(
-                f"{described_result(self)}: whether a gradient flows through a result is "
-                f"decided by its inputs"
-            )
-        if wanted and self._array.dtype.kind != "f":
-            raise TypeError(
-                f"Tensor{f' {self._name}' if self._name else ''}: {self.dtype} data cannot require "
-                f"a gradient; give floats, as in "
-                f"Tensor(np.array(data, dtype=float), requires_grad=True)"
-            )
-
     @property
     def grad(self) -> Any:
-        """On a leaf, what backward() has left, an array of its shape; or None."""
+        """The gradient that `backward()` has left on a leaf, an array of its shape and dtype; or None.
+
+        Results keep none, and asking one raises AttributeError: `grad(loss, result)` has it.
+        """
         try:
             return self._grad
         except AttributeError:  # not a silent None
@@ -207,10 +221,10 @@ class Tensor(Operators, Methods, Answers, Protocol):
 
     @property
     def data(self) -> Any:
-        """The array itself.
+        """The array itself, not a copy.
 
-        Assigning (`t.data = a`, `t.data -= step`) is noticed: a backward() through results computed
-        before raises RuntimeError. Writing into it (`t.data[0] = 1`) is not noticed.
+        Assigning to it on a leaf (`t.data = a`, `t.data -= step`) is noticed: a backward() through
+        results computed before raises RuntimeError. Writing into it (`t.data[0] = 1`) is not noticed.
         """
         return self._array
 
@@ -225,7 +239,7 @@ class Tensor(Operators, Methods, Answers, Protocol):
             self._array = checked_data(self, data)
         self._age = next_age()
 
-    def move(self, step: Any) -> None:
+    def _move(self, step: Any) -> None:
         """`data -= step`, for optimizers: without the price of the checks."""
         try:
             self._array -= step
@@ -237,7 +251,7 @@ class Tensor(Operators, Methods, Answers, Protocol):
         self._age = next_age()
 
     def numpy(self) -> np.ndarray:
-        """A copy of the data as a NumPy array, without history."""
+        """A copy of the data as a NumPy array of the same shape and dtype, without history."""
         return np.array(self._array)
 
     def detach(self) -> Tensor:
@@ -276,15 +290,16 @@ class Tensor(Operators, Methods, Answers, Protocol):
     # Gradients
 
     def backward(self, gradient: Any = None, **unknown: Never) -> None:
-        """Add the gradient of this Tensor to `.grad` of every leaf that requires one.
+        """Add the gradient of this Tensor to `.grad` of every leaf behind it that requires one.
 
-        A second call adds the same gradients again: set `.grad = None` (an optimizer's
-        `zero_grad()`) in between.
+        A second call adds the same gradients again: set `.grad = None`, or call an optimizer's
+        `zero_grad()`, in between.
 
         Parameters
         ----------
         gradient : array_like or Tensor, optional
-            That of the result, of its shape; 1 where the result is a single number, else needed.
+            What the walk back begins with, an array of this Tensor's shape. Left out it is 1, which
+            is right for a loss of one element; anything larger needs it.
 
         Raises
         ------
@@ -292,6 +307,18 @@ class Tensor(Operators, Methods, Answers, Protocol):
             Where nothing requires a gradient, and where data was replaced since the forward pass.
         ValueError
             For a missing or misshapen `gradient`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from tinygrad_steel import Tensor
+        >>> w = Tensor([1.0, 2.0], requires_grad=True)
+        >>> np.sum(w * w).backward()
+        >>> w.grad
+        array([2., 4.])
+        >>> np.sum(w * w).backward()
+        >>> w.grad
+        array([4., 8.])
         """
         if unknown:
             refuse("backward", unknown)
@@ -310,7 +337,24 @@ class Tensor(Operators, Methods, Answers, Protocol):
 
     @staticmethod
     def record_op(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Tensor:  # noqa: C901
-        """Run an op on the data of its inputs; the result remembers it where something needs it."""
+        """Run an op on the data of its inputs; the result remembers it where something needs it.
+
+        All that computes with Tensors ends here, operators, methods and NumPy's functions.
+
+        Parameters
+        ----------
+        op : Op
+            Its forward is called with the arrays of the inputs and the parameters.
+        inputs : tuple of Tensor or array_like
+            At least one of them a Tensor. Arrays among them are copied.
+        params : dict of str
+            The op's parameters by name, such as `{"axis": 0}`.
+
+        Returns
+        -------
+        Tensor
+            The result.
+        """
         # Long, as it is called for every op, and calls cost more than branches: what is unusual is
         # a call.
         given = inputs
@@ -378,10 +422,6 @@ class Tensor(Operators, Methods, Answers, Protocol):
         )
 
 
-# Not by __getattr__, with which a class loses Python's short way to all its other attributes.
-for name in ATTRIBUTES:
-    setattr(Tensor, name, Elsewhere(name))
-
 # Looked up once: they are called for every op.
 new, ndarray, recording_mode = object.__new__, np.ndarray, RECORDING.get
 identity_hash = object.__hash__
@@ -398,7 +438,7 @@ def lift(x: Any) -> Any:
         return x
     t = Tensor(x)
     if isinstance(x, np.ndarray):
-        t.origin = weakref.ref(x)
+        t._origin = weakref.ref(x)
     return t
 
 
@@ -410,7 +450,7 @@ def unshared(data: Any, y: Tensor, inputs: tuple[Any, ...]) -> Any:
     else:
         return data
     x = inputs[0]
-    y.given_axis = getattr(x, "ndim", 0) == 1 or getattr(x, "given_axis", False)
+    y._given_axis = getattr(x, "ndim", 0) == 1 or getattr(x, "_given_axis", False)
     return data.copy()
 
 
@@ -429,5 +469,5 @@ def forget(y: Tensor, op: Op, inputs: tuple[Any, ...], unrecorded: bool) -> None
     y._op, y._inputs, y._arrays, y._params, y._requires_grad = None, (), (), {}, False
     y._grad = None
     if op in VIEWS and isinstance(y._array, np.ndarray):
-        y.viewed = viewed_by(inputs)
-    y.unrecorded = unrecorded or any(getattr(x, "unrecorded", False) for x in inputs)
+        y._viewed = viewed_by(inputs)
+    y._unrecorded = unrecorded or any(getattr(x, "_unrecorded", False) for x in inputs)

@@ -52,8 +52,8 @@ def note_copies(function: Any, found: Any, args: tuple[Any, ...]) -> None:
         return
     for y in found if isinstance(found, tuple | list) else (found,):
         if is_tensor(y) and not any(y is x for x in args):
-            y.copied = True
-            y.viewed = ()
+            y._copied = True
+            y._viewed = ()
 
 
 def refuse_view(t: Any, sign: str, other: Any) -> None:
@@ -76,12 +76,12 @@ def is_view(t: Any) -> bool:
         if sys.getrefcount(t._inputs[0]) > HELD_BY_ONE:
             return True
         t = t._inputs[0]
-    return any(ref() is not None for ref in getattr(t, "viewed", ()))
+    return any(ref() is not None for ref in getattr(t, "_viewed", ()))
 
 
 def shares(t: Any) -> bool:
     """Whether the memory of a recorded result is its input's in NumPy."""
-    if t._op not in VIEWS or hasattr(t, "copied"):
+    if t._op not in VIEWS or hasattr(t, "_copied"):
         return False
     again = t._op.forward(*t._arrays, **t._params)  # as this may hold a copy: see tensor.unshared
     return isinstance(again, np.ndarray) and np.may_share_memory(again, t._arrays[0])
@@ -92,7 +92,7 @@ def viewed_by(inputs: tuple[Any, ...]) -> tuple[weakref.ref[Any], ...]:
     x = inputs[0]
     if len(inputs) > 1 or not is_tensor(x):  # arrays as an index pick copies
         return ()
-    behind = tuple(ref for ref in getattr(x, "viewed", ()) if ref() is not None)
+    behind = tuple(ref for ref in getattr(x, "_viewed", ()) if ref() is not None)
     while x._op is not None and shares(x):
         x = x._inputs[0]
         behind = (weakref.ref(x), *behind)

@@ -32,26 +32,60 @@ def export_onnx(
     names: Names = None,
     batch: str | None = "batch",
 ) -> None:
-    """Write how `output` is computed from `inputs` into an ONNX file (opset 18), which onnx has checked before.
+    """Write how some Tensors are computed from inputs into an ONNX file, checked by onnx before.
 
-    `output`: a Tensor, or several. `inputs`: the leaf, or leaves, that the file's user supplies, with names; all other
-    leaves (parameters, constants, what was detached or computed in no_grad()) go into the file with the numbers that
-    they have now. `names`: variable names for Tensors without a name, such as `locals()`; an output without any is
-    called `output`, and a name that is taken becomes `name_2`. An op without a mapping, such as one of your own, is
-    written as the parts of its forward. Shapes and dtypes stay what they are: float64 is a double there, too (integers
-    and masks are reckoned in int64). On NaNs, max, min and argmax are up to the runtime. (onnxruntime before 1.32
-    optimises some float64 graphs wrongly, x * sigmoid(x) for one: load them there with ORT_ENABLE_BASIC.)
+    Parameters
+    ----------
+    output : Tensor or sequence of Tensor
+        What the file computes.
+    file : str or path
+        Where to write it.
+    inputs : Tensor or sequence of Tensor
+        The leaves, with names, that the file's user supplies. All other leaves go into the file with
+        the numbers that they have now: parameters, constants, what was detached or computed in
+        no_grad().
+    names : dict, optional
+        Variable names for Tensors without a name, such as `locals()`. An output without any is called
+        `output`, and a name that is taken becomes `name_2`.
+    batch : str or None
+        The name of the first axis of those inputs that are as long as the first of them: the file
+        takes any number of rows. With None it takes exactly as many as were traced.
 
-    `batch`: the name of the first axis of those inputs that are as long as the first of them: the file takes any number
-    of rows. A graph that takes rows together (a mean over the batch) or needs as many as were traced is refused, as a
-    number of rows written into it could be wrong; `reshape(x, (len(x), ...))` is understood. A plain number that Python
-    made of the rows' number, as in `x / len(x)`, cannot be told from others: it stays as it is. None: the file takes
-    exactly as many rows as were traced, and every graph is fine.
+    Raises
+    ------
+    ImportError
+        Where onnx is not installed.
+    TypeError
+        For an op that ONNX does not have, and neither its parts; for one that draws random numbers;
+        for longdouble; and where Python has read a number that comes from an input (`if t > 0`,
+        `rows[t]`).
+    ValueError
+        For an input that has no name, is no leaf or leads to no output; and with a `batch`, for a
+        graph that takes rows together (a mean over the batch) or needs as many as were traced, as a
+        number of rows written into the file could be wrong.
 
-    Raises ImportError without onnx; TypeError for an op without a mapping, named with its inputs, for one that draws
-    random numbers, for longdouble, and where Python has read a number that comes from an input (`if t > 0`, `rows[t]`);
-    ValueError for an input that has no name, is no leaf or leads to no output, and for a graph that needs its number of
-    rows.
+    Notes
+    -----
+    The file is of opset 18. An op without a counterpart there, such as one of your own, is written as
+    the parts of its forward. Shapes and dtypes stay what they are: float64 is a double there too.
+    Integers and masks are reckoned in int64. On NaNs, max, min and argmax are up to the runtime.
+    onnxruntime before 1.32 optimises some float64 graphs wrongly, x * sigmoid(x) for one: load them
+    there with ORT_ENABLE_BASIC.
+
+    With a `batch`, `reshape(x, (len(x), ...))` is understood. A plain number that Python made of the
+    number of rows, as in `x / len(x)`, cannot be told from others: it stays as it is.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from tinygrad_steel import Tensor, export_onnx
+    >>> x, weight = Tensor([[1.0, 2.0]], name="x"), Tensor([[3.0], [4.0]], name="weight")
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "model.onnx"
+    ...     export_onnx(x @ weight, file, x)
+    ...     b"weight" in file.read_bytes()
+    True
     """
     onnx = find_onnx()
     outputs = [output] if isinstance(output, Tensor) else list(output)

@@ -30,9 +30,9 @@ def draw(
     size: tuple[float, float] | None = None,
     report: Report | None = None,
 ) -> Picture:
-    """Draw the graph behind a Tensor: one card for each value, an op's card being its result.
+    """Draw the graph behind a Tensor, one card for each value; the card of an op is its result.
 
-    Neither data nor `.grad` change: gradients of results are pulled for the picture alone.
+    Neither data nor `.grad` change.
 
     Parameters
     ----------
@@ -72,13 +72,14 @@ def draw(
 
     Raises
     ------
-    ValueError
-        For an unknown option, for a report about another graph, and for a picture of more than
-        1,000 cards that `depth` does not limit.
     TypeError
         For anything but a Tensor.
-    RuntimeError, ValueError
-        In the backward views what `tensor.backward()` raises, if anything requires a gradient.
+    ValueError
+        For an unknown option, for a report about another graph, and for a picture of more than
+        1,000 cards that `depth` does not limit. In the backward views, for a Tensor of more than one
+        element that requires a gradient.
+    RuntimeError
+        In the backward views, where data was replaced since the forward pass.
 
     Examples
     --------

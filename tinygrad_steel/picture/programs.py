@@ -22,7 +22,21 @@ WHAT_TO_DO = "draw(..., depth=20) draws less, and scopes fold"
 
 
 class RendererNotFound(RuntimeError):
-    """There is no program here that turns DOT into a picture; the message says how to get one."""
+    """There is no program here that turns DOT into a picture; the message says how to get one.
+
+    Text trees, pages and DOT itself need no such program.
+
+    Examples
+    --------
+    >>> from tinygrad_steel import RendererNotFound, Tensor, draw
+    >>> picture = draw(Tensor([1.0], name="x") * 2)
+    >>> try:
+    ...     shown = picture.svg()
+    ... except RendererNotFound:
+    ...     shown = str(picture)  # the text tree
+    >>> "multiply" in shown
+    True
+    """
 
 
 def find_renderer() -> str:

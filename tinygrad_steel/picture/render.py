@@ -46,8 +46,8 @@ class Drawn:
 class Picture:
     """A drawing of a graph, as `draw` makes it.
 
-    `print` it as a text tree, show it in a notebook, `save("graph.svg")`, or take its `source`;
-    `save("graph.html")` writes the page on which one steps through it.
+    In a notebook it shows itself; elsewhere `save("graph.svg")` it, or `print` it as a text tree.
+    `save("graph.html")` writes the page on which one steps through the graph.
 
     Attributes
     ----------
@@ -74,6 +74,11 @@ class Picture:
     def svg(self) -> str:
         """The picture as SVG.
 
+        Returns
+        -------
+        str
+            For a file, or for a page of HTML.
+
         Raises
         ------
         RendererNotFound
@@ -87,13 +92,18 @@ class Picture:
         Parameters
         ----------
         dpi : int
-            How many dots there are to an inch; 96 are as large as an SVG in a browser, so that 192
-            are sharp on a screen of twice as many.
+            How many dots there are to an inch: with 96 it is as large as an SVG in a browser, with
+            192 twice as sharp.
+
+        Returns
+        -------
+        bytes
+            What is in the file.
 
         Raises
         ------
         ValueError
-            Above 300 cards, of which none could be read.
+            For more than 300 cards, of which none could be read.
         RendererNotFound
             Where there is no program that renders it.
 
@@ -113,6 +123,11 @@ class Picture:
     def pdf(self) -> bytes:
         """The picture as PDF.
 
+        Returns
+        -------
+        bytes
+            What is in the file.
+
         Raises
         ------
         RendererNotFound
@@ -122,6 +137,11 @@ class Picture:
 
     def html(self) -> str:
         """The page on which one steps through the graph, as `explore` makes it.
+
+        Returns
+        -------
+        str
+            The whole file.
 
         Warns
         -----

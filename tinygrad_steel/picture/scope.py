@@ -20,27 +20,38 @@ SCOPES: dict[int, tuple[weakref.ref[Tensor], Path]] = {}
 
 @contextlib.contextmanager
 def scope(name: str) -> Iterator[None]:
-    """Group what is computed inside `with scope("hidden[0]"):` in the picture.
+    """Group what is computed inside `with scope("hidden[0]"):` in pictures and pages.
 
-    Scopes may contain scopes. Parameters belong to the scope in which they are used. Scopes with
-    the same name but for a number at the end (`hidden[0]`, `hidden[1]`) and the same structure can
-    be folded into one card. Costs time on every op inside.
+    Scopes may contain scopes. Parameters belong to the scope in which they are used. Scopes that
+    have the same name but for a number at the end (`hidden[0]`, `hidden[1]`), and the same
+    structure, can be folded into one card. A scope costs time on every op inside.
 
     Parameters
     ----------
     name : str
         What stands above the group; anything else is turned into text.
 
+    Returns
+    -------
+    context manager
+        For a `with`; it also goes before a function, as `@scope("layer")`.
+
     Examples
     --------
     >>> import numpy as np
-    >>> from tinygrad_steel import Tensor, scope
-    >>> from tinygrad_steel.picture.scope import scope_of
-    >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
-    >>> with scope("hidden[0]"):
-    ...     h = np.tanh(x)
-    >>> scope_of(h)
-    ('hidden[0]',)
+    >>> from tinygrad_steel import Tensor, draw, scope
+    >>> h = Tensor([1.0, 2.0], name="x")
+    >>> for i in range(3):
+    ...     with scope(f"hidden[{i}]"):
+    ...         h = np.tanh(h * 2)
+    >>> print(draw(h.sum(), fold=True))
+    sum(tanh(tanh(tanh(x * 2) * 2) * 2))
+    8 nodes | float64 | nothing requires a gradient
+    3 repeated blocks folded; draw(..., fold=False) shows all
+    <BLANKLINE>
+    output  sum  = 1.9...
+    ^ 3 x hidden  tanh(h * 2)  (2,) -> (2,)
+    ^ x  (2,)  input  no gradient
     """
     path = (*CURRENT.get(), str(name))
     token = CURRENT.set(path)

@@ -27,7 +27,7 @@ from .values import Apply, Constant, Value
 
 
 def formula(t: Tensor, names: Names = None) -> str:
-    """How a Tensor was computed, in one expression; if it is too long, by its named parts.
+    """Say how a Tensor was computed, in one expression; where that is too long, by its named parts.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def leaf_text(x: Value, called: Mapping[Value, str], dialect: Dialect) -> Text:
 
 
 def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> list[str | None]:
-    """For each input of a result, how its gradient comes from that of the result, `g`; or None.
+    """Say for each input of a result how its gradient comes from `g`, that of the result.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def vjp_formulas(t: Tensor, names: Names = None, taken: Iterable[str] = ()) -> l
     Returns
     -------
     list of str or None
-        One formula for each input.
+        One formula for each input; None where no gradient flows to it.
 
     Raises
     ------

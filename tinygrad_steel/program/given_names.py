@@ -53,7 +53,7 @@ class GivenNames:
 
     def array_of(self, t: Tensor) -> np.ndarray | None:
         """The named array that was copied into a Tensor, if it has not changed since."""
-        origin = getattr(t, "origin", None)
+        origin = getattr(t, "_origin", None)
         array = None if origin is None else origin()
         if array is None or t.name or Same(array) not in self.arrays:
             return None

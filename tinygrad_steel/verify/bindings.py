@@ -10,13 +10,35 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .contents import copied
+from .fields import with_words
 from .statements import Path, spelled_path
 
 
+@with_words
 class Place(NamedTuple):
-    """A line of somebody's code.
+    """A line of somebody's code; as text, `file.py:12`.
 
-    `file`, `line`: where it is. `text`: the statement, in one line. `function`: in which it stands.
+    Attributes
+    ----------
+    file : str
+        The file that it is in.
+    line : int
+        Its number there.
+    text : str
+        The statement, in one line.
+    function : str
+        In which function it stands.
+
+    Examples
+    --------
+    >>> from tinygrad_steel import Tensor, compare_backprop
+    >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> def backprop():
+    ...     dx = x.numpy() * 0 - 3
+    ...     return dx
+    >>> place = compare_backprop((x * 3).sum(), backprop=backprop).first_wrong.where
+    >>> place.function, place.line, place.text
+    ('backprop', 2, 'dx = x.numpy() * 0 - 3')
     """
 
     file: str

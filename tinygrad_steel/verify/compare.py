@@ -53,12 +53,12 @@ def compare_backprop(
     convention: str | Iterable[str] | None = (),
     **manual: Any,
 ) -> Report:
-    """Compare gradients which a chain of one's own has computed with the graph's; find the first
-    wrong step and why.
+    """Compare your own gradients with the graph's, and say which step is wrong first, and why.
 
-    From the loss backwards each gradient is judged as a step of its own: it is wrong if it does not
-    come out of the gradients handed over before it. The reason of a wrong step is found by trying
-    what goes wrong usually: a factor, a sign, a transpose, an axis, a local derivative left out.
+    Hand them over as arrays, `G_name=array`, or as the code that computes them, `backprop=`. From the
+    loss backwards each gradient is judged as a step of its own: it is wrong if it does not come out
+    of the gradients before it. The reason is found by trying what usually goes wrong: a factor, a
+    sign, a transpose, an axis, a local derivative left out.
 
     Parameters
     ----------
@@ -68,25 +68,18 @@ def compare_backprop(
         Variable names for Tensors without a name, such as `locals()`. With `backprop`, a text says
         whose gradient a variable of the code holds, as in `{"dW1": "weight"}`.
     backprop : callable or str, optional
-        Code of one's own that computes gradients, run under a watch: a function without arguments
-        (`lambda: backward(x, y)`), or the text of a notebook's cell, which runs with `names` as its
-        variables. Its arrays are recognised by their numbers and names, and the report says which
-        line made the first wrong one. The gradients of leaves decide whether it is wrong: what it
-        gives back, keeps in dicts, lists and attributes, and calls so; lists of plain numbers, the
-        parts of one row of all gradients, and what a step of training takes from a parameter, up to
-        one rate, are gradients as well. Of a loop of training the first round is judged, with the
-        parameters of the graph; what an optimizer keeps is no gradient. The code of libraries is not
-        watched, nor are other threads; debuggers and coverage go on. Generators from which the loss
-        was drawn (dropout, noise) are put back for it to where they were before, so that it may draw
-        its masks from them again; or it takes those of the graph, as `y.inputs[1].numpy()` of
-        `y = dropout(x, rate, rng)`.
+        Your code, run under a watch: a function without arguments (`lambda: backward(x, y)`), or the
+        text of a notebook's cell, which runs with `names` as its variables. Its arrays are recognised
+        by their numbers and names, and the report says which line made the first wrong one. See
+        Notes for what counts as a gradient.
     convention : str or tuple of str, optional
         In what all of the gradients differ from the graph's, and are right: "columns", where samples
         are columns and every matrix is transposed; "sum", where the loss is the sum over the batch
         and not the mean; "descent", where each has a minus sign, since it is added to its parameter;
         "bias-shape", where a bias may have the shape (n,) and its gradient (1, n).
     **manual : array_like
-        `G_name=array` for any of the named Tensors behind the loss, leaves or not.
+        `G_name=array`, of the shape of the named Tensor, for any of those behind the loss, leaves or
+        not.
 
     Returns
     -------
@@ -104,12 +97,23 @@ def compare_backprop(
     TypeError
         For what is no array of numbers, or a masked one, and for a graph on arrays that are not
         NumPy's.
-        With `backprop`, whatever the code raises, with a note on how far it was right.
     RuntimeError
         As `loss.backward()`: where no gradient flows, or data has changed since.
+    Exception
+        Whatever the code of `backprop` raises, with a note on how far it was right.
 
     Notes
     -----
+    Of code, the gradients of leaves decide whether it is wrong: what it gives back, keeps in dicts,
+    lists and attributes, and calls so. Lists of plain numbers, the parts of one row of all gradients,
+    and what a step of training takes from a parameter, up to one rate, are gradients as well; what an
+    optimizer keeps is none. Of a loop of training the first round is judged, with the parameters of
+    the graph. The code of libraries is not watched, nor are other threads.
+
+    Generators from which the loss was drawn (dropout, noise) are put back for the code to where they
+    were before, so that it may draw its masks again; or it takes those of the graph, as
+    `y.inputs[1].numpy()` of `y = dropout(x, rate, rng)`.
+
     Tolerances follow the dtype: 1e-9 of the largest element in float64, 1e-4 in float32, as soon as
     there is a float32 in the graph or among what is handed over; 5e-7 where an array of float64
     shows by its digits that it was made of float32. Where terms cancel, an element may be off by as
@@ -123,11 +127,11 @@ def compare_backprop(
     gradients without a divisor that comes with those of the leaves, where these are right
     (dW = dZ @ A.T / m); a bias gradient of shape (n,) for (1, n). Code may show more of its own:
     parameters that lie transposed, steps `w += rate * dw`, a loss that is the sum over the batch.
-    What the convention is stands above the verdict, once; `Report.raise_if_wrong` says what is
-    right strictly.
+    Such a convention is named once, above the verdict; `Report.raise_if_wrong` says what is right
+    strictly.
 
-    With `backprop`, what all searches for reasons may cost together is bounded, by a count that is
-    the same on every machine. The first wrong step comes first; others may be "not searched".
+    What all searches for the reasons of code may cost together is bounded, by a count that is the same
+    on every machine. The first wrong step comes first; others may be "not searched".
 
     Examples
     --------

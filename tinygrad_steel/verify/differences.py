@@ -30,22 +30,24 @@ def check_gradients(
 ) -> None:
     """Compare the gradients of `fn(*inputs)` with differences, element by element.
 
-    Both roads are checked, `backward()` and `grad`. At a kink, where the slopes on the left and on
-    the right differ, every value from one to the other is right (relu at 0: 0 to 1). What `dropout`
-    and `noise` draw is drawn once, and stays the same for all of it.
+    Both `backward()` and `grad` are checked. At a kink, where the slopes on the left and on the right
+    differ, every value from one to the other is right (relu at 0: 0 to 1). What `dropout` and
+    `noise` draw is drawn once, and stays the same for all of it.
 
     Parameters
     ----------
     fn : callable
         Takes Tensors and returns one, of any shape.
     *inputs : arrays, lists, numbers or Tensors
-        Of any shape; they are copied. All numbers become float64 (integers and float32 too) and
-        are differentiated, bools stay constant; class ids reach `fn` by closure, as in
+        Of any shape; they are copied. All numbers become float64, integers and float32 too, and are
+        differentiated; bools stay constant. Class ids reach `fn` from outside, as in
         `check_gradients(lambda z: softmax_cross_entropy(z, ids), logits)`.
     seed : int
-        Draws the weights with which the result is summed up to a number.
-    rtol, atol : float
-        How far a gradient may be off. `atol` is 1e-9, or less where all slopes are smaller.
+        Draws the weights with which the elements of the result are summed up to one number.
+    rtol : float
+        How far a gradient may be off, in relation to its size.
+    atol : float, optional
+        How far it may be off in any case; 1e-9, or less where all slopes are smaller.
 
     Raises
     ------
@@ -57,6 +59,11 @@ def check_gradients(
         Where `fn` returns no Tensor.
     ValueError
         Where there is nothing to check, and for tolerances with which nothing can fail.
+
+    Notes
+    -----
+    A slope is a central difference D of two steps, h and h / 2, with one step of Richardson's
+    extrapolation: (4 * D(h / 2) - D(h)) / 3. Up to four steps h are tried.
 
     Examples
     --------

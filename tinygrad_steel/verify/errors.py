@@ -8,7 +8,23 @@ from ..ops.op import describe
 
 
 class GradientError(AssertionError):
-    """A gradient is not the derivative of its function; the message says where and by how much."""
+    """A gradient is not the derivative of its function; the message says where and by how much.
+
+    It is an AssertionError, so that a test fails by it.
+
+    Examples
+    --------
+    >>> from tinygrad_steel import GradientError, Tensor, assert_backprop
+    >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> try:
+    ...     assert_backprop((x * x).sum(), G_x=-2 * x.numpy())
+    ... except GradientError as error:
+    ...     print(error)
+    gradient  shape  largest difference  relative  verdict
+    G_x       (2,)   8                   2         wrong
+    First wrong step: G_x, the sign is wrong.
+      the graph has  G_x = G_loss * x + G_loss * x
+    """
 
 
 NOT_MADE_FOR = (

@@ -11,6 +11,7 @@ from ..program.given_names import Names
 from .codes import Code
 from .compare import compare_backprop
 from .conventions import declared
+from .fields import with_words
 from .report import Report, as_html, as_table
 
 HEAD = ("submission", "right", "first wrong", "line", "faults", "reason")
@@ -29,11 +30,19 @@ def assert_backprop(
 
     Parameters
     ----------
-    loss, names, backprop, convention, **manual
-        As for `compare_backprop`.
+    loss : Tensor
+        The loss, of one element, as for `loss.backward()`.
+    names : dict, optional
+        Variable names for Tensors without a name, such as `locals()`.
+    backprop : callable or str, optional
+        Code of one's own that computes gradients, as for `compare_backprop`.
+    convention : str or tuple of str, optional
+        In what all of the gradients may differ from the graph's, as for `compare_backprop`.
     strict : bool
-        As for `Report.raise_if_wrong`: whether the gradients of leaves must be able to take the place
-        of the graph's, unless a convention is declared.
+        Whether the gradients of leaves must be able to take the place of the graph's, unless a
+        convention is declared, as for `Report.raise_if_wrong`.
+    **manual : array_like
+        `G_name=array`: gradients that were computed already, as for `compare_backprop`.
 
     Returns
     -------
@@ -45,6 +54,8 @@ def assert_backprop(
     GradientError
         An AssertionError with the report as its message, where a gradient is wrong, was not seen or
         could not be judged.
+    RuntimeError, TypeError, ValueError
+        As `compare_backprop` does.
 
     Examples
     --------
@@ -63,8 +74,29 @@ def assert_backprop(
     return report
 
 
+@with_words
 class Grade(NamedTuple):
-    """What was found in one submission: a report, without its arrays, or what its code has raised."""
+    """What was found in one submission: a report, or what its code has raised.
+
+    Attributes
+    ----------
+    submission : str
+        Its name.
+    report : Report or None
+        What `compare_backprop` found, without the arrays; None where the code has raised something.
+    error : BaseException or None
+        What the code has raised.
+
+    Examples
+    --------
+    >>> from tinygrad_steel import Tensor, grade_backprop
+    >>> def problem():
+    ...     x = Tensor([1.0, 2.0], requires_grad=True)
+    ...     return (x * 3).sum(), {"x": x}, (x.numpy(),)
+    >>> grade = grade_backprop(problem, {"Ada": lambda x: x[5]})["Ada"]
+    >>> grade.ok, grade.faults, type(grade.error).__name__
+    (False, ('raised',), 'IndexError')
+    """
 
     submission: str
     report: Report | None
@@ -77,13 +109,13 @@ class Grade(NamedTuple):
 
     @property
     def faults(self) -> tuple[Code, ...]:
-        """The codes of what is wrong first."""
+        """What is wrong first, as codes; ("raised",) where the code has raised something."""
         if self.report is None:
             return ("raised",)
         return self.report.faults if self.ok or not self.report.ok else ("missing-gradient",)
 
     def row(self) -> tuple[str, ...]:
-        """Its row in the table."""
+        """Its row in the table, cell by cell."""
         faults = ", ".join(self.faults)
         if self.report is None:
             return (str(self.submission), "no", "-", "-", faults, said(self.error))
@@ -96,7 +128,7 @@ class Grade(NamedTuple):
         return (str(self.submission), right, wrong.called, line, faults, wrong.reason)
 
     def to_dict(self) -> dict[str, Any]:
-        """The same in numbers, texts, lists and dicts alone."""
+        """What was found in numbers, texts, lists and dicts alone, as for JSON."""
         found = {"submission": self.submission, "ok": self.ok, "faults": [*self.faults]}
         if self.report is None:
             return found | {"error": said(self.error)}
@@ -109,8 +141,19 @@ class Grades:
     Attributes
     ----------
     grades : list of Grade
-        One for each submission, in their order: its `submission`, `ok`, `faults`, and `report`, or
-        the `error` that its code has raised.
+        One for each submission, in their order.
+
+    Examples
+    --------
+    >>> from tinygrad_steel import Tensor, grade_backprop
+    >>> def problem():
+    ...     x = Tensor([1.0, 2.0], requires_grad=True)
+    ...     return (x * 3).sum(), {"x": x}, (x.numpy(),)
+    >>> grades = grade_backprop(problem, {"Ada": lambda x: 0 * x + 3, "Emil": lambda x: 0 * x - 3})
+    >>> print(grades.summary())
+    1 of 2 are right; sign 1.
+    >>> grades["Emil"].ok, [grade.ok for grade in grades]
+    (False, [True, False])
     """
 
     def __init__(self, grades: list[Grade]):
@@ -123,21 +166,22 @@ class Grades:
         return len(self.grades)
 
     def __getitem__(self, submission: str) -> Grade:
+        """Give the grade of one submission by its name; KeyError for a name that there is not."""
         for grade in self.grades:
             if grade.submission == submission:
                 return grade
         raise KeyError(submission)
 
     def to_dict(self) -> list[dict[str, Any]]:
-        """What was found, in numbers, texts, lists and dicts alone, as for JSON or a data frame."""
+        """What was found in numbers, texts, lists and dicts alone, as for JSON or a data frame."""
         return [grade.to_dict() for grade in self]
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The table."""
+        """The table that it prints, row by row, each a tuple of its cells."""
         return [HEAD, *(grade.row() for grade in self)]
 
     def summary(self) -> str:
-        """How many are right, and which faults come first how often."""
+        """A sentence: how many are right, and which faults come first how often."""
         faults = Counter(code for grade in self for code in grade.faults[:1])
         often = ", ".join(f"{code} {n}" for code, n in faults.most_common())
         right = sum(grade.ok for grade in self)
@@ -160,9 +204,8 @@ def grade_backprop(
     """Compare many people's code with one graph, and put what is found into a table.
 
     Each submission gets a graph and arrays of its own, so that none sees what another one has
-    changed. It runs in this process, with all that this process may do: to run code of people whom
-    you do not trust, or code that may never end, is your own risk, and asks for a container with a
-    time limit around all of it.
+    changed. But it runs in this process, and may do what this process may: for code of people whom
+    you do not trust, or code that may never end, put a container with a time limit around all of it.
 
     Parameters
     ----------
@@ -173,8 +216,8 @@ def grade_backprop(
         Name -> function that computes the gradients, as `compare_backprop` takes it in
         `backprop=`, but called with what the problem says.
     convention : str or tuple of str, optional
-        As for `compare_backprop`, of all of them. What a submission keeps without it, and is right,
-        is said in its row.
+        In what all of the gradients may differ from the graph's, as for `compare_backprop`. Where a
+        submission is right by a convention that is not declared, its row says so.
 
     Returns
     -------
@@ -185,8 +228,8 @@ def grade_backprop(
     Raises
     ------
     TypeError
-        For a problem that gives back something else.
-    What the problem itself raises.
+        For submissions that are no dict, and for a problem that gives back something else. What the
+        problem itself raises comes through.
 
     Examples
     --------

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
+from .fields import with_words
+
 Name = Literal["kink", "late-mean", "bias-shape", "columns", "sum", "descent"]
 
 
@@ -18,11 +20,25 @@ class Kept(NamedTuple):
     is_declared: bool = False
 
 
+@with_words
 class Applied(NamedTuple):
-    """A convention in a report.
+    """A convention by which gradients in a report are right.
 
-    `text`: a sentence on all gradients that keep it. `is_strict`: whether they may be used in place
-    of the graph's as they are, or the caller has said so.
+    Attributes
+    ----------
+    name : str
+        "kink", "late-mean", "bias-shape", "columns", "sum" or "descent".
+    text : str
+        A sentence on all gradients that keep it.
+    is_strict : bool
+        Whether they may be used in place of the graph's as they are, or the caller has said so.
+
+    Examples
+    --------
+    >>> from tinygrad_steel import Tensor, compare_backprop
+    >>> b = Tensor([[1.0, 2.0]], requires_grad=True, name="b")
+    >>> compare_backprop((b * 3).sum(), G_b=[3.0, 3.0]).conventions[0].text
+    'right numbers in G_b of shape (2,) for (1, 2)'
     """
 
     name: Name

@@ -10,17 +10,36 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from .bindings import Place, name_of_file
+from .fields import with_words
 from .statements import first_line
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 
 
+@with_words
 class Source(NamedTuple):
-    """A function of somebody's own, or a whole cell.
+    """A function of somebody's own in which gradients were made, or a whole cell.
 
-    `file`: where it is, as a `Place` has it. `function`: what it is called, with its class.
-    `start`: the number of its first line. `lines`: its text.
+    Attributes
+    ----------
+    file : str
+        Where it is, as a `Place` has it.
+    function : str
+        What it is called, with its class.
+    start : int
+        The number of its first line.
+    lines : tuple of str
+        Its text.
+
+    Examples
+    --------
+    >>> from tinygrad_steel import Tensor, compare_backprop
+    >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> def backprop():
+    ...     return x.numpy() * 0 + 3
+    >>> compare_backprop((x * 3).sum(), backprop=backprop).sources[0].lines
+    ('def backprop():', '    return x.numpy() * 0 + 3')
     """
 
     file: str
@@ -30,11 +49,22 @@ class Source(NamedTuple):
 
     @property
     def called(self) -> str:
-        """What the file is called: its base name, or the cell's number in a notebook."""
+        """Its file by the base name, or the number of its cell in a notebook."""
         return name_of_file(self.file)
 
     def holds(self, place: Place | None) -> bool:
-        """Whether a line is one of these."""
+        """Whether a line is one of these.
+
+        Parameters
+        ----------
+        place : Place or None
+            The line.
+
+        Returns
+        -------
+        bool
+            False for None.
+        """
         if place is None or place.file != self.file:
             return False
         return 0 <= place.line - self.start < len(self.lines)

@@ -12,6 +12,7 @@ from ..engine import notebook
 from .bindings import Place
 from .codes import Code
 from .errors import GradientError
+from .fields import with_words
 from .kept import Applied, Kept, applied, spelled
 from .own_source import Source
 
@@ -38,29 +39,58 @@ SIGNS = {
 MANY = 12  # how many names are listed
 
 
+@with_words
 class Step(NamedTuple):
-    """What the report says of one gradient.
+    """What a report says of one gradient.
 
-    `verdict`: "right", perhaps "but for float32 rounding", "but for rounding where terms cancel",
-    "but for the epsilon in log", or "by convention" (see `Report.conventions`); "wrong"; "follows
-    from a wrong one": what its own step makes of a wrong gradient before it; or "not judged", where
-    the graph's own gradient is not finite or has no element. `absolute`, `relative`: its largest
-    difference, and that in relation to the largest element; NaN where shapes differ. `reason`: why
-    it is wrong, or not judged. `code`: the step as the graph has it.
+    Steps are equal, and are printed, without their arrays.
 
-    Where somebody's code was handed over: `variable`: what holds it there, divided by the number
-    that the whole chain has as a factor, if there is one; `where`: the `Place` that has made it,
-    with its `file`, `line`, `text` and `function`; `helpers`: of a wrong one, the lines before it
-    that have made parts of it which are not in the graph.
+    Attributes
+    ----------
+    name : str
+        What the graph calls it, as `G_weight`; empty where the graph has no such gradient.
+    shape : tuple of int
+        Of what was handed over.
+    absolute, relative : float
+        Its largest difference from the graph's, and that in relation to the largest element; NaN
+        where shapes differ.
+    verdict : str
+        "right", perhaps "but for float32 rounding", "but for rounding where terms cancel", "but for
+        the epsilon in log", or "by convention" (see `Report.conventions`); "wrong"; "follows from a
+        wrong one", where it is what its own step makes of a wrong gradient before it; or "not
+        judged", where the graph's own gradient is not finite or has no element.
+    reason : str
+        Why it is wrong, or not judged.
+    code : list of str
+        The step as the graph has it.
+    variable : str
+        Of somebody's code: what holds it there, divided by the number that the whole chain has as a
+        factor, if there is one.
+    where : Place or None
+        Of somebody's code: the line that has made it.
+    helpers : tuple of Place
+        Of somebody's code: for a wrong one, the lines before it that have made parts of it which are
+        not in the graph.
+    faults : tuple of str
+        The reason as codes for programs, the one that says most first.
+    kept : tuple of Kept
+        By which conventions it is right.
+    age : int or None
+        That of the Tensor whose gradient it is, by which a picture finds its card.
+    factor : float
+        By so much the whole chain, or this gradient until those of the leaves are made, is more than
+        the graph's.
+    array : ndarray or None
+        Its numbers as they were compared: lying as the graph's where they can, and divided by
+        `factor`. None of what is not in the graph.
 
-    `faults`: the reason for programs, the code that says most first: see `codes.CODES`. `kept`: by
-    which conventions it is right. `age`: that of the Tensor whose gradient it is, or whose
-    value where a forward is another one, by which `draw(loss, report=report)` finds its card.
-
-    `array`: its numbers as they were compared, lying as the graph's where they can, and divided by
-    `factor`: by so much the whole chain, or this gradient until those of the leaves are made, is
-    more than the graph's; None of what is not in the graph. Steps are equal, and are printed,
-    without their arrays.
+    Examples
+    --------
+    >>> from tinygrad_steel import Tensor, compare_backprop
+    >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> step = compare_backprop((x * 3).sum(), G_x=[3.0, 4.0]).first_wrong
+    >>> step.name, step.shape, step.absolute, step.code
+    ('G_x', (2,), 1.0, ['G_x = np.broadcast_to(G_loss * 3, (2,))'])
     """
 
     name: str
@@ -80,7 +110,7 @@ class Step(NamedTuple):
     array: np.ndarray | None = None
 
     def without_array(self) -> tuple[Any, ...]:
-        """All that it says in words and single numbers."""
+        """All that it says but for its array."""
         return self[:-1]
 
     def __eq__(self, other: object) -> bool:
@@ -95,13 +125,13 @@ class Step(NamedTuple):
 
     @property
     def status(self) -> str:
-        """The verdict as one of four words that do not change."""
+        """The verdict in one word: "right", "wrong", "follows" or "not-judged"."""
         if self.verdict.startswith(RIGHT):
             return "right"
         return {WRONG: "wrong", FOLLOWS: "follows"}.get(self.verdict, "not-judged")
 
     def to_dict(self) -> dict[str, Any]:
-        """What it says, in numbers, texts, lists and dicts alone."""
+        """What it says in numbers, texts, lists and dicts alone, as for JSON."""
         return {
             "gradient": self.name,
             "variable": self.variable,
@@ -120,32 +150,32 @@ class Step(NamedTuple):
 
     @property
     def called(self) -> str:
-        """What to call it in a sentence: by the variable, then by what it is."""
+        """What to call it in a sentence, as `dW (G_weight)`: by its variable, then by what it is."""
         if not self.variable or self.variable == self.name:
             return self.name
         return f"{self.variable} ({self.name})" if self.name else self.variable
 
     @property
     def unscaled(self) -> str:
-        """What holds it, without the number by which that is divided."""
+        """Its variable, without the number by which that is divided."""
         return self.variable.partition(" / ")[0] or self.name
 
     def row(self) -> tuple[str, ...]:
-        """Its row in the table."""
+        """Its row in the table that the report prints, cell by cell."""
         numbers = (f"{self.absolute:.2g}", f"{self.relative:.2g}")
         if np.isnan(self.absolute):
             numbers = ("-", "-")
         return (self.name, str(self.shape), *numbers, self.verdict)
 
     def row_with_place(self) -> tuple[str, ...]:
-        """The same where somebody's code was handed over."""
+        """Its row in the table of a report on somebody's code."""
         name, *rest, verdict = self.row()
         if verdict == UNKNOWN and self.reason != NO_SUCH:
             verdict = f"{verdict}: {self.reason}"
         return (name or "-", self.variable, *rest, verdict, str(self.where or "-"))
 
     def own_code(self) -> list[str]:
-        """The line that has made it."""
+        """The lines of somebody's code that have made it."""
         places = [*self.helpers, *([self.where] if self.where else [])]
         lines = []
         for place in places:
@@ -159,15 +189,16 @@ class Report:
 
     Attributes
     ----------
-    steps : list of Step
-        One for each gradient that was handed over, from the loss backwards: its `name`, `shape`,
-        largest difference (`absolute` and `relative`), `verdict`, `reason` and `code`.
     ok : bool
         Whether every gradient was judged and is right.
+    steps : list of Step
+        One for each gradient that was handed over, from the loss backwards: its `name`, `verdict`,
+        `reason`, and more.
     first_wrong : Step or None
         The first wrong step, from the loss backwards.
     faults : tuple of str
-        The codes of what is wrong first, such as `("batch-size",)`: see `to_dict`.
+        The codes of what is wrong first, such as `("batch-size",)`; empty where `ok`. What each
+        means stands in `tinygrad_steel.verify.codes.CODES`.
     conventions : list of Applied
         By what the gradients are right that differ from the graph's: each has its `name`, a `text`,
         and `is_strict`: whether they may be used as the graph's all the same.
@@ -188,11 +219,12 @@ class Report:
         each with its `file`, its name (`function`), its first line (`start`) and its `lines`. Empty
         where there is no source.
     learned : dict
-        Of somebody's code with a mistake: what it calls values of the graph that had no name, as
-        reasons do as well, and the ages of their Tensors.
+        Of somebody's code with a mistake: what it calls values of the graph that had no name, and
+        the ages of their Tensors. Reasons use these names as well.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from tinygrad_steel import Tensor, compare_backprop
     >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> report = compare_backprop(np.sum(np.square(x)), G_x=-2 * x.numpy())
@@ -251,7 +283,7 @@ class Report:
 
     @property
     def faults(self) -> tuple[Code, ...]:
-        """What is wrong first, as codes: see `codes.CODES`; empty where the report is `ok`."""
+        """What is wrong first, as codes that stay the same from version to version."""
         wrong = self.first_wrong
         if wrong is not None:
             return wrong.faults
@@ -261,22 +293,21 @@ class Report:
         return (*lacking, *(code for step in self.steps for code in step.faults)) or ("not-judged",)
 
     def to_dict(self) -> dict[str, Any]:
-        """What the report says, in numbers, texts, lists and dicts alone, as for JSON.
+        """What the report says in numbers, texts, lists and dicts alone, as for JSON.
 
         Returns
         -------
         dict
-            `ok`; `faults`: the codes of what is wrong first, which stay the same from one version
-            to the next, unlike the words; `first_wrong`: its place in `steps`, or None; `steps`:
-            for each gradient its `gradient`, `variable`, `shape`, `largest_difference` and
-            `relative` (None for NaN and infinity), `status` ("right", "wrong", "follows" or
-            "not-judged"), `verdict`, `faults`, `conventions`, `reason`, `graph_has` and, of somebody's code,
-            `where` (a dict of `file`, `line`, `text` and `function`) and `helpers`;
-            `conventions`: of each its `name`, `text` and `is_strict`; `unrecognised`; `missing`;
-            `note`; `is_complete`.
+            `ok`; `faults`; `first_wrong`, its place in `steps`, or None; `steps`, for each gradient a
+            dict of `gradient`, `variable`, `shape`, `largest_difference` and `relative` (None for NaN
+            and infinity), `status` ("right", "wrong", "follows" or "not-judged"), `verdict`,
+            `faults`, `conventions`, `reason`, `graph_has`, and of somebody's code `where` (a dict of
+            `file`, `line`, `text` and `function`) and `helpers`; `conventions`, of each its `name`,
+            `text` and `is_strict`; `unrecognised`; `missing`; `note`; `is_complete`.
 
         Examples
         --------
+        >>> import numpy as np
         >>> from tinygrad_steel import Tensor, compare_backprop
         >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True, name="x")
         >>> found = compare_backprop(np.sum(np.square(x)), G_x=-4 * x.numpy()).to_dict()
@@ -303,10 +334,9 @@ class Report:
         ----------
         strict : bool
             Whether to raise as well where the gradients of leaves cannot take the place of the
-            graph's: by a convention that changes their shape, their sign or their size, and that
-            the caller has not declared with `convention=`. Any slope at a kink is a gradient, and
-            what is divided last is right in the end: both pass. And whether to raise where nothing
-            was returned, kept or used of the gradient of a leaf.
+            graph's: where a convention that was not declared (`convention=`) changes their shape,
+            sign or size, and where the gradient of a leaf was not returned, kept or used. Any slope
+            at a kink passes, and so does what is divided at the end alone.
 
         Raises
         ------
@@ -327,7 +357,7 @@ class Report:
             )
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The table."""
+        """The table that it prints, row by row, each a tuple of its cells."""
         if not self.is_of_code:
             return [HEAD, *(step.row() for step in self.steps)]
         first, *rest = HEAD
@@ -341,7 +371,7 @@ class Report:
         return any(step.variable for step in [*self.steps, *self.unrecognised])
 
     def summary(self) -> list[str]:
-        """What is wrong and what would be right, and what could not be judged."""
+        """The sentences below the table: what is wrong, what would be right, what was not judged."""
         if self.ok:
             all_right = f"All {len(self.steps)} gradients are right."
             right = "The gradient is right." if len(self.steps) == 1 else all_right
@@ -362,11 +392,11 @@ class Report:
         return [*self.agreed(), *lines, *self.besides()]
 
     def agreed(self) -> list[str]:
-        """The conventions by which gradients are right."""
+        """A sentence on each convention by which gradients are right."""
         return [f"By convention: {convention.text}." for convention in self.conventions]
 
     def besides(self) -> list[str]:
-        """What else is to be said of somebody's code."""
+        """Sentences on what else is to be said of somebody's code."""
         lines = [f"Not seen: the gradient of {', '.join(self.missing)}."] if self.missing else []
         helpers = [f"{s.variable} ({s.where})" for s in self.unrecognised if not s.reason]
         unlisted = len([s for s in self.unrecognised if s.reason]) - MANY  # as rows of the table

@@ -24,16 +24,10 @@ FILES = itertools.count(1)  # the numbers of what is run
 def write_backprop(loss: Tensor, names: Names = None) -> Source:
     """Write the backprop of a loss as source that needs NumPy alone, chained as if by hand.
 
-    The parameters of the function `backprop` are the leaves of the graph (data first, then those
-    that require a gradient); it computes forward and backward for arrays of the traced shapes and
-    returns the loss and the gradient of each leaf that requires one. Named Tensors keep their
-    names, `G_name` is the gradient of the loss with respect to `name`; a name that cannot stand in
-    the source is changed, and a comment says so. The source comes from running the ops' own rules
-    on Tensors: no formula is written twice. The function raises ValueError where a mask, as in
-    `x[mask]`, takes another number of elements than it did.
-
-    What `dropout` and `noise` draw, the source draws again, from a generator that is its last
-    argument, `rng`: another one for each generator, and where somebody else has drawn in between.
+    Its function `backprop` takes the leaves of the graph, data first, then those that require a
+    gradient, as arrays of the traced shapes. It computes forward and backward, and returns the loss
+    and the gradient of each leaf that requires one. Named Tensors keep their names, and `G_name` is
+    the gradient of the loss with respect to `name`.
 
     Parameters
     ----------
@@ -51,17 +45,26 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
     Raises
     ------
     RuntimeError, ValueError
-        As `loss.backward()` does.
+        As `loss.backward()` does. The function itself raises ValueError where a mask, as in
+        `x[mask]`, takes another number of elements than it did.
     TypeError
         For an op of one's own that cannot be written in NumPy terms, or that draws random numbers
-        (other than by dropout and noise),
-        and where Python has read a number that the loss depends on (`if t > 0`, `rows[t]`): the
-        source would keep it whatever its arguments are.
+        other than by dropout and noise; and where Python has read a number that the loss depends on
+        (`if t > 0`, `rows[t]`): the source would keep it whatever its arguments are.
 
     Warns
     -----
     FrozenNumberWarning
         Where a number was read which may, or may not, be in the loss.
+
+    Notes
+    -----
+    The source comes from running the ops' own rules on Tensors: no formula is written twice. A name
+    that cannot stand in it is changed, and a comment says so.
+
+    What `dropout` and `noise` draw, it draws again, from a generator that is its last argument,
+    `rng`; there are several where there are several generators, and where somebody else has drawn in
+    between.
 
     Examples
     --------
@@ -103,16 +106,31 @@ def write_backprop(loss: Tensor, names: Names = None) -> Source:
 
 
 class Source(str):
-    """Python source, and `arguments`, with which it gives what the graph gave."""
+    """Python source, as `write_backprop` makes it: a str that can be run.
+
+    Attributes
+    ----------
+    arguments : dict of str
+        The arrays with which it gives what the graph gave, by the names of its arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_steel import Tensor, write_backprop
+    >>> w = Tensor([1.0, 2.0], requires_grad=True, name="w")
+    >>> source = write_backprop(np.sum(w * w))
+    >>> source.function()(**source.arguments)
+    (np.float64(5.0), array([2., 4.]))
+    """
 
     arrays: dict[str, Any]
     generators: Mapping[str, Sequence]
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arrays with which the graph was traced, by the names of the parameters.
+        """The arrays with which the graph was traced, by the names of the arguments.
 
-        A generator is a new one each time, in the state before the graph drew from it.
+        A random generator among them is a new one each time, as it was before the graph drew.
         """
         if not self.generators:
             return self.arrays
@@ -122,7 +140,7 @@ class Source(str):
         return source_page(self)
 
     def function(self) -> Callable[..., Any]:
-        """The function `backprop` itself; its lines show up in tracebacks."""
+        """The function `backprop` itself, whose lines show up in tracebacks."""
         file = f"<backprop {next(FILES)}>"
         linecache.cache[file] = (len(self), None, self.splitlines(keepends=True), file)
         namespace: dict[str, Any] = {}

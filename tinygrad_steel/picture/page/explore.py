@@ -32,13 +32,15 @@ THEMES = ("auto", "light", "dark")
 
 
 class Page:
-    """A graph that one steps through, forward and backward, as `explore` makes it.
+    """A page on which one steps through a graph, forward and backward, as `explore` makes it.
 
     In a notebook it shows itself; elsewhere, `open()` it in a browser or `save("loss.html")`. It is
     one file, which fetches nothing and can be sent to anybody. `print(page)` is the text tree.
 
     Attributes
     ----------
+    html : str
+        The whole file.
     data : dict
         All that the page shows, as JSON has it.
 
@@ -150,14 +152,15 @@ def explore(
 ) -> Page:
     """Make the page on which one steps through the graph behind a Tensor, forward and backward.
 
-    It shows the graph beside its backprop as NumPy source; each step says which value or gradient is
-    computed, from what, and marks the part of the line that does it. Neither data nor `.grad`
+    It shows the graph beside its backprop as NumPy source. Each step says which value or gradient is
+    computed, and from what, and marks the part of the line that does it. Neither data nor `.grad`
     change.
 
     Parameters
     ----------
     tensor : Tensor
-        The loss. Of what is no number, or requires no gradient, there is the forward alone.
+        The loss. Where it has more than one element, or requires no gradient, the page shows the
+        forward alone.
     names : dict, optional
         Variable names for Tensors without a name, such as `locals()`.
     chains : Report or dict of Reports, optional
@@ -182,7 +185,7 @@ def explore(
     Raises
     ------
     TypeError
-        For anything but a Tensor, and for chains or a record that are none.
+        For anything but a Tensor, and for chains that are no reports or a record that is no Record.
     ValueError
         For an unknown option, for a report about another graph or a record of another loss, and
         where there are too many cards for a page.
@@ -211,7 +214,11 @@ def explore(
 
     ages = None if record is None else record.ages
     names = names_with(tensor, names, chains, ages)
-    traced = None if record is None else record.named(names)
+    traced = None
+    if record is not None:
+        from .record import frames_of, with_names
+
+        traced = with_names(record.traced, names)
     story = make_story(tensor, names, fold, depth, traced)
     data = story.data
     if title is not True:
@@ -220,8 +227,6 @@ def explore(
     data["notes"] += dict.fromkeys(each["note"] for each in data["layouts"] if "note" in each)
     data["record"] = None
     if record is not None:
-        from .record import frames_of
-
         data["record"] = frames_of(story, record)
     data["chains"] = chains_of(story, chains, ages)
     return Page(data, draw(tensor, names=names, fold=fold, depth=depth), theme)

@@ -38,37 +38,46 @@ KEPT = ("v", "min", "max", "mean", "norm", "bad", "dead")  # what differs from f
 
 
 class Record:
-    """Keeps some moments of a training run, for the second slider of the page of `explore`.
+    """Moments of a training run, for the second slider on the page that `explore` makes.
 
-    The graph of `loss` is traced once, with the batch that it was computed from. `keep` computes it
-    anew, forward and backward, with the numbers that its leaves have at that moment, and keeps a
-    short form of each value and gradient: a sample, and statistics of the whole. So the frames show
-    what training makes of this one batch, whichever batches it is trained on, by whatever loop:
-    one of `backward()` and an optimizer's `step()`, a step of `compile_backprop`, or epochs of
-    `compile_epoch`.
+    Make it of one loss before training, call `keep(step)` in the training loop, and hand it over at
+    the end: `explore(run.loss, record=run)`. Each `keep` computes this one graph anew, forward and
+    backward, with the numbers that its leaves have at that moment. So the frames show what training
+    makes of one batch, whichever batches it is trained on, by whatever loop: `backward()` and an
+    optimizer's `step()`, a step of `compile_backprop`, or epochs of `compile_epoch`.
 
-    What is followed is `.data` of the Tensors behind the loss, written in place or assigned. What
-    is not: Tensors made anew (`w = w - rate * w.grad`), which the graph does not know; arrays in
-    the expression, such as the running statistics of a batch norm, which stay as they were when the
-    loss was computed, and so do the masks of `dropout`; and a number that stands in the expression.
+    Of each value and gradient a frame has a sample, and statistics of the whole.
 
     Parameters
     ----------
     loss : Tensor
-        A loss of one element, computed with the parameters that are trained. Of a batch of its own,
-        where the training loop assigns new batches to `x.data`.
+        A loss of one element, computed with the parameters that are trained. Where the training loop
+        assigns new batches to `x.data`, compute it from a batch of its own.
     names : dict, optional
         Variable names for Tensors without a name, such as `locals()`.
     every : int
-        From one frame to the next there are at least so many steps.
+        From one frame to the next there are at least so many steps, 1 or more.
     most : int
-        How many frames there are at most, from 2; of a graph of hundreds of values there are fewer.
-        Beyond that every other one is dropped, and `every` doubles.
+        How many frames there are at most, 2 or more; of a graph of hundreds of values there are
+        fewer. Where there would be more, every other one is dropped, and `every` doubles.
+
+    Attributes
+    ----------
+    loss : Tensor
+        The loss that it was made of.
+    steps : list of int
+        The step of each frame.
+    losses : list of float
+        The loss in each frame: that of the one batch.
+    every, most : int
+        As they are by now.
 
     Raises
     ------
-    RuntimeError, ValueError
-        As `loss.backward()` does, and ValueError for an `every` below 1 or a `most` below 2.
+    ValueError
+        For an `every` below 1 or a `most` below 2, and where the loss has more than one element.
+    RuntimeError
+        Where nothing requires a gradient, and where data was replaced since the loss was computed.
     TypeError
         For what is no Tensor, for an op of one's own that draws random numbers, and where Python
         has read a number that the loss depends on (`if t > 0`, `rows[t]`): the frames would keep
@@ -79,14 +88,12 @@ class Record:
     FrozenNumberWarning
         Where a number was read which may, or may not, be in the loss.
 
-    Attributes
-    ----------
-    steps : list of int
-        The steps of the frames.
-    losses : list of float
-        The loss of the one batch in each.
-    every, most : int
-        As they are by now.
+    Notes
+    -----
+    What is followed is `.data` of the Tensors behind the loss, written in place or assigned. What is
+    not: Tensors made anew (`w = w - rate * w.grad`), which the graph does not know; numbers and
+    arrays that stand in the expression, such as the running statistics of a batch norm; and the
+    masks of `dropout`, which stay as they were drawn.
 
     Examples
     --------
@@ -106,8 +113,6 @@ class Record:
     <Record of 3 frames, steps 0 to 4, loss 17 to 0.107>
     >>> run.steps, [round(loss, 3) for loss in run.losses]
     ([0, 2, 4], [17.0, 0.434, 0.107])
-
-    `explore(run.loss, record=run)` makes the page of it.
     """
 
     def __init__(self, loss: Tensor, names: Names = None, every: int = 1, most: int = 40):
@@ -120,7 +125,7 @@ class Record:
         self.fixed = [(t, t.age) for x, t in tensors if isinstance(x, Constant)]
         self.picked = [y for y in self.traced.program.applies if picks_by_mask(y)]
         parameters: list[Value] = [x for x, t in self.leaves.items() if t.requires_grad]
-        self.moving = {*parameters, *self.computed_from(parameters)}
+        self.moving = {*parameters, *computed_from(self.traced, parameters)}
         shapes = [y.shape for y in self.moving if y.op is not alias]
         self.side, self.most = samples(shapes, checked_count("most", most, 2))
         self.ages = {t: t.age for t in self.leaves.values()}
@@ -129,12 +134,11 @@ class Record:
     # Keeping
 
     def keep(self, step: int) -> bool:
-        """Keep a frame of this moment, where `every` says so; whether it did.
+        """Keep a frame of this moment, where `every` says so.
 
-        No data, no gradient and no generator changes. Where no frame is kept it takes a microsecond
-        or two. The step that was told last becomes a frame of the page in any case, as long as its
-        parameters are still there when the page is made: say one more after the training, and the
-        page ends where it did.
+        No data, no gradient and no generator changes; where no frame is kept it takes a microsecond
+        or two. The page ends with the step that was told last, as long as its parameters are still
+        there when the page is made: so call it once more after the training.
 
         Parameters
         ----------
@@ -154,60 +158,47 @@ class Record:
             For a step that is not larger than the one before, where data has another shape or dtype
             now, and where a mask, as in `x[mask]`, takes another number of elements.
         RuntimeError
-            Where a number in the loss has changed, a Tensor without a name.
+            Where a Tensor without a name, which stands in the loss as a number, has changed.
         """
-        step = self.checked_step(step)
-        self.latest = step, self.ages_now()
+        step = checked_step(step, self.latest)
+        self.latest = step, self._ages_now()
         if self.frames and step < self.frames[-1].step + self.every:
             return False
-        self.frames.append(self.frame(step))
+        self.frames.append(self._frame(step))
         if len(self.frames) > self.most:
-            self.thin()
+            self._thin()
         return self.frames[-1].step == step
 
-    def thin(self) -> None:
+    def _thin(self) -> None:
         """Drop every other frame; those to come are as far from each other as the rest is."""
         self.frames = self.frames[::2]
         gaps = [b - a for a, b in zip(self.steps, self.steps[1:])]
         self.every = max(2 * self.every, min(gaps, default=0))
 
-    def checked_step(self, step: Any) -> int:
-        """The step as an int, larger than the last one."""
-        try:
-            found = operator.index(step)
-        except TypeError:
-            raise TypeError(f"a step is a whole number, not {step!r:.60}") from None
-        if self.latest is not None and found <= self.latest[0]:
-            raise ValueError(
-                f"step {found} does not come after step {self.latest[0]}: steps rise from call to "
-                f"call; for another run make another Record"
-            )
-        return found
-
-    def ages_now(self) -> list[int]:
+    def _ages_now(self) -> list[int]:
         """When each leaf got its data."""
         return [t.age for t in self.leaves.values()]
 
-    def frame(self, step: int) -> Frame:
+    def _frame(self, step: int) -> Frame:
         """What the graph computes now."""
-        arrays = self.arrays_now()
+        arrays = self._arrays_now()
         changed: list[Value] = [
             x for x in self.leaves if not same(arrays[x], self.traced.arrays[x])
         ]
-        self.check_masks(arrays)
+        self._check_masks(arrays)
         with np.errstate(all="ignore"):  # an overflow is seen in the frame
             numbers = evaluate(self.traced.program, arrays)
         texts: dict[Value, str] = {}
         for x in changed:
-            texts[x] = self.entry(x, numbers[x])
-        for y in self.computed_from(changed):
-            texts[y] = texts[y.inputs[0]] if y.op is alias else self.entry(y, numbers[y])
+            texts[x] = entry(x, numbers[x], self.side)
+        for y in computed_from(self.traced, changed):
+            texts[y] = texts[y.inputs[0]] if y.op is alias else entry(y, numbers[y], self.side)
         parameters = b"".join(
             arrays[x].tobytes() for x, t in self.leaves.items() if t.requires_grad
         )
         return Frame(step, float(numbers[self.traced.loss].item()), texts, hash(parameters))
 
-    def arrays_now(self) -> dict[Value, np.ndarray]:
+    def _arrays_now(self) -> dict[Value, np.ndarray]:
         """What `evaluate` begins with: the data of the leaves, and the draws of when it was traced."""
         for t, age in self.fixed:
             if t.age != age:
@@ -227,7 +218,7 @@ class Record:
             found[x] = data
         return found
 
-    def check_masks(self, arrays: Mapping[Value, np.ndarray]) -> None:
+    def _check_masks(self, arrays: Mapping[Value, np.ndarray]) -> None:
         """ValueError where a mask takes another number of elements than in the graph."""
         program = self.traced.program
         for y in self.picked:
@@ -240,55 +231,17 @@ class Record:
                     f"np.where(mask, x, 0) for x[mask]"
                 )
 
-    def computed_from(self, leaves: Iterable[Value]) -> list[Apply]:
-        """What depends on these leaves, inputs first."""
-        found: set[Any] = {*leaves}
-        for y in self.traced.program.applies:
-            if y not in self.traced.random and not found.isdisjoint(y.inputs):
-                found.add(y)
-        return [y for y in self.traced.program.applies if y in found]
-
-    def entry(self, y: Value, array: np.ndarray) -> str:
-        """One array of a frame, in the form of the page."""
-        text = self.text(y, array)
-        found = {key: shorter(text[key]) for key in KEPT if key in text}
-        return json.dumps(found, allow_nan=False, separators=(",", ":"))
-
-    def text(self, y: Value, array: np.ndarray) -> dict[str, Any]:
-        """An array as all frames show it, and of a relu how many units are dead."""
-        digits = DIGITS if array.size > 1 else DIGITS_ALONE
-        text = as_text(array, self.side, self.side, digits)
-        dead = dead_units(y, array)
-        return text | {"dead": dead} if dead else text
-
-    def named(self, names: Names) -> Traced:
-        """The traced loss, in which Tensors that had no name when it was recorded have one."""
-        given = GivenNames(names)
-        found = {x: name for t, x in self.traced.made.items() if (name := given.of(t))}
-        return dataclasses.replace(self.traced, names={**found, **self.traced.names})
-
     # What was kept
 
     @property
     def steps(self) -> list[int]:
-        """The steps of the frames."""
+        """The step of each frame."""
         return [frame.step for frame in self.frames]
 
     @property
     def losses(self) -> list[float]:
         """The loss in each frame: that of the one batch."""
         return [frame.loss for frame in self.frames]
-
-    def with_last(self) -> list[Frame]:
-        """The frames, and one of the step that was told last, where its parameters are there."""
-        if self.latest is None:
-            raise ValueError(
-                "the Record has no frames: call keep(step) in the training loop, before or after "
-                "each step"
-            )
-        step, ages = self.latest
-        is_missing = step > self.frames[-1].step and ages == self.ages_now()
-        return [*self.frames, self.frame(step)] if is_missing else self.frames
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -338,6 +291,36 @@ def with_each_vjp(traced: Traced) -> Traced:
     return single.extended()
 
 
+def computed_from(traced: Traced, leaves: Iterable[Value]) -> list[Apply]:
+    """What depends on these leaves, inputs first."""
+    found: set[Any] = {*leaves}
+    for y in traced.program.applies:
+        if y not in traced.random and not found.isdisjoint(y.inputs):
+            found.add(y)
+    return [y for y in traced.program.applies if y in found]
+
+
+def with_names(traced: Traced, names: Names) -> Traced:
+    """A traced loss in which Tensors that had no name when it was recorded have one."""
+    given = GivenNames(names)
+    found = {x: name for t, x in traced.made.items() if (name := given.of(t))}
+    return dataclasses.replace(traced, names={**found, **traced.names})
+
+
+def checked_step(step: Any, latest: tuple[int, list[int]] | None) -> int:
+    """The step as an int, larger than the last one."""
+    try:
+        found = operator.index(step)
+    except TypeError:
+        raise TypeError(f"a step is a whole number, not {step!r:.60}") from None
+    if latest is not None and found <= latest[0]:
+        raise ValueError(
+            f"step {found} does not come after step {latest[0]}: steps rise from call to "
+            f"call; for another run make another Record"
+        )
+    return found
+
+
 def checked_count(name: str, value: Any, least: int) -> int:
     """A number of steps or frames; TypeError for none, ValueError below the least."""
     try:
@@ -347,6 +330,21 @@ def checked_count(name: str, value: Any, least: int) -> int:
     if found < least:
         raise ValueError(f"{name} is at least {least}, not {found}")
     return found
+
+
+def entry(y: Value, array: np.ndarray, side: int) -> str:
+    """One array of a frame, in the form of the page."""
+    text = text_of(y, array, side)
+    found = {key: shorter(text[key]) for key in KEPT if key in text}
+    return json.dumps(found, allow_nan=False, separators=(",", ":"))
+
+
+def text_of(y: Value, array: np.ndarray, side: int) -> dict[str, Any]:
+    """An array as all frames show it, and of a relu how many units are dead."""
+    digits = DIGITS if array.size > 1 else DIGITS_ALONE
+    text = as_text(array, side, side, digits)
+    dead = dead_units(y, array)
+    return text | {"dead": dead} if dead else text
 
 
 def same(a: np.ndarray, b: np.ndarray) -> bool:
@@ -393,20 +391,32 @@ def frames_of(story: Story, record: Record) -> dict[str, Any]:
     The arrays of the story which the frames show take their sampling, so that one lies over the
     other.
     """
-    frames = record.with_last()
+    frames = with_last(record)
     kept = {y for frame in frames for y in frame.arrays}
     shown = {y: i for y, i in story.values.items() if y in kept}
     numbers, arrays = record.traced.numbers(), story.data["arrays"]
     resampled = kept | record.moving | record.traced.late  # what is added up is sampled alike
     for y, i in story.values.items():
         if y in resampled:
-            arrays[i] = record.text(y, numbers[y])
+            arrays[i] = text_of(y, numbers[y], record.side)
     found = [shown_frame(frame, shown) for frame in frames]
     scale = {str(i): scale_of(str(i), arrays[i], found) for i in shown.values()}
     since = unchanged_since(frames)
     for frame, hints in zip(found, hints_of(story.data, found, since)):
         frame["hints"] = hints
     return {"frames": found, "scale": scale}
+
+
+def with_last(record: Record) -> list[Frame]:
+    """The frames, and one of the step that was told last, where its parameters are there."""
+    if record.latest is None:
+        raise ValueError(
+            "the Record has no frames: call keep(step) in the training loop, before or after "
+            "each step"
+        )
+    step, ages = record.latest
+    is_missing = step > record.frames[-1].step and ages == record._ages_now()
+    return [*record.frames, record._frame(step)] if is_missing else record.frames
 
 
 def shown_frame(frame: Frame, shown: Mapping[Value, int]) -> dict[str, Any]:
