@@ -33,11 +33,6 @@ from .protocol import Protocol
 from .recording import RECORDING, next_age
 from .views import viewed_by
 
-# What a Tensor has for the engine alone, and `dir` does not show.
-WITHIN = {
-    *("check_requires_grad", "copied", "given_axis", "move", "note_count", "origin", "read"),
-    *("record_op", "unrecorded", "viewed"),
-}
 PLAIN_NUMBERS = (int, float, np.number, np.bool_)
 BACKWARD = threading.Lock()  # two threads may add to the gradient of one leaf
 
@@ -411,8 +406,8 @@ class Tensor(Methods, Answers, Operators, Protocol, OtherWords):
         return y
 
     def __dir__(self) -> list[str]:
-        """What can be used, for whoever looks for it by completion."""
-        hidden = ATTRIBUTES.keys() | WITHIN
+        """What can be used, for whoever looks for it by completion; ops alone call record_op."""
+        hidden = {*ATTRIBUTES, "record_op"}
         return [name for name in super().__dir__() if name not in hidden]
 
     def __setitem__(self, index: Any, value: Any) -> None:
