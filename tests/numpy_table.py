@@ -123,7 +123,8 @@ def page() -> str:
         "# NumPy's functions on Tensors",
         "",
         f"What becomes of each function of NumPy {VERSION} that is given a Tensor. Written by "
-        "`python tests/numpy_table.py` from the registry, and checked by the tests.",
+        "`python tests/numpy_table.py` from the registry, and checked by the tests. What ops compute, and "
+        "their gradients, are in [reference.md](reference.md).",
     ]
     for title, names in found.items():
         lines += ["", f"## {TITLES[title]}", "", ", ".join(names)]
