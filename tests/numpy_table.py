@@ -64,6 +64,15 @@ def kind(name: str, function: Any) -> str:
 
 def kind_of_answer(function: Any) -> str:
     """What a spelling answers with, found by asking it: the most that it does for any arguments that suit it."""
+    found = set()
+    for y in answers(function):
+        found |= {*map(kind_of, y if isinstance(y, tuple | list) else [y])}
+    assert found, f"{function} is not asked: add a call that suits it"
+    return next(kind for kind in TITLES if kind in found)
+
+
+def answers(function: Any) -> list[Any]:
+    """What a spelling answers to calls of many kinds, of which some suit it."""
     t = Tensor([[2.0, 0.5, 0.1], [0.5, 3.0, 0.2], [0.1, 0.2, 4.0]], requires_grad=True)
     mask, vector, ones = t > 1, t[0], np.ones((3, 3), int)
     calls = [
@@ -84,17 +93,15 @@ def kind_of_answer(function: Any) -> str:
         (t, 0, 1),
         (vector,),
     ]
-    found = set()
+    found = []
     for given in calls:
         with (
             contextlib.suppress(Exception),
             warnings.catch_warnings(),
         ):  # what the function does not take
             warnings.simplefilter("ignore")
-            y = SPELLINGS[function](*given)
-            found |= {*map(kind_of, y if isinstance(y, tuple | list) else [y])}
-    assert found, f"{function} is not asked: add a call that suits it"
-    return next(kind for kind in TITLES if kind in found)
+            found.append(SPELLINGS[function](*given))
+    return found
 
 
 def kind_of(y: Any) -> str:
@@ -116,7 +123,8 @@ def page() -> str:
         "# NumPy's functions on Tensors",
         "",
         f"What becomes of each function of NumPy {VERSION} that is given a Tensor. Written by "
-        "`python tests/numpy_table.py` from the registry, and checked by the tests.",
+        "`python tests/numpy_table.py` from the registry, and checked by the tests. What ops compute, and "
+        "their gradients, are in [reference.md](reference.md).",
     ]
     for title, names in found.items():
         lines += ["", f"## {TITLES[title]}", "", ", ".join(names)]

@@ -3,6 +3,7 @@
 import ast
 import doctest
 import io
+import pydoc
 import re
 import subprocess
 import sys
@@ -138,6 +139,26 @@ def test_a_public_example_runs_when_pasted(name, registry):
         doctest.DocTest(examples, {}, name, None, 0, None), out=said.write
     )
     assert not found.failed, said.getvalue()
+
+
+def test_help_is_a_map():
+    """It names everything that is public, on one screen, before all that Python lists."""
+    text = tinygrad_steel.__doc__
+    assert {*tinygrad_steel.__all__} <= {*re.findall(r"\w+", text)}
+    assert [int(n) for n in re.findall(r"^(\d+)\. ", text, re.MULTILINE)] == [*range(1, 11)]
+    assert len(text.splitlines()) <= 60
+    page = pydoc.render_doc(tinygrad_steel, renderer=pydoc.plaintext)
+    lines = [line.strip() for line in page.splitlines()]
+    assert lines.index("DESCRIPTION") < 10
+    assert lines.index("10. " + text.split("10. ")[1].split("\n")[0]) < lines.index("CLASSES")
+
+
+def test_what_completion_shows():
+    shown = [name for name in dir(tinygrad_steel) if not name.startswith("__")]
+    assert shown == sorted(tinygrad_steel.__all__)
+    names = {}
+    exec("from tinygrad_steel import *", names)
+    assert names.keys() - {"__builtins__"} == {*tinygrad_steel.__all__}
 
 
 def test_an_unknown_name():

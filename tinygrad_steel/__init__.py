@@ -1,4 +1,60 @@
-"""tinygrad_steel: reverse-mode autodiff on NumPy, made to be seen and trusted."""
+"""Reverse-mode autodiff on NumPy, made to be seen and trusted.
+
+Ten things to do with it, and the names for each; `help(tinygrad_steel.draw)` says all of one.
+
+>>> import numpy as np
+>>> from tinygrad_steel import *
+>>> x, y = Tensor([[0.5], [2.0]], name="x"), Tensor([[1.0], [3.0]], name="y")
+>>> w = Tensor([[1.0]], requires_grad=True, name="w")
+
+1. Compute: Tensor takes operators and NumPy's functions. Beyond NumPy: relu, sigmoid, softmax,
+   log_softmax, logsumexp, softmax_cross_entropy, sigmoid_cross_entropy, conv2d, max_pool, avg_pool,
+   batch_norm, layer_norm, normalize, update_running, dropout, noise.
+   >>> loss = np.mean(np.square(x @ w - y))
+
+2. Differentiate: loss.backward() leaves w.grad; grad, value_and_grad, jacobian, hessian, hvp.
+   no_grad records nothing; detect_anomaly finds where NaN begins.
+   >>> grad(loss, w)
+   Tensor([[-2.25]], op=matmul, requires_grad=True)
+
+3. Train: SGD and Adam, or an Optimizer of your own.
+   >>> optimizer = SGD([w], learning_rate=0.1)
+   >>> loss.backward(), optimizer.step(), w.numpy()
+   (None, None, array([[1.225]]))
+
+4. Read the backprop: write_backprop has all of it as NumPy source, vjp_formulas one step of it,
+   formula what was computed.
+   >>> formula(loss), vjp_formulas(x @ w)
+   ('mean(square(x @ w - y))', [None, 'x.T @ g'])
+
+5. Check a backprop of your own: compare_backprop says which step is the first wrong one, and why.
+   For tests and graders: assert_backprop, grade_backprop, GradientError.
+   >>> loss, by_hand = np.mean(np.square(x @ w - y)), x.numpy().T @ (y - x @ w).numpy()
+   >>> compare_backprop(loss, G_w=by_hand).first_wrong.reason
+   'the sign is wrong'
+
+6. Check gradients by finite differences: check_gradients; check_op for an op.
+   >>> check_gradients(lambda w: np.mean(np.square(x @ w - y)), w)
+
+7. See it: draw (a Picture), explore (a Page to step through, with the Record of a training);
+   scope puts what is computed in it into one box.
+   >>> picture = draw(loss, view="backward")
+
+8. Run it faster: compile_backprop for a step of training, compile_epoch for many.
+   >>> step = compile_backprop(loss, optimizer=optimizer, backend="numpy")
+
+9. Use it elsewhere: export_onnx.
+   >>> export_onnx(x @ w, "model.onnx", x)  # doctest: +SKIP
+
+10. Add an op: op declares it, random_sample and sample_of are what it is proven on; all are in OPS.
+   >>> check_op(OPS["logsumexp"])
+
+What is odd is said by BroadcastWarning and FrozenNumberWarning; RendererNotFound, how to draw without
+Graphviz. `arrays` and `values` are old names of random_sample and sample_of.
+
+Read on: README.md, and examples/tutorials/: 1_from_the_book.ipynb to 6_fast.ipynb, reference.md
+(every op, its gradient and its conventions), numpy.md (every function of NumPy).
+"""
 
 from __future__ import annotations
 
@@ -151,4 +207,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """The public names; what Python itself has of a module besides."""
+    own = (name for name in globals() if name.startswith("__"))
+    return sorted({*own, *__all__})

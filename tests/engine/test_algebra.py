@@ -367,6 +367,20 @@ def test_dependent_columns():
     assert np.isnan(grad(np.sum(np.linalg.svd(x, False).U * drawn(3, 2)), x).data).all()
 
 
+@pytest.mark.parametrize("shape", [(3, 3), (8, 3), (30, 12)])
+def test_a_column_that_depends_on_others_however_large_they_are(shape):
+    data = drawn(*shape) * 10.0 ** (np.arange(shape[1]) % 5 * 3 - 6)
+    weights = [drawn(*shape), drawn(shape[1], shape[1])]
+
+    def gradients(data):
+        x = leaf(data)
+        return [grad(np.sum(y * w), x).data for y, w in zip(np.linalg.qr(x), weights, strict=True)]
+
+    assert all(np.isfinite(g).all() for g in gradients(data))
+    data[:, 2] = data[:, :2] @ [2.0, -0.5]
+    assert all(np.isnan(g).any() for g in gradients(data))
+
+
 def test_singular_values_of_0_have_slope_0():
     x = leaf(np.zeros((2, 2)))
     np.linalg.norm(x, "nuc").backward()

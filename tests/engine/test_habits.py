@@ -213,3 +213,14 @@ def test_what_fills_in_place_is_refused(fill):
 def test_complex_numbers_are_one_plain_sentence(make):
     with pytest.raises(TypeError, match="a Tensor holds real"):
         make(tensor())
+
+
+def test_completion_shows_what_can_be_used():
+    """No word of others, and nothing that the engine alone has; all of it can be asked for."""
+    t = Tensor([[1.0, 2.0]], requires_grad=True, name="t")
+    shown = {name for name in dir(t) if not name.startswith("_")}
+    assert not shown & {*ATTRIBUTES, "record_op"}
+    assert {"backward", "grad", "sum", "T", "shape", "numpy", "op", "inputs"} <= shown
+    for name in shown:
+        assert getattr(type(t), name).__doc__, f"{name} says nothing of itself"
+        getattr(t, name)

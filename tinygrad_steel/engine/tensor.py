@@ -406,7 +406,9 @@ class Tensor(Methods, Answers, Operators, Protocol, OtherWords):
         return y
 
     def __dir__(self) -> list[str]:
-        return [name for name in super().__dir__() if name not in ATTRIBUTES]
+        """What can be used, for whoever looks for it by completion; ops alone call record_op."""
+        hidden = {*ATTRIBUTES, "record_op"}
+        return [name for name in super().__dir__() if name not in hidden]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(

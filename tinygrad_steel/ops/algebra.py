@@ -88,7 +88,10 @@ inv.vjp(lambda g, y, x: -turned(y) @ g @ turned(y))
     ],
 )
 def solve(a: Any, b: Any) -> Any:
-    """What `a @ y` must be multiplied with to give `b`: a vector only where `b` has one axis."""
+    """The `y` with `a @ y` equal to `b`, which counts as a vector only where it has one axis.
+
+    LinAlgError where `a` has no inverse.
+    """
     return np.linalg.solve(a, b)
 
 
@@ -357,7 +360,12 @@ def mirrored(x: Any) -> Any:
 
 
 def divided_by_r(x: Any, r: Any) -> Any:
-    """x @ inv(r.T); NaN where a column of `r` depends on those before, with 0 on the diagonal."""
+    """x @ inv(r.T); NaN where a column of `r` depends on those before, with 0 on the diagonal.
+
+    Rounding puts there, in place of 0, some units in the last place of the column's largest number.
+    """
     one = np.eye(r.shape[-1], dtype=bool)
-    lengths = nan_at_zero(np.sum(np.where(one, r, 0), axis=-1))
+    rest = np.sum(np.where(one, r, 0), axis=-1)
+    noise = x.shape[-2] * np.finfo(r.dtype).eps * np.max(np.abs(r), axis=-2)
+    lengths = np.where(np.abs(rest) <= noise, np.nan, rest)
     return turned(np.linalg.solve(np.where(one, columns(lengths), r), turned(x)))

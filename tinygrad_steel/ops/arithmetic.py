@@ -1,4 +1,4 @@
-"""Arithmetic. The engine undoes broadcasting, so that `add` can hand `g` to both sides as it is."""
+"""Arithmetic: sums, products, powers. The engine undoes broadcasting, so that `add` hands on `g` as it is."""
 
 from __future__ import annotations
 
@@ -18,23 +18,36 @@ add = define(
     "add",
     np.add,
     samples=[SAME, ROW, random_sample((2, 1), (1, 3)), random_sample((), (2,))],
+    doc="The sum. A gradient is that of the result on both sides; where one was broadcast, it is summed.",
 )
 add.vjp(lambda g, y, a, b: g)
 add.vjp(lambda g, y, a, b: g)
 
-subtract = define("subtract", np.subtract, samples=[SAME, random_sample((3,), (2, 1))])
+subtract = define(
+    "subtract", np.subtract, samples=[SAME, random_sample((3,), (2, 1))], doc="The difference."
+)
 subtract.vjp(lambda g, y, a, b: g)
 subtract.vjp(lambda g, y, a, b: -g)
 
-multiply = define("multiply", np.multiply, samples=[SAME, ROW, random_sample((), (2, 2))])
+multiply = define(
+    "multiply",
+    np.multiply,
+    samples=[SAME, ROW, random_sample((), (2, 2))],
+    doc="The product, element by element.",
+)
 multiply.vjp(lambda g, y, a, b: g * b)
 multiply.vjp(lambda g, y, a, b: g * a)
 
-divide = define("divide", np.divide, samples=[SAME, random_sample((2, 1), (3,))])
+divide = define(
+    "divide",
+    np.divide,
+    samples=[SAME, random_sample((2, 1), (3,))],
+    doc="The quotient. A division by 0 is NumPy's: infinity or NaN, in result and gradients.",
+)
 divide.vjp(lambda g, y, a, b: g / b)
 divide.vjp(lambda g, y, a, b: -g * y / b)
 
-negative = define("negative", np.negative, samples=[random_sample((2, 3))])
+negative = define("negative", np.negative, samples=[random_sample((2, 3))], doc="The negative.")
 negative.vjp(lambda g, y, x: -g)
 
 

@@ -30,7 +30,7 @@ def dropout(x: Any, rate: float, rng: Generator | None = None, name: str = "mask
     Parameters
     ----------
     x : Tensor or array
-        Of any shape.
+        Of any shape; integers are taken as float64.
     rate : float
         The share of elements that are dropped, from 0 to below 1.
     rng : numpy.random.Generator or numpy.random.RandomState
@@ -41,18 +41,19 @@ def dropout(x: Any, rate: float, rng: Generator | None = None, name: str = "mask
     Returns
     -------
     Tensor or array
-        Of the shape of `x`.
+        Of the shape and float dtype of `x`.
 
     Raises
     ------
     TypeError
-        Where `rng` is no generator.
+        Where `rng` is no generator, or the rate no number.
     ValueError
         For a rate outside of 0 <= rate < 1.
 
     References
     ----------
-    Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
+    Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014,
+    Journal of Machine Learning Research 15.
 
     Examples
     --------
@@ -77,7 +78,7 @@ def noise(x: Any, spread: float, rng: Generator | None = None, name: str = "nois
     Parameters
     ----------
     x : Tensor or array
-        Of any shape.
+        Of any shape; integers are taken as float64.
     spread : float
         The standard deviation, 0 or more.
     rng : numpy.random.Generator or numpy.random.RandomState
@@ -88,12 +89,12 @@ def noise(x: Any, spread: float, rng: Generator | None = None, name: str = "nois
     Returns
     -------
     Tensor or array
-        Of the shape of `x`.
+        Of the shape and float dtype of `x`.
 
     Raises
     ------
     TypeError
-        Where `rng` is no generator.
+        Where `rng` is no generator, or the spread no number.
     ValueError
         For a spread that is negative or not finite.
 

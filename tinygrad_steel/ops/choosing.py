@@ -14,23 +14,43 @@ from .samples import random_sample, sample_of
 Bound = float | None
 PAIRS = [random_sample((2, 3), (2, 3)), random_sample((2, 3), ())]
 
-# Ties share evenly: half of the gradient for each side.
-
-maximum = define("maximum", np.maximum, samples=PAIRS, choosing=True)
+maximum = define(
+    "maximum",
+    np.maximum,
+    samples=PAIRS,
+    choosing=True,
+    doc="The larger of two; ties share evenly, half of the gradient for each side.",
+)
 maximum.vjp(lambda g, y, a, b: g * nan_stays(y, (a > b) + beside(y, 0.5) * (a == b)))
 maximum.vjp(lambda g, y, a, b: g * nan_stays(y, (b > a) + beside(y, 0.5) * (a == b)))
 
-minimum = define("minimum", np.minimum, samples=PAIRS, choosing=True)
+minimum = define(
+    "minimum",
+    np.minimum,
+    samples=PAIRS,
+    choosing=True,
+    doc="The smaller of two; ties share evenly, half of the gradient for each side.",
+)
 minimum.vjp(lambda g, y, a, b: g * nan_stays(y, (a < b) + beside(y, 0.5) * (a == b)))
 minimum.vjp(lambda g, y, a, b: g * nan_stays(y, (b < a) + beside(y, 0.5) * (a == b)))
 
-# As these, but of a number and NaN they take the number, which gets all of the gradient.
-
-fmax = define("fmax", np.fmax, samples=PAIRS, choosing=True)
+fmax = define(
+    "fmax",
+    np.fmax,
+    samples=PAIRS,
+    choosing=True,
+    doc="The larger of two, ties share evenly. Of a number and NaN it is the number, with all of the gradient.",
+)
 fmax.vjp(lambda g, y, a, b: g * nan_stays(y, (a > b) + beside(y, 0.5) * (a == b) + np.isnan(b)))
 fmax.vjp(lambda g, y, a, b: g * nan_stays(y, (b > a) + beside(y, 0.5) * (a == b) + np.isnan(a)))
 
-fmin = define("fmin", np.fmin, samples=PAIRS, choosing=True)
+fmin = define(
+    "fmin",
+    np.fmin,
+    samples=PAIRS,
+    choosing=True,
+    doc="The smaller of two, ties share evenly. Of a number and NaN it is the number, with all of the gradient.",
+)
 fmin.vjp(lambda g, y, a, b: g * nan_stays(y, (a < b) + beside(y, 0.5) * (a == b) + np.isnan(b)))
 fmin.vjp(lambda g, y, a, b: g * nan_stays(y, (b < a) + beside(y, 0.5) * (a == b) + np.isnan(a)))
 

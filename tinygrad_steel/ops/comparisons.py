@@ -19,23 +19,60 @@ MASKS = [sample_of([True, False], [True, True])]
 
 compare = functools.partial(define, constant=True, jumps=True)
 
-greater = compare("greater", np.greater, samples=ROW)
-greater_equal = compare("greater_equal", np.greater_equal, samples=SOME_EQUAL)
-less = compare("less", np.less, samples=ROW)
-less_equal = compare("less_equal", np.less_equal, samples=SOME_EQUAL)
-equal = compare("equal", np.equal, samples=SOME_EQUAL)
-not_equal = compare("not_equal", np.not_equal, samples=SOME_EQUAL)
+greater = compare("greater", np.greater, samples=ROW, doc="Whether a > b; NaN is not.")
+greater_equal = compare(
+    "greater_equal", np.greater_equal, samples=SOME_EQUAL, doc="Whether a >= b; NaN is not."
+)
+less = compare("less", np.less, samples=ROW, doc="Whether a < b; NaN is not.")
+less_equal = compare(
+    "less_equal", np.less_equal, samples=SOME_EQUAL, doc="Whether a <= b; NaN is not."
+)
+equal = compare(
+    "equal", np.equal, samples=SOME_EQUAL, doc="Whether a and b are equal; NaN is equal to nothing."
+)
+not_equal = compare(
+    "not_equal",
+    np.not_equal,
+    samples=SOME_EQUAL,
+    doc="Whether a and b are not equal; NaN is equal to nothing.",
+)
 
 question = functools.partial(define, constant=True)
 
-logical_and = question("logical_and", np.logical_and, samples=MASKS)
-logical_or = question("logical_or", np.logical_or, samples=MASKS)
-logical_xor = question("logical_xor", np.logical_xor, samples=MASKS)
-logical_not = question("logical_not", np.logical_not, samples=[sample_of([True, False])])
-isnan = question("isnan", np.isnan, samples=[sample_of([1.0, np.nan])])
-isinf = question("isinf", np.isinf, samples=[sample_of([1.0, -np.inf])])
-signbit = compare("signbit", np.signbit, samples=[sample_of([1.0, -2.0, -0.0])])
-isfinite = question("isfinite", np.isfinite, samples=[sample_of([1.0, np.nan, np.inf])])
+logical_and = question(
+    "logical_and",
+    np.logical_and,
+    samples=MASKS,
+    doc="Whether both are true; a number is, but for 0.",
+)
+logical_or = question(
+    "logical_or", np.logical_or, samples=MASKS, doc="Whether one of the two is true, or both."
+)
+logical_xor = question(
+    "logical_xor", np.logical_xor, samples=MASKS, doc="Whether just one of the two is true."
+)
+logical_not = question(
+    "logical_not", np.logical_not, samples=[sample_of([True, False])], doc="Whether it is false."
+)
+isnan = question("isnan", np.isnan, samples=[sample_of([1.0, np.nan])], doc="Whether it is NaN.")
+isinf = question(
+    "isinf",
+    np.isinf,
+    samples=[sample_of([1.0, -np.inf])],
+    doc="Whether it is infinity, or minus infinity.",
+)
+signbit = compare(
+    "signbit",
+    np.signbit,
+    samples=[sample_of([1.0, -2.0, -0.0])],
+    doc="Whether it has a minus sign, as -0.0 has.",
+)
+isfinite = question(
+    "isfinite",
+    np.isfinite,
+    samples=[sample_of([1.0, np.nan, np.inf])],
+    doc="Whether it is neither infinite nor NaN.",
+)
 
 
 @question("isclose", samples=SOME_EQUAL, elementwise=True)

@@ -123,13 +123,15 @@ def op(
     Examples
     --------
     >>> import numpy as np
-    >>> from tinygrad_steel import Tensor, op, random_sample
+    >>> from tinygrad_steel import Tensor, op, random_sample, vjp_formulas
     >>> samples = [random_sample((2, 3))]
     >>> cube = op("cube", lambda x: x * x * x, lambda g, y, x: g * 3 * x * x, samples=samples)
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
     >>> np.sum(cube(x)).backward()
     >>> x.grad
     array([ 3., 12.])
+    >>> vjp_formulas(cube(x))  # its rule as code
+    ['3 * x * g * x']
     """
     facts: dict[str, Any] = {
         "elementwise": elementwise,
@@ -162,6 +164,7 @@ def define(
     name: str,
     forward: Forward | None = None,
     *,
+    doc: str = "",
     reduction: bool = False,
     moves: bool = False,
     choosing: bool = False,
@@ -173,6 +176,9 @@ def define(
 ) -> Any:
     """An op of the library's own: with the facts that readers ask for, and rules that are trusted.
 
+    `doc`: what is said of it, where the forward is NumPy's and says something else. The page of all
+    ops shows that, or the docstring of the forward (examples/tutorials/reference.md).
+
     Its vjps follow, one for each input in order: `exp.vjp(lambda g, y, x: g * y)`. What `op` checks
     of a declaration, a test checks of these (tests/ops/test_every_op.py): no import waits for it.
     """
@@ -182,6 +188,7 @@ def define(
         return functools.partial(define, name, **own, **facts)
     samples, twins = facts.pop("samples"), facts.pop("twins", ())
     new = Op(name, forward, (), samples, **facts)
+    new.__doc__ = doc or forward.__doc__
     new.trust()
     for fact, holds in own.items():
         setattr(new, fact, holds)

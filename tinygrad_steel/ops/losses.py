@@ -31,15 +31,30 @@ def one_hot(ids: Any, *, classes: int) -> Any:
     keeps=True,
 )
 def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
-    """The loss of each row (N,) of `logits` (N, C): -sum(labels * log_softmax(logits)), exact.
+    """The loss of each row of logits: -sum(labels * log_softmax(logits)), exact and without overflow.
 
-    `labels`: one-hot or soft (N, C), which need not sum to 1, or integer class ids (N,). ValueError
-    for other shapes and for ids out of range. A logit of -inf with label 0 costs nothing
-    (0 * log 0 = 0); a row of -inf alone, or with an inf, has no softmax, and its loss is NaN.
-    Nothing overflows. Integer logits are taken as float64.
+    A logit of -inf with label 0 costs nothing (0 * log 0 = 0). A row of -inf alone, or with an inf,
+    has no softmax, and its loss is NaN.
 
-    Keeps its gradient, but for `g`.
+    Parameters
+    ----------
+    logits : Tensor or array (N, C)
+        Floats; integers are taken as float64.
+    labels : Tensor or array (N, C) or (N,)
+        One-hot or soft rows, which need not sum to 1, or integer class ids from 0 to C - 1.
 
+    Returns
+    -------
+    Tensor or array (N,)
+        One loss for each row; their mean is what networks are trained on.
+
+    Raises
+    ------
+    ValueError
+        For other shapes, ids that are no integers or out of range, and a single class.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> from tinygrad_steel import softmax_cross_entropy
     >>> softmax_cross_entropy(np.array([[1000.0, 0.0], [0.0, 0.0]]), np.array([1, 0]))
@@ -48,6 +63,7 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     logits = floats(logits)
     rows = label_rows(logits, labels)
     shifted = logits - largest(logits, 1, keepdims=True)
+    # What is kept is the gradient, but for `g`.
     if is_finite_and_alike(shifted, rows):
         return cross_entropy_of(shifted, rows)
     e = np.exp(shifted)
@@ -110,12 +126,34 @@ def check_ids(ids: Any, classes: int) -> None:
     elementwise=True,
 )
 def sigmoid_cross_entropy(logits: Any, labels: Any) -> Any:
-    """Elementwise -labels * log(sigmoid(logits)) - (1 - labels) * log(1 - sigmoid(logits)).
+    """-labels * log(sigmoid(logits)) - (1 - labels) * log(1 - sigmoid(logits)), element by element.
 
-    It is exact for all finite logits. `labels`: 0 to 1, of the shape of `logits` or a single number
-    (ValueError else: (N, 1) with (N,) would give N x N). Written as max(x, 0) - x * labels + log(1
-    + exp(-|x|)), the same formula with its two overflows taken out.
+    It is computed as max(x, 0) - x * labels + log(1 + exp(-abs(x))), the same formula with its two
+    overflows taken out, and so exact for all finite logits.
 
+    Parameters
+    ----------
+    logits : Tensor or array
+        Of any shape; integers are taken as float64.
+    labels : Tensor or array
+        From 0 to 1, of the shape of the logits, or a single number.
+
+    Returns
+    -------
+    Tensor or array
+        One loss for each logit; their mean is what networks are trained on.
+
+    Raises
+    ------
+    ValueError
+        Where labels have another shape: (N, 1) with (N,) would give N x N losses.
+
+    References
+    ----------
+    The arrangement is that of `tf.nn.sigmoid_cross_entropy_with_logits` in TensorFlow.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> from tinygrad_steel import sigmoid_cross_entropy
     >>> sigmoid_cross_entropy(np.array([0.0, 1000.0, -1000.0]), np.array([1.0, 0.0, 0.0]))

@@ -95,7 +95,7 @@ def batch_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     Parameters
     ----------
     x : Tensor or array
-        (batch, ..., channels).
+        (batch, ..., channels), floats; integers are taken as float64.
     scale, shift : Tensor or array
         (channels,), or single numbers.
     epsilon : float
@@ -104,7 +104,7 @@ def batch_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     Returns
     -------
     Tensor or array
-        Of the shape of `x`.
+        Of the shape and float dtype of `x`.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     Parameters
     ----------
     x : Tensor or array
-        (..., features).
+        (..., features), floats; integers are taken as float64.
     scale, shift : Tensor or array
         (features,), or single numbers.
     epsilon : float
@@ -149,7 +149,7 @@ def layer_norm(x: Any, scale: Any, shift: Any, epsilon: float = 1e-5) -> Any:
     Returns
     -------
     Tensor or array
-        Of the shape of `x`.
+        Of the shape and float dtype of `x`.
 
     Raises
     ------
@@ -272,7 +272,7 @@ def normalize(
 ) -> Any:
     """`x` by a mean and a variance that are given, times `scale`, plus `shift`.
 
-    What `batch_norm` does with the statistics of the batch, with others: to evaluate, with those of
+    It is what `batch_norm` does, with statistics of your own: to evaluate, those of
     `update_running`. A gradient takes them for what they are given as: arrays are constants.
 
     Parameters
@@ -289,12 +289,16 @@ def normalize(
     Returns
     -------
     Tensor or array
-        Of the shape of `x`.
+        Of the shape of `x`, in the dtype that NumPy makes of all five.
 
     Raises
     ------
     ValueError
         Where one of the others does not fit into `x`, and for an epsilon below 0.
+
+    References
+    ----------
+    Ioffe and Szegedy, Batch Normalization, 2015, arXiv:1502.03167, algorithm 2.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Where elements are, in what order and how many: integers, constants to every gradient."""
+"""Places and counts: where elements are, in what order and how many; constants to every gradient."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Reductions: a gradient with its reduced axes put back broadcasts to the input.
-
-The engine does the rest.
-"""
+"""Reductions: what a result gets, its reduced axes put back, goes to each element that it was made of."""
 
 from __future__ import annotations
 
@@ -79,7 +76,10 @@ cumsum.vjp(lambda g, y, x, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis),
 
 @define("mean", samples=ALONG, reduction=True)
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The mean over all elements, or along `axis` (one, or a tuple of them)."""
+    """The mean over all elements, or along `axis` (one, or a tuple of them).
+
+    As in NumPy, float16 adds up in float32; integers are taken as float64.
+    """
     if x.dtype.char not in "fd":  # np.mean adds up integers in float64 and float16 in float32
         return np.mean(x, axis=axis, keepdims=keepdims)
     if axis is None:  # the mean of nearly every loss: without the call below
@@ -112,6 +112,32 @@ def logsumexp(x: Any, axis: Axis = -1, keepdims: bool = False) -> Any:
     -inf alone it is -inf, of one with inf it is inf; the elements that are that infinity share the
     gradient evenly there, as equal numbers do however large.
 
+    Parameters
+    ----------
+    x : Tensor or array
+        Of any shape, such as logits (N, C); integers are taken as float64.
+    axis : int, tuple of int or None
+        Along which the exponentials are added up; None for all axes.
+    keepdims : bool
+        Whether these axes stay, with length 1.
+
+    Returns
+    -------
+    Tensor or array
+        In the float dtype of `x`, without these axes.
+
+    Raises
+    ------
+    AxisError
+        For an axis that `x` does not have.
+
+    References
+    ----------
+    Blanchard, Higham and Higham, Accurately computing the log-sum-exp and softmax functions, 2021,
+    IMA Journal of Numerical Analysis 41(4).
+
+    Examples
+    --------
     >>> import numpy as np
     >>> from tinygrad_steel import logsumexp
     >>> print(f"{logsumexp(np.array([1000.0, 1000.0])):.6f}")
@@ -134,13 +160,19 @@ def _(g: Any, y: Any, x: Any, axis: Axis = -1, keepdims: bool = False) -> Any:
 
 @define("max", samples=ALONG, reduction=True, choosing=True)
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The largest element, or the largest along `axis`; ties share the gradient evenly."""
+    """The largest element, or the largest along `axis`.
+
+    Ties share the gradient evenly. NaN, where there is any, is the largest, and its gradient NaN.
+    """
     return largest(x, axis, keepdims)
 
 
 @define("min", samples=ALONG, reduction=True, choosing=True)
 def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The smallest element, or the smallest along `axis`; ties share the gradient evenly."""
+    """The smallest element, or the smallest along `axis`.
+
+    Ties share the gradient evenly. NaN, where there is any, is the smallest, and its gradient NaN.
+    """
     return np.min(x, axis=axis, keepdims=keepdims)
 
 
@@ -160,7 +192,10 @@ def _(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @define("var", samples=FREE)
 def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
-    """The mean square deviation from the mean, with n - ddof in place of n."""
+    """The mean square deviation from the mean.
+
+    It is divided by n - ddof: by the number of elements, unless `ddof=1` says otherwise.
+    """
     return np.var(x, axis=axis, keepdims=keepdims, ddof=ddof)
 
 
@@ -296,13 +331,13 @@ def sums_of_products_after(g: Any, x: Any) -> Any:
 
 @define("argmax", constant=True, samples=PLACES)
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Where the largest element is."""
+    """Where the largest element is, or the first of equal ones; the first NaN, where there is any."""
     return np.argmax(x, axis=axis, keepdims=keepdims)
 
 
 @define("argmin", constant=True, samples=PLACES)
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Where the smallest element is."""
+    """Where the smallest element is, or the first of equal ones; the first NaN, where there is any."""
     return np.argmin(x, axis=axis, keepdims=keepdims)
 
 

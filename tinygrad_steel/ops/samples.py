@@ -40,13 +40,18 @@ def random_sample(*shapes: tuple[int, ...], positive: bool = False, **params: An
         One shape for each input.
     positive : bool
         Whether the numbers are above zero (for log, sqrt and the like).
-    **params
+    **params : object
         The op's parameters, such as `axis=0`.
 
     Returns
     -------
     Sample
         Its `inputs` are drawn when they are first asked for, and are always the same.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no shape, as NumPy has it.
 
     Examples
     --------
@@ -67,13 +72,18 @@ def sample_of(*inputs: Any, **params: Any) -> Sample:
     ----------
     *inputs : array_like
         The inputs, which are copied.
-    **params
+    **params : object
         The op's parameters, such as `axis=0`.
 
     Returns
     -------
     Sample
         The inputs as read-only arrays, with the parameters.
+
+    Raises
+    ------
+    ValueError
+        For lists of unequal length, of which NumPy makes no array.
 
     Examples
     --------

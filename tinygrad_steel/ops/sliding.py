@@ -1,4 +1,4 @@
-"""Windows that slide over an array, and the adjoint, which adds windows up where they overlap."""
+"""Sliding windows: what is seen through them, and the adjoint, which adds windows up where they overlap."""
 
 from __future__ import annotations
 

@@ -26,29 +26,80 @@ ORDERS = [sample_of(np.array([2, 3, 4]), [1.5, 0.7, 3.1])]
 SPECIAL: list[Op] = []
 
 
-def special(ufunc: np.ufunc, *vjps: Vjp | None, samples: list[Sample], name: str = "") -> None:
+def special(
+    ufunc: np.ufunc, doc: str, *vjps: Vjp | None, samples: list[Sample], name: str = ""
+) -> None:
     """Make the op of a ufunc; its twin it becomes where nobody else's is."""
     new = unlisted(name or ufunc.__name__, ufunc, *vjps, samples=samples)
+    new.__doc__ = doc
     SPECIAL.append(new)
     TWINS.setdefault(ufunc, new)
 
 
-special(sp.expit, lambda g, y, x: g * y * (1 - y), samples=ANY)
-special(sp.logit, lambda g, y, x: g / (x * (1 - x)), samples=SHARES)
-special(sp.erf, lambda g, y, x: g * (2 / math.sqrt(math.pi)) * np.exp(-x * x), samples=ANY)
-special(sp.erfc, lambda g, y, x: -g * (2 / math.sqrt(math.pi)) * np.exp(-x * x), samples=ANY)
-special(sp.ndtr, lambda g, y, x: g / math.sqrt(2 * math.pi) * np.exp(-x * x / 2), samples=ANY)
+special(
+    sp.expit,
+    "The logistic sigmoid, 1 / (1 + exp(-x)).",
+    lambda g, y, x: g * y * (1 - y),
+    samples=ANY,
+)
+special(
+    sp.logit,
+    "log(x / (1 - x)), of which expit is the inverse. At 0 and 1 it is infinite, as its slope.",
+    lambda g, y, x: g / (x * (1 - x)),
+    samples=SHARES,
+)
+special(
+    sp.erf,
+    "The error function.",
+    lambda g, y, x: g * (2 / math.sqrt(math.pi)) * np.exp(-x * x),
+    samples=ANY,
+)
+special(
+    sp.erfc,
+    "1 - erf(x), without its rounding for large x.",
+    lambda g, y, x: -g * (2 / math.sqrt(math.pi)) * np.exp(-x * x),
+    samples=ANY,
+)
+special(
+    sp.ndtr,
+    "The share of a standard normal distribution below x.",
+    lambda g, y, x: g / math.sqrt(2 * math.pi) * np.exp(-x * x / 2),
+    samples=ANY,
+)
 
-special(sp.erfinv, lambda g, y, x: g * (math.sqrt(math.pi) / 2) * np.exp(y * y), samples=SHARES)
-special(sp.ndtri, lambda g, y, x: g * math.sqrt(2 * math.pi) * np.exp(y * y / 2), samples=SHARES)
+special(
+    sp.erfinv,
+    "What has this error function.",
+    lambda g, y, x: g * (math.sqrt(math.pi) / 2) * np.exp(y * y),
+    samples=SHARES,
+)
+special(
+    sp.ndtri,
+    "Below what this share of a standard normal distribution is.",
+    lambda g, y, x: g * math.sqrt(2 * math.pi) * np.exp(y * y / 2),
+    samples=SHARES,
+)
 
-special(sp.gamma, lambda g, y, x: g * y * sp.digamma(x), samples=POSITIVE)
-special(sp.gammaln, lambda g, y, x: g * sp.digamma(x), samples=ANY)
-special(sp.digamma, lambda g, y, x: g * zeta(2, x), samples=POSITIVE, name="digamma")
+special(
+    sp.gamma,
+    "The gamma function, (x - 1)! for whole numbers.",
+    lambda g, y, x: g * y * sp.digamma(x),
+    samples=POSITIVE,
+)
+special(
+    sp.gammaln, "The logarithm of abs(gamma(x)).", lambda g, y, x: g * sp.digamma(x), samples=ANY
+)
+special(
+    sp.digamma,
+    "The slope of gammaln: scipy.special.psi.",
+    lambda g, y, x: g * zeta(2, x),
+    samples=POSITIVE,
+    name="digamma",
+)
 
 
 def forward(s: Any, q: Any) -> Any:
-    """The sum of (q + k) ** -s over all k from 0; in `s` it has no derivative here."""
+    """The sum of (q + k) ** -s over all k from 0. In `s`, the order, it has no derivative here."""
     return sp.zeta(s, q)
 
 
@@ -60,19 +111,27 @@ SPECIAL.append(zeta)
 # Entropies, with 0 log 0 = 0: at 0 the slope in the share itself is infinite, all others are 0.
 special(
     sp.xlogy,
+    "a * log(b), 0 where a is 0. There its slope in a is infinite where b is 0, too.",
     lambda g, y, a, b: g * np.log(b),
     lambda g, y, a, b: g * a / np.where(np.logical_and(np.equal(a, 0), np.equal(b, 0)), 1, b),
     samples=PAIRS,
 )
 special(
     sp.xlog1py,
+    "a * log(1 + b), 0 where a is 0.",
     lambda g, y, a, b: g * np.log1p(b),
     lambda g, y, a, b: g * a / np.where(np.logical_and(np.equal(a, 0), np.equal(b, -1)), 1, 1 + b),
     samples=PAIRS,
 )
-special(sp.entr, lambda g, y, x: -g * (1 + np.log(x)), samples=POSITIVE)
+special(
+    sp.entr,
+    "-x * log(x), 0 at 0, where its slope is infinite.",
+    lambda g, y, x: -g * (1 + np.log(x)),
+    samples=POSITIVE,
+)
 special(
     sp.rel_entr,
+    "a * log(a / b), 0 where a is 0; there its slope in a is infinite.",
     lambda g, y, a, b: g * (1 + np.log(a / b)),
     lambda g, y, a, b: -g * a / b,
     samples=PAIRS,

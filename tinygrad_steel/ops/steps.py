@@ -22,18 +22,18 @@ def zero(g: Any, y: Any, *inputs: Any, **params: Any) -> Any:
     return 0 * g
 
 
-def step(name: str, ufunc: np.ufunc) -> Op:
+def step(name: str, ufunc: np.ufunc, doc: str) -> Op:
     """An op that is flat between its jumps."""
-    new = define(name, ufunc, samples=ANY, jumps=True)
+    new = define(name, ufunc, samples=ANY, jumps=True, doc=doc)
     new.vjp(zero)
     return new
 
 
-sign = step("sign", np.sign)
-floor = step("floor", np.floor)
-ceil = step("ceil", np.ceil)
-rint = step("rint", np.rint)
-trunc = step("trunc", np.trunc)
+sign = step("sign", np.sign, "-1, 0 or 1, which is the sign of 0 too: 0. NaN stays NaN.")
+floor = step("floor", np.floor, "The next whole number below.")
+ceil = step("ceil", np.ceil, "The next whole number above.")
+rint = step("rint", np.rint, "The nearest whole number; halves go to the even one.")
+trunc = step("trunc", np.trunc, "The next whole number towards 0.")
 
 
 @define(
@@ -49,32 +49,52 @@ def round(x: Any, decimals: int = 0) -> Any:
 
 round.vjp(zero)
 
-# heaviside(a, b) is 0 for a < 0 and 1 for a > 0; only at a = 0, where it is b, does b matter.
 heaviside = define(
     "heaviside",
     np.heaviside,
+    doc="0 for a < 0 and 1 for a > 0. Only at a = 0, where it is b, does b matter.",
     samples=[sample_of([-1, 0, 2], [0.3, 0.5, 1.0]), random_sample((2, 3), (3,))],
 )
 heaviside.vjp(zero)
 heaviside.vjp(lambda g, y, a, b: g * np.equal(a, 0))
 
-# How often `b` fits into `a`.
-floor_divide = define("floor_divide", np.floor_divide, samples=PAIRS, jumps=True, sawtooth=True)
+floor_divide = define(
+    "floor_divide",
+    np.floor_divide,
+    samples=PAIRS,
+    jumps=True,
+    sawtooth=True,
+    doc="How often b fits into a, rounded down.",
+)
 floor_divide.vjp(zero)
 floor_divide.vjp(zero)
 
-# What is left of `a` once as many whole `b` as fit are taken away: the slopes are 1, and minus how
-# many; where `b` fits exactly, a jump, they are those to its right (remainder).
-
-remainder = define("remainder", np.remainder, samples=PAIRS, sawtooth=True)
+remainder = define(
+    "remainder",
+    np.remainder,
+    samples=PAIRS,
+    sawtooth=True,
+    doc="What is left of a once as many whole b as fit are taken away, with the sign of b. The slopes "
+    "are 1, and minus how many; where b fits exactly, a jump, they are those to its right.",
+)
 remainder.vjp(lambda g, y, a, b: g)
 remainder.vjp(lambda g, y, a, b: -g * np.floor_divide(a, b))
 
-fmod = define("fmod", np.fmod, samples=PAIRS, sawtooth=True)
+fmod = define(
+    "fmod",
+    np.fmod,
+    samples=PAIRS,
+    sawtooth=True,
+    doc="As remainder, but with the sign of a, and so the number of b rounded towards 0.",
+)
 fmod.vjp(lambda g, y, a, b: g)
 fmod.vjp(lambda g, y, a, b: -g * np.rint((a - y) / b))
 
-# abs(a) with the sign of b, in which it is flat; at a = 0, a kink, the slope is 0, as that of abs.
-copysign = define("copysign", np.copysign, samples=PAIRS)
+copysign = define(
+    "copysign",
+    np.copysign,
+    samples=PAIRS,
+    doc="abs(a) with the sign of b, in which it is flat. At a = 0, a kink, its slope is 0.",
+)
 copysign.vjp(lambda g, y, a, b: g * np.sign(a) * np.copysign(1, b))
 copysign.vjp(zero)

@@ -49,9 +49,9 @@ def conv2d(x: Any, kernel: Any, stride: Step = 1, padding: Padding = "same") -> 
 
     Parameters
     ----------
-    x : array_like (n, h, w, c)
-        Images. Where both are whole numbers, they count as float64.
-    kernel : array_like (kh, kw, c, m)
+    x : Tensor or array (n, h, w, c)
+        Images. Where both are integers, they count as float64.
+    kernel : Tensor or array (kh, kw, c, m)
         What slides over them.
     stride : int or pair of int
         How far it moves at a time, down and to the right.
@@ -63,7 +63,7 @@ def conv2d(x: Any, kernel: Any, stride: Step = 1, padding: Padding = "same") -> 
 
     Returns
     -------
-    array or Tensor (n, oh, ow, m)
+    Tensor or array (n, oh, ow, m)
         One channel for each of the m kernels.
 
     Raises
@@ -279,13 +279,13 @@ class Places:
 def max_pool(x: Any, size: Step = 2, stride: Step | None = None, padding: Padding = "valid") -> Any:
     """The largest element of each window of images, channel by channel.
 
-    Ties share the gradient evenly, as those of np.max do (other libraries, and argmax, give all of
-    it to the first). A window with NaN gives NaN. Padded places never win.
+    Ties share the gradient evenly, as those of np.max do; who goes by argmax gives all of it to the
+    first. A window with NaN gives NaN. Padded places never win.
 
     Parameters
     ----------
-    x : array_like (n, h, w, c)
-        Images.
+    x : Tensor or array (n, h, w, c)
+        Images, of any dtype of real numbers.
     size : int or pair of int
         Height and width of a window.
     stride : int or pair of int, optional
@@ -295,7 +295,7 @@ def max_pool(x: Any, size: Step = 2, stride: Step | None = None, padding: Paddin
 
     Returns
     -------
-    array or Tensor (n, oh, ow, c)
+    Tensor or array (n, oh, ow, c)
         In the dtype of `x`.
 
     Raises
@@ -373,8 +373,8 @@ def avg_pool(x: Any, size: Step = 2, stride: Step | None = None, padding: Paddin
 
     Parameters
     ----------
-    x : array_like (n, h, w, c)
-        Images.
+    x : Tensor or array (n, h, w, c)
+        Images, of any dtype of real numbers.
     size : int or pair of int
         Height and width of a window.
     stride : int or pair of int, optional
@@ -384,8 +384,8 @@ def avg_pool(x: Any, size: Step = 2, stride: Step | None = None, padding: Paddin
 
     Returns
     -------
-    array or Tensor (n, oh, ow, c)
-        Of whole numbers as float64.
+    Tensor or array (n, oh, ow, c)
+        In the dtype of `x`; of integers in float64.
 
     Raises
     ------
