@@ -30,7 +30,6 @@ from tinygrad_steel import (
     softmax_cross_entropy,
     write_backprop,
 )
-from tinygrad_steel.verify.bindings import Place
 from tinygrad_steel.verify.capture import flat_names
 from tinygrad_steel.verify.statements import parsed, spelled_path
 from tinygrad_steel.verify.watching import watched
@@ -633,14 +632,6 @@ def test_a_function_with_arguments_says_what_to_write():
         TypeError, match=r"hand them over in a lambda, as in backprop=lambda: backward\(x, y\)"
     ):
         compare_backprop(linear(), backprop=backward)
-
-
-def test_a_notebook_knows_its_cells(monkeypatch):
-    numbers = {"/tmp/ipykernel_1/7.py": 3}
-    shell = types.SimpleNamespace(compile=types.SimpleNamespace(_filename_map=numbers))
-    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
-    assert str(Place("/tmp/ipykernel_1/7.py", 4, "", "")) == "In[3]:4"
-    assert str(Place("/tmp/ipykernel_1/8.py", 4, "", "")) == "8.py:4"
 
 
 def test_a_notebook_shows_variables_and_lines():

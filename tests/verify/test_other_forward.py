@@ -114,3 +114,27 @@ def test_what_is_made_of_a_gradient_however_far_is_no_value_of_a_forward():
     chain = Chain(graph_of(for_reader(trace(loss, t))), watched(backward), t)
     assert {b.name for b in made_of_gradients(chain)} >= {"back", "near", "far"}
     assert "out" not in {b.name for b in made_of_gradients(chain)}
+
+
+BY_CHANCE = [
+    ("X.T @ delta", "delta.mean(axis=0)", "G_b"),
+    ("X.T @ delta", "delta.sum(axis=0) / 7", "G_b"),
+    ("X.T @ (delta + delta)", "(delta + delta).mean(axis=0)", "G_W"),
+    ("X.T @ delta / 7", "delta.mean(axis=0)", "G_W"),
+]
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize(("dW", "db", "wrong"), BY_CHANCE)
+def test_a_gradient_that_is_handed_in_is_no_value_of_another_forward(dW, db, wrong, scale):
+    """A seventh of a bias' gradient is what would follow, by chance, if `delta` were a difference."""
+    W, b = PARAMETERS["W1"][:, :2], np.zeros(2)
+    t = {"W": Tensor(W, requires_grad=True), "b": Tensor(b, requires_grad=True)}
+    loss = np.mean(np.square(X @ t["W"] + t["b"] - Y))
+    names = {"X": X}
+    body = f"return {{'W': ({dW}) / {scale}, 'b': ({db}) / {scale}}}"
+    exec(f"def backward(delta):\n    {body}\n", names)
+    delta = scale * 2 * (X @ W + b - Y) / Y.size
+    report = compare_backprop(loss, t, backprop=lambda: names["backward"](delta))
+    assert report.first_wrong.name == wrong, report
+    assert "other-forward" not in report.faults, report

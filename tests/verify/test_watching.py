@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import math
 import re
+import types
 
 import numpy as np
 import pytest
@@ -196,6 +197,22 @@ def test_lines_for_the_notebook_are_left_out_of_a_cell():
     assert (where.line, where.text) == (10, "dw = x.T @ d * 4 / k")
     with pytest.raises(SyntaxError):
         compare_backprop(linear(), SPACE, backprop="d = (\n")
+
+
+@pytest.mark.parametrize("magic", ["time", "timeit", "capture", "prun"])
+def test_what_stands_below_a_magic_is_the_cell(magic):
+    body = "import numpy as np\n!pip list\nd = x @ v - y\ndw = x.T @ d * 4 / len(x)\n"
+    cell = f"get_ipython().run_cell_magic({magic!r}, '-q', {body!r})\n"  # as notebooks keep it
+    where = compare_backprop(linear(), SPACE, backprop=cell).first_wrong.where
+    assert (where.line, where.text) == (5, "dw = x.T @ d * 4 / len(x)")
+
+
+def test_another_magic_is_run_as_it_is():
+    cell = "get_ipython().run_cell_magic('bash', '', 'ls')\n"
+    asked = []
+    shell = types.SimpleNamespace(run_cell_magic=lambda *given: asked.append(given))
+    compare_backprop(linear(), {**SPACE, "get_ipython": lambda: shell}, backprop=cell)
+    assert asked == [("bash", "", "ls")]
 
 
 def test_cells_have_names_of_their_own_and_few_are_kept():

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..ops.op import data_of, describe
 from .messages import describe_call, users_frame
+from .places import spelled_place
 from .recording import Watcher, recording
 
 
@@ -93,6 +94,6 @@ def users_line() -> str:
     """The line of the user's code that is being run, as messages show it."""
     frame = users_frame()
     file, number = frame.f_code.co_filename, frame.f_lineno
-    place = f"at {file}:{number}, in {frame.f_code.co_name}"
+    place = f"at {spelled_place(file, number)}, in {frame.f_code.co_name}"
     code = linecache.getline(file, number).strip()
     return f"{place}: {code}" if code else place

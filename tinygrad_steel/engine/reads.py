@@ -10,6 +10,7 @@ from typing import Any
 from ..ops.op import describe
 from .history import history
 from .messages import users_place, warn_user
+from .places import spelled_place
 from .recording import next_age
 
 # Kinds of reads. An explicit request for a number (item, numpy, a float's format) is none: who makes it
@@ -210,7 +211,7 @@ def told(read: Read, leaves: Iterable[Any]) -> str:
     """A read as messages tell of it: what was read, on which of these leaves it depends, where."""
     named = sorted({x._name for x in leaves if x._name})
     behind = f", which depends on {', '.join(named)}," if named and not read.of_a_leaf else ""
-    return f"{read.of}{behind} was read {read.kind} at {read.file}:{read.line}"
+    return f"{read.of}{behind} was read {read.kind} at {spelled_place(read.file, read.line)}"
 
 
 def may_be_report(read: Read, x: Any, is_part: bool) -> bool:
@@ -237,7 +238,7 @@ def warn_of_untracked(changing: Iterable[Any], made: int, consequence: str) -> N
     for age, file, line in UNTRACKED:
         if leaf._age < age < made:
             warn_user(
-                f"a number was read at {file}:{line}, from a Tensor without history: if it came "
+                f"a number was read at {spelled_place(file, line)}, from a Tensor without history: if it came "
                 f"from {describe(leaf)}, {consequence}. "
                 f"Make that with Tensor(..., name=...), so that it is known",
                 FrozenNumberWarning,

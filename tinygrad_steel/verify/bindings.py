@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..engine.places import name_of_file
 from .contents import copied
 from .fields import with_words
 from .statements import Path, spelled_path
@@ -48,18 +47,6 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return f"{name_of_file(self.file)}:{self.line}"
-
-
-def name_of_file(file: str) -> str:
-    """What to call a file: the cell that a notebook has written into it, or its base name."""
-    return cell_of(file) or os.path.basename(file) or file
-
-
-def cell_of(file: str) -> str:
-    """What a notebook calls the cell that it has written into this file; empty for any other."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    numbers = getattr(getattr(shell, "compile", None), "_filename_map", {})
-    return f"In[{numbers[file]}]" if file in numbers else ""
 
 
 class Origin(NamedTuple):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import linecache
 import warnings
 from collections import deque
 from typing import Any
 
+from ..engine.places import cell_of
+
 # The cells whose lines are kept for tracebacks, as many as this, and the numbers in their names.
 CELLS: deque[str] = deque()
 MOST_CELLS = 16
 NUMBERS = itertools.count(1)
 FOR_THE_SHELL = ("%", "!", "?")  # with which a line begins that is for the notebook, and no Python
+AROUND_PYTHON = ("capture", "prun", "time", "timeit")  # %%time: it runs the lines below it
 
 
 def refuse_path(text: str) -> None:
@@ -26,9 +30,29 @@ def refuse_path(text: str) -> None:
 
 def run_cell(source: str, namespace: dict[str, Any]) -> None:
     """Run the code of a cell; a traceback, and a report, find its lines."""
-    file, text = file_of_cell(without_shell(source))
+    body = below_magic(source)
+    if body:
+        file, text = file_of_body(source, without_shell(body))
+    else:
+        file, text = file_of_cell(without_shell(source))
     namespace.setdefault("__name__", "__main__")
     exec(compile(text, file, "exec"), namespace)
+
+
+def below_magic(source: str) -> str:
+    """The lines below `%%time`, with an empty one in its place; empty for any other cell.
+
+    A notebook keeps such a cell, in `In`, as one call that has these lines as a text.
+    """
+    try:
+        (statement,) = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return ""
+    call = getattr(statement, "value", None)
+    if not isinstance(call, ast.Call) or getattr(call.func, "attr", "") != "run_cell_magic":
+        return ""
+    magic, *_, lines = (getattr(given, "value", None) for given in call.args)
+    return f"\n{lines}" if magic in AROUND_PYTHON else ""
 
 
 def without_shell(source: str) -> str:
@@ -61,8 +85,21 @@ def file_of_cell(source: str) -> tuple[str, str]:
         if text and known.strip() == text:
             return file, known
     file = f"<cell {next(NUMBERS)}>"
+    keep_lines(file, source)
+    return file, source
+
+
+def file_of_body(source: str, body: str) -> tuple[str, str]:
+    """The same for what stands below a magic: a name of its own, with the number of the cell."""
+    file, _ = file_of_cell(source)
+    file = f"<{cell_of(file) or file.strip('<>')}>"
+    keep_lines(file, body)
+    return file, body
+
+
+def keep_lines(file: str, source: str) -> None:
+    """Let tracebacks and reports find these lines, until some cells later."""
     linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
     CELLS.append(file)
     if len(CELLS) > MOST_CELLS:
         linecache.cache.pop(CELLS.popleft(), None)
-    return file, source

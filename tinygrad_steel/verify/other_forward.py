@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..ops.op import Op
 from ..program.names import identifier
 from ..program.values import Apply, Value
 from .bindings import Binding, Place
-from .chain import Chain, before, fits
+from .chain import Chain, Found, before, fits
 from .closeness import distance, largest, matches
 from .faults.question import UNFIT, cost
 from .meaning import likeness, parts_of_path
@@ -124,10 +124,10 @@ def explaining(chain: Chain, slots: Slots, arrays: list[Binding]) -> Differing |
                 continue  # a sign in the backward, where no forward has another loss
             work += follow(chain, stand_in)
             x = next(iter(stand_in))
-            if all(
-                g in stand_in and is_so(slots, g, stand_in[g]) for g in telling(chain, slots, x)
-            ):
-                return Differing(group[0], x)
+            wrong = telling(chain, slots, x)
+            if all(is_so(slots.wrong[g], g, stand_in) for g in wrong):
+                if not is_refuted(group, slots, stand_in):
+                    return Differing(group[0], x)
             if work > WORK:
                 return None
     return None
@@ -144,10 +144,11 @@ def renamed_values(chain: Chain, slots: Slots) -> Iterator[Binding]:
 
 
 def made_of_gradients(chain: Chain) -> set[Binding]:
-    """The gradients, and what was made of them: no values of a forward."""
+    """The gradients, handed in or not, and what was made of them: no values of a forward."""
     found: set[Binding] = set()
     for b in chain.made:  # what it reads comes before it
-        if b in chain.right or any(a.made in found for a in b.reads):
+        is_gradient = b in chain.right or (b.origin.given and chain.gradient_table.matches(b.array))
+        if is_gradient or any(a.made in found for a in b.reads):
             found.add(b)
     return found
 
@@ -197,10 +198,19 @@ def follow(chain: Chain, found: dict[Value, np.ndarray]) -> float:
     return work
 
 
-def is_so(slots: Slots, g: Value, array: np.ndarray) -> bool:
-    """Whether somebody has this array as the gradient."""
-    own = slots.wrong[g]
-    return fits(own.binding, g) and matches(own.array(g), array, 1e-7)
+def is_refuted(group: list[Binding], slots: Slots, arrays: Mapping[Value, np.ndarray]) -> bool:
+    """Whether a right gradient of a leaf was computed from one of these arrays, and would be another
+    one if they stood for a value of the forward.
+    """
+    made = {b.made for b in group}
+    changed = [(g, found) for g, found in slots.right.items() if g in arrays]
+    refuting = (found for g, found in changed if not is_so(found, g, arrays))
+    return any(made & {*before([found.binding])} for found in refuting)
+
+
+def is_so(own: Found, g: Value, arrays: Mapping[Value, np.ndarray]) -> bool:
+    """Whether somebody has as the gradient what is among these arrays."""
+    return g in arrays and fits(own.binding, g) and matches(own.array(g), arrays[g], 1e-7)
 
 
 # What to say of it

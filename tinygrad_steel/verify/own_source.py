@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from .bindings import Place, name_of_file
+from ..engine.places import name_of_file
+from .bindings import Place
 from .fields import with_words
 from .statements import first_line
 
