@@ -44,6 +44,20 @@ def test_the_pieces_of_the_first_page_are_one_program(page, tmp_path):
     assert (tmp_path / "loss.html").read_text(encoding="utf-8").endswith("</html>\n")
 
 
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
+def test_the_first_command_ends_where_the_first_page_says(page, data_folder):
+    section = text_of(page).partition("```sh\n")[2].partition("```sh\n")[0]
+    real, stand_in, better = map(float, NUMBER.findall(section))
+    for source, said, within in [(str(data_folder), real, 1e-9), ("synthetic", stand_in, 0.02)]:
+        found = run([sys.executable, str(ROOT / "examples/steel.py"), "--data", source], ROOT)
+        (accuracy,) = re.findall(r"final accuracy = (.*)", found)
+        assert float(accuracy) == pytest.approx(said, abs=within), source
+    (good,) = re.findall(
+        r"^\| steel \|.*\| accuracy (\S+)", text_of("examples/README.md"), re.MULTILINE
+    )
+    assert round(float(good), 2) == better
+
+
 def words(text):
     """The lines that are not empty, without spaces at their ends."""
     return [line.rstrip() for line in text.splitlines() if line.strip()]
