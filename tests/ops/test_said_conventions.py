@@ -1,4 +1,4 @@
-"""What the docstrings of ops say of kinks, jumps, infinities and NaN, in numbers: each row is a sentence of reference.md."""
+"""What the docstrings of ops say of kinks, jumps, infinities and NaN, in numbers: of each sentence a row."""
 
 import numpy as np
 import pytest
