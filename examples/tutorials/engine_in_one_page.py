@@ -1,12 +1,12 @@
 """The engine in one page: reverse mode in some 60 lines of code, in the order of its ideas.
 
-    python examples/tutorials/engine_in_one_page.py
+After reading this file you can explain, and write yourself, what happens in `loss.backward()`. It is
+tinygrad_steel in small, with the same names and the same gradients
+(`tests/examples/test_engine_in_one_page.py` compares them). Sections 1 to 5 are the engine, section 6
+has the rules, section 7 uses both: it takes a second derivative, writes a backprop down, and trains a
+small network. The end says what the library adds. To run it:
 
-takes a second derivative, writes a backprop down, and trains a small network. After reading this file
-you can explain, and write yourself, what happens in `loss.backward()`. It is tinygrad_steel in small,
-with the same names and the same gradients (`tests/examples/test_engine_in_one_page.py` compares them).
-Sections 1 to 5 are the engine, section 6 has the rules, section 7 uses both. The end says what the
-library adds.
+    python examples/tutorials/engine_in_one_page.py
 """
 
 from itertools import count
