@@ -53,22 +53,22 @@ NUMBERS = {  # that rules have computed, as one writes them
 INTRODUCTION = f"""\
 # Every op and its gradient
 
-What each op of this library computes, the gradients of its inputs as code, and what holds where a derivative does not
-exist. Written by `python tests/reference.py` from the ops themselves; tests run all of the code and try who runs what.
-What becomes of each function of NumPy {VERSION} is in [numpy.md](numpy.md).
+On this page you can look up what each op computes, the gradients of its inputs as code, and which gradient it takes
+where no derivative exists. `python tests/reference.py` writes the page from the ops themselves. Tests run all of the
+code, and try where each op runs. [numpy.md](numpy.md) has what each function of NumPy {VERSION} does with a Tensor.
 
 How to read an entry:
 
 - `y` is the result, `g` its gradient, and `G_x` the gradient of `x`. Functions are NumPy's, without `np.`, or ops of
   this page; `eps` is that of float64.
-- The code is written for one example, whose shapes stand behind it where they matter. A `G_x` that is smaller than
-  `x` stands for all of its elements; inputs that were broadcast get their gradients summed along those axes.
-- What hands on NaN, and does nothing else, is left out of the code.
+- The code is for one example, with its shapes where they matter. A `G_x` that is smaller than `x` stands for all of
+  its elements. Gradients of inputs that were broadcast are summed along those axes.
+- Code that only passes NaN on is left out.
 - A gradient has the dtype of its input. Integers are constants.
-- A function without code here is put together from ops that have some.
-- "Runs" says where, besides NumPy. "Compiled" is `compile_backprop`: machine code in loops, or calls of NumPy between
-  them. "jax" is its back end of that name. "ONNX" is `export_onnx`, of what is computed, without gradients. "Dask" are
-  lazy arrays in Tensors, cut into rows, or in one chunk. "In part" means that some calls are refused.
+- A function without code is composed of ops that have some.
+- "Runs" says where the op runs besides NumPy. "Compiled" is `compile_backprop`: loops in machine code, or NumPy calls
+  between them. "jax" is its backend of that name. "ONNX" is `export_onnx`, for the result without its gradients.
+  "Dask" means lazy arrays in Tensors, cut into rows or in one chunk. "In part" means that some calls are refused.
 """
 # The files of ops/ in the order of the page: what a reader meets first comes first.
 ORDER = (
@@ -91,7 +91,7 @@ def kinds() -> Iterator[tuple[str, str, list[Any]]]:
             yield *said_of(file), shown
     yield (
         "Parts of others",
-        "Gradients of other ops are written in these; nobody calls them.",
+        "Gradients of other ops are written with these; you need not call them.",
         parts,
     )
 
@@ -157,7 +157,11 @@ def expressions() -> list[tuple[str, Op]]:
 
 def tried(method: Any, b: Tensor) -> Iterator[tuple[str, Any]]:
     """Calls of a method that it takes, with what they give, the first of each op."""
-    calls = {"": (), "0": (0,), "0, 1": (0, 1), "shape": ((4,),), "indices": ([0],), "b": (b,)}
+    known = inspect.signature(method).parameters
+    calls: dict[str, tuple[Any, ...]] = {"": ()}
+    calls |= {"0": (0,), "0, 1": (0, 1)} if any("axis" in name for name in known) else {}
+    calls |= {"shape": ((4,),)} if "shape" in known else {}
+    calls |= {"b": (b,)} if "other" in known else {}
     if method.__name__ == "astype":
         calls = {"np.float32": (np.float32,), "int": (int,)}
     if method.__name__ == "backward":
@@ -372,6 +376,15 @@ def written_runs(text: str) -> dict[str, str]:
         name: " ".join(body.split()).partition("Runs: ")[2] for name, body in entries(text).items()
     }
     return {name: words.removesuffix(".") for name, words in found.items() if words}
+
+
+def how_in(words: str) -> dict[str, str]:
+    """What the words say of each place where an op may run: yes, no, or how."""
+    found = dict.fromkeys(TRIALS, "no")
+    for part in words.partition("; not ")[0].split(", "):
+        name, _, how = part.partition(" ")
+        found[name] = how or "yes"
+    return found
 
 
 def tried_runs(o: Op) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import functools
+import importlib
 import json
 import re
 from collections.abc import Iterator
@@ -192,6 +193,69 @@ def commands(name: str) -> Iterator[tuple[str, str]]:
     for token in pieces(name):
         if token.type in ("fence", "code_inline"):
             yield from SCRIPT.findall(token.content.replace("\\\n", " "))
+
+
+FILE = re.compile(r"[\w./\\*-]+\.(?:py|md|ipynb|js|css|cfg|toml|cff)\b")
+TO_BE_WRITTEN = {"first.py"}  # by who reads the page
+OF_OTHERS = {"--dist", "--strict"}  # pytest's and mypy's
+
+
+@functools.cache
+def files() -> frozenset[str]:
+    """The names of all files of the project."""
+    places = [
+        p
+        for folder in ("examples", "tests", "tinygrad_steel", ".ci")
+        for p in (ROOT / folder).rglob("*")
+    ]
+    return frozenset(p.name for p in [*places, *ROOT.iterdir()] if "__pycache__" not in p.parts)
+
+
+@functools.cache
+def all_options() -> frozenset[str]:
+    """The options of all scripts."""
+    scripts = [*(ROOT / "examples").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    return frozenset().union(*map(known_options, scripts))
+
+
+def code_in(name: str) -> list[str]:
+    """Each piece of code in a document, in its lines too."""
+    return [t.content for t in pieces(name) if t.type in ("fence", "code_inline")]
+
+
+@pytest.mark.parametrize("name", documents())
+def test_files_in_code_are_there_and_options_are_some_script_s(name):
+    """Also where they stand without the script, or with the slashes of Windows."""
+    assert strange_files(code_in(name)) == []
+    found = {option for code in code_in(name) for option in OPTION.findall(code)}
+    assert found <= all_options() | OF_OTHERS
+
+
+def strange_files(code: list[str]) -> list[str]:
+    """Names of files that nobody has and nobody is told to write."""
+    named = {re.split(r"[/\\]", file)[-1] for text in code for file in FILE.findall(text)}
+    return sorted(n for n in named - TO_BE_WRITTEN if not any(fnmatch(f, n) for f in files()))
+
+
+def test_a_strange_file_is_seen():
+    assert strange_files(
+        [r".venv\Scripts\python examples\steell.py", "`steel.py`", "table_*.py"]
+    ) == ["steell.py"]
+
+
+def test_the_data_sets_are_as_large_as_the_pages_say(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    datasets = importlib.import_module("datasets")
+    page = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    for name, table in datasets.TABLES.items():
+        (row,) = re.findall(rf"^\| `{name}.py` \| (\d+) \w+, (\d+) inputs", page, re.MULTILINE)
+        made = datasets.stand_in(name, "")
+        assert (int(row[0]), int(row[1])) == (table.rows, made.x.shape[1]) == made.x.shape
+    for first in (ENGLISH, KOREAN):
+        text = (ROOT / first).read_text(encoding="utf-8")
+        assert re.findall(r"\b\d{4}(?= steel plates|장)", text) == [
+            str(datasets.TABLES["steel"].rows)
+        ]
 
 
 @functools.cache

@@ -131,7 +131,7 @@ special(
 )
 special(
     sp.rel_entr,
-    "a * log(a / b), 0 where a is 0; there its slope in a is infinite.",
+    "a * log(a / b), 0 where a is 0. There its slope in a is infinite, and NaN where b is 0, too.",
     lambda g, y, a, b: g * (1 + np.log(a / b)),
     lambda g, y, a, b: -g * a / b,
     samples=PAIRS,

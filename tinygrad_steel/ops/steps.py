@@ -30,10 +30,10 @@ def step(name: str, ufunc: np.ufunc, doc: str) -> Op:
 
 
 sign = step("sign", np.sign, "-1, 0 or 1, which is the sign of 0 too: 0. NaN stays NaN.")
-floor = step("floor", np.floor, "The next whole number below.")
-ceil = step("ceil", np.ceil, "The next whole number above.")
+floor = step("floor", np.floor, "The largest whole number that is not above x.")
+ceil = step("ceil", np.ceil, "The smallest whole number that is not below x.")
 rint = step("rint", np.rint, "The nearest whole number; halves go to the even one.")
-trunc = step("trunc", np.trunc, "The next whole number towards 0.")
+trunc = step("trunc", np.trunc, "x without what stands behind its point.")
 
 
 @define(
@@ -75,7 +75,7 @@ remainder = define(
     samples=PAIRS,
     sawtooth=True,
     doc="What is left of a once as many whole b as fit are taken away, with the sign of b. The slopes "
-    "are 1, and minus how many; where b fits exactly, a jump, they are those to its right.",
+    "are 1, and minus how many: a / b where b fits exactly, which is a jump.",
 )
 remainder.vjp(lambda g, y, a, b: g)
 remainder.vjp(lambda g, y, a, b: -g * np.floor_divide(a, b))
