@@ -66,6 +66,13 @@ def test_a_figure_in_prose_is_one_that_is_shown(name, language):
     assert not found, found
 
 
+@EVERY
+@EVERY_FILE
+def test_what_prose_quotes_is_what_is_said(name, language):
+    found = said(faults.unquoted(notebooks.read(name, language)))
+    assert not found, found
+
+
 # Faults are seen
 
 
@@ -117,6 +124,16 @@ def test_a_figure_that_nothing_shows_is_seen():
     shown.cells[-1].source = "The loss is 0.13."
     assert said(faults.unshown(shown)).startswith("0.13 stands in prose")
     assert not [*faults.unshown(shown, "| 0.13 |")]
+
+
+def test_a_quotation_of_what_nothing_says_is_seen():
+    quoting = notebook("b = a + 1", outputs=[stream("G_a = G_b\nreturn G_a")])
+    quoting.cells.append(
+        new_markdown_cell("```text\nby hand     written\nb = a + 1   G_a = G_b\n```")
+    )
+    assert not [*faults.unquoted(quoting)]
+    quoting.cells[-1].source = quoting.cells[-1].source.replace("G_b", "G_c")
+    assert [*faults.unquoted(quoting)] == ["nothing says 'G_a = G_c'"]
 
 
 def test_what_varies_is_not_compared():
