@@ -165,7 +165,7 @@ def first_other_line(cell: NotebookNode, twin: NotebookNode) -> str:
     return next(other for line, other in lines if line != other)
 
 
-IN_PROSE = re.compile(r"(?<![\d.,/])\d+\.\d+(?!\d|\.\d)")
+IN_PROSE = re.compile(r"(?<![\d.,/])(?:\d+\.\d+|\d{1,3}(?:,\d{3})+)(?!\d|\.\d)")
 
 
 def shown_by(notebook: NotebookNode) -> list[str]:
@@ -191,8 +191,8 @@ def unshown(notebook: NotebookNode, *others: str) -> Iterator[str]:
     for cell in notebook.cells:
         prose = re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL)
         for figure in IN_PROSE.findall(prose) if cell.cell_type == "markdown" else ():
-            decimals = len(figure.partition(".")[2])
-            if not any(round(number, decimals) == float(figure) for number in known):
+            decimals, wanted = len(figure.partition(".")[2]), float(figure.replace(",", ""))
+            if not any(round(number, decimals) == wanted for number in known):
                 yield f"{figure} stands in prose, and nowhere else: {cell.source[:60]!r}"
 
 
