@@ -108,6 +108,16 @@ zeta: Op = unlisted(
 )
 SPECIAL.append(zeta)
 
+
+class Asked:
+    """What says, in the place of an array, by which ufunc it was met: `sp.zeta` is a function around one."""
+
+    def __array_ufunc__(self, ufunc: np.ufunc, *rest: Any, **kwargs: Any) -> np.ufunc:
+        return ufunc
+
+
+TWINS.setdefault(sp.zeta(2.0, Asked()), zeta)
+
 # Entropies, with 0 log 0 = 0: at 0 the slope in the share itself is infinite, all others are 0.
 special(
     sp.xlogy,
