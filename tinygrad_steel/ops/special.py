@@ -1,7 +1,7 @@
-"""The ufuncs of scipy.special: their ops, loaded when one of them first meets a Tensor.
+"""Ufuncs of scipy.special: their ops, loaded when one of them first meets a Tensor.
 
-They stand in no table of names, since anybody's op may be called erf; a ufunc for which somebody
-has registered an op of their own keeps that one.
+All others of its ufuncs are refused. They stand in no table of names, since anybody's op may be
+called erf; a ufunc for which somebody has registered an op of their own keeps that one.
 """
 
 from __future__ import annotations
