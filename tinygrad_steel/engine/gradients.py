@@ -57,7 +57,7 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     (12.0, 12.0)
     """
     is_one = isinstance(xs, Tensor) or not isinstance(xs, Iterable)
-    wanted = [xs] if is_one else list(xs)
+    wanted: list[Any] = [xs] if is_one else list(xs)
     refuse_unfit(y, wanted)
     before = next_age()
     found = dict(pull_tensors(y, as_tensor(seed(y, gradient)))) if y.requires_grad else {}
