@@ -165,20 +165,34 @@ def first_other_line(cell: NotebookNode, twin: NotebookNode) -> str:
     return next(other for line, other in lines if line != other)
 
 
-IN_PROSE = re.compile(r"(?<![\d.,/])\d+\.\d+(?!\d|\.\d)")
+IN_PROSE = re.compile(r"(?<![\d.,/])(?:\d+\.\d+|\d{1,3}(?:,\d{3})+)(?!\d|\.\d)")
+
+
+def shown_by(notebook: NotebookNode) -> list[str]:
+    """The texts of all cells of code and of what is below them."""
+    cells = notebooks.code(notebook)
+    found = [text for cell in cells for output in cell.outputs for text in texts(output)]
+    return [*(cell.source for cell in cells), *found]
+
+
+def unquoted(notebook: NotebookNode) -> Iterator[str]:
+    """What a block of text in prose quotes, in columns below a head, and neither code nor output has."""
+    shown = "\n".join(shown_by(notebook))
+    for cell in notebook.cells:
+        blocks = re.findall(r"```text\n[^\n]*\n(.*?)```", cell.source, re.DOTALL)
+        for line in "".join(blocks).splitlines() if cell.cell_type == "markdown" else ():
+            yield from (f"nothing says {x!r}" for x in re.split(r"\s{2,}", line) if x not in shown)
 
 
 def unshown(notebook: NotebookNode, *others: str) -> Iterator[str]:
     """Figures in prose that stand in no cell and no output, exactly or with more digits, and in no other text."""
-    shown = [*others]
-    for cell in notebooks.code(notebook):
-        shown += [cell.source, *(text for output in cell.outputs for text in texts(output))]
+    shown = [*others, *shown_by(notebook)]
     known = [float(number) for text in shown for number in re.findall(r"\d+\.?\d*", text)]
     for cell in notebook.cells:
         prose = re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL)
         for figure in IN_PROSE.findall(prose) if cell.cell_type == "markdown" else ():
-            decimals = len(figure.partition(".")[2])
-            if not any(round(number, decimals) == float(figure) for number in known):
+            decimals, wanted = len(figure.partition(".")[2]), float(figure.replace(",", ""))
+            if not any(round(number, decimals) == wanted for number in known):
                 yield f"{figure} stands in prose, and nowhere else: {cell.source[:60]!r}"
 
 

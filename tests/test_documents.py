@@ -237,6 +237,44 @@ def strange_files(code: list[str]) -> list[str]:
     return sorted(n for n in named - TO_BE_WRITTEN if not any(fnmatch(f, n) for f in files()))
 
 
+# What stands in code of documents, and is a name of the book's or of another library's.
+NAMES_OF_OTHERS = {"G_hap", "bcn_from", "bcn_to", "l1_decay", "l2_decay", "norm_x", "output_flat"}
+NAMES_OF_OTHERS |= {"train_step", "update_param", "g_y_x", "log_ndtr"}
+# Their tables have the words of others, and are run or tried.
+TABLES_OF_OTHERS = ("from_torch_and_jax.md", "from_torch_and_jax.ko.md")
+
+
+@functools.cache
+def known_names() -> frozenset[str]:
+    """All words in the project's code, and the names of NumPy."""
+    found = {word for file in files() for word in NAME.findall(file)}
+    for folder in ("examples", "tests", "tinygrad_steel", ".ci"):
+        for place in (ROOT / folder).rglob("*"):
+            if place.suffix in (".py", ".js", ".css", ".html", ".toml") or place.name == "run":
+                found |= {*NAME.findall(place.read_text(encoding="utf-8"))}
+    found |= {*NAME.findall((ROOT / "setup.cfg").read_text(encoding="utf-8"))}
+    for module in (np, np.linalg, np.fft, np.random, np.ndarray):
+        found |= {*dir(module)}
+    return frozenset(found)
+
+
+NAME = re.compile(r"[A-Za-z_]\w{2,}[A-Za-z\d]")
+
+
+@pytest.mark.parametrize("name", [n for n in documents() if not n.endswith(TABLES_OF_OTHERS)])
+def test_names_in_a_line_s_code_are_in_some_code(name):
+    """Such as `compare_backprop` in prose: of the project's, or of the document's own pieces and cells."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    cells = json.loads(text)["cells"] if name.endswith(".ipynb") else []
+    own = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    own += [json.dumps(cell["outputs"]) for cell in cells if cell["cell_type"] == "code"]
+    own += [content for _, content in code_blocks(name)]
+    known = {word for piece in own for word in NAME.findall(piece)} | NAMES_OF_OTHERS
+    said = [t.content for t in pieces(name) if t.type == "code_inline"]
+    found = {word for code in said for word in NAME.findall(code)}
+    assert found - known <= known_names(), sorted(found - known - known_names())
+
+
 def test_a_strange_file_is_seen():
     assert strange_files(
         [r".venv\Scripts\python examples\steell.py", "`steel.py`", "table_*.py"]

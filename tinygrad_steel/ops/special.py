@@ -1,7 +1,7 @@
-"""The ufuncs of scipy.special: their ops, loaded when one of them first meets a Tensor.
+"""Ufuncs of scipy.special: their ops, loaded when one of them first meets a Tensor.
 
-They stand in no table of names, since anybody's op may be called erf; a ufunc for which somebody
-has registered an op of their own keeps that one.
+All others of its ufuncs are refused. They stand in no table of names, since anybody's op may be
+called erf; a ufunc for which somebody has registered an op of their own keeps that one.
 """
 
 from __future__ import annotations
@@ -107,6 +107,16 @@ zeta: Op = unlisted(
     "zeta", forward, None, lambda g, y, s, q: -g * s * zeta(s + 1, q), samples=ORDERS
 )
 SPECIAL.append(zeta)
+
+
+class Asked:
+    """What says, in the place of an array, by which ufunc it was met: `sp.zeta` is a function around one."""
+
+    def __array_ufunc__(self, ufunc: np.ufunc, *rest: Any, **kwargs: Any) -> np.ufunc:
+        return ufunc
+
+
+TWINS.setdefault(sp.zeta(2.0, Asked()), zeta)
 
 # Entropies, with 0 log 0 = 0: at 0 the slope in the share itself is infinite, all others are 0.
 special(
