@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Iterable
 
-import nbformat
-from markdown_it import MarkdownIt
+import documents
 from markdown_it.token import Token
-
-ROOT = Path(__file__).parents[1]
-FOLDERS = ("examples", "tests", "tinygrad_steel")
 
 # One term for one thing: the one that is used, and what else it is called elsewhere. Where the book
 # has a word for it, that is the one.
@@ -58,8 +54,6 @@ TERMS = {
     "표본": r"샘플",
 }
 
-MARKDOWN = MarkdownIt("commonmark").enable("table")
-
 HANGUL = re.compile(r"[가-힣]")
 ENGLISH = re.compile(r"(?<![\w./-])[a-z][a-z'-]+(?![\w/-])")  # no name: these have capitals
 IN_A_ROW = re.compile(r"(?:[a-z][a-z'-]+[ ,]+){5}[a-z]")
@@ -68,27 +62,15 @@ PLAIN = re.compile(r"(?<![니마보시])다(?=[.!?:]|$)")
 TALKING = re.compile(r"(?:(?<![필개중주소수])요|죠)(?=[.!?:]|$)")
 
 
-def documents() -> list[Path]:
+def names() -> list[str]:
     """All documents in Korean."""
-    found = [*ROOT.glob("*.ko.md")]
-    for folder in FOLDERS:
-        found += [*(ROOT / folder).rglob("*.ko.md"), *(ROOT / folder).rglob("*.ko.ipynb")]
-    return sorted(file for file in found if ".ipynb_checkpoints" not in file.parts)
+    return [name for name in documents.documents() if ".ko." in name]
 
 
-def prose_of(file: Path) -> list[str]:
-    """The paragraphs of a document, without code."""
-    if file.suffix != ".ipynb":
-        return paragraphs(file.read_text(encoding="utf-8"))
-    cells = nbformat.read(file, as_version=4).cells
-    texts = (cell.source for cell in cells if cell.cell_type == "markdown")
-    return [paragraph for text in texts for paragraph in paragraphs(text)]
-
-
-def paragraphs(markdown: str) -> list[str]:
-    """Paragraphs, headings, items of lists and cells of tables, each in one line."""
-    lines = (token for token in MARKDOWN.parse(markdown) if token.type == "inline")
-    return [" ".join(words_of(line).split()) for line in lines if line.content]
+def prose_of(tokens: Iterable[Token]) -> list[str]:
+    """Paragraphs, headings, items of lists and cells of tables, each in one line, without blocks of code."""
+    lines = (token for token in tokens if token.type == "inline" and token.content)
+    return [" ".join(words_of(line).split()) for line in lines]
 
 
 def words_of(line: Token) -> str:
@@ -105,8 +87,11 @@ def faults(paragraph: str) -> list[str]:
         for other in re.finditer(others, paragraph)
     ]
     bare = re.sub(r"[\"')\]]", "", paragraph)
-    found += ["ends in -다, and not in -니다"] * bool(PLAIN.search(bare))
-    found += ["ends in -요, and not in -니다"] * bool(TALKING.search(bare))
+    if PLAIN.search(bare):
+        found.append("ends in -다, and not in -니다")
+    if TALKING.search(bare):
+        found.append("ends in -요, and not in -니다")
     is_english = not HANGUL.search(bare) and len(ENGLISH.findall(bare)) >= 3
-    found += ["is left in English"] * bool(is_english or IN_A_ROW.search(bare))
+    if is_english or IN_A_ROW.search(bare):
+        found.append("is left in English")
     return found

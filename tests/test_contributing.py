@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md holds: its first op is proven as it says, a wrong one is not, and what it names is there."""
+"""The first op of CONTRIBUTING.md is proven as it says there, and a wrong one is not."""
 
 import os
 import re
@@ -65,11 +65,3 @@ def test_a_first_op_with_a_wrong_vjp_is_not(clone):
     done = proven(clone)
     assert done.returncode == 1, done.stdout
     assert "test_vjps_agree_with_finite_differences[softsign]" in done.stdout
-
-
-def test_what_it_names_is_there():
-    names = {*re.findall(r"\]\(([^)#]+)\)", TEXT)}
-    names |= {*re.findall(r"(?<![\w/])(?:tests|examples|tinygrad_steel|\.ci)/[\w/.*]*\w", TEXT)}
-    assert len(names) > 15
-    for name in names:
-        assert any(ROOT.glob(name)), f"there is no {name}"

@@ -2,6 +2,7 @@
 
 import korean
 import pytest
+from documents import MARKDOWN, parsed
 
 # What a reader of the book looks for.
 BOOK = (
@@ -18,19 +19,20 @@ BOOK = (
 )
 
 
-@pytest.mark.parametrize("file", korean.documents(), ids=lambda file: file.name)
-def test_a_document_is_in_one_korean(file):
-    wrong = [(text, found) for text in korean.prose_of(file) if (found := korean.faults(text))]
+@pytest.mark.parametrize("name", korean.names())
+def test_a_document_is_in_one_korean(name):
+    texts = korean.prose_of(parsed(name))
+    wrong = [(text, found) for text in texts if (found := korean.faults(text))]
     assert not wrong, "\n".join(f"{', '.join(found)}\n    {text}" for text, found in wrong)
 
 
-@pytest.mark.parametrize("file", korean.documents(), ids=lambda file: file.name)
-def test_a_document_has_prose(file):
-    assert sum(bool(korean.HANGUL.search(text)) for text in korean.prose_of(file)) >= 5
+@pytest.mark.parametrize("name", korean.names())
+def test_a_document_has_prose(name):
+    assert sum(bool(korean.HANGUL.search(text)) for text in korean.prose_of(parsed(name))) >= 5
 
 
 def test_the_terms_of_the_book_are_used():
-    texts = "\n".join(text for file in korean.documents() for text in korean.prose_of(file))
+    texts = "\n".join(text for name in korean.names() for text in korean.prose_of(parsed(name)))
     assert [term for term in BOOK if term not in texts] == []
 
 
@@ -68,7 +70,7 @@ def test_the_terms_of_the_book_are_used():
     ],
 )
 def test_wrong_korean_is_seen(text):
-    (paragraph,) = korean.paragraphs(text)
+    (paragraph,) = korean.prose_of(MARKDOWN.parse(text))
     assert korean.faults(paragraph)
 
 
@@ -87,7 +89,7 @@ def test_wrong_korean_is_seen(text):
     ],
 )
 def test_right_korean_is_left_alone(text):
-    (paragraph,) = korean.paragraphs(text)
+    (paragraph,) = korean.prose_of(MARKDOWN.parse(text))
     assert korean.faults(paragraph) == []
 
 
@@ -111,7 +113,7 @@ forward = 1  # 포워드한다.
 | `W` | 가중치 |
 <!-- 훈련한다. -->
 """
-    assert korean.paragraphs(text) == [
+    assert korean.prose_of(MARKDOWN.parse(text)) == [
         "제목",
         "첫 문단은 두 줄입니다.",
         "첫째 C",
