@@ -31,9 +31,9 @@ def run(command, folder):
     return done.stdout
 
 
-@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
-def test_the_pieces_of_the_first_page_are_one_program(page, tmp_path):
-    pieces, printed = texts(page, "python"), texts(page, "text")
+def test_the_pieces_of_the_first_page_are_one_program(tmp_path):
+    """That README.ko.md has the same ones, tests/test_documents.py says."""
+    pieces, printed = texts("README.md", "python"), texts("README.md", "text")
     assert len(pieces) > len(printed) >= 4
     (tmp_path / "first.py").write_text("".join(pieces), encoding="utf-8")
     found = run([sys.executable, "first.py"], tmp_path)
