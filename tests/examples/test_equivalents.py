@@ -8,7 +8,6 @@ A row without code on the left is words. Every language has the same rows.
 from __future__ import annotations
 
 import ast
-import contextlib
 import importlib.util
 import re
 from typing import NamedTuple
@@ -18,7 +17,7 @@ import pytest
 from documents import code_blocks, headings, tables
 
 import tinygrad_steel
-from tinygrad_steel import OPS, Tensor, check_op, grad
+from tinygrad_steel import Tensor, check_op, grad
 from tinygrad_steel.engine.habits import ARGUMENTS, ATTRIBUTES, NAMES
 
 needs_torch = pytest.mark.skipif(
@@ -228,15 +227,6 @@ def doubles():
     return jax.enable_x64(True)
 
 
-@contextlib.contextmanager
-def one_op_less():
-    """What is declared inside is forgotten."""
-    before = {**OPS}
-    yield
-    for name in {*OPS} - {*before}:
-        del OPS[name]
-
-
 # The rows
 
 
@@ -264,21 +254,19 @@ def test_our_side_runs_without_pytorch(theirs, ours):
 
 
 @needs_torch
-def test_an_op_beside_pytorch():
-    with one_op_less():
-        compare(blocks()["PyTorch"], blocks()["here"], torch_names())
+def test_an_op_beside_pytorch(registry):
+    compare(blocks()["PyTorch"], blocks()["here"], torch_names())
 
 
-def test_an_op_beside_jax():
-    with one_op_less(), doubles():
+def test_an_op_beside_jax(registry):
+    with doubles():
         compare(blocks()["JAX"], blocks()["here"], jax_names())
 
 
-def test_the_op_is_proven_as_the_page_says():
-    with one_op_less():
-        names = our_names()
-        run(blocks()["here"], names)
-        check_op(names["softsign"])
+def test_the_op_is_proven_as_the_page_says(registry):
+    names = our_names()
+    run(blocks()["here"], names)
+    check_op(names["softsign"])
 
 
 # What bites
