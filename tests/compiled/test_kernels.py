@@ -272,7 +272,7 @@ WRONG = {
     "multiply_add": (lambda self, x, y, z: self.builder.fmul(x, y), [(3, 7, 5)], 0),
     "transposed": (lambda self, rows: list(rows), [(30, 17, 9)], 2),
     "load": (lambda self, base, index=0: self.splat(self.load_number(base, index)), [(3, 7, 5)], 0),
-    "either": (lambda self, flag, one, other: other(), [(60, 30, 900)], 2),
+    "either": (lambda self, flag, one, other: other(), [(60, 30, 2000)], 2),
 }
 
 
