@@ -149,10 +149,9 @@ def expressions() -> list[tuple[str, Op]]:
     found = [(f"a {sign} b", getattr(operator, name)(a, b)) for sign, name in binary.items()]
     found += [("-a", -a), ("abs(a)", abs(a)), ("a[i]", a[0])]
     found += [("p & q", p & q), ("p | q", p | q), ("p ^ q", p ^ q), ("~p", ~p)]
-    for name in dir(a):
-        method = getattr(a, name) if name.isidentifier() and name[0] != "_" else None
-        if inspect.ismethod(method):
-            found += [(f"a.{name}({text})", y) for text, y in tried(method, b)]
+    public = (getattr(a, name) for name in dir(a) if name[0] != "_" and name != "backward")
+    for method in filter(inspect.ismethod, public):
+        found += [(f"a.{method.__name__}({text})", y) for text, y in tried(method, b)]
     found += [("a.T", a.T)]
     return [(text, y.op) for text, y in found if isinstance(y, Tensor) and is_one_op(y)]
 
@@ -162,8 +161,6 @@ def tried(method: Any, b: Tensor) -> Iterator[tuple[str, Any]]:
     calls = {"": (), "0": (0,), "0, 1": (0, 1), "shape": ((4,),), "indices": ([0],), "b": (b,)}
     if method.__name__ == "astype":
         calls = {"np.float32": (np.float32,), "int": (int,)}
-    if method.__name__ == "backward":
-        return
     seen = set()
     for text, given in calls.items():
         try:
