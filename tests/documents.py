@@ -50,7 +50,7 @@ def documents() -> list[str]:
 
 @functools.cache
 def parsed(name: str) -> list[Token]:
-    """A document's Markdown in pieces; of a notebook, that of its cells of prose."""
+    """A document's Markdown, taken apart; of a notebook, that of its cells of prose."""
     text = (ROOT / name).read_text(encoding="utf-8")
     if name.endswith(".ipynb"):
         cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
@@ -101,7 +101,7 @@ def tables(name: str) -> list[Table]:
     return found
 
 
-def pieces(name: str) -> Iterator[Token]:
+def tokens(name: str) -> Iterator[Token]:
     """All tokens of a document, those within lines too."""
     for token in parsed(name):
         yield token
@@ -111,7 +111,7 @@ def pieces(name: str) -> Iterator[Token]:
 def pictures(name: str) -> list[str]:
     """Where the pictures lie."""
     found = []
-    for token in pieces(name):
+    for token in tokens(name):
         if token.type == "image":
             found.append(str(token.attrs["src"]))
         elif token.type.startswith("html") and "<img" in token.content:
@@ -121,6 +121,6 @@ def pictures(name: str) -> list[str]:
 
 def links(name: str) -> list[str]:
     """Where links lead, pictures left out; those to other places of the web, too."""
-    found = [str(token.attrs["href"]) for token in pieces(name) if token.type == "link_open"]
-    html = [t.content for t in pieces(name) if t.type.startswith("html") and "<a" in t.content]
+    found = [str(token.attrs["href"]) for token in tokens(name) if token.type == "link_open"]
+    html = [t.content for t in tokens(name) if t.type.startswith("html") and "<a" in t.content]
     return found + [target for text in html for target in IN_HTML.findall(text)]

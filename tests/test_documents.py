@@ -21,8 +21,8 @@ from documents import (
     links,
     paragraphs,
     pictures,
-    pieces,
     tables,
+    tokens,
 )
 
 import tinygrad_steel
@@ -127,7 +127,7 @@ def commands(name: str) -> Iterator[tuple[str, str]]:
 
 def texts_of_code(name: str) -> Iterator[str]:
     """All that a document has as code, in blocks and in sentences."""
-    return (t.content for t in pieces(name) if t.type in ("fence", "code_inline"))
+    return (t.content for t in tokens(name) if t.type in ("fence", "code_inline"))
 
 
 @functools.cache
@@ -152,17 +152,20 @@ def known_options(script: Path) -> frozenset[str]:
 # Code
 
 
-def sessions_and_pieces(name: str) -> tuple[list[str], list[str]]:
-    """Python of a Markdown file that is typed in, with what it prints, and Python without."""
-    found = [code for _, code in code_blocks(name, "python")]
-    return [code for code in found if ">>>" in code], [code for code in found if ">>>" not in code]
+def sessions(name: str) -> list[str]:
+    """Python that is typed in, with what it prints."""
+    return [code for _, code in code_blocks(name, "python") if ">>>" in code]
+
+
+def pieces(name: str) -> list[str]:
+    """Python without prompts."""
+    return [code for _, code in code_blocks(name, "python") if ">>>" not in code]
 
 
 @pytest.mark.parametrize("name", [n for n in documents() if n.endswith(".md")])
 def test_what_is_typed_in_is_run_by_pytest(name):
-    sessions, _ = sessions_and_pieces(name)
-    assert not sessions or collected(Path(name))
-    assert not any("+SKIP" in code for code in sessions)
+    assert not sessions(name) or collected(Path(name))
+    assert not any("+SKIP" in code for code in sessions(name))
 
 
 def collected(file: Path) -> bool:
@@ -181,8 +184,7 @@ RUN_ELSEWHERE = (ENGLISH, KOREAN, "CONTRIBUTING.md", "examples/tutorials/referen
 
 @pytest.mark.parametrize("name", [n for n in documents() if n not in RUN_ELSEWHERE])
 def test_a_piece_by_itself_runs_where_its_names_are_known(name):
-    _, pieces_alone = sessions_and_pieces(name)
-    for code in pieces_alone:
+    for code in pieces(name):
         x, y = Tensor(np.ones((4, 3)), name="x"), Tensor(np.zeros((4, 2)), name="y")
         weight = Tensor(np.ones((3, 2)), requires_grad=True, name="weight")
         exec(code, vars(tinygrad_steel) | {"np": np, "x": x, "weight": weight, "y": y})
