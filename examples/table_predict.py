@@ -64,7 +64,10 @@ def predict(
         if len(lines) > SHOWN + 1:
             say(f"... {len(lines) - SHOWN - 1} more (--out FILE writes them all)")
     else:
-        with whole_file(out) as part, open(part, "w", encoding="utf-8", newline="") as f:
+        # a spreadsheet takes UTF-8 for what it is only with a mark before it
+        ascii_only = all(str(field).isascii() for line in lines for field in line)
+        encoding = "utf-8" if ascii_only else "utf-8-sig"
+        with whole_file(out) as part, open(part, "w", encoding=encoding, newline="") as f:
             csv.writer(f).writerows(lines)
         say(f"written: {out}")
     say_accuracy(recipe, numbers, output, known, say)

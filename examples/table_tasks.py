@@ -16,6 +16,7 @@ from table_file import shown
 from table_recipe import Target
 
 from tinygrad_steel import sigmoid, softmax, softmax_cross_entropy
+from tinygrad_steel.verify.report import as_table
 
 
 @same_shape
@@ -74,9 +75,9 @@ def say_result(run: Run, target: Target, compare: bool) -> None:
         rows.append(("scikit-learn's", theirs(run)))
     name, constant = baseline(target, y[run.training])
     rows.append((name, np.broadcast_to(constant, y[run.test].shape)))
-    width = max(len(name) for name, _ in rows)
-    for name, output in rows:
-        run.settings.say(f"{name:{width}}  {figure(run.experiment, target, output, y[run.test])}")
+    figures = [figure(run.experiment, target, output, y[run.test]) for _, output in rows]
+    for line in as_table([(name, said) for (name, _), said in zip(rows, figures)]):
+        run.settings.say(line)
     constant = run.experiment.accuracy(rows[-1][1], y[run.test])
     if run.epochs and run.test_accuracy <= constant:
         run.settings.say(

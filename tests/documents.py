@@ -48,14 +48,19 @@ def documents() -> list[str]:
     return sorted(str(n.as_posix()) for n in names if not any(p.startswith(".") for p in n.parts))
 
 
+def markdown(file: Path) -> list[str]:
+    """A document's Markdown in one piece; of a notebook, that of each cell of prose."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix != ".ipynb":
+        return [text]
+    cells = json.loads(text)["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+
+
 @functools.cache
 def parsed(name: str) -> list[Token]:
-    """A document's Markdown, taken apart; of a notebook, that of its cells of prose."""
-    text = (ROOT / name).read_text(encoding="utf-8")
-    if name.endswith(".ipynb"):
-        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
-        text = "\n\n".join("".join(cell["source"]) for cell in cells)
-    return MARKDOWN.parse(text)
+    """A document's Markdown, taken apart."""
+    return MARKDOWN.parse("\n\n".join(markdown(ROOT / name)))
 
 
 def inside(name: str, opening: str) -> Iterator[Token]:

@@ -61,17 +61,13 @@ def figures(name: str) -> list[list[list[list[str]]]]:
     ]
 
 
-def test_both_languages_lead_to_the_same_pages_each_to_its_own_where_there_is_one():
+def test_both_languages_lead_to_the_same_pages():
     english, korean = (
         [re.sub(r"\.ko(?=\.)", "", link.partition("#")[0]) for link in links(page)]
         for page in (ENGLISH, KOREAN)
     )
     assert english == korean
     assert KOREAN in links(ENGLISH)[:1] and ENGLISH in links(KOREAN)[:1]
-    for link in links(KOREAN)[1:]:
-        stem, dot, end = link.partition("#")[0].rpartition(".")
-        twin = ROOT / f"{stem}.ko{dot}{end}"
-        assert stem.endswith(".ko") or not twin.exists(), f"there is {twin.name} for {link}"
 
 
 def test_no_paragraph_of_the_first_page_fills_a_screen():

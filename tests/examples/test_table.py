@@ -698,6 +698,18 @@ def predictions(*options):
         return [*csv.DictReader(f)]
 
 
+def test_answers_with_korean_names_are_right_in_a_spreadsheet_and_here(write, capsys):
+    """A spreadsheet takes a file without a mark for one of its country's old encoding."""
+    rows = (f"{i % 7},{'가스' if i % 2 else '중앙'},{3 * i}\n" for i in range(40))
+    content = "층,난방,값\n" + "".join(rows)
+    keep(content, write, "--target", "값")
+    write("난방,층\n가스,3\n", "new.csv")
+    assert script("--predict", "new.csv", "--load", "model.npz", "--out", "out.csv") == 0
+    raw = Path("out.csv").read_bytes()
+    assert raw.startswith("\ufeffrow,predicted 값".encode()) and raw.count(b"\xef\xbb\xbf") == 1
+    assert [*pd.read_csv("out.csv").columns] == ["row", "predicted 값"]
+
+
 @pytest.mark.parametrize("task", ["regression", "two", "many"])
 def test_a_kept_model_predicts_what_the_network_said(task, write, capsys):
     content = learnable(task, 100)

@@ -6,6 +6,7 @@ import ast
 import json
 import math
 import pathlib
+import re
 import typing
 
 import numpy as np
@@ -241,6 +242,16 @@ def test_the_table_reads():
     assert "test_grading.py" in rows[1] and "not divided by the batch size 6" in rows[1]
     assert "ValueError: matmul" in rows[2] and "SystemExit: 3" in rows[3]
     assert summary.startswith("2 of 6 are right; raised 2, ")
+
+
+def test_the_table_is_aligned_in_a_terminal_where_letters_are_wide():
+    """There a letter of Korean is as wide as two of English."""
+    text = str(grade_backprop(problem, {"김가중": forgets_the_mean, "Ada": forgets_the_mean}))
+    starts = set()
+    for line in text.splitlines()[1:3]:
+        before, _, _ = line.partition(" no ")
+        starts.add(len(before) + len(re.findall("[가-힣]", before)))
+    assert len(starts) == 1
 
 
 def test_grades_as_html_and_as_plain_data():

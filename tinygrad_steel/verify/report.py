@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -417,8 +418,22 @@ class Report:
 
 def as_table(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows as lines of text, each column as wide as it has to be."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    widths = [max(map(room, column)) for column in zip(*rows)]
+    return ["  ".join(map(filled, row, widths)).rstrip() for row in rows]
+
+
+def filled(text: str, width: int) -> str:
+    """A text with blanks behind it, up to a column of a terminal.
+
+    >>> [filled("dW", 6), filled("가중치", 6)]
+    ['dW    ', '가중치']
+    """
+    return text + " " * (width - room(text))
+
+
+def room(text: str) -> int:
+    """How many columns of a terminal a text takes: a letter of Korean, say, takes two."""
+    return len(text) + sum(unicodedata.east_asian_width(c) in "WF" for c in text)
 
 
 def finite_or_none(number: float) -> float | None:
