@@ -128,7 +128,7 @@ def texts_of_code(name: str) -> Iterator[str]:
     return (t.content for t in tokens(name) if t.type in ("fence", "code_inline"))
 
 
-FILE = re.compile(r"[\w./\\*-]+\.(?:py|md|ipynb|js|css|cfg|toml|cff)\b")
+FILE_NAME = re.compile(r"[\w./\\*-]+\.(?:py|md|ipynb|js|css|cfg|toml|cff)\b")
 TO_BE_WRITTEN = {"first.py"}  # by who reads the page
 OF_OTHERS = {"--dist", "--strict"}  # pytest's and mypy's
 
@@ -166,7 +166,7 @@ def test_files_in_code_are_there_and_options_are_some_script_s(name):
 
 def strange_files(code: list[str]) -> list[str]:
     """Names of files that nobody has and nobody is told to write."""
-    named = {re.split(r"[/\\]", file)[-1] for text in code for file in FILE.findall(text)}
+    named = {re.split(r"[/\\]", file)[-1] for text in code for file in FILE_NAME.findall(text)}
     return sorted(n for n in named - TO_BE_WRITTEN if not any(fnmatch(f, n) for f in files()))
 
 
