@@ -10,13 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import nbformat
-from markdown_it import MarkdownIt
+from documents import MARKDOWN, ROOT, documents, markdown
 from markdown_it.token import Token
-
-ROOT = Path(__file__).parents[1]
-FOLDERS = ("examples", "tests", "tinygrad_steel")
-ENDS = ("md", "ipynb", "py")
 
 # One term for one thing: the one that is used, and what else it is called elsewhere. Where the book
 # has a word for it, that is the one.
@@ -87,8 +82,6 @@ TRANSLATED = re.compile(
     r"에 의[해하한]|되어[지진집]|[을를] 가지고 있|것이 가능|[을를] 필요로|에 있어서?[는,]"
 )
 
-MARKDOWN = MarkdownIt("commonmark").enable("table")
-
 HANGUL = re.compile(r"[가-힣]")
 ENGLISH = re.compile(r"(?<![\w./-])[a-z][a-z'-]+(?![\w/-])")  # no name: these have capitals
 IN_A_ROW = re.compile(r"(?:[a-z][a-z'-]+[ ,]+){5}[a-z]")
@@ -99,12 +92,10 @@ TALKING = re.compile(r"(?:(?<![필개중주소수])요|죠)(?=[.!?:]|$)")
 PARTICLE = re.compile(r"`([^`\n]+)`(?:(은|이|을|과)|(는|가|를|와))(?![가-힣])")
 
 
-def documents() -> list[Path]:
-    """All documents in Korean."""
-    found = [*ROOT.glob("*.ko.md")]
-    for folder in FOLDERS:
-        found += [file for end in ENDS for file in (ROOT / folder).rglob(f"*.ko.{end}")]
-    return sorted(file for file in found if ".ipynb_checkpoints" not in file.parts)
+def korean_documents() -> list[Path]:
+    """All documents in Korean, and programs that are read as such."""
+    found = [ROOT / name for name in documents() if ".ko." in name]
+    return [*found, *sorted(ROOT.glob("examples/**/*.ko.py"))]
 
 
 def prose_of(file: Path) -> list[str]:
@@ -114,13 +105,10 @@ def prose_of(file: Path) -> list[str]:
 
 def markdown_of(file: Path) -> list[str]:
     """What is written in a document, in one piece or several; of a program, its docstrings and comments."""
+    if file.suffix != ".py":
+        return markdown(file)
     text = file.read_text(encoding="utf-8")
-    if file.suffix == ".py":
-        return [*docstrings(text), *comments(text)]
-    if file.suffix != ".ipynb":
-        return [text]
-    cells = nbformat.reads(text, as_version=4).cells
-    return [cell.source for cell in cells if cell.cell_type == "markdown"]
+    return [*docstrings(text), *comments(text)]
 
 
 def docstrings(program: str) -> Iterator[str]:
@@ -166,12 +154,15 @@ def faults(paragraph: str) -> list[str]:
         for other in re.finditer(others, paragraph)
     ]
     bare = re.sub(r"[\"')\]]", "", paragraph)
-    found += ["ends in -다, and not in -니다"] * bool(PLAIN.search(bare))
-    found += ["ends in -요, and not in -니다"] * bool(TALKING.search(bare))
+    if PLAIN.search(bare):
+        found.append("ends in -다, and not in -니다")
+    if TALKING.search(bare):
+        found.append("ends in -요, and not in -니다")
     found += [f"spaces: {wrong[0]}" for wrong in SPACES.finditer(bare)]
     found += [f"sounds translated: {wrong[0]}" for wrong in TRANSLATED.finditer(bare)]
     is_english = not HANGUL.search(bare) and len(ENGLISH.findall(bare)) >= 3
-    found += ["is left in English"] * bool(is_english or IN_A_ROW.search(bare))
+    if is_english or IN_A_ROW.search(bare):
+        found.append("is left in English")
     return found
 
 

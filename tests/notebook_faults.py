@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import notebooks
+from documents import MARKDOWN
 from nbformat import NotebookNode
 
 VARIES = "varies"  # the tag of a cell whose output is never the same twice, a time say
@@ -156,7 +157,7 @@ def kind(cell: NotebookNode | None) -> str:
 
 def headings(cell: NotebookNode) -> list[str]:
     """The levels of the headings in a cell of prose."""
-    return re.findall(r"^#+(?= )", cell.source, re.MULTILINE)
+    return [token.tag for token in MARKDOWN.parse(cell.source) if token.type == "heading_open"]
 
 
 def first_other_line(cell: NotebookNode, twin: NotebookNode) -> str:

@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 PROJECT = Path(__file__).parents[1]
 EXAMPLES = PROJECT / "examples"
 TUTORIALS = EXAMPLES / "tutorials"
-LANGUAGES = ("ko",)  # beside English
+LANGUAGES = (".ko",)  # beside English: what stands behind the names of their files
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
 NO_FILES = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
 
@@ -32,7 +32,7 @@ def names() -> list[str]:
 
 def file_of(name: str, language: str = "") -> Path:
     """Where a tutorial lies in a language; English where none is said."""
-    return TUTORIALS / f"{name}{'.' * bool(language)}{language}.ipynb"
+    return TUTORIALS / f"{name}{language}.ipynb"
 
 
 def read(name: str, language: str = "") -> NotebookNode:

@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ PAGE = Path(__file__).parents[1] / "examples" / "tutorials" / "reference.md"
 FORM = Path(__file__).parents[1] / ".ci" / "ruff.toml"
 PIECE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 NEXT = "# the next piece"
+MARKS = re.compile(r"[*|<\[\]]")  # outside of code, Markdown takes them for its own
 NUMBERS = {  # that rules have computed, as one writes them
     math.log(2): "log(2)",
     math.log(10): "log(10)",
@@ -68,7 +69,8 @@ How to read an entry:
 - A function without code here is put together from ops that have some.
 - "Runs" says where, besides NumPy. "Compiled" is `compile_backprop`: machine code in loops, or calls of NumPy between
   them. "jax" is its back end of that name. "ONNX" is `export_onnx`, of what is computed, without gradients. "Dask" are
-  lazy arrays in Tensors, cut into rows, or in one chunk. "In part" means that some calls are refused.
+  lazy arrays in Tensors, cut into rows, or in one chunk. "In part" means that some calls are refused, "with other
+  signs" that those of a decomposition's vectors, which are free, are chosen otherwise.
 """
 # The files of ops/ in the order of the page: what a reader meets first comes first.
 ORDER = (
@@ -147,10 +149,9 @@ def expressions() -> list[tuple[str, Op]]:
     found = [(f"a {sign} b", getattr(operator, name)(a, b)) for sign, name in binary.items()]
     found += [("-a", -a), ("abs(a)", abs(a)), ("a[i]", a[0])]
     found += [("p & q", p & q), ("p | q", p | q), ("p ^ q", p ^ q), ("~p", ~p)]
-    for name in dir(a):
-        method = getattr(a, name) if name.isidentifier() and name[0] != "_" else None
-        if inspect.ismethod(method):
-            found += [(f"a.{name}({text})", y) for text, y in tried(method, b)]
+    public = (getattr(a, name) for name in dir(a) if name[0] != "_" and name != "backward")
+    for method in filter(inspect.ismethod, public):
+        found += [(f"a.{method.__name__}({text})", y) for text, y in tried(method, b)]
     found += [("a.T", a.T)]
     return [(text, y.op) for text, y in found if isinstance(y, Tensor) and is_one_op(y)]
 
@@ -164,8 +165,6 @@ def tried(method: Any, b: Tensor) -> Iterator[tuple[str, Any]]:
     calls |= {"b": (b,)} if "other" in known else {}
     if method.__name__ == "astype":
         calls = {"np.float32": (np.float32,), "int": (int,)}
-    if method.__name__ == "backward":
-        return
     seen = set()
     for text, given in calls.items():
         try:
@@ -293,22 +292,16 @@ def conventions(o: Any) -> str:
 def escaped(text: str) -> str:
     """A text as Markdown that shows it as it is; what stands in backticks is code."""
     parts = text.split("`")
-    return "`".join(part if i % 2 else code_words(part) for i, part in enumerate(parts))
-
-
-def code_words(text: str) -> str:
-    """A text in which whatever Markdown would take for its own is kept."""
-    return re.sub(r"([*|<\[\]])", r"\\\1", text)
+    parts[::2] = [MARKS.sub(r"\\\g<0>", part) for part in parts[::2]]
+    return "`".join(parts)
 
 
 def entry(o: Op, runs: str) -> list[str]:
     """One op on the page."""
-    facts = {"Written as": names_of(o), "parameters": o.param_names}
-    said = [
-        f"{what} {', '.join(f'`{x}`' for x in words)}" for what, words in facts.items() if words
-    ]
     text = escaped(conventions(o)) + (" A constant to every gradient." if o.constant else "")
-    last = (f"{upper('; '.join(said))}. " if said else "") + f"Runs: {runs}."
+    said = {"written as": names_of(o), "parameters": o.param_names}
+    facts = "; ".join(f"{what} {in_code(words)}" for what, words in said.items() if words)
+    last = f"{upper(facts)}. Runs: {runs}." if facts else f"Runs: {runs}."
     return [f"### {o.name}", "", *paragraph(text), "", *block(o), "", *paragraph(last), ""]
 
 
@@ -324,6 +317,11 @@ def function(f: Any) -> list[str]:
         f"Written as `{f.__name__}({arguments})`.",
         "",
     ]
+
+
+def in_code(words: Iterable[str]) -> str:
+    """Words as a list, each of them code."""
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def upper(text: str) -> str:

@@ -4,16 +4,15 @@ import importlib
 import itertools
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
+import documents
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[1]
-BENCHMARKS = ROOT / "tests" / "benchmarks"
+BENCHMARKS = documents.ROOT / "tests" / "benchmarks"
 ASKED = """
 import json, os, sys
 import machine
@@ -171,22 +170,18 @@ def test_tables_replace_the_old_ones_and_nothing_else(part, tmp_path):
         tables.replaced("no markers", "one core", "new")
 
 
-def cells_of(text, mark, tables):
-    """The table between two markers: of each row the cells by the titles of their columns."""
-    between = text.partition(tables.BEGIN.format(mark))[2].partition(tables.END)[0]
-    rows = [re.split(r" *\| *", x)[1:-1] for x in between.splitlines() if x.startswith("|")]
-    titles, _, *lines = rows
-    return [dict(zip(titles, line, strict=True)) for line in lines]
-
-
 def test_the_first_pages_show_a_part_of_the_full_table(part):
     tables = part("tables")
-    page = (ROOT / tables.FULL_PAGE).read_text(encoding="utf-8")
-    full = cells_of(page, "one core", tables)
+
+    def shown(page):
+        """The first table of figures: of each row the cells by the titles of their columns."""
+        table = next(x for x in documents.tables(page) if x.head[0] == tables.ROW)
+        return [dict(zip(table.head, row, strict=True)) for row in table.rows]
+
+    full = shown(tables.FULL_PAGE.as_posix())
     assert len(full) == len(part("rows").TABLE)
     for page in tables.FIRST_PAGES:
-        text = (ROOT / page).read_text(encoding="utf-8")
-        assert cells_of(text, "short", tables) == tables.short(full)
+        assert shown(page) == tables.short(full)
 
 
 def test_figures_are_kept_as_json_and_compared(part, tmp_path):

@@ -402,9 +402,8 @@ def test_what_is_wrong_does_not(case):
     if old is not None:
         assert text.count(old) == 1
         new = text.replace(old, new)
-    assert any(said in fault for fault in faults_of_function(renamed(new))), faults_of_function(
-        renamed(new)
-    )
+    found = faults_of_function(renamed(new))
+    assert any(said in fault for fault in found), found
 
 
 class Thing:

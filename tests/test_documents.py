@@ -11,107 +11,31 @@ import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from documents import (
+    ROOT,
+    code_blocks,
+    documents,
+    headings,
+    links,
+    paragraphs,
+    pictures,
+    tables,
+    tokens,
+)
 
 import tinygrad_steel
 from tinygrad_steel import Tensor
 
-ROOT = Path(__file__).parents[1]
-PARSER = MarkdownIt("commonmark").enable("table")
 ENGLISH, KOREAN = "README.md", "README.ko.md"
 # A screen of a phone. Korean is counted in letters, as its words carry their particles: some three make one of English.
 MOST_WORDS, MOST_LETTERS = 90, 260
-IN_HTML = re.compile(r'\b(?:src|href)="([^"]+)"')
 SCRIPT = re.compile(r"(?<![\w/.-])((?:examples|tests)/[\w/]+\.py)([^\n`&|>]*)")
 OPTION = re.compile(r"(?<!\S)--[a-z][\w-]*")
-
-
-def documents() -> list[str]:
-    """Every Markdown file and notebook of the project, by its path from the project's folder."""
-    places = [*ROOT.glob("*.md")]
-    for folder in ("examples", "tests", "tinygrad_steel"):
-        places += [p for end in ("md", "ipynb") for p in (ROOT / folder).rglob(f"*.{end}")]
-    names = (place.relative_to(ROOT) for place in places)
-    return sorted(str(n.as_posix()) for n in names if not any(p.startswith(".") for p in n.parts))
-
-
-@functools.cache
-def parsed(name: str) -> list[Token]:
-    """A document's Markdown in pieces; of a notebook, that of its cells of prose."""
-    text = (ROOT / name).read_text(encoding="utf-8")
-    if name.endswith(".ipynb"):
-        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
-        text = "\n\n".join("".join(cell["source"]) for cell in cells)
-    return PARSER.parse(text)
-
-
-def words_of(inline: Token) -> str:
-    """What one reads of a line: the text of links, not where they lead."""
-    return "".join(" " if c.type == "softbreak" else c.content for c in inline.children or ())
-
-
-# What a document is made of
-
-
-class Heading(NamedTuple):
-    level: str
-    text: str
-
-
-def headings(name: str) -> list[Heading]:
-    pairs = zip(parsed(name), parsed(name)[1:])
-    return [Heading(a.tag, words_of(b)) for a, b in pairs if a.type == "heading_open"]
-
-
-def code_blocks(name: str) -> list[tuple[str, str]]:
-    return [(token.info, token.content) for token in parsed(name) if token.type == "fence"]
-
-
-def tables(name: str) -> list[list[list[str]]]:
-    """Rows of cells of each table."""
-    found: list[list[list[str]]] = []
-    for before, token in zip(parsed(name), parsed(name)[1:]):
-        if before.type == "table_open":
-            found.append([])
-        if before.type == "tr_open":
-            found[-1].append([])
-        if before.type in ("th_open", "td_open"):
-            found[-1][-1].append(words_of(token))
-    return found
-
-
-def paragraphs(name: str) -> list[str]:
-    pairs = zip(parsed(name), parsed(name)[1:])
-    return [words_of(token) for before, token in pairs if before.type == "paragraph_open"]
-
-
-def pieces(name: str) -> Iterator[Token]:
-    for token in parsed(name):
-        yield token
-        yield from token.children or ()
-
-
-def pictures(name: str) -> list[str]:
-    found = []
-    for token in pieces(name):
-        if token.type == "image":
-            found.append(token.attrs["src"])
-        elif token.type.startswith("html") and "<img" in token.content:
-            found += IN_HTML.findall(token.content)
-    return found
-
-
-def links(name: str) -> list[str]:
-    """Where links lead, pictures left out; those to other places of the web, too."""
-    found = [str(token.attrs["href"]) for token in pieces(name) if token.type == "link_open"]
-    html = [t.content for t in pieces(name) if t.type.startswith("html") and "<a" in t.content]
-    return found + [target for text in html for target in IN_HTML.findall(text)]
+FILE = re.compile(r"(?<![\w/.-])(?:tests|examples|tinygrad_steel|\.ci)/[\w/.*]*\w")
 
 
 # The first page in both languages
@@ -127,25 +51,25 @@ def test_both_languages_have_the_same_code_and_the_same_pictures():
 
 
 def test_both_languages_have_the_same_figures():
-    english, korean = tables(ENGLISH), tables(KOREAN)
-    assert [[len(row) for row in t] for t in english] == [[len(row) for row in t] for t in korean]
-    for table, twin in zip(english, korean):
-        for row, other in zip(table, twin):
-            for cell, same in zip(row, other):
-                assert re.findall(r"\d[\d.,]*", cell) == re.findall(r"\d[\d.,]*", same)
+    assert figures(ENGLISH) == figures(KOREAN)
 
 
-def test_both_languages_lead_to_the_same_pages_each_to_its_own_where_there_is_one():
+def figures(name: str) -> list[list[list[list[str]]]]:
+    """The numbers in each cell of each row of each table."""
+    number = re.compile(r"\d[\d.,]*")
+    return [
+        [[number.findall(cell) for cell in row] for row in [table.head, *table.rows]]
+        for table in tables(name)
+    ]
+
+
+def test_both_languages_lead_to_the_same_pages():
     english, korean = (
         [re.sub(r"\.ko(?=\.)", "", link.partition("#")[0]) for link in links(page)]
         for page in (ENGLISH, KOREAN)
     )
     assert english == korean
     assert KOREAN in links(ENGLISH)[:1] and ENGLISH in links(KOREAN)[:1]
-    for link in links(KOREAN)[1:]:
-        stem, dot, end = link.partition("#")[0].rpartition(".")
-        twin = ROOT / f"{stem}.ko{dot}{end}"
-        assert stem.endswith(".ko") or not twin.exists(), f"there is {twin.name} for {link}"
 
 
 def test_no_paragraph_of_the_first_page_fills_a_screen():
@@ -181,21 +105,30 @@ def slug(heading: str) -> str:
 
 
 @pytest.mark.parametrize("name", documents())
-def test_commands_name_scripts_and_options_that_there_are(name):
+def test_files_that_code_names_are_there(name):
+    named = {file for text in texts_of_code(name) for file in FILE.findall(text)}
+    assert [file for file in named if not any(ROOT.glob(file))] == []
+
+
+@pytest.mark.parametrize("name", documents())
+def test_commands_have_options_that_there_are(name):
     for script, rest in commands(name):
-        assert (ROOT / script).is_file(), script
         unknown = {*OPTION.findall(rest)} - known_options(ROOT / script)
         assert not unknown, f"{script} does not know {unknown}"
 
 
 def commands(name: str) -> Iterator[tuple[str, str]]:
     """Each script that code in the document names, and what stands behind it on its line."""
-    for token in pieces(name):
-        if token.type in ("fence", "code_inline"):
-            yield from SCRIPT.findall(token.content.replace("\\\n", " "))
+    for text in texts_of_code(name):
+        yield from SCRIPT.findall(text.replace("\\\n", " "))
 
 
-FILE = re.compile(r"[\w./\\*-]+\.(?:py|md|ipynb|js|css|cfg|toml|cff)\b")
+def texts_of_code(name: str) -> Iterator[str]:
+    """All that a document has as code, in blocks and in sentences."""
+    return (t.content for t in tokens(name) if t.type in ("fence", "code_inline"))
+
+
+ANY_FILE = re.compile(r"[\w./\\*-]+\.(?:py|md|ipynb|js|css|cfg|toml|cff)\b")
 TO_BE_WRITTEN = {"first.py"}  # by who reads the page
 OF_OTHERS = {"--dist", "--strict"}  # pytest's and mypy's
 
@@ -218,22 +151,17 @@ def all_options() -> frozenset[str]:
     return frozenset().union(*map(known_options, scripts))
 
 
-def code_in(name: str) -> list[str]:
-    """Each piece of code in a document, in its lines too."""
-    return [t.content for t in pieces(name) if t.type in ("fence", "code_inline")]
-
-
 @pytest.mark.parametrize("name", documents())
 def test_files_in_code_are_there_and_options_are_some_script_s(name):
     """Also where they stand without the script, or with the slashes of Windows."""
-    assert strange_files(code_in(name)) == []
-    found = {option for code in code_in(name) for option in OPTION.findall(code)}
+    assert strange_files([*texts_of_code(name)]) == []
+    found = {option for code in texts_of_code(name) for option in OPTION.findall(code)}
     assert found <= all_options() | OF_OTHERS
 
 
 def strange_files(code: list[str]) -> list[str]:
     """Names of files that nobody has and nobody is told to write."""
-    named = {re.split(r"[/\\]", file)[-1] for text in code for file in FILE.findall(text)}
+    named = {re.split(r"[/\\]", file)[-1] for text in code for file in ANY_FILE.findall(text)}
     return sorted(n for n in named - TO_BE_WRITTEN if not any(fnmatch(f, n) for f in files()))
 
 
@@ -270,7 +198,7 @@ def test_names_in_a_line_s_code_are_in_some_code(name):
     own += [json.dumps(cell["outputs"]) for cell in cells if cell["cell_type"] == "code"]
     own += [content for _, content in code_blocks(name)]
     known = {word for piece in own for word in NAME.findall(piece)} | NAMES_OF_OTHERS
-    said = [t.content for t in pieces(name) if t.type == "code_inline"]
+    said = [t.content for t in tokens(name) if t.type == "code_inline"]
     found = {word for code in said for word in NAME.findall(code)}
     assert found - known <= known_names(), sorted(found - known - known_names())
 
@@ -318,17 +246,20 @@ def known_options(script: Path) -> frozenset[str]:
 # Code
 
 
-def sessions_and_pieces(name: str) -> tuple[list[str], list[str]]:
-    """Python of a Markdown file that is typed in, with what it prints, and Python without."""
-    found = [code for info, code in code_blocks(name) if info == "python"]
-    return [code for code in found if ">>>" in code], [code for code in found if ">>>" not in code]
+def sessions(name: str) -> list[str]:
+    """Python that is typed in, with what it prints."""
+    return [code for _, code in code_blocks(name, "python") if ">>>" in code]
+
+
+def pieces(name: str) -> list[str]:
+    """Python without prompts."""
+    return [code for _, code in code_blocks(name, "python") if ">>>" not in code]
 
 
 @pytest.mark.parametrize("name", [n for n in documents() if n.endswith(".md")])
 def test_what_is_typed_in_is_run_by_pytest(name):
-    sessions, _ = sessions_and_pieces(name)
-    assert not sessions or collected(Path(name))
-    assert not any("+SKIP" in code for code in sessions)
+    assert not sessions(name) or collected(Path(name))
+    assert not any("+SKIP" in code for code in sessions(name))
 
 
 def collected(file: Path) -> bool:
@@ -347,8 +278,7 @@ RUN_ELSEWHERE = (ENGLISH, KOREAN, "CONTRIBUTING.md", "examples/tutorials/referen
 
 @pytest.mark.parametrize("name", [n for n in documents() if n not in RUN_ELSEWHERE])
 def test_a_piece_by_itself_runs_where_its_names_are_known(name):
-    _, pieces_alone = sessions_and_pieces(name)
-    for code in pieces_alone:
+    for code in pieces(name):
         x, y = Tensor(np.ones((4, 3)), name="x"), Tensor(np.zeros((4, 2)), name="y")
         weight = Tensor(np.ones((3, 2)), requires_grad=True, name="weight")
         exec(code, vars(tinygrad_steel) | {"np": np, "x": x, "weight": weight, "y": y})

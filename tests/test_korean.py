@@ -20,13 +20,13 @@ BOOK = (
 )
 
 
-@pytest.mark.parametrize("file", korean.documents(), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", korean.korean_documents(), ids=lambda file: file.name)
 def test_a_document_is_in_one_korean(file):
     wrong = [(text, found) for text in korean.prose_of(file) if (found := korean.faults(text))]
     assert not wrong, "\n".join(f"{', '.join(found)}\n    {text}" for text, found in wrong)
 
 
-@pytest.mark.parametrize("file", korean.documents(), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", korean.korean_documents(), ids=lambda file: file.name)
 def test_a_document_has_prose(file):
     assert sum(bool(korean.HANGUL.search(text)) for text in korean.prose_of(file)) >= 5
 
@@ -37,13 +37,13 @@ def test_the_first_page_has_the_terms_of_the_book():
 
 
 def test_a_name_is_read_in_one_way():
-    texts = [text for file in korean.documents() for text in korean.markdown_of(file)]
+    texts = [text for file in korean.korean_documents() for text in korean.markdown_of(file)]
     assert korean.said_in_two_ways(texts) == []
     assert sum(len(korean.PARTICLE.findall(text)) for text in texts) > 100
     assert korean.said_in_two_ways(["`op`은 `x`를 받고", "`op()`는 `x`와 `y`를"]) == ["op"]
 
 
-@pytest.mark.parametrize("file", korean.documents(), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", korean.korean_documents(), ids=lambda file: file.name)
 def test_a_document_leads_to_korean_where_there_is_some(file):
     for text in korean.markdown_of(file):
         for words, link in re.findall(r"\[([^\]]*)\]\(([^)#:]+)", text):

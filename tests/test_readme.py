@@ -4,18 +4,15 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from documents import ROOT, code_blocks, tables
 
-ROOT = Path(__file__).parents[1]
-PIECE = re.compile(r"```python\n(.*?)```", re.DOTALL)
-PRINTED = re.compile(r"```text\n(.*?)```", re.DOTALL)
 NUMBER = re.compile(r"-?\d+\.\d+")
 
 
-def text_of(page):
-    return (ROOT / page).read_text(encoding="utf-8")
+def texts(page, language):
+    return [block.text for block in code_blocks(page, language)]
 
 
 def run(command, folder):
@@ -34,27 +31,25 @@ def run(command, folder):
     return done.stdout
 
 
-@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
-def test_the_pieces_of_the_first_page_are_one_program(page, tmp_path):
-    pieces, printed = PIECE.findall(text_of(page)), PRINTED.findall(text_of(page))
+def test_the_pieces_of_the_first_page_are_one_program(tmp_path):
+    """That README.ko.md has the same ones, tests/test_documents.py says."""
+    pieces, printed = texts("README.md", "python"), texts("README.md", "text")
     assert len(pieces) > len(printed) >= 4
     (tmp_path / "first.py").write_text("".join(pieces), encoding="utf-8")
     found = run([sys.executable, "first.py"], tmp_path)
-    assert words(found) == words("".join(printed))
+    assert lines(found) == lines("".join(printed))
     assert (tmp_path / "loss.html").read_text(encoding="utf-8").endswith("</html>\n")
 
 
-def words(text):
-    """The lines that are not empty, without spaces at their ends."""
+def lines(text):
+    """Those that are not empty, without spaces at their ends."""
     return [line.rstrip() for line in text.splitlines() if line.strip()]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the commands are those of a Unix shell")
 def test_the_commands_for_a_table_print_what_stands_beside_them(tmp_path):
-    section = text_of("examples/README.md").partition("\n## Your own table\n")[2]
-    commands, printed = re.search(
-        r"```sh\n(.*?)```\s+```text\n(.*?)```", section, re.DOTALL
-    ).groups()
+    (commands,) = (text for text in texts("examples/README.md", "sh") if "table.py" in text)
+    (printed,) = texts("examples/README.md", "text")
     for short, path in [
         ("examples/table.py", ROOT / "examples/table.py"),
         (".venv/bin/python", sys.executable),
@@ -69,11 +64,12 @@ def test_the_commands_for_a_table_print_what_stands_beside_them(tmp_path):
         assert numbers[0] == pytest.approx(numbers[1], rel=0.02, abs=0.003), line
 
 
-GOOD = re.findall(
-    r"^\| (\w+) \| `(examples/.*?)` \| [^|]*? ([\d.]+) ± ([\d.]+)",
-    text_of("examples/README.md").partition("\n## Good figures\n")[2],
-    re.MULTILINE,
-)
+GOOD = [
+    (data, command.strip("`"), *re.search(r"([\d.]+) ± ([\d.]+)", figure).groups())
+    for table in tables("examples/README.md")
+    if "command" in table.head
+    for data, command, figure, _ in table.rows
+]
 
 
 @pytest.mark.slow

@@ -2,16 +2,16 @@
 
 import configparser
 import re
-from pathlib import Path
 
 import pytest
 import yaml  # Dask brings it
+from documents import ROOT, tables
 
 import tinygrad_steel
 
-ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "examples" / "tutorials" / "sources.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| (?!source|---)(.*) \| (.*) \|$", TEXT, re.MULTILINE)
+PAGE = "examples/tutorials/sources.md"
+TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
+ROWS = [row for table in tables(PAGE) for row in table.rows]  # a source, and where it is used
 NUMBER = re.compile(r"\b10\.\d{4,5}/[\w./()-]*\w|arXiv:\d{4}\.\d{4,5}")  # a DOI, or one of arXiv's
 
 

@@ -60,7 +60,6 @@ class Tensor(np.lib.mixins.NDArrayOperatorsMixin):
         self.age = next_age()
 
     shape = property(lambda self: self.data.shape)
-    ndim = property(lambda self: self.data.ndim)
 
     def __array_ufunc__(self, ufunc, method, *inputs):
         return record(ufunc, inputs, {}) if method == "__call__" else NotImplemented
@@ -191,7 +190,6 @@ op(np.exp, lambda g, y, x: g * y)
 op(np.log, lambda g, y, x: g / x)
 op(np.tanh, lambda g, y, x: g * (1 - y * y))
 op(np.greater)
-op(np.less)
 op(np.equal)
 
 # 행렬, 또는 행렬을 쌓은 것: 형상이 맞아야 하므로 g와 다른 쪽 행렬을 곱하는 방법은 하나뿐입니다.

@@ -61,7 +61,6 @@ class Tensor(np.lib.mixins.NDArrayOperatorsMixin):
         self.age = next_age()
 
     shape = property(lambda self: self.data.shape)
-    ndim = property(lambda self: self.data.ndim)
 
     def __array_ufunc__(self, ufunc, method, *inputs):
         return record(ufunc, inputs, {}) if method == "__call__" else NotImplemented
@@ -196,7 +195,6 @@ op(np.exp, lambda g, y, x: g * y)
 op(np.log, lambda g, y, x: g / x)
 op(np.tanh, lambda g, y, x: g * (1 - y * y))
 op(np.greater)
-op(np.less)
 op(np.equal)
 
 # Matrices, or stacks of them: that the shapes fit leaves one way to put g and the other together.

@@ -9,9 +9,9 @@ import linecache
 import sys
 import types
 
-import nbformat
+import notebooks
 import pytest
-from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 from tinygrad_steel.engine.places import cell_of, name_of_file
 
@@ -73,9 +73,9 @@ CELLS = {
 @pytest.fixture(scope="module")
 def printed():
     """What each cell prints in a kernel, by its name."""
-    cells = [nbformat.v4.new_code_cell(cell_text(text)) for text in CELLS.values()]
-    NotebookClient(nbformat.v4.new_notebook(cells=cells), kernel_name="python3").execute()
-    texts = ("".join(output.get("text", "") for output in cell.outputs) for cell in cells)
+    cells = [new_code_cell(cell_text(text)) for text in CELLS.values()]
+    done = notebooks.run(new_notebook(cells=cells))
+    texts = ("".join(output.get("text", "") for output in cell.outputs) for cell in done.cells)
     return dict(zip(CELLS, texts, strict=True))
 
 

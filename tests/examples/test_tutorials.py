@@ -205,7 +205,7 @@ def planted(cells, change):
         (lambda cells: cells.insert(1, new_markdown_cell("x")), "is code here, and markdown there"),
         (
             lambda cells: cells[0].update(source="## A title"),
-            "has headings ['#'] here, ['##'] there",
+            "has headings ['h1'] here, ['h2'] there",
         ),
     ],
 )

@@ -6,6 +6,7 @@ import linecache
 import math
 import re
 import types
+import warnings
 
 import numpy as np
 import pytest
@@ -213,6 +214,25 @@ def test_another_magic_is_run_as_it_is():
     shell = types.SimpleNamespace(run_cell_magic=lambda *given: asked.append(given))
     compare_backprop(linear(), {**SPACE, "get_ipython": lambda: shell}, backprop=cell)
     assert asked == [("bash", "", "ls")]
+
+
+LATEX = "label = '\\d'\ndw = x.T @ (x @ v - y) * 4\n"  # Python warns of such a backslash
+
+
+def test_a_warning_of_a_cell_comes_once_and_from_its_line():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        compare_backprop(linear(), SPACE, backprop=LATEX)
+    assert [warning.filename.startswith("<cell ") for warning in caught] == [True]
+
+
+def test_a_source_with_a_warning_is_read_where_warnings_are_errors(tmp_path):
+    body = LATEX.replace("\n", "\n    ")
+    with warnings.catch_warnings(action="ignore"):
+        go = function_in(tmp_path / "chain.py", f"def go():\n    {body}return dw\n")
+    with warnings.catch_warnings(action="error"):
+        report = compare_backprop(linear(), SPACE, backprop=go)
+    assert report.first_wrong.where.text == "dw = x.T @ (x @ v - y) * 4"
 
 
 def test_cells_have_names_of_their_own_and_few_are_kept():

@@ -121,9 +121,11 @@ def training_step(
         raise TypeError("outputs is a list of Tensors: write outputs=[output]")
     for t in ancestors([loss, *outputs]):
         if not is_numpy(t.data):
-            library, kind = type(t.data).__module__.partition(".")[0], type(t.data).__name__
+            kind = type(t.data)
+            library = kind.__module__.partition(".")[0]
             raise TypeError(
-                f"compiled steps are for NumPy's arrays, and {describe(t)} holds a {library} {kind}"
+                f"compiled steps are for NumPy's arrays, and {describe(t)} holds a {library} "
+                f"{kind.__name__}"
             )
     updates = Updates(optimizer)
     with np.errstate(all="ignore"):  # the loss has warned already, if need be

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+import warnings
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -21,16 +22,22 @@ def written_at(frame: FrameType) -> tuple[ast.AST | None, list[ast.AST]]:
     """The call, the operation or the assignment that a frame is at, and what it stands in, outermost first."""
     at = [*frame.f_code.co_positions()][frame.f_lasti // 2]
     source = "".join(linecache.getlines(frame.f_code.co_filename, frame.f_globals))
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:  # a cell with a %magic, or a file that has changed
-        return None, []
-    waiting: list[tuple[ast.AST, list[ast.AST]]] = [(tree, [])]
+    tree = tree_of(source)
+    waiting: list[tuple[ast.AST, list[ast.AST]]] = [(tree, [])] if tree else []
     for node, around in waiting:
         if isinstance(node, WRITTEN) and at in places_of(node):
             return node, around
         waiting += [(inner, [*around, node]) for inner in ast.iter_child_nodes(node)]
     return None, []
+
+
+def tree_of(source: str) -> ast.Module | None:
+    """The tree of a source; None where it is no Python, such as a cell with a %magic."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # Python shows them where it runs the source
+            return ast.parse(source)
+    except (SyntaxError, ValueError):
+        return None
 
 
 def places_of(node: ast.AST) -> list[tuple[int | None, ...]]:

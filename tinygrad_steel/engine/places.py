@@ -16,18 +16,6 @@ OF_CELLS = ("ipykernel_", "ipython-input-")  # in the names of the files that no
 def name_of_file(file: str) -> str:
     """What to call a file: the cell that a notebook has in it, or its base name.
 
-    Parameters
-    ----------
-    file : str
-        As code objects have it.
-
-    Returns
-    -------
-    str
-        `In[3]` for the third cell that a notebook has run.
-
-    Examples
-    --------
     >>> name_of_file("/home/ada/backprop.py")
     'backprop.py'
     """
@@ -38,20 +26,6 @@ def spelled_place(file: str, line: int) -> str:
     """A line as messages have it: of a cell by its number, of a file by its whole path, which
     terminals and editors open.
 
-    Parameters
-    ----------
-    file : str
-        As code objects have it.
-    line : int
-        Counted from 1.
-
-    Returns
-    -------
-    str
-        Such as `In[3]:4`.
-
-    Examples
-    --------
     >>> spelled_place("/home/ada/backprop.py", 4)
     '/home/ada/backprop.py:4'
     """
@@ -61,19 +35,8 @@ def spelled_place(file: str, line: int) -> str:
 def cell_of(file: str) -> str:
     """What a notebook calls the cell that it has in this file; empty for any other.
 
-    Parameters
-    ----------
-    file : str
-        As code objects have it. For a cell it is no name that says anything to a person: a hash, in
-        a folder for temporary files.
+    For a cell the file's name says nothing to a person: a hash, in a folder for temporary files.
 
-    Returns
-    -------
-    str
-        Such as `In[3]`, or an empty text.
-
-    Examples
-    --------
     >>> cell_of("<ipython-input-3-f4ac59b55a51>")
     'In[3]'
     """

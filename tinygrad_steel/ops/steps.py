@@ -29,11 +29,11 @@ def step(name: str, ufunc: np.ufunc, doc: str) -> Op:
     return new
 
 
-sign = step("sign", np.sign, "-1, 0 or 1, which is the sign of 0 too: 0. NaN stays NaN.")
-floor = step("floor", np.floor, "The largest whole number that is not above x.")
-ceil = step("ceil", np.ceil, "The smallest whole number that is not below x.")
+sign = step("sign", np.sign, "-1 below 0, 0 at 0, 1 above. NaN stays NaN.")
+floor = step("floor", np.floor, "Rounded down to a whole number.")
+ceil = step("ceil", np.ceil, "Rounded up to a whole number.")
 rint = step("rint", np.rint, "The nearest whole number; halves go to the even one.")
-trunc = step("trunc", np.trunc, "x without what stands behind its point.")
+trunc = step("trunc", np.trunc, "Rounded towards 0 to a whole number.")
 
 
 @define(

@@ -9,6 +9,7 @@ import warnings
 from collections import deque
 from typing import Any
 
+from ..engine.line import tree_of
 from ..engine.places import cell_of
 
 # The cells whose lines are kept for tracebacks, as many as this, and the numbers in their names.
@@ -44,15 +45,12 @@ def below_magic(source: str) -> str:
 
     A notebook keeps such a cell, in `In`, as one call that has these lines as a text.
     """
-    try:
-        (statement,) = ast.parse(source).body
-    except (SyntaxError, ValueError):
-        return ""
-    call = getattr(statement, "value", None)
-    if not isinstance(call, ast.Call) or getattr(call.func, "attr", "") != "run_cell_magic":
-        return ""
-    magic, *_, lines = (getattr(given, "value", None) for given in call.args)
-    return f"\n{lines}" if magic in AROUND_PYTHON else ""
+    tree = tree_of(source)
+    match tree and tree.body:
+        case [ast.Expr(ast.Call(ast.Attribute(attr="run_cell_magic"), [magic, _, lines]))]:
+            if getattr(magic, "value", None) in AROUND_PYTHON:
+                return f"\n{ast.literal_eval(lines)}"
+    return ""
 
 
 def without_shell(source: str) -> str:

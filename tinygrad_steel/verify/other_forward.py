@@ -125,9 +125,9 @@ def explaining(chain: Chain, slots: Slots, arrays: list[Binding]) -> Differing |
             work += follow(chain, stand_in)
             x = next(iter(stand_in))
             wrong = telling(chain, slots, x)
-            if all(is_so(slots.wrong[g], g, stand_in) for g in wrong):
-                if not is_refuted(group, slots, stand_in):
-                    return Differing(group[0], x)
+            follows = all(is_so(slots.wrong[g], g, stand_in) for g in wrong)
+            if follows and not is_refuted(group, slots, stand_in):
+                return Differing(group[0], x)
             if work > WORK:
                 return None
     return None

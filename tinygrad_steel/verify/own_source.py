@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
+from ..engine.line import tree_of
 from ..engine.places import name_of_file
 from .bindings import Place
 from .fields import with_words
@@ -126,11 +127,8 @@ def definition(code: CodeType, lines: list[str], name: str) -> tuple[str, range]
 @functools.lru_cache(maxsize=16)
 def statements(lines: tuple[str, ...]) -> tuple[ast.stmt, ...]:
     """All statements of a source, looked for once; none where it is no Python."""
-    try:
-        tree = ast.parse("".join(lines))
-    except (SyntaxError, ValueError):
-        return ()
-    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.stmt))
+    tree = tree_of("".join(lines))
+    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.stmt)) if tree else ()
 
 
 def lines_of(node: ast.stmt) -> range:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import CodeType, MappingProxyType
 from typing import Any, NamedTuple
 
+from ..engine.line import tree_of
+
 # How a variable is reached: its name, then constant keys and attributes, as in ("self", ".cache", 0).
 Path = tuple[Any, ...]
 
@@ -125,12 +127,9 @@ def statements_of(code: CodeType, namespace: dict[str, Any]) -> MappingProxyType
 @functools.lru_cache(maxsize=64)
 def parsed(lines: tuple[str, ...], kind: Any) -> MappingProxyType[int, Statement]:
     """The statement, or the lambda, at each line of a source; none where it is no Python."""
-    try:
-        tree = ast.parse("".join(lines))
-    except (SyntaxError, ValueError):
-        return MappingProxyType({})
+    tree = tree_of("".join(lines))
     found: dict[int, Statement] = {}
-    for node in ast.walk(tree):  # outer ones first: inner ones take their lines
+    for node in ast.walk(tree) if tree else ():  # outer ones first: inner ones take their lines
         if isinstance(node, kind):
             parts, last = head(node)
             statement = described(lines, node.lineno, last, parts)

@@ -211,23 +211,18 @@ def explore(
     if record is not None:
         names = record.names if names is None else names
     from .chains import chains_of, names_with
+    from .record import frames_of, with_names
 
     ages = None if record is None else record.ages
     names = names_with(tensor, names, chains, ages)
-    traced = None
-    if record is not None:
-        from .record import frames_of, with_names
-
-        traced = with_names(record.traced, names)
+    traced = None if record is None else with_names(record.traced, names)
     story = make_story(tensor, names, fold, depth, traced)
     data = story.data
     if title is not True:
         data["title"] = printable(title or "")
     data["layouts"] = layouts(data)
     data["notes"] += dict.fromkeys(each["note"] for each in data["layouts"] if "note" in each)
-    data["record"] = None
-    if record is not None:
-        data["record"] = frames_of(story, record)
+    data["record"] = None if record is None else frames_of(story, record)
     data["chains"] = chains_of(story, chains, ages)
     return Page(data, draw(tensor, names=names, fold=fold, depth=depth), theme)
 
