@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from documents import MARKDOWN
 from nbformat import NotebookNode
 
 VARIES = "varies"  # the tag of a cell whose output is never the same twice, a time say
+WORDS_OF_SVG = re.compile(r"<text[^>]*>([^<]*)</text>")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 # What only one machine has, or what went wrong; places like "/5" or "a/b" are none.
 UNFIT = {
@@ -42,6 +44,13 @@ def printed(cell: NotebookNode) -> Iterator[tuple[list[str], str]]:
         yield [output.output_type, *sorted(data)], output.get("text", data.get("text/plain", ""))
 
 
+def drawn(cell: NotebookNode) -> str:
+    """All words in a cell's pictures, one a line, in an order that says nothing of where they lie."""
+    svgs = (output.get("data", {}).get("image/svg+xml", "") for output in cell.outputs)
+    texts = (text for svg in svgs for text in WORDS_OF_SVG.findall(svg))
+    return "\n".join(sorted(word for text in texts for word in html.unescape(text).split()))
+
+
 def changed(kept: NotebookNode, done: NotebookNode) -> Iterator[str]:
     """Where a run prints something else than what stands under the cells."""
     for number, (cell, new) in enumerate(zip(*map(notebooks.code, (kept, done)), strict=True), 1):
@@ -50,6 +59,9 @@ def changed(kept: NotebookNode, done: NotebookNode) -> Iterator[str]:
         for before, after in zip_longest(printed(cell), printed(new), fillvalue=(["nothing"], "")):
             if what := difference(before, after):
                 yield f"{title(number, cell)} {what}"
+        pictures = [(["picture"], drawn(cell)), (["picture"], drawn(new))]
+        if what := difference(*pictures):
+            yield f"{title(number, cell)} in its picture {what}"
 
 
 def difference(before: tuple[list[str], str], after: tuple[list[str], str]) -> str:
@@ -75,11 +87,18 @@ def same_text(text: str, other: str) -> bool:
 
 
 def same_number(text: str, other: str) -> bool:
-    """Within two of the last digit that is printed, or a thousandth; both nearly nothing (1e-12) is the same."""
-    decimals = len(text.partition("e")[0].partition(".")[2])
-    allowed = 2 * 10**-decimals if decimals and "e" not in text else 0
+    """Within a thousandth, or one of the last digit of three and more, or two where these are half a percent at most.
+
+    Counts, which have no point, and numbers of one or two digits are the same or they are not. Both
+    nearly nothing (1e-12) is the same.
+    """
+    if text.isdecimal() and other.isdecimal():
+        return text == other
+    digits, size = text.partition("e")[0], abs(float(other))
+    last = 10.0 ** -len(digits.partition(".")[2]) * ("." in digits and "e" not in text)
+    one = last * (len(re.sub(r"\D", "", digits).lstrip("0")) >= 3)
     apart = abs(float(text) - float(other))
-    return apart <= max(allowed, 1e-3 * abs(float(other)), 1e-12)
+    return apart <= 1.001 * max(one, min(2 * last, 5e-3 * size), 1e-3 * size, 1e-12)
 
 
 def unfit(notebook: NotebookNode) -> Iterator[str]:
@@ -145,6 +164,37 @@ def first_other_line(cell: NotebookNode, twin: NotebookNode) -> str:
     """The first line of the twin that is not that of the cell."""
     lines = zip_longest(cell.source.splitlines(), twin.source.splitlines(), fillvalue="")
     return next(other for line, other in lines if line != other)
+
+
+IN_PROSE = re.compile(r"(?<![\d.,/])(?:\d+\.\d+|\d{1,3}(?:,\d{3})+)(?!\d|\.\d)")
+
+
+def shown_by(notebook: NotebookNode) -> list[str]:
+    """The texts of all cells of code and of what is below them."""
+    cells = notebooks.code(notebook)
+    found = [text for cell in cells for output in cell.outputs for text in texts(output)]
+    return [*(cell.source for cell in cells), *found]
+
+
+def unquoted(notebook: NotebookNode) -> Iterator[str]:
+    """What a block of text in prose quotes, in columns below a head, and neither code nor output has."""
+    shown = "\n".join(shown_by(notebook))
+    for cell in notebook.cells:
+        blocks = re.findall(r"```text\n[^\n]*\n(.*?)```", cell.source, re.DOTALL)
+        for line in "".join(blocks).splitlines() if cell.cell_type == "markdown" else ():
+            yield from (f"nothing says {x!r}" for x in re.split(r"\s{2,}", line) if x not in shown)
+
+
+def unshown(notebook: NotebookNode, *others: str) -> Iterator[str]:
+    """Figures in prose that stand in no cell and no output, exactly or with more digits, and in no other text."""
+    shown = [*others, *shown_by(notebook)]
+    known = [float(number) for text in shown for number in re.findall(r"\d+\.?\d*", text)]
+    for cell in notebook.cells:
+        prose = re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL)
+        for figure in IN_PROSE.findall(prose) if cell.cell_type == "markdown" else ():
+            decimals, wanted = len(figure.partition(".")[2]), float(figure.replace(",", ""))
+            if not any(round(number, decimals) == wanted for number in known):
+                yield f"{figure} stands in prose, and nowhere else: {cell.source[:60]!r}"
 
 
 def words(notebook: NotebookNode) -> int:

@@ -158,7 +158,11 @@ def expressions() -> list[tuple[str, Op]]:
 
 def tried(method: Any, b: Tensor) -> Iterator[tuple[str, Any]]:
     """Calls of a method that it takes, with what they give, the first of each op."""
-    calls = {"": (), "0": (0,), "0, 1": (0, 1), "shape": ((4,),), "indices": ([0],), "b": (b,)}
+    known = inspect.signature(method).parameters
+    calls: dict[str, tuple[Any, ...]] = {"": ()}
+    calls |= {"0": (0,), "0, 1": (0, 1)} if any("axis" in name for name in known) else {}
+    calls |= {"shape": ((4,),)} if "shape" in known else {}
+    calls |= {"b": (b,)} if "other" in known else {}
     if method.__name__ == "astype":
         calls = {"np.float32": (np.float32,), "int": (int,)}
     seen = set()
@@ -370,6 +374,15 @@ def written_runs(text: str) -> dict[str, str]:
         name: " ".join(body.split()).partition("Runs: ")[2] for name, body in entries(text).items()
     }
     return {name: words.removesuffix(".") for name, words in found.items() if words}
+
+
+def how_in(words: str) -> dict[str, str]:
+    """What the words say of each place where an op may run: yes, no, or how."""
+    found = dict.fromkeys(TRIALS, "no")
+    for part in words.partition("; not ")[0].split(", "):
+        name, _, how = part.partition(" ")
+        found[name] = how or "yes"
+    return found
 
 
 def tried_runs(o: Op) -> str:

@@ -133,6 +133,29 @@ def faults_of_parameters(doc, wanted):
     return found
 
 
+SIMPLE = {"bool", "int", "float", "str"}
+
+
+def faults_of_types(doc, thing):
+    """Where the type of a parameter is not that of its annotation, of those that anybody knows."""
+    said = {}
+    for head, _ in doc.entries("Parameters"):
+        if match := ENTRY.fullmatch(head):
+            said |= {name.strip("*"): match[2] for name in re.split(", ", match[1])}
+    found = []
+    for p in inspect.signature(thing).parameters.values():
+        types = {*inspect.formatannotation(p.annotation).strip("'").split(" | ")}
+        text = said.get(p.name, "")
+        if not text or not types <= SIMPLE | {"None"}:
+            continue
+        words = {*re.findall(r"\w+", text)} | ({"str"} if '"' in text else set())
+        if words & SIMPLE != types - {"None"}:
+            found.append(f"{p.name} is {' or '.join(sorted(types))}, and not {text}")
+        if "None" in types and not words & {"optional", "None"}:
+            found.append(f"{p.name} may be None, which is not said")
+    return found
+
+
 def raised_by(function):
     """The exceptions that a function's own body raises by their names."""
     try:
@@ -183,6 +206,7 @@ def faults_of_function(function, is_method=False):
     wanted = parameters_of(function)
     body = inspect.unwrap(getattr(function, "forward", function))
     found = faults_of_form(doc) + faults_of_parameters(doc, wanted) + faults_of_raises(doc, [body])
+    found += faults_of_types(doc, function)
     if is_method and not wanted:
         return found
     if gives_back(function) and not {"Returns", "Yields"} & {*doc.sections}:
@@ -202,6 +226,7 @@ def faults_of_class(cls, is_given=False):
         found += [] if "Attributes" in doc.sections else ["there are no Attributes"]
     elif makes is not None:
         found += faults_of_parameters(doc, parameters_of(makes)) + faults_of_raises(doc, [makes])
+        found += faults_of_types(doc, makes)
     known = attributes_of(cls)
     for head, _ in doc.entries("Attributes"):
         match = ENTRY.fullmatch(head)
@@ -332,6 +357,8 @@ WRONG = {
     "a parameter without a type": ("rate : float\n", "rate\n", "`name : type`, not 'rate'"),
     "a parameter without its stars": ("*more", "more", "*more is not in Parameters"),
     "parameters in another order": ("x, *more", "*more, x", "stand in the order"),
+    "another type": ("rate : float\n", "rate : int\n", "rate is float, and not int"),
+    "no type that one knows": ("rate : float\n", "rate : size\n", "rate is float, and not size"),
     "a parameter without a word": (
         "    What is added up.\n",
         "",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import configparser
 import functools
+import importlib
+import json
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -124,6 +126,102 @@ def commands(name: str) -> Iterator[tuple[str, str]]:
 def texts_of_code(name: str) -> Iterator[str]:
     """All that a document has as code, in blocks and in sentences."""
     return (t.content for t in tokens(name) if t.type in ("fence", "code_inline"))
+
+
+ANY_FILE = re.compile(r"[\w./\\*-]+\.(?:py|md|ipynb|js|css|cfg|toml|cff)\b")
+TO_BE_WRITTEN = {"first.py"}  # by who reads the page
+OF_OTHERS = {"--dist", "--strict"}  # pytest's and mypy's
+
+
+@functools.cache
+def files() -> frozenset[str]:
+    """The names of all files of the project."""
+    places = [
+        p
+        for folder in ("examples", "tests", "tinygrad_steel", ".ci")
+        for p in (ROOT / folder).rglob("*")
+    ]
+    return frozenset(p.name for p in [*places, *ROOT.iterdir()] if "__pycache__" not in p.parts)
+
+
+@functools.cache
+def all_options() -> frozenset[str]:
+    """The options of all scripts."""
+    scripts = [*(ROOT / "examples").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    return frozenset().union(*map(known_options, scripts))
+
+
+@pytest.mark.parametrize("name", documents())
+def test_files_in_code_are_there_and_options_are_some_script_s(name):
+    """Also where they stand without the script, or with the slashes of Windows."""
+    assert strange_files([*texts_of_code(name)]) == []
+    found = {option for code in texts_of_code(name) for option in OPTION.findall(code)}
+    assert found <= all_options() | OF_OTHERS
+
+
+def strange_files(code: list[str]) -> list[str]:
+    """Names of files that nobody has and nobody is told to write."""
+    named = {re.split(r"[/\\]", file)[-1] for text in code for file in ANY_FILE.findall(text)}
+    return sorted(n for n in named - TO_BE_WRITTEN if not any(fnmatch(f, n) for f in files()))
+
+
+# What stands in code of documents, and is a name of the book's or of another library's.
+NAMES_OF_OTHERS = {"G_hap", "bcn_from", "bcn_to", "l1_decay", "l2_decay", "norm_x", "output_flat"}
+NAMES_OF_OTHERS |= {"train_step", "update_param", "g_y_x", "log_ndtr"}
+# Their tables have the words of others, and are run or tried.
+TABLES_OF_OTHERS = ("from_torch_and_jax.md", "from_torch_and_jax.ko.md")
+
+
+@functools.cache
+def known_names() -> frozenset[str]:
+    """All words in the project's code, and the names of NumPy."""
+    found = {word for file in files() for word in NAME.findall(file)}
+    for folder in ("examples", "tests", "tinygrad_steel", ".ci"):
+        for place in (ROOT / folder).rglob("*"):
+            if place.suffix in (".py", ".js", ".css", ".html", ".toml") or place.name == "run":
+                found |= {*NAME.findall(place.read_text(encoding="utf-8"))}
+    found |= {*NAME.findall((ROOT / "setup.cfg").read_text(encoding="utf-8"))}
+    for module in (np, np.linalg, np.fft, np.random, np.ndarray):
+        found |= {*dir(module)}
+    return frozenset(found)
+
+
+NAME = re.compile(r"[A-Za-z_]\w{2,}[A-Za-z\d]")
+
+
+@pytest.mark.parametrize("name", [n for n in documents() if not n.endswith(TABLES_OF_OTHERS)])
+def test_names_in_a_line_s_code_are_in_some_code(name):
+    """Such as `compare_backprop` in prose: of the project's, or of the document's own pieces and cells."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    cells = json.loads(text)["cells"] if name.endswith(".ipynb") else []
+    own = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    own += [json.dumps(cell["outputs"]) for cell in cells if cell["cell_type"] == "code"]
+    own += [content for _, content in code_blocks(name)]
+    known = {word for piece in own for word in NAME.findall(piece)} | NAMES_OF_OTHERS
+    said = [t.content for t in tokens(name) if t.type == "code_inline"]
+    found = {word for code in said for word in NAME.findall(code)}
+    assert found - known <= known_names(), sorted(found - known - known_names())
+
+
+def test_a_strange_file_is_seen():
+    assert strange_files(
+        [r".venv\Scripts\python examples\steell.py", "`steel.py`", "table_*.py"]
+    ) == ["steell.py"]
+
+
+def test_the_data_sets_are_as_large_as_the_pages_say(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    datasets = importlib.import_module("datasets")
+    page = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    for name, table in datasets.TABLES.items():
+        (row,) = re.findall(rf"^\| `{name}.py` \| (\d+) \w+, (\d+) inputs", page, re.MULTILINE)
+        made = datasets.stand_in(name, "")
+        assert (int(row[0]), int(row[1])) == (table.rows, made.x.shape[1]) == made.x.shape
+    for first in (ENGLISH, KOREAN):
+        text = (ROOT / first).read_text(encoding="utf-8")
+        assert re.findall(r"\b\d{4}(?= steel plates|장)", text) == [
+            str(datasets.TABLES["steel"].rows)
+        ]
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from documents import ROOT, code_blocks
+from documents import ROOT, code_blocks, tables
 
 NUMBER = re.compile(r"-?\d+\.\d+")
 
@@ -62,3 +62,28 @@ def test_the_commands_for_a_table_print_what_stands_beside_them(tmp_path):
         # the last digits are those of a machine's products
         numbers = [[float(x) for x in NUMBER.findall(text)] for text in (line, other)]
         assert numbers[0] == pytest.approx(numbers[1], rel=0.02, abs=0.003), line
+
+
+GOOD = [
+    (data, command.strip("`"), *re.search(r"([\d.]+) ± ([\d.]+)", figure).groups())
+    for table in tables("examples/README.md")
+    if "command" in table.head
+    for data, command, figure, _ in table.rows
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command, mean, spread", [row[1:] for row in GOOD], ids=[r[0] for r in GOOD]
+)
+def test_a_good_figure_is_what_its_command_prints(command, mean, spread, data_folder):
+    """Up to a quarter of the spread, as trainings differ a little from processor to processor."""
+    script, *options = command.split()
+    found = run([sys.executable, str(ROOT / script), *options, "--data", str(data_folder)], ROOT)
+    last = re.findall(r"of 5 seeds = ([\d.]+) ± ([\d.]+)", found)[-1]
+    allowed = float(spread) / 4
+    assert [float(x) for x in last] == pytest.approx([float(mean), float(spread)], abs=allowed)
+
+
+def test_there_is_a_good_figure_of_each_data_set():
+    assert [name for name, *_ in GOOD] == ["steel", "abalone", "pulsar"]

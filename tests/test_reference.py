@@ -19,11 +19,14 @@ from reference import (  # noqa: E402
     escaped,
     every_op,
     example,
+    expressions,
+    how_in,
     page,
     paragraph,
-    tried_runs,
+    said_of_runs,
     written_runs,
 )
+from trials import TRIALS  # noqa: E402
 
 from tinygrad_steel import OPS, grad, ops  # noqa: E402
 from tinygrad_steel.ops.special import SPECIAL  # noqa: E402
@@ -90,13 +93,31 @@ def test_an_op_says_what_it_is(o):
     assert text != conventions(o.forward) or not isinstance(o.forward, np.ufunc)
 
 
+# In jax every fifth op, as it compiles half a second for each; all else is tried of all.
+TRIED = [(o, name) for name in TRIALS for o in EVERY[:: 5 if name == "jax" and not FULL else 1]]
+NEEDS = {"compiled": (), "jax": ("jax",), "ONNX": ("onnx", "onnxruntime"), "Dask": ("dask",)}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("o", EVERY[:: 1 if FULL else 5], ids=lambda o: o.name)
-def test_an_op_runs_where_the_page_says(o):
-    for library in ("jax", "onnx", "onnxruntime", "dask"):
+@pytest.mark.parametrize("o, name", TRIED, ids=lambda x: getattr(x, "name", x))
+def test_an_op_runs_where_the_page_says(o, name):
+    for library in NEEDS[name]:
         if importlib.util.find_spec(library) is None and not os.environ.get("CI"):
             pytest.skip(f"{library} is not installed")
-    assert tried_runs(o) == written_runs(TEXT)[o.name], ANEW
+    assert TRIALS[name](o) == how_in(written_runs(TEXT)[o.name])[name], ANEW
+
+
+def test_what_is_said_of_runs_is_taken_apart():
+    found = {"compiled": "in loops and calls of NumPy", "jax": "yes", "ONNX": "in part"}
+    assert how_in(said_of_runs(found | {"Dask": "no"})) == found | {"Dask": "no"}
+
+
+def test_a_method_is_called_as_its_arguments_are_meant():
+    """Not `a.dot(0)` or `a.clip(shape)`, which happen to be products and choices."""
+    found = dict(expressions())
+    assert found["a.reshape(shape)"] is ops.reshape and found["a.sum()"] is ops.sum
+    assert found["a.take(0, 1)"] is ops.getitem and found["a.dot(b)"] is ops.matmul
+    assert not {"a.dot(0)", "a.clip(shape)", "a.reshape(b)"} & {*found}
 
 
 def test_rules_that_everybody_knows():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import close, leaf, random_like
 
-from tinygrad_steel import logsumexp
+from tinygrad_steel import export_onnx, grad, logsumexp
 
 V, M = np.array([1.5, -2.0, 3.25]), np.array([[2.0, 0.5, 0.1], [-0.5, 3.0, 0.2], [0.3, -1.0, 4.0]])
 CALLS = [  # as people write it, and what says the same in the words that ops have
@@ -94,3 +94,17 @@ def test_numpys_words_mean_what_they_mean_in_numpy(line, plain):
 def test_what_is_not_followed_is_named(line, words):
     with pytest.raises(TypeError, match=words):
         eval(line, {**names_of(leaf), "logsumexp": logsumexp})
+
+
+def test_what_is_no_tensor_is_said_by_its_type(tmp_path):
+    """Not by what Python says of it, that an int is not iterable."""
+    x = leaf(1.0)
+    for others in (3, [3], None):
+        with pytest.raises(
+            TypeError, match=r"grad\(y, xs\) takes a Tensor y and .*, not (int|NoneType)"
+        ):
+            grad(x * 2, others)
+    pytest.importorskip("onnx")
+    for output, given in ((3, x), (x * 2, 3), ([x * 2], [3])):
+        with pytest.raises(TypeError, match="outputs and inputs are Tensors, not int"):
+            export_onnx(output, tmp_path / "x.onnx", given)

@@ -44,11 +44,21 @@ def test_each_is_proven(o):
 
 
 @EACH
-def test_each_is_found_by_its_ufunc(o):
-    if isinstance(o.forward, np.ufunc):
-        y = o.forward(*map(leaf, o.samples[0].inputs))
-        assert y.op is o and y.requires_grad
-        np.testing.assert_array_equal(y.data, o.forward(*o.samples[0].inputs))
+def test_each_is_found_by_the_name_that_it_has_in_scipy(o):
+    *others, x = o.samples[0].inputs
+    y = getattr(sp, o.name)(*others, leaf(x))
+    assert y.op is o and y.requires_grad
+    np.testing.assert_array_equal(y.data, o.forward(*o.samples[0].inputs))
+
+
+def test_zeta_has_its_slope_in_q():
+    """DLMF 25.11.17: that of zeta(s, q) is -s * zeta(s + 1, q); zeta(2, 1) and zeta(4, 1) are known."""
+    q = leaf([1.0, 1.0])
+    y = sp.zeta(np.array([2.0, 3.0]), q)
+    close(y.data[0], np.pi**2 / 6, rtol=1e-12)
+    close(grad(y, q, np.ones(2)).data[1], -3 * np.pi**4 / 90, rtol=1e-12)
+    with pytest.raises(TypeError, match="_riemann_zeta has no registered op"):
+        sp.zeta(q)
 
 
 @EACH

@@ -58,6 +58,24 @@ def test_a_tutorial_takes_ten_minutes_to_read(name, language):
     assert notebooks.file_of(name, language).stat().st_size <= MOST_BYTES
 
 
+@EVERY
+@EVERY_FILE
+def test_a_figure_in_prose_is_one_that_is_shown(name, language):
+    """Or one of the table of speed, where that is linked."""
+    tutorial = notebooks.read(name, language)
+    table = notebooks.PROJECT / "tests" / "benchmarks" / "README.md"
+    is_linked = any("tests/benchmarks/README.md" in cell.source for cell in tutorial.cells)
+    found = said(faults.unshown(tutorial, table.read_text(encoding="utf-8") if is_linked else ""))
+    assert not found, found
+
+
+@EVERY
+@EVERY_FILE
+def test_what_prose_quotes_is_what_is_said(name, language):
+    found = said(faults.unquoted(notebooks.read(name, language)))
+    assert not found, found
+
+
 # Faults are seen
 
 
@@ -84,6 +102,43 @@ def stream(text, name="stdout"):
 def test_another_output_is_said_with_its_line(before, after, words):
     (found,) = faults.changed(notebook("f()", outputs=before), notebook("f()", outputs=after))
     assert found.startswith("cell [1] 'f()' now ") and words in found
+
+
+def picture(*texts):
+    svg = "<svg>" + "".join(f"<text x='1'>{text}</text>" for text in texts) + "</svg>"
+    return new_output("display_data", {"image/svg+xml": svg, "text/plain": "a tree"})
+
+
+def test_another_word_in_a_picture_is_seen_and_another_place_is_not():
+    kept = notebook("draw(x)", outputs=[picture("x @ W", "|grad| 0.12")])
+    (found,) = faults.changed(kept, notebook("draw(x)", outputs=[picture("x @ V", "|grad| 0.12")]))
+    assert found.startswith("cell [1] 'draw(x)' in its picture now prints") and "V" in found
+    assert [*faults.changed(kept, notebook("draw(x)", outputs=[picture("|grad| 0.13", "x @ W")]))]
+    moved = notebook("draw(x)", outputs=[picture("|grad| 0.12", "x @ W")])
+    assert not [*faults.changed(kept, moved)]
+
+
+def test_a_figure_that_nothing_shows_is_seen():
+    shown = notebook("loss(x)", outputs=[stream("loss 0.1234, 45.0 of 100")])
+    shown.cells.append(
+        new_markdown_cell("The loss is 0.12 (0.1234), 45.0. As `1e-3` and 10.0.0.1.")
+    )
+    assert not [*faults.unshown(shown)]
+    shown.cells[-1].source = "The loss is 0.13."
+    assert said(faults.unshown(shown)).startswith("0.13 stands in prose")
+    assert not [*faults.unshown(shown, "| 0.13 |")]
+    shown.cells[-1].source = "It has 2,753 parameters."
+    assert [*faults.unshown(shown)] and not [*faults.unshown(shown, "2753 numbers")]
+
+
+def test_a_quotation_of_what_nothing_says_is_seen():
+    quoting = notebook("b = a + 1", outputs=[stream("G_a = G_b\nreturn G_a")])
+    quoting.cells.append(
+        new_markdown_cell("```text\nby hand     written\nb = a + 1   G_a = G_b\n```")
+    )
+    assert not [*faults.unquoted(quoting)]
+    quoting.cells[-1].source = quoting.cells[-1].source.replace("G_b", "G_c")
+    assert [*faults.unquoted(quoting)] == ["nothing says 'G_a = G_c'"]
 
 
 def test_what_varies_is_not_compared():
@@ -168,6 +223,11 @@ def test_a_twin_that_differs_is_seen(change, words):
         ("line 7", "line 8"),
         ("0.5 is", "0.5"),
         ("-0.4", "0.4"),
+        ("relative 0.5", "relative 0.7"),
+        ("0.81", "0.82"),
+        ("1941 plates", "1942 plates"),
+        ("0.123", "0.125"),
+        ("0.557", "0.563"),
     ],
 )
 def test_another_text_is_seen(text, other):
@@ -178,6 +238,7 @@ def test_another_text_is_seen(text, other):
     "text, other",
     [
         ("loss 0.123", "loss 0.124"),
+        ("0.557", "0.559"),
         ("2.2e-16", "4.4e-16"),
         ("7 rows", "7 rows"),
         ("a  0        b", "a  6.9e-18  b"),

@@ -1,5 +1,6 @@
 """Ops: right values by hand for each, finite differences for all that `OPS` lists, and the registry itself."""
 
+import copy
 import functools
 import itertools
 import pickle
@@ -46,6 +47,25 @@ def gradients(f, *data, weights=None):
 
 
 # Samples and facts
+
+
+def test_a_copy_of_a_layer_has_the_same_op():
+    """As with functions; readers know ops by what they are, and numba by its table of them."""
+    layer = {"activation": relu, "list": [OPS["sin"], softmax]}
+    for twin in (copy.copy(layer), copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert twin["activation"] is relu and twin["list"] == [OPS["sin"], softmax]
+    for o in OPS.values():
+        assert pickle.loads(pickle.dumps(o)) is copy.copy(o) is copy.deepcopy(o) is o
+
+
+def test_an_op_that_is_not_in_the_table_is_not_pickled(registry):
+    old = op("old", lambda x: x * 1, lambda g, y, x: g, samples=[random_sample((2,))])
+    kept = pickle.dumps(old)
+    del OPS["old"]
+    with pytest.raises(TypeError, match="not the op of this name in OPS"):
+        pickle.dumps(old)
+    with pytest.raises(KeyError, match="no op 'old' here: import the file that declares it"):
+        pickle.loads(kept)
 
 
 def test_samples_are_drawn_when_they_are_asked_for():

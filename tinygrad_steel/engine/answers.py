@@ -103,7 +103,7 @@ class Answers:
         Raises
         ------
         ValueError
-            Where there are more elements, and no place is given.
+            Where there are more elements, and no place is given, or one with too many numbers.
         IndexError
             For a place that there is not.
         TypeError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,8 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     >>> first.item(), grad(first, x).item()
     (12.0, 12.0)
     """
-    wanted = [xs] if isinstance(xs, Tensor) else list(xs)
+    is_one = isinstance(xs, Tensor) or not isinstance(xs, Iterable)
+    wanted: list[Any] = [xs] if is_one else list(xs)
     refuse_unfit(y, wanted)
     before = next_age()
     found = dict(pull_tensors(y, as_tensor(seed(y, gradient)))) if y.requires_grad else {}
@@ -66,7 +67,7 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
         g = of_its_own(g, x, shared=g.age < before or any(g is h for h in gradients))
         g._copied, g._viewed = True, ()
         gradients.append(g)
-    return gradients[0] if isinstance(xs, Tensor) else gradients
+    return gradients[0] if is_one else gradients
 
 
 def refuse_unfit(y: Any, xs: list[Any]) -> None:

@@ -112,7 +112,7 @@ class Methods:
         TypeError
             For a keyword that NumPy does not know.
         ValueError
-            For an axis that there is not.
+            For an axis that there is not, for no elements, and for `where` without `initial`.
 
         Examples
         --------
@@ -150,7 +150,7 @@ class Methods:
         TypeError
             For a keyword that NumPy does not know.
         ValueError
-            For an axis that there is not.
+            For an axis that there is not, for no elements, and for `where` without `initial`.
         """
         if more:
             return asked(np.min, more, self, axis=axis, keepdims=keepdims)

@@ -82,7 +82,8 @@ class Tensor(Methods, Answers, Operators, Protocol, OtherWords):
     Raises
     ------
     TypeError
-        For data that is not real numbers, and for integers or bools that require a gradient.
+        For data that is not real numbers, for integers or bools that require a gradient, and for a
+        name that is no str.
     ValueError
         For rows of unequal length, and for a name that is empty or cannot be written.
 

@@ -137,11 +137,17 @@ def places(graph: Graph, node: Apply) -> str:
 
 
 def pad(graph: Graph, node: Apply) -> str:
-    number = node.params.get("constant_values", 0)
-    if isinstance(number, list):  # one for each side
-        raise unmapped(node, graph.names)
-    widths = np.broadcast_to(node.params["pad_width"], (len(node.shape), 2))
-    return graph.add("Pad", node, *node.inputs, graph.numbers(widths.T.ravel()), number)
+    """Side after side where each has a number of its own, in NumPy's order, as the last one has the corners."""
+    number, sides = node.params.get("constant_values", 0), (len(node.shape), 2)
+    widths = np.broadcast_to(node.params["pad_width"], sides)
+    if np.ndim(number) == 0:
+        return graph.add("Pad", node, *node.inputs, graph.numbers(widths.T.ravel()), number)
+    padded: Any = node.inputs[0]
+    for side, own in np.ndenumerate(np.broadcast_to(number, sides)):
+        width = np.zeros(sides, int)
+        width[side] = widths[side]
+        padded = graph.add("Pad", node, padded, graph.numbers(width.T.ravel()), own.item())
+    return str(padded)
 
 
 def triangle(upper: int) -> Callable[..., Any]:

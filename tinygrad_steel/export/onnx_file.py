@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +88,7 @@ def export_onnx(
     True
     """
     onnx = find_onnx()
-    outputs = [output] if isinstance(output, Tensor) else list(output)
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    outputs, inputs = listed(output), listed(inputs)
     with np.errstate(all="ignore"):
         traced = traced_outputs(outputs, inputs, names)
         fed = [traced.made[x] for x in inputs]
@@ -102,6 +101,12 @@ def export_onnx(
     model = graph.model()
     onnx.checker.check_model(model, full_check=True)
     Path(file).write_bytes(model.SerializeToString())
+
+
+def listed(given: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    """One Tensor or several, as a list; anything else in it is refused later on."""
+    is_several = isinstance(given, Iterable) and not isinstance(given, Tensor)
+    return list(given) if is_several else [given]  # type: ignore
 
 
 def find_onnx() -> Any:

@@ -1,4 +1,8 @@
-"""Choosing between elements: NaN in, NaN out, and a gradient of NaN, for that element alone."""
+"""Choosing between elements: of two, within bounds, by a condition.
+
+NaN in, NaN out, and a gradient of NaN, for that element alone. Made for NaN are `fmax`, `fmin` and
+`nan_to_num`; `where` has the one that it does not take without a trace.
+"""
 
 from __future__ import annotations
 

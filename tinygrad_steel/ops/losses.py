@@ -51,7 +51,7 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     Raises
     ------
     ValueError
-        For other shapes, ids that are no integers or out of range, and a single class.
+        For other shapes, ids that are no integers or out of range, and ids of shape (N, 1).
 
     Examples
     --------

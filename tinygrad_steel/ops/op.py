@@ -238,6 +238,29 @@ class Op:
     def __repr__(self) -> str:
         return f"<op {self.name}{self.signature()}>"
 
+    # Readers know an op by what it is and not by its name: a copy would be another one. A copy of a
+    # layer that holds `relu` has this very op, as it would have a function.
+
+    def __copy__(self) -> Op:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Op:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if OPS.get(self.name) is not self:
+            raise TypeError(
+                f"{self!r} is not the op of this name in OPS, by which it would be found"
+            )
+        return registered, (self.name,)
+
+
+def registered(name: str) -> Op:
+    """The op of this name, in whichever process something that holds it is loaded."""
+    if name not in OPS:
+        raise KeyError(f"there is no op {name!r} here: import the file that declares it first")
+    return OPS[name]
+
 
 def is_input(p: inspect.Parameter) -> bool:
     """Whether an argument of a forward is one of its inputs: positional, and without a default."""

@@ -188,10 +188,11 @@ Widths = tuple[tuple[int, int], ...]  # before and behind, for each axis
     samples=[
         random_sample((2, 3), pad_width=((1, 2), (0, 3))),
         random_sample((3,), pad_width=((2, 1),), constant_values=0.5),
+        random_sample((3, 2), pad_width=((1, 1), (0, 2)), constant_values=[[1, 2], [3, 4]]),
     ],
 )
 def pad(x: Any, *, pad_width: Widths, constant_values: Any = 0) -> Any:
-    """`x` with constants around it."""
+    """`x` with constants around it: one number, or one for each side of each axis."""
     return np.pad(x, pad_width, constant_values=constant_values)
 
 

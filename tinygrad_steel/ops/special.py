@@ -1,7 +1,7 @@
-"""The ufuncs of scipy.special: their ops, loaded when one of them first meets a Tensor.
+"""Ufuncs of scipy.special: their ops, loaded when one of them first meets a Tensor.
 
-They stand in no table of names, since anybody's op may be called erf; a ufunc for which somebody
-has registered an op of their own keeps that one.
+All others of its ufuncs are refused. They stand in no table of names, since anybody's op may be
+called erf; a ufunc for which somebody has registered an op of their own keeps that one.
 """
 
 from __future__ import annotations
@@ -108,6 +108,16 @@ zeta: Op = unlisted(
 )
 SPECIAL.append(zeta)
 
+
+class Asked:
+    """What says, in the place of an array, by which ufunc it was met: `sp.zeta` is a function around one."""
+
+    def __array_ufunc__(self, ufunc: np.ufunc, *rest: Any, **kwargs: Any) -> np.ufunc:
+        return ufunc
+
+
+TWINS.setdefault(sp.zeta(2.0, Asked()), zeta)
+
 # Entropies, with 0 log 0 = 0: at 0 the slope in the share itself is infinite, all others are 0.
 special(
     sp.xlogy,
@@ -131,7 +141,7 @@ special(
 )
 special(
     sp.rel_entr,
-    "a * log(a / b), 0 where a is 0; there its slope in a is infinite.",
+    "a * log(a / b), 0 where a is 0. There its slope in a is infinite, and NaN where b is 0, too.",
     lambda g, y, a, b: g * (1 + np.log(a / b)),
     lambda g, y, a, b: -g * a / b,
     samples=PAIRS,

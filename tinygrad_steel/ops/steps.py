@@ -75,7 +75,7 @@ remainder = define(
     samples=PAIRS,
     sawtooth=True,
     doc="What is left of a once as many whole b as fit are taken away, with the sign of b. The slopes "
-    "are 1, and minus how many; where b fits exactly, a jump, they are those to its right.",
+    "are 1, and minus how many: a / b where b fits exactly, which is a jump.",
 )
 remainder.vjp(lambda g, y, a, b: g)
 remainder.vjp(lambda g, y, a, b: -g * np.floor_divide(a, b))

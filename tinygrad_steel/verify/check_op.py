@@ -47,7 +47,7 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None) -> None:
     op : Op
         As `op(...)` returns it, or from `OPS`.
     samples : sequence of Sample, optional
-        Made by `arrays` and `values`. With these, the op is proven on them and no others.
+        Made by `random_sample` and `sample_of`. With these, the op is proven on them and no others.
 
     Raises
     ------
