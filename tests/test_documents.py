@@ -128,7 +128,7 @@ def texts_of_code(name: str) -> Iterator[str]:
     return (t.content for t in tokens(name) if t.type in ("fence", "code_inline"))
 
 
-FILE_NAME = re.compile(r"[\w./\\*-]+\.(?:py|md|ipynb|js|css|cfg|toml|cff)\b")
+ANY_FILE = re.compile(r"[\w./\\*-]+\.(?:py|md|ipynb|js|css|cfg|toml|cff)\b")
 TO_BE_WRITTEN = {"first.py"}  # by who reads the page
 OF_OTHERS = {"--dist", "--strict"}  # pytest's and mypy's
 
@@ -151,22 +151,17 @@ def all_options() -> frozenset[str]:
     return frozenset().union(*map(known_options, scripts))
 
 
-def code_in(name: str) -> list[str]:
-    """Each piece of code in a document, in its lines too."""
-    return [*texts_of_code(name)]
-
-
 @pytest.mark.parametrize("name", documents())
 def test_files_in_code_are_there_and_options_are_some_script_s(name):
     """Also where they stand without the script, or with the slashes of Windows."""
-    assert strange_files(code_in(name)) == []
-    found = {option for code in code_in(name) for option in OPTION.findall(code)}
+    assert strange_files([*texts_of_code(name)]) == []
+    found = {option for code in texts_of_code(name) for option in OPTION.findall(code)}
     assert found <= all_options() | OF_OTHERS
 
 
 def strange_files(code: list[str]) -> list[str]:
     """Names of files that nobody has and nobody is told to write."""
-    named = {re.split(r"[/\\]", file)[-1] for text in code for file in FILE_NAME.findall(text)}
+    named = {re.split(r"[/\\]", file)[-1] for text in code for file in ANY_FILE.findall(text)}
     return sorted(n for n in named - TO_BE_WRITTEN if not any(fnmatch(f, n) for f in files()))
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from documents import ROOT, code_blocks
+from documents import ROOT, code_blocks, tables
 
 NUMBER = re.compile(r"-?\d+\.\d+")
 
@@ -82,11 +82,12 @@ def test_the_commands_for_a_table_print_what_stands_beside_them(tmp_path):
         assert numbers[0] == pytest.approx(numbers[1], rel=0.02, abs=0.003), line
 
 
-GOOD = re.findall(
-    r"^\| (\w+) \| `(examples/.*?)` \| [^|]*? ([\d.]+) ± ([\d.]+)",
-    text_of("examples/README.md").partition("\n## Good figures\n")[2],
-    re.MULTILINE,
-)
+GOOD = [
+    (data, command.strip("`"), *re.search(r"([\d.]+) ± ([\d.]+)", figure).groups())
+    for table in tables("examples/README.md")
+    if "command" in table.head
+    for data, command, figure, _ in table.rows
+]
 
 
 @pytest.mark.slow
