@@ -18,7 +18,7 @@ def loss(output, y):
 
 @same_shape
 def accuracy(output, y):
-    """1 less the mean relative error."""
+    """1 minus the mean relative error."""
     return 1 - np.mean(np.abs((output - y) / y))
 
 

@@ -72,7 +72,10 @@ def table_exec(
         for line in prepared.says:
             (tell or say)(line)
         if settings.compiled and importlib.util.find_spec("numba") is None:
-            say("numba is not installed: no machine code (pip install 'tinygrad_steel[jit]')")
+            say(
+                "numba is not installed: NumPy calls instead of machine code, which is faster "
+                "(pip install 'tinygrad_steel[jit]')"
+            )
     dataset, target = prepared.dataset, prepared.recipe.target
     training = len(dataset.x) - len(dataset.test)
     batch = min(BATCH, training) if mb_size is None else mb_size

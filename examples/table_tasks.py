@@ -26,7 +26,7 @@ def mean_square(output, y):
 
 @same_shape
 def less_mean_square(output, y):
-    """1 less the mean square error, in units of the target's variance in training."""
+    """1 minus the mean square error divided by the target's variance in training."""
     return 1 - np.mean(np.square(output - y))  # y is scaled to variance 1
 
 

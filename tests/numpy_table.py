@@ -23,13 +23,13 @@ MODULES = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft}
 VERSION = ".".join(np.__version__.split(".")[:2])
 TITLES = {
     "gradient": "Followed, with gradients",
-    "slope 0": "Followed, of slope zero: their history is kept, and what is before them gets a gradient of zeros",
-    "constant": "Answered with constants: places, masks and counts, which a compiled step computes anew",
-    "plain": "Answered with plain numbers and facts, which are noted where a loss may depend on them",
-    "in place": "Refused, since they change an array in place: the message says what makes a new Tensor",
-    "complex": "Refused, since they are about complex numbers",
-    "refused": "Refused, since nobody has said their gradient: `op(..., twins=[...])` does, for one of your own",
-    "no Tensor": "Take no Tensor: they make arrays from plain numbers (`np.stack` joins Tensors), or set options",
+    "slope 0": "Followed, with slope zero: what they are computed from gets a gradient of zeros",
+    "constant": "Answered with constants: positions, masks and counts, which a compiled step computes anew",
+    "plain": "Answered with plain numbers and facts, noted where a loss may depend on them",
+    "in place": "Refused, because they change an array in place: the error says how to make a new Tensor",
+    "complex": "Refused, because they are about complex numbers",
+    "refused": "Refused, because their gradient is not known: `op(..., twins=[...])` declares one",
+    "no Tensor": "Take no Tensor: they make arrays from plain numbers (`np.stack` joins Tensors) or set options",
 }
 
 
@@ -122,9 +122,9 @@ def page() -> str:
     lines = [
         "# NumPy's functions on Tensors",
         "",
-        f"What becomes of each function of NumPy {VERSION} that is given a Tensor. Written by "
-        "`python tests/numpy_table.py` from the registry, and checked by the tests. What ops compute, and "
-        "their gradients, are in [reference.md](reference.md).",
+        f"On this page you can look up what each function of NumPy {VERSION} does with a Tensor. "
+        "`python tests/numpy_table.py` writes the page from the registry, and the tests check it. "
+        "[reference.md](reference.md) has what each op computes, and its gradients.",
     ]
     for title, names in found.items():
         lines += ["", f"## {TITLES[title]}", "", ", ".join(names)]

@@ -54,23 +54,23 @@ NUMBERS = {  # that rules have computed, as one writes them
 INTRODUCTION = f"""\
 # Every op and its gradient
 
-What each op of this library computes, the gradients of its inputs as code, and what holds where a derivative does not
-exist. Written by `python tests/reference.py` from the ops themselves; tests run all of the code and try who runs what.
-What becomes of each function of NumPy {VERSION} is in [numpy.md](numpy.md).
+On this page you can look up what each op computes, the gradients of its inputs as code, and which gradient it takes
+where no derivative exists. `python tests/reference.py` writes the page from the ops themselves. Tests run all of the
+code, and try where each op runs. [numpy.md](numpy.md) has what each function of NumPy {VERSION} does with a Tensor.
 
 How to read an entry:
 
 - `y` is the result, `g` its gradient, and `G_x` the gradient of `x`. Functions are NumPy's, without `np.`, or ops of
   this page; `eps` is that of float64.
-- The code is written for one example, whose shapes stand behind it where they matter. A `G_x` that is smaller than
-  `x` stands for all of its elements; inputs that were broadcast get their gradients summed along those axes.
-- What hands on NaN, and does nothing else, is left out of the code.
+- The code is for one example, with its shapes where they matter. A `G_x` that is smaller than `x` stands for all of
+  its elements. Gradients of inputs that were broadcast are summed along those axes.
+- Code that only passes NaN on is left out.
 - A gradient has the dtype of its input. Integers are constants.
-- A function without code here is put together from ops that have some.
-- "Runs" says where, besides NumPy. "Compiled" is `compile_backprop`: machine code in loops, or calls of NumPy between
-  them. "jax" is its back end of that name. "ONNX" is `export_onnx`, of what is computed, without gradients. "Dask" are
-  lazy arrays in Tensors, cut into rows, or in one chunk. "In part" means that some calls are refused, "with other
-  signs" that those of a decomposition's vectors, which are free, are chosen otherwise.
+- A function without code is composed of ops that have some.
+- "Runs" says where the op runs besides NumPy. "Compiled" is `compile_backprop`: loops in machine code, or NumPy calls
+  between them. "jax" is its backend of that name. "ONNX" is `export_onnx`, for the result without its gradients.
+  "Dask" means lazy arrays in Tensors, cut into rows or in one chunk. "In part" means that some calls are refused; "with
+  other signs", that the vectors of a decomposition have other signs, which are free.
 """
 # The files of ops/ in the order of the page: what a reader meets first comes first.
 ORDER = (
@@ -93,7 +93,7 @@ def kinds() -> Iterator[tuple[str, str, list[Any]]]:
             yield *said_of(file), shown
     yield (
         "Parts of others",
-        "Gradients of other ops are written in these; nobody calls them.",
+        "Gradients of other ops are written with these; you need not call them.",
         parts,
     )
 

@@ -11,6 +11,10 @@ from documents import ROOT, code_blocks, tables
 NUMBER = re.compile(r"-?\d+\.\d+")
 
 
+def text_of(page):
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
 def texts(page, language):
     return [block.text for block in code_blocks(page, language)]
 
@@ -39,6 +43,20 @@ def test_the_pieces_of_the_first_page_are_one_program(tmp_path):
     found = run([sys.executable, "first.py"], tmp_path)
     assert lines(found) == lines("".join(printed))
     assert (tmp_path / "loss.html").read_text(encoding="utf-8").endswith("</html>\n")
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
+def test_the_first_command_ends_where_the_first_page_says(page, data_folder):
+    section = text_of(page).partition("```sh\n")[2].partition("```sh\n")[0]
+    real, stand_in, better = map(float, NUMBER.findall(section))
+    for source, said, within in [(str(data_folder), real, 1e-9), ("synthetic", stand_in, 0.02)]:
+        found = run([sys.executable, str(ROOT / "examples/steel.py"), "--data", source], ROOT)
+        (accuracy,) = re.findall(r"final accuracy = (.*)", found)
+        assert float(accuracy) == pytest.approx(said, abs=within), source
+    (good,) = re.findall(
+        r"^\| steel \|.*\| accuracy (\S+)", text_of("examples/README.md"), re.MULTILINE
+    )
+    assert round(float(good), 2) == better
 
 
 def lines(text):

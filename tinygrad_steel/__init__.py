@@ -1,6 +1,6 @@
 """Reverse-mode autodiff on NumPy, made to be seen and trusted.
 
-Ten things to do with it, and the names for each; `help(tinygrad_steel.draw)` says all of one.
+Ten things you can do with it, and the names for each. `help(tinygrad_steel.draw)` explains a name.
 
 >>> import numpy as np
 >>> from tinygrad_steel import *
@@ -12,8 +12,8 @@ Ten things to do with it, and the names for each; `help(tinygrad_steel.draw)` sa
    batch_norm, layer_norm, normalize, update_running, dropout, noise.
    >>> loss = np.mean(np.square(x @ w - y))
 
-2. Differentiate: loss.backward() leaves w.grad; grad, value_and_grad, jacobian, hessian, hvp.
-   no_grad records nothing; detect_anomaly finds where NaN begins.
+2. Differentiate: loss.backward() adds to w.grad; grad, value_and_grad, jacobian, hessian, hvp.
+   Within no_grad nothing is recorded; detect_anomaly finds where a NaN begins.
    >>> grad(loss, w)
    Tensor([[-2.25]], op=matmul, requires_grad=True)
 
@@ -22,8 +22,8 @@ Ten things to do with it, and the names for each; `help(tinygrad_steel.draw)` sa
    >>> loss.backward(), optimizer.step(), w.numpy()
    (None, None, array([[1.225]]))
 
-4. Read the backprop: write_backprop has all of it as NumPy source, vjp_formulas one step of it,
-   formula what was computed.
+4. Read the backprop: write_backprop writes all of it as NumPy source, vjp_formulas one step of it,
+   formula the forward.
    >>> formula(loss), vjp_formulas(x @ w)
    ('mean(square(x @ w - y))', [None, 'x.T @ g'])
 
@@ -36,8 +36,8 @@ Ten things to do with it, and the names for each; `help(tinygrad_steel.draw)` sa
 6. Check gradients by finite differences: check_gradients; check_op for an op.
    >>> check_gradients(lambda w: np.mean(np.square(x @ w - y)), w)
 
-7. See it: draw (a Picture), explore (a Page to step through, with the Record of a training);
-   scope puts what is computed in it into one box.
+7. See it: draw makes a Picture, explore a Page to step through (with the Record of a training);
+   scope groups what is computed within it.
    >>> picture = draw(loss, view="backward")
 
 8. Run it faster: compile_backprop for a step of training, compile_epoch for many.
@@ -46,11 +46,11 @@ Ten things to do with it, and the names for each; `help(tinygrad_steel.draw)` sa
 9. Use it elsewhere: export_onnx.
    >>> export_onnx(x @ w, "model.onnx", x)  # doctest: +SKIP
 
-10. Add an op: op declares it, random_sample and sample_of are what it is proven on; all are in OPS.
+10. Add an op: op declares it, random_sample and sample_of make inputs to check it; OPS has all ops.
    >>> check_op(OPS["logsumexp"])
 
-What is odd is said by BroadcastWarning and FrozenNumberWarning; RendererNotFound, how to draw without
-Graphviz. `arrays` and `values` are old names of random_sample and sample_of.
+BroadcastWarning and FrozenNumberWarning point out likely mistakes. RendererNotFound says how to
+draw without Graphviz. `arrays` and `values` are old names of random_sample and sample_of.
 
 Read on: README.md, and examples/tutorials/: 1_from_the_book.ipynb to 6_fast.ipynb, reference.md
 (every op, its gradient and its conventions), numpy.md (every function of NumPy).

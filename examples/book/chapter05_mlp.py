@@ -3,8 +3,8 @@
     python examples/book/chapter05_mlp.py
 
 A number (the rings of abalone shells), yes or no (pulsars), a choice (handwritten digits): the perceptron is the same,
-and each kind has its own loss and its own accuracy. Accuracies (means of three seeds): abalone 0.84 +- 0.01 (1 less the
-mean relative error), pulsar 0.980 +- 0.001, digits 0.970 +- 0.004.
+and each kind has its own loss and its own accuracy. Accuracies (means of three seeds): abalone 0.84 +- 0.01 (1 minus
+the mean relative error), pulsar 0.980 +- 0.001, digits 0.968 +- 0.008.
 """
 
 import sys

@@ -1,11 +1,12 @@
 """The engine in one page: reverse mode in some 60 lines of code, in the order of its ideas.
 
-    python examples/tutorials/engine_in_one_page.py
+After reading this file you can explain, and write yourself, what happens in `loss.backward()`. It is
+tinygrad_steel in small, with the same names and the same gradients
+(`tests/examples/test_engine_in_one_page.py` compares them). Sections 1 to 5 are the engine, section 6
+has the rules, section 7 uses both: it takes a second derivative, writes a backprop down, and trains a
+small network. The end says what the library adds. To run it:
 
-takes a second derivative, writes a backprop down, and trains a small network. This is tinygrad_steel
-in small: the names are the library's, and so are the gradients, which a test compares
-(`tests/examples/test_engine_in_one_page.py`). Sections 1 to 5 are the engine, section 6 has the rules,
-section 7 uses both. What the library adds stands at the end.
+    python examples/tutorials/engine_in_one_page.py
 """
 
 from itertools import count
@@ -15,17 +16,17 @@ import numpy as np
 # 1. A rule
 #
 # A loss is a chain of small functions. Say that one of them is y = f(x), and that we know how the
-# loss answers to y: a number for each element of y, the loss's slope along it. Call these numbers
-# g. They have the shape of y, and are the gradient of y.
+# loss changes with y: one number for each element of y, the slope of the loss along it. Call these
+# numbers g. They have the shape of y and are the gradient of y.
 #
-# From g, the rule of f makes the gradient of x. It is called a vjp, vector-Jacobian product,
-# since it is g times the matrix of all slopes of y along x. Nobody builds that matrix. For
-# y = a * b, a million elements each, it would have a million million entries, nearly all of them
-# zero, and g * b is what is left of it.
+# From g, the rule of f makes the gradient of x. The rule is called a vjp, vector-Jacobian product,
+# because it multiplies g by the matrix of all slopes of y along x. We never build that matrix. For
+# y = a * b with a million elements each, it would have a million million entries, nearly all of them
+# zero. What is left of the product is g * b.
 #
-# So an op is a function of NumPy's and one vjp for each of its inputs. A vjp is called as
-# vjp(g, y, *inputs): what it needs most often comes first. An op without vjps is a constant to
-# every gradient; a comparison is one.
+# So an op is a NumPy function and one vjp for each of its inputs. A vjp is called as
+# vjp(g, y, *inputs): what it needs most often comes first. The result of an op without vjps, such as
+# a comparison, is a constant: no gradient goes back through it.
 
 VJPS = {}
 
@@ -38,15 +39,15 @@ def op(forward, *vjps):
 # 2. A Tensor remembers
 #
 # An array does not know where it comes from. A Tensor is an array that does: it keeps the op, the
-# inputs and the parameters (axis=..., keepdims=...) which made it. A Tensor without an op is a
-# leaf: data, or a parameter to be learned.
+# inputs and the parameters (axis=..., keepdims=...) that made it. A Tensor without an op is a leaf:
+# data, or a parameter to learn.
 #
-# Who writes a model writes plain NumPy. Where one of the arguments is a Tensor, NumPy hands the
-# call over to it, by __array_ufunc__ for np.add and its like and by __array_function__ for np.sum
-# and its like. NDArrayOperatorsMixin makes np.add(a, b) of a + b.
+# A model is plain NumPy. If one of the arguments is a Tensor, NumPy hands the call over to it: through
+# __array_ufunc__ for functions like np.add, through __array_function__ for functions like np.sum.
+# NDArrayOperatorsMixin turns a + b into np.add(a, b).
 #
-# There is no graph to declare, and none to be kept in step with the code. Loops and branches of
-# Python run as they always do; what is remembered is what has happened.
+# There is no graph to declare and to keep in step with the code. Python's loops and branches run as
+# they always do; what is remembered is what happened.
 
 next_age = count().__next__
 
@@ -90,24 +91,24 @@ def data_of(x):
 
 # 3. The walk back
 #
-# One walk from the loss to the leaves gives the gradients of all parameters. Going the other way
-# would take a walk for each parameter: this is why training goes in reverse.
+# One walk from the loss to the leaves gives the gradients of all parameters. In the other direction,
+# it would take one walk for each parameter. This is why training goes in reverse.
 #
 # In which order? A Tensor that is used twice gets a part of its gradient from each user, and these
-# parts add up, as the slopes along two ways to the loss do. It may hand its gradient on only when the
-# last part is there, so all users must have had their turn before it. That is a topological order,
-# and we need not search for one. A result is made after its inputs: every user of a Tensor is
-# younger than the Tensor. Going from the youngest to the oldest is such an order, always, and
-# age is nothing but a number that counts up.
+# parts add up, because the slopes along two paths to the loss do. It may pass its gradient on only
+# when the last part has arrived, so all of its users must have their turn before it. That is a
+# topological order, and we need not search for one. A result is made after its inputs, so every user
+# of a Tensor is younger than the Tensor. From the youngest to the oldest is always such an order, and
+# age is just a number that counts up.
 #
-# (Recursion looks simpler. With b = a + a and c = b + b it goes on to a as soon as half of b's
-# gradient is there. Then it counts that half twice, or it walks every way to the loss by itself:
-# twenty such steps have a million of them. And a long loop is more than its stack holds.)
+# (Recursion looks simpler. With b = a + a and c = b + b, it goes on to a as soon as half of b's
+# gradient has arrived. Then it either counts that half twice, or walks every path to the loss
+# separately: twenty such steps have a million paths. And a long loop overflows its stack.)
 #
-# `pending` has the gradients that are on their way. The turn of a Tensor takes its gradient out of
-# there. It is whole then: everybody who could add to it is younger and through. And nobody asks for
-# it again, so it need not be kept: a deep network has a few gradients in memory at a time, and not
-# all of them.
+# `pending` has the gradients that are on their way. When its turn comes, a Tensor's gradient is taken
+# out of there. By then it is complete: every Tensor that could add to it is younger and has had its
+# turn. It is not needed again and so not kept: a deep network has a few gradients in memory at a time,
+# not all of them.
 
 
 def walk(root, g):
@@ -126,16 +127,16 @@ def walk(root, g):
 
 # 4. Un-broadcasting
 #
-# NumPy repeats what is too small: in x @ weight + bias, a bias of shape (7,) stands in each row. A
-# number that is used in ten places gets ten parts of its gradient, and they add up: the gradient of
-# bias is the sum over the rows. This is section 3's sum again, with the users side by side in one
-# array.
+# NumPy repeats what is too small: in x @ weight + bias, a bias of shape (7,) is added to each row. A
+# number that is used in ten places gets ten parts of its gradient, and they add up. So the gradient
+# of bias is the sum over the rows. It is the same sum as in section 3, with the users side by side in
+# one array.
 #
-# Any op may broadcast, np.add and np.matmul alike, and forgetting the sum is the classic mistake of
-# a backprop by hand. Here it stands once, in the walk, after every rule. So no rule has to think of
-# it: that of addition hands g on to both sides as it is. It works the other way, too: a rule may
-# return less than the shape of its input, and that stands for its repetition. The rule of a sum is
-# then to hand on g.
+# Many ops broadcast, np.add and np.matmul alike, and forgetting the sum is a classic mistake in a
+# backprop by hand. Here the sum stands once, in the walk, after every rule. So no rule has to deal
+# with it: the rule of addition passes g on to both sides as it is. It works the other way, too: a rule
+# may return a smaller array than its input, which stands for its repetition. So the rule of a sum
+# just passes g on.
 
 
 def unbroadcast(g, shape):
@@ -156,16 +157,16 @@ def unbroadcast(g, shape):
 
 # 5. Rules run on Tensors, too
 #
-# A rule is written in NumPy's terms, and Tensors know these. Give it arrays, and out comes an array:
-# that is backward(). Give the same rule Tensors, and what it computes is recorded like everything
-# else: the gradient is a Tensor with a history, a loss to go back from once more. This is grad(),
-# and grad of grad is a second derivative. No rule is written twice for it, so no two can disagree.
+# A rule is written with NumPy's functions, and Tensors accept these. Give it arrays and it returns an
+# array: that is backward(). Give the same rule Tensors and its work is recorded like everything else:
+# the gradient is a Tensor with a history, from which one can go back once more. That is grad(), and
+# grad of grad is a second derivative. No rule is written twice for this, so no two can disagree.
 #
-# More follows from this one decision. A backward that is recorded can be read: section 7 prints one
-# as NumPy source. The library draws it, compares it with a person's own, and compiles it.
+# More follows from this one decision. A recorded backward can be read: section 7 prints one as NumPy
+# source. The library draws it, compares it with your own, and compiles it.
 #
-# It asks two things of a rule. It changes nothing in place, since what is recorded must stay as it
-# was, and it uses its inputs rather than numbers taken from them, which have no history.
+# It asks two things of a rule. A rule changes nothing in place, because what is recorded must stay as
+# it was. And it uses its inputs rather than numbers taken from them, which have no history.
 
 
 def send(vjp, g, y):
@@ -183,8 +184,8 @@ def grad(y, xs, gradient=1.0):
 
 # 6. The rules
 #
-# With the walk in place, the rest is a page of calculus. Of y = f(x), f elementwise, the rule is
-# g * f'(x), best said with y where y has it already: exp is its own slope.
+# With the walk in place, the rest is a page of calculus. If y = f(x) is elementwise, the rule is
+# g * f'(x), written with y where y has the value already: exp is its own slope.
 
 op(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
 op(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
@@ -197,7 +198,8 @@ op(np.tanh, lambda g, y, x: g * (1 - y * y))
 op(np.greater)
 op(np.equal)
 
-# Matrices, or stacks of them: that the shapes fit leaves one way to put g and the other together.
+# Matrices, or stacks of them: there is one way to multiply g and the other factor so that the shapes
+# fit.
 
 op(
     np.matmul,
@@ -205,8 +207,8 @@ op(
     lambda g, y, a, b: np.swapaxes(a, -1, -2) @ g,
 )
 
-# What only arranges elements sends each gradient to where its element came from. np.broadcast_to is
-# undone by the walk.
+# Functions that only rearrange elements send each gradient back to where its element came from. The
+# walk undoes np.broadcast_to.
 
 op(np.swapaxes, lambda g, y, x, i, j: np.swapaxes(g, i, j))
 op(np.reshape, lambda g, y, x, shape: np.reshape(g, x.shape))
@@ -221,12 +223,12 @@ def spread(g, axis, keepdims):
 
 op(np.sum, lambda g, y, x, axis=None, keepdims=False: spread(g, axis, keepdims))
 
-# The larger of two numbers has a kink where they are equal. To the one side all of the gradient
-# goes to a, to the other all of it to b: between them every split is as good, and we have to choose.
-# Half for each is the choice that does not depend on who is named first. It is also the mean of what
-# finite differences find to both sides, so that a check by differences agrees. To hand all of it to
-# both would be wrong by any measure: np.maximum(x, x) is x, and its slope would be 2. With max along
-# an axis, all that are the largest share.
+# The larger of two numbers has a kink where they are equal. On one side of it all of the gradient goes
+# to a, on the other all of it goes to b. At the kink every split in between is valid, and we have to
+# choose. Half for each does not depend on which of them comes first. It is also the mean of the slopes
+# on the two sides, which central differences find. Giving all of it to both would be wrong:
+# np.maximum(x, x) is x, but its slope would be 2. In max along an axis, all of the largest elements
+# share the gradient.
 
 op(
     np.maximum,
@@ -315,13 +317,13 @@ if __name__ == "__main__":
 
 # What the library adds
 #
-# `tinygrad_steel/engine/tensor.py` has Tensor and record_op, `backward.py` the walk (with a heap for
-# max(pending), which takes time where much is pending), `gradients.py` grad, `ops/` the rules, each
-# with samples on which it is proven by finite differences. On top: what is wrong is refused with a
-# way out (data that has changed since, an array written into); dtypes, NaN and infinities are
-# pinned; nothing is recorded where nobody needs it; NumPy's other functions. `program/` then takes
-# a recorded loss to its readers. `tinygrad_steel/README.md` is the map.
+# In `tinygrad_steel/`, `engine/tensor.py` has Tensor and record_op, `engine/backward.py` the walk (with
+# a heap in place of max(pending), which is slow if much is pending), `engine/gradients.py` grad, and
+# `ops/` the rules, each with samples on which finite differences check it. The library also refuses
+# what would go wrong, and says what to do instead (data that has changed since, an array written
+# into). It has stated behaviour for dtypes, NaN and infinities, records only what is needed, and
+# follows NumPy's other functions. `program/` then takes a recorded loss to its readers.
+# `tinygrad_steel/README.md` is the map.
 #
-# To read on: Griewank and Walther, "Evaluating Derivatives" (2008), about all of this and what it
-# costs; Rumelhart, Hinton and Williams (1986), about networks that learn by it. `sources.md` has
-# both.
+# To read on: Griewank and Walther, "Evaluating Derivatives" (2008), on all of this and what it costs;
+# Rumelhart, Hinton and Williams (1986), on networks that learn by it. `sources.md` has both.

@@ -678,7 +678,7 @@ def test_without_numba_that_is_said(write, monkeypatch):
         lambda name: None if name in ("numba", "sklearn") else find(name),
     )
     _, said = train(SMALL, write, compiled=True)
-    assert "numba is not installed: no machine code" in said
+    assert "numba is not installed: NumPy calls instead of machine code" in said
     with pytest.raises(ImportError, match="compare needs scikit-learn"):
         train(SMALL, write, compare=True)
 

@@ -1120,6 +1120,8 @@ X = arrays((2,))
         (TypeError, "no input", ("test_no", lambda x=None: x), {}),
         (TypeError, "no input", ("test_no", lambda *, x: x), {}),
         (TypeError, "a vjp is a function", ("test_no", lambda x: x, 2.0), {}),
+        (TypeError, r"of x is called with \(g, y, x\): too many", ("test_no", lambda x: x, lambda g, x: g), {}),
+        (TypeError, r"\(g, y, a, b\)", ("test_no", lambda a, b: a, None, lambda g, a, b: g), {"samples": []}),
         (ValueError, "a vjp for each", ("test_no", lambda x: x, lambda g, y, x: g, None), {}),
         (ValueError, "leave out each= or the vjps", ("test_no", lambda *xs: xs[0], None), {"each": lambda i, g: g}),
         (ValueError, "give one vjp each", ("test_no", lambda x: x), {"each": lambda i, g, y, x: g}),

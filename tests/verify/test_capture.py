@@ -608,7 +608,7 @@ def test_a_plain_loss_says_what_to_wrap(loss):
 
 
 def test_no_function_and_arrays_beside_code():
-    with pytest.raises(TypeError, match="is to be a function without arguments"):
+    with pytest.raises(TypeError, match="is a ndarray; it is to be a function without arguments"):
         compare_backprop(linear(), backprop=W)
     with pytest.raises(ValueError, match="hand over the code or the arrays"):
         compare_backprop(linear(), backprop=lambda: None, G_w=W)

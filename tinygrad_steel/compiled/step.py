@@ -42,8 +42,8 @@ def compile_backprop(
     backend : {"auto", "numba", "numpy", "jax"}
         "numba" makes loops in machine code, compiled once and kept on disk; "numpy" makes calls into
         arrays allocated once; "jax" runs `jax.jit`, where jax runs by default, as on a GPU. "auto"
-        takes numba where it is installed, every op has a loop form, and compiling takes no more than
-        some 12 seconds; else numpy.
+        takes numba if it is installed, every op has a loop form, and the program is at most 600 lines,
+        some 12 seconds of compiling; else numpy.
     threads : int, optional
         How many threads share what is large, with numba. Left out: as many as this process may use,
         and no more than OMP_NUM_THREADS and NUMBA_NUM_THREADS say. Results are the same to the last

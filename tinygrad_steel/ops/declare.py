@@ -152,6 +152,8 @@ def op(
         raise TypeError(f"{name}: twins are a list, as in twins=[np.hypot], not {twins!r:.60}")
     new = Op(name, forward, vjps, checked_samples(name, samples), **facts)
     check_inputs(new, each is not None or joint is not None)
+    if not new.variadic:
+        check_rules_take(new, vjps)
     register(new, twins)
     return new
 
@@ -309,6 +311,21 @@ def checked_samples(name: str, samples: Sequence[Sample]) -> list[Sample]:
             f"{name}: samples are a list of random_sample(...) and sample_of(...), not {found}"
         )
     return list(samples)
+
+
+def check_rules_take(new: Op, vjps: tuple[Vjp | None, ...]) -> None:
+    """TypeError where a rule has no room for `g`, the result and the inputs, such as (g, x)."""
+    arguments = ["g", "y", *new.input_names]
+    for name, rule in zip(new.input_names, vjps):
+        if rule is None or isinstance(rule, np.ufunc):
+            continue
+        try:
+            inspect.signature(rule).bind_partial(*arguments)
+        except TypeError as error:
+            call = f"({', '.join(arguments)})"
+            raise TypeError(
+                f"{new.name}: the vjp of {name} is called with {call}: {error}"
+            ) from error
 
 
 def check_inputs(new: Op, one_rule: bool) -> None:

@@ -44,7 +44,7 @@ from .sliding import overlap_add, sliding_windows
 def conv2d(x: Any, kernel: Any, stride: Step = 1, padding: Padding = "same") -> Any:
     """The sums of products of a kernel with the images below it, at every `stride`-th place.
 
-    The kernel is not flipped, as nowhere in neural networks (in mathematics, a correlation).
+    As usual in neural networks, the kernel is not flipped (mathematically, it is a correlation).
     Images are (n, h, w, c), as in TensorFlow; PyTorch's are (n, c, h, w).
 
     Parameters
@@ -279,8 +279,8 @@ class Places:
 def max_pool(x: Any, size: Step = 2, stride: Step | None = None, padding: Padding = "valid") -> Any:
     """The largest element of each window of images, channel by channel.
 
-    Ties share the gradient evenly, as those of np.max do; who goes by argmax gives all of it to the
-    first. A window with NaN gives NaN. Padded places never win.
+    Ties share the gradient evenly, as in np.max; libraries that use argmax give all of it to the first.
+    A window with NaN gives NaN. Padded places never win.
 
     Parameters
     ----------

@@ -272,7 +272,7 @@ def runner(backprop: Any, names: Mapping[str, Any] | None) -> Callable[[], Any]:
         return functools.partial(run_cell, backprop, dict(names or {}))
     if not callable(backprop):
         raise TypeError(
-            f"backprop={backprop!r:.60} is to be a function without arguments, as in "
+            f"backprop is a {type(backprop).__name__}; it is to be a function without arguments, as in "
             f"backprop=lambda: backward(x, y), or the code of a cell as text"
         )
     try:
