@@ -20,6 +20,7 @@ from tinygrad_steel import (
     check_op,
     op,
     relu,
+    sample_of,
     softmax,
     softmax_cross_entropy,
     values,
@@ -1462,3 +1463,16 @@ def test_a_model_of_a_dict_as_the_message_says():
         return np.sum(np.square(p["w"]) * p["b"])
 
     check_gradients(lambda *tensors: loss(dict(zip(PARAMETERS, tensors))), *PARAMETERS.values())
+
+
+def test_an_error_of_the_forward_is_said_with_its_sample():
+    """In a sentence that reads on: the op, the sample, what it was given, what NumPy says."""
+    halves = op(
+        "halves",
+        lambda x, axis=0: np.sum(np.reshape(x, (2, -1)), axis=axis),
+        lambda g, y, x, axis=0: g * np.ones_like(x),
+        samples=[sample_of([1.0, 2.0, 3.0], axis=0)],
+    )
+    said = r"^halves, sample 0, on \(3,\) float64, axis=0: ValueError: cannot reshape"
+    with pytest.raises(GradientError, match=said):
+        check_op(halves)

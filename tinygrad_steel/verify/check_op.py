@@ -171,7 +171,7 @@ def prove(op: Op, trial: Trial, wanted: list[int]) -> list[int]:
         params = [f"{key}={value!r}" for key, value in trial.params.items()]
         sample = ", ".join([*map(describe, trial.inputs), *params])
         said = f"{type(error).__name__}: {error}"
-        raise GradientError(f"{case.what}, ({sample}): {said}") from error
+        raise GradientError(f"{case.what}, on {sample}: {said}") from error
 
 
 def case_of(op: Op, trial: Trial, wanted: list[int]) -> Case:
