@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,7 +61,7 @@ def rerecorded(t: Tensor, inputs: tuple[Any, ...]) -> Tensor:
     if not is_random(t):
         return record_op(op, inputs, t.params)
     data = np.resize(t.data, np.shape(inputs[0])) if op.draws else first_rows(t, inputs)
-    stand_in = copy.copy(op)
+    stand_in = op.another()
     stand_in.forward = lambda *_, **__: (data, None) if op.keeps else data
     y = record_op(stand_in, inputs, t.params)
     stand_in.forward = op.forward

@@ -241,6 +241,12 @@ class Op:
     # Readers know an op by what it is and not by its name: a copy would be another one. A copy of a
     # layer that holds `relu` has this very op, as it would have a function.
 
+    def another(self) -> Op:
+        """An op of its own with the same rules: one that is changed leaves this one as it is."""
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        return new
+
     def __copy__(self) -> Op:
         return self
 
