@@ -133,9 +133,17 @@ def test_readers_load_when_they_are_asked_for():
     assert run.stdout == "ok\n", run.stderr
 
 
+def is_of_an_example(op):
+    """Whether an op was declared in an example of a docstring."""
+    code = getattr(op.forward, "__code__", None)
+    return code is not None and code.co_filename.startswith("<doctest")
+
+
 @pytest.mark.parametrize("name", [name for name in tinygrad_steel.__all__ if name != "OPS"])
 def test_a_public_example_runs_when_pasted(name, registry):
     """With the imports that it shows itself."""
+    for other in [o for o in OPS.values() if is_of_an_example(o)]:
+        del OPS[other.name]  # this very one may have run before, as a test of its file
     examples = doctest.DocTestParser().get_examples(getattr(tinygrad_steel, name).__doc__ or "")
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     said = io.StringIO()
