@@ -502,6 +502,15 @@ WRONG = {
         lambda g, y, x, axis=-1: g - np.mean(g, axis=-1, keepdims=True),
         arrays((2, 3)),
     ),
+    "no axis of a single row": (
+        "in shape (4,), axis=()",
+        *reduced(
+            lambda g, y, x, axis=None, keepdims=False: (
+                spread(g, axis, keepdims) * (2 if axis == () and x.ndim == 1 else 1)
+            )
+        ),
+        arrays((2, 3), axis=0),
+    ),
     "an axis that is not seen": (
         "axis=-2",
         lambda x, axis=-1: np.cumsum(x, axis=axis),

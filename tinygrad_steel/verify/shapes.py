@@ -60,13 +60,17 @@ def other_axes(op: Op, trial: Trial) -> Iterator[Trial]:
         return
     names = [*axes, *orders, *switches_of(op, trial)]
     single = [name for name in axes if op.defaults[name] is not None]  # takes one axis, not several
+    tried = []
     for shape in shapes_along_axes(trial):
         shaped = in_one_shape(trial, shape)
-        for chosen in choices(len(shape), len(axes), len(orders), len(names)):
-            asked = dict(zip(names, chosen, strict=True))
-            said = ", ".join(f"{name}={value}" for name, value in asked.items())
-            loud = any(not isinstance(asked[name], int) for name in single)
-            yield shaped.saying(said, params={**trial.params, **asked}, loud=loud)
+        all_choices = choices(len(shape), len(axes), len(orders), len(names))
+        tried += [(shaped, chosen) for chosen in all_choices]
+    tried.sort(key=lambda one: () in one[1])  # no axis last: it says least to who reads of it
+    for shaped, chosen in tried:
+        asked = dict(zip(names, chosen, strict=True))
+        said = ", ".join(f"{name}={value}" for name, value in asked.items())
+        loud = any(not isinstance(asked[name], int) for name in single)
+        yield shaped.saying(said, params={**trial.params, **asked}, loud=loud)
 
 
 def switches_of(op: Op, trial: Trial) -> list[str]:
@@ -102,12 +106,12 @@ def choices(n: int, axes: int, orders: int, count: int) -> Iterator[tuple[Any, .
 
 
 def several_axes(n: int) -> list[Any]:
-    """None, up to three axes at once, and no axis: last, since it says least to who reads of it."""
-    axes: list[Any] = [None]
+    """None, no axis, and up to three axes at once."""
+    axes: list[Any] = [None, ()]
     for k in (1, 2, 3):
         axes += itertools.combinations(range(n), k)
     if n > 1:
-        axes += [(0, -1), (-1, 0), ()]
+        axes += [(0, -1), (-1, 0)]
     return axes
 
 
