@@ -56,8 +56,7 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
     >>> first.item(), grad(first, x).item()
     (12.0, 12.0)
     """
-    is_one = isinstance(xs, Tensor) or not isinstance(xs, Iterable)
-    wanted: list[Any] = [xs] if is_one else list(xs)
+    wanted = listed(xs)
     refuse_unfit(y, wanted)
     before = next_age()
     found = dict(pull_tensors(y, as_tensor(seed(y, gradient)))) if y.requires_grad else {}
@@ -67,7 +66,13 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gradient: Any = None) -> Any:
         g = of_its_own(g, x, shared=g.age < before or any(g is h for h in gradients))
         g._copied, g._viewed = True, ()
         gradients.append(g)
-    return gradients[0] if is_one else gradients
+    return gradients[0] if isinstance(xs, Tensor) else gradients
+
+
+def listed(given: Any) -> list[Any]:
+    """One Tensor or several, as a list; what is no Tensor in it is refused later on."""
+    is_several = isinstance(given, Iterable) and not isinstance(given, Tensor)
+    return list(given) if is_several else [given]
 
 
 def refuse_unfit(y: Any, xs: list[Any]) -> None:

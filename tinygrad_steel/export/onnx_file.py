@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..engine.gradients import listed
 from ..engine.reads import refuse_reads
 from ..engine.tensor import Tensor
 from ..ops.norms import batch_norm
@@ -101,12 +102,6 @@ def export_onnx(
     model = graph.model()
     onnx.checker.check_model(model, full_check=True)
     Path(file).write_bytes(model.SerializeToString())
-
-
-def listed(given: Tensor | Sequence[Tensor]) -> list[Tensor]:
-    """One Tensor or several, as a list; anything else in it is refused later on."""
-    is_several = isinstance(given, Iterable) and not isinstance(given, Tensor)
-    return list(given) if is_several else [given]  # type: ignore
 
 
 def find_onnx() -> Any:
